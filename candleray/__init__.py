@@ -1,0 +1,1 @@
+"""Candleray: exact searches over trading strategies on one-minute candles."""

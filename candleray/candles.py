@@ -1,0 +1,134 @@
+"""The one layout of candles in memory, and the rules a row must pass to be one.
+
+A `Candles` is struct-of-arrays: `ts_open_ms` int64 `(n,)`, strictly increasing, and `values` float64 `(5, n)`,
+C-contiguous, whose rows are open, high, low, close, volume. A column is therefore one contiguous run, which is
+what the kernels read and what the object store shares without a copy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candleray.timeframes import MINUTE_MS, iso
+
+FloatArray: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.int64]
+
+COLUMNS = ("open", "high", "low", "close", "volume")
+"""The rows of `values`, in order."""
+
+
+@dataclass(frozen=True)
+class Candles:
+    """One instrument's candles (of one minute, or the bars derived from them)."""
+
+    ts_open_ms: IntArray
+    values: FloatArray
+
+    def __len__(self) -> int:
+        return int(self.ts_open_ms.shape[0])
+
+    def column(self, name: str) -> FloatArray:
+        """A view of one of `COLUMNS`."""
+        return self.values[COLUMNS.index(name)]
+
+    def between(self, start_ms: int, end_ms: int) -> Candles:
+        """The candles that open in `[start_ms, end_ms)`, as views."""
+        first, last = np.searchsorted(self.ts_open_ms, [start_ms, end_ms])
+        return Candles(self.ts_open_ms[first:last], self.values[:, first:last])
+
+    @staticmethod
+    def empty() -> Candles:
+        return Candles(np.empty(0, np.int64), np.empty((len(COLUMNS), 0)))
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Rows refused for one reason: how many, and the first of them in words."""
+
+    reason: str
+    count: int
+    first_example: str
+
+
+@dataclass(frozen=True)
+class CandleRows:
+    """Rows as a source gave them, before anyone has checked them; the optional columns hold NaN where unknown."""
+
+    ts_open_ms: IntArray
+    values: FloatArray
+    quote_volume: FloatArray
+    trades: FloatArray
+
+    def __len__(self) -> int:
+        return int(self.ts_open_ms.shape[0])
+
+    def take(self, rows: IntArray) -> CandleRows:
+        return CandleRows(
+            self.ts_open_ms[rows], np.ascontiguousarray(self.values[:, rows]), self.quote_volume[rows], self.trades[rows]
+        )
+
+    @staticmethod
+    def of(ts_open_ms: IntArray, values: FloatArray) -> CandleRows:
+        """Rows without the optional columns."""
+        unknown = np.full(ts_open_ms.shape[0], np.nan)
+        return CandleRows(ts_open_ms, values, unknown, unknown.copy())
+
+
+def screen(rows: CandleRows) -> tuple[CandleRows, list[Refusal]]:
+    """Part the candles from what is not one: sorted, unique, sane rows and a `Refusal` a reason.
+
+    An exact repetition of a row is dropped silently; two rows of one minute with other values are both refused,
+    because nothing says which is true.
+    """
+    refused = np.zeros(len(rows), bool)
+    refusals: list[Refusal] = []
+    for reason, bad in _rules(rows):
+        fresh = np.flatnonzero(bad & ~refused)
+        if fresh.size:
+            refusals.append(Refusal(reason, int(fresh.size), describe_row(rows, int(fresh[0]))))
+            refused[fresh] = True
+    kept = rows.take(np.flatnonzero(~refused))
+    unique, conflict = _without_repetitions(kept)
+    if conflict.size:
+        refusals.append(Refusal("two rows of one minute differ", int(conflict.size), describe_row(kept, int(conflict[0]))))
+    return unique, refusals
+
+
+def _rules(rows: CandleRows) -> list[tuple[str, NDArray[np.bool_]]]:
+    open_, high, low, close, volume = rows.values
+    prices = rows.values[:4]
+    return [
+        ("not a finite number", ~np.isfinite(rows.values).all(axis=0)),
+        ("opens off the minute", rows.ts_open_ms % MINUTE_MS != 0),
+        ("stamp out of the years 2009 to 2100", (rows.ts_open_ms < 1_230_768_000_000) | (rows.ts_open_ms > 4_102_444_800_000)),
+        ("price not above zero", (prices <= 0).any(axis=0)),
+        ("negative volume", volume < 0),
+        ("high below low", high < low),
+        ("open or close outside high and low", (np.maximum(open_, close) > high) | (np.minimum(open_, close) < low)),
+    ]
+
+
+def _without_repetitions(rows: CandleRows) -> tuple[CandleRows, IntArray]:
+    """The rows in order of time, one a minute, and the indices of those whose minute has two values."""
+    order = np.argsort(rows.ts_open_ms, kind="stable")
+    stamps, values = rows.ts_open_ms[order], rows.values[:, order]
+    repeats = stamps[1:] == stamps[:-1]
+    differs = repeats & (values[:, 1:] != values[:, :-1]).any(axis=0)
+    conflicting = np.isin(stamps, stamps[1:][differs])
+    first_of_minute = np.concatenate(([True], ~repeats)) if len(rows) else np.zeros(0, bool)
+    return rows.take(order[first_of_minute & ~conflicting]), order[conflicting]
+
+
+def describe_row(rows: CandleRows, index: int) -> str:
+    ts_ms = int(rows.ts_open_ms[index])
+    try:
+        when = iso(ts_ms)
+    except (ValueError, OverflowError, OSError):
+        when = f"{ts_ms} ms"
+    fields = " ".join(f"{name}={rows.values[row, index]:g}" for row, name in enumerate(COLUMNS))
+    return f"row {index + 1}: {when} {fields}"

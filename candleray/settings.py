@@ -1,0 +1,131 @@
+"""The settings, in one place: `configs/base.yaml` < `configs/<environment>.yaml` < environment variables.
+
+A variable is the field's name in capitals after `CANDLERAY_`, with two underscores between levels
+(`CANDLERAY_GUARDS__MAX_VARIANTS=5000`). Nothing else in the code reads the environment for configuration.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGS = ROOT / "configs"
+
+Environment = Literal["dev", "test", "prod"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Services(_Section):
+    """Where the services are; without a URL the embedded one starts."""
+
+    clickhouse_url: SecretStr | None = Field(None, description="http(s)://user:password@host:8123/database")
+    postgres_url: SecretStr | None = Field(None, description="postgresql://user:password@host:5432/database")
+    redis_url: SecretStr | None = Field(None, description="redis://host:6379/0, Redis or Valkey")
+    ray_address: str | None = Field(None, description="host:6379 of a running Ray cluster")
+
+
+class Api(_Section):
+    host: str = Field("127.0.0.1", description="address the API listens on")
+    port: int = Field(8000, ge=1, le=65535, description="port the API listens on")
+    replicas: int = Field(2, ge=1, le=64, description="API replicas; one dying loses no request of the others")
+    max_ongoing_requests: int = Field(200, ge=5, description="requests a replica works on at once")
+    max_body_bytes: int = Field(16_777_216, ge=1024, description="largest request body; more answers 413")
+    backtest_timeout_s: float = Field(300.0, gt=0, description="longest synchronous backtest before it answers 503")
+
+
+class Compute(_Section):
+    num_cpus: int | None = Field(None, ge=1, description="CPUs Ray may use here; every core by default")
+    object_store_bytes: int = Field(2_000_000_000, ge=100_000_000, description="Ray's shared memory on this node")
+    dashboard: bool = Field(True, description="start the Ray dashboard")
+    dashboard_port: int = Field(8265, ge=1, le=65535, description="first port tried for the Ray dashboard")
+    task_seconds: float = Field(0.3, gt=0, le=10, description="aimed length of one range task")
+    max_tasks_per_phase: int = Field(2000, ge=1, le=10_000, description="most tasks of one phase (Ray's state API truncates above 10,000)")
+
+
+class Guards(_Section):
+    """What one synchronous request may ask for (R4.9)."""
+
+    max_variants: int = Field(1_000_000, ge=1, description="MAX_VARIANTS_PER_COMPUTE_DEFAULT")
+    max_compute_bytes: int = Field(1_500_000_000, ge=1_000_000, description="MAX_COMPUTE_BYTES_TOTAL_DEFAULT: signal planes and arrays of one request")
+    max_axis_values: int = Field(100_000, ge=1, description="most values of one axis")
+    max_top_k: int = Field(10_000, ge=1, description="largest top_k")
+    max_candles_per_answer: int = Field(50_000, ge=1, description="most rows of one answer of candles or series")
+
+
+class Backtests(_Section):
+    """What a request that leaves it out gets."""
+
+    warmup_bars: int = Field(200, ge=0, description="warmup_bars_default (R4.1)")
+    init_cash_quote: float = Field(10_000.0, gt=0, description="initial cash in quote currency")
+    slippage_pct: float = Field(0.01, ge=0, le=50, description="slippage in percent (R4.7)")
+    top_k: int = Field(300, ge=1, description="variants returned (R4.9)")
+    preselect: int = Field(20_000, ge=1, description="shortlist of Stage A (R4.9)")
+
+
+class History(_Section):
+    """REST history of the exchanges."""
+
+    base_urls: dict[str, str] = Field(
+        default_factory=dict, description="market name -> REST address, in place of the exchange's own (the simulator's)"
+    )
+    timeout_s: float = Field(15.0, gt=0, description="of one request")
+    max_attempts: int = Field(6, ge=1, description="attempts before a request fails for good")
+    concurrency: int = Field(4, ge=1, le=64, description="requests under way at once per market")
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="CANDLERAY_", env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+    )
+
+    environment: Environment = Field("dev", description="which of configs/<environment>.yaml applies")
+    data_dir: Path = Field(Path("~/.candleray"), description="data folder of the embedded services")
+    api_url: str | None = Field(None, description="the API the SDK and the command line talk to")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="of structured logs")
+    services: Services = Services()
+    api: Api = Api()
+    compute: Compute = Compute()
+    guards: Guards = Guards()
+    backtests: Backtests = Backtests()
+    history: History = History()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        environment = os.environ.get("CANDLERAY_ENVIRONMENT", "dev")
+        files = [path for name in ("base", environment) if (path := CONFIGS / f"{name}.yaml").exists()]
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=files)
+
+    @property
+    def data_path(self) -> Path:
+        return self.data_dir.expanduser().resolve()
+
+    @property
+    def base_url(self) -> str:
+        return (self.api_url or f"http://{self.api.host}:{self.api.port}").rstrip("/")
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process; tests clear the cache (`get_settings.cache_clear()`)."""
+    return Settings()

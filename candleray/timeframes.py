@@ -1,0 +1,78 @@
+"""Timeframes, and time as whole milliseconds of UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
+
+MINUTE_MS = 60_000
+DAY_MS = 86_400_000
+
+Timeframe = Literal["1m", "5m", "15m", "1h", "4h", "1d"]
+TIMEFRAMES: tuple[Timeframe, ...] = get_args(Timeframe)
+
+_MINUTES: dict[str, int] = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1d": 1440}
+
+
+def minutes_of(timeframe: Timeframe) -> int:
+    return _MINUTES[timeframe]
+
+
+def to_ms(moment: datetime) -> int:
+    """Milliseconds since the epoch; a moment without a zone is UTC."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000)
+
+
+def from_ms(ts_ms: int) -> datetime:
+    return datetime.fromtimestamp(ts_ms / 1000, tz=UTC)
+
+
+def iso(ts_ms: int) -> str:
+    """`2025-01-01T00:00:00Z`, with milliseconds only where there are some."""
+    timespec = "milliseconds" if ts_ms % 1000 else "seconds"
+    return from_ms(ts_ms).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def _to_utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _no_numbers(value: Any) -> Any:
+    if isinstance(value, bool | int | float):
+        raise PydanticCustomError("not_a_time", "a time is text like 2025-01-01T00:00:00Z, not a number")
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_no_numbers), AfterValidator(_to_utc)]
+
+
+class TimeRange(BaseModel):
+    """`[start, end)` in UTC: the bars that lie wholly in it (R4.1)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start: Moment
+    end: Moment
+
+    @model_validator(mode="after")
+    def _start_before_end(self) -> TimeRange:
+        if self.start >= self.end:
+            raise PydanticCustomError(
+                "empty_range",
+                "start {start} must be before end {end}",
+                {"start": iso(to_ms(self.start)), "end": iso(to_ms(self.end))},
+            )
+        return self
+
+    @property
+    def start_ms(self) -> int:
+        return to_ms(self.start)
+
+    @property
+    def end_ms(self) -> int:
+        return to_ms(self.end)
