@@ -1,8 +1,8 @@
 """The one layout of candles in memory, and the rules a row must pass to be one.
 
-A `Candles` is struct-of-arrays: `ts_open_ms` int64 `(n,)`, strictly increasing, and `values` float64 `(5, n)`,
-C-contiguous, whose rows are open, high, low, close, volume. A column is therefore one contiguous run, which is
-what the kernels read and what the object store shares without a copy.
+A `Candles` is struct-of-arrays: `ts_open_ms` int64 `(n,)`, strictly increasing, and `values` float64
+`(5, n)`, C-contiguous, whose rows are open, high, low, close, volume. A column is therefore one contiguous
+run, which is what the kernels read and what the object store shares without a copy.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from candleray.ingest import RefusedRows
 from candleray.timeframes import MINUTE_MS, iso
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -20,6 +21,9 @@ IntArray: TypeAlias = NDArray[np.int64]
 
 COLUMNS = ("open", "high", "low", "close", "volume")
 """The rows of `values`, in order."""
+
+_YEAR_2009_MS = 1_230_768_000_000
+_YEAR_2100_MS = 4_102_444_800_000
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Candles:
 
     def column(self, name: str) -> FloatArray:
         """A view of one of `COLUMNS`."""
-        return self.values[COLUMNS.index(name)]
+        column: FloatArray = self.values[COLUMNS.index(name)]
+        return column
 
     def between(self, start_ms: int, end_ms: int) -> Candles:
         """The candles that open in `[start_ms, end_ms)`, as views."""
@@ -47,29 +52,26 @@ class Candles:
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """Rows refused for one reason: how many, and the first of them in words."""
-
-    reason: str
-    count: int
-    first_example: str
-
-
-@dataclass(frozen=True)
 class CandleRows:
-    """Rows as a source gave them, before anyone has checked them; the optional columns hold NaN where unknown."""
+    """Rows as a source gave them, before anyone has checked them; what is unknown is NaN."""
 
     ts_open_ms: IntArray
     values: FloatArray
     quote_volume: FloatArray
     trades: FloatArray
+    first_row: int = 1
+    """The number the source gives the first of these rows, for messages."""
 
     def __len__(self) -> int:
         return int(self.ts_open_ms.shape[0])
 
     def take(self, rows: IntArray) -> CandleRows:
+        """The rows at these indices; they no longer know their numbers in the source."""
         return CandleRows(
-            self.ts_open_ms[rows], np.ascontiguousarray(self.values[:, rows]), self.quote_volume[rows], self.trades[rows]
+            self.ts_open_ms[rows],
+            np.ascontiguousarray(self.values[:, rows]),
+            self.quote_volume[rows],
+            self.trades[rows],
         )
 
     @staticmethod
@@ -79,37 +81,42 @@ class CandleRows:
         return CandleRows(ts_open_ms, values, unknown, unknown.copy())
 
 
-def screen(rows: CandleRows) -> tuple[CandleRows, list[Refusal]]:
-    """Part the candles from what is not one: sorted, unique, sane rows and a `Refusal` a reason.
+def screen(rows: CandleRows) -> tuple[CandleRows, list[RefusedRows]]:
+    """Part the candles from what is not one: sorted, unique, sane rows and a `RefusedRows` a reason.
 
-    An exact repetition of a row is dropped silently; two rows of one minute with other values are both refused,
-    because nothing says which is true.
+    An exact repetition of a row is dropped silently; two rows of one minute with other values are both
+    refused, because nothing says which is true.
     """
-    refused = np.zeros(len(rows), bool)
-    refusals: list[Refusal] = []
+    sane = np.ones(len(rows), bool)
+    refused: list[RefusedRows] = []
     for reason, bad in _rules(rows):
-        fresh = np.flatnonzero(bad & ~refused)
-        if fresh.size:
-            refusals.append(Refusal(reason, int(fresh.size), describe_row(rows, int(fresh[0]))))
-            refused[fresh] = True
-    kept = rows.take(np.flatnonzero(~refused))
-    unique, conflict = _without_repetitions(kept)
-    if conflict.size:
-        refusals.append(Refusal("two rows of one minute differ", int(conflict.size), describe_row(kept, int(conflict[0]))))
-    return unique, refusals
+        _note(refused, reason, rows, np.flatnonzero(bad & sane))
+        sane &= ~bad
+    candidates = np.flatnonzero(sane)
+    unique, conflicting = _without_repetitions(rows.take(candidates))
+    _note(refused, "two rows of one minute differ", rows, candidates[conflicting])
+    return unique, refused
+
+
+def _note(refused: list[RefusedRows], reason: str, rows: CandleRows, indices: IntArray) -> None:
+    if indices.size:
+        example = describe_row(rows, int(indices[0]))
+        refused.append(RefusedRows(reason=reason, count=int(indices.size), first_example=example))
 
 
 def _rules(rows: CandleRows) -> list[tuple[str, NDArray[np.bool_]]]:
     open_, high, low, close, volume = rows.values
     prices = rows.values[:4]
+    out_of_years = (rows.ts_open_ms < _YEAR_2009_MS) | (rows.ts_open_ms >= _YEAR_2100_MS)
+    outside = (np.maximum(open_, close) > high) | (np.minimum(open_, close) < low)
     return [
         ("not a finite number", ~np.isfinite(rows.values).all(axis=0)),
+        ("stamp out of the years 2009 to 2099", out_of_years),
         ("opens off the minute", rows.ts_open_ms % MINUTE_MS != 0),
-        ("stamp out of the years 2009 to 2100", (rows.ts_open_ms < 1_230_768_000_000) | (rows.ts_open_ms > 4_102_444_800_000)),
         ("price not above zero", (prices <= 0).any(axis=0)),
         ("negative volume", volume < 0),
         ("high below low", high < low),
-        ("open or close outside high and low", (np.maximum(open_, close) > high) | (np.minimum(open_, close) < low)),
+        ("open or close outside high and low", outside),
     ]
 
 
@@ -121,14 +128,15 @@ def _without_repetitions(rows: CandleRows) -> tuple[CandleRows, IntArray]:
     differs = repeats & (values[:, 1:] != values[:, :-1]).any(axis=0)
     conflicting = np.isin(stamps, stamps[1:][differs])
     first_of_minute = np.concatenate(([True], ~repeats)) if len(rows) else np.zeros(0, bool)
-    return rows.take(order[first_of_minute & ~conflicting]), order[conflicting]
+    return rows.take(order[first_of_minute & ~conflicting]), np.sort(order[conflicting])
 
 
 def describe_row(rows: CandleRows, index: int) -> str:
+    """A row in words, by its number in the source."""
     ts_ms = int(rows.ts_open_ms[index])
     try:
         when = iso(ts_ms)
     except (ValueError, OverflowError, OSError):
         when = f"{ts_ms} ms"
-    fields = " ".join(f"{name}={rows.values[row, index]:g}" for row, name in enumerate(COLUMNS))
-    return f"row {index + 1}: {when} {fields}"
+    fields = " ".join(f"{name}={rows.values[row, index]:.15g}" for row, name in enumerate(COLUMNS))
+    return f"row {rows.first_row + index}: {when} {fields}"
