@@ -7,6 +7,7 @@ run, which is what the kernels read and what the object store shares without a c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -72,6 +73,16 @@ class CandleRows:
             np.ascontiguousarray(self.values[:, rows]),
             self.quote_volume[rows],
             self.trades[rows],
+        )
+
+    @staticmethod
+    def join(parts: Sequence[CandleRows]) -> CandleRows:
+        """Several stretches after one another; none at all is an empty one."""
+        return CandleRows(
+            np.concatenate([np.empty(0, np.int64), *(part.ts_open_ms for part in parts)]),
+            np.concatenate([np.empty((len(COLUMNS), 0)), *(part.values for part in parts)], axis=1),
+            np.concatenate([np.empty(0), *(part.quote_volume for part in parts)]),
+            np.concatenate([np.empty(0), *(part.trades for part in parts)]),
         )
 
     @staticmethod

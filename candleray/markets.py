@@ -77,7 +77,9 @@ class Instrument(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    market_id: int = Field(ge=1, le=4, description="1 binance-spot, 2 binance-futures, 3 bybit-spot, 4 bybit-futures")
+    market_id: int = Field(
+        ge=1, le=4, description="1 binance-spot, 2 binance-futures, 3 bybit-spot, 4 bybit-futures"
+    )
     symbol: Symbol = Field(description="as the exchange writes it", examples=["BTCUSDT"])
 
     @property

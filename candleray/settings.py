@@ -1,4 +1,4 @@
-"""The settings, in one place: `configs/base.yaml` < `configs/<environment>.yaml` < environment variables.
+"""The settings, in one place: `configs/base` < `configs/<environment>` < environment variables.
 
 A variable is the field's name in capitals after `CANDLERAY_`, with two underscores between levels
 (`CANDLERAY_GUARDS__MAX_VARIANTS=5000`). Nothing else in the code reads the environment for configuration.
@@ -44,7 +44,9 @@ class Api(_Section):
     replicas: int = Field(2, ge=1, le=64, description="API replicas; one dying loses no request of the others")
     max_ongoing_requests: int = Field(200, ge=5, description="requests a replica works on at once")
     max_body_bytes: int = Field(16_777_216, ge=1024, description="largest request body; more answers 413")
-    backtest_timeout_s: float = Field(300.0, gt=0, description="longest synchronous backtest before it answers 503")
+    backtest_timeout_s: float = Field(
+        300.0, gt=0, description="longest synchronous backtest before it answers 503"
+    )
 
 
 class Compute(_Section):
@@ -53,14 +55,20 @@ class Compute(_Section):
     dashboard: bool = Field(True, description="start the Ray dashboard")
     dashboard_port: int = Field(8265, ge=1, le=65535, description="first port tried for the Ray dashboard")
     task_seconds: float = Field(0.3, gt=0, le=10, description="aimed length of one range task")
-    max_tasks_per_phase: int = Field(2000, ge=1, le=10_000, description="most tasks of one phase (Ray's state API truncates above 10,000)")
+    max_tasks_per_phase: int = Field(
+        2000, ge=1, le=10_000, description="most tasks of one phase (Ray's state API truncates above 10,000)"
+    )
 
 
 class Guards(_Section):
     """What one synchronous request may ask for (R4.9)."""
 
     max_variants: int = Field(1_000_000, ge=1, description="MAX_VARIANTS_PER_COMPUTE_DEFAULT")
-    max_compute_bytes: int = Field(1_500_000_000, ge=1_000_000, description="MAX_COMPUTE_BYTES_TOTAL_DEFAULT: signal planes and arrays of one request")
+    max_compute_bytes: int = Field(
+        1_500_000_000,
+        ge=1_000_000,
+        description="MAX_COMPUTE_BYTES_TOTAL_DEFAULT: signal planes and arrays of one request",
+    )
     max_axis_values: int = Field(100_000, ge=1, description="most values of one axis")
     max_top_k: int = Field(10_000, ge=1, description="largest top_k")
     max_candles_per_answer: int = Field(50_000, ge=1, description="most rows of one answer of candles or series")
@@ -80,7 +88,8 @@ class History(_Section):
     """REST history of the exchanges."""
 
     base_urls: dict[str, str] = Field(
-        default_factory=dict, description="market name -> REST address, in place of the exchange's own (the simulator's)"
+        default_factory=dict,
+        description="market name -> REST address, in place of the exchange's own (the simulator's)",
     )
     timeout_s: float = Field(15.0, gt=0, description="of one request")
     max_attempts: int = Field(6, ge=1, description="attempts before a request fails for good")
@@ -92,7 +101,7 @@ class Settings(BaseSettings):
         env_prefix="CANDLERAY_", env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
     )
 
-    environment: Environment = Field("dev", description="which of configs/<environment>.yaml applies")
+    environment: Environment = Field("dev", description="which folder of configs/ applies over base")
     data_dir: Path = Field(Path("~/.candleray"), description="data folder of the embedded services")
     api_url: str | None = Field(None, description="the API the SDK and the command line talk to")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="of structured logs")
@@ -113,8 +122,12 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         environment = os.environ.get("CANDLERAY_ENVIRONMENT", "dev")
-        files = [path for name in ("base", environment) if (path := CONFIGS / f"{name}.yaml").exists()]
-        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=files)
+        files = [path for name in ("base", environment) if (path := CONFIGS / name / "settings.yaml").exists()]
+        return (
+            init_settings,
+            env_settings,
+            YamlConfigSettingsSource(settings_cls, yaml_file=files, deep_merge=True),
+        )
 
     @property
     def data_path(self) -> Path:

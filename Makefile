@@ -1,0 +1,52 @@
+# The commands a person types. Each sets up what it needs.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format docs lock clean
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# Without compiled bytecode every Ray process starts three times slower.
+unexport PYTHONDONTWRITEBYTECODE
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+$(READY): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Candleray needs Python 3.11 or later, this is %s" % sys.version.split()[0])'
+	@echo "Installing into $(VENV) (about 1.4 GB, a minute or two) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq -r requirements-dev.lock
+	@$(BIN)/python -m pip install -qq --no-deps -e .
+	@touch $@
+
+demo: $(READY) ## simulator -> backfill -> ClickHouse -> a ranked grid over a year of minutes
+	@$(BIN)/candleray demo
+
+test: $(READY) ## every test, on two processes
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+check: $(READY) ## format, lint, types, import fences
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY) ## format and fix what can be fixed
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+docs: $(READY) ## write what is generated: configuration files and reference pages
+	@$(BIN)/python docs/generate.py
+
+lock: $(READY) ## resolve the dependencies anew
+	@$(BIN)/python -m pip install -qq uv
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header \
+		pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header \
+		pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+
+clean: ## remove the environment and the demo's data
+	@if [ -x $(BIN)/candleray ]; then $(BIN)/candleray down --data .demo || true; fi
+	@rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache

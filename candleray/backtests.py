@@ -1,0 +1,149 @@
+"""A backtest: the request, fixed for good, and its answer.
+
+One model serves the grid, one variant of it, and the strategy that is saved from it: a request whose axes are
+all scalars *is* a strategy over a time range. `catalogue` narrows the model to the indicators that exist.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from candleray.grids import Axis, Number
+from candleray.markets import Instrument
+from candleray.timeframes import Timeframe, TimeRange
+from candleray.validation import Model
+
+
+class Direction(StrEnum):
+    LONG_ONLY = "long-only"
+    SHORT_ONLY = "short-only"
+    LONG_SHORT = "long-short"
+
+
+class ExitOn(StrEnum):
+    OPPOSITE = "opposite"
+    NEUTRAL = "neutral"
+
+
+class AllIn(Model):
+    """Every entry spends everything available."""
+
+    mode: Literal["all_in"] = "all_in"
+
+
+Sizing: TypeAlias = AllIn
+
+Percent: TypeAlias = Annotated[Number, Field(ge=0, le=50)]
+Columns: TypeAlias = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class IndicatorAxes(Model):
+    """One indicator of a request; what is left out takes the indicator's default."""
+
+    id: str = Field(examples=["rsi"])
+    inputs: dict[str, str | Columns] = {}
+    params: dict[str, Axis] = {}
+    signal: dict[str, Axis] = {}
+
+
+class Risk(Model):
+    """Stop-loss and take-profit levels in percent of the entry fill (R4.6)."""
+
+    sl_pct: Axis | None = None
+    tp_pct: Axis | None = None
+
+    @field_validator("sl_pct", "tp_pct")
+    @classmethod
+    def _not_yet(cls, value: object) -> object:
+        if value is not None:
+            raise PydanticCustomError(
+                "not_available",
+                "stop-loss and take-profit levels are not part of this engine version; leave it out",
+            )
+        return value
+
+
+class BacktestRequest(Model):
+    """What to search over: an instrument, a time range, indicators with their axes, and the rules of trading."""
+
+    instrument: Instrument
+    timeframe: Timeframe
+    time_range: TimeRange
+    indicators: tuple[IndicatorAxes, ...] = Field(min_length=1, max_length=8)
+    direction: Direction = Direction.LONG_SHORT
+    exit_on: ExitOn = ExitOn.OPPOSITE
+    sizing: Sizing = AllIn()
+    init_cash_quote: Annotated[Number, Field(gt=0)] | None = None
+    """Initial cash in quote currency; the configuration's default where left out."""
+    fee_pct: Percent | None = None
+    """Fee of each fill in percent of its notional; the market's default where left out."""
+    slippage_pct: Percent | None = None
+    """Percent by which each fill is worse than the close; the configuration's default where left out."""
+    risk: Risk = Risk()
+    top_k: Annotated[int, Field(ge=1, strict=True)] | None = None
+    """Variants returned; the configuration's default where left out."""
+    preselect: Annotated[int, Field(ge=1, strict=True)] | Literal["all"] | None = None
+    """Base variants that Stage B looks at when there are stop levels."""
+    trades_for: Annotated[int, Field(ge=0, strict=True)] = 0
+    """For how many of the best variants the trades are listed."""
+
+
+class Trade(Model):
+    """One closed trade; fills include slippage, the profit is after both fees."""
+
+    side: Literal["long", "short"]
+    entry_time: str
+    exit_time: str
+    entry_fill: float
+    exit_fill: float
+    quantity: float
+    entry_notional_quote: float
+    fees_quote: float
+    pnl_quote: float
+    return_pct: float
+    exit_reason: str
+    equity_quote: float
+
+
+class RankedVariant(Model):
+    """One row of the table."""
+
+    rank: int
+    variant_index: int
+    total_return_pct: float
+    conflicting_signals: int
+    """Bars on which every indicator said both LONG and SHORT: no trade there (R4.3)."""
+    metrics: dict[str, float | int | None]
+    """Name to number; times in ms since the epoch, durations in ms, `null` where undefined."""
+    table_md: str
+    trades: tuple[Trade, ...] | None = None
+    strategy: dict[str, object]
+    """This variant alone, as a request that gives the same result."""
+
+
+class Elapsed(Model):
+    """Seconds by phase; the only part of an answer that differs between two runs."""
+
+    candles: float
+    planes: float
+    variants: float
+    reports: float
+    total: float
+
+
+class BacktestResult(Model):
+    """The answer: the resolved request, the names of everything that made the numbers, and the best variants."""
+
+    request: BacktestRequest
+    request_hash: str
+    engine_params_hash: str
+    candles_hash: str
+    bars: int
+    variants_total: int
+    variants_evaluated: int
+    elapsed_s: Elapsed
+    top: tuple[RankedVariant, ...]

@@ -1,0 +1,146 @@
+"""Axes and the lazy numbering of variants.
+
+A grid is never enumerated. Its variants exist as indices `0 … size-1` in the mixed-radix order of its axes, the
+last axis fastest; `decode` finds the digits of one. A grid of 10^12 costs what a grid of one costs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from itertools import pairwise
+from typing import Annotated, Any, Self, TypeAlias
+
+from pydantic import AfterValidator, Discriminator, Field, PlainSerializer, Strict, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from candleray.validation import Model
+
+
+def _one_spelling(value: float) -> float:
+    """5, 5.0 and 5e0 are one number, written 5."""
+    return int(value) if float(value).is_integer() else value
+
+
+Number: TypeAlias = Annotated[
+    float,
+    Strict(),
+    Field(allow_inf_nan=False, ge=-1e15, le=1e15),
+    AfterValidator(_one_spelling),
+    PlainSerializer(_one_spelling, return_type=int | float),
+]
+
+
+class Values(Model):
+    """An axis by its values; they are kept ascending, so that the same set is numbered the same way."""
+
+    values: tuple[Number, ...] = Field(min_length=1, examples=[[7, 14, 21]])
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        ordered = tuple(sorted(self.values))
+        for one, next_ in pairwise(ordered):
+            if one == next_:
+                raise PydanticCustomError(
+                    "repeated_value", "the value {value} stands twice", {"value": f"{one:g}"}
+                )
+        object.__setattr__(self, "values", ordered)
+        return self
+
+    @property
+    def count(self) -> int:
+        return len(self.values)
+
+    def at(self, index: int) -> float:
+        return self.values[index]
+
+
+class Steps(Model):
+    """An axis from `start` to `stop`, included, in exact decimal steps: 0.1 + 0.2 is 0.3 here."""
+
+    start: Number = Field(examples=[5])
+    stop: Number = Field(examples=[200])
+    step: Number = Field(examples=[5])
+
+    @model_validator(mode="after")
+    def _forward(self) -> Self:
+        if self.step <= 0:
+            raise PydanticCustomError(
+                "step_not_positive", "step must be above 0, got {step}", {"step": f"{self.step:g}"}
+            )
+        if self.start > self.stop:
+            raise PydanticCustomError(
+                "empty_axis",
+                "start {start} is above stop {stop}",
+                {"start": f"{self.start:g}", "stop": f"{self.stop:g}"},
+            )
+        return self
+
+    @cached_property
+    def _decimals(self) -> tuple[Decimal, Decimal]:
+        return Decimal(repr(self.start)), Decimal(repr(self.step))
+
+    @property
+    def count(self) -> int:
+        start, step = self._decimals
+        return int((Decimal(repr(self.stop)) - start) // step) + 1
+
+    def at(self, index: int) -> float:
+        start, step = self._decimals
+        return _one_spelling(float(start + index * step))
+
+
+def _shape(value: Any) -> str:
+    if isinstance(value, dict):
+        return "<values>" if "values" in value else "<range>"
+    return {Values: "<values>", Steps: "<range>"}.get(type(value), "<scalar>")
+
+
+Axis: TypeAlias = Annotated[
+    Annotated[Number, Tag("<scalar>")] | Annotated[Values, Tag("<values>")] | Annotated[Steps, Tag("<range>")],
+    Discriminator(_shape),
+]
+"""A scalar, `{"values": […]}` or `{"start", "stop", "step"}`."""
+
+
+def levels(axis: float | Values | Steps) -> Values | Steps:
+    """Any axis as a sequence of its values, ascending."""
+    return Values(values=(axis,)) if isinstance(axis, int | float) else axis
+
+
+@dataclass(frozen=True)
+class Radix:
+    """The mixed-radix numbering over axes of these sizes, the last one fastest."""
+
+    sizes: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.sizes)
+
+    def decode(self, index: int) -> tuple[int, ...]:
+        if not 0 <= index < self.size:
+            raise IndexError(f"index {index} is outside 0 to {self.size - 1}")
+        digits = []
+        for size in reversed(self.sizes):
+            index, digit = divmod(index, size)
+            digits.append(digit)
+        return tuple(reversed(digits))
+
+    def encode(self, digits: Sequence[int]) -> int:
+        index = 0
+        for size, digit in zip(self.sizes, digits, strict=True):
+            if not 0 <= digit < size:
+                raise IndexError(f"digit {digit} is outside 0 to {size - 1}")
+            index = index * size + digit
+        return index
+
+
+def ranges(total: int, parts: int) -> Iterator[tuple[int, int]]:
+    """`total` indices as at most `parts` contiguous half-open ranges whose lengths differ by one at most."""
+    parts = max(1, min(parts, total))
+    for part in range(parts if total else 0):
+        yield part * total // parts, (part + 1) * total // parts

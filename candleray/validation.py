@@ -1,0 +1,92 @@
+"""Validation at the edge, once: the base of every model, and pydantic's complaints as our problems."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Self, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core.core_schema import ErrorType
+
+from candleray.errors import InvalidInput, Problem, nearest
+
+_KNOWN_TYPES = frozenset(get_args(ErrorType))
+_WORDS = {"missing": "is required", "json_invalid": "is not valid JSON"}
+
+
+class Model(BaseModel):
+    """A frozen model without unknown fields; a misspelled field is answered with its nearest match."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _name_the_nearest_field(cls, value: Any, handler: Callable[[Any], Self]) -> Self:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+            if not any(detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1 for detail in details):
+                raise
+            lines = [cls._line(detail) for detail in details]
+            raise ValidationError.from_exception_data(error.title, lines) from None
+
+    @classmethod
+    def _line(cls, detail: Any) -> InitErrorDetails:
+        kind: str | PydanticCustomError = detail["type"]
+        if kind == "extra_forbidden" and len(detail["loc"]) == 1:
+            name = str(detail["loc"][0])
+            allowed = [field.alias or key for key, field in cls.model_fields.items()]
+            kind = PydanticCustomError(
+                "unknown_field",
+                "unknown field {name}; {hint}",
+                {"name": repr(name), "hint": nearest(name, allowed)},
+            )
+        elif kind not in _KNOWN_TYPES:
+            kind = PydanticCustomError(kind, "{text}", {"text": detail["msg"]})  # type: ignore[arg-type]
+        return InitErrorDetails(type=kind, loc=detail["loc"], input=detail["input"], ctx=detail.get("ctx", {}))
+
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def validated(model: type[ModelT], content: Any, what: str = "the request") -> ModelT:
+    """`content` as a `model`.
+
+    Raises:
+        InvalidInput: one problem a field, sorted, the same for the same content.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise invalid_from(error.errors(include_url=False), what) from None
+
+
+def invalid_from(details: Any, what: str = "the request") -> InvalidInput:
+    """Pydantic's (or FastAPI's) error list as one error of ours."""
+    problems = sorted({_problem(detail) for detail in details})
+    first = problems[0]
+    where = f"{first.field}: " if first.field else ""
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return InvalidInput(f"{what} is not valid: {where}{first.message}{more}", problems)
+
+
+def _problem(detail: Any) -> Problem:
+    # Parts in angle brackets tell which arm of a union was meant: no place of the input.
+    path = ".".join(str(part) for part in detail["loc"] if not str(part).startswith("<"))
+    kind = str(detail["type"])
+    message = _WORDS.get(kind) or str(detail["msg"]).removeprefix("Value error, ")
+    if kind not in ("missing", "json_invalid") and kind in _KNOWN_TYPES:
+        message = f"{message[:1].lower()}{message[1:]}, got {_shown(detail.get('input'))}"
+    return Problem(path, kind, message)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
+    if isinstance(value, str | int | float | bool) or value is None:
+        text = repr(value)
+        return text if len(text) <= 60 else text[:57] + "..."
+    return {dict: "an object", list: "a list", tuple: "a list"}.get(type(value), type(value).__name__)
