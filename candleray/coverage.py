@@ -23,9 +23,7 @@ class MissingRun(BaseModel):
 
     @staticmethod
     def between(start_ms: int, end_ms: int) -> MissingRun:
-        return MissingRun(
-            start=from_ms(start_ms), end=from_ms(end_ms), minutes=(end_ms - start_ms) // MINUTE_MS
-        )
+        return MissingRun(start=from_ms(start_ms), end=from_ms(end_ms), minutes=(end_ms - start_ms) // MINUTE_MS)
 
 
 class Coverage(Instrument):
@@ -36,6 +34,13 @@ class Coverage(Instrument):
     candles: int = Field(ge=1)
     missing_minutes: int = Field(ge=0)
     missing_runs: tuple[MissingRun, ...] = Field((), description="every hole, in order of time")
+
+
+class RowCounts(Instrument):
+    """How many rows the two layers hold of one instrument."""
+
+    raw: int = Field(ge=0, description="rows of the raw table, every version of a minute")
+    canonical: int = Field(ge=0, description="candles a reader sees, one a minute")
 
 
 def missing_ranges(ts_open_ms: IntArray, start_ms: int, end_ms: int) -> IntArray:

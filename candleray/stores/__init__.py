@@ -1,0 +1,1 @@
+"""The stores: the only modules that know a database driver."""

@@ -1,0 +1,37 @@
+"""Service URLs as they may be shown: messages name the place, never the user or the password."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from urllib.parse import SplitResult, urlsplit
+
+from candleray.errors import invalid
+
+
+def split_url(url: str, field: str, schemes: Collection[str]) -> SplitResult:
+    """The parts of a service URL.
+
+    Raises:
+        InvalidInput: for another scheme or a port that is not a number. Drivers would quote the whole URL,
+            password and all, so they only ever see what passed here.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        # Without the cause: its text may hold a part of the password.
+        raise invalid(
+            field, "bad_url", f"{field} is not a URL: special characters need percent-encoding"
+        ) from None
+    if parts.scheme not in schemes:
+        raise invalid(
+            field, "bad_url", f"{field} begins with {parts.scheme!r}; allowed: {', '.join(sorted(schemes))}"
+        )
+    return parts
+
+
+def show(parts: SplitResult) -> str:
+    """`scheme://host:port/path`, nothing more."""
+    host = parts.hostname or ""
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{host}{port}{parts.path}"

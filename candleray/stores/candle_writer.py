@@ -1,0 +1,129 @@
+"""Writing candles: only what is new, into the raw table of the market, and seen again in canonical.
+
+ClickHouse hands an insert to the materialized view after the raw table has it, so a kill in between leaves
+canonical behind (3 of 7 kills did). Hence the count after every insert and the repair at every start; nothing else
+writes canonical.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candleray.candles import CandleRows, FloatArray, IntArray, screen
+from candleray.errors import ServiceUnavailable
+from candleray.ingest import InsertReport
+from candleray.markets import MARKETS, Instrument
+from candleray.stores.candle_tables import raw_table, rows_of, stamps_of, without_nonsense
+from candleray.stores.clickhouse_session import ClickHouse
+
+
+class CandleWriter:
+    def __init__(self, session: ClickHouse) -> None:
+        self._session = session
+        self._last_version_ms = 0
+
+    def insert(self, instrument: Instrument, rows: CandleRows) -> InsertReport:
+        """Write what is a candle and not held already; acknowledged means both tables have it.
+
+        Raises:
+            ServiceUnavailable: some rows did not arrive; inserting the same rows again is safe and completes them.
+        """
+        candles, refused = screen(rows)
+        news, newest_ms = self._news(instrument, without_nonsense(candles))
+        for part in _by_year(news):
+            self._write(instrument, part, self._version_ms(newest_ms))
+        turned_away = sum(reason.count for reason in refused)
+        return InsertReport(
+            received=len(rows),
+            written=len(news),
+            unchanged=len(rows) - turned_away - len(news),
+            refused=tuple(refused),
+        )
+
+    def repair(self) -> int:
+        """Bring canonical up to raw; the number of minutes restored."""
+        restored = 0
+        for table in sorted({market.raw_table for market in MARKETS.values()}):
+            for month in self._session.rows("suspect_months", raw_table=table):
+                restored += self._restore({"raw_table": table, **month})
+        return restored
+
+    def _news(self, instrument: Instrument, candles: CandleRows) -> tuple[CandleRows, int]:
+        """The candles that the store does not hold with these values, and the newest version among the held."""
+        if not len(candles):
+            return candles, 0
+        stored = self._session.table("read_versions", **_window(instrument, candles.ts_open_ms))
+        if not len(stored):
+            return candles, 0
+        newest_ms = int(stamps_of(stored, "ingested_at_ms").max())
+        return candles.take(np.flatnonzero(~_held(candles, rows_of(stored)))), newest_ms
+
+    def _version_ms(self, above_ms: int) -> int:
+        """A version no other insert of this process has, above what it replaces even if the clock went back."""
+        now_ms = time.time_ns() // 1_000_000
+        self._last_version_ms = max(now_ms, self._last_version_ms + 1, above_ms + 1)
+        return self._last_version_ms
+
+    def _write(self, instrument: Instrument, rows: CandleRows, version_ms: int) -> None:
+        window = {"raw_table": instrument.market.raw_table, **_window(instrument, rows.ts_open_ms)}
+        try:
+            self._session.insert(instrument.market.raw_table, raw_table(instrument, rows, version_ms))
+        except ServiceUnavailable:
+            # Raw may have the rows already: canonical must then have them too, before the caller tries again.
+            with suppress(ServiceUnavailable):
+                self._restore(window)
+            raise
+        if self._written(window, version_ms) < len(rows):
+            self._restore(window)
+            if (found := self._written(window, version_ms)) < len(rows):
+                raise ServiceUnavailable(f"ClickHouse kept {found} of {len(rows)} rows of {instrument.key}")
+
+    def _written(self, window: dict[str, int | str], version_ms: int) -> int:
+        found = self._session.rows("count_written", ingested_at_ms=version_ms, **window)[0]
+        return min(found["raw"], found["canonical"])
+
+    def _restore(self, window: dict[str, int | str]) -> int:
+        lost: int = self._session.rows("count_lost", **window)[0]["lost"]
+        if lost:
+            self._session.run("restore_lost", **window)
+        return lost
+
+
+def _window(instrument: Instrument, ts_open_ms: IntArray) -> dict[str, int | str]:
+    """The parameters that select one instrument from the first to the last of these sorted stamps."""
+    return {
+        "market_id": instrument.market_id,
+        "symbol": instrument.symbol,
+        "start_ms": int(ts_open_ms[0]),
+        "end_ms": int(ts_open_ms[-1]) + 1,
+    }
+
+
+def _held(candles: CandleRows, stored: CandleRows) -> NDArray[np.bool_]:
+    """Which candles say nothing that the stored ones (sorted, at least one) do not."""
+    at = np.minimum(np.searchsorted(stored.ts_open_ms, candles.ts_open_ms), len(stored) - 1)
+    same_minute = stored.ts_open_ms[at] == candles.ts_open_ms
+    same_values = (stored.values[:, at] == candles.values).all(axis=0)
+    return (
+        same_minute
+        & same_values
+        & _adds_nothing(candles.quote_volume, stored.quote_volume[at])
+        & _adds_nothing(candles.trades, stored.trades[at])
+    )
+
+
+def _adds_nothing(given: FloatArray, held: FloatArray) -> NDArray[np.bool_]:
+    return np.isnan(given) | (given == held)
+
+
+def _by_year(rows: CandleRows) -> Iterator[CandleRows]:
+    """Parts of one calendar year: an insert into more than 100 monthly partitions is rejected whole."""
+    years = rows.ts_open_ms.astype("datetime64[ms]").astype("datetime64[Y]")
+    for indices in np.split(np.arange(len(rows)), np.flatnonzero(years[1:] != years[:-1]) + 1):
+        if indices.size:
+            yield rows.take(indices)

@@ -1,0 +1,165 @@
+"""The candle store: raw tables, canonical candles and references in ClickHouse, embedded or on a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from candleray.candles import CandleRows, Candles
+from candleray.coverage import Coverage, MissingRun, RowCounts, missing_runs, runs_of
+from candleray.errors import NotFound, invalid, nearest
+from candleray.ingest import InsertReport
+from candleray.markets import Instrument, InstrumentReference, Market, find_market, is_symbol
+from candleray.stores.candle_tables import candles_of, stamps_of
+from candleray.stores.candle_writer import CandleWriter
+from candleray.stores.clickhouse_session import ClickHouse
+from candleray.stores.references import References
+from candleray.timeframes import MINUTE_MS, from_ms
+
+_ALL_MARKETS, _ALL_SYMBOLS = 0, ""
+_EVERY = 1_000_000
+
+
+class CandleStore:
+    """One instrument is `(market_id, symbol)` in every call; times are ms of UTC, windows `[start_ms, end_ms)`."""
+
+    def __init__(self, session: ClickHouse) -> None:
+        self._session = session
+        self._writer = CandleWriter(session)
+        self._references = References(session)
+
+    @classmethod
+    def open(cls, url: str) -> CandleStore:
+        """`chdb:///absolute/path` (embedded) or `http(s)://user:password@host:8123/database`.
+
+        Raises:
+            InstanceError: another process owns the path.
+            ServiceUnavailable: nothing answers there.
+        """
+        return cls(ClickHouse.open(url))
+
+    def close(self) -> None:
+        self._session.close()
+
+    def ping(self) -> None:
+        """Raises `ServiceUnavailable` where ClickHouse does not answer."""
+        self._session.rows("ping")
+
+    def migrate(self) -> None:
+        """Bring the schema and `ref_market` up to this version of the code."""
+        self._session.migrate()
+        self._references.put_markets()
+
+    def repair(self) -> int:
+        """Restore canonical rows that a kill between raw and its view has lost; how many."""
+        return self._writer.repair()
+
+    def insert(self, market_id: int, symbol: str, rows: CandleRows) -> InsertReport:
+        """Screen the rows and write what is new; the same rows again change nothing (R1.4, R1.5).
+
+        Raises:
+            InvalidInput: the symbol is none.
+            ServiceUnavailable: not all rows arrived; inserting them again completes them.
+        """
+        return self._writer.insert(_instrument(market_id, symbol), rows)
+
+    def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
+        """The candles that open in the window; none where there are none.
+
+        Raises:
+            NotFound: the instrument itself is unknown.
+        """
+        window = {"market_id": market_id, "symbol": symbol, "start_ms": start_ms, "end_ms": end_ms}
+        candles = candles_of(self._session.table("read_candles", **window))
+        if not len(candles):
+            self.require(market_id, symbol)
+        return candles
+
+    def last_candles(self, market_id: int, symbol: str, limit: int) -> Candles:
+        """The newest `limit` candles, oldest first.
+
+        Raises:
+            NotFound: the instrument itself is unknown.
+        """
+        newest = self._session.rows("nth_last_stamp", market_id=market_id, symbol=symbol, limit=limit)[0]
+        if not newest["found"]:
+            self.require(market_id, symbol)
+            return Candles.empty()
+        return self.read(market_id, symbol, newest["first_ms"], newest["last_ms"] + 1)
+
+    def coverage(self, market_id: int | None = None, symbol: str | None = None) -> list[Coverage]:
+        """What is stored of every instrument, or of one market's, or of one symbol.
+
+        Raises:
+            NotFound: a market and a symbol are given and that instrument is unknown.
+        """
+        summaries = self._session.rows(
+            "summarize_candles", market_id=market_id or _ALL_MARKETS, symbol=symbol or _ALL_SYMBOLS
+        )
+        if not summaries and market_id and symbol:
+            self.require(market_id, symbol)
+        return [self._coverage(**summary) for summary in summaries]
+
+    def missing(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> tuple[MissingRun, ...]:
+        """The runs of minutes of the window that have no candle; the whole window where there is none."""
+        window = {"market_id": market_id, "symbol": symbol, "start_ms": start_ms, "end_ms": end_ms}
+        return missing_runs(stamps_of(self._session.table("read_stamps", **window)), start_ms, end_ms)
+
+    def counts(self) -> list[RowCounts]:
+        """Rows of every instrument in raw (every version) and, as readers see them, in canonical."""
+        raw = {
+            (row["market_id"], row["symbol"]): row["found"]
+            for table in sorted({market.raw_table for market in self.markets()})
+            for row in self._session.rows("count_raw", raw_table=table)
+        }
+        canonical = {
+            (row["market_id"], row["symbol"]): row["candles"]
+            for row in self._session.rows("summarize_candles", market_id=_ALL_MARKETS, symbol=_ALL_SYMBOLS)
+        }
+        return [
+            RowCounts(market_id=key[0], symbol=key[1], raw=raw.get(key, 0), canonical=canonical.get(key, 0))
+            for key in sorted(raw.keys() | canonical.keys())
+        ]
+
+    def markets(self) -> list[Market]:
+        return self._references.markets()
+
+    def put_instruments(self, instruments: Iterable[InstrumentReference]) -> int:
+        """Write the references that are new or say something else than before; how many."""
+        return self._references.put(instruments)
+
+    def instruments(self, market_id: int | None = None, q: str = "", limit: int = 50) -> list[InstrumentReference]:
+        """Instruments with a reference or with candles whose symbol contains `q`, the likeliest first."""
+        return self._references.find(market_id or _ALL_MARKETS, q.strip().upper(), limit)
+
+    def require(self, market_id: int, symbol: str) -> Instrument:
+        """The instrument, if it has candles or a reference.
+
+        Raises:
+            NotFound: with the nearest symbol of that market.
+        """
+        market = find_market(market_id)
+        found = self._references.find(market_id, symbol, 1)
+        if found and found[0].symbol == symbol:
+            return Instrument(market_id=market_id, symbol=symbol)
+        known = [reference.symbol for reference in self._references.find(market_id, "", _EVERY)]
+        raise NotFound(f"unknown symbol {symbol!r} on {market.name}; {nearest(symbol, known)}")
+
+    def _coverage(self, market_id: int, symbol: str, first_ms: int, last_ms: int, candles: int) -> Coverage:
+        missing_minutes = (last_ms - first_ms) // MINUTE_MS + 1 - candles
+        holes = self._session.rows("read_holes", market_id=market_id, symbol=symbol) if missing_minutes else []
+        return Coverage(
+            market_id=market_id,
+            symbol=symbol,
+            first=from_ms(first_ms),
+            last=from_ms(last_ms),
+            candles=candles,
+            missing_minutes=missing_minutes,
+            missing_runs=runs_of((hole["start_ms"], hole["end_ms"]) for hole in holes),
+        )
+
+
+def _instrument(market_id: int, symbol: str) -> Instrument:
+    find_market(market_id)
+    if not is_symbol(symbol):
+        raise invalid("symbol", "bad_symbol", f"{symbol!r} is not a symbol: 2 to 32 capitals and digits")
+    return Instrument(market_id=market_id, symbol=symbol)

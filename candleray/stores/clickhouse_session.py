@@ -1,0 +1,133 @@
+"""One connection to ClickHouse, embedded or on a server, that runs the statements of `clickhouse.sql`.
+
+`chdb:///absolute/path` opens the engine in this process; exactly one process may have a path open, and a process
+only one path. `http(s)://user:password@host:8123/database` talks to a server. The SQL is the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote
+
+import clickhouse_connect
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from candleray.errors import CandlerayError, InstanceError, ServiceUnavailable
+from candleray.stores.addresses import show, split_url
+from candleray.stores.statements import migrations, named_statements, pending
+
+EMBEDDED_MEMORY_BYTES = 2_000_000_000
+"""What the embedded engine may use at once; `?max_server_memory_usage=` of the URL says otherwise."""
+
+
+class ClickHouse:
+    def __init__(self, client: Client, address: str) -> None:
+        self._client = client
+        self._statements = named_statements("clickhouse")
+        self.address = address
+
+    @classmethod
+    def open(cls, url: str) -> ClickHouse:
+        """Connect.
+
+        Raises:
+            InstanceError: another process owns the path, or this one has another path open.
+            ServiceUnavailable: nothing answers there, or not as ClickHouse.
+        """
+        parts = split_url(url, "clickhouse_url", ("chdb", "http", "https"))
+        session = cls(_embedded(parts) if parts.scheme == "chdb" else _remote(parts), show(parts))
+        database = unquote(parts.path.strip("/"))
+        if parts.scheme != "chdb" and database:
+            session._use(database)
+        return session
+
+    def close(self) -> None:
+        self._client.close()
+
+    def table(self, statement: str, **parameters: Any) -> pa.Table:
+        """The answer as Arrow."""
+        with self._translated(statement):
+            return self._client.query_arrow(self._statements[statement], parameters=parameters)
+
+    def rows(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
+        """The answer as records: for a few rows."""
+        rows: list[dict[str, Any]] = self.table(statement, **parameters).to_pylist()
+        return rows
+
+    def run(self, statement: str, **parameters: Any) -> None:
+        with self._translated(statement):
+            self._client.command(self._statements[statement], parameters=parameters)
+
+    def insert(self, table: str, rows: pa.Table) -> None:
+        with self._translated(f"insert into {table}"):
+            self._client.insert_arrow(table, rows)
+
+    def migrate(self) -> None:
+        """Apply the migrations this database has not seen; safe after a kill in the middle of one."""
+        self.run("create_migrations")
+        applied = {row["number"]: row["checksum"] for row in self.rows("applied_migrations")}
+        for migration in pending(migrations("clickhouse"), applied):
+            for statement in migration.statements:
+                with self._translated(f"migration {migration.number}"):
+                    self._client.command(statement)
+            self.run("record_migration", number=migration.number, name=migration.name, checksum=migration.checksum)
+
+    def _use(self, database: str) -> None:
+        if not self.rows("count_databases", database=database)[0]["found"]:
+            self.run("create_database", database=database)
+        self._client.database = database
+
+    @contextmanager
+    def _translated(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except ClickHouseError as exc:
+            raise ServiceUnavailable(f"ClickHouse at {self.address}, {doing}: {_first_line(exc)}") from exc
+
+
+def _embedded(parts: SplitResult) -> Client:
+    path = unquote(parts.path)
+    options: dict[str, Any] = {"max_server_memory_usage": EMBEDDED_MEMORY_BYTES, **dict(parse_qsl(parts.query))}
+    try:
+        return clickhouse_connect.get_client(interface="chdb", path=path, chdb_options=options)
+    except ClickHouseError as exc:
+        raise _why_not_opened(path, str(exc)) from exc
+
+
+def _why_not_opened(path: str, text: str) -> CandlerayError:
+    if other := re.search(r"already initialized with path '([^']*)'", text):
+        return InstanceError(f"this process has {other[1]} open and cannot open {path} beside it")
+    if cause := re.search(r"e\.what\(\) = ([^,]*)", text):
+        return InstanceError(f"cannot open {path}: {cause[1]}")
+    # The engine says no more than "Error initializing EmbeddedServer" when another process holds the lock.
+    if "Error initializing EmbeddedServer" in text and Path(path).exists():
+        return InstanceError(f"another process owns {path}")
+    return ServiceUnavailable(f"cannot open {path}: {text.splitlines()[0][:300]}")
+
+
+def _remote(parts: SplitResult) -> Client:
+    # async_insert would acknowledge rows before they are in a table.
+    settings = {"async_insert": 0, **dict(parse_qsl(parts.query))}
+    try:
+        return clickhouse_connect.get_client(
+            interface=parts.scheme,
+            host=parts.hostname or "localhost",
+            port=parts.port or (8443 if parts.scheme == "https" else 8123),
+            username=unquote(parts.username or "") or None,
+            password=unquote(parts.password or ""),
+            settings=settings,
+            autogenerate_session_id=False,
+        )
+    except ClickHouseError as exc:
+        raise ServiceUnavailable(f"ClickHouse at {show(parts)} does not answer: {_first_line(exc)}") from exc
+
+
+def _first_line(exc: ClickHouseError) -> str:
+    lines = str(exc).splitlines() or [type(exc).__name__]
+    return lines[0][:300]

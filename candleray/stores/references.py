@@ -1,0 +1,56 @@
+"""What is known about markets and instruments: `ref_market` and `ref_instruments`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from candleray.markets import MARKETS, InstrumentReference, Market
+from candleray.stores.clickhouse_session import ClickHouse
+
+_MOMENT = pa.timestamp("ms", "UTC")
+
+
+class References:
+    def __init__(self, session: ClickHouse) -> None:
+        self._session = session
+
+    def markets(self) -> list[Market]:
+        return [Market(**row) for row in self._session.rows("read_markets")]
+
+    def put_markets(self) -> None:
+        """Fill `ref_market` from the code, where it differs (R1.1)."""
+        stored = self.markets()
+        changed = [market for market in MARKETS.values() if market not in stored]
+        if changed:
+            columns = ("market_id", "exchange", "market_type", "fee_pct")
+            records = [{name: getattr(market, name) for name in columns} for market in changed]
+            self._insert("ref_market", records)
+
+    def put(self, instruments: Iterable[InstrumentReference]) -> int:
+        stored = {_identity(reference): reference for reference in self._stored()}
+        latest = {_identity(reference): reference for reference in instruments}
+        changed = [reference for identity, reference in latest.items() if stored.get(identity) != reference]
+        if changed:
+            records = [{**reference.model_dump(), "instrument_key": reference.key} for reference in changed]
+            self._insert("ref_instruments", records)
+        return len(changed)
+
+    def find(self, market_id: int, query: str, limit: int) -> list[InstrumentReference]:
+        """Deterministic: the exact symbol, then by prefix, then by part; market 0 stands for all."""
+        rows = self._session.rows("find_instruments", market_id=market_id, query=query, limit=limit)
+        return [InstrumentReference(**row) for row in rows]
+
+    def _stored(self) -> list[InstrumentReference]:
+        return [InstrumentReference(**row) for row in self._session.rows("read_references")]
+
+    def _insert(self, table: str, records: list[dict[str, object]]) -> None:
+        rows = pa.Table.from_pylist(records)
+        now = pa.array([time.time_ns() // 1_000_000] * len(rows), pa.int64()).cast(_MOMENT)
+        self._session.insert(table, rows.append_column("updated_at", now))
+
+
+def _identity(reference: InstrumentReference) -> tuple[int, str]:
+    return reference.market_id, reference.symbol

@@ -1,0 +1,200 @@
+-- The statements of the candle store by name. Values and table names are bound by the server, never pasted in.
+-- `do_not_merge_across_partitions_select_final`: all versions of a minute lie in one month, so FINAL need not
+-- look across partitions.
+
+-- name: create_migrations
+-- Which numbered migrations this database has seen, and what they said.
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    number UInt32,
+    name String,
+    checksum String,
+    applied_at DateTime64(3, 'UTC')
+) ENGINE = ReplacingMergeTree(applied_at)
+ORDER BY number;
+
+-- name: applied_migrations
+SELECT number, name, checksum FROM schema_migrations FINAL ORDER BY number;
+
+-- name: record_migration
+INSERT INTO schema_migrations
+SELECT {number:UInt32}, {name:String}, {checksum:String}, now64(3, 'UTC');
+
+-- name: count_databases
+SELECT count() AS found FROM system.databases WHERE name = {database:String};
+
+-- name: create_database
+CREATE DATABASE IF NOT EXISTS {database:Identifier};
+
+-- name: ping
+SELECT 1 AS alive;
+
+-- name: read_candles
+-- One row a minute, in order of time. Uncompressed Arrow halves the time of a symbol-year (0.17 -> 0.09 s).
+SELECT toUnixTimestamp64Milli(ts_open) AS ts_open_ms, open, high, low, close, volume
+FROM canonical_candles_1m FINAL
+WHERE market_id = {market_id:UInt8} AND symbol = {symbol:String}
+  AND ts_open >= fromUnixTimestamp64Milli({start_ms:Int64}, 'UTC')
+  AND ts_open < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
+ORDER BY ts_open
+SETTINGS do_not_merge_across_partitions_select_final = 1, output_format_arrow_compression_method = 'none';
+
+-- name: read_versions
+-- What an insert compares its rows with.
+SELECT toUnixTimestamp64Milli(ts_open) AS ts_open_ms, open, high, low, close, volume, quote_volume, trades,
+       toUnixTimestamp64Milli(ingested_at) AS ingested_at_ms
+FROM canonical_candles_1m FINAL
+WHERE market_id = {market_id:UInt8} AND symbol = {symbol:String}
+  AND ts_open >= fromUnixTimestamp64Milli({start_ms:Int64}, 'UTC')
+  AND ts_open < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
+ORDER BY ts_open
+SETTINGS do_not_merge_across_partitions_select_final = 1, output_format_arrow_compression_method = 'none';
+
+-- name: read_stamps
+-- Without FINAL: a second version of a minute does not hide a hole.
+SELECT DISTINCT toUnixTimestamp64Milli(ts_open) AS ts_open_ms
+FROM canonical_candles_1m
+WHERE market_id = {market_id:UInt8} AND symbol = {symbol:String}
+  AND ts_open >= fromUnixTimestamp64Milli({start_ms:Int64}, 'UTC')
+  AND ts_open < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
+ORDER BY ts_open_ms
+SETTINGS output_format_arrow_compression_method = 'none';
+
+-- name: nth_last_stamp
+-- FINAL cannot read backwards; the stamps alone can, and then FINAL reads no more than what is asked for.
+SELECT min(ts_open_ms) AS first_ms, max(ts_open_ms) AS last_ms, count() AS found
+FROM (
+    SELECT DISTINCT toUnixTimestamp64Milli(ts_open) AS ts_open_ms
+    FROM canonical_candles_1m
+    WHERE market_id = {market_id:UInt8} AND symbol = {symbol:String}
+    ORDER BY ts_open DESC
+    LIMIT {limit:UInt32}
+);
+
+-- name: count_written
+-- The rows of one insert as the two tables hold them.
+SELECT (SELECT count() FROM {raw_table:Identifier}
+        WHERE market_id = {market_id:UInt8} AND symbol = {symbol:String}
+          AND ts_open >= fromUnixTimestamp64Milli({start_ms:Int64}, 'UTC')
+          AND ts_open < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
+          AND ingested_at = fromUnixTimestamp64Milli({ingested_at_ms:Int64}, 'UTC')) AS raw,
+       (SELECT count() FROM canonical_candles_1m
+        WHERE market_id = {market_id:UInt8} AND symbol = {symbol:String}
+          AND ts_open >= fromUnixTimestamp64Milli({start_ms:Int64}, 'UTC')
+          AND ts_open < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
+          AND ingested_at = fromUnixTimestamp64Milli({ingested_at_ms:Int64}, 'UTC')) AS canonical;
+
+-- name: suspect_months
+-- Instrument-months whose raw and canonical rows differ: the lost ones, and those with several versions of a
+-- minute, which look the same from here. A digest of a million rows takes 0.05 s, so the boot stays short.
+SELECT market_id, symbol, toUnixTimestamp64Milli(first) AS start_ms, toUnixTimestamp64Milli(last) + 1 AS end_ms
+FROM (
+    SELECT market_id, symbol, toYYYYMM(ts_open) AS month, min(ts_open) AS first, max(ts_open) AS last,
+           count() AS n, sum(cityHash64(ts_open, ingested_at)) AS digest
+    FROM {raw_table:Identifier}
+    GROUP BY market_id, symbol, month
+) AS raw
+LEFT ANTI JOIN (
+    SELECT market_id, symbol, toYYYYMM(ts_open) AS month,
+           count() AS n, sum(cityHash64(ts_open, ingested_at)) AS digest
+    FROM canonical_candles_1m FINAL
+    GROUP BY market_id, symbol, month
+) AS canonical USING (market_id, symbol, month, n, digest)
+ORDER BY market_id, symbol, start_ms
+SETTINGS do_not_merge_across_partitions_select_final = 1;
+
+-- name: count_lost
+-- Minutes whose newest raw version canonical does not hold.
+SELECT count() AS lost
+FROM (
+    SELECT ts_open, max(ingested_at) AS newest
+    FROM {raw_table:Identifier}
+    WHERE market_id = {market_id:UInt8} AND symbol = {symbol:String}
+      AND ts_open >= fromUnixTimestamp64Milli({start_ms:Int64}, 'UTC')
+      AND ts_open < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
+    GROUP BY ts_open
+)
+WHERE (ts_open, newest) NOT IN (
+    SELECT ts_open, ingested_at
+    FROM canonical_candles_1m
+    WHERE market_id = {market_id:UInt8} AND symbol = {symbol:String}
+      AND ts_open >= fromUnixTimestamp64Milli({start_ms:Int64}, 'UTC')
+      AND ts_open < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
+);
+
+-- name: restore_lost
+-- What a materialized view would have written, had the kill not come between raw and the view.
+INSERT INTO canonical_candles_1m
+SELECT *
+FROM (
+    SELECT *
+    FROM {raw_table:Identifier}
+    WHERE market_id = {market_id:UInt8} AND symbol = {symbol:String}
+      AND ts_open >= fromUnixTimestamp64Milli({start_ms:Int64}, 'UTC')
+      AND ts_open < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
+    ORDER BY ts_open, ingested_at DESC
+    LIMIT 1 BY ts_open
+)
+WHERE (ts_open, ingested_at) NOT IN (
+    SELECT ts_open, ingested_at
+    FROM canonical_candles_1m
+    WHERE market_id = {market_id:UInt8} AND symbol = {symbol:String}
+      AND ts_open >= fromUnixTimestamp64Milli({start_ms:Int64}, 'UTC')
+      AND ts_open < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
+);
+
+-- name: summarize_candles
+-- First, last and number of candles of every instrument; market 0 and symbol '' stand for all.
+SELECT market_id, symbol, toUnixTimestamp64Milli(min(ts_open)) AS first_ms,
+       toUnixTimestamp64Milli(max(ts_open)) AS last_ms, count() AS candles
+FROM canonical_candles_1m FINAL
+WHERE ({market_id:UInt8} = 0 OR market_id = {market_id:UInt8})
+  AND ({symbol:String} = '' OR symbol = {symbol:String})
+GROUP BY market_id, symbol
+ORDER BY market_id, symbol
+SETTINGS do_not_merge_across_partitions_select_final = 1;
+
+-- name: read_holes
+-- `[start, end)` of every run of missing minutes between the first and the last candle of one instrument.
+SELECT before_ms + 60000 AS start_ms, ts_open_ms AS end_ms
+FROM (
+    SELECT toUnixTimestamp64Milli(ts_open) AS ts_open_ms,
+           lagInFrame(ts_open_ms, 1, ts_open_ms) OVER (
+               ORDER BY ts_open ROWS BETWEEN 1 PRECEDING AND CURRENT ROW
+           ) AS before_ms
+    FROM canonical_candles_1m
+    WHERE market_id = {market_id:UInt8} AND symbol = {symbol:String}
+)
+WHERE ts_open_ms - before_ms > 60000
+ORDER BY start_ms;
+
+-- name: count_raw
+SELECT market_id, symbol, count() AS found
+FROM {raw_table:Identifier}
+GROUP BY market_id, symbol;
+
+-- name: read_markets
+SELECT market_id, exchange, market_type, fee_pct FROM ref_market FINAL ORDER BY market_id;
+
+-- name: read_references
+SELECT market_id, symbol, is_tradable, status, base_asset, quote_asset, price_tick, quantity_step
+FROM ref_instruments FINAL
+ORDER BY market_id, symbol;
+
+-- name: find_instruments
+-- The exact symbol first, then those that begin with the query, then those that contain it. An instrument with
+-- candles is found even when no exchange has described it.
+SELECT market_id, symbol, is_tradable, status, base_asset, quote_asset, price_tick, quantity_step
+FROM (
+    SELECT market_id, toString(symbol) AS symbol, is_tradable, toString(status) AS status,
+           toString(base_asset) AS base_asset, toString(quote_asset) AS quote_asset, price_tick, quantity_step
+    FROM ref_instruments FINAL
+    WHERE {market_id:UInt8} = 0 OR market_id = {market_id:UInt8}
+    UNION ALL
+    SELECT DISTINCT market_id, toString(symbol) AS symbol, true, '', '', '', NULL, NULL
+    FROM canonical_candles_1m
+    WHERE ({market_id:UInt8} = 0 OR market_id = {market_id:UInt8})
+      AND (market_id, symbol) NOT IN (SELECT market_id, symbol FROM ref_instruments)
+)
+WHERE position(symbol, {query:String}) > 0
+ORDER BY symbol = {query:String} DESC, startsWith(symbol, {query:String}) DESC, symbol, market_id
+LIMIT {limit:UInt32};

@@ -1,0 +1,82 @@
+"""SQL as files: named statements of one database, and its numbered migrations.
+
+In `<database>.sql` a statement begins with `-- name: <name>`. In `<database>_<number>_<what>.sql` statements end
+at a semicolon that ends its line. Comment lines belong to the file, not to the statement.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from candleray.errors import InstanceError
+
+SQL = Path(__file__).parent / "sql"
+
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_MIGRATION = re.compile(r"_(\d{4})_(\w+)$")
+
+
+@dataclass(frozen=True)
+class Migration:
+    number: int
+    name: str
+    statements: tuple[str, ...]
+    checksum: str
+    """Of the statements alone: a better comment is not another migration."""
+
+
+@cache
+def named_statements(database: str) -> Mapping[str, str]:
+    parts = _NAME.split((SQL / f"{database}.sql").read_text())[1:]
+    return {
+        name: _without_comments(body).removesuffix(";") for name, body in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+@cache
+def migrations(database: str) -> tuple[Migration, ...]:
+    """In order of their numbers."""
+    return tuple(_read_migration(path) for path in sorted(SQL.glob(f"{database}_[0-9]*.sql")))
+
+
+def pending(migrations: Iterable[Migration], applied: Mapping[int, str]) -> list[Migration]:
+    """Those of `migrations` that are not in `applied` (checksum by number).
+
+    Raises:
+        InstanceError: when an applied migration now reads differently, or is not known to this version.
+    """
+    known = {migration.number: migration for migration in migrations}
+    for number, checksum in sorted(applied.items()):
+        if number not in known:
+            raise InstanceError(
+                f"the database has migration {number}, unknown here: a newer version has written it"
+            )
+        if known[number].checksum != checksum:
+            raise InstanceError(
+                f"migration {number} ({known[number].name}) was applied with other content (checksum "
+                f"{checksum[:12]} in the database, {known[number].checksum[:12]} here); "
+                "a change belongs into a new migration"
+            )
+    return [migration for number, migration in sorted(known.items()) if number not in applied]
+
+
+def _read_migration(path: Path) -> Migration:
+    match = _MIGRATION.search(path.stem)
+    if match is None:
+        raise ValueError(f"{path.name} is not named <database>_<four digits>_<what>.sql")
+    statements = tuple(
+        statement
+        for part in re.split(r";\s*$", path.read_text(), flags=re.MULTILINE)
+        if (statement := _without_comments(part))
+    )
+    checksum = hashlib.sha256("\n;\n".join(statements).encode()).hexdigest()
+    return Migration(int(match[1]), match[2], statements, checksum)
+
+
+def _without_comments(sql: str) -> str:
+    return "\n".join(line for line in sql.splitlines() if not line.lstrip().startswith("--")).strip()
