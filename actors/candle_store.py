@@ -1,0 +1,93 @@
+"""The one owner of the candles: a candle store behind a name in the cluster.
+
+The embedded engine lets exactly one process open its path, so everyone reads and writes through this actor. Arrays
+it returns belong to the caller and survive the actor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+import ray
+from pydantic import SecretStr
+from ray.actor import ActorHandle
+
+from actors.options import CANDLE_STORE, ON_HEAD
+from candleray.candles import CandleRows, Candles
+from candleray.coverage import Coverage, MissingRun, RowCounts
+from candleray.errors import CandlerayError, InstanceError
+from candleray.ingest import InsertReport
+from candleray.logs import configure_logs, get_logger
+from candleray.markets import InstrumentReference, Market
+from candleray.settings import Settings
+from candleray.stores.clickhouse import CandleStore
+
+log = get_logger("candle-store")
+
+
+class CandleStoreActor:
+    """`CandleStore`, call by call. Any call may be repeated: the same rows again change nothing."""
+
+    def __init__(self, url: SecretStr, log_level: str) -> None:
+        configure_logs(log_level)
+        self._url = url
+        self._opened: CandleStore | None = None
+        # A store that cannot be opened must say so to whoever calls, not die and be restarted for ever.
+        with suppress(CandlerayError):
+            self._store()
+
+    def ping(self) -> None:
+        self._store().ping()
+
+    def insert(self, market_id: int, symbol: str, rows: CandleRows) -> InsertReport:
+        return self._store().insert(market_id, symbol, rows)
+
+    def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
+        return self._store().read(market_id, symbol, start_ms, end_ms)
+
+    def last_candles(self, market_id: int, symbol: str, limit: int) -> Candles:
+        return self._store().last_candles(market_id, symbol, limit)
+
+    def coverage(self, market_id: int | None = None, symbol: str | None = None) -> list[Coverage]:
+        return self._store().coverage(market_id, symbol)
+
+    def missing(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> tuple[MissingRun, ...]:
+        return self._store().missing(market_id, symbol, start_ms, end_ms)
+
+    def counts(self) -> list[RowCounts]:
+        return self._store().counts()
+
+    def markets(self) -> list[Market]:
+        return self._store().markets()
+
+    def instruments(self, market_id: int | None = None, q: str = "", limit: int = 50) -> list[InstrumentReference]:
+        return self._store().instruments(market_id, q, limit)
+
+    def put_instruments(self, instruments: Iterable[InstrumentReference]) -> int:
+        return self._store().put_instruments(instruments)
+
+    def _store(self) -> CandleStore:
+        if self._opened is None:
+            store = CandleStore.open(self._url.get_secret_value())
+            try:
+                store.migrate()
+                log.info("candle_store_opened", restored_minutes=store.repair())
+            except CandlerayError:
+                store.close()
+                raise
+            self._opened = store
+        return self._opened
+
+
+def candle_store(settings: Settings) -> ActorHandle:
+    """The handle of the cluster's candle store, started if it is not there.
+
+    Raises:
+        InstanceError: the settings name no candle store; a running instance always does.
+    """
+    url = settings.services.clickhouse_url
+    if url is None:
+        raise InstanceError("no candle store is configured: is the instance up?")
+    where = ON_HEAD if url.get_secret_value().startswith("chdb:") else {}
+    return ray.remote(**CANDLE_STORE, **where)(CandleStoreActor).remote(url, settings.log_level)

@@ -1,0 +1,24 @@
+"""Names, restarts and resources of the long-lived actors, in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+NAMESPACE = "candleray"
+
+# No CPU of their own: two actors that each claim one starve the tasks of a small machine for good.
+# Restarts and retries without end: a call under way when the process dies is made again, so every method of a
+# long-lived actor must be safe to repeat.
+_LONG_LIVED: dict[str, Any] = {
+    "namespace": NAMESPACE,
+    "lifetime": "detached",
+    "get_if_exists": True,
+    "num_cpus": 0,
+    "max_restarts": -1,
+    "max_task_retries": -1,
+}
+
+CANDLE_STORE: dict[str, Any] = {**_LONG_LIVED, "name": "candle-store"}
+
+ON_HEAD: dict[str, Any] = {"resources": {"node:__internal_head__": 0.001}}
+"""For what needs the data folder, which only the head has."""
