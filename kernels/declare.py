@@ -1,0 +1,109 @@
+"""How an indicator and its signal rule are declared. Standard library alone: importable without numba."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+Number: TypeAlias = int | float
+
+PRICES = ("close", "open", "high", "low", "hlc3", "ohlc4")
+"""The columns a price input may take, the default first; `hlc3` and `ohlc4` are the means of those prices."""
+
+
+@dataclass(frozen=True)
+class Param:
+    """One parameter: hard bounds `ge` and `le`, and the `grid` (start, stop, step; stop included) of a search.
+
+    `step` is what a form's spinner moves by; it does not forbid values between.
+    """
+
+    kind: Literal["int", "float"]
+    default: Number
+    ge: Number
+    le: Number
+    step: Number
+    grid: tuple[Number, Number, Number]
+    description: str
+
+    def cast(self, value: Number) -> Number:
+        """The value in this parameter's type.
+
+        Raises:
+            ValueError: for a fraction where a whole number is wanted.
+        """
+        if self.kind == "float":
+            return float(value)
+        if int(value) != value:
+            raise ValueError(f"{value} is not a whole number")
+        return int(value)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which family of signal rules reads an indicator, which outputs it reads, and its defaults here."""
+
+    family: str
+    outputs: tuple[str, ...]
+    params: Mapping[str, Param] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A worked example: what the documentation shows and a test holds; NaN where there is no value yet."""
+
+    inputs: Mapping[str, tuple[float, ...]]
+    params: Mapping[str, Number]
+    expected: Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Indicator:
+    """Everything about one indicator.
+
+    `kernel(*inputs, *params, *outputs)` takes its arguments in the declared orders; the outputs come prefilled
+    with NaN. `reference(*inputs, *params)` is slow and obvious, returns one list an output, and only tests call
+    it. `lookback(**params)` is the index of the first value. `constraint(**params)` says what is wrong between
+    parameters, or None. `name` is the module's name, set where the modules are discovered; raise `version` when
+    the numbers change: it is part of the engine's hash.
+    """
+
+    title: str
+    source: str
+    kernel: Callable[..., Any]
+    reference: Callable[..., Any]
+    inputs: Mapping[str, tuple[str, ...]]
+    outputs: tuple[str, ...]
+    params: Mapping[str, Param]
+    lookback: Callable[..., int]
+    rule: Rule
+    example: Example
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    constraint: Callable[..., str | None] | None = None
+    version: int = 1
+    name: str = ""
+
+    @property
+    def selectable_inputs(self) -> dict[str, tuple[str, ...]]:
+        """The inputs that may take one of several columns; the others are fixed and never asked for."""
+        return {name: columns for name, columns in self.inputs.items() if len(columns) > 1}
+
+
+@dataclass(frozen=True)
+class RuleFamily:
+    """One way to read long and short from an indicator's outputs and the candle.
+
+    `kernel(*columns, *outputs, *params, long, short)` writes two flags a bar; a NaN gives neither. `params` says
+    what each parameter means; its bounds and default are the indicator's. `lookback(**params)` is how many bars of
+    output before a bar the rule reads.
+    """
+
+    title: str
+    meaning: str
+    kernel: Callable[..., Any]
+    columns: tuple[str, ...]
+    outputs: tuple[str, ...]
+    params: Mapping[str, str] = field(default_factory=dict)
+    lookback: Callable[..., int] = lambda **params: 0
+    name: str = ""

@@ -1,0 +1,221 @@
+"""The report of R4.10: one definition of every metric.
+
+The equity curve is the initial cash at the opening of the first bar, then one point at the close of each bar, with
+an open position at the raw close. Sums run in the order of time. What is undefined (no trade, no deviation, no
+drawdown to divide by) is None, never NaN, infinity or zero.
+
+| metric | definition |
+|---|---|
+| Start, End, Duration | opening of the first bar, close of the last bar, and the time between, in ms |
+| Init. Cash | cash before the first bar |
+| Total Profit | last equity − initial cash |
+| Total Return [%] | last equity / initial cash − 1 |
+| Benchmark Return [%] | last close / first close − 1: buy and hold without costs |
+| Position Coverage [%] | share of bars that end in a position |
+| Max. Drawdown [%] | largest fall of the equity from its peak so far; 0 where it never fell |
+| Avg. Drawdown [%] | mean depth of the drawdown episodes |
+| Max., Avg. Drawdown Duration | of the episodes, in ms |
+| Num. Trades | closed trades, the one closed on the last bar among them |
+| Win Rate [%] | share of trades whose net profit is above zero |
+| Best, Worst, Avg. Trade [%] | of the trades' returns: net profit / entry notional |
+| Max., Avg. Trade Duration | from the close of the entry bar to the close of the exit bar, in ms |
+| Expectancy | mean net profit of a trade, in quote |
+| SQN | √n · mean / standard deviation (ddof 1) of the trades' net profits (Tharp) |
+| Gross Exposure | mean over all bars of position value / equity |
+| Sharpe Ratio | mean / standard deviation (ddof 1) · √365 of the daily returns, risk-free 0 |
+| Sortino Ratio | mean / √mean(min(r, 0)²) · √365 of the daily returns |
+| Calmar Ratio | ((1 + total return)^(365 / days) − 1) / max. drawdown |
+
+A drawdown episode runs from its peak, the last point at the peak's height, to its recovery, or to the end. A
+shortfall or a deviation below 1e-12 of its scale is rounding and counts as none. A day is a UTC day of the bars'
+openings; its return is its last equity against that of the day before, the first day against the initial cash.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+import numpy as np
+from numba import from_dtype, types
+from numpy.typing import NDArray
+
+from kernels.accounts import total_return_pct
+from kernels.jit import FLOAT, FLOATS, FLOATS_OUT, INT, INTS, jit
+from kernels.simulate import TRADE
+
+Metric: TypeAlias = float | int | None
+
+_TRADES = types.Array(from_dtype(TRADE), 1, "C", readonly=True)
+_DAY_MS = 86_400_000
+_DAYS_A_YEAR = 365
+_ROUNDING = 1e-12
+
+
+def report(
+    trades: NDArray[np.void],
+    close: NDArray[np.float64],
+    ts_open_ms: NDArray[np.int64],
+    bar_ms: int,
+    init_cash_quote: float,
+) -> dict[str, Metric]:
+    """Every metric of one simulation by its name, in the order of R4.10.
+
+    Args:
+        trades: the simulation's trades, of `kernels.simulate.TRADE`.
+        close, ts_open_ms: the bars the trades count in; `bar_ms` is the length of one.
+
+    Raises:
+        ValueError: without bars.
+    """
+    if close.size == 0 or close.size != ts_open_ms.size:
+        raise ValueError(f"{close.size} closes and {ts_open_ms.size} stamps make no report")
+    equity = np.empty(close.size)
+    exposure = _mark(trades, close, init_cash_quote, equity)
+    start, end = int(ts_open_ms[0]), int(ts_open_ms[-1]) + bar_ms
+    drawdowns = _drawdown_metrics(equity, ts_open_ms, bar_ms, init_cash_quote)
+    last = float(equity[-1])
+    return {
+        "Start": start,
+        "End": end,
+        "Duration": end - start,
+        "Init. Cash": init_cash_quote,
+        "Total Profit": last - init_cash_quote,
+        "Total Return [%]": total_return_pct(last, init_cash_quote),
+        "Benchmark Return [%]": (float(close[-1]) / float(close[0]) - 1.0) * 100.0,
+        "Position Coverage [%]": int((trades["exit_bar"] - trades["entry_bar"]).sum()) / close.size * 100.0,
+        **drawdowns,
+        **_trade_metrics(trades, ts_open_ms, init_cash_quote),
+        "Gross Exposure": exposure,
+        **_ratios(equity, ts_open_ms, init_cash_quote, (end - start) / _DAY_MS, drawdowns["Max. Drawdown [%]"]),
+    }
+
+
+@jit(_TRADES, FLOATS, FLOAT, FLOATS_OUT)
+def _mark(trades, close, init_cash, equity):
+    """Write the equity at each bar's close; return the mean of position value / equity."""
+    settled = init_cash
+    exposure = 0.0
+    bar = 0
+    for i in range(trades.size):
+        trade = trades[i]
+        equity[bar : trade.entry_bar] = settled
+        base = settled - trade.entry_fee_quote
+        for t in range(trade.entry_bar, trade.exit_bar):
+            marked = base + trade.side * trade.quantity * (close[t] - trade.entry_fill)
+            equity[t] = marked
+            exposure += trade.quantity * close[t] / marked
+        bar = trade.exit_bar
+        settled = trade.equity_quote
+    equity[bar:] = settled
+    return exposure / close.size
+
+
+def _drawdown_metrics(
+    equity: NDArray[np.float64], ts_open_ms: NDArray[np.int64], bar_ms: int, init_cash: float
+) -> dict[str, Metric]:
+    deepest, depths, longest, times, episodes = _drawdowns(equity, ts_open_ms, bar_ms, init_cash)
+    return {
+        "Max. Drawdown [%]": deepest * 100.0,
+        "Avg. Drawdown [%]": depths / episodes * 100.0 if episodes else None,
+        "Max. Drawdown Duration": longest if episodes else None,
+        "Avg. Drawdown Duration": round(times / episodes) if episodes else None,
+    }
+
+
+@jit(FLOATS, INTS, INT, FLOAT)
+def _drawdowns(equity, ts_open_ms, bar_ms, init_cash):
+    """The deepest fall, the sum of the episodes' depths, the longest, the sum of their times, and their number."""
+    peak = init_cash
+    peak_ms = ts_open_ms[0]
+    lowest = peak
+    deepest = depths = 0.0
+    longest = times = episodes = 0
+    for t in range(equity.size):
+        value = equity[t]
+        if value < peak * (1.0 - _ROUNDING):
+            lowest = min(lowest, value)
+            if t < equity.size - 1:
+                continue
+        now_ms = ts_open_ms[t] + bar_ms
+        if lowest < peak:
+            depth = (peak - lowest) / peak
+            deepest = max(deepest, depth)
+            depths += depth
+            longest = max(longest, now_ms - peak_ms)
+            times += now_ms - peak_ms
+            episodes += 1
+        peak = max(peak, value)
+        peak_ms = now_ms
+        lowest = peak
+    return deepest, depths, longest, times, episodes
+
+
+def _trade_metrics(trades: NDArray[np.void], ts_open_ms: NDArray[np.int64], init_cash: float) -> dict[str, Metric]:
+    count = trades.size
+    profits, returns = np.ascontiguousarray(trades["pnl_quote"]), np.ascontiguousarray(trades["return_pct"])
+    times = ts_open_ms[trades["exit_bar"]] - ts_open_ms[trades["entry_bar"]]
+    expectancy, deviation = _moments(profits)
+    return {
+        "Num. Trades": count,
+        "Win Rate [%]": int(np.count_nonzero(profits > 0)) / count * 100.0 if count else None,
+        "Best Trade [%]": float(returns.max()) if count else None,
+        "Worst Trade [%]": float(returns.min()) if count else None,
+        "Avg. Trade [%]": _moments(returns)[0] if count else None,
+        "Max. Trade Duration": int(times.max()) if count else None,
+        "Avg. Trade Duration": round(int(times.sum()) / count) if count else None,
+        "Expectancy": expectancy if count else None,
+        "SQN": math.sqrt(count) * expectancy / deviation if deviation > _ROUNDING * init_cash else None,
+    }
+
+
+def _ratios(
+    equity: NDArray[np.float64],
+    ts_open_ms: NDArray[np.int64],
+    init_cash: float,
+    days: float,
+    max_drawdown_pct: Metric,
+) -> dict[str, Metric]:
+    returns = _daily_returns(equity, ts_open_ms, init_cash)
+    mean, deviation = _moments(returns)
+    downside = math.sqrt(_moments(np.minimum(returns, 0.0) ** 2)[0])
+    annual = math.sqrt(_DAYS_A_YEAR)
+    return {
+        "Sharpe Ratio": mean / deviation * annual if deviation > _ROUNDING else None,
+        "Sortino Ratio": mean / downside * annual if downside > _ROUNDING else None,
+        "Calmar Ratio": _calmar(float(equity[-1]) / init_cash, days, max_drawdown_pct),
+    }
+
+
+def _daily_returns(
+    equity: NDArray[np.float64], ts_open_ms: NDArray[np.int64], init_cash: float
+) -> NDArray[np.float64]:
+    midnights = np.arange(ts_open_ms[0] // _DAY_MS + 1, ts_open_ms[-1] // _DAY_MS + 1) * _DAY_MS
+    # A day without bars ends where the day before did.
+    lasts = np.unique(np.append(np.searchsorted(ts_open_ms, midnights), ts_open_ms.size)) - 1
+    ends = equity[lasts]
+    begins = np.concatenate(([init_cash], ends[:-1]))
+    # A ruined account has nothing that could return anything.
+    return np.where(begins > 0, ends / np.where(begins > 0, begins, 1.0) - 1.0, 0.0)
+
+
+def _calmar(growth: float, days: float, max_drawdown_pct: Metric) -> Metric:
+    if not max_drawdown_pct:
+        return None
+    try:
+        yearly = growth ** (_DAYS_A_YEAR / days)
+    except OverflowError:
+        return None
+    return (yearly - 1.0) / (max_drawdown_pct / 100.0)
+
+
+@jit(FLOATS)
+def _moments(values):
+    """Mean and standard deviation (ddof 1); 0 where there are too few values for one."""
+    mean = squares = 0.0
+    for value in values:
+        mean += value
+    mean /= max(values.size, 1)
+    for value in values:
+        squares += (value - mean) ** 2
+    return mean, math.sqrt(squares / max(values.size - 1, 1))

@@ -1,0 +1,53 @@
+"""One-minute candles to the bars of a higher timeframe: closed and full buckets alone (R4.1, I3)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels.jit import INT, INTS, TABLE, TABLE_OUT, jit
+
+_MINUTE_MS = 60_000
+OPEN, HIGH, LOW, CLOSE, VOLUME = range(5)
+
+
+def rollup(
+    ts_open_ms: NDArray[np.int64], values: NDArray[np.float64], minutes: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Bars of `minutes` minutes from one-minute candles `values[5, n]`, whose stamps strictly increase.
+
+    Buckets begin at multiples of their length since the epoch, UTC. A bucket that lacks a minute gives no bar. One
+    minute passes through, without a copy.
+
+    Raises:
+        ValueError: for a length that is not positive, or arrays whose shapes do not go together.
+    """
+    if minutes < 1 or values.shape != (5, ts_open_ms.size):
+        raise ValueError(f"rollup of {values.shape} values and {ts_open_ms.size} stamps to {minutes} minutes")
+    if minutes == 1:
+        return ts_open_ms, values
+    firsts = _full_buckets(ts_open_ms, minutes)
+    bars = np.empty((5, firsts.size))
+    _gather(np.ascontiguousarray(values), firsts, minutes, bars)
+    return ts_open_ms[firsts], bars
+
+
+def _full_buckets(ts_open_ms: NDArray[np.int64], minutes: int) -> NDArray[np.int64]:
+    """The indices of the first minutes of full buckets."""
+    firsts = np.flatnonzero(ts_open_ms % (minutes * _MINUTE_MS) == 0)
+    firsts = firsts[firsts + minutes <= ts_open_ms.size]
+    # The stamps increase and lie on minutes, so this distance leaves room for exactly the minutes between.
+    full = ts_open_ms[firsts + minutes - 1] - ts_open_ms[firsts] == (minutes - 1) * _MINUTE_MS
+    return firsts[full]
+
+
+@jit(TABLE, INTS, INT, TABLE_OUT)
+def _gather(values, firsts, minutes, bars):
+    for bar in range(firsts.size):
+        start = firsts[bar]
+        stop = start + minutes
+        bars[OPEN, bar] = values[OPEN, start]
+        bars[HIGH, bar] = values[HIGH, start:stop].max()
+        bars[LOW, bar] = values[LOW, start:stop].min()
+        bars[CLOSE, bar] = values[CLOSE, stop - 1]
+        bars[VOLUME, bar] = values[VOLUME, start:stop].sum()

@@ -1,0 +1,79 @@
+"""From candles to signal planes: an indicator over the bars, its rule over the outputs, one bit a bar and side.
+
+Whatever is not a number is no signal: comparisons with NaN are false in every family (R4.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels.bits import pack
+from kernels.declare import Indicator, Number, Param
+from kernels.rules import FAMILIES
+
+FloatArray: TypeAlias = NDArray[np.float64]
+
+_ROWS = ("open", "high", "low", "close", "volume")
+
+
+def column(values: FloatArray, name: str) -> FloatArray:
+    """A column of the candles `values[5, n]`: a view of a row, or a mean of prices."""
+    if name == "hlc3":
+        return (values[1] + values[2] + values[3]) / 3.0
+    if name == "ohlc4":
+        return (values[0] + values[1] + values[2] + values[3]) / 4.0
+    return values[_ROWS.index(name)]
+
+
+def compute(
+    indicator: Indicator, values: FloatArray, inputs: Mapping[str, str], params: Mapping[str, Number]
+) -> dict[str, FloatArray]:
+    """The indicator's outputs over the candles `values[5, n]`, NaN where there is no value.
+
+    An input that `inputs` leaves out takes its default column.
+
+    Raises:
+        KeyError: for a missing parameter; ValueError: for a fraction where a whole number is wanted.
+    """
+    columns = [column(values, inputs.get(name, allowed[0])) for name, allowed in indicator.inputs.items()]
+    outputs = [np.full(values.shape[1], np.nan) for _ in indicator.outputs]
+    indicator.kernel(*columns, *_arguments(indicator.params, params), *outputs)
+    return dict(zip(indicator.outputs, outputs, strict=True))
+
+
+def build_plane(
+    indicator: Indicator,
+    values: FloatArray,
+    inputs: Mapping[str, str],
+    params: Mapping[str, Number],
+    signal: Mapping[str, Number],
+    first: int,
+    start: int,
+    stop: int,
+) -> NDArray[np.uint64]:
+    """Long and short bits `uint64[2, words]` of the bars `[start, stop)`; the indicator begins at bar `first`."""
+    window = values[:, first:stop]
+    series = compute(indicator, window, inputs, params)
+    long_short = np.empty((2, stop - first), np.bool_)
+    family = FAMILIES[indicator.rule.family]
+    family.kernel(
+        *(column(window, name) for name in family.columns),
+        *(series[name] for name in indicator.rule.outputs),
+        *_arguments(indicator.rule.params, signal),
+        *long_short,
+    )
+    return pack(long_short[:, start - first :])
+
+
+def lookback(indicator: Indicator, params: Mapping[str, Number], signal: Mapping[str, Number]) -> int:
+    """How many bars before a bar its signal reads: the index of the first bar that can have one."""
+    return indicator.lookback(**params) + FAMILIES[indicator.rule.family].lookback(**signal)
+
+
+def _arguments(declared: Mapping[str, Param], given: Mapping[str, Number]) -> list[Number]:
+    """The parameters in declared order and type; one that is not given is a `KeyError`."""
+    return [param.cast(given[name]) for name, param in declared.items()]
