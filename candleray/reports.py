@@ -8,6 +8,7 @@ from typing import Any
 
 from candleray.backtests import Trade
 from candleray.timeframes import iso
+from kernels.simulate import EXIT_REASONS
 
 MetricValue = float | int | None
 
@@ -44,6 +45,6 @@ def trade_of(row: Any, close_time_ms: Any) -> Trade:
         fees_quote=float(row["fees_quote"]),
         pnl_quote=float(row["pnl_quote"]),
         return_pct=float(row["return_pct"]),
-        exit_reason=str(row["exit_reason"]),
+        exit_reason=EXIT_REASONS[int(row["exit_reason"])],
         equity_quote=float(row["equity_quote"]),
     )

@@ -66,11 +66,21 @@ def validated(model: type[ModelT], content: Any, what: str = "the request") -> M
 
 def invalid_from(details: Any, what: str = "the request") -> InvalidInput:
     """Pydantic's (or FastAPI's) error list as one error of ours."""
-    problems = sorted({_problem(detail) for detail in details})
+    problems = sorted(_without_echoes({_problem(detail) for detail in details}))
     first = problems[0]
     where = f"{first.field}: " if first.field else ""
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return InvalidInput(f"{what} is not valid: {where}{first.message}{more}", problems)
+
+
+def _without_echoes(problems: set[Problem]) -> set[Problem]:
+    """A tuple of which an item is wrong is also called too short: that tells nobody anything."""
+    below = tuple(problem.field for problem in problems)
+    return {
+        problem
+        for problem in problems
+        if problem.code != "too_short" or not any(field.startswith(f"{problem.field}.") for field in below)
+    }
 
 
 def _problem(detail: Any) -> Problem:

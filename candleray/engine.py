@@ -1,0 +1,277 @@
+"""One backtest as pure steps over arrays: bars, planes, ranges, ranking, reports.
+
+Each step is a function of its arguments alone, so that a grid may be cut into any ranges, run by any number of
+workers and merged in any order, and still give the same bytes. The cluster fans these steps out; `run` here does
+them one after the other in this process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candleray.backtests import BacktestRequest, BacktestResult, Elapsed, RankedVariant
+from candleray.candles import Candles, FloatArray, IntArray
+from candleray.errors import NotFound
+from candleray.hashes import candles_hash
+from candleray.reports import table_md, trade_of
+from candleray.timeframes import MINUTE_MS, iso, minutes_of
+from candleray.variants import IndicatorVariant, VariantGrid, engine_params_hash, request_hash
+from kernels.accounts import Rules
+from kernels.bits import plane_addresses, words
+from kernels.indicators import INDICATORS
+from kernels.metrics import report
+from kernels.rollup import rollup
+from kernels.signals import build_plane
+from kernels.simulate import rank_range, trades_of
+
+PlaneArray = NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Bars:
+    """The bars of a request: warm-up before `start`, then the range that trades and counts."""
+
+    candles: Candles
+    start: int
+    bar_ms: int
+    hash: str
+    """Names the bars, the warm-up among them."""
+
+    @property
+    def stop(self) -> int:
+        return len(self.candles)
+
+    @property
+    def count(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def close(self) -> FloatArray:
+        return self.candles.column("close")[self.start :]
+
+    @property
+    def ts_open_ms(self) -> IntArray:
+        return self.candles.ts_open_ms[self.start :]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Variants best first: total return descending, then index ascending. All arrays are `(k,)`."""
+
+    index: IntArray
+    total_return_pct: FloatArray
+    conflicts: IntArray
+
+    def __len__(self) -> int:
+        return int(self.index.shape[0])
+
+    def best(self, k: int) -> Ranking:
+        order = np.lexsort((self.index, -self.total_return_pct))[:k]
+        return Ranking(self.index[order], self.total_return_pct[order], self.conflicts[order])
+
+    def merged(self, other: Ranking, k: int) -> Ranking:
+        """The best `k` of both; associative and commutative, because the order is total."""
+        return Ranking(
+            np.concatenate((self.index, other.index)),
+            np.concatenate((self.total_return_pct, other.total_return_pct)),
+            np.concatenate((self.conflicts, other.conflicts)),
+        ).best(k)
+
+    def between(self, first: int, last: int) -> Ranking:
+        return Ranking(self.index[first:last], self.total_return_pct[first:last], self.conflicts[first:last])
+
+    @staticmethod
+    def empty() -> Ranking:
+        return Ranking(np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))
+
+
+def warmup_bars(grid: VariantGrid, default: int) -> int:
+    """The longest warm-up of any plane: how much history to read."""
+    longest = max(grid.plane(index).lookback_bars for index in range(grid.planes))
+    return max(default, longest)
+
+
+def bars_before(minutes: Candles, request: BacktestRequest) -> int:
+    """How many full bars there are before the range."""
+    early = minutes.between(0, request.time_range.start_ms)
+    stamps, _ = rollup(early.ts_open_ms, np.ascontiguousarray(early.values), minutes_of(request.timeframe))
+    return int(stamps.shape[0])
+
+
+def bars_of(minutes: Candles, request: BacktestRequest, warmup: int) -> Bars:
+    """Closed and full bars of the timeframe: the request's range, and at most `warmup` bars before it.
+
+    Raises:
+        NotFound: when no bar lies wholly in the range.
+    """
+    per_bar = minutes_of(request.timeframe)
+    bar_ms = per_bar * MINUTE_MS
+    stamps, values = rollup(minutes.ts_open_ms, minutes.values, per_bar)
+    span = request.time_range
+    start, stop = (int(at) for at in np.searchsorted(stamps, [span.start_ms, span.end_ms - bar_ms + 1]))
+    if start >= stop:
+        raise NotFound(
+            f"no {request.timeframe} bar of {request.instrument.market.name} {request.instrument.symbol} "
+            f"lies in {iso(span.start_ms)} to {iso(span.end_ms)}"
+        )
+    first = max(0, start - warmup)
+    candles = Candles(np.ascontiguousarray(stamps[first:stop]), np.ascontiguousarray(values[:, first:stop]))
+    return Bars(candles, start - first, bar_ms, candles_hash(candles))
+
+
+def plane_of(bars: Bars, variant: IndicatorVariant, default_warmup: int) -> PlaneArray:
+    """The long and short bits of one indicator variant over the range: uint64 `(2, words)`.
+
+    Its warm-up depends on the variant alone, never on the rest of the grid.
+    """
+    first = max(0, bars.start - max(default_warmup, variant.lookback_bars))
+    return build_plane(
+        INDICATORS[variant.id],
+        bars.candles.values,
+        variant.inputs,
+        variant.params,
+        variant.signal,
+        first,
+        bars.start,
+        bars.stop,
+    )
+
+
+def planes_of(bars: Bars, grid: VariantGrid, first: int, last: int, default_warmup: int) -> PlaneArray:
+    """The planes `[first, last)` of the grid: uint64 `(last - first, 2, words)`."""
+    planes = np.empty((last - first, 2, words(bars.count)), np.uint64)
+    for index in range(first, last):
+        planes[index - first] = plane_of(bars, grid.plane(index), default_warmup)
+    return planes
+
+
+@dataclass(frozen=True)
+class Planes:
+    """Every plane of a grid, in chunks that stay where they are: a table of addresses stands for the copy."""
+
+    chunks: Sequence[PlaneArray]
+    addresses: NDArray[np.uint64]
+
+    @staticmethod
+    def over(chunks: Sequence[PlaneArray]) -> Planes:
+        return Planes(chunks, plane_addresses(list(chunks)))
+
+
+def rank_variants(bars: Bars, grid: VariantGrid, planes: Planes, first: int, last: int) -> Ranking:
+    """The best `top_k` of the variants `[first, last)`."""
+    count = last - first
+    ranking = Ranking(np.arange(first, last), np.empty(count), np.empty(count, np.int64))
+    rank_range(
+        planes.addresses,
+        np.array(grid.plane_offsets, np.int64),
+        np.array(grid.radix.sizes, np.int64),
+        first,
+        last,
+        bars.close,
+        trading_rules(grid.request),
+        ranking.total_return_pct,
+        np.empty(count, np.int64),
+        ranking.conflicts,
+    )
+    return ranking.best(grid.request.top_k or 1)
+
+
+def trading_rules(request: BacktestRequest) -> Rules:
+    """What a resolved request says about trading, as the kernel takes it."""
+    assert request.fee_pct is not None
+    assert request.slippage_pct is not None
+    assert request.init_cash_quote is not None
+    return Rules.of(
+        request.direction.value,
+        request.exit_on.value,
+        fee_pct=request.fee_pct,
+        slippage_pct=request.slippage_pct,
+        init_cash_quote=request.init_cash_quote,
+    )
+
+
+def report_variants(
+    bars: Bars, grid: VariantGrid, planes: Planes, ranking: Ranking, first_rank: int
+) -> list[RankedVariant]:
+    """The full reports of these variants, the first of which has that rank."""
+    return [
+        _report(bars, grid, planes, ranking, position, first_rank + position) for position in range(len(ranking))
+    ]
+
+
+def _report(
+    bars: Bars, grid: VariantGrid, planes: Planes, ranking: Ranking, position: int, rank: int
+) -> RankedVariant:
+    request = grid.request
+    index = int(ranking.index[position])
+    digits = grid.radix.decode(index)
+    addresses = planes.addresses[
+        [offset + digit for offset, digit in zip(grid.plane_offsets, digits, strict=True)]
+    ]
+    trades, _ = trades_of(addresses, bars.close, trading_rules(request))
+    metrics = report(trades, bars.close, bars.ts_open_ms, bars.bar_ms, float(request.init_cash_quote or 0))
+    shown = (
+        [trade_of(row, bars.ts_open_ms + bars.bar_ms) for row in trades] if rank <= request.trades_for else None
+    )
+    return RankedVariant(
+        rank=rank,
+        variant_index=index,
+        total_return_pct=float(ranking.total_return_pct[position]),
+        conflicting_signals=int(ranking.conflicts[position]),
+        metrics=metrics,
+        table_md=table_md(metrics),
+        trades=tuple(shown) if shown is not None else None,
+        strategy=grid.strategy(index),
+    )
+
+
+def result_of(
+    bars: Bars, grid: VariantGrid, default_warmup: int, elapsed_s: Elapsed, top: Sequence[RankedVariant]
+) -> BacktestResult:
+    return BacktestResult(
+        request=grid.request,
+        request_hash=request_hash(grid.request),
+        engine_params_hash=engine_params_hash(grid.request, default_warmup),
+        candles_hash=bars.hash,
+        bars=bars.count,
+        variants_total=grid.size,
+        variants_evaluated=grid.size,
+        elapsed_s=elapsed_s,
+        top=tuple(top),
+    )
+
+
+class Stopwatch:
+    """Seconds by phase: `lap` names what has just ended."""
+
+    def __init__(self) -> None:
+        self._started = self._last = time.perf_counter()
+        self._laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self._laps[name] = round(now - self._last, 4)
+        self._last = now
+
+    def elapsed(self) -> Elapsed:
+        return Elapsed(**self._laps, total=round(self._last - self._started, 4))
+
+
+def run(request: BacktestRequest, minutes: Candles, default_warmup: int) -> BacktestResult:
+    """A resolved request over these candles, in this process, step by step."""
+    watch = Stopwatch()
+    grid = VariantGrid(request)
+    bars = bars_of(minutes, request, warmup_bars(grid, default_warmup))
+    watch.lap("candles")
+    planes = Planes.over([planes_of(bars, grid, 0, grid.planes, default_warmup)])
+    watch.lap("planes")
+    ranking = rank_variants(bars, grid, planes, 0, grid.size)
+    watch.lap("variants")
+    top = report_variants(bars, grid, planes, ranking, 1)
+    watch.lap("reports")
+    return result_of(bars, grid, default_warmup, watch.elapsed(), top)

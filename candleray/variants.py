@@ -1,0 +1,182 @@
+"""From a request to the numbered variants it describes.
+
+`resolve` fills in what was left out and orders the indicators, so that the same content has one spelling.
+`VariantGrid` numbers the variants: every indicator's own combinations of inputs, parameters and signal parameters
+are its *planes*, and a variant is one plane of each indicator, the last indicator fastest. A variant can be told
+from its index alone; none is ever stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from candleray.backtests import BacktestRequest, IndicatorAxes
+from candleray.errors import GuardExceeded, Problem
+from candleray.grids import Radix, Steps, Values, levels
+from candleray.hashes import canonical_json, content_hash
+from candleray.settings import Backtests, Guards
+from kernels import ENGINE_VERSION
+from kernels.indicators import INDICATORS
+from kernels.signals import lookback
+
+WORD_BYTES = 8
+BARS_PER_WORD = 64
+
+
+@dataclass(frozen=True)
+class IndicatorVariant:
+    """One plane: an indicator with everything fixed."""
+
+    id: str
+    inputs: dict[str, str]
+    params: dict[str, float]
+    signal: dict[str, float]
+
+    @property
+    def lookback_bars(self) -> int:
+        """Bars before the first bar that can have a signal."""
+        return lookback(INDICATORS[self.id], self.params, self.signal)
+
+
+@dataclass(frozen=True)
+class _NamedAxis:
+    group: str
+    name: str
+    values: tuple[str, ...] | Values | Steps
+
+    @property
+    def count(self) -> int:
+        return len(self.values) if isinstance(self.values, tuple) else self.values.count
+
+    def at(self, index: int) -> Any:
+        return self.values[index] if isinstance(self.values, tuple) else self.values.at(index)
+
+
+class IndicatorGrid:
+    """The planes of one indicator: its own axes in the order inputs, params, signal, each as declared."""
+
+    def __init__(self, axes: IndicatorAxes) -> None:
+        indicator = INDICATORS[axes.id]
+        self.id = axes.id
+        columns = {name: (value,) if isinstance(value, str) else value for name, value in axes.inputs.items()}
+        self._axes = [
+            *(_NamedAxis("inputs", name, columns[name]) for name in indicator.selectable_inputs),
+            *(_NamedAxis("params", name, levels(axes.params[name])) for name in indicator.params),
+            *(_NamedAxis("signal", name, levels(axes.signal[name])) for name in indicator.rule.params),
+        ]
+        self.radix = Radix(tuple(axis.count for axis in self._axes))
+
+    @property
+    def size(self) -> int:
+        return self.radix.size
+
+    def at(self, digit: int) -> IndicatorVariant:
+        groups: dict[str, dict[str, Any]] = {"inputs": {}, "params": {}, "signal": {}}
+        for axis, position in zip(self._axes, self.radix.decode(digit), strict=True):
+            groups[axis.group][axis.name] = axis.at(position)
+        return IndicatorVariant(self.id, **groups)
+
+
+class VariantGrid:
+    """Every variant of a resolved request, by index."""
+
+    def __init__(self, request: BacktestRequest) -> None:
+        self.request = request
+        self.indicators = tuple(IndicatorGrid(axes) for axes in request.indicators)
+        self.radix = Radix(tuple(grid.size for grid in self.indicators))
+
+    @property
+    def size(self) -> int:
+        return self.radix.size
+
+    @property
+    def planes(self) -> int:
+        return sum(grid.size for grid in self.indicators)
+
+    def plane(self, index: int) -> IndicatorVariant:
+        """The plane of that number, the indicators' planes counted one after the other."""
+        for grid in self.indicators:
+            if index < grid.size:
+                return grid.at(index)
+            index -= grid.size
+        raise IndexError("there are fewer planes")
+
+    @cached_property
+    def plane_offsets(self) -> tuple[int, ...]:
+        """The number of each indicator's first plane."""
+        sizes = self.radix.sizes
+        return tuple(sum(sizes[:position]) for position in range(len(sizes)))
+
+    def variant(self, index: int) -> tuple[IndicatorVariant, ...]:
+        digits = self.radix.decode(index)
+        return tuple(grid.at(digit) for grid, digit in zip(self.indicators, digits, strict=True))
+
+    def strategy(self, index: int) -> dict[str, Any]:
+        """That variant alone, as a request that gives the same result."""
+        chosen = [
+            {"id": one.id, "inputs": one.inputs, "params": one.params, "signal": one.signal}
+            for one in self.variant(index)
+        ]
+        whole = self.request.model_dump(mode="json", exclude={"indicators", "top_k", "preselect", "trades_for"})
+        return {**whole, "indicators": chosen}
+
+
+def resolve(request: BacktestRequest, defaults: Backtests) -> BacktestRequest:
+    """The request with nothing left out and its indicators in canonical order."""
+    axes = [_with_defaults(one) for one in request.indicators]
+    axes.sort(key=lambda one: canonical_json(one.model_dump(mode="json")))
+    chosen = {
+        "init_cash_quote": defaults.init_cash_quote,
+        "fee_pct": request.instrument.market.fee_pct,
+        "slippage_pct": defaults.slippage_pct,
+        "top_k": defaults.top_k,
+        "preselect": defaults.preselect,
+    }
+    missing = {name: value for name, value in chosen.items() if getattr(request, name) is None}
+    return request.model_copy(update={"indicators": tuple(axes), **missing})
+
+
+def _with_defaults(axes: IndicatorAxes) -> IndicatorAxes:
+    indicator = INDICATORS[axes.id]
+    inputs = {name: axes.inputs.get(name, columns[0]) for name, columns in indicator.selectable_inputs.items()}
+    params = {name: axes.params.get(name, param.default) for name, param in indicator.params.items()}
+    signal = {name: axes.signal.get(name, param.default) for name, param in indicator.rule.params.items()}
+    return IndicatorAxes(id=axes.id, inputs=inputs, params=params, signal=signal)
+
+
+def check_guards(grid: VariantGrid, bars: int, guards: Guards) -> None:
+    """Refuse what one synchronous request may not ask for (R4.9).
+
+    Raises:
+        GuardExceeded: one problem a guard, each with its number and limit.
+    """
+    words = -(-bars // BARS_PER_WORD)
+    plane_bytes = grid.planes * 2 * words * WORD_BYTES
+    bar_bytes = bars * 6 * WORD_BYTES
+    asked = [
+        ("variants", grid.size, guards.max_variants),
+        ("compute_bytes", plane_bytes + bar_bytes, guards.max_compute_bytes),
+        ("top_k", grid.request.top_k or 0, guards.max_top_k),
+    ]
+    problems = [
+        Problem(name, "over_the_limit", f"{name} {number} is over the limit of {limit}")
+        for name, number, limit in asked
+        if number > limit
+    ]
+    if problems:
+        told = "; ".join(problem.message for problem in sorted(problems))
+        raise GuardExceeded(f"the request is too large for one synchronous answer: {told}", problems)
+
+
+def engine_params_hash(request: BacktestRequest, warmup_bars: int) -> str:
+    """Names everything besides the request and the candles that can change a number."""
+    versions: Mapping[str, int] = {one.id: INDICATORS[one.id].version for one in request.indicators}
+    return content_hash({"engine": ENGINE_VERSION, "indicators": versions, "warmup_bars": warmup_bars})
+
+
+def request_hash(request: BacktestRequest) -> str:
+    """Names the resolved request: the same content in any order or spelling has one hash."""
+    return content_hash(request.model_dump(mode="json"))
