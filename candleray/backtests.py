@@ -7,7 +7,7 @@ all scalars *is* a strategy over a time range. `catalogue` narrows the model to 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -16,6 +16,10 @@ from candleray.grids import Axis, Number
 from candleray.markets import Instrument
 from candleray.timeframes import Timeframe, TimeRange
 from candleray.validation import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 
 class Direction(StrEnum):
@@ -147,3 +151,33 @@ class BacktestResult(Model):
     variants_evaluated: int
     elapsed_s: Elapsed
     top: tuple[RankedVariant, ...]
+
+    def to_arrow(self) -> pa.Table:
+        """The ranked table, one row a variant: `rank`, `variant_index`, `total_return_pct`,
+        `conflicting_signals`, each parameter (`sma.window`, `rsi.long_threshold`), each metric."""
+        from candleray import results
+
+        return results.to_arrow(self)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """`to_arrow` as a DataFrame; times are timestamps in UTC, durations are timedeltas."""
+        frame: pd.DataFrame = self.to_arrow().to_pandas()
+        return frame
+
+    def trades(self, rank: int = 1) -> pd.DataFrame:
+        """The trades of the variant of that rank; NotFound where they were not asked for by `trades_for`."""
+        from candleray import results
+
+        return results.trades(self, rank)
+
+    def __str__(self) -> str:
+        from candleray import results
+
+        return results.as_text(self)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from candleray import results
+
+        return results.as_html(self)

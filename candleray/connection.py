@@ -1,0 +1,196 @@
+"""One HTTP connection to the API: where it is, what is tried again, and bad answers as our exceptions."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic import BaseModel
+from pydantic_core import to_json
+
+from candleray.errors import (
+    ApiError,
+    CandlerayError,
+    InstanceError,
+    Problem,
+    ServiceUnavailable,
+    error_classes,
+)
+
+INSTANCE_FILE = "instance.json"
+CONNECT_TIMEOUT_S = 5.0
+
+RETRY_DELAYS_S = (0.2, 0.6, 1.8)
+RETRY_AFTER_LIMIT_S = 10.0
+RETRY_WITHIN_S = 30.0
+"""What took longer than this to fail is not tried again: it would take as long to fail again."""
+
+_PASSING_STATUS = frozenset({502, 503, 504})
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+Outcome = httpx.Response | httpx.TransportError
+
+
+def find_api_url(data_dir: Path | None = None) -> str:
+    """The API of the settings, else of the instance running in the data folder, else the default address.
+
+    Raises:
+        InstanceError: a data folder was named, and no instance runs in it.
+    """
+    from candleray.settings import get_settings  # 0.3 s, which a named URL does without
+
+    if data_dir is not None:
+        folder = data_dir.expanduser().resolve()
+        running = _instance_url(folder)
+        if running is None:
+            raise InstanceError(f"no instance runs in {folder}: start one with `candleray up --data {data_dir}`")
+        return running
+    settings = get_settings()
+    return settings.api_url or _instance_url(settings.data_path) or settings.base_url
+
+
+def _instance_url(folder: Path) -> str | None:
+    try:
+        url = json.loads((folder / INSTANCE_FILE).read_text())["api_url"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return url if isinstance(url, str) else None
+
+
+def encoded(content: Any) -> bytes:
+    """A body: models, dicts and lists of them, dates, numpy numbers and arrays.
+
+    NaN and infinity go out as they are spelled, so that the API names the field they stand in.
+    """
+    if isinstance(content, BaseModel):
+        return content.model_dump_json(exclude_none=True).encode()
+    return to_json(content, inf_nan_mode="constants", fallback=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):  # numpy's numbers and arrays
+        return value.tolist()
+    if isinstance(value, range):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
+
+
+class Connection:
+    """Sends requests, and those that may be repeated again with back-off where they failed in passing."""
+
+    def __init__(
+        self, url: str, *, token: str | None, timeout_s: float, transport: httpx.BaseTransport | None
+    ) -> None:
+        base = _base_url(url)
+        self.url = str(base.copy_with(userinfo=b"")).rstrip("/")
+        """Where the API is, without the user and the password that a URL may hold."""
+        self._timeout_s = timeout_s
+        self._http = httpx.Client(
+            base_url=base,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
+            transport=transport,
+            trust_env=base.host not in _LOOPBACK,  # a proxy of the environment cannot reach this machine
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int | None] | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool = True,
+    ) -> httpx.Response:
+        """The answer to a request that succeeded.
+
+        Args:
+            params: of the query; those that are None are left out.
+            repeatable: sent twice it does what it does sent once.
+
+        Raises:
+            CandlerayError: the class that the API named.
+            ServiceUnavailable: nothing listens there, or does not answer in time.
+        """
+        given = {name: value for name, value in (params or {}).items() if value is not None}
+        request = self._http.build_request(method, path, params=given, content=content, headers=headers)
+        outcome = self._outcome(request, repeatable)
+        if isinstance(outcome, httpx.TransportError):
+            raise self._broken(outcome) from outcome
+        if not outcome.is_success:
+            raise error_of(outcome)
+        return outcome
+
+    def _outcome(self, request: httpx.Request, repeatable: bool) -> Outcome:
+        give_up_at = time.monotonic() + RETRY_WITHIN_S
+        delays_s = iter(RETRY_DELAYS_S)
+        while True:
+            outcome = self._attempt(request)
+            delay_s = next(delays_s, None)
+            if delay_s is None or time.monotonic() > give_up_at or not _is_passing(outcome, repeatable):
+                return outcome
+            time.sleep(max(delay_s, _retry_after_s(outcome)))
+
+    def _attempt(self, request: httpx.Request) -> Outcome:
+        try:
+            return self._http.send(request)
+        except httpx.TransportError as error:
+            return error
+
+    def _broken(self, error: httpx.TransportError) -> CandlerayError:
+        if isinstance(error, _NEVER_SENT):
+            return ServiceUnavailable(
+                f"no Candleray API at {self.url}: start one with `candleray up` ({error or 'no answer'})"
+            )
+        if isinstance(error, httpx.TimeoutException):
+            return ServiceUnavailable(f"the API at {self.url} did not answer within {self._timeout_s:g} s")
+        return ServiceUnavailable(f"the connection to the API at {self.url} broke: {error}")
+
+
+def _base_url(url: str) -> httpx.URL:
+    text = url if "://" in url else f"http://{url}"
+    try:
+        base = httpx.URL(text.rstrip("/"))
+    except httpx.InvalidURL as exc:
+        raise ApiError(f"not the URL of an API: {exc}") from exc
+    if base.scheme not in ("http", "https") or not base.host:
+        raise ApiError("the URL of an API looks like http://host:8000")
+    return base
+
+
+def _is_passing(outcome: Outcome, repeatable: bool) -> bool:
+    """Whether the same request may well succeed a moment later, and does no harm if both arrive."""
+    if isinstance(outcome, _NEVER_SENT):
+        return True
+    if isinstance(outcome, httpx.Response):
+        return repeatable and outcome.status_code in _PASSING_STATUS
+    return repeatable and isinstance(outcome, httpx.NetworkError | httpx.RemoteProtocolError)
+
+
+def _retry_after_s(outcome: Outcome) -> float:
+    if isinstance(outcome, httpx.Response):
+        asked = outcome.headers.get("Retry-After", "")
+        return min(float(asked), RETRY_AFTER_LIMIT_S) if asked.isdigit() else 0.0
+    return 0.0
+
+
+def error_of(response: httpx.Response) -> CandlerayError:
+    """The exception that the API raised, as far as the answer tells."""
+    try:
+        told = response.json()["error"]
+        problems = [Problem(**problem) for problem in told.get("problems", ())]
+        return error_classes().get(told["code"], ApiError)(told["message"], problems)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        passing = response.status_code in _PASSING_STATUS
+        where = f"{response.request.method} {response.request.url.copy_with(userinfo=b'', query=None)}"
+        text = f"{where} answered {response.status_code}: {response.text.strip()[:200] or 'nothing'}"
+        return (ServiceUnavailable if passing else ApiError)(text)
