@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 from candleray.backtests import BacktestRequest, IndicatorAxes
 from candleray.errors import InvalidInput, NotFound, nearest
 from candleray.grids import Axis, Number, Steps, Values, levels
+from candleray.indicators import IndicatorInfo, InputInfo, ParamInfo, RuleInfo
 from candleray.settings import CONFIGS, get_settings
 from candleray.validation import Model, validated
 from kernels.declare import Indicator, Param
@@ -51,43 +52,6 @@ class RangesFile(Model):
     """`configs/<environment>/indicators.yaml`: narrows the declared bounds, never widens them."""
 
     indicators: dict[str, IndicatorRanges] = {}
-
-
-class ParamInfo(Model):
-    name: str
-    kind: Literal["int", "float"]
-    description: str
-    default: Number
-    min: Number
-    max: Number
-    step: Number
-    grid: Steps
-
-
-class InputInfo(Model):
-    name: str
-    columns: tuple[str, ...]
-    default: str
-
-
-class RuleInfo(Model):
-    family: str
-    meaning: str
-    params: tuple[ParamInfo, ...]
-
-
-class IndicatorInfo(Model):
-    """One indicator as a form or a page shows it (R2.1, R2.2)."""
-
-    id: str
-    title: str
-    version: int
-    description: str
-    source: str
-    inputs: tuple[InputInfo, ...]
-    outputs: tuple[str, ...]
-    params: tuple[ParamInfo, ...]
-    rule: RuleInfo
 
 
 def declared_ranges() -> RangesFile:
