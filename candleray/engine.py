@@ -18,8 +18,9 @@ from candleray.backtests import BacktestRequest, BacktestResult, Elapsed, Ranked
 from candleray.candles import Candles, FloatArray, IntArray
 from candleray.errors import NotFound
 from candleray.hashes import candles_hash
-from candleray.reports import table_md, trade_of
+from candleray.reports import table_md
 from candleray.timeframes import MINUTE_MS, iso, minutes_of
+from candleray.trades import trade_of
 from candleray.variants import IndicatorVariant, VariantGrid, engine_params_hash, request_hash
 from kernels.accounts import Rules
 from kernels.bits import plane_addresses, words
