@@ -1,0 +1,183 @@
+"""`candleray demo`: the main job from end to end, by the very commands a person would type.
+
+Everything runs on this machine and needs no network: the exchange simulator stands in for Binance and Bybit, the
+embedded services for ClickHouse and the rest. What it loads stays in its folder, so that a second run starts with
+its candles there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from candleray.errors import InstanceError
+from candleray.markets import MARKETS
+
+YEAR = ("2025-01-01", "2026-01-01")
+WEEK = ("2025-12-25", "2026-01-01")
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+
+REQUEST = {
+    "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
+    "timeframe": "1m",
+    "time_range": {"start": "2025-01-01T00:00:00Z", "end": "2026-01-01T00:00:00Z"},
+    "indicators": [
+        {
+            "id": "sma",
+            "inputs": {"source": ["close", "hlc3"]},
+            "params": {"window": {"start": 10, "stop": 400, "step": 10}},
+        },
+        {
+            "id": "rsi",
+            "params": {"window": {"values": [7, 10, 14, 18, 21]}},
+            "signal": {
+                "long_threshold": {"start": 20, "stop": 40, "step": 5},
+                "short_threshold": {"start": 60, "stop": 80, "step": 5},
+            },
+        },
+    ],
+    "top_k": 300,
+    "trades_for": 1,
+}
+"""10,000 variants: 80 moving averages with 125 RSI readings."""
+
+
+class Steps:
+    """The demo's steps: each shown as the command it is, timed, and its failure the demo's."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.seconds: list[tuple[str, float]] = []
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        self.console.rule(f"[bold]{name}", align="left")
+        started = time.perf_counter()
+        yield
+        self.seconds.append((name, time.perf_counter() - started))
+
+    def run(self, *arguments: str) -> None:
+        """`candleray …` as a person would type it."""
+        self.console.print(f"[dim]$ candleray {' '.join(arguments)}")
+        finished = subprocess.run(_command(*arguments), check=False)
+        if finished.returncode:
+            raise InstanceError(f"candleray {arguments[0]} ended with {finished.returncode}")
+
+    def table(self) -> Table:
+        table = Table("Phase", "Seconds", title="What each phase took")
+        table.columns[1].justify = "right"
+        for name, seconds in self.seconds:
+            table.add_row(name, f"{seconds:.1f}")
+        table.add_row("[bold]all", f"[bold]{sum(seconds for _, seconds in self.seconds):.1f}")
+        return table
+
+
+def demo(
+    data: Annotated[Path, typer.Option(help="folder the demo keeps its candles in")] = Path(".demo"),
+    keep: Annotated[bool, typer.Option("--keep", help="leave everything running at the end")] = False,
+) -> None:
+    """Simulated exchanges -> ClickHouse -> a grid of 10,000 variants over a year of minutes -> the ranked table.
+
+    Example: candleray demo --keep
+    """
+    console = Console(highlight=False)
+    steps = Steps(console)
+    data = data.resolve()
+    data.mkdir(parents=True, exist_ok=True)
+    request = data / "request.json"
+    request.write_text(json.dumps(REQUEST, indent=2))
+    simulator_port, api_port = _free_port(), _free_port()
+    # The commands of the steps find this instance, whatever the person's own settings say.
+    os.environ["CANDLERAY_API_URL"] = f"http://127.0.0.1:{api_port}"
+    with _simulator(steps, data, simulator_port):
+        try:
+            with steps.step("Start ClickHouse, Postgres, Valkey, Ray and the API"):
+                steps.run("up", "--detach", "--data", str(data), "--port", str(api_port))
+            with steps.step("Backfill three symbols of four markets by REST"):
+                _backfill(steps, f"http://127.0.0.1:{simulator_port}")
+            with steps.step("What is there now"):
+                steps.run("candles")
+            with steps.step("Search 10,000 variants over a year of minutes"):
+                steps.run("backtest", str(request), "--top", "10", "--report")
+        finally:
+            if not keep:
+                with steps.step("Stop"):
+                    steps.run("down", "--data", str(data))
+    console.print(steps.table())
+    _show_what_next(console, data, request, api_port)
+
+
+def _backfill(steps: Steps, url: str) -> None:
+    first, *others = SYMBOLS
+    for market in MARKETS.values():
+        start, end = YEAR if market.market_id == REQUEST["instrument"]["market_id"] else WEEK  # type: ignore[index]
+        where = ("--market", market.name, "--url", url)
+        steps.run("backfill", *where, "--symbol", first, "--start", start, "--end", end)
+        chosen = [part for symbol in others for part in ("--symbol", symbol)]
+        steps.run("backfill", *where, *chosen, "--start", WEEK[0], "--end", WEEK[1])
+
+
+@contextmanager
+def _simulator(steps: Steps, data: Path, port: int) -> Iterator[None]:
+    log = data / "simulator.log"
+    with log.open("w") as output:
+        with steps.step("Start the exchange simulator"):
+            command = _command("simulator", "--port", str(port))
+            steps.console.print(f"[dim]$ candleray simulator --port {port} &")
+            process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+            _wait_for_port(port, process, log)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path, timeout_s: float = 60) -> None:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise InstanceError(f"the simulator did not start; its log says:\n{log.read_text()[-2000:]}")
+
+
+def _show_what_next(console: Console, data: Path, request: Path, port: int) -> None:
+    folder = os.path.relpath(data)
+    start = "" if port == 8000 else f" --port {port}"
+    console.print("\n[bold]What to try next[/] (the demo's candles are still there)")
+    for line in (
+        f"candleray up --detach --data {folder}{start}",
+        f"$EDITOR {os.path.relpath(request)}    # other windows, rsi thresholds, direction, timeframe",
+        f"candleray backtest {os.path.relpath(request)} --api http://127.0.0.1:{port}",
+        f"open http://127.0.0.1:{port}/docs    # the API, with examples",
+        f"candleray down --data {folder}",
+    ):
+        console.print(f"  {line}", style="cyan")
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "candleray", *arguments]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

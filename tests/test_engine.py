@@ -1,0 +1,160 @@
+"""A backtest as pure steps: any cut gives the same answer, a variant alone the grid's numbers (R4.1, R4.11)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from candleray import engine
+from candleray.backtests import BacktestRequest, BacktestResult
+from candleray.candles import Candles
+from candleray.catalogue import get_catalogue
+from candleray.errors import NotFound
+from candleray.settings import Backtests
+from candleray.timeframes import MINUTE_MS
+from candleray.variants import VariantGrid, resolve
+
+START_MS = 1_735_689_600_000  # 2025-01-01
+WARMUP = 50
+
+
+def walk(minutes: int, seed: int = 7) -> Candles:
+    """A random walk of candles from 2025-01-01 on."""
+    random = np.random.default_rng(seed)
+    close = 100 * np.exp(np.cumsum(random.normal(0, 0.002, minutes)))
+    open_ = np.concatenate(([100.0], close[:-1]))
+    high = np.maximum(open_, close) * (1 + random.random(minutes) * 0.001)
+    low = np.minimum(open_, close) * (1 - random.random(minutes) * 0.001)
+    values = np.ascontiguousarray([open_, high, low, close, random.random(minutes) * 10])
+    return Candles(START_MS + np.arange(minutes) * MINUTE_MS, values)
+
+
+CANDLES = walk(4000)
+
+SMA = {
+    "id": "sma",
+    "inputs": {"source": ["close", "hlc3"]},
+    "params": {"window": {"start": 5, "stop": 300, "step": 35}},
+}
+RSI = {"id": "rsi", "params": {"window": {"values": [7, 14]}}, "signal": {"long_threshold": {"values": [40, 60]}}}
+
+
+def resolved(**changes: Any) -> BacktestRequest:
+    content = {
+        "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
+        "timeframe": "1m",
+        "time_range": {"start": "2025-01-01T05:00:00Z", "end": "2025-01-03T12:00:00Z"},
+        "indicators": [SMA, RSI],
+        "top_k": 20,
+        "trades_for": 20,
+        **changes,
+    }
+    return resolve(get_catalogue().validated_request(content), Backtests())
+
+
+def run(**changes: Any) -> BacktestResult:
+    return engine.run(resolved(**changes), CANDLES, WARMUP)
+
+
+def numbers_of(result: BacktestResult) -> str:
+    return result.model_dump_json(exclude={"elapsed_s"})
+
+
+def test_the_same_request_gives_the_same_bytes():
+    assert numbers_of(run()) == numbers_of(run())
+
+
+@pytest.mark.parametrize("parts", [1, 2, 7, 71])
+def test_any_cut_of_the_grid_merged_in_any_order_gives_the_same_ranking(parts: int):
+    request = resolved()
+    grid = VariantGrid(request)
+    bars = engine.bars_of(CANDLES, request, engine.warmup_bars(grid, WARMUP))
+    cuts = [engine.planes_of(bars, grid, at, at + 1, WARMUP) for at in range(grid.planes)]
+    planes = engine.Planes.over(cuts)
+    whole = engine.rank_variants(bars, grid, planes, 0, grid.size)
+    merged = engine.Ranking.empty()
+    order = np.random.default_rng(parts).permutation(parts)
+    for part in order:
+        first, last = part * grid.size // parts, (part + 1) * grid.size // parts
+        merged = engine.rank_variants(bars, grid, planes, first, last).merged(merged, 20)
+    assert merged.index.tolist() == whole.index.tolist()
+    assert merged.total_return_pct.tobytes() == whole.total_return_pct.tobytes()
+
+
+def test_equal_returns_are_ranked_by_index():
+    flat = Candles(CANDLES.ts_open_ms, np.full((5, len(CANDLES)), 100.0))
+    result = engine.run(resolved(), flat, WARMUP)
+    assert [row.variant_index for row in result.top] == list(range(20))
+    assert {row.total_return_pct for row in result.top} == {0.0}
+
+
+@pytest.mark.parametrize("timeframe", ["1m", "5m"])
+def test_a_strategy_sent_back_alone_gives_the_numbers_of_the_grid(timeframe: str):
+    for row in run(timeframe=timeframe).top:
+        again = resolve(get_catalogue().validated_request({**row.strategy, "trades_for": 1}), Backtests())
+        alone = engine.run(again, CANDLES, WARMUP)
+        assert alone.variants_total == 1
+        assert alone.top[0].metrics == row.metrics
+        assert alone.top[0].trades == row.trades
+        assert alone.top[0].strategy == row.strategy
+
+
+def test_the_rank_and_the_report_agree_to_the_bit():
+    for row in run().top:
+        assert row.metrics["Total Return [%]"] == row.total_return_pct
+
+
+def test_trades_are_listed_for_as_many_variants_as_asked():
+    assert [row.trades is not None for row in run(trades_for=2, top_k=4).top] == [True, True, False, False]
+
+
+def test_a_variant_is_warmed_up_by_its_own_lookback_and_not_by_the_grids():
+    short = {"id": "ema", "params": {"window": 5}}
+    with_long = run(indicators=[short, {"id": "sma", "params": {"window": {"values": [5, 295]}}}], top_k=2)
+    alone = run(indicators=[short, {"id": "sma", "params": {"window": 5}}])
+    same = next(row for row in with_long.top if row.strategy == alone.top[0].strategy)
+    assert same.metrics == alone.top[0].metrics
+
+
+def test_with_less_history_than_the_warmup_the_first_bar_there_is_begins():
+    request = {"start": "2025-01-01T00:10:00Z", "end": "2025-01-02T00:00:00Z"}
+    assert run(time_range=request).bars == 24 * 60 - 10
+
+
+def test_only_bars_wholly_in_the_range_count():
+    result = run(timeframe="1h", time_range={"start": "2025-01-01T05:30:00Z", "end": "2025-01-01T09:30:00Z"})
+    assert result.bars == 3
+    assert result.top[0].metrics["Start"] == START_MS + 6 * 60 * MINUTE_MS
+    assert result.top[0].metrics["End"] == START_MS + 9 * 60 * MINUTE_MS
+
+
+def test_an_hour_with_a_missing_minute_is_no_bar():
+    kept = np.arange(len(CANDLES)) != 7 * 60 + 13
+    holed = Candles(CANDLES.ts_open_ms[kept], np.ascontiguousarray(CANDLES.values[:, kept]))
+    request = resolved(timeframe="1h", time_range={"start": "2025-01-01T05:00:00Z", "end": "2025-01-01T10:00:00Z"})
+    assert engine.run(request, holed, WARMUP).bars == 4
+
+
+def test_no_bar_in_the_range_is_said():
+    with pytest.raises(NotFound, match="no 1d bar of binance-spot BTCUSDT lies in 2025-01-01T05:00:00Z"):
+        run(timeframe="1d", time_range={"start": "2025-01-01T05:00:00Z", "end": "2025-01-02T05:00:00Z"})
+
+
+def test_other_candles_are_another_hash():
+    changed = Candles(CANDLES.ts_open_ms, CANDLES.values * 2)
+    assert engine.run(resolved(), changed, WARMUP).candles_hash != run().candles_hash
+
+
+def test_one_bar_trades_nothing_and_reports_no_undefined_number():
+    result = run(time_range={"start": "2025-01-01T05:00:00Z", "end": "2025-01-01T05:01:00Z"}, top_k=1)
+    metrics = result.top[0].metrics
+    assert metrics["Num. Trades"] == 0
+    assert metrics["Win Rate [%]"] is None
+    assert "NaN" not in numbers_of(result)
+
+
+def test_a_window_longer_than_the_data_never_trades():
+    result = run(indicators=[{"id": "sma", "params": {"window": 5000}}])
+    assert result.top[0].metrics["Num. Trades"] == 0
