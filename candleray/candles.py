@@ -23,8 +23,8 @@ IntArray: TypeAlias = NDArray[np.int64]
 COLUMNS = ("open", "high", "low", "close", "volume")
 """The rows of `values`, in order."""
 
-_YEAR_2009_MS = 1_230_768_000_000
-_YEAR_2100_MS = 4_102_444_800_000
+YEAR_2009_MS = 1_230_768_000_000
+YEAR_2100_MS = 4_102_444_800_000
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _note(refused: list[RefusedRows], reason: str, rows: CandleRows, indices: In
 def _rules(rows: CandleRows) -> list[tuple[str, NDArray[np.bool_]]]:
     open_, high, low, close, volume = rows.values
     prices = rows.values[:4]
-    out_of_years = (rows.ts_open_ms < _YEAR_2009_MS) | (rows.ts_open_ms >= _YEAR_2100_MS)
+    out_of_years = (rows.ts_open_ms < YEAR_2009_MS) | (rows.ts_open_ms >= YEAR_2100_MS)
     outside = (np.maximum(open_, close) > high) | (np.minimum(open_, close) < low)
     return [
         ("not a finite number", ~np.isfinite(rows.values).all(axis=0)),
@@ -146,7 +146,7 @@ def describe_row(rows: CandleRows, index: int) -> str:
     """A row in words, by its number in the source."""
     ts_ms = int(rows.ts_open_ms[index])
     try:
-        when = iso(ts_ms)
+        when = iso(ts_ms) if ts_ms else "unreadable time"
     except (ValueError, OverflowError, OSError):
         when = f"{ts_ms} ms"
     fields = " ".join(f"{name}={rows.values[row, index]:.15g}" for row, name in enumerate(COLUMNS))

@@ -1,0 +1,124 @@
+"""CSV as `CandleRows`, some megabytes of whole lines at a time."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from candleray.candles import CandleRows
+from candleray.file_rows import LAYOUTS_WITHOUT_HEADER, TIME, find_columns, read_times, refuse, to_rows
+
+CHUNK_BYTES = 8 * 2**20
+"""About 75,000 rows of an exchange archive."""
+
+
+class ByteStream(Protocol):
+    def read(self, size: int = ..., /) -> bytes: ...
+
+
+def csv_batches(stream: ByteStream, source: str) -> Iterator[CandleRows]:
+    """Batches of rows; `first_row` counts lines, the header's among them.
+
+    Raises:
+        BadFile: not text, no known columns, or lines without end.
+    """
+    chunks = _whole_lines(stream, source)
+    first = next(chunks, b"").removeprefix(b"\xef\xbb\xbf")
+    reader, header_lines = _reader(first, source)
+    line = 1 + header_lines
+    for chunk in chain([first.partition(b"\n")[2] if header_lines else first], chunks):
+        if chunk:
+            rows = reader.read(chunk, line)
+            line += len(rows)
+            yield rows
+
+
+def _whole_lines(stream: ByteStream, source: str) -> Iterator[bytes]:
+    rest = b""
+    while block := stream.read(CHUNK_BYTES):
+        if b"\0" in block:
+            raise refuse(source, "is not text")
+        lines, newline, tail = (rest + block).rpartition(b"\n")
+        if not newline and len(tail) >= CHUNK_BYTES:
+            raise refuse(source, "has a line of more than 8 MiB")
+        if newline:
+            yield lines + newline
+        rest = tail
+    if rest:
+        yield rest
+
+
+def _reader(chunk: bytes, source: str) -> tuple[_Reader, int]:
+    """What reads the rest, and how many lines the header takes (1 or 0)."""
+    first = chunk.split(b"\n", 1)[0].decode(errors="replace").strip("\r")
+    delimiter = max(",;\t", key=first.count)
+    fields = next(csv.reader([first], delimiter=delimiter), [])
+    if not any(_is_number_or_time(field, source) for field in fields):
+        return _Reader(len(fields), find_columns(fields, source), delimiter, source), 1
+    if len(fields) not in LAYOUTS_WITHOUT_HEADER:
+        allowed = ", ".join(str(count) for count in LAYOUTS_WITHOUT_HEADER)
+        raise refuse(source, f"has no header and {len(fields)} columns (without one: {allowed})")
+    layout = find_columns(LAYOUTS_WITHOUT_HEADER[len(fields)], source)
+    return _Reader(len(fields), layout, delimiter, source), 0
+
+
+def _is_number_or_time(field: str, source: str) -> bool:
+    return bool(field.strip()) and bool(read_times(pa.chunked_array([[field]], pa.string()), source)[0] != 0)
+
+
+class _Reader:
+    def __init__(self, width: int, columns: dict[str, int], delimiter: str, source: str) -> None:
+        self._names = [f"column {at}" for at in range(width)]
+        self._columns = {ours: self._names[at] for ours, at in columns.items()}
+        self._delimiter = delimiter
+        self._source = source
+
+    def read(self, chunk: bytes, first_row: int) -> CandleRows:
+        numeric = {name: pa.int64() if ours == TIME else pa.float64() for ours, name in self._columns.items()}
+        try:
+            table, torn = self._parse(chunk, numeric)
+        except pa.ArrowInvalid:
+            # Some field is not a number: slower, but then only its own row is lost.
+            text = chunk if chunk.isascii() else chunk.decode(errors="replace").encode()
+            table, torn = self._parse(text, dict.fromkeys(numeric, pa.string()))
+        rows = to_rows({ours: table[name] for ours, name in self._columns.items()}, first_row, self._source)
+        return _with_torn_rows(rows, torn)
+
+    def _parse(self, chunk: bytes, types: dict[str, pa.DataType]) -> tuple[pa.Table, list[int]]:
+        """The table, and where in it the lines with another number of fields were."""
+        torn: list[int] = []
+
+        def skip(row: pa_csv.InvalidRow) -> str:
+            torn.append(row.number)
+            return "skip"
+
+        table = pa_csv.read_csv(
+            pa.py_buffer(chunk),
+            # One thread: several do not number the rows, and the insert is slower than the parser anyway.
+            read_options=pa_csv.ReadOptions(
+                column_names=self._names, use_threads=False, block_size=len(chunk) + 1
+            ),
+            parse_options=pa_csv.ParseOptions(delimiter=self._delimiter, invalid_row_handler=skip),
+            convert_options=pa_csv.ConvertOptions(column_types=types, include_columns=list(types)),
+        )
+        return table, torn
+
+
+def _with_torn_rows(rows: CandleRows, torn: Sequence[int]) -> CandleRows:
+    """The rows with an unreadable one in each place where a line had too few or too many fields."""
+    if not torn:
+        return rows
+    at = np.asarray(torn) - 1 - np.arange(len(torn))
+    return CandleRows(
+        np.insert(rows.ts_open_ms, at, 0),
+        np.insert(rows.values, at, np.nan, axis=1),
+        np.insert(rows.quote_volume, at, np.nan),
+        np.insert(rows.trades, at, np.nan),
+        rows.first_row,
+    )
