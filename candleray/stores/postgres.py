@@ -1,0 +1,78 @@
+"""Everything durable that is not a candle: a pool of connections to Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from candleray.errors import ServiceUnavailable
+from candleray.stores.addresses import show, split_url
+from candleray.stores.statements import Migration, migrations, named_statements, pending
+
+_CONNECT_TIMEOUT_S = 10.0
+
+
+class Postgres:
+    def __init__(self, pool: asyncpg.Pool, address: str) -> None:
+        self._pool = pool
+        self._statements = named_statements("postgres")
+        self.address = address
+
+    @classmethod
+    async def open(cls, url: str, max_connections: int = 10) -> Postgres:
+        """Connect to `postgresql://user:password@host:5432/database` (`?host=/folder` for a unix socket).
+
+        Raises:
+            InvalidInput: that is no such URL.
+            ServiceUnavailable: nothing answers there, or not to this user.
+        """
+        address = show(split_url(url, "postgres_url", ("postgresql", "postgres")))
+        async with _translated(address):
+            pool = await asyncpg.create_pool(
+                url, min_size=1, max_size=max_connections, timeout=_CONNECT_TIMEOUT_S, command_timeout=60
+            )
+        return cls(pool, address)
+
+    async def close(self) -> None:
+        async with _translated(self.address):
+            await self._pool.close()
+
+    async def ping(self) -> None:
+        """Raises `ServiceUnavailable` where Postgres does not answer."""
+        async with self.connection() as connection:
+            await connection.fetchval(self._statements["ping"])
+
+    async def migrate(self, known: Sequence[Migration] | None = None) -> None:
+        """Apply what this database has not seen, all of it or, after a failure, nothing.
+
+        Raises:
+            InstanceError: an applied migration reads differently now.
+        """
+        async with self.connection() as connection, connection.transaction():
+            await connection.execute(self._statements["lock_migrations"])
+            await connection.execute(self._statements["create_migrations"])
+            rows = await connection.fetch(self._statements["applied_migrations"])
+            applied = {row["number"]: row["checksum"] for row in rows}
+            for migration in pending(migrations("postgres") if known is None else known, applied):
+                for statement in migration.statements:
+                    await connection.execute(statement)
+                await connection.execute(
+                    self._statements["record_migration"], migration.number, migration.name, migration.checksum
+                )
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection of the pool; what the driver raises within comes out as ours."""
+        async with _translated(self.address), self._pool.acquire(timeout=_CONNECT_TIMEOUT_S) as connection:
+            yield connection
+
+
+@asynccontextmanager
+async def _translated(address: str) -> AsyncIterator[None]:
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as exc:
+        what = (str(exc).splitlines() or [type(exc).__name__])[0]
+        raise ServiceUnavailable(f"Postgres at {address}: {what[:300]}") from exc

@@ -1,0 +1,23 @@
+-- The statements about the schema itself; $1 and so on are bound by the server.
+
+-- name: ping
+SELECT 1;
+
+-- name: lock_migrations
+-- Two instances that start together take turns; the lock ends with the transaction. The number is the word
+-- "candleray" on a telephone's keys.
+SELECT pg_advisory_xact_lock(226353729);
+
+-- name: create_migrations
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    number integer PRIMARY KEY,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- name: applied_migrations
+SELECT number, checksum FROM schema_migrations ORDER BY number;
+
+-- name: record_migration
+INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3);
