@@ -1,0 +1,121 @@
+"""What is a candle and what is not (issue 2, item 3: refused with a count, a reason and the first example)."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from candleray.candles import CandleRows, screen
+from candleray.ingest import InsertReport, RefusedRows
+
+START_MS = 1_700_000_040_000
+MINUTE_MS = 60_000
+SANE = (10.0, 12.0, 9.0, 11.0, 5.0)
+
+
+def rows(*candles: tuple[int, tuple[float, ...]], first_row: int = 1) -> CandleRows:
+    """Rows at these ms after START_MS."""
+    stamps = np.array([START_MS + after for after, _ in candles], np.int64)
+    values = np.array([values for _, values in candles], np.float64).reshape(-1, 5).T.copy()
+    unknown = np.full(len(stamps), np.nan)
+    return CandleRows(stamps, values, unknown, unknown, first_row)
+
+
+@pytest.mark.parametrize(
+    ("reason", "after_ms", "candle"),
+    [
+        ("not a finite number", 0, (10, 12, 9, float("nan"), 5)),
+        ("not a finite number", 0, (10, float("inf"), 9, 11, 5)),
+        ("opens off the minute", 20_799, SANE),
+        ("stamp out of the years 2009 to 2099", -START_MS, SANE),
+        ("stamp out of the years 2009 to 2099", 10**17, SANE),
+        ("price not above zero", 0, (10, 12, 0, 11, 5)),
+        ("negative volume", 0, (10, 12, 9, 11, -1)),
+        ("high below low", 0, (10, 9, 12, 11, 5)),
+        ("open or close outside high and low", 0, (13, 12, 9, 11, 5)),
+        ("open or close outside high and low", 0, (10, 12, 9, 8, 5)),
+    ],
+)
+def test_a_row_that_is_no_candle_is_refused_alone(reason: str, after_ms: int, candle: tuple[float, ...]) -> None:
+    kept, refused = screen(rows((0, SANE), (after_ms, candle), (MINUTE_MS, SANE), first_row=100))
+    assert [(entry.reason, entry.count) for entry in refused] == [(reason, 1)]
+    assert refused[0].first_example.startswith("row 101: ")
+    assert kept.ts_open_ms.tolist() == [START_MS, START_MS + MINUTE_MS]
+
+
+def test_a_candle_without_volume_or_movement_is_a_candle() -> None:
+    kept, refused = screen(rows((0, (10, 10, 10, 10, 0))))
+    assert len(kept) == 1
+    assert refused == []
+
+
+def test_a_row_is_refused_for_one_reason_only() -> None:
+    _, refused = screen(rows((20_799, (-1, -2, 3, float("nan"), -5))))
+    assert sum(entry.count for entry in refused) == 1
+
+
+def test_two_values_for_one_minute_are_both_refused_and_shown_exactly() -> None:
+    other = (10.0, 12.0, 9.0, 11.000001, 5.0)
+    kept, refused = screen(rows((0, SANE), (MINUTE_MS, SANE), (0, other)))
+    assert kept.ts_open_ms.tolist() == [START_MS + MINUTE_MS]
+    assert refused == [
+        RefusedRows(
+            reason="two rows of one minute differ",
+            count=2,
+            first_example="row 1: 2023-11-14T22:14:00Z open=10 high=12 low=9 close=11 volume=5",
+        )
+    ]
+
+
+def test_an_unreadable_time_is_called_that() -> None:
+    _, refused = screen(rows((-START_MS, SANE)))
+    assert "unreadable time" in refused[0].first_example
+
+
+any_price = st.sampled_from([9.0, 10.0, 11.0, 12.0, 0.0, -1.0, float("nan"), float("inf")])
+any_row = st.tuples(
+    st.one_of(st.integers(0, 6).map(lambda m: m * MINUTE_MS), st.integers(0, 5 * MINUTE_MS)),
+    st.one_of(st.just(SANE), st.tuples(any_price, any_price, any_price, any_price, any_price)),
+)
+
+
+@given(st.lists(any_row, max_size=25))
+def test_every_row_is_kept_refused_or_a_repetition(candles: list[tuple[int, tuple[float, ...]]]) -> None:
+    given_rows = rows(*candles)
+    kept, refused = screen(given_rows)
+    stamps, values = kept.ts_open_ms, kept.values
+    assert (np.diff(stamps) > 0).all()
+    assert (stamps % MINUTE_MS == 0).all()
+    assert np.isfinite(values).all()
+    assert (values[1] >= values[[0, 2, 3]]).all()
+    assert (values[2] <= values[[0, 3]]).all()
+    repetitions = len(given_rows) - len(kept) - sum(entry.count for entry in refused)
+    told = set(zip(stamps.tolist(), map(tuple, values.T.tolist()), strict=True))
+    assert repetitions == sum((START_MS + after, values) in told for after, values in candles) - len(kept)
+
+
+@given(st.lists(any_row, max_size=15), st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_does_not_matter(candles, random) -> None:  # type: ignore[no-untyped-def]
+    shuffled = random.sample(candles, len(candles))
+    kept, refused = screen(rows(*candles))
+    kept_too, refused_too = screen(rows(*shuffled))
+    assert kept.ts_open_ms.tolist() == kept_too.ts_open_ms.tolist()
+    assert kept.values.tolist() == kept_too.values.tolist()
+    assert [(entry.reason, entry.count) for entry in refused] == [(e.reason, e.count) for e in refused_too]
+
+
+def test_reports_add_up_by_reason_with_the_first_example() -> None:
+    early = RefusedRows(reason="high below low", count=2, first_example="row 1: …")
+    late = RefusedRows(reason="high below low", count=3, first_example="row 9: …")
+    total = InsertReport.total(
+        [
+            InsertReport(received=5, written=3, refused=(early,)),
+            InsertReport(received=4, unchanged=1, refused=(late,)),
+        ]
+    )
+    assert total == InsertReport(
+        received=9,
+        written=3,
+        unchanged=1,
+        refused=(RefusedRows(reason="high below low", count=5, first_example="row 1: …"),),
+    )
