@@ -203,10 +203,10 @@ def _calmar(growth: float, days: float, max_drawdown_pct: Metric) -> Metric:
     if not max_drawdown_pct:
         return None
     try:
-        yearly = growth ** (_DAYS_A_YEAR / days)
+        calmar = (growth ** (_DAYS_A_YEAR / days) - 1.0) / (max_drawdown_pct / 100.0)
     except OverflowError:
         return None
-    return (yearly - 1.0) / (max_drawdown_pct / 100.0)
+    return calmar if math.isfinite(calmar) else None
 
 
 @jit(FLOATS)

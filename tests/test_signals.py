@@ -1,0 +1,223 @@
+"""From candles to signal planes: the rule families and how indicators are read through them (R4.3)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kernels
+from kernels.bits import unpack, words
+from kernels.indicators import INDICATORS
+from kernels.rules import FAMILIES
+from kernels.signals import build_plane, column, compute, lookback
+
+NAN = float("nan")
+ROOT = Path(__file__).parents[1]
+
+
+def read(family: str, *series: list[float], **params: float) -> tuple[str, str]:
+    """Long and short of a family over its columns and outputs, as strings of `x` and `.`."""
+    arrays = [np.array(one, float) for one in series]
+    long, short = np.ones((2, arrays[0].size), np.bool_)
+    FAMILIES[family].kernel(*arrays, *params.values(), long, short)
+    return tuple("".join("x" if flag else "." for flag in flags) for flags in (long, short))
+
+
+def test_the_nine_families_are_there():
+    assert set(FAMILIES) == {
+        "price_against_output",
+        "sign_of_output",
+        "threshold_band",
+        "centred_threshold",
+        "sign_of_change",
+        "volume_against_output",
+        "candle_body_direction",
+        "pivot_events",
+        "mean_reversion_band",
+    }
+
+
+def test_price_against_output_is_silent_on_the_output_itself():
+    assert read("price_against_output", [1, 2, 3, 4], [2, 2, 2, NAN]) == ("..x.", "x...")
+
+
+def test_sign_of_output():
+    assert read("sign_of_output", [-1, 0, 1, NAN]) == ("..x.", "x...")
+
+
+def test_threshold_band_includes_its_thresholds():
+    levels = read("threshold_band", [29, 30, 31, 69, 70, 71, NAN], long_threshold=30.0, short_threshold=70.0)
+    assert levels == ("xx.....", "....xx.")
+
+
+def test_thresholds_that_overlap_give_both():
+    levels = read("threshold_band", [10, 50, 90], long_threshold=60.0, short_threshold=40.0)
+    assert levels == ("xx.", ".xx")
+
+
+def test_centred_threshold():
+    assert read("centred_threshold", [0, 1, 2, 3, 4, NAN], centre=2.0, threshold=1.0) == ("....x.", "x.....")
+
+
+def test_sign_of_change_looks_back_for_each_side_alone():
+    levels = read("sign_of_change", [5, 4, 6, 6, 3], long_delta_periods=1, short_delta_periods=3)
+    assert levels == ("..x..", "....x")
+
+
+def test_sign_of_change_over_more_bars_than_there_are_is_silent():
+    assert read("sign_of_change", [1, 2], long_delta_periods=9, short_delta_periods=2) == ("..", "..")
+
+
+def test_sign_of_change_is_silent_beside_a_hole():
+    levels = read("sign_of_change", [1, NAN, 3, 4], long_delta_periods=1, short_delta_periods=1)
+    assert levels == ("...x", "....")
+
+
+def test_volume_above_output_takes_the_side_of_the_candle():
+    levels = read("volume_against_output", [1, 2, 1, 1, 1], [2, 1, 1, 2, 2], [9, 9, 9, 1, 9], [5, 5, 5, 5, NAN])
+    assert levels == ("x....", ".x...")
+
+
+def test_candle_body_direction_needs_strength():
+    levels = read("candle_body_direction", [1, 2, 1, 1], [2, 1, 2, 2], [3, 3, 1, NAN], min_strength=3.0)
+    assert levels == ("x...", ".x..")
+
+
+def test_pivot_events():
+    assert read("pivot_events", [NAN, 5, NAN], [7, NAN, NAN]) == (".x.", "x..")
+
+
+def test_mean_reversion_buys_below_the_band_and_sells_above():
+    assert read("mean_reversion_band", [1, 2, 3, 4], [2, 2, 2, NAN], [2.5, 2.5, 2.5, NAN]) == ("x...", "..x.")
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
+def test_nan_gives_neither_side_in_any_family(family):
+    n = 8
+    columns = [np.arange(1.0, n + 1) for _ in family.columns]
+    outputs = [np.full(n, NAN) for _ in family.outputs]
+    long, short = np.ones((2, n), np.bool_)
+    family.kernel(*columns, *outputs, *[1] * len(family.params), long, short)
+    assert not long.any()
+    assert not short.any()
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
+def test_every_family_is_documented(family):
+    assert family.title
+    assert family.meaning.endswith(".")
+    assert all(family.params.values())
+
+
+def test_the_defaults_of_the_first_indicators_are_the_catalogue_s():
+    rules = {name: indicator.rule for name, indicator in INDICATORS.items()}
+    assert rules["sma"].family == rules["ema"].family == "price_against_output"
+    assert rules["atr"].family == "sign_of_change"
+    assert rules["bbands"].family == "mean_reversion_band"
+    assert rules["rsi"].family == "threshold_band"
+    assert [param.default for param in rules["rsi"].params.values()] == [30, 70]
+
+
+# Planes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def values() -> np.ndarray:
+    rng = np.random.default_rng(5)
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 1e-3, 700)))
+    return np.stack([close * 0.999, close * 1.002, close * 0.998, close, close])
+
+
+def test_a_plane_is_the_rule_over_the_outputs_of_the_chosen_bars(values):
+    sma = INDICATORS["sma"]
+    plane = build_plane(sma, values, {"source": "hlc3"}, {"window": 10}, {}, first=100, start=200, stop=450)
+    average = compute(sma, values[:, 100:450], {"source": "hlc3"}, {"window": 10})["sma"][100:]
+    long, short = unpack(plane, 250)
+    assert plane.shape == (2, words(250))
+    assert (long == (values[3, 200:450] > average)).all()
+    assert (short == (values[3, 200:450] < average)).all()
+
+
+def test_bars_before_the_first_change_nothing(values):
+    changed = values.copy()
+    changed[:, :100] = 1.0
+    for indicator in INDICATORS.values():
+        params = {name: param.default for name, param in indicator.params.items()}
+        signal = {name: param.default for name, param in indicator.rule.params.items()}
+        planes = [build_plane(indicator, one, {}, params, signal, 100, 300, 700) for one in (values, changed)]
+        assert planes[0].tobytes() == planes[1].tobytes()
+
+
+def test_a_delta_rule_reads_the_bars_before_the_start(values):
+    atr, signal = INDICATORS["atr"], {"long_delta_periods": 20, "short_delta_periods": 3}
+    plane = build_plane(atr, values, {}, {"window": 5}, signal, first=0, start=100, stop=160)
+    outputs = compute(atr, values, {}, {"window": 5})["atr"]
+    long, short = unpack(plane, 60)
+    assert (long == (outputs[100:160] > outputs[80:140])).all()
+    assert (short == (outputs[100:160] < outputs[97:157])).all()
+
+
+def test_the_lookback_of_a_signal_is_the_indicator_s_and_the_rule_s():
+    assert lookback(INDICATORS["sma"], {"window": 20}, {}) == 19
+    assert lookback(INDICATORS["rsi"], {"window": 14}, {"long_threshold": 30, "short_threshold": 70}) == 14
+    assert lookback(INDICATORS["atr"], {"window": 14}, {"long_delta_periods": 2, "short_delta_periods": 9}) == 23
+
+
+def test_the_first_signal_stands_at_the_lookback(values):
+    for indicator in INDICATORS.values():
+        params = {name: param.default for name, param in indicator.params.items()}
+        signal = {name: param.default for name, param in indicator.rule.params.items()}
+        first = lookback(indicator, params, signal)
+        plane = build_plane(indicator, values, {}, params, signal, 0, 0, 700)
+        assert not unpack(plane, 700)[:, :first].any()
+
+
+def test_hlc3_and_ohlc4_are_means_of_prices(values):
+    open_, high, low, close, _ = values
+    np.testing.assert_allclose(column(values, "hlc3"), (high + low + close) / 3)
+    np.testing.assert_allclose(column(values, "ohlc4"), (open_ + high + low + close) / 4)
+
+
+def test_a_fraction_of_a_bar_and_a_missing_parameter_are_refused(values):
+    with pytest.raises(ValueError, match="whole number"):
+        compute(INDICATORS["sma"], values, {}, {"window": 2.5})
+    with pytest.raises(KeyError, match="window"):
+        compute(INDICATORS["sma"], values, {}, {})
+
+
+# The house -----------------------------------------------------------------------------------------------------
+
+
+def test_the_kernels_are_ours():
+    assert Path(kernels.__file__).parent == ROOT / "kernels"
+
+
+def test_declarations_are_importable_without_numba():
+    code = "import sys; sys.modules['numba'] = sys.modules['numpy'] = None; import kernels.declare"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_compiled_code_is_cached_outside_the_sources(tmp_path):
+    code = "import kernels.signals, numba; print(numba.config.CACHE_DIR)"
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    folder = Path(done.stdout.strip())
+    assert folder.parent == tmp_path
+    assert list(folder.rglob("*.nbi"))
+
+
+def test_a_cache_that_cannot_be_written_does_not_stop_anyone(tmp_path):
+    (tmp_path / "file").write_text("")
+    code = "import kernels.jit, numba; print(numba.config.CACHE_DIR)"
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "file")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert "candleray-numba-" in done.stdout
