@@ -1,0 +1,119 @@
+"""What a venue's file says of itself: constants and pure functions, in both directions.
+
+One direction is the client's (how to ask, how to read the answer), the other the venue's own (how to answer),
+which the simulator speaks and which the contract tests hold against the first. Sockets, retries, clocks, rate
+limiting and pagination are written once, elsewhere, for every venue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from candleray.candles import CandleRows
+from candleray.exchanges.dialect import CandleSource, Question, Reply
+from candleray.markets import InstrumentReference, Market, MarketType
+
+FailureKind = Literal["rate_limited", "banned", "unavailable", "unknown_symbol", "rejected"]
+
+
+class MalformedAnswer(ValueError):
+    """An answer that is JSON and not what the venue's documentation promises; the message says what is wrong."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A venue's refusal, read out of its status, headers and error body.
+
+    `retry_after_s` is how long the venue asks us to wait, None where it does not say.
+    """
+
+    kind: FailureKind
+    message: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True)
+class RestRequest:
+    """A GET: its weight counts against the market's budget, its answer may have `max_bytes` at most."""
+
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    weight: int = 1
+    max_bytes: int = 4_000_000
+
+
+@dataclass(frozen=True)
+class RestAnswer:
+    """`headers` in lower case; `content` is the decoded JSON, None where the body is not JSON.
+
+    `text` is then the beginning of the body, for messages.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    content: Any
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class RateBudget:
+    """The weight that one address may spend in a window."""
+
+    weight: int
+    window_s: float
+
+
+@dataclass(frozen=True)
+class RestApi:
+    """Where a market's REST interface is and what it grants; markets with one `base_url` share one budget.
+
+    `page_minutes` is the window of one candles request, chosen within the venue's limit of rows.
+    """
+
+    base_url: str
+    budget: RateBudget
+    page_minutes: int
+
+
+ReadInstruments: TypeAlias = Callable[[Market, Any], list[InstrumentReference]]
+"""The instruments of one page; raises `MalformedAnswer`."""
+
+ReadKlines: TypeAlias = Callable[[Market, str, Any], CandleRows]
+"""The rows of one page in ascending order, unchecked; raises `MalformedAnswer`."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One venue.
+
+    The client's side: `server_time_request`, `instruments_requests` (one a listing) with `next_page`,
+    `klines_request` for the minutes that open in `[start_ms, end_ms)`, `first_kline_request` for the first one
+    at or after a time, and what reads their answers. `read_failure` is asked first, of every answer.
+
+    The venue's side: `route` says which market a request is for (None: not this venue's), `answer` replies to
+    it, `refuse` is the inverse of `read_failure`, `write_used_weight` that of `read_used_weight`.
+    """
+
+    name: str
+    apis: Mapping[MarketType, RestApi]
+
+    server_time_request: Callable[[Market], RestRequest]
+    read_server_time_ms: Callable[[Any], int]
+    instruments_requests: Callable[[Market], Sequence[RestRequest]]
+    next_page: Callable[[RestRequest, Any], RestRequest | None]
+    read_instruments: ReadInstruments
+    klines_request: Callable[[Market, str, int, int], RestRequest]
+    first_kline_request: Callable[[Market, str, int], RestRequest]
+    read_klines: ReadKlines
+    read_failure: Callable[[RestAnswer], Failure | None]
+    read_used_weight: Callable[[Mapping[str, str]], int | None]
+
+    route: Callable[[Question], Market | None]
+    answer: Callable[[Market, Question, CandleSource], Reply]
+    refuse: Callable[[Failure, int], Reply]
+    write_used_weight: Callable[[int], Mapping[str, str]]
+
+    def api(self, market: Market) -> RestApi:
+        return self.apis[market.market_type]
