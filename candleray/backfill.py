@@ -1,0 +1,151 @@
+"""Filling the store with an instrument's history: what is missing is asked for, and nothing else.
+
+There is no state to resume from but the store itself: whatever was put is not asked for again, so a backfill can
+be killed at any moment and started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import Field
+
+from candleray.candles import CandleRows
+from candleray.coverage import MissingRun, runs_of
+from candleray.errors import invalid
+from candleray.history import History
+from candleray.ingest import InsertReport
+from candleray.markets import Instrument, Market
+from candleray.timeframes import MINUTE_MS, Moment, from_ms, iso
+
+BATCH_ROWS = 20_000
+"""Rows a put: enough to make an insert cheap, few enough that a kill costs a second's work."""
+
+_NEAR_MS = 250 * MINUTE_MS
+"""Holes nearer than this are fetched together: a page costs as much as the rows between them."""
+
+
+class CandleSink(Protocol):
+    """Where a backfill asks what is missing and puts what it fetched; both are called from a thread."""
+
+    def missing(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> list[tuple[int, int]]:
+        """The holes in `[start_ms, end_ms)`, each `[start, end)`, in order of time."""
+        ...
+
+    def put(self, market_id: int, symbol: str, rows: CandleRows) -> InsertReport:
+        """Keeps the rows for good before it returns; refuses those that are not candles."""
+        ...
+
+
+@dataclass(frozen=True)
+class BackfillProgress:
+    """`rows_expected` is what was missing at the start; a venue may have less."""
+
+    market: Market
+    symbol: str
+    rows_done: int
+    rows_expected: int
+    elapsed_s: float
+
+    @property
+    def rows_per_s(self) -> float:
+        return self.rows_done / self.elapsed_s if self.elapsed_s else 0.0
+
+
+class BackfillReport(Instrument):
+    """What a backfill of `[start, end)` did; `end` is the last closed minute where more was asked for."""
+
+    start: Moment
+    end: Moment
+    missing_before: int = Field(ge=0, description="minutes of the range that were not stored")
+    fetched: int = Field(ge=0, description="rows the exchange sent")
+    inserted: InsertReport
+    absent: tuple[MissingRun, ...] = Field(
+        (), description="minutes still missing: before the listing, an outage, or refused rows"
+    )
+    elapsed_s: float = Field(ge=0)
+
+
+async def backfill(
+    history: History,
+    sink: CandleSink,
+    market: Market,
+    symbol: str,
+    start_ms: int,
+    end_ms: int,
+    on_progress: Callable[[BackfillProgress], None] = lambda progress: None,
+) -> BackfillReport:
+    """Fetches the closed minutes that the sink lacks and puts them there, some 20,000 rows at a time.
+
+    Raises:
+        InvalidInput: the range is empty.
+        NotFound, RateLimited, ExchangeError: as `History.candles`; what was put before stays.
+    """
+    if start_ms >= end_ms:
+        raise invalid("end", "empty_range", f"start {iso(start_ms)} must be before end {iso(end_ms)}")
+    started = time.monotonic()
+    end_ms = max(start_ms, min(end_ms, await history.closed_until_ms(market)))
+    before = await asyncio.to_thread(sink.missing, market.market_id, symbol, start_ms, end_ms)
+    expected, fetched, batch = _minutes(before), 0, _Batch(sink, market, symbol)
+
+    def tell() -> None:
+        on_progress(BackfillProgress(market, symbol, fetched, expected, time.monotonic() - started))
+
+    tell()
+    for hole_start_ms, hole_end_ms in _near_holes_together(before):
+        async with aclosing(history.candles(market, symbol, hole_start_ms, hole_end_ms)) as pages:
+            async for rows in pages:
+                fetched += len(rows)
+                await batch.add(rows)
+                tell()
+    await batch.put()
+    absent = await asyncio.to_thread(sink.missing, market.market_id, symbol, start_ms, end_ms) if before else []
+    return BackfillReport(
+        market_id=market.market_id,
+        symbol=symbol,
+        start=from_ms(start_ms),
+        end=from_ms(end_ms),
+        missing_before=expected,
+        fetched=fetched,
+        inserted=batch.report,
+        absent=runs_of(absent),
+        elapsed_s=time.monotonic() - started,
+    )
+
+
+class _Batch:
+    """Pages on their way into the sink."""
+
+    def __init__(self, sink: CandleSink, market: Market, symbol: str) -> None:
+        self._sink, self._market, self._symbol = sink, market, symbol
+        self._pages: list[CandleRows] = []
+        self.report = InsertReport()
+
+    async def add(self, rows: CandleRows) -> None:
+        self._pages.append(rows)
+        if sum(len(page) for page in self._pages) >= BATCH_ROWS:
+            await self.put()
+
+    async def put(self) -> None:
+        if self._pages:
+            rows, self._pages = CandleRows.join(self._pages), []
+            self.report += await asyncio.to_thread(self._sink.put, self._market.market_id, self._symbol, rows)
+
+
+def _near_holes_together(holes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for start_ms, end_ms in holes:
+        if joined and start_ms - joined[-1][1] <= _NEAR_MS:
+            joined[-1] = joined[-1][0], end_ms
+        else:
+            joined.append((start_ms, end_ms))
+    return joined
+
+
+def _minutes(holes: Sequence[tuple[int, int]]) -> int:
+    return sum((end_ms - start_ms) // MINUTE_MS for start_ms, end_ms in holes)

@@ -1,0 +1,62 @@
+"""Spending a venue's request weight without ever being told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from candleray.exchanges.exchange import RateBudget
+
+_SHARE = 0.9
+"""Of the budget: the rest is for what the venue counts otherwise than we do."""
+
+
+class RateLimiter:
+    """A sliding window over the weight spent at one address; bursts are allowed, the sum is not exceeded."""
+
+    def __init__(
+        self, budget: RateBudget, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]
+    ) -> None:
+        self._allowed, self._window_s = budget.weight * _SHARE, budget.window_s
+        self._clock, self._sleep = clock, sleep
+        self._turn = asyncio.Lock()
+        self._spent: deque[tuple[float, float]] = deque()
+        self._total = 0.0
+        self._paused_until = 0.0
+
+    async def spend(self, weight: float) -> None:
+        """Returns once that weight may be spent; in order of asking."""
+        async with self._turn:
+            while (wait_s := self._wait_s(weight)) > 0:
+                await self._sleep(wait_s)
+            self._record(weight)
+
+    def pause(self, seconds: float) -> None:
+        """Nothing is spent before that time is over: the venue said so."""
+        self._paused_until = max(self._paused_until, self._clock() + seconds)
+
+    def correct(self, used: float) -> None:
+        """The venue's own count of this window: others behind the same address spend too."""
+        self._forget()
+        if used > self._total:
+            self._record(used - self._total)
+
+    def _record(self, weight: float) -> None:
+        self._spent.append((self._clock(), weight))
+        self._total += weight
+
+    def _forget(self) -> None:
+        horizon = self._clock() - self._window_s
+        while self._spent and self._spent[0][0] <= horizon:
+            self._total -= self._spent.popleft()[1]
+
+    def _wait_s(self, weight: float) -> float:
+        self._forget()
+        now = self._clock()
+        excess, ready = self._total + weight - self._allowed, now
+        for spent_at, amount in self._spent:
+            if excess <= 0:
+                break
+            excess, ready = excess - amount, spent_at + self._window_s
+        return max(ready, self._paused_until) - now

@@ -1,0 +1,194 @@
+"""One REST conversation with a market: paced, bounded, retried, and its failures named."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, NoReturn, TypeVar
+
+import httpx
+
+from candleray import settings
+from candleray.errors import ExchangeError, NotFound, RateLimited
+from candleray.exchanges import EXCHANGES, Exchange
+from candleray.exchanges.exchange import Failure, MalformedAnswer, RestAnswer, RestRequest
+from candleray.markets import Market
+from candleray.rate_limits import RateLimiter
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_FIRST_DELAY_S, _LONGEST_DELAY_S = 0.5, 30.0
+_LONGEST_WAIT_S = 120.0
+"""A venue that asks for more has banned us: the person should know rather than wait."""
+
+_EXCERPT = 120
+
+
+class _Transient(Exception):
+    """An attempt that failed in a way that another one may not; `wait_s` is what the venue asks for."""
+
+    def __init__(self, what: str, wait_s: float | None = None, *, is_limit: bool = False) -> None:
+        super().__init__(what)
+        self.wait_s, self.is_limit = wait_s, is_limit
+
+
+class RestClient:
+    """Asks any venue of `EXCHANGES`. The clock counts seconds and need not know the time of day."""
+
+    def __init__(
+        self,
+        config: settings.History | None = None,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.config = config or settings.get_settings().history
+        self.clock = clock
+        self._sleep = sleep
+        self._http = httpx.AsyncClient(
+            transport=transport, timeout=self.config.timeout_s, headers={"user-agent": "candleray"}
+        )
+        self._limiters: dict[str, RateLimiter] = {}
+        self._slots: dict[int, asyncio.Semaphore] = {}
+
+    async def __aenter__(self) -> RestClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def get(self, market: Market, request: RestRequest, read: Callable[[Any], T]) -> T:
+        """The answer as `read` makes it of the decoded JSON.
+
+        Raises:
+            NotFound: the venue does not know the symbol.
+            RateLimited: it asks for a longer wait than anyone wants, or keeps refusing.
+            ExchangeError: no usable answer after all attempts, or one that makes no sense.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                content = await self._attempt(market, request)
+                break
+            except _Transient as failed:
+                await self._wait_or_give_up(market, request, failed, attempt)
+        try:
+            return read(content)
+        except MalformedAnswer as exc:
+            raise ExchangeError(f"{_place(market, request)}: {exc}") from exc
+
+    async def _attempt(self, market: Market, request: RestRequest) -> Any:
+        exchange = EXCHANGES[market.exchange]
+        limiter = self._limiter(exchange, market)
+        async with self._slot(market):
+            await limiter.spend(request.weight)
+            answer = await self._send(market, request)
+        used = exchange.read_used_weight(answer.headers)
+        if used is not None:
+            limiter.correct(used)
+        failure = exchange.read_failure(answer)
+        if failure:
+            self._refused(market, request, failure)
+        if answer.content is None:
+            raise _Transient(f"answered something that is not JSON: {answer.text!r}")
+        return answer.content
+
+    async def _send(self, market: Market, request: RestRequest) -> RestAnswer:
+        url = self.config.base_urls.get(market.name) or EXCHANGES[market.exchange].api(market).base_url
+        try:
+            async with (
+                asyncio.timeout(self.config.timeout_s),
+                self._http.stream(
+                    "GET", f"{url.rstrip('/')}{request.path}", params=dict(request.params)
+                ) as response,
+            ):
+                body = await _read_body(response, market, request)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as exc:
+            raise ExchangeError(f"the address of {market.name} in history.base_urls is no URL: {exc}") from exc
+        except httpx.HTTPError as exc:
+            raise _Transient(f"{type(exc).__name__} {exc}".strip()) from exc
+        except TimeoutError as exc:
+            raise _Transient(f"no answer within {self.config.timeout_s:g} s") from exc
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        content = _decode(body)
+        text = "" if content is not None else body[:_EXCERPT].decode(errors="replace")
+        return RestAnswer(response.status_code, headers, content, text)
+
+    def _refused(self, market: Market, request: RestRequest, failure: Failure) -> NoReturn:
+        place = _place(market, request)
+        match failure.kind:
+            case "unknown_symbol":
+                raise NotFound(
+                    f"{market.name} has no symbol {request.params.get('symbol', '')!r} ({failure.message})"
+                )
+            case "rejected":
+                raise ExchangeError(f"{place}: refused with {failure.message}")
+            case "unavailable":
+                raise _Transient(failure.message, failure.retry_after_s)
+            case "rate_limited" | "banned":
+                raise _Transient(failure.message, failure.retry_after_s, is_limit=True)
+
+    async def _wait_or_give_up(
+        self, market: Market, request: RestRequest, failed: _Transient, attempt: int
+    ) -> None:
+        kind = RateLimited if failed.is_limit else ExchangeError
+        place = _place(market, request)
+        if failed.wait_s is not None and failed.wait_s > _LONGEST_WAIT_S:
+            raise kind(f"{place}: {failed}; it asks to wait {failed.wait_s:g} s, try again then") from failed
+        if attempt >= self.config.max_attempts:
+            raise kind(f"{place}: {failed}; gave up after {attempt} attempts") from failed
+        back_off_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** (attempt - 1))
+        # Half fixed, half random: those who were refused together do not come back together.
+        wait_s = max(failed.wait_s or 0.0, back_off_s * (0.5 + 0.5 * random.random()))  # noqa: S311
+        log.info("%s: %s; attempt %d, waiting %.1f s", place, failed, attempt, wait_s)
+        if failed.is_limit:
+            self._limiter(EXCHANGES[market.exchange], market).pause(wait_s)
+        else:
+            await self._sleep(wait_s)
+
+    def _limiter(self, exchange: Exchange, market: Market) -> RateLimiter:
+        """One an address of the venue, wherever the requests really go."""
+        api = exchange.api(market)
+        if api.base_url not in self._limiters:
+            self._limiters[api.base_url] = RateLimiter(api.budget, self.clock, self._sleep)
+        return self._limiters[api.base_url]
+
+    def _slot(self, market: Market) -> asyncio.Semaphore:
+        return self._slots.setdefault(market.market_id, asyncio.Semaphore(self.config.concurrency))
+
+
+def _place(market: Market, request: RestRequest) -> str:
+    symbol = request.params.get("symbol")
+    return f"{market.name} GET {request.path}" + (f" of {symbol}" if symbol else "")
+
+
+async def _read_body(response: httpx.Response, market: Market, request: RestRequest) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.aiter_bytes():
+        size += len(part)
+        if size > request.max_bytes:
+            raise ExchangeError(
+                f"{_place(market, request)}: the answer is larger than {request.max_bytes:,} bytes"
+            )
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _decode(body: bytes) -> Any:
+    """The JSON, or None: a proxy's page, half an answer, or a nesting no venue sends."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,238 @@
+"""The exchange simulator: every venue's REST interface in its own dialect, from candles we choose.
+
+One address serves all markets, as their paths do not overlap. What a venue would count against a client's
+budget is counted here too, and refused in the venue's words; other trouble comes on demand (`Faults`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+import typer
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from candleray.errors import InstanceError, InvalidInput, Problem, invalid
+from candleray.exchanges import EXCHANGES, Exchange
+from candleray.exchanges.dialect import CandleSource, Question, Reply
+from candleray.exchanges.exchange import Failure
+from candleray.generated import GeneratedCandles
+from candleray.markets import MARKETS, Market
+from candleray.recorded import RecordedCandles
+
+FaultKind = Literal["rate_limited", "banned", "unavailable", "html", "truncated", "slow"]
+Every = Annotated[int | None, Field(ge=2, description="one of that many requests")]
+
+
+class Faults(BaseModel):
+    """Trouble on demand: each kind befalls one of so many requests; of two that fall due, the first named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rate_limited: Every = None
+    banned: Every = None
+    unavailable: Every = None
+    html: Every = None
+    truncated: Every = None
+    slow: Every = None
+    retry_after_s: float = Field(1.0, ge=0, description="what a refusal asks the client to wait")
+    slow_s: float = Field(2.0, ge=0, le=600, description="how long a slow answer takes")
+
+    def due(self, request_number: int) -> FaultKind | None:
+        kinds: tuple[FaultKind, ...] = get_args(FaultKind)
+        return next((kind for kind in kinds if (n := getattr(self, kind)) and request_number % n == 0), None)
+
+    @staticmethod
+    def parse(text: str) -> Faults:
+        """From `rate_limited=50,slow=100,retry_after_s=2`."""
+        pairs = [part.partition("=")[::2] for part in text.split(",") if part.strip()]
+        try:
+            return Faults.model_validate({name.strip(): value.strip() for name, value in pairs})
+        except ValidationError as exc:
+            raise InvalidInput(
+                f"--faults {text!r} is not a list of kind=number; kinds: {', '.join(Faults.model_fields)}",
+                [Problem(".".join(map(str, error["loc"])), error["type"], error["msg"]) for error in exc.errors()],
+            ) from exc
+
+
+class SimulatorState(BaseModel):
+    """What a simulator serves and has served."""
+
+    markets: dict[str, list[str]] = Field(description="market name -> symbols")
+    requests: dict[str, int] = Field(description="market name -> requests so far")
+    faults: Faults
+
+
+class _Meter:
+    """The weight spent at a venue's address in windows of its clock, as the venue counts it."""
+
+    def __init__(self) -> None:
+        self._spent: dict[str, tuple[int, int]] = {}
+
+    def spend(self, exchange: Exchange, market: Market, weight: int, now_ms: int) -> tuple[int, float]:
+        """The weight used in this window, this request's among it, and the seconds to the window's end."""
+        api = exchange.api(market)
+        window_ms = round(api.budget.window_s * 1000)
+        window = now_ms // window_ms
+        known, used = self._spent.get(api.base_url, (window, 0))
+        used = weight + (used if known == window else 0)
+        self._spent[api.base_url] = window, used
+        return used, ((window + 1) * window_ms - now_ms) / 1000
+
+
+class Simulator:
+    """Finds the venue a request is for, and lets it answer or a fault befall it."""
+
+    def __init__(
+        self, source: CandleSource, faults: Faults, *, with_limits: bool, clock: Callable[[], float]
+    ) -> None:
+        self.source, self.faults = source, faults
+        self.requests: Counter[str] = Counter()
+        self._meter = _Meter() if with_limits else None
+        self._clock = clock
+
+    async def reply(self, path: str, params: dict[str, str]) -> Reply:
+        question = Question(path, params, int(self._clock() * 1000))
+        for exchange in EXCHANGES.values():
+            market = exchange.route(question)
+            if market is not None:
+                return await self._reply_of(exchange, market, question)
+        return Reply(404, b"no exchange has this path", {"content-type": "text/plain"})
+
+    async def _reply_of(self, exchange: Exchange, market: Market, question: Question) -> Reply:
+        self.requests[market.name] += 1
+        fault = self.faults.due(self.requests.total())
+        if fault == "slow":
+            await asyncio.sleep(self.faults.slow_s)
+        if fault == "html":
+            page = b"<html><head><title>502 Bad Gateway</title></head></html>"
+            return Reply(200, page, {"content-type": "text/html"})
+        if fault == "rate_limited" or fault == "banned" or fault == "unavailable":
+            return exchange.refuse(Failure(fault, "", self.faults.retry_after_s), question.now_ms)
+        reply = self._within_budget(exchange, market, question)
+        if fault == "truncated":
+            return Reply(reply.status, reply.body[: len(reply.body) // 2], reply.headers)
+        return reply
+
+    def _within_budget(self, exchange: Exchange, market: Market, question: Question) -> Reply:
+        reply = exchange.answer(market, question, self.source)
+        if self._meter is None:
+            return reply
+        used, left_s = self._meter.spend(exchange, market, reply.weight, question.now_ms)
+        if used > exchange.api(market).budget.weight:
+            return exchange.refuse(Failure("rate_limited", "", left_s), question.now_ms)
+        return Reply(reply.status, reply.body, {**reply.headers, **exchange.write_used_weight(used)}, reply.weight)
+
+    def state(self) -> SimulatorState:
+        return SimulatorState(
+            markets={
+                market.name: [instrument.symbol for instrument in self.source.instruments(market)]
+                for market in MARKETS.values()
+            },
+            requests=dict(self.requests),
+            faults=self.faults,
+        )
+
+
+def build_simulator(
+    source: CandleSource | None = None,
+    faults: Faults | None = None,
+    *,
+    with_limits: bool = True,
+    clock: Callable[[], float] = time.time,
+) -> FastAPI:
+    """The application; `clock` is the venues' time in seconds since the epoch."""
+    simulator = Simulator(source or GeneratedCandles(), faults or Faults(), with_limits=with_limits, clock=clock)
+    app = FastAPI(title="Candleray exchange simulator", openapi_url=None)
+
+    @app.get("/simulator")
+    def state() -> SimulatorState:
+        return simulator.state()
+
+    @app.put("/simulator/faults")
+    def set_faults(faults: Faults) -> SimulatorState:
+        simulator.faults = faults
+        return simulator.state()
+
+    # A plain route: FastAPI's own would spend a third of a page's time on parameters it does not have.
+    async def venue(request: Request) -> Response:
+        reply = await simulator.reply(request.url.path, dict(request.query_params))
+        return Response(reply.body, reply.status, {"content-type": "application/json", **reply.headers})
+
+    app.add_route("/{path:path}", venue, methods=["GET"])
+    return app
+
+
+def simulator(
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 9900,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    seed: Annotated[int, typer.Option(help="Another seed, another market.")] = 7,
+    files: Annotated[
+        Path | None, typer.Option(help="Folder of Parquet candles to serve in place of generated ones.")
+    ] = None,
+    symbols: Annotated[str, typer.Option(help="Symbols to serve, separated by commas; all by default.")] = "",
+    faults: Annotated[
+        str, typer.Option(help="Trouble on demand, like rate_limited=50,unavailable=70,slow=100.")
+    ] = "",
+    limits: Annotated[bool, typer.Option(help="Count request weights and refuse as the venues do.")] = True,
+) -> None:
+    """Serve the REST interfaces of all exchanges from generated or recorded candles."""
+    chosen = [symbol.strip() for symbol in symbols.split(",") if symbol.strip()]
+    source: CandleSource = RecordedCandles(files, chosen) if files else GeneratedCandles(seed, chosen)
+    app = build_simulator(source, Faults.parse(faults), with_limits=limits)
+    listener = _listen(host, port)
+    for line in _describe(source, listener):
+        typer.echo(line)
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
+    )
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        typer.echo("stopped")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A bound socket, so that a port in use is said before anything starts."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as exc:
+        raise invalid("host", "unknown_host", f"--host {host!r} is not an address of this machine") from exc
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(128)
+    except OSError as exc:
+        listener.close()
+        raise InstanceError(
+            f"cannot listen on {host} port {port} ({exc.strerror}); choose another --port"
+        ) from exc
+    return listener
+
+
+def _describe(source: CandleSource, listener: socket.socket) -> Iterator[str]:
+    host, port = listener.getsockname()[:2]
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    yield f"exchange simulator on {address}, Ctrl-C stops it"
+    for market in MARKETS.values():
+        names = " ".join(instrument.symbol for instrument in source.instruments(market))
+        yield f"  {market.name:16} {names or '(nothing)'}"
+    urls = ", ".join(f'"{market.name}": "{address}"' for market in MARKETS.values())
+    yield "send Candleray here instead of to the exchanges:"
+    yield f"  export CANDLERAY_HISTORY__BASE_URLS='{{{urls}}}'"
+    yield "or look for yourself:"
+    for market in MARKETS.values():
+        known = source.instruments(market)
+        if known:
+            start_ms, _ = source.span_ms(market, known[0].symbol)
+            request = EXCHANGES[market.exchange].first_kline_request(market, known[0].symbol, start_ms)
+            query = "&".join(f"{name}={value}" for name, value in request.params.items())
+            yield f"  curl '{address}{request.path}?{query}'"
