@@ -112,7 +112,7 @@ class Catalogue:
         return INDICATORS[indicator_id]
 
     def describe(self) -> list[IndicatorInfo]:
-        return [self._info(name, indicator) for name, indicator in INDICATORS.items()]
+        return [self.info(name) for name in INDICATORS]
 
     def validated_request(self, content: Any) -> BacktestRequest:
         """The request with every name and bound checked; what was left out is still left out.
@@ -123,7 +123,9 @@ class Catalogue:
         narrow = validated(self.request_model, content)
         return BacktestRequest.model_validate(narrow.model_dump(exclude_unset=True))
 
-    def _info(self, name: str, indicator: Indicator) -> IndicatorInfo:
+    def info(self, name: str) -> IndicatorInfo:
+        """Raises NotFound with the nearest name."""
+        indicator = self.find(name)
         ranges = self.ranges.indicators[name]
         return IndicatorInfo(
             id=name,
@@ -160,18 +162,22 @@ class Catalogue:
         return create_model(f"{title}Axes", __base__=IndicatorAxes, **fields)
 
     def _axis(self, param: Param, bounds: Bounds) -> Any:
-        check = _within(param, bounds, self.max_axis_values)
+        check = within(param, bounds, self.max_axis_values)
         note = f"{param.description} ({bounds.min} to {bounds.max})"
         return (Annotated[Axis, AfterValidator(check)], Field(param.default, description=note))
 
     def _narrow_request(self) -> type[BacktestRequest]:
-        arms = [
-            Annotated[self.axes_model(name, indicator), Tag(f"<{name}>")] for name, indicator in INDICATORS.items()
-        ]
-        union: Any = Union[tuple(arms)]  # noqa: UP007  the arms are known at run time only
-        one_of: Any = Annotated[union, Discriminator(_indicator_tag), BeforeValidator(_known_indicator)]
-        several: Any = (tuple[one_of, ...], Field(min_length=1, max_length=8))
+        arms = {name: self.axes_model(name, indicator) for name, indicator in INDICATORS.items()}
+        indicator: Any = one_of(arms)
+        several: Any = (tuple[indicator, ...], Field(min_length=1, max_length=8))
         return create_model("BacktestRequest", __base__=BacktestRequest, indicators=several)
+
+
+def one_of(arms: Mapping[str, type[Model]]) -> Any:
+    """The type of any one indicator's model, told apart by `id`; an unknown id is answered with the nearest."""
+    tagged = tuple(Annotated[model, Tag(f"<{name}>")] for name, model in arms.items())
+    union: Any = Union[tagged]  # noqa: UP007  the arms are known at run time only
+    return Annotated[union, Discriminator(_indicator_tag), BeforeValidator(_known_indicator)]
 
 
 @lru_cache(maxsize=1)
@@ -203,7 +209,7 @@ def _param_infos(params: Mapping[str, Param], bounds: Mapping[str, Bounds]) -> t
 AnyAxis: TypeAlias = float | Values | Steps
 
 
-def _within(param: Param, bounds: Bounds, max_values: int) -> Callable[[AnyAxis], AnyAxis]:
+def within(param: Param, bounds: Bounds, max_values: int) -> Callable[[AnyAxis], AnyAxis]:
     """A check of an axis against what the environment allows of this parameter."""
 
     def check(axis: AnyAxis) -> AnyAxis:
@@ -271,7 +277,7 @@ def _known_indicator(value: Any) -> Any:
     name = _indicator_id(value)
     if name is None:
         raise PydanticCustomError("no_indicator", "an object with the id of an indicator is needed")
-    if name not in INDICATORS:
+    if not isinstance(name, str) or name not in INDICATORS:
         raise PydanticCustomError(
             "unknown_indicator",
             "unknown indicator {name}; {hint}",

@@ -1,0 +1,120 @@
+"""Bars of any timeframe out of a store of one-minute candles.
+
+Holes thin out the bars of a stretch of time, so whoever wants a number of bars reads further until they are there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+
+from candleray.candles import Candles
+from candleray.errors import NotFound
+from candleray.markets import Instrument
+from candleray.timeframes import MINUTE_MS, Timeframe, iso, minutes_of
+from kernels.rollup import rollup
+
+
+class CandleReader(Protocol):
+    """The candle store as its callers in other processes see it; both raise NotFound for an unknown symbol."""
+
+    async def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles: ...
+
+    async def span(self, market_id: int, symbol: str) -> tuple[int, int]:
+        """`[first, end)` of what is stored."""
+        ...
+
+
+@dataclass(frozen=True)
+class Window:
+    """`bars[start:]` is what was asked for, what comes before is its warm-up."""
+
+    bars: Candles
+    start: int
+
+    @staticmethod
+    def of_last(bars: Candles, count: int, warmup: int) -> Window:
+        first = max(0, len(bars) - count - warmup)
+        return Window(Candles(bars.ts_open_ms[first:], bars.values[:, first:]), len(bars) - count - first)
+
+
+@dataclass(frozen=True)
+class BarReader:
+    """One instrument's bars of one timeframe."""
+
+    store: CandleReader
+    instrument: Instrument
+    timeframe: Timeframe
+
+    @property
+    def bar_ms(self) -> int:
+        return minutes_of(self.timeframe) * MINUTE_MS
+
+    async def span(self) -> tuple[int, int]:
+        """`[first, end)` of the minutes there are."""
+        return await self.store.span(self.instrument.market_id, self.instrument.symbol)
+
+    async def page(self, start_ms: int, end_ms: int | None, limit: int) -> tuple[Candles, int | None]:
+        """The first `limit` bars of the range, and where the next page starts if there is one."""
+        first_ms, last_ms = await self.span()
+        start_ms, end_ms = max(start_ms, first_ms), _earlier(end_ms, last_ms)
+        reach_ms = limit * self.bar_ms
+        while start_ms < end_ms:
+            start_ms = -(-start_ms // self.bar_ms) * self.bar_ms
+            stop_ms = min(start_ms + reach_ms, end_ms)
+            bars = await self._read(start_ms, stop_ms)
+            if len(bars) > limit:
+                next_ms = int(bars.ts_open_ms[limit])
+                return bars.between(0, next_ms), next_ms
+            if len(bars):
+                return bars, stop_ms if stop_ms < end_ms else None
+            start_ms, reach_ms = stop_ms, reach_ms * 4
+        return Candles.empty(), None
+
+    async def last(self, count: int, warmup: int, end_ms: int | None = None) -> Window:
+        """The newest `count` bars (before `end_ms`), or as many as there are."""
+        first_ms, last_ms = await self.span()
+        end_ms = _earlier(end_ms, last_ms)
+        bars = await self._reaching_back(first_ms, end_ms, end_ms, count + warmup)
+        return Window.of_last(bars, min(count, len(bars)), warmup)
+
+    async def within(self, start_ms: int, end_ms: int, warmup: int) -> Window:
+        """The bars that lie wholly in the range.
+
+        Raises:
+            NotFound: there are none.
+        """
+        first_ms, _ = await self.span()
+        bars = await self._reaching_back(first_ms, start_ms, end_ms, warmup)
+        inside = len(bars.between(start_ms, end_ms))
+        if not inside:
+            market, symbol = self.instrument.market.name, self.instrument.symbol
+            raise NotFound(
+                f"no {self.timeframe} bar of {market} {symbol} lies in {iso(start_ms)} to {iso(end_ms)}"
+            )
+        return Window.of_last(bars, inside, warmup)
+
+    async def _reaching_back(self, first_ms: int, start_ms: int, end_ms: int, count: int) -> Candles:
+        """The bars up to `end_ms` with `count` of them before `start_ms`, or all there are."""
+        # One bar more: the range may start inside a bar.
+        reach_ms = (count + 1) * self.bar_ms
+        while True:
+            from_ms = max(first_ms, (start_ms - reach_ms) // self.bar_ms * self.bar_ms)
+            bars = await self._read(from_ms, end_ms)
+            if from_ms <= first_ms or len(bars.between(0, start_ms)) >= count:
+                return bars
+            reach_ms *= 2
+
+    async def _read(self, start_ms: int, end_ms: int) -> Candles:
+        # Whole minutes: a candle that opens before the end and closes after it is not in the range.
+        end_ms = end_ms // MINUTE_MS * MINUTE_MS
+        minutes = await self.store.read(self.instrument.market_id, self.instrument.symbol, start_ms, end_ms)
+        # A million rows take a while: not on the loop that answers everyone else.
+        return Candles(
+            *await asyncio.to_thread(rollup, minutes.ts_open_ms, minutes.values, minutes_of(self.timeframe))
+        )
+
+
+def _earlier(end_ms: int | None, last_ms: int) -> int:
+    return last_ms if end_ms is None else min(end_ms, last_ms)

@@ -1,0 +1,115 @@
+"""An indicator computed over the bars of a store, and the request for it narrowed to the indicators there are."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, WithJsonSchema, create_model
+
+from candleray.bars import BarReader, CandleReader, Window
+from candleray.candles import FloatArray, IntArray
+from candleray.catalogue import Bounds, Catalogue, one_of, within
+from candleray.errors import GuardExceeded, Problem, invalid
+from candleray.grids import Number
+from candleray.indicators import IndicatorInfo
+from candleray.series import LAST_BARS, IndicatorChoice, SeriesRequest
+from candleray.settings import Settings
+from candleray.validation import Model
+from kernels.declare import Indicator, Param
+from kernels.indicators import INDICATORS
+from kernels.signals import compute
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The answer to a `SeriesRequest`: stamps `(n,)`, and every output `(n,)`, NaN where there is no value."""
+
+    indicator: IndicatorChoice
+    ts_open_ms: IntArray
+    outputs: dict[str, FloatArray]
+
+
+def series_model(catalogue: Catalogue) -> type[SeriesRequest]:
+    """`SeriesRequest` narrowed to each indicator's own inputs, parameters and bounds; `widened` undoes it."""
+    arms = {info.id: _choice_model(info, INDICATORS[info.id], catalogue) for info in catalogue.describe()}
+    return create_model("SeriesRequest", __base__=SeriesRequest, indicator=(one_of(arms), ...))
+
+
+def widened(request: SeriesRequest) -> SeriesRequest:
+    """A narrowed request, whose values are checked, as the model that all code works on."""
+    return SeriesRequest.model_validate(request.model_dump(exclude_unset=True))
+
+
+async def compute_outputs(request: SeriesRequest, store: CandleReader, settings: Settings) -> Outputs:
+    """The indicator over the window, warmed up by the bars before it as a backtest of that window would.
+
+    Raises:
+        NotFound: unknown symbol, or no bars there.
+        GuardExceeded: more bars than one answer may have.
+        InvalidInput: parameters that do not go together.
+    """
+    indicator = INDICATORS[request.indicator.id]
+    choice = _resolved(request.indicator, indicator)
+    warmup = max(settings.backtests.warmup_bars, indicator.lookback(**choice.params))
+    reader = BarReader(store, request.instrument, request.timeframe)
+    window = await _window(reader, request, warmup, settings.guards.max_candles_per_answer)
+    values = await asyncio.to_thread(compute, indicator, window.bars.values, choice.inputs, choice.params)
+    return Outputs(
+        choice,
+        window.bars.ts_open_ms[window.start :],
+        {name: values[name][window.start :] for name in indicator.outputs},
+    )
+
+
+async def _window(reader: BarReader, request: SeriesRequest, warmup: int, most: int) -> Window:
+    if request.time_range is None:
+        count = request.last or LAST_BARS
+        _guard(count, most)
+        return await reader.last(count, warmup)
+    first_ms, end_ms = await reader.span()
+    asked = request.time_range
+    _guard((min(asked.end_ms, end_ms) - max(asked.start_ms, first_ms)) // reader.bar_ms, most)
+    return await reader.within(asked.start_ms, asked.end_ms, warmup)
+
+
+def _guard(bars: int, most: int) -> None:
+    if bars > most:
+        message = f"{bars} bars are over the limit of {most} for one answer"
+        raise GuardExceeded(message, [Problem("bars", "over_the_limit", message)])
+
+
+def _resolved(choice: IndicatorChoice, indicator: Indicator) -> IndicatorChoice:
+    inputs = {name: columns[0] for name, columns in indicator.selectable_inputs.items()}
+    params = {name: param.default for name, param in indicator.params.items()}
+    full = IndicatorChoice(id=choice.id, inputs=inputs | choice.inputs, params=params | choice.params)
+    if indicator.constraint and (wrong := indicator.constraint(**full.params)):
+        raise invalid("indicator.params", "constraint", wrong)
+    return full
+
+
+def _choice_model(info: IndicatorInfo, indicator: Indicator, catalogue: Catalogue) -> type[IndicatorChoice]:
+    bounds = catalogue.ranges.indicators[info.id].params
+    title = info.id.title().replace("_", "")
+    inputs: dict[str, Any] = {
+        name: (Literal[columns], columns[0]) for name, columns in indicator.selectable_inputs.items()
+    }
+    params: dict[str, Any] = {
+        name: (_one_value(param, bounds[name]), Field(param.default, description=param.description))
+        for name, param in indicator.params.items()
+    }
+    inputs_model = create_model(f"{title}Columns", __base__=Model, **inputs)
+    params_model = create_model(f"{title}Values", __base__=Model, **params)
+    fields: dict[str, Any] = {
+        "id": (Literal[info.id], Field(description=info.title)),
+        "inputs": (inputs_model, Field(default_factory=inputs_model)),
+        "params": (params_model, Field(default_factory=params_model)),
+    }
+    return create_model(f"{title}Choice", __base__=IndicatorChoice, **fields)
+
+
+def _one_value(param: Param, bounds: Bounds) -> Any:
+    kind = "integer" if param.kind == "int" else "number"
+    schema = {"type": kind, "minimum": bounds.min, "maximum": bounds.max}
+    return Annotated[Number, AfterValidator(within(param, bounds, max_values=1)), WithJsonSchema(schema)]

@@ -1,0 +1,53 @@
+"""An indicator over candles: what is asked and what is answered (R2.2). Knows no kernel."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from candleray.grids import Number
+from candleray.markets import Instrument
+from candleray.timeframes import Timeframe, TimeRange
+from candleray.validation import Model
+
+LAST_BARS = 1000
+
+
+class IndicatorChoice(Model):
+    """One indicator with everything fixed; what is left out takes the indicator's default."""
+
+    id: str = Field(examples=["sma"])
+    inputs: dict[str, str] = {}
+    params: dict[str, Number] = {}
+
+
+class SeriesRequest(Model):
+    """An indicator over the last bars, or over a time range."""
+
+    instrument: Instrument
+    timeframe: Timeframe = "1m"
+    indicator: IndicatorChoice
+    last: Annotated[int, Field(ge=1, strict=True)] | None = None
+    """So many of the newest closed bars; 1000 where neither this nor a time range is given."""
+    time_range: TimeRange | None = None
+
+    @model_validator(mode="after")
+    def _one_window(self) -> SeriesRequest:
+        if self.last is not None and self.time_range is not None:
+            raise PydanticCustomError("two_windows", "give either last or time_range, not both")
+        return self
+
+
+class IndicatorSeries(Model):
+    """The indicator's outputs bar by bar, `null` where there is no value."""
+
+    instrument: Instrument
+    timeframe: Timeframe
+    indicator: IndicatorChoice
+    """As computed, with nothing left out."""
+    ts_open_ms: tuple[int, ...]
+    """The bars' opening times in milliseconds since the epoch."""
+    outputs: dict[str, tuple[float | None, ...]]
+    """Every output of the indicator, as long as `ts_open_ms`."""
