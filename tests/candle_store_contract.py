@@ -1,0 +1,243 @@
+"""What every candle store does, whatever ClickHouse is behind it (R1.1, R1.2, R1.4, R1.5, R1.7, I1, I2).
+
+A subclass gives the `store`; every test has an instrument of its own on Binance spot.
+"""
+
+from __future__ import annotations
+
+import random
+import string
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from candleray.candles import CandleRows, Candles
+from candleray.coverage import RowCounts, missing_runs
+from candleray.errors import InvalidInput, NotFound, ServiceUnavailable
+from candleray.markets import MARKETS, Instrument, InstrumentReference
+from candleray.stores.candle_tables import raw_table
+from candleray.stores.clickhouse import CandleStore
+
+START_MS = 1_735_689_600_000  # 2025-01-01
+MINUTE_MS = 60_000
+FOREVER = (0, 4_000_000_000_000)
+
+
+def candle_rows(minutes: list[int] | range, close: float = 10.5, quote_volume: float = np.nan) -> CandleRows:
+    """One candle in each of these minutes after START_MS; the digits of its open tell which."""
+    at = np.array(minutes, np.int64)
+    values = np.empty((5, len(at)))
+    values[0] = 10 + (at % 1000) / 1000
+    values[1], values[2], values[3], values[4] = 11, 9, close, 0.1 * (at % 7)
+    return CandleRows(START_MS + at * MINUTE_MS, values, np.full(len(at), quote_volume), np.full(len(at), np.nan))
+
+
+def minutes_of(candles: Candles) -> list[int]:
+    return ((candles.ts_open_ms - START_MS) // MINUTE_MS).tolist()
+
+
+class CandleStoreContract:
+    @pytest.fixture
+    def symbol(self) -> str:
+        return "".join(random.choices(string.ascii_uppercase, k=16))
+
+    @staticmethod
+    def counts(store: CandleStore, symbol: str) -> tuple[int, int]:
+        """Rows in raw, candles in canonical."""
+        found = next((row for row in store.counts() if row.symbol == symbol), None)
+        return (found.raw, found.canonical) if found else (0, 0)
+
+    def test_it_answers(self, store: CandleStore) -> None:
+        store.ping()
+
+    def test_candles_come_back_bit_for_bit_in_order_of_time(self, store: CandleStore, symbol: str) -> None:
+        given = candle_rows(range(500))
+        shuffled = given.take(np.random.default_rng(1).permutation(500))
+        report = store.insert(1, symbol, shuffled)
+        candles = store.read(1, symbol, *FOREVER)
+        assert (report.received, report.written, report.unchanged, report.refused) == (500, 500, 0, ())
+        assert np.array_equal(candles.ts_open_ms, given.ts_open_ms)
+        assert np.array_equal(candles.values, given.values)
+        assert candles.values.flags.c_contiguous
+        assert self.counts(store, symbol) == (500, 500)
+
+    def test_the_same_rows_again_change_nothing_not_even_in_raw(self, store: CandleStore, symbol: str) -> None:
+        store.insert(1, symbol, candle_rows(range(100), quote_volume=3.5))
+        again = store.insert(1, symbol, candle_rows(range(100), quote_volume=3.5))
+        overlap = store.insert(1, symbol, candle_rows(range(50, 150), quote_volume=3.5))
+        assert (again.written, again.unchanged) == (0, 100)
+        assert (overlap.written, overlap.unchanged) == (50, 50)
+        assert self.counts(store, symbol) == (150, 150)
+
+    def test_new_values_for_a_minute_replace_the_old_ones_for_every_reader(
+        self, store: CandleStore, symbol: str
+    ) -> None:
+        store.insert(1, symbol, candle_rows(range(10)))
+        report = store.insert(1, symbol, candle_rows(range(3, 5), close=10.75))
+        candles = store.read(1, symbol, *FOREVER)
+        assert report.written == 2
+        assert candles.column("close").tolist() == [10.5] * 3 + [10.75] * 2 + [10.5] * 5
+        assert self.counts(store, symbol) == (12, 10)
+        assert store.insert(1, symbol, candle_rows(range(3, 5), close=10.75)).written == 0
+
+    def test_a_source_that_knows_less_changes_nothing_and_one_that_knows_more_adds(
+        self, store: CandleStore, symbol: str
+    ) -> None:
+        store.insert(1, symbol, candle_rows(range(4)))
+        assert store.insert(1, symbol, candle_rows(range(4), quote_volume=7.0)).written == 4
+        assert store.insert(1, symbol, candle_rows(range(4))).unchanged == 4
+        assert store.insert(1, symbol, candle_rows(range(4), quote_volume=float("inf"))).unchanged == 4
+
+    def test_rows_that_are_no_candles_stay_out_and_the_rest_goes_in(self, store: CandleStore, symbol: str) -> None:
+        rows = candle_rows(range(10))
+        rows.values[1, 3] = 1.0
+        rows.ts_open_ms[5] += 20_799
+        report = store.insert(1, symbol, rows)
+        assert (report.received, report.written, report.refused_count) == (10, 8, 2)
+        assert {refused.reason for refused in report.refused} == {"high below low", "opens off the minute"}
+        assert minutes_of(store.read(1, symbol, *FOREVER)) == [0, 1, 2, 4, 6, 7, 8, 9]
+
+    def test_one_batch_may_span_more_months_than_an_insert_may_touch(
+        self, store: CandleStore, symbol: str
+    ) -> None:
+        months = [month * 30 * 1440 for month in range(-130, 5)]
+        assert store.insert(1, symbol, candle_rows(months)).written == 135
+        assert minutes_of(store.read(1, symbol, *FOREVER)) == months
+
+    def test_a_window_holds_its_start_and_not_its_end(self, store: CandleStore, symbol: str) -> None:
+        store.insert(1, symbol, candle_rows(range(10)))
+        window = START_MS + 2 * MINUTE_MS, START_MS + 5 * MINUTE_MS
+        assert minutes_of(store.read(1, symbol, *window)) == [2, 3, 4]
+        assert len(store.read(1, symbol, 0, START_MS)) == 0
+
+    def test_markets_are_kept_apart(self, store: CandleStore, symbol: str) -> None:
+        for market_id in MARKETS:
+            store.insert(market_id, symbol, candle_rows(range(market_id)))
+        assert [len(store.read(market_id, symbol, *FOREVER)) for market_id in MARKETS] == [1, 2, 3, 4]
+        assert [row for row in store.counts() if row.symbol == symbol] == [
+            RowCounts(market_id=market_id, symbol=symbol, raw=market_id, canonical=market_id)
+            for market_id in MARKETS
+        ]
+
+    def test_the_last_candles_reach_back_over_holes(self, store: CandleStore, symbol: str) -> None:
+        store.insert(1, symbol, candle_rows([0, 1, 2, 50, 51, 90]))
+        store.insert(1, symbol, candle_rows([51], close=10.25))
+        last = store.last_candles(1, symbol, 3)
+        assert minutes_of(last) == [50, 51, 90]
+        assert last.column("close").tolist() == [10.5, 10.25, 10.5]
+        assert len(store.last_candles(1, symbol, 100)) == 6
+
+    def test_coverage_names_every_hole(self, store: CandleStore, symbol: str) -> None:
+        minutes = sorted(random.sample(range(3000), 2000))
+        store.insert(1, symbol, candle_rows(minutes))
+        store.insert(1, symbol, candle_rows(minutes[:500], close=10.25))
+        (coverage,) = store.coverage(1, symbol)
+        first_ms, end_ms = START_MS + minutes[0] * MINUTE_MS, START_MS + (minutes[-1] + 1) * MINUTE_MS
+        stamps = START_MS + np.array(minutes) * MINUTE_MS
+        assert coverage.candles == 2000
+        assert coverage.missing_minutes == minutes[-1] - minutes[0] + 1 - 2000
+        assert coverage.missing_runs == missing_runs(stamps, first_ms, end_ms)
+        assert sum(run.minutes for run in coverage.missing_runs) == coverage.missing_minutes
+        assert coverage in store.coverage()
+        assert coverage in store.coverage(symbol=symbol)
+
+    def test_what_a_window_lacks_is_named_up_to_its_edges(self, store: CandleStore, symbol: str) -> None:
+        store.insert(1, symbol, candle_rows([5, 6, 9]))
+        runs = store.missing(1, symbol, START_MS, START_MS + 12 * MINUTE_MS)
+        assert [run.minutes for run in runs] == [5, 2, 2]
+
+    def test_an_unknown_symbol_is_answered_with_the_nearest(self, store: CandleStore, symbol: str) -> None:
+        store.insert(1, symbol, candle_rows([0]))
+        for call in (
+            lambda: store.read(1, symbol[:-1], *FOREVER),
+            lambda: store.last_candles(1, symbol.lower(), 5),
+            lambda: store.coverage(1, symbol + "X"),
+        ):
+            with pytest.raises(NotFound, match=rf"unknown symbol .* on binance-spot; did you mean '{symbol}'\?"):
+                call()
+
+    def test_what_is_no_instrument_is_not_stored(self, store: CandleStore) -> None:
+        with pytest.raises(InvalidInput, match="is not a symbol"):
+            store.insert(1, "BTC/USDT", candle_rows([0]))
+        with pytest.raises(NotFound, match="unknown market"):
+            store.insert(9, "BTCUSDT", candle_rows([0]))
+
+    def test_the_four_markets_are_in_the_database(self, store: CandleStore) -> None:
+        assert store.markets() == list(MARKETS.values())
+
+    def test_instruments_are_found_likeliest_first_with_or_without_reference(
+        self, store: CandleStore, symbol: str
+    ) -> None:
+        listed = InstrumentReference(
+            market_id=2, symbol="1" + symbol, status="TRADING", base_asset="1X", quote_asset="Y", price_tick=0.1
+        )
+        store.put_instruments([listed, InstrumentReference(market_id=1, symbol=symbol + "2", is_tradable=False)])
+        store.insert(1, symbol, candle_rows([0]))
+        found = store.instruments(q=symbol.lower())
+        assert [reference.symbol for reference in found] == [symbol, symbol + "2", "1" + symbol]
+        assert found[2] == listed
+        assert [reference.symbol for reference in store.instruments(2, symbol)] == ["1" + symbol]
+        assert len(store.instruments(q=symbol, limit=2)) == 2
+
+    def test_references_are_written_only_when_they_say_something_new(
+        self, store: CandleStore, symbol: str
+    ) -> None:
+        reference = InstrumentReference(market_id=3, symbol=symbol, status="Trading")
+        delisted = reference.model_copy(update={"is_tradable": False, "status": "Closed"})
+        assert [store.put_instruments([each]) for each in (reference, reference, delisted)] == [1, 0, 1]
+        assert store.instruments(3, symbol) == [delisted]
+
+    def test_migrating_again_changes_nothing(self, store: CandleStore, symbol: str) -> None:
+        store.insert(1, symbol, candle_rows(range(5)))
+        store.migrate()
+        assert self.counts(store, symbol) == (5, 5)
+
+    def test_repair_restores_what_a_kill_between_raw_and_its_view_has_lost(
+        self, store: CandleStore, symbol: str
+    ) -> None:
+        store.insert(1, symbol, candle_rows(range(0, 100_000, 100)))
+        self.write_raw_alone(store, symbol, candle_rows(range(100_000, 100_050)))
+        self.write_raw_alone(store, symbol, candle_rows(range(0, 1000, 100), close=10.25))
+        assert self.counts(store, symbol) == (1060, 1000)
+        assert store.repair() == 60
+        candles = store.read(1, symbol, *FOREVER)
+        assert len(candles) == 1050
+        assert candles.column("close")[:11].tolist() == [10.25] * 10 + [10.5]
+        assert store.repair() == 0
+        assert self.counts(store, symbol) == (1060, 1050)
+
+    def test_rows_a_view_did_not_pass_on_are_made_up_for_at_once(self, store: CandleStore, symbol: str) -> None:
+        with self.without_view(store):
+            assert store.insert(1, symbol, candle_rows(range(10))).written == 10
+        assert minutes_of(store.read(1, symbol, *FOREVER)) == list(range(10))
+
+    def test_an_insert_that_kept_too_few_rows_says_so_and_can_be_repeated(
+        self, store: CandleStore, symbol: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        session = store._session
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                session, "insert", lambda table, rows, insert=session.insert: insert(table, rows.slice(2))
+            )
+            with pytest.raises(ServiceUnavailable, match="kept 8 of 10 rows"):
+                store.insert(1, symbol, candle_rows(range(10)))
+        assert store.insert(1, symbol, candle_rows(range(10))).written == 2
+        assert self.counts(store, symbol) == (10, 10)
+
+    def write_raw_alone(self, store: CandleStore, symbol: str, rows: CandleRows) -> None:
+        """What a kill leaves behind: rows in raw that the view has not written."""
+        instrument = Instrument(market_id=1, symbol=symbol)
+        a_little_later_ms = time.time_ns() // 1_000_000 + 1000
+        with self.without_view(store):
+            store._session.insert(instrument.market.raw_table, raw_table(instrument, rows, a_little_later_ms))
+
+    @contextmanager
+    def without_view(self, store: CandleStore) -> Iterator[None]:
+        store._session._client.command("DETACH TABLE binance_klines_1m_to_canonical")
+        try:
+            yield
+        finally:
+            store._session._client.command("ATTACH TABLE binance_klines_1m_to_canonical")
