@@ -46,6 +46,9 @@ class CandleStoreActor:
     def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
         return self._store().read(market_id, symbol, start_ms, end_ms)
 
+    def span(self, market_id: int, symbol: str) -> tuple[int, int]:
+        return self._store().span(market_id, symbol)
+
     def last_candles(self, market_id: int, symbol: str, limit: int) -> Candles:
         return self._store().last_candles(market_id, symbol, limit)
 

@@ -74,6 +74,18 @@ class CandleStore:
             self.require(market_id, symbol)
         return candles
 
+    def span(self, market_id: int, symbol: str) -> tuple[int, int]:
+        """`[first, end)` of what is stored; `(0, 0)` where the instrument is known and has no candles.
+
+        Raises:
+            NotFound: the instrument itself is unknown.
+        """
+        stored = self._session.rows("read_span", market_id=market_id, symbol=symbol)[0]
+        if not stored["found"]:
+            self.require(market_id, symbol)
+            return 0, 0
+        return stored["first_ms"], stored["last_ms"] + MINUTE_MS
+
     def last_candles(self, market_id: int, symbol: str, limit: int) -> Candles:
         """The newest `limit` candles, oldest first.
 

@@ -59,6 +59,13 @@ WHERE market_id = {market_id:UInt8} AND symbol = {symbol:String}
 ORDER BY ts_open_ms
 SETTINGS output_format_arrow_compression_method = 'none';
 
+-- name: read_span
+-- Without FINAL: other versions of a minute have the same stamp.
+SELECT toUnixTimestamp64Milli(min(ts_open)) AS first_ms, toUnixTimestamp64Milli(max(ts_open)) AS last_ms,
+       count() AS found
+FROM canonical_candles_1m
+WHERE market_id = {market_id:UInt8} AND symbol = {symbol:String};
+
 -- name: nth_last_stamp
 -- FINAL cannot read backwards; the stamps alone can, and then FINAL reads no more than what is asked for.
 SELECT min(ts_open_ms) AS first_ms, max(ts_open_ms) AS last_ms, count() AS found
