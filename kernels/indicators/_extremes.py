@@ -1,8 +1,9 @@
 """The highest and the lowest of a sliding window, in constant time a bar.
 
-A window is the tail of one block of `window` bars and the head of the next: its extreme is the more extreme one of
-both parts (van Herk 1992; Gil & Werman 1993). Nothing branches on the data, so a bar costs the same whatever prices
-do and however long the window is. A bar without a finite high and low is a hole: after it the window begins anew.
+A window is the tail of one block of `window` bars and the head of the next: its extreme is the more extreme one
+of both parts (van Herk 1992; Gil & Werman 1993). Nothing branches on the data, so a bar costs the same whatever
+prices do and however long the window is. A bar without a finite high and low is a hole: after it the window begins
+anew.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def channel(high, low, window, highest, lowest):
 
 @jit(FLOATS, FLOATS, INT, FLOATS_OUT, FLOATS_OUT)
 def bars_since(high, low, window, since_highest, since_lowest):
-    """How many bars ago each bar's last `window` bars had their highest high and lowest low; of equals the latest."""
+    """How many bars ago each bar's last `window` bars had their highest high and lowest low: of equals, the last."""
     tops = np.full(window + 1, -np.inf)
     bottoms = np.full(window + 1, np.inf)
     top_bars = np.zeros(window + 1, np.int64)

@@ -2,8 +2,8 @@
 
 A window is the tail of one block of `window` bars and the head of the next; its sum is the sum of both parts. A
 kernel walks block by block: `slide` for every bar of a block, then `fold`. The tails begin as `no_tails`, so that
-windows which reach before the first bar sum to NaN. A NaN is in the sums of the windows that hold it, and in no later
-one.
+windows which reach before the first bar sum to NaN. A NaN is in the sums of the windows that hold it, and in no
+later one.
 """
 
 import numpy as np
