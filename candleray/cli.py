@@ -1,0 +1,159 @@
+"""The command line: commands found in `candleray.commands` and among installed entry points, loaded when run.
+
+A command is a function that typer understands, in a module of its name; `import_.py` holds `import`. Other
+packages add theirs in the entry point group `candleray.commands`. The list of commands is read from their
+sources, so that `candleray --help` imports none of them, and one that cannot be imported does not hurt the others.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from candleray import commands as own_commands
+from candleray.errors import CandlerayError, InvalidInput, NotFound, PayloadTooLarge
+
+ENTRY_POINTS = "candleray.commands"
+DEBUG = "--debug"
+INTERRUPTED = 130
+
+_WRONG_INPUT = (InvalidInput, NotFound, PayloadTooLarge)
+
+
+@dataclass(frozen=True)
+class CommandSource:
+    """Where a command is: a function, a `typer.Typer` or a click command of that module."""
+
+    name: str
+    module: str
+    attribute: str
+
+    def summary(self) -> str:
+        """The first line of the function's docstring, read without running the module."""
+        try:
+            spec = find_spec(self.module)
+            if spec is None or spec.origin is None:
+                return "(not installed)"
+            tree = ast.parse(Path(spec.origin).read_text())
+        except (ImportError, OSError, SyntaxError, ValueError) as error:
+            return f"(not available: {error})"
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and node.name == self.attribute:
+                return (ast.get_docstring(node) or "").partition("\n")[0]
+        return (ast.get_docstring(tree) or "").partition("\n")[0]
+
+    def load(self) -> Any:
+        """The command itself.
+
+        Raises:
+            CandlerayError: its module cannot be imported.
+        """
+        try:
+            found = getattr(import_module(self.module), self.attribute)
+        except Exception as exc:
+            raise CandlerayError(f"the command {self.name!r} cannot be loaded: {exc}") from exc
+        if isinstance(found, typer.Typer):
+            return typer.main.get_group(found)
+        if not callable(found) or hasattr(found, "make_context"):
+            return found
+        app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+        app.command(self.name)(found)
+        return typer.main.get_command(app)
+
+
+def find_commands() -> dict[str, CommandSource]:
+    """Every command by name; the ones of this package cannot be replaced by an entry point."""
+    found = {
+        point.name: CommandSource(point.name, point.module, point.attr)
+        for point in entry_points(group=ENTRY_POINTS)
+    }
+    for module in iter_modules(own_commands.__path__):
+        name = module.name.rstrip("_").replace("_", "-")
+        found[name] = CommandSource(name, f"{own_commands.__name__}.{module.name}", module.name)
+    return dict(sorted(found.items()))
+
+
+class CommandGroup(TyperGroup):
+    """`candleray`: its commands are known by name, and loaded by the one that runs."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self._sources = find_commands()
+        for name in self._sources:
+            self.add_command(TyperCommand(name))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        source = self._sources.get(cmd_name)
+        return source and TyperCommand(cmd_name, help=source.summary())
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, self._sources[name].load() if name else None, rest
+
+    def main(self, args: Sequence[str] | None = None, *positional: Any, **settings: Any) -> Any:
+        given = list(sys.argv[1:] if args is None else args)
+        debug = DEBUG in given
+        try:
+            return super().main([arg for arg in given if arg != DEBUG], *positional, **settings)
+        except Exception as error:
+            if debug:
+                raise
+            sys.exit(_told(error))
+
+
+def _told(error: Exception) -> int:
+    """Tell a person what went wrong, without a traceback; the exit code."""
+    from pydantic import ValidationError
+
+    from candleray.console import show_error
+    from candleray.validation import invalid_from
+
+    if isinstance(error, ValidationError):
+        error = invalid_from(error.errors(include_url=False), error.title)
+    if not isinstance(error, CandlerayError):
+        what = f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error)
+        error = CandlerayError(f"{what} (the same command with {DEBUG} shows where)")
+    show_error(error)
+    return 2 if isinstance(error, _WRONG_INPUT) else 1
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from candleray import __version__
+
+        typer.echo(f"candleray {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=CommandGroup, no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False
+)
+
+
+@app.callback()
+def candleray(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option(DEBUG, help="Show the traceback of an error; works anywhere.")] = False,
+) -> None:
+    """Search, save and run crypto trading strategies on Ray: exact grids over one-minute candles.
+
+    Start everything with `candleray up`, then bring candles in with `candleray import` or `candleray backfill`,
+    and search with `candleray backtest`.
+    """
+
+
+def main() -> None:
+    app(prog_name="candleray")

@@ -1,0 +1,67 @@
+"""What several commands ask for in the same words, and what they make of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from candleray.errors import invalid
+from candleray.timeframes import to_ms
+
+if TYPE_CHECKING:
+    from candleray.client import Client
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells count it."""
+
+ApiUrl = Annotated[
+    str | None,
+    typer.Option("--api", metavar="URL", help="The API to talk to; by default the running instance's."),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="Data folder of the instance to talk to."),
+]
+MarketName = Annotated[
+    str,
+    typer.Option("--market", metavar="NAME", help="binance-spot, binance-futures, bybit-spot or bybit-futures."),
+]
+SymbolName = Annotated[
+    str, typer.Option("--symbol", parser=str.upper, metavar="SYMBOL", help="As the exchange writes it: BTCUSDT.")
+]
+SymbolNames = Annotated[
+    list[str],
+    typer.Option("--symbol", parser=str.upper, metavar="SYMBOL", help="Such as BTCUSDT; may be given many times."),
+]
+AnyMarket = Annotated[
+    str | None, typer.Option("--market", metavar="NAME", help="This market alone, such as binance-spot.")
+]
+AnySymbol = Annotated[
+    str | None,
+    typer.Option("--symbol", parser=str.upper, metavar="SYMBOL", help="This symbol alone, such as BTCUSDT."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer, byte for byte.")]
+
+
+def connect(api: str | None, data: Path | None) -> Client:
+    """A client of the named API, else of the instance in that data folder, else of the one that is found."""
+    from candleray.client import Client
+    from candleray.connection import find_api_url
+
+    return Client(api or find_api_url(data))
+
+
+def utc_ms(text: str, option: str) -> int:
+    """`2025-01-01` or a full time in ms since the epoch; without a zone it is UTC.
+
+    Raises:
+        InvalidInput: naming the option.
+    """
+    try:
+        return to_ms(datetime.fromisoformat(text.strip()))
+    except ValueError:
+        message = f"{option}: {text!r} is not a time like 2025-01-01 or 2025-01-01T12:30:00Z"
+        raise invalid(option, "not_a_time", message) from None

@@ -1,0 +1,1 @@
+"""One command a module, found by its name; `candleray.cli` says how."""

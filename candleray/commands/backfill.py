@@ -1,0 +1,109 @@
+"""`candleray backfill`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from candleray.cli_options import INTERRUPTED, ApiUrl, DataDir, MarketName, SymbolNames, connect, utc_ms
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from candleray.backfill import BackfillReport
+    from candleray.client import Client
+    from candleray.history import History
+    from candleray.markets import Market
+    from candleray.settings import History as HistorySettings
+
+
+def backfill(
+    market: MarketName,
+    symbol: SymbolNames,
+    start: Annotated[str, typer.Option(metavar="TIME", help="First minute, in UTC: 2025-01-01 or a full time.")],
+    end: Annotated[
+        str | None, typer.Option(metavar="TIME", help="First minute after the last; now where left out.")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Ask this address in the exchange's place, such as the simulator's.")
+    ] = None,
+    api: ApiUrl = None,
+    data: DataDir = None,
+) -> None:
+    """Fetch the missing minutes of one-minute candles from an exchange, by REST.
+
+    What is stored is not asked for again: stopped in any way, the same command goes on where it was. The market's
+    instrument references are loaded first.
+
+    Example: candleray backfill --market binance-spot --symbol BTCUSDT --symbol ETHUSDT --start 2025-01-01
+    """
+    from candleray.console import notes
+    from candleray.errors import invalid
+    from candleray.markets import find_market
+
+    chosen, now_ms = find_market(market), int(time.time() * 1000)
+    window_ms = utc_ms(start, "--start"), utc_ms(end, "--end") if end else now_ms
+    if window_ms[0] >= window_ms[1]:
+        raise invalid("--start", "empty_range", f"--start {start} must be before --end {end or '(now)'}")
+    try:
+        with connect(api, data) as client:
+            complete = asyncio.run(_backfill(client, chosen, symbol, window_ms, _history_settings(chosen, url)))
+    except KeyboardInterrupt:
+        notes().print("stopped: what was written stays, and the same command goes on from there")
+        raise typer.Exit(INTERRUPTED) from None
+    if not complete:
+        raise typer.Exit(2)
+
+
+def _history_settings(market: Market, url: str | None) -> HistorySettings:
+    from candleray.settings import get_settings
+
+    settings = get_settings().history
+    if url is None:
+        return settings
+    return settings.model_copy(update={"base_urls": {**settings.base_urls, market.name: url.rstrip("/")}})
+
+
+async def _backfill(
+    client: Client, market: Market, symbols: list[str], window_ms: tuple[int, int], settings: HistorySettings
+) -> bool:
+    """Whether the exchange knew every symbol."""
+    from candleray.console import notes, output, progress, show_error
+    from candleray.errors import NotFound
+    from candleray.history import History
+    from candleray.tables import ROW_COLUMNS, print_backfilled
+
+    known = True
+    async with History(settings) as history:
+        loaded = await asyncio.to_thread(client.put_instruments, await history.instruments(market))
+        notes().print(f"{market.name}: {loaded.received:,} instruments, {loaded.written:,} of them new or changed")
+        with progress(*ROW_COLUMNS) as bars:
+            for symbol in dict.fromkeys(symbols):
+                try:
+                    report = await _backfill_symbol(client, history, market, symbol, window_ms, bars)
+                except NotFound as error:
+                    show_error(error)
+                    known = False
+                else:
+                    print_backfilled(output(), report)
+    return known
+
+
+async def _backfill_symbol(
+    client: Client, history: History, market: Market, symbol: str, window_ms: tuple[int, int], bars: Progress
+) -> BackfillReport:
+    from candleray.backfill import backfill as backfill_symbol
+    from candleray.client import ClientSink
+
+    bar = bars.add_task(f"{market.name} {symbol}", total=None)
+    return await backfill_symbol(
+        history,
+        ClientSink(client),
+        market,
+        symbol,
+        *window_ms,
+        on_progress=lambda done: bars.update(bar, completed=done.rows_done, total=done.rows_expected),
+    )

@@ -1,0 +1,108 @@
+"""`candleray compute`."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from candleray.cli_options import ApiUrl, AsJson, DataDir, MarketName, SymbolName, connect, utc_ms
+
+if TYPE_CHECKING:
+    from candleray.series import IndicatorSeries
+
+
+def compute(
+    indicator: Annotated[
+        str, typer.Argument(metavar="ID", help="Such as sma; `candleray indicators` lists them.")
+    ],
+    market: MarketName,
+    symbol: SymbolName,
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME=VALUE]…", help="Inputs and parameters: window=20 source=hlc3."),
+    ] = None,
+    timeframe: Annotated[str, typer.Option(help="1m, 5m, 15m, 1h, 4h or 1d.")] = "1m",
+    last: Annotated[int | None, typer.Option(min=1, help="So many of the newest bars; 1000 by default.")] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="TIME", help="In place of --last: the first bar, in UTC.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option(metavar="TIME", help="With --start: the end, itself excluded.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many of the newest bars the table shows.")] = 20,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print every bar as CSV.")] = False,
+    as_json: AsJson = False,
+    api: ApiUrl = None,
+    data: DataDir = None,
+) -> None:
+    """Compute an indicator over stored candles.
+
+    Example: candleray compute sma window=20 --market binance-spot --symbol BTCUSDT --last 1000 --csv
+    """
+    from candleray.client import read
+    from candleray.connection import encoded
+    from candleray.console import output
+    from candleray.markets import find_market
+    from candleray.series import IndicatorSeries
+    from candleray.tables import print_series
+
+    request: dict[str, Any] = {
+        "instrument": {"market_id": find_market(market).market_id, "symbol": symbol},
+        "timeframe": timeframe,
+        "last": last,
+        "time_range": _time_range(start, end),
+    }
+    with connect(api, data) as client:
+        known = client.indicator(indicator)
+        given = _choice([one.name for one in known.inputs], settings or [])
+        body = encoded({**request, "indicator": {"id": indicator, **given}})
+        answer = client.send("POST", "/indicators/compute", content=body)
+    if as_json:
+        sys.stdout.buffer.write(answer)
+    elif as_csv:
+        _write_csv(read(IndicatorSeries, answer))
+    else:
+        print_series(output(), read(IndicatorSeries, answer), top)
+
+
+def _time_range(start: str | None, end: str | None) -> dict[str, str] | None:
+    from candleray.errors import invalid
+    from candleray.timeframes import iso
+
+    if start is None and end is None:
+        return None
+    if start is None or end is None:
+        raise invalid("--start", "half_a_range", "--start and --end belong together")
+    return {"start": iso(utc_ms(start, "--start")), "end": iso(utc_ms(end, "--end"))}
+
+
+def _choice(inputs: list[str], settings: list[str]) -> dict[str, dict[str, Any]]:
+    """`["source=hlc3", "window=20"]` as the inputs and the parameters of a request."""
+    from candleray.errors import invalid
+
+    chosen: dict[str, dict[str, Any]] = {"inputs": {}, "params": {}}
+    for setting in settings:
+        name, separator, value = setting.partition("=")
+        if not separator:
+            raise invalid(setting, "not_a_setting", f"{setting!r} is not NAME=VALUE, such as window=20")
+        if name in inputs:
+            chosen["inputs"][name] = value
+        else:
+            chosen["params"][name] = _number(value)
+    return chosen
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text  # the API names the parameter and what it allows
+
+
+def _write_csv(series: IndicatorSeries) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(("ts_open_ms", *series.outputs))
+    writer.writerows(zip(series.ts_open_ms, *series.outputs.values(), strict=True))

@@ -1,0 +1,75 @@
+"""`candleray import`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from candleray.cli_options import ApiUrl, DataDir, MarketName, SymbolName, connect
+
+if TYPE_CHECKING:
+    from candleray.client import Client
+    from candleray.errors import BadFile
+    from candleray.ingest import InsertReport
+    from candleray.markets import Instrument
+
+
+def import_(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Parquet, CSV, CSV.gz or an archive ZIP.")],
+    market: MarketName,
+    symbol: SymbolName,
+    api: ApiUrl = None,
+    data: DataDir = None,
+) -> None:
+    """Import one-minute candles from files; what is stored already stays as it is.
+
+    Rows that are not candles are refused, with a count, the reason and the first example, and the rest of the file
+    goes in. A file that cannot be read does not stop the others; the exit code is then 1.
+
+    Example: candleray import BTCUSDT-1m-2025-*.zip --market binance-spot --symbol BTCUSDT
+    """
+    from candleray.console import notes, output, progress, show_error
+    from candleray.ingest import InsertReport
+    from candleray.markets import Instrument, find_market
+    from candleray.tables import ROW_COLUMNS, print_inserted
+
+    instrument = Instrument(market_id=find_market(market).market_id, symbol=symbol)
+    reports, failed = [], 0
+    with connect(api, data) as client, progress(*ROW_COLUMNS) as bars:
+        for file in files:
+            bar = bars.add_task(file.name, total=None)
+            report, failure = _import(client, file, instrument, partial(bars.advance, bar))
+            bars.update(bar, total=report.received)
+            reports.append(report)
+            if report.received or not failure:
+                print_inserted(output(), str(file), report)
+            if failure:
+                show_error(failure)
+                failed += 1
+    if len(files) > 1:
+        print_inserted(output(), f"{len(files)} files", InsertReport.total(reports))
+    if failed:
+        notes().print(f"{failed} of {len(files)} files failed", style="bold red")
+        raise typer.Exit(1)
+
+
+def _import(
+    client: Client, file: Path, instrument: Instrument, advance: Callable[[int], None]
+) -> tuple[InsertReport, BadFile | None]:
+    """What became of the rows, and why the file could not be read to its end if it could not."""
+    from candleray.errors import BadFile
+    from candleray.files import read_candle_file
+    from candleray.ingest import InsertReport
+
+    report = InsertReport()
+    try:
+        for rows in read_candle_file(file):
+            report += client.put_candles(instrument.market_id, instrument.symbol, rows)
+            advance(len(rows))
+    except BadFile as error:
+        return report, error
+    return report, None

@@ -1,0 +1,50 @@
+"""Where the command line writes: tables and JSON to stdout, everything about the run to stderr.
+
+In a pipe or a file the output is plain and complete: no colour, no box, no width to break or cut a line at.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import IO
+
+from rich.console import Console
+from rich.progress import Progress, ProgressColumn
+
+from candleray.errors import CandlerayError
+
+PIPE_WIDTH = 100_000
+"""Wider than any line, so that rich neither wraps nor cuts."""
+
+
+def output() -> Console:
+    """A console on stdout; made when used, because tests and pipes replace the stream."""
+    return _console(sys.stdout)
+
+
+def notes() -> Console:
+    """A console on stderr."""
+    return _console(sys.stderr)
+
+
+def _console(stream: IO[str]) -> Console:
+    console = Console(file=stream, highlight=False, emoji=False, markup=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    return console
+
+
+def progress(*columns: ProgressColumn) -> Progress:
+    """A progress display on stderr, which shows nothing unless somebody watches."""
+    console = notes()
+    return Progress(*columns, console=console, disable=not console.is_terminal, transient=False)
+
+
+def show_error(error: CandlerayError) -> None:
+    """One red line, and a line for each field that is wrong unless the first line said it all."""
+    console = notes()
+    console.print(f"error: {error.message}", style="bold red")
+    if len(error.problems) == 1 and error.problems[0].message in error.message:
+        return
+    for problem in error.problems:
+        console.print(f"  {problem.field or 'request'}: {problem.message}")

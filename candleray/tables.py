@@ -1,0 +1,228 @@
+"""Tables on the terminal; in a pipe the same cells in plain columns, none cut."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from candleray.reports import MetricValue, shown
+from candleray.timeframes import iso, to_ms
+
+if TYPE_CHECKING:
+    from candleray.backfill import BackfillReport
+    from candleray.backtests import Elapsed
+    from candleray.coverage import Coverage
+    from candleray.indicators import IndicatorInfo, ParamInfo
+    from candleray.ingest import InsertReport
+    from candleray.markets import InstrumentReference
+    from candleray.results import Headlines
+    from candleray.series import IndicatorSeries
+
+MOST_ABSENT_RUNS = 5
+
+
+class RowRate(ProgressColumn):
+    """Rows a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("–" if speed is None else f"{speed:,.0f} rows/s")
+
+
+ROW_COLUMNS: tuple[ProgressColumn, ...] = (
+    TextColumn("{task.description}"),
+    BarColumn(),
+    MofNCompleteColumn(),
+    RowRate(),
+    TimeElapsedColumn(),
+    TimeRemainingColumn(),
+)
+"""What a progress display in rows shows."""
+
+
+def print_table(
+    console: Console,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    title: str = "",
+    text: Collection[str] = (),
+) -> None:
+    """Print rows of cells.
+
+    Args:
+        text: the columns that are words; all others are numbers, aligned to the right.
+    """
+    watched = console.is_terminal
+    table = Table(box=box.ROUNDED if watched else None, pad_edge=watched, show_edge=watched, header_style="bold")
+    for name in columns:
+        table.add_column(name, justify="left" if name in text else "right", overflow="fold", no_wrap=not watched)
+    for row in rows:
+        table.add_row(*row)
+    if title:
+        console.print(title, style="bold")
+    console.print(table)
+
+
+def print_headlines(console: Console, headlines: Headlines) -> None:
+    print_table(console, headlines.columns, headlines.rows, title=headlines.title)
+    console.print(headlines.note)
+
+
+def print_report(console: Console, metrics: dict[str, MetricValue], title: str) -> None:
+    rows = [(name, shown(name, value)) for name, value in metrics.items()]
+    print_table(console, ("Metric", "Value"), rows, title=title, text=("Metric",))
+
+
+def print_phases(console: Console, elapsed: Elapsed) -> None:
+    phases = (f"{name} {seconds:.3f} s" for name, seconds in elapsed.model_dump().items())
+    console.print(f"phases: {', '.join(phases)}")
+
+
+def print_coverage(console: Console, found: Sequence[Coverage]) -> None:
+    """One line an instrument, then every gap of each that has some."""
+    rows = [
+        (
+            one.market.name,
+            one.symbol,
+            iso(to_ms(one.first)),
+            iso(to_ms(one.last)),
+            f"{one.candles:,}",
+            f"{one.missing_minutes:,}",
+            f"{len(one.missing_runs):,}",
+        )
+        for one in found
+    ]
+    names = ("market", "symbol", "first candle", "last candle", "candles", "missing minutes", "gaps")
+    print_table(console, names, rows, text=names[:4])
+    for one in found:
+        if one.missing_runs:
+            _print_gaps(console, one)
+
+
+def _print_gaps(console: Console, coverage: Coverage) -> None:
+    rows = [(iso(to_ms(run.start)), iso(to_ms(run.end)), f"{run.minutes:,}") for run in coverage.missing_runs]
+    names = ("first missing minute", "first minute after", "minutes")
+    console.print()
+    print_table(console, names, rows, title=f"gaps of {coverage.market.name} {coverage.symbol}", text=names[:2])
+
+
+def print_instruments(console: Console, found: Iterable[InstrumentReference]) -> None:
+    rows = [
+        (
+            one.market.name,
+            one.symbol,
+            one.status or "–",
+            "yes" if one.is_tradable else "no",
+            one.base_asset or "–",
+            one.quote_asset or "–",
+            _number(one.price_tick),
+            _number(one.quantity_step),
+        )
+        for one in found
+    ]
+    names = ("market", "symbol", "status", "tradable", "base", "quote", "price tick", "quantity step")
+    print_table(console, names, rows, text=names[:6])
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.12g}"
+
+
+def print_indicators(console: Console, found: Iterable[IndicatorInfo]) -> None:
+    rows = [
+        (
+            one.id,
+            one.title,
+            ", ".join(f"{param.name} {param.min:g}–{param.max:g}" for param in one.params),
+            one.rule.family,
+        )
+        for one in found
+    ]
+    names = ("id", "title", "parameters", "signal rule")
+    print_table(console, names, rows, text=names)
+
+
+def print_indicator(console: Console, indicator: IndicatorInfo) -> None:
+    """Everything about one: what it is, its inputs, its parameters, its signal rule."""
+    console.print(f"{indicator.id}: {indicator.title} (version {indicator.version})", style="bold")
+    console.print(indicator.description)
+    console.print(f"\noutputs: {', '.join(indicator.outputs)}")
+    console.print(f"signal rule: {indicator.rule.family}: {indicator.rule.meaning}\n")
+    inputs = [(one.name, one.default, ", ".join(one.columns)) for one in indicator.inputs]
+    print_table(console, ("input", "default", "columns"), inputs, text=("input", "default", "columns"))
+    console.print()
+    rows = [
+        *(_param_row("params", param) for param in indicator.params),
+        *(_param_row("signal", param) for param in indicator.rule.params),
+    ]
+    names = ("group", "name", "kind", "default", "min", "max", "default axis", "description")
+    print_table(console, names, rows, text=("group", "name", "kind", "default axis", "description"))
+
+
+def _param_row(group: str, param: ParamInfo) -> tuple[str, ...]:
+    numbers = (f"{value:g}" for value in (param.default, param.min, param.max))
+    axis = f"{param.grid.start:g} to {param.grid.stop:g} by {param.grid.step:g}"
+    return (group, param.name, param.kind, *numbers, axis, param.description)
+
+
+def print_inserted(console: Console, name: str, report: InsertReport) -> None:
+    """What became of the rows of one source, with a line for each reason of refusal."""
+    console.print(
+        f"{name}: {report.received:,} rows read, {report.written:,} written, "
+        f"{report.unchanged:,} unchanged, {report.refused_count:,} refused"
+    )
+    _print_refused(console, report)
+
+
+def _print_refused(console: Console, report: InsertReport) -> None:
+    for refused in report.refused:
+        console.print(
+            f"  refused {refused.count:,}: {refused.reason}; first: {refused.first_example}", style="yellow"
+        )
+
+
+def print_backfilled(console: Console, report: BackfillReport) -> None:
+    """What a backfill did, and what the exchange did not have."""
+    absent = sum(run.minutes for run in report.absent)
+    console.print(
+        f"{report.market.name} {report.symbol}: {report.missing_before:,} minutes were missing, "
+        f"{report.fetched:,} fetched, {report.inserted.written:,} written, {absent:,} still missing, "
+        f"{report.elapsed_s:.1f} s"
+    )
+    _print_refused(console, report.inserted)
+    for run in report.absent[:MOST_ABSENT_RUNS]:
+        console.print(f"  not at the exchange: {run.minutes:,} minutes from {iso(to_ms(run.start))}")
+    if len(report.absent) > MOST_ABSENT_RUNS:
+        console.print(
+            f"  and {len(report.absent) - MOST_ABSENT_RUNS:,} more runs; `candleray candles` lists all gaps"
+        )
+
+
+def print_series(console: Console, series: IndicatorSeries, top: int) -> None:
+    """The newest `top` bars of an indicator, oldest first."""
+    first = max(0, len(series.ts_open_ms) - top)
+    rows = [
+        (iso(ts_ms), *(_number(values[row]) for values in series.outputs.values()))
+        for row, ts_ms in enumerate(series.ts_open_ms[first:], first)
+    ]
+    chosen = {**series.indicator.inputs, **series.indicator.params}
+    words = ", ".join(f"{name} {value}" for name, value in chosen.items())
+    title = f"{series.indicator.id} ({words}) of {series.instrument.market.name} {series.instrument.symbol}"
+    print_table(
+        console, ("open time", *series.outputs), rows, title=f"{title} {series.timeframe}", text=("open time",)
+    )
