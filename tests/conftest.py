@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from candleray.stores.clickhouse import CandleStore
+from cluster.data_folder import DataFolder
+from cluster.postgres import Postgres
+from cluster.service import EmbeddedService
+from cluster.valkey import Valkey
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -27,3 +34,33 @@ def embedded_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CandleS
     store.migrate()
     yield store
     store.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """An embedded Postgres of this test process."""
+    with _running(Postgres) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def valkey_url() -> Iterator[str]:
+    """An embedded Valkey of this test process."""
+    with _running(Valkey) as url:
+        yield url
+
+
+@contextmanager
+def _running(service_class: type[EmbeddedService]) -> Iterator[str]:
+    # Not below pytest's own folder: as root, the account that Postgres runs under could not enter that.
+    folder = DataFolder(Path(tempfile.mkdtemp(prefix="candleray-test-", dir="/tmp")))
+    folder.path.chmod(0o711)
+    folder.prepare()
+    service = service_class(folder)
+    try:
+        service.start()
+        yield service.url
+    finally:
+        service.stop()
+        folder.forget_run_dirs()
+        shutil.rmtree(folder.path, ignore_errors=True)

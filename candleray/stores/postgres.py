@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from candleray.errors import ServiceUnavailable
+from candleray.errors import CandlerayError, ServiceUnavailable
 from candleray.stores.addresses import show, split_url
 from candleray.stores.statements import Migration, migrations, named_statements, pending
 
@@ -22,18 +22,25 @@ class Postgres:
 
     @classmethod
     async def open(cls, url: str, max_connections: int = 10) -> Postgres:
-        """Connect to `postgresql://user:password@host:5432/database` (`?host=/folder` for a unix socket).
+        """Connect to `postgresql://user:password@host:5432/database` (`?host=/folder` for a unix socket), migrate.
 
         Raises:
             InvalidInput: that is no such URL.
             ServiceUnavailable: nothing answers there, or not to this user.
+            InstanceError: the schema is not one this version can bring up to date.
         """
         address = show(split_url(url, "postgres_url", ("postgresql", "postgres")))
         async with _translated(address):
             pool = await asyncpg.create_pool(
                 url, min_size=1, max_size=max_connections, timeout=_CONNECT_TIMEOUT_S, command_timeout=60
             )
-        return cls(pool, address)
+        store = cls(pool, address)
+        try:
+            await store.migrate()
+        except CandlerayError:
+            await store.close()
+            raise
+        return store
 
     async def close(self) -> None:
         async with _translated(self.address):

@@ -1,0 +1,86 @@
+"""Postgres and Valkey by URL: migrations, readiness, and messages without secrets (R0.1)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from candleray.errors import InstanceError, InvalidInput, ServiceUnavailable
+from candleray.stores.postgres import Postgres
+from candleray.stores.statements import Migration
+from candleray.stores.valkey import Valkey
+
+
+def migration(number: int, *statements: str, checksum: str = "") -> Migration:
+    return Migration(number, f"step_{number}", statements, checksum or f"checksum {number}")
+
+
+async def tables(store: Postgres, like: str) -> list[str]:
+    async with store.connection() as connection:
+        rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE tablename LIKE $1 ORDER BY 1", like)
+    return [row["tablename"] for row in rows]
+
+
+async def test_it_answers_until_it_is_gone(postgres_url: str) -> None:
+    store = await Postgres.open(postgres_url)
+    await store.ping()
+    await store.close()
+    with pytest.raises(ServiceUnavailable, match="Postgres at postgresql:///candleray"):
+        await store.ping()
+
+
+async def test_migrations_are_applied_once_in_order_however_many_start_together(postgres_url: str) -> None:
+    known = [
+        migration(9002, "ALTER TABLE together ADD COLUMN name text"),
+        migration(9001, "CREATE TABLE together (id int)", "INSERT INTO together VALUES (1)"),
+    ]
+    stores = await asyncio.gather(*(Postgres.open(postgres_url, max_connections=1) for _ in range(4)))
+    await asyncio.gather(*(store.migrate(known) for store in stores))
+    async with stores[0].connection() as connection:
+        assert [tuple(row) for row in await connection.fetch("SELECT * FROM together")] == [(1, None)]
+        await connection.execute("DROP TABLE together; DELETE FROM schema_migrations WHERE number > 9000")
+    for store in stores:
+        await store.close()
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind(postgres_url: str) -> None:
+    store = await Postgres.open(postgres_url)
+    broken = [migration(9001, "CREATE TABLE half (id int)"), migration(9002, "CREATE TABLE half (id int)")]
+    with pytest.raises(ServiceUnavailable, match='relation "half" already exists'):
+        await store.migrate(broken)
+    assert await tables(store, "half") == []
+    await store.migrate(broken[:1])
+    assert await tables(store, "half") == ["half"]
+    with pytest.raises(InstanceError, match=r"migration 9001 .* was applied with other content"):
+        await store.migrate([migration(9001, "CREATE TABLE half (id int)", checksum="another")])
+    async with store.connection() as connection:
+        await connection.execute("DROP TABLE half; DELETE FROM schema_migrations WHERE number > 9000")
+    await store.close()
+
+
+async def test_valkey_answers_until_it_is_gone(valkey_url: str) -> None:
+    store = await Valkey.open(valkey_url)
+    await store.ping()
+    async with store.answering() as client:
+        await client.xadd("stream", {"minute": 1})
+        assert await client.xlen("stream") == 1
+    await store.close()
+
+
+@pytest.mark.parametrize("open_url", [Postgres.open, Valkey.open])
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("{scheme}://user:s3cret@127.0.0.1:9/db", ServiceUnavailable),
+        ("{scheme}://user:s3cret@host:s3cret/db", InvalidInput),
+        ("ftp://user:s3cret@host/db", InvalidInput),
+    ],
+)
+async def test_what_does_not_answer_is_named_without_its_password(open_url, url: str, error: type) -> None:  # type: ignore[no-untyped-def]
+    scheme = "postgresql" if open_url == Postgres.open else "redis"
+    with pytest.raises(error) as caught:
+        await open_url(url.format(scheme=scheme))
+    assert "s3cret" not in str(caught.value)
+    if error is ServiceUnavailable:
+        assert "127.0.0.1:9" in str(caught.value)
