@@ -118,7 +118,8 @@ class History:
         stray = rows.ts_open_ms[(rows.ts_open_ms < start_ms) | (rows.ts_open_ms >= end_ms)]
         if stray.size == 0:
             return rows
-        if stray.min() >= await self.closed_until_ms(market):
+        closed_until_ms = await self.closed_until_ms(market)
+        if closed_until_ms <= stray.min() and stray.max() <= closed_until_ms + MINUTE_MS:
             return rows.take(np.flatnonzero(rows.ts_open_ms < end_ms))
         raise ExchangeError(
             f"{market.name} GET {request.path} of {symbol}: {stray.size} candles out of the window "

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 import httpx
 
 from candleray import settings
-from candleray.errors import ExchangeError, NotFound, RateLimited
+from candleray.errors import ExchangeError, NotFound, RateLimited, invalid
 from candleray.exchanges import EXCHANGES, Exchange
 from candleray.exchanges.exchange import Failure, MalformedAnswer, RestAnswer, RestRequest
 from candleray.markets import Market
@@ -105,17 +105,14 @@ class RestClient:
         return answer.content
 
     async def _send(self, market: Market, request: RestRequest) -> RestAnswer:
-        url = self.config.base_urls.get(market.name) or EXCHANGES[market.exchange].api(market).base_url
+        base = self._address(market)
+        url = base.copy_with(path=base.path.rstrip("/") + request.path, params=dict(request.params))
         try:
             async with (
                 asyncio.timeout(self.config.timeout_s),
-                self._http.stream(
-                    "GET", f"{url.rstrip('/')}{request.path}", params=dict(request.params)
-                ) as response,
+                self._http.stream("GET", url) as response,
             ):
                 body = await _read_body(response, market, request)
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as exc:
-            raise ExchangeError(f"the address of {market.name} in history.base_urls is no URL: {exc}") from exc
         except httpx.HTTPError as exc:
             raise _Transient(f"{type(exc).__name__} {exc}".strip()) from exc
         except TimeoutError as exc:
@@ -124,6 +121,18 @@ class RestClient:
         content = _decode(body)
         text = "" if content is not None else body[:_EXCERPT].decode(errors="replace")
         return RestAnswer(response.status_code, headers, content, text)
+
+    def _address(self, market: Market) -> httpx.URL:
+        given = self.config.base_urls.get(market.name)
+        try:
+            url = httpx.URL(given or EXCHANGES[market.exchange].api(market).base_url)
+        except httpx.InvalidURL as exc:
+            raise invalid(
+                "history.base_urls", "not_a_url", f"the address of {market.name} is no URL: {exc}"
+            ) from exc
+        if url.scheme not in ("http", "https") or not url.host:
+            raise invalid("history.base_urls", "not_a_url", f"the address of {market.name} is not http(s)://host")
+        return url
 
     def _refused(self, market: Market, request: RestRequest, failure: Failure) -> NoReturn:
         place = _place(market, request)
