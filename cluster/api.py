@@ -1,0 +1,84 @@
+"""The API on Ray Serve: deployed, waited for, withdrawn."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+import httpx
+
+from candleray.errors import InstanceError, ServiceUnavailable
+from candleray.settings import Settings
+from cluster.runtime import own_error
+
+APP = "serve_apps.app:build"
+NAME = "candleray"
+READY_TIMEOUT_S = 60.0
+
+
+@contextmanager
+def deployed(settings: Settings, app: str) -> Iterator[str]:
+    """The application `app(settings)`, by import string because its package stands above this one; yields its URL.
+
+    Raises:
+        ServiceUnavailable: it does not become ready.
+    """
+    from ray import serve
+    from ray.exceptions import RayError
+
+    build = _imported(app)
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    try:
+        serve.start(http_options={"host": settings.api.host, "port": settings.api.port})
+        serve.run(build(settings), name=NAME, route_prefix="/")
+    except (RuntimeError, RayError) as exc:
+        raise ServiceUnavailable(f"the API does not start: {own_error(exc)}") from exc
+    wait_ready(api_url(settings))
+    yield api_url(settings)
+    serve.delete(NAME)  # lets requests under way finish; where Ray is lost, there is nothing to delete
+
+
+def api_url(settings: Settings) -> str:
+    """Where people on this machine reach it."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.api.host, settings.api.host)  # noqa: S104
+    return f"http://{host}:{settings.api.port}"
+
+
+def wait_ready(url: str) -> None:
+    """
+    Raises:
+        ServiceUnavailable: with the last answer of `/ready`.
+    """
+    give_up_at = time.monotonic() + READY_TIMEOUT_S
+    while True:
+        status, body = readiness(url)
+        if status == httpx.codes.OK:
+            return
+        if time.monotonic() > give_up_at:
+            said = body if status else "nothing"
+            raise ServiceUnavailable(f"the API at {url} is not ready after {READY_TIMEOUT_S:g} s; it says {said}")
+        time.sleep(0.1)
+
+
+def readiness(url: str, timeout_s: float = 5.0) -> tuple[int, Any]:
+    """Status and content of `/ready`; (0, None) where nothing answers."""
+    try:
+        answer = httpx.get(f"{url}/ready", timeout=timeout_s, trust_env=False)
+    except httpx.HTTPError:
+        return 0, None
+    try:
+        return answer.status_code, answer.json()
+    except ValueError:
+        return answer.status_code, answer.text
+
+
+def _imported(app: str) -> Any:
+    module, _, name = app.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError) as exc:
+        raise InstanceError(f"the application {app} cannot be loaded: {exc}") from exc

@@ -1,0 +1,115 @@
+"""`candleray up`, `down` and `status`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from candleray.settings import Settings
+    from cluster.instance import Instance
+
+DataDir = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Data folder; by default the settings' data_dir.")
+]
+Port = Annotated[
+    int | None,
+    typer.Option("--port", min=1, max=65535, help="Port of the API; by default the settings' api.port."),
+]
+Detach = Annotated[bool, typer.Option("--detach", help="Return once it is ready; it goes on in the background.")]
+App = Annotated[str, typer.Option("--app", hidden=True)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def up(data: DataDir = None, port: Port = None, detach: Detach = False, app: App = "serve_apps.app:build") -> None:
+    """Start everything: Postgres, Valkey, Ray, the candle store and the API.
+
+    Runs until Ctrl-C, or in the background with --detach. An instance that runs already is left as it is.
+
+    Example: candleray up --detach --data ~/candles --port 8001
+    """
+    from candleray.console import output
+    from cluster.data_folder import DataFolder
+    from cluster.events import to_console
+    from cluster.instance import running_instance
+    from cluster.start import already_running, run_detached, run_here
+
+    settings = _settings(data, port)
+    folder = DataFolder(settings.data_path)
+    running = running_instance(folder)
+    console = output()
+    if running:
+        _show_instance(already_running(folder, running, port), "is already running", settings)
+        return
+    console.print(f"Starting Candleray in {folder}")
+    if detach:
+        _show_instance(run_detached(settings, app, to_console(console)), "is ready", settings)
+    else:
+        run_here(
+            settings, app, to_console(console), lambda instance: _show_instance(instance, "is ready", settings)
+        )
+
+
+def down(data: DataDir = None) -> None:
+    """Stop the instance in order, and whatever a killed one left running.
+
+    Example: candleray down --data ~/candles
+    """
+    from candleray.console import output
+    from cluster.data_folder import DataFolder
+    from cluster.stop import stop_instance
+
+    folder = DataFolder(_settings(data, None).data_path)
+    output().print(stop_instance(folder), soft_wrap=True)
+
+
+def status(data: DataDir = None, as_json: AsJson = False) -> None:
+    """Show every part of the instance; the exit code is 0 when it is ready, else 1.
+
+    Example: candleray status --json
+    """
+    from candleray.console import output
+    from cluster.data_folder import DataFolder
+    from cluster.status import inspect, status_table
+
+    found = inspect(DataFolder(_settings(data, None).data_path))
+    if as_json:
+        output().print(found.model_dump_json(indent=2), soft_wrap=True)
+    else:
+        output().print(status_table(found))
+    if not found.ready:
+        raise typer.Exit(1)
+
+
+def _settings(data: Path | None, port: int | None) -> Settings:
+    from candleray.settings import get_settings
+
+    settings = get_settings()
+    if data:
+        settings = settings.model_copy(update={"data_dir": data})
+    if port:
+        settings = settings.model_copy(update={"api": settings.api.model_copy(update={"port": port})})
+    return settings
+
+
+def _show_instance(instance: Instance, what: str, settings: Settings) -> None:
+    from candleray.console import output
+    from candleray.settings import get_settings
+
+    here = "" if settings.data_path == get_settings().data_path else f" --data {instance.data_dir}"
+    token = f"  (asks for the token in {instance.ray_token})" if instance.ray_token else ""
+    lines = [
+        f"\nCandleray {what}: process {instance.pid}, data in {instance.data_dir}",
+        f"  API        {instance.api_url}",
+        f"  Docs       {instance.api_url}/docs",
+        *([f"  Dashboard  {instance.dashboard_url}{token}"] if instance.dashboard_url else []),
+        "\nTry next:",
+        f"  candleray import FILE --market binance-spot --symbol BTCUSDT{here}",
+        f"  candleray candles{here}",
+        f"  candleray backtest request.json{here}",
+        f"  candleray status{here}",
+        f"  candleray down{here}",
+    ]
+    output().print("\n".join(lines), soft_wrap=True)

@@ -1,0 +1,160 @@
+"""The data folder of an instance: what lies where in it, and the lock that makes it one instance's alone."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+import psutil
+
+from candleray.connection import INSTANCE_FILE
+from candleray.errors import InstanceError
+
+LOCK_PATIENCE_S = 2.0
+"""Longer than anybody holds the lock only to look at it."""
+
+
+class DataFolder:
+    """`path` keeps what must last; `run_dir` holds sockets and logs of the moment, and may go with a reboot."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().resolve()
+        self.lock_file = self.path / "lock"
+        self.instance_file = self.path / INSTANCE_FILE
+        self.ray_token = self.path / "ray_token"
+        self.clickhouse = self.path / "clickhouse"
+        self.logs = self.path / "logs"
+        self.ray_logs = self.logs / "ray"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @cached_property
+    def run_dir(self) -> Path:
+        """A short path: of the 107 characters that a socket's may have Ray takes 70, of HAProxy's 97 likewise."""
+        return Path("/tmp") / f"candleray-{hashlib.sha256(os.fsencode(self.path)).hexdigest()[:8]}"  # noqa: S108
+
+    def prepare(self) -> None:
+        """Make the folders that are not there.
+
+        Raises:
+            InstanceError: the path is not a folder, or not ours to write in.
+        """
+        try:
+            # Root's Postgres runs under another account, which must be able to pass through.
+            self.path.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+            self.lock_file.touch(mode=0o600)
+            for private in (self.logs, self.clickhouse):
+                private.mkdir(mode=0o700, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as exc:
+            raise InstanceError(f"the data folder {self} is not a folder: {exc.filename} is a file") from exc
+        except OSError as exc:
+            raise InstanceError(f"the data folder {self} cannot be written: {exc.strerror}") from exc
+        own_folder(self.run_dir, os.geteuid())
+
+    @property
+    def postgres_sockets(self) -> Path:
+        """Beside the run folder, not in it: as root, another account's."""
+        return Path(f"{self.run_dir}-postgres")
+
+    def forget_run_dirs(self) -> None:
+        for place in (self.run_dir, self.postgres_sockets):
+            shutil.rmtree(place, ignore_errors=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for as long as this process lives: the kernel lets go of it after a kill -9.
+
+        Raises:
+            InstanceError: another process holds it.
+        """
+        give_up_at = time.monotonic() + LOCK_PATIENCE_S
+        with self.lock_file.open("a") as file:
+            while not _locks(file.fileno(), fcntl.LOCK_EX):
+                if time.monotonic() > give_up_at:
+                    raise InstanceError(f"the data folder {self} is in use by {self.holder()}")
+                time.sleep(0.05)
+            yield
+
+    def is_locked(self) -> bool:
+        try:
+            with self.lock_file.open() as file:
+                return not _locks(file.fileno(), fcntl.LOCK_SH)
+        except FileNotFoundError:
+            return False
+        except OSError as exc:
+            raise InstanceError(f"the data folder {self} cannot be read: {exc.strerror}") from exc
+
+    def holder(self) -> str:
+        return describe(lock_holder(self.lock_file))
+
+    def require_free_candles(self) -> None:
+        """The engine's own words for a second owner are "Error initializing EmbeddedServer: .".
+
+        Raises:
+            InstanceError: another process has the candle store's path open.
+        """
+        status = self.clickhouse / "status"
+        if not status.exists():
+            return
+        give_up_at = time.monotonic() + LOCK_PATIENCE_S
+        with status.open() as file:
+            while not _locks(file.fileno(), fcntl.LOCK_SH):
+                if time.monotonic() > give_up_at:
+                    owner = describe(lock_holder(status))
+                    raise InstanceError(f"the candle store in {self.clickhouse} is open in {owner}")
+                time.sleep(0.05)
+
+
+def own_folder(path: Path, uid: int) -> None:
+    """Make a folder that nobody but `uid` can look into.
+
+    Raises:
+        InstanceError: somebody else made one of that name in a place open to all.
+    """
+    try:
+        path.mkdir(mode=0o700)
+        os.chown(path, uid, -1)
+    except FileExistsError:
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o077:
+            raise InstanceError(f"{path} is not a private folder of user {uid}: somebody else made it") from None
+
+
+def lock_holder(path: Path) -> int | None:
+    """The process that holds a lock on the file, where the kernel tells."""
+    status = path.stat()
+    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    try:
+        locks = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return None
+    holders = (fields for fields in map(str.split, locks) if fields[1] != "->" and fields[5] == device)
+    return next((int(fields[4]) for fields in holders), None)
+
+
+def describe(pid: int | None) -> str:
+    """`process 4711 (postgres -D ...)`, as far as we may know."""
+    if pid is None:
+        return "another process"
+    try:
+        words = " ".join(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return f"process {pid}"
+    return f"process {pid} ({words[:80] or 'no command line'})"
+
+
+def _locks(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,81 @@
+"""The environment of what Ray starts: workers and replicas take their settings and find our code from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from pydantic import SecretStr
+
+from candleray.settings import ROOT, Settings
+from cluster.data_folder import DataFolder
+from cluster.leftovers import BOOT
+from cluster.ports import Ports
+
+
+def settings_environment(settings: Settings) -> dict[str, str]:
+    """The variables from which another process makes the same settings."""
+    return dict(_variables("CANDLERAY", settings.model_dump()))
+
+
+def _variables(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        variable = f"{prefix}_{name.upper()}"
+        if isinstance(value, SecretStr):
+            yield variable, value.get_secret_value()
+        elif isinstance(value, dict) and value and prefix == "CANDLERAY":
+            yield from _variables(f"{variable}_", value)
+        elif isinstance(value, dict | list | tuple):
+            yield variable, json.dumps(value, default=str)
+        elif value is not None:
+            yield variable, str(value)
+
+
+def isolation(folder: DataFolder, ports: Ports, boot: str) -> dict[str, str]:
+    """What keeps this instance's Ray apart from every other one, and how it is set up."""
+    haproxy = folder.run_dir  # itself: Ray adds a folder of 56 characters
+    return {
+        BOOT: boot,
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+        "NUMBA_NUM_THREADS": "1",  # Ray's tasks are the threads
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",  # median latency 8 ms -> 0.7 ms
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{haproxy}/haproxy.cfg",
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{haproxy}/admin.sock",
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": f"{haproxy}/metrics.sock",
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": f"{haproxy}/server-state",
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports.haproxy_metrics),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(ports.haproxy_stats),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports.fallback_http),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(ports.fallback_grpc),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replicas[0]),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replicas[-1]),
+        # HAProxy learns of a leaving replica in 0.2 s; the default would make every stop take 30 s.
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+        "RAY_SERVE_PROXY_MIN_DRAINING_PERIOD_S": "1",
+        "AUTOSCALER_METRIC_PORT": str(ports.autoscaler_metrics),
+        "DASHBOARD_METRIC_PORT": str(ports.dashboard_metrics),
+        **authentication(folder),
+    }
+
+
+def authentication(folder: DataFolder) -> dict[str, str]:
+    """Ray listens on all interfaces and runs whatever it is sent, so it asks for a token of the data folder.
+
+    A mode or a token that the environment names comes first; left open, Ray would decide by what it finds in the
+    home folder.
+    """
+    mode = os.environ.get("RAY_AUTH_MODE", "token")
+    if mode != "token" or {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
+        return {"RAY_AUTH_MODE": mode}
+    with suppress(FileExistsError):
+        descriptor = os.open(folder.ray_token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+    return {"RAY_AUTH_MODE": mode, "RAY_AUTH_TOKEN_PATH": str(folder.ray_token)}

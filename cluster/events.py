@@ -1,0 +1,59 @@
+"""What a supervisor tells while it works, and the three places it is told to: a terminal, a pipe, a log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import IO, Literal
+
+from rich.console import Console
+
+from candleray.logs import get_logger
+
+
+@dataclass(frozen=True)
+class Event:
+    kind: Literal["started", "stopped", "noticed", "ready", "failed"]
+    part: str = ""
+    detail: str = ""
+    seconds: float = 0.0
+
+
+Report = Callable[[Event], None]
+
+
+def to_console(console: Console) -> Report:
+    styles = {"started": "green", "stopped": "dim", "noticed": "yellow"}
+
+    def report(event: Event) -> None:
+        if event.kind in styles:
+            line = f"  {event.part:<13} {event.seconds:5.1f} s  {event.detail or event.kind}"
+            console.print(line, style=styles[event.kind], soft_wrap=True)
+
+    return report
+
+
+def to_log(event: Event) -> None:
+    log = get_logger("supervisor")
+    say = log.error if event.kind == "failed" else log.warning if event.kind == "noticed" else log.info
+    say(event.kind, part=event.part, detail=event.detail, seconds=round(event.seconds, 3))
+
+
+def to_pipe(pipe: IO[str]) -> Report:
+    """One JSON object a line, to whoever waits for the start; he may have left."""
+
+    def report(event: Event) -> None:
+        if not pipe.closed:
+            with suppress(BrokenPipeError):
+                print(json.dumps(asdict(event)), file=pipe, flush=True)
+            if event.kind in ("ready", "failed"):
+                with suppress(BrokenPipeError):
+                    pipe.close()
+
+    return report
+
+
+def from_line(line: str) -> Event:
+    return Event(**json.loads(line))

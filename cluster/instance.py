@@ -1,0 +1,103 @@
+"""The running instance of a data folder, as the other commands find it: a file beside the lock."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from candleray.errors import InstanceError
+from cluster.data_folder import LOCK_PATIENCE_S, DataFolder
+
+State = Literal["starting", "ready", "stopping"]
+
+
+class Instance(BaseModel):
+    """Who runs the folder and where its parts are. The lock says whether it runs, this says where."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")  # another version's file must stay readable
+
+    pid: int
+    start_ticks: int
+    """With the pid the process's identity: pids come again."""
+    boot: str
+    state: State
+    data_dir: Path
+    started_at: datetime
+    api_url: str
+    api_port: int
+    dashboard_url: str | None = None
+    ray_address: str | None = None
+    ray_token: Path | None = None
+    """What Ray asks for, where it asks: code execution on the cluster for whoever reads it."""
+    metrics_urls: tuple[str, ...] = ()
+
+    def write(self, folder: DataFolder) -> None:
+        """Replace the file in one step: a reader sees the former one or this one."""
+        fresh = folder.instance_file.with_suffix(f".{os.getpid()}")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(self.model_dump_json(indent=2))
+        fresh.replace(folder.instance_file)
+
+    def lives(self) -> bool:
+        return start_ticks(self.pid) == self.start_ticks
+
+
+def read_instance(folder: DataFolder) -> Instance | None:
+    """What the file says, which may be of an instance that was killed."""
+    try:
+        return Instance.model_validate_json(folder.instance_file.read_text())
+    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return None
+    except OSError as exc:
+        raise InstanceError(f"{folder.instance_file} cannot be read: {exc.strerror}") from exc
+
+
+def running_instance(folder: DataFolder) -> Instance | None:
+    """The instance that holds the folder now.
+
+    Raises:
+        InstanceError: the folder is held by a process that is no instance.
+    """
+    give_up_at = time.monotonic() + LOCK_PATIENCE_S
+    while folder.is_locked():
+        instance = read_instance(folder)
+        if instance and instance.lives():
+            return instance
+        if time.monotonic() > give_up_at:
+            raise InstanceError(f"the data folder {folder} is in use by {folder.holder()}, which is no instance")
+        time.sleep(0.05)  # between an instance's lock and its file, or its end and the lock's
+    return None
+
+
+def wait_ready(folder: DataFolder, timeout_s: float) -> Instance:
+    """The instance once it is ready.
+
+    Raises:
+        InstanceError: it stopped, or was not ready in time.
+    """
+    give_up_at = time.monotonic() + timeout_s
+    while time.monotonic() < give_up_at:
+        instance = running_instance(folder)
+        if instance is None or instance.state == "stopping":
+            raise InstanceError(f"the instance in {folder} is stopping: try again when it is down")
+        if instance.state == "ready":
+            return instance
+        time.sleep(0.1)
+    raise InstanceError(f"the instance in {folder} is not ready after {timeout_s:g} s: see {folder.logs}")
+
+
+def start_ticks(pid: int) -> int | None:
+    """Clock ticks from the machine's boot to the process's start; None once it has ended.
+
+    psutil's creation time moves when the clock is set, this does not.
+    """
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return int(fields[18]) if state not in "ZX" else None

@@ -1,0 +1,128 @@
+"""Ports: whether the API's is free, and a block of ports of their own for the rest of an instance."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psutil
+
+from candleray.errors import InstanceError
+from cluster.data_folder import describe
+
+BLOCK = 100
+FIRST, LAST = 10_000, 29_999
+"""Below the kernel's ephemeral ports, which begin at 32768."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What Ray and Serve open at fixed ports unless told otherwise: two instances would share them unseen.
+
+    HAProxy and Serve's proxies bind with SO_REUSEPORT: a second instance on 8500 does not fail, the kernel
+    just hands it half of the first one's requests.
+    """
+
+    first: int
+
+    @property
+    def haproxy_metrics(self) -> int:
+        return self.first
+
+    @property
+    def haproxy_stats(self) -> int:
+        return self.first + 1
+
+    @property
+    def fallback_http(self) -> int:
+        return self.first + 2
+
+    @property
+    def fallback_grpc(self) -> int:
+        return self.first + 3
+
+    @property
+    def autoscaler_metrics(self) -> int:
+        return self.first + 4
+
+    @property
+    def dashboard_metrics(self) -> int:
+        return self.first + 5
+
+    @property
+    def node_metrics(self) -> int:
+        return self.first + 6
+
+    @property
+    def dashboard_agent(self) -> int:
+        return self.first + 7
+
+    @property
+    def replicas(self) -> range:
+        return range(self.first + 10, self.first + BLOCK)
+
+
+def block_for(api_port: int) -> Ports:
+    """The API port's own block, 10000 for port 8000, or the next one that is free.
+
+    It follows from the API's port, of which instances starting at the same moment have different ones.
+
+    Raises:
+        InstanceError: no block is free.
+    """
+    blocks = range(FIRST, LAST, BLOCK)
+    preferred = api_port % len(blocks)
+    for first in (*blocks[preferred:], *blocks[:preferred]):
+        if all(_is_free("0.0.0.0", port) for port in range(first, first + BLOCK)):  # noqa: S104
+            return Ports(first)
+    raise InstanceError(f"no {BLOCK} ports in a row are free between {FIRST} and {LAST}")
+
+
+def first_free(host: str, port: int) -> int:
+    """The first free port from `port` on.
+
+    Raises:
+        InstanceError: none of the next fifty is free.
+    """
+    for candidate in range(port, min(port + 50, 65536)):
+        if _is_free(host, candidate):
+            return candidate
+    raise InstanceError(f"no port is free between {port} and {port + 49}")
+
+
+def require_free(host: str, port: int) -> None:
+    """
+    Raises:
+        InstanceError: the port is taken, naming by whom, or not ours to listen on.
+    """
+    try:
+        _bind(host, port)
+    except OSError as exc:
+        if exc.errno == errno.EADDRINUSE:
+            owner = describe(_listener(port))
+            raise InstanceError(f"port {port} is in use by {owner}: choose another with --port") from exc
+        raise InstanceError(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from exc
+
+
+def _is_free(host: str, port: int) -> bool:
+    with suppress(OSError):
+        _bind(host, port)
+        return True
+    return False
+
+
+def _bind(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what lingers after a close is free
+        probe.bind((host, port))
+
+
+def _listener(port: int) -> int | None:
+    with suppress(psutil.Error):
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
+                return connection.pid
+    return None

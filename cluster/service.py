@@ -1,0 +1,146 @@
+"""An embedded service: a server from a wheel that keeps its data in our folder.
+
+It outlives a killed supervisor, for the data's sake: the next one finds it and attaches.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from pwd import struct_passwd
+from typing import Any, ClassVar
+
+import psutil
+
+from candleray.errors import InstanceError, ServiceUnavailable
+from cluster.data_folder import DataFolder
+
+# Its own: neither the supervisor's mark nor a secret of the environment.
+ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"}
+
+
+class EmbeddedService(ABC):
+    """Started, attached to, stopped; `url` is what clients connect to."""
+
+    name: ClassVar[str]
+    stop_signal: ClassVar[signal.Signals]
+    start_timeout_s: ClassVar[float] = 60.0
+    """Recovery after a crash reads the whole log."""
+    stop_timeout_s: ClassVar[float] = 20.0
+
+    socket: Path
+
+    def __init__(self, folder: DataFolder) -> None:
+        self.folder = folder
+        self.data = folder.path / self.name
+        self.process: psutil.Process | None = None
+
+    @property
+    @abstractmethod
+    def url(self) -> str: ...
+
+    @abstractmethod
+    def find(self) -> psutil.Process | None:
+        """The server that runs on our data now, whoever started it."""
+
+    @abstractmethod
+    def launch(self) -> psutil.Process: ...
+
+    @abstractmethod
+    def answers(self) -> bool: ...
+
+    def start(self) -> str:
+        """Attach to the server that is there, or start one; returns which.
+
+        Raises:
+            ServiceUnavailable: it does not answer, with what its log says.
+        """
+        self.process = self.find()
+        if self.process and self.socket.exists() and self._wait_answer():
+            return "attached"
+        self.stop()  # it lost its socket, or hangs
+        self.process = self.launch()
+        if not self._wait_answer():
+            self.stop()
+            raise ServiceUnavailable(f"{self.name} did not start; its log {self.log} says: {self._last_words()}")
+        return "started"
+
+    def stop(self) -> None:
+        process, self.process = self.process or self.find(), None
+        if process is None:
+            return
+        try:
+            process.send_signal(self.stop_signal)
+            process.wait(self.stop_timeout_s)
+        except psutil.NoSuchProcess:
+            return
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(self.stop_timeout_s)
+
+    def runs(self) -> bool:
+        return self.process is not None and is_running(self.process)
+
+    @property
+    def log(self) -> Path:
+        return self.folder.logs / f"{self.name}.log"
+
+    def spawn(
+        self, command: Sequence[str], account: struct_passwd | None = None, **options: Any
+    ) -> psutil.Process:
+        """A process of its own session, so that Ctrl-C reaches the supervisor alone."""
+        with self.log.open("ab") as log:
+            server = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=ENVIRONMENT,
+                start_new_session=True,
+                **as_account(account),
+                **options,
+            )
+        self._child = server  # collected unseen, Popen would warn of a running child
+        return psutil.Process(server.pid)
+
+    def _wait_answer(self) -> bool:
+        give_up_at = time.monotonic() + self.start_timeout_s
+        while self.runs() and time.monotonic() < give_up_at:
+            if self.answers():
+                return True
+            time.sleep(0.03)
+        return False
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
+        return " | ".join(lines[-3:]) or "nothing"
+
+
+def as_account(account: struct_passwd | None) -> dict[str, Any]:
+    """Arguments of `subprocess` to run as that account and nobody else; None is who we are."""
+    if account is None:
+        return {"cwd": "/"}
+    return {"cwd": "/", "user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+
+
+def is_running(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def package_folder(package: str) -> Path | None:
+    """Where a wheel's files are, without running any of its code."""
+    spec = find_spec(package)
+    return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
+
+
+def missing_wheel(wheel: str, setting: str) -> InstanceError:
+    return InstanceError(f"the wheel {wheel} is not installed: install it, or name a server by services.{setting}")

@@ -1,0 +1,100 @@
+"""Starting an instance from a command: here until it ends, or in the background."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from candleray.errors import CandlerayError, InstanceError
+from candleray.settings import ROOT, Settings
+from cluster.data_folder import DataFolder
+from cluster.environment import settings_environment
+from cluster.events import Event, Report, from_line
+from cluster.instance import Instance, read_instance, wait_ready
+from cluster.runtime import own_error
+from cluster.supervisor import Supervisor
+
+START_TIMEOUT_S = 300.0
+
+
+def already_running(folder: DataFolder, instance: Instance, port: int | None) -> Instance:
+    """The instance that is there, once it is ready.
+
+    Raises:
+        InstanceError: another port was asked for.
+    """
+    if port not in (None, instance.api_port):
+        raise InstanceError(
+            f"the instance in {folder} (process {instance.pid}) runs on port {instance.api_port}, not {port}: "
+            "stop it with `candleray down`, or give another data folder"
+        )
+    return wait_ready(folder, START_TIMEOUT_S)
+
+
+def run_here(settings: Settings, app: str, report: Report, ready: Callable[[Instance], None]) -> None:
+    """Run the instance in this process until a signal.
+
+    Raises:
+        CandlerayError: it does not start, or Ray is lost.
+    """
+
+    def tell(event: Event) -> None:
+        report(event)
+        if event.kind == "ready":
+            ready(supervisor.instance)
+
+    supervisor = Supervisor(settings, app, tell)
+    try:
+        supervisor.run()
+    except CandlerayError as error:
+        raise own_error(error) from error
+
+
+def run_detached(settings: Settings, app: str, report: Report) -> Instance:
+    """Start the instance in a session of its own and wait until it is ready.
+
+    Raises:
+        InstanceError: it did not start, with its reason.
+    """
+    folder = DataFolder(settings.data_path)
+    folder.prepare()
+    log = folder.logs / "instance.log"
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as events, log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cluster.supervisor", app, str(writing)],
+            cwd=ROOT,
+            env={**os.environ, **settings_environment(settings), "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=(writing,),
+        )
+        os.close(writing)
+        try:
+            _follow(events, report, log)
+        except BaseException:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+            raise
+    instance = read_instance(folder)
+    if instance is None:
+        raise InstanceError(f"the instance ended as soon as it was ready: see {log}")
+    return instance
+
+
+def _follow(events: IO[str], report: Report, log: Path) -> None:
+    for line in events:
+        event = from_line(line)
+        if event.kind == "ready":
+            return
+        if event.kind == "failed":
+            raise InstanceError(f"{event.detail} (log: {log})")
+        report(event)
+    raise InstanceError(f"the instance ended while it started: see {log}")

@@ -1,0 +1,120 @@
+"""What an instance looks like from outside: every part, its process, its address and its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+from pydantic import BaseModel, ConfigDict
+from rich.table import Table
+
+from cluster.api import readiness
+from cluster.data_folder import DataFolder
+from cluster.instance import running_instance
+from cluster.stop import SERVICES
+
+MIB = 2**20
+OK = 200
+
+
+class PartStatus(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    state: str
+    pid: int | None = None
+    address: str | None = None
+    pss_bytes: int | None = None
+    """Memory with shared pages counted in proportion: the parts add up."""
+
+
+class InstanceStatus(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    ready: bool
+    state: Literal["not running", "starting", "ready", "stopping"]
+    data_dir: Path
+    parts: tuple[PartStatus, ...]
+
+
+def inspect(folder: DataFolder) -> InstanceStatus:
+    """
+    Raises:
+        InstanceError: the folder is held by a process that is no instance.
+    """
+    instance = running_instance(folder)
+    services = [kind(folder) for kind in SERVICES]
+    trees = {service.name: _tree(service.find()) for service in services}
+    addresses = {service.name: service.url for service in services if trees[service.name]}
+    if instance is None:
+        left = tuple(_part(name, "left running", tree, addresses[name]) for name, tree in trees.items() if tree)
+        return InstanceStatus(ready=False, state="not running", data_dir=folder.path, parts=left)
+    status, answer = readiness(instance.api_url)
+    told = _told(answer)
+    tree = _tree(psutil.Process(instance.pid))
+    apart = {process.pid for tree in trees.values() for process in tree}
+    ray = [process for process in tree[1:] if process.pid not in apart]
+    return InstanceStatus(
+        ready=instance.state == "ready" and status == OK,
+        state=instance.state,
+        data_dir=folder.path,
+        parts=(
+            _part("instance", instance.state, tree[:1], str(folder)),
+            _part("api", {OK: "ready", 0: "no answer"}.get(status, "not ready"), [], instance.api_url),
+            _part("clickhouse", told.get("clickhouse", "unknown"), []),
+            *(
+                _part(name, told.get(name, "running" if tree else "elsewhere"), tree, addresses.get(name))
+                for name, tree in trees.items()
+            ),
+            _part("ray", told.get("ray", "running" if ray else "elsewhere"), ray, instance.ray_address),
+            *([_part("dashboard", "", [], instance.dashboard_url)] if instance.dashboard_url else []),
+        ),
+    )
+
+
+def status_table(status: InstanceStatus) -> Table:
+    table = Table(
+        "Part", "State", "Process", "Memory (MiB)", "Address", title=f"{status.data_dir}: {status.state}"
+    )
+    for column in table.columns[2:4]:
+        column.justify = "right"
+    table.columns[4].overflow = "fold"
+    for part in status.parts:
+        memory = f"{part.pss_bytes / MIB:.0f}" if part.pss_bytes is not None else ""
+        table.add_row(part.name, part.state, str(part.pid or ""), memory, part.address or "")
+    return table
+
+
+def _part(name: str, state: str, tree: list[psutil.Process], address: str | None = None) -> PartStatus:
+    pid = tree[0].pid if tree else None
+    return PartStatus(name=name, state=state, pid=pid, address=address, pss_bytes=_pss(tree) if tree else None)
+
+
+def _told(answer: Any) -> dict[str, str]:
+    """The state of each service behind the API, by `/ready`."""
+    services = answer.get("services", {}) if isinstance(answer, dict) else {}
+    return {
+        name: told["state"] if not told.get("reason") else f"down: {told['reason']}"
+        for name, told in services.items()
+    }
+
+
+def _tree(process: psutil.Process | None) -> list[psutil.Process]:
+    """The process and everything it started, in that order."""
+    if process is None:
+        return []
+    with suppress(psutil.NoSuchProcess):
+        return [process, *process.children(recursive=True)]
+    return []
+
+
+def _pss(processes: Iterable[psutil.Process]) -> int:
+    total = 0
+    for process in processes:
+        # Ended meanwhile, or a kernel without the figure.
+        with suppress(psutil.Error, AttributeError):
+            total += process.memory_full_info().pss
+    return total

@@ -1,0 +1,69 @@
+"""Stopping an instance from outside, and what a killed one left running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+
+from cluster.data_folder import DataFolder
+from cluster.instance import Instance, read_instance, running_instance
+from cluster.leftovers import kill_leftovers
+from cluster.postgres import Postgres
+from cluster.service import EmbeddedService
+from cluster.valkey import Valkey
+
+STOP_TIMEOUT_S = 60.0
+"""Longer than the API lets requests under way finish."""
+
+SERVICES: tuple[type[EmbeddedService], ...] = (Postgres, Valkey)
+
+
+def stop_instance(folder: DataFolder) -> str:
+    """Stop whatever of the instance runs; returns what that was, in words.
+
+    Raises:
+        InstanceError: the folder is held by a process that is no instance.
+    """
+    running = running_instance(folder)
+    if running:
+        how = _end(running, folder)
+        _clean(folder, running)
+        return f"stopped the instance in {folder} (process {running.pid}){how}"
+    killed = read_instance(folder)
+    orphans = _clean(folder, killed) if folder.path.is_dir() else []
+    if orphans:
+        return f"no instance ran in {folder}; stopped what a killed one had left: {', '.join(orphans)}"
+    return f"no instance runs in {folder}"
+
+
+def _end(instance: Instance, folder: DataFolder) -> str:
+    os.kill(instance.pid, signal.SIGTERM)
+    give_up_at = time.monotonic() + STOP_TIMEOUT_S
+    while instance.lives():
+        if time.monotonic() > give_up_at:
+            with suppress(ProcessLookupError):
+                os.kill(instance.pid, signal.SIGKILL)
+            return f", which had to be killed after {STOP_TIMEOUT_S:g} s"
+        time.sleep(0.05)
+    return ""
+
+
+def _clean(folder: DataFolder, instance: Instance | None) -> list[str]:
+    """End what is left of it; the names of what was."""
+    folder_was_there = folder.lock_file.exists()
+    if not folder_was_there:
+        return []
+    with folder.locked():
+        found = []
+        if instance and kill_leftovers(instance.boot, str(folder.run_dir)):
+            found.append("ray")
+        for kind in SERVICES:
+            service = kind(folder)
+            if service.find():
+                service.stop()
+                found.append(service.name)
+        folder.instance_file.unlink(missing_ok=True)
+        folder.forget_run_dirs()
+    return found

