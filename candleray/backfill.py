@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Protocol
 
 from pydantic import Field
@@ -97,13 +98,13 @@ async def backfill(
         on_progress(BackfillProgress(market, symbol, fetched, expected, time.monotonic() - started))
 
     tell()
-    for hole_start_ms, hole_end_ms in _near_holes_together(before):
-        async with aclosing(history.candles(market, symbol, hole_start_ms, hole_end_ms)) as pages:
-            async for rows in pages:
-                fetched += len(rows)
-                await batch.add(rows)
-                tell()
-    await batch.put()
+    async with batch:
+        for hole_start_ms, hole_end_ms in _near_holes_together(before):
+            async with aclosing(history.candles(market, symbol, hole_start_ms, hole_end_ms)) as pages:
+                async for rows in pages:
+                    fetched += len(rows)
+                    await batch.add(rows)
+                    tell()
     absent = await asyncio.to_thread(sink.missing, market.market_id, symbol, start_ms, end_ms) if before else []
     return BackfillReport(
         market_id=market.market_id,
@@ -119,22 +120,40 @@ async def backfill(
 
 
 class _Batch:
-    """Pages on their way into the sink."""
+    """Pages on their way into the sink: one batch is put while the next one is fetched, never two at once."""
 
     def __init__(self, sink: CandleSink, market: Market, symbol: str) -> None:
         self._sink, self._market, self._symbol = sink, market, symbol
         self._pages: list[CandleRows] = []
+        self._under_way: asyncio.Task[InsertReport] | None = None
         self.report = InsertReport()
+
+    async def __aenter__(self) -> _Batch:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            await self._start_put()
+        await self._finish_put()
 
     async def add(self, rows: CandleRows) -> None:
         self._pages.append(rows)
         if sum(len(page) for page in self._pages) >= BATCH_ROWS:
-            await self.put()
+            await self._start_put()
 
-    async def put(self) -> None:
+    async def _start_put(self) -> None:
+        await self._finish_put()
         if self._pages:
             rows, self._pages = CandleRows.join(self._pages), []
-            self.report += await asyncio.to_thread(self._sink.put, self._market.market_id, self._symbol, rows)
+            put = asyncio.to_thread(self._sink.put, self._market.market_id, self._symbol, rows)
+            self._under_way = asyncio.create_task(put)
+
+    async def _finish_put(self) -> None:
+        if self._under_way:
+            under_way, self._under_way = self._under_way, None
+            self.report += await under_way
 
 
 def _near_holes_together(holes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -26,6 +26,10 @@ MARKET = MARKETS[1]
 every_market = pytest.mark.parametrize("market", MARKETS.values(), ids=lambda market: market.name)
 
 
+class Killed(Exception):
+    pass
+
+
 class MemorySink:
     """The minutes of one instrument, kept in memory; `dies_at` is the put that is never finished."""
 
@@ -40,7 +44,7 @@ class MemorySink:
 
     def put(self, market_id: int, symbol: str, rows: CandleRows) -> InsertReport:
         if len(self.puts) == self.dies_at:
-            raise KeyboardInterrupt
+            raise Killed
         candles, refused = screen(rows)
         fresh = [ts_ms for ts_ms in candles.ts_open_ms.tolist() if ts_ms not in self.closes]
         self.closes |= dict(zip(candles.ts_open_ms.tolist(), candles.values[3].tolist(), strict=True))
@@ -89,7 +93,7 @@ async def test_killed_in_the_middle_it_goes_on_where_it_was():
     sink = MemorySink(dies_at=1)
     start_ms, end_ms = minutes_before_now(3 * BATCH_ROWS), minutes_before_now(0)
     async with history_of(clock=Clock()) as history:
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Killed):
             await backfill(history, sink, MARKET, "BTCUSDT", start_ms, end_ms)
     kept = len(sink.closes)
     assert BATCH_ROWS <= kept < 2 * BATCH_ROWS
