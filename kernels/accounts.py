@@ -25,7 +25,7 @@ DIRECTIONS = {"long-only": LONG_ONLY, "short-only": SHORT_ONLY, "long-short": LO
 OPPOSITE, NEUTRAL = 0, 1
 EXITS_ON = {"opposite": OPPOSITE, "neutral": NEUTRAL}
 
-LONG, SHORT, FLAT = 1.0, -1.0, 0.0
+LONG, SHORT = 1.0, -1.0
 
 
 class Rules(NamedTuple):
@@ -75,10 +75,9 @@ RULES = types.NamedTuple((INT, INT, FLOAT, FLOAT, FLOAT, FLOAT, FLOAT, FLOAT), R
 
 
 class Position(NamedTuple):
-    """An open position; `side` is FLAT where there is none."""
+    """An open position; `cash` is what its entry left of the available."""
 
     side: float
-    bar: int
     fill: float
     quantity: float
     notional: float
@@ -86,35 +85,41 @@ class Position(NamedTuple):
     cash: float
 
 
-NO_POSITION = Position(FLAT, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+class Exit(NamedTuple):
+    """The end of a position; `profit` is net of both fees."""
+
+    fill: float
+    fee: float
+    profit: float
 
 
 @inline
-def enter(side, bar, price, available, rules):
-    """Open a position at a bar's close; `cash` is what it leaves of the available."""
+def enter(side, price, available, rules):
+    """The position that a signal opens at a close."""
     fill = price * (1.0 + side * rules.slippage)
     affordable = available / (1.0 + rules.fee)
     notional = min(rules.fixed_quote, affordable)
     fee = rules.fee * notional
     # By definition nothing is left of a whole budget; a subtraction would leave its rounding.
     cash = 0.0 if notional == affordable else available - notional - fee
-    return Position(side, bar, fill, notional / fill, notional, fee, cash)
+    return Position(side, fill, notional / fill, notional, fee, cash)
+
+
+@inline
+def leave(position, price, rules):
+    """The exit at a close."""
+    fill = price * (1.0 - position.side * rules.slippage)
+    fee = rules.fee * position.quantity * fill
+    return Exit(fill, fee, position.side * position.quantity * (fill - position.fill) - position.fee - fee)
 
 
 @inline
 def ruin_price(position):
-    """The close at which a short has lost all that was available: its margin, its proceeds, and the cash left."""
+    """The close at which a short has lost all that was available: its margin, its proceeds, and the cash left.
+
+    Never below twice the fill.
+    """
     return position.fill * (2.0 + position.cash / position.notional)
-
-
-@inline
-def exit_fill(position, price, rules):
-    return price * (1.0 - position.side * rules.slippage)
-
-
-@inline
-def net_profit(position, fill, exit_fee):
-    return position.side * position.quantity * (fill - position.fill) - position.fee - exit_fee
 
 
 @inline

@@ -12,24 +12,22 @@ from numba import from_dtype, types
 from numpy.typing import NDArray
 
 from kernels.accounts import (
-    FLAT,
     LONG,
     LONG_ONLY,
     NEUTRAL,
-    NO_POSITION,
     RULES,
     SHORT,
     SHORT_ONLY,
     Rules,
     enter,
-    exit_fill,
-    net_profit,
+    leave,
     ruin_price,
     settle,
     total_return_pct,
 )
 from kernels.bits import WORD_BITS, plane_at, popcount, trailing_zeros
-from kernels.jit import FLOATS, FLOATS_OUT, INT, INTS, INTS_OUT, WORDS, inline, jit
+from kernels.jit import FLOAT, FLOATS, FLOATS_OUT, INT, INTS, INTS_OUT, WORDS, inline, jit
+from kernels.stops import block_highs, first_at_or_above
 
 EXIT_SIGNAL, EXIT_STOP_LOSS, EXIT_TAKE_PROFIT, EXIT_LAST_BAR, EXIT_RUIN = range(5)
 EXIT_REASONS = ("signal", "stop_loss", "take_profit", "last_bar", "ruin")
@@ -61,7 +59,8 @@ _TRADES_OUT = types.Array(from_dtype(TRADE), 1, "C")
 _EVERY = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _NONE = np.uint64(0)
 _ONE = np.uint64(1)
-_TOP = np.uint64(63)
+_LONG, _SHORT, _ENTRY = range(3)
+"""The rows of a variant's final signals."""
 
 
 def rank_range(
@@ -92,9 +91,9 @@ def rank_range(
         raise ValueError(f"the outputs must hold {last - first} variants each")
     if close.size == 0:
         raise ValueError("no bars to simulate")
-    _rank(
-        addresses, offsets, sizes, first, close, _ceilings(close), rules, out_return_pct, out_trades, out_conflicts
-    )
+    exposed = _exposed_bars(close, rules.slippage)
+    outs = out_return_pct, out_trades, out_conflicts
+    _rank(addresses, offsets, sizes, first, close, block_highs(close), exposed, rules, *outs)
 
 
 def trades_of(
@@ -104,10 +103,10 @@ def trades_of(
     _check_tables(addresses, np.arange(addresses.size), np.ones(addresses.size, np.int64))
     if close.size == 0:
         raise ValueError("no bars to simulate")
-    ceilings = _ceilings(close)
+    highs, exposed = block_highs(close), _exposed_bars(close, rules.slippage)
     trades = np.empty(1024, TRADE)
     while True:
-        _, n_trades, conflicts = _trace(addresses, close, ceilings, rules, trades)
+        n_trades, conflicts = _trace(addresses, close, highs, exposed, rules, trades)
         if n_trades <= trades.size:
             return trades[:n_trades].copy(), conflicts
         trades = np.empty(n_trades, TRADE)
@@ -122,37 +121,61 @@ def _check_tables(addresses: NDArray[np.uint64], offsets: NDArray[np.int64], siz
         )
 
 
-def _ceilings(close: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The highest close from each word of 64 bars to the end: most shorts are cleared of ruin by one look."""
-    highs = np.maximum.reduceat(close, np.arange(0, close.size, WORD_BITS))
-    return np.maximum.accumulate(highs[::-1])[::-1].copy()
+@jit(FLOATS, FLOAT)
+def _exposed_bars(close, slippage):
+    """Shorts opened before this bar may meet twice their fill, and with it ruin; from it on none can."""
+    highest = 0.0
+    for bar in range(close.size - 1, -1, -1):
+        if highest >= 2.0 * (close[bar] * (1.0 - slippage)):
+            return bar + 1
+        highest = max(highest, close[bar])
+    return 0
 
 
 @inline
-def _ruin_bar(position, until, close, ceilings):
-    """The first bar after a short's entry, up to `until`, whose close ruins the account; -1 for none."""
-    price = ruin_price(position)
-    if ceilings[position.bar // WORD_BITS] >= price:
-        for bar in range(position.bar + 1, until + 1):
-            if close[bar] >= price:
-                return bar
-    return -1
+def _join(planes_a, planes_b, direction, final):
+    """Write the final signals: long and short without the bars that are both, and those that may open a position.
+
+    Returns the number of bars that are both.
+    """
+    longs = _NONE if direction == SHORT_ONLY else _EVERY
+    shorts = _NONE if direction == LONG_ONLY else _EVERY
+    conflicts = np.uint64(0)
+    for word in range(final.shape[1]):
+        long = planes_a[0, word] & planes_b[0, word]
+        short = planes_a[1, word] & planes_b[1, word]
+        both = long & short
+        conflicts += popcount(both)
+        final[_LONG, word] = long ^ both
+        final[_SHORT, word] = short ^ both
+        final[_ENTRY, word] = (long & longs | short & shorts) & ~both
+    return np.int64(conflicts)
 
 
 @inline
-def _write(trades, index, position, bar, fill, exit_fee, profit, equity, reason):
-    if index >= trades.size:
-        return
-    trade = trades[index]
-    trade.entry_bar = position.bar
-    trade.exit_bar = bar
+def _next_bar(plane, flip, bar):
+    """The first bar from `bar` on whose bit is set (clear, where `flip` is all ones); past the end for none."""
+    word = bar // WORD_BITS
+    events = (plane[word] ^ flip) & (_EVERY << np.uint64(bar % WORD_BITS))
+    while events == _NONE:
+        word += 1
+        if word == plane.size:
+            return word * WORD_BITS
+        events = plane[word] ^ flip
+    return word * WORD_BITS + np.int64(trailing_zeros(events))
+
+
+@inline
+def _write(trade, entry_bar, exit_bar, position, done, profit, equity, reason):
+    trade.entry_bar = entry_bar
+    trade.exit_bar = exit_bar
     trade.side = int(position.side)
     trade.entry_fill = position.fill
-    trade.exit_fill = fill
+    trade.exit_fill = done.fill
     trade.quantity = position.quantity
     trade.entry_notional_quote = position.notional
     trade.entry_fee_quote = position.fee
-    trade.fees_quote = position.fee + exit_fee
+    trade.fees_quote = position.fee + done.fee
     trade.pnl_quote = profit
     trade.return_pct = profit / position.notional * 100.0
     trade.equity_quote = equity
@@ -160,82 +183,40 @@ def _write(trades, index, position, bar, fill, exit_fee, profit, equity, reason)
 
 
 @inline
-def _close(position, bar, reason, account, close, ceilings, rules, trades):
-    """The account (available, reserve, trades so far) after the position's end at `bar`, or at its ruin before."""
-    available, reserve, n_trades = account
-    ruined = _ruin_bar(position, bar, close, ceilings) if position.side == SHORT else -1
-    if ruined >= 0:
-        bar, reason = ruined, EXIT_RUIN
-    fill = exit_fill(position, close[bar], rules)
-    exit_fee = rules.fee * position.quantity * fill
-    profit = net_profit(position, fill, exit_fee)
-    if ruined >= 0 or available + profit <= 0.0:
-        profit, reason = -available, EXIT_RUIN
-    available, reserve = settle(available, reserve, profit, rules)
-    _write(trades, n_trades, position, bar, fill, exit_fee, profit, available + reserve, reason)
-    return available, reserve, n_trades + 1
+def _walk(final, close, highs, exposed, rules, trades):
+    """Total return and number of trades; writes as many trades as there is room for.
 
-
-@inline
-def _exits(side, long, short, exit_on):
-    """The bits of a word that end a position of this side."""
-    if exit_on == NEUTRAL:
-        return ~long if side == LONG else ~short
-    return short if side == LONG else long
-
-
-@inline
-def _walk(planes_a, planes_b, close, ceilings, rules, trades):
-    """Total return, trades and conflicts of the AND of two plane pairs; writes what trades there is room for."""
-    last_bar = close.size - 1
-    last_word = last_bar // WORD_BITS
-    account = (rules.budget_quote, rules.init_cash_quote - rules.budget_quote, 0)
-    position = NO_POSITION
-    conflicts = np.uint64(0)
-    long_carry = short_carry = np.uint64(0)
-    may_long = _NONE if rules.direction == SHORT_ONLY else _EVERY
-    may_short = _NONE if rules.direction == LONG_ONLY else _EVERY
-    ahead_of_word = _EVERY
-    for word in range(last_word + 1):
-        long = planes_a[0, word] & planes_b[0, word]
-        short = planes_a[1, word] & planes_b[1, word]
-        both = long & short
-        conflicts += popcount(both)
-        long ^= both
-        short ^= both
-        fresh_long = long & ~(long << _ONE | long_carry) & may_long
-        fresh_short = short & ~(short << _ONE | short_carry) & may_short
-        long_carry, short_carry = long >> _TOP, short >> _TOP
-        if word == last_word:
-            # The last bar may end a position and opens none; past it there is nothing.
-            last = _ONE << np.uint64(last_bar % WORD_BITS)
-            ahead_of_word = last | (last - _ONE)
-            fresh_long &= ~last
-            fresh_short &= ~last
-        ahead = ahead_of_word
-        while True:
-            if position.side == FLAT:
-                events = (fresh_long | fresh_short) & ahead
-            else:
-                events = _exits(position.side, long, short, rules.exit_on) & ahead
-            if events == _NONE:
-                break
-            lowest = trailing_zeros(events)
-            bit = _ONE << lowest
-            bar = word * WORD_BITS + np.int64(lowest)
-            ahead &= ~(bit | (bit - _ONE))
-            if position.side != FLAT:
-                account = _close(position, bar, EXIT_SIGNAL, account, close, ceilings, rules, trades)
-                position = NO_POSITION
-                if account[0] <= 0.0:
-                    may_long = may_short = fresh_long = fresh_short = _NONE
-            if (fresh_long | fresh_short) & bit:
-                side = LONG if fresh_long & bit else SHORT
-                position = enter(side, bar, close[bar], account[0], rules)
-    if position.side != FLAT:
-        account = _close(position, last_bar, EXIT_LAST_BAR, account, close, ceilings, rules, trades)
-    available, reserve, n_trades = account
-    return total_return_pct(available + reserve, rules.init_cash_quote), n_trades, np.int64(conflicts)
+    A position ends where its own signal has ended, so the next signal that may open one is always a fresh one.
+    """
+    last = close.size - 1
+    flip = _EVERY if rules.exit_on == NEUTRAL else _NONE
+    available, reserve = rules.budget_quote, rules.init_cash_quote - rules.budget_quote
+    n_trades = 0
+    exit_bar = 0
+    while available > 0.0:
+        bar = _next_bar(final[_ENTRY], _NONE, exit_bar)
+        if bar >= last:
+            break
+        is_long = final[_LONG, bar // WORD_BITS] >> np.uint64(bar % WORD_BITS) & _ONE
+        side, own, opposite = (LONG, _LONG, _SHORT) if is_long else (SHORT, _SHORT, _LONG)
+        position = enter(side, close[bar], available, rules)
+        ending = final[own if rules.exit_on == NEUTRAL else opposite]
+        exit_bar, reason = _next_bar(ending, flip, bar + 1), EXIT_SIGNAL
+        if exit_bar > last:
+            exit_bar, reason = last, EXIT_LAST_BAR
+        if bar < exposed and side == SHORT:
+            ruined = first_at_or_above(close, highs, ruin_price(position), bar + 1, exit_bar + 1)
+            if ruined <= exit_bar:
+                exit_bar, reason = ruined, EXIT_RUIN
+        done = leave(position, close[exit_bar], rules)
+        profit = done.profit
+        if reason == EXIT_RUIN or available + profit <= 0.0:
+            profit, reason = -available, EXIT_RUIN
+        available, reserve = settle(available, reserve, profit, rules)
+        if n_trades < trades.size:
+            _write(trades[n_trades], bar, exit_bar, position, done, profit, available + reserve, reason)
+        n_trades += 1
+    return total_return_pct(available + reserve, rules.init_cash_quote), n_trades
 
 
 @inline
@@ -245,36 +226,47 @@ def _and_into(planes_a, planes_b, out):
         out[1, word] = planes_a[1, word] & planes_b[1, word]
 
 
-@jit(WORDS, INTS, INTS, INT, FLOATS, FLOATS, RULES, FLOATS_OUT, INTS_OUT, INTS_OUT)
-def _rank(addresses, offsets, sizes, first, close, ceilings, rules, out_return_pct, out_trades, out_conflicts):
+@inline
+def _set_digits(index, sizes, digits):
+    """Write a variant's digits; return the first axis whose digit is another than before."""
+    changed = sizes.size - 1
+    for axis in range(sizes.size - 1, -1, -1):
+        digit = index % sizes[axis]
+        index //= sizes[axis]
+        if digit != digits[axis]:
+            changed = axis
+            digits[axis] = digit
+    return changed
+
+
+@jit(WORDS, INTS, INTS, INT, FLOATS, FLOATS, INT, RULES, FLOATS_OUT, INTS_OUT, INTS_OUT)
+def _rank(
+    addresses, offsets, sizes, first, close, highs, exposed, rules, out_return_pct, out_trades, out_conflicts
+):
     n_words = (close.size + WORD_BITS - 1) // WORD_BITS
     last_axis = sizes.size - 1
     # partial[i] is the AND of the first i indicators; it is made again from the first digit that changed.
     partial = np.full((last_axis + 1, 2, n_words), _EVERY)
+    final = np.empty((3, n_words), np.uint64)
     digits = np.full(sizes.size, -1)
     unrecorded = np.empty(0, TRADE)
     for variant in range(out_return_pct.size):
-        rest = first + variant
-        changed = last_axis
-        for axis in range(last_axis, -1, -1):
-            digit = rest % sizes[axis]
-            rest //= sizes[axis]
-            if digit != digits[axis]:
-                changed = axis
-                digits[axis] = digit
+        changed = _set_digits(first + variant, sizes, digits)
         for axis in range(changed, last_axis):
             planes = plane_at(addresses[offsets[axis] + digits[axis]], n_words)
             _and_into(partial[axis], planes, partial[axis + 1])
         planes = plane_at(addresses[offsets[last_axis] + digits[last_axis]], n_words)
-        result = _walk(partial[last_axis], planes, close, ceilings, rules, unrecorded)
-        out_return_pct[variant], out_trades[variant], out_conflicts[variant] = result
+        out_conflicts[variant] = _join(partial[last_axis], planes, rules.direction, final)
+        out_return_pct[variant], out_trades[variant] = _walk(final, close, highs, exposed, rules, unrecorded)
 
 
-@jit(WORDS, FLOATS, FLOATS, RULES, _TRADES_OUT)
-def _trace(addresses, close, ceilings, rules, trades):
+@jit(WORDS, FLOATS, FLOATS, INT, RULES, _TRADES_OUT)
+def _trace(addresses, close, highs, exposed, rules, trades):
     n_words = (close.size + WORD_BITS - 1) // WORD_BITS
     joined = np.full((2, n_words), _EVERY)
     for axis in range(addresses.size - 1):
         _and_into(joined, plane_at(addresses[axis], n_words), joined)
-    planes = plane_at(addresses[addresses.size - 1], n_words)
-    return _walk(joined, planes, close, ceilings, rules, trades)
+    final = np.empty((3, n_words), np.uint64)
+    conflicts = _join(joined, plane_at(addresses[addresses.size - 1], n_words), rules.direction, final)
+    _, n_trades = _walk(final, close, highs, exposed, rules, trades)
+    return n_trades, conflicts
