@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import numba
 from numba import types
+from numba.extending import intrinsic
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -51,6 +52,21 @@ def inline(function: Function) -> Function:
     """For small functions that only compiled code calls: typed by their callers, and inlined there by LLVM."""
     compiled: Function = numba.njit(**_FLAGS)(function)
     return compiled
+
+
+@intrinsic
+def fma(_context, left, right, addend):
+    """`left · right + addend`, rounded once, for compiled code.
+
+    One instruction of 4 cycles, where a product and a sum take 6: a recursive average waits for nothing else. The
+    compiler may not join the two by itself, because that changes the last digit; written down it is the same digit
+    on every machine.
+    """
+
+    def generate(_target, builder, _signature, arguments):
+        return builder.fma(*arguments)
+
+    return FLOAT(FLOAT, FLOAT, FLOAT), generate
 
 
 def _cache_folder() -> Path:

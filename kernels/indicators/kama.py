@@ -1,0 +1,82 @@
+"""Kaufman's adaptive moving average: fast where price goes straight, slow where it goes to and fro.
+
+    efficiency[t] = |x[t] - x[t-window]| / Σ |x[i] - x[i-1]| over the last `window` changes
+    rate[t] = (efficiency[t] · (2 / (fast + 1) - 2 / (slow + 1)) + 2 / (slow + 1))²
+    kama[t] = kama[t-1] + (x[t] - kama[t-1]) · rate[t]
+
+The first value stands at index `window` and starts from the price before it. Where nothing moved the efficiency is
+1, as in TA-Lib. After a NaN it begins again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from kernels.declare import PRICES, Example, Indicator, Param, Rule
+from kernels.indicators._sums import fold, no_tails, slide
+from kernels.jit import FLOATS, FLOATS_OUT, INT, fma, jit
+
+
+@jit(FLOATS, INT, INT, INT, FLOATS_OUT)
+def kernel(source, window, fast, slow, out):
+    fastest, slowest = 2.0 / (fast + 1), 2.0 / (slow + 1)
+    tails = no_tails(window)
+    # Averaged as a distance from an anchor: a flat price is its own average to the bit.
+    average = anchor = 0.0
+    begun = False
+    for start in range(1, source.size, window):
+        head = 0.0
+        for t in range(start, min(start + window, source.size)):
+            head, path = slide(tails, t - start, head, abs(source[t] - source[t - 1]))
+            if not np.isfinite(path):
+                average = 0.0
+                begun = False
+                continue
+            if not begun:
+                anchor = source[t - 1]
+                begun = True
+            net = abs(source[t] - source[t - window])
+            efficiency = net / path if net < path else 1.0
+            root = efficiency * (fastest - slowest) + slowest
+            rate = root * root
+            average = fma(1.0 - rate, average, rate * (source[t] - anchor))
+            out[t] = anchor + average
+        fold(tails)
+
+
+def reference(source: Sequence[float], window: int, fast: int, slow: int) -> list[list[float]]:
+    out = [math.nan] * len(source)
+    for t in range(window, len(source)):
+        path = sum(abs(source[i] - source[i - 1]) for i in range(t - window + 1, t + 1))
+        if math.isfinite(path):
+            efficiency = abs(source[t] - source[t - window]) / path if path else 1.0
+            rate = (efficiency * (2 / (fast + 1) - 2 / (slow + 1)) + 2 / (slow + 1)) ** 2
+            before = source[t - 1] if math.isnan(out[t - 1]) else out[t - 1]
+            out[t] = before + (source[t] - before) * rate
+    return [out]
+
+
+INDICATOR = Indicator(
+    title="Kaufman's Adaptive Moving Average",
+    source="Kaufman 1995, Smarter Trading; TA-Lib KAMA, whose fast and slow are 2 and 30",
+    kernel=kernel,
+    reference=reference,
+    inputs={"source": PRICES},
+    outputs=("kama",),
+    params={
+        "window": Param("int", 10, 2, 20_000, 1, (5, 60, 5), "bars of the efficiency ratio"),
+        "fast": Param("int", 2, 1, 1_000, 1, (2, 2, 1), "EMA bars where price goes straight"),
+        "slow": Param("int", 30, 2, 10_000, 1, (30, 30, 1), "EMA bars where price gets nowhere"),
+    },
+    lookback=lambda window, fast, slow: window,
+    constraint=lambda window, fast, slow: None if fast < slow else f"fast {fast} must be below slow {slow}",
+    rule=Rule("price_against_output", outputs=("kama",)),
+    example=Example(
+        inputs={"source": (1.0, 2.0, 3.0, 2.0)},
+        params={"window": 2, "fast": 1, "slow": 3},
+        expected={"kama": (math.nan, math.nan, 3.0, 2.75)},
+    ),
+)

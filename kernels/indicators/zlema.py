@@ -1,0 +1,50 @@
+"""Zero-lag exponential moving average: the EMA of a price carried forward by its change over the lag.
+
+    lag = ⌊(window - 1) / 2⌋
+    zlema[t] = zlema[t-1] + (2 · x[t] - x[t-lag] - zlema[t-1]) · 2 / (window + 1)
+
+The first value, at index lag + window - 1, is the simple mean of the first `window` values carried forward. After a
+NaN it begins again in the same way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from kernels.declare import PRICES, Example, Indicator, Param, Rule
+from kernels.indicators._averages import recursive_mean
+from kernels.indicators.ema import reference as ema
+from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
+
+
+@jit(FLOATS, INT, FLOATS_OUT)
+def kernel(source, window, out):
+    lag = (window - 1) // 2
+    for t in range(lag, source.size):
+        out[t] = 2.0 * source[t] - source[t - lag]
+    recursive_mean(out, window, 2.0 / (window + 1), out)
+
+
+def reference(source: Sequence[float], window: int) -> list[list[float]]:
+    lag = (window - 1) // 2
+    carried = [2 * source[t] - source[t - lag] if t >= lag else math.nan for t in range(len(source))]
+    return ema(carried, window)
+
+
+INDICATOR = Indicator(
+    title="Zero-Lag Exponential Moving Average",
+    source="Ehlers & Way 2010, Zero Lag (well, almost), in its usual form without gain; TA-Lib ZLEMA",
+    kernel=kernel,
+    reference=reference,
+    inputs={"source": PRICES},
+    outputs=("zlema",),
+    params={"window": Param("int", 20, 2, 20_000, 1, (5, 200, 5), "bars of the EMA; half of them are its lag")},
+    lookback=lambda window: (window - 1) // 2 + window - 1,
+    rule=Rule("price_against_output", outputs=("zlema",)),
+    example=Example(
+        inputs={"source": (1.0, 2.0, 3.0, 5.0, 6.0)},
+        params={"window": 3},
+        expected={"zlema": (math.nan, math.nan, math.nan, 14 / 3, 35 / 6)},
+    ),
+)
