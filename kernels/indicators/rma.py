@@ -2,8 +2,8 @@
 
     rma[t] = rma[t-1] + (x[t] - rma[t-1]) / window
 
-The first value, at index `window - 1`, is the simple mean of the first `window` values. After a NaN it begins again
-in the same way. It is an exponential average of 2 · window - 1 bars, and what RSI, ATR and ADX are made of.
+The first value, at index `window - 1`, is the simple mean of the first `window` values. After a NaN it begins
+again in the same way. It is an exponential average of 2 · window - 1 bars, and what RSI, ATR and ADX are made of.
 """
 
 from __future__ import annotations

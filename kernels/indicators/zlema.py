@@ -3,8 +3,8 @@
     lag = ⌊(window - 1) / 2⌋
     zlema[t] = zlema[t-1] + (2 · x[t] - x[t-lag] - zlema[t-1]) · 2 / (window + 1)
 
-The first value, at index lag + window - 1, is the simple mean of the first `window` values carried forward. After a
-NaN it begins again in the same way.
+The first value, at index lag + window - 1, is the simple mean of the first `window` values carried forward. After
+a NaN it begins again in the same way.
 """
 
 from __future__ import annotations
