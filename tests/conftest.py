@@ -9,12 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from candleray.stores.clickhouse import CandleStore
 from cluster.data_folder import DataFolder
 from cluster.postgres import Postgres
 from cluster.service import EmbeddedService
 from cluster.valkey import Valkey
+
+# A busy machine is slow, not wrong.
+settings.register_profile("candleray", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("candleray")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

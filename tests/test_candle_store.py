@@ -97,7 +97,7 @@ def test_a_kill_during_inserts_loses_no_acknowledged_row_and_leaves_canonical_co
             acknowledged = int(writer.stdout.readline())
             time.sleep(random.random() / 2)
             os.kill(writer.pid, signal.SIGKILL)
-            acknowledged = int(writer.stdout.read().split()[-1:][0] or acknowledged)
+            acknowledged = int((writer.stdout.read().split() or [acknowledged])[-1])
         look = in_another_process(LOOK, tmp_path / "candles")
         raw, canonical, unbroken = json.loads(look.stdout)
         assert canonical >= acknowledged

@@ -44,13 +44,21 @@ def ray_alone() -> Iterator[None]:
         ray.shutdown()
 
 
-@pytest.fixture
-def settings(ray_alone: None, tmp_path: Path) -> Iterator[Settings]:
-    yield Settings(services=Services(clickhouse_url=f"chdb://{tmp_path}/candles"))
+@pytest.fixture(scope="module")
+def settings(ray_alone: None, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return settings_for(tmp_path_factory.mktemp("candles"))
+
+
+def settings_for(path: Path) -> Settings:
+    return Settings(services=Services(clickhouse_url=f"chdb://{path}"))
+
+
+def end(store: ActorHandle) -> None:
+    """For good, and only back when its name is free again."""
+    ray.kill(store)
     with suppress(ValueError):
-        while True:
-            ray.kill(ray.get_actor(CANDLE_STORE["name"], NAMESPACE))
-            time.sleep(0.1)
+        while ray.get_actor(CANDLE_STORE["name"], NAMESPACE):
+            time.sleep(0.05)
 
 
 def kill_process_of(store: ActorHandle) -> None:
@@ -64,6 +72,19 @@ def kill_process_of(store: ActorHandle) -> None:
     os.kill(process.pid, signal.SIGKILL)
 
 
+def test_errors_arrive_as_they_were_raised(settings: Settings) -> None:
+    store = candle_store(settings)
+    ray.get(store.insert.remote(1, "BTCUSDT", candle_rows([0])))
+    with pytest.raises(NotFound) as error, own_errors("the candle store"):
+        ray.get(store.read.remote(1, "BTCUSD", *FOREVER))
+    assert error.value.message == "unknown symbol 'BTCUSD' on binance-spot; did you mean 'BTCUSDT'?"
+
+
+def test_everyone_gets_the_same_store(settings: Settings) -> None:
+    ray.get(candle_store(settings).insert.remote(1, "SAMEUSDT", candle_rows([0])))
+    assert len(ray.get(candle_store(settings).read.remote(1, "SAMEUSDT", *FOREVER))) == 1
+
+
 def test_a_kill_in_the_middle_of_inserts_costs_no_row_and_no_caller_notices(settings: Settings) -> None:
     store = candle_store(settings)
     reports = [
@@ -73,7 +94,7 @@ def test_a_kill_in_the_middle_of_inserts_costs_no_row_and_no_caller_notices(sett
     ray.get(reports[3])
     kill_process_of(store)
     reports = ray.get(reports, timeout=60)
-    (counts,) = ray.get(store.counts.remote())
+    (counts,) = [row for row in ray.get(store.counts.remote()) if row.symbol == "KILLUSDT"]
     assert sum(report.written + report.unchanged for report in reports) == 20_000
     assert (counts.raw, counts.canonical) == (20_000, 20_000)
 
@@ -81,37 +102,25 @@ def test_a_kill_in_the_middle_of_inserts_costs_no_row_and_no_caller_notices(sett
 def test_candles_already_read_outlive_the_actor(settings: Settings) -> None:
     store = candle_store(settings)
     given = candle_rows(range(50_000))
-    ray.get(store.insert.remote(1, "BTCUSDT", given))
-    candles = store.read.remote(1, "BTCUSDT", *FOREVER)
+    ray.get(store.insert.remote(1, "READUSDT", given))
+    candles = store.read.remote(1, "READUSDT", *FOREVER)
     ray.wait([candles], timeout=30)
-    ray.kill(store)
+    end(store)
     assert (ray.get(candles).values == given.values).all()
-
-
-def test_everyone_gets_the_same_store(settings: Settings) -> None:
-    ray.get(candle_store(settings).insert.remote(1, "BTCUSDT", candle_rows([0])))
-    assert len(ray.get(candle_store(settings).read.remote(1, "BTCUSDT", *FOREVER))) == 1
-
-
-def test_errors_arrive_as_they_were_raised(settings: Settings) -> None:
-    store = candle_store(settings)
-    ray.get(store.insert.remote(1, "BTCUSDT", candle_rows([0])))
-    with pytest.raises(NotFound) as error, own_errors("the candle store"):
-        ray.get(store.read.remote(1, "BTCUSD", *FOREVER))
-    assert error.value.message == "unknown symbol 'BTCUSD' on binance-spot; did you mean 'BTCUSDT'?"
 
 
 def test_another_owner_is_named_to_every_caller_until_it_is_gone(settings: Settings, tmp_path: Path) -> None:
     opened = f"""
 import time
 from candleray.stores.clickhouse import CandleStore
-store = CandleStore.open("chdb://{tmp_path}/candles")
+store = CandleStore.open("chdb://{tmp_path}")
 print("open", flush=True)
 time.sleep(60)
 """
     with subprocess.Popen([sys.executable, "-c", opened], stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout.readline() == "open\n"
-        store = candle_store(settings)
+        end(candle_store(settings))
+        store = candle_store(settings_for(tmp_path))
         for _ in range(2):
             with (
                 pytest.raises(InstanceError, match=f"another process owns {tmp_path}"),

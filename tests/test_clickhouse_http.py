@@ -55,7 +55,9 @@ def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
     assert "s3cret" not in str(error.value)
 
 
-@pytest.mark.parametrize("url", ["ftp://user:s3cret@host/db", "http://user:s3cret@host:s3cret/db"])
+@pytest.mark.parametrize(
+    "url", ["ftp://user:s3cret@host/db", "http://user:s3cret@host:s3cret/db", "chdb://data/candles"]
+)
 def test_an_address_that_is_none_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(InvalidInput) as error:
         CandleStore.open(url)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from candleray.errors import CandlerayError, InstanceError, ServiceUnavailable
+from candleray.errors import CandlerayError, InstanceError, ServiceUnavailable, invalid
 from candleray.stores.addresses import show, split_url
 from candleray.stores.statements import migrations, named_statements, pending
 
@@ -37,6 +37,7 @@ class ClickHouse:
         """Connect.
 
         Raises:
+            InvalidInput: that is no such URL.
             InstanceError: another process owns the path, or this one has another path open.
             ServiceUnavailable: nothing answers there, or not as ClickHouse.
         """
@@ -93,6 +94,8 @@ class ClickHouse:
 
 def _embedded(parts: SplitResult) -> Client:
     path = unquote(parts.path)
+    if parts.netloc or path in ("", "/"):
+        raise invalid("clickhouse_url", "bad_url", "clickhouse_url needs three slashes: chdb:///absolute/path")
     options: dict[str, Any] = {"max_server_memory_usage": EMBEDDED_MEMORY_BYTES, **dict(parse_qsl(parts.query))}
     try:
         return clickhouse_connect.get_client(interface="chdb", path=path, chdb_options=options)
