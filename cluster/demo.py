@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -25,13 +25,15 @@ from rich.table import Table
 
 from candleray.errors import InstanceError
 from candleray.markets import MARKETS
+from candleray.settings import get_settings
 
 YEAR = ("2025-01-01", "2026-01-01")
 WEEK = ("2025-12-25", "2026-01-01")
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+SEARCHED_MARKET_ID = 1
 
 REQUEST = {
-    "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
+    "instrument": {"market_id": SEARCHED_MARKET_ID, "symbol": SYMBOLS[0]},
     "timeframe": "1m",
     "time_range": {"start": "2025-01-01T00:00:00Z", "end": "2026-01-01T00:00:00Z"},
     "indicators": [
@@ -71,7 +73,7 @@ class Steps:
 
     def run(self, *arguments: str) -> None:
         """`candleray …` as a person would type it."""
-        self.console.print(f"[dim]$ candleray {' '.join(arguments)}")
+        self.console.print(f"[dim]$ candleray {' '.join(arguments)}", soft_wrap=True)
         finished = subprocess.run(_command(*arguments), check=False)
         if finished.returncode:
             raise InstanceError(f"candleray {arguments[0]} ended with {finished.returncode}")
@@ -99,7 +101,7 @@ def demo(
     data.mkdir(parents=True, exist_ok=True)
     request = data / "request.json"
     request.write_text(json.dumps(REQUEST, indent=2))
-    simulator_port, api_port = _free_port(), _free_port()
+    simulator_port, api_port = _free_port(), _free_port(get_settings().api.port)
     # The commands of the steps find this instance, whatever the person's own settings say.
     os.environ["CANDLERAY_API_URL"] = f"http://127.0.0.1:{api_port}"
     with _simulator(steps, data, simulator_port):
@@ -121,13 +123,18 @@ def demo(
 
 
 def _backfill(steps: Steps, url: str) -> None:
-    first, *others = SYMBOLS
+    searched, *others = SYMBOLS
     for market in MARKETS.values():
-        start, end = YEAR if market.market_id == REQUEST["instrument"]["market_id"] else WEEK  # type: ignore[index]
-        where = ("--market", market.name, "--url", url)
-        steps.run("backfill", *where, "--symbol", first, "--start", start, "--end", end)
-        chosen = [part for symbol in others for part in ("--symbol", symbol)]
-        steps.run("backfill", *where, *chosen, "--start", WEEK[0], "--end", WEEK[1])
+        if market.market_id == SEARCHED_MARKET_ID:
+            _backfill_one(steps, url, market.name, [searched], YEAR)
+            _backfill_one(steps, url, market.name, others, WEEK)
+        else:
+            _backfill_one(steps, url, market.name, SYMBOLS, WEEK)
+
+
+def _backfill_one(steps: Steps, url: str, market: str, symbols: Sequence[str], span: tuple[str, str]) -> None:
+    chosen = [part for symbol in symbols for part in ("--symbol", symbol)]
+    steps.run("backfill", "--market", market, *chosen, "--start", span[0], "--end", span[1], "--url", url)
 
 
 @contextmanager
@@ -160,24 +167,26 @@ def _wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path, timeo
 
 
 def _show_what_next(console: Console, data: Path, request: Path, port: int) -> None:
-    folder = os.path.relpath(data)
-    start = "" if port == 8000 else f" --port {port}"
+    folder, asked = os.path.relpath(data), os.path.relpath(request)
     console.print("\n[bold]What to try next[/] (the demo's candles are still there)")
     for line in (
-        f"candleray up --detach --data {folder}{start}",
-        f"$EDITOR {os.path.relpath(request)}    # other windows, rsi thresholds, direction, timeframe",
-        f"candleray backtest {os.path.relpath(request)} --api http://127.0.0.1:{port}",
-        f"open http://127.0.0.1:{port}/docs    # the API, with examples",
+        f"candleray up --detach --data {folder} --port {port}",
+        f"candleray backtest {asked} --data {folder} --top 20    # change its windows, thresholds, direction",
+        "candleray indicators",
+        f"http://127.0.0.1:{port}/docs    # the API, with examples",
         f"candleray down --data {folder}",
     ):
-        console.print(f"  {line}", style="cyan")
+        console.print(f"  {line}", style="cyan", soft_wrap=True)
 
 
 def _command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "candleray", *arguments]
 
 
-def _free_port() -> int:
+def _free_port(wanted: int = 0) -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
