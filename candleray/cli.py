@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.machinery import PathFinder
 from importlib.metadata import entry_points
-from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Annotated, Any
@@ -42,11 +42,11 @@ class CommandSource:
     def summary(self) -> str:
         """The first line of the function's docstring, read without running the module."""
         try:
-            spec = find_spec(self.module)
-            if spec is None or spec.origin is None:
+            source = _source_file(self.module)
+            if source is None:
                 return "(not installed)"
-            tree = ast.parse(Path(spec.origin).read_text())
-        except (ImportError, OSError, SyntaxError, ValueError) as error:
+            tree = ast.parse(source.read_text())
+        except (OSError, SyntaxError, ValueError) as error:
             return f"(not available: {error})"
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and node.name == self.attribute:
@@ -70,6 +70,18 @@ class CommandSource:
         app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
         app.command(self.name)(found)
         return typer.main.get_command(app)
+
+
+def _source_file(module: str) -> Path | None:
+    """Where a module's source is; not even the packages around it are imported to find it."""
+    name, origin, locations = "", None, None
+    for part in module.split("."):
+        name = f"{name}.{part}".lstrip(".")
+        spec = PathFinder.find_spec(name, locations)
+        if spec is None:
+            return None
+        origin, locations = spec.origin, spec.submodule_search_locations
+    return Path(origin) if origin else None
 
 
 def find_commands() -> dict[str, CommandSource]:

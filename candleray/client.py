@@ -23,7 +23,7 @@ from candleray.candle_stream import ARROW, bars_table, decode_bars, encode_rows,
 from candleray.candles import CandleRows
 from candleray.connection import Connection, encoded, find_api_url
 from candleray.coverage import Coverage, MissingRun
-from candleray.errors import ApiError, invalid
+from candleray.errors import ApiError, GuardExceeded, invalid
 from candleray.indicators import IndicatorInfo
 from candleray.ingest import InsertReport
 from candleray.markets import InstrumentReference, Market, find_market
@@ -168,10 +168,16 @@ class Client:
         return bars_table(list(self._pages_of_bars(query, limit)))
 
     def _pages_of_bars(self, query: dict[str, str | int | None], limit: int | None) -> Iterator[pa.Table]:
-        left, start = limit, query["start"]
+        left, start, most = limit, query["start"], PAGE_BARS
         while True:
-            size = PAGE_BARS if left is None else min(PAGE_BARS, left)
-            page, start = self._bars({**query, "start": start, "limit": size})
+            size = most if left is None else min(most, left)
+            try:
+                page, start = self._bars({**query, "start": start, "limit": size})
+            except GuardExceeded:
+                if size < LAST_BARS:
+                    raise
+                most = size // 2  # that API was told to give less at once
+                continue
             yield page
             left = None if left is None else left - len(page)
             if start is None or left == 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -11,6 +11,10 @@ from candleray.grids import Number
 from candleray.markets import Instrument
 from candleray.timeframes import Timeframe, TimeRange
 from candleray.validation import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 LAST_BARS = 1000
 
@@ -51,3 +55,16 @@ class IndicatorSeries(Model):
     """The bars' opening times in milliseconds since the epoch."""
     outputs: dict[str, tuple[float | None, ...]]
     """Every output of the indicator, as long as `ts_open_ms`."""
+
+    def to_arrow(self) -> pa.Table:
+        """`ts_open`, a timestamp in UTC, and a column an output."""
+        import pyarrow as pa
+
+        ts_open = pa.array(self.ts_open_ms, pa.timestamp("ms", tz="UTC"))
+        outputs = {name: pa.array(values, pa.float64()) for name, values in self.outputs.items()}
+        return pa.table({"ts_open": ts_open, **outputs})
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The outputs, indexed by `ts_open`."""
+        frame: pd.DataFrame = self.to_arrow().to_pandas().set_index("ts_open")
+        return frame

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from candleray.reports import MetricValue, shown
+from candleray.results import aligned
 from candleray.timeframes import iso, to_ms
 
 if TYPE_CHECKING:
@@ -67,14 +68,17 @@ def print_table(
     Args:
         text: the columns that are words; all others are numbers, aligned to the right.
     """
-    watched = console.is_terminal
-    table = Table(box=box.ROUNDED if watched else None, pad_edge=watched, show_edge=watched, header_style="bold")
-    for name in columns:
-        table.add_column(name, justify="left" if name in text else "right", overflow="fold", no_wrap=not watched)
-    for row in rows:
-        table.add_row(*row)
     if title:
         console.print(title, style="bold")
+    if not console.is_terminal:
+        for line in aligned(columns, rows, text):
+            console.print(line)
+        return
+    table = Table(box=box.ROUNDED, header_style="bold")
+    for name in columns:
+        table.add_column(name, justify="left" if name in text else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
     console.print(table)
 
 

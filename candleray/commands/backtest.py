@@ -28,13 +28,22 @@ def backtest(
     """
     from candleray.console import notes
 
-    body = sys.stdin.buffer.read() if request == "-" else Path(request).read_bytes()
+    body = sys.stdin.buffer.read() if request == "-" else _read(Path(request))
     with connect(api, data) as client, notes().status("searching"):
         answer = client.send("POST", "/backtests", content=body)
     if as_json:
         sys.stdout.buffer.write(answer)
     else:
         _show(answer, top, report)
+
+
+def _read(path: Path) -> bytes:
+    from candleray.errors import BadFile
+
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise BadFile(f"{path} cannot be read: {exc.strerror}") from exc
 
 
 def _show(answer: bytes, top: int, report: bool) -> None:

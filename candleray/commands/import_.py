@@ -36,8 +36,10 @@ def import_(
     from candleray.ingest import InsertReport
     from candleray.markets import Instrument, find_market
     from candleray.tables import ROW_COLUMNS, print_inserted
+    from candleray.validation import validated
 
-    instrument = Instrument(market_id=find_market(market).market_id, symbol=symbol)
+    place = {"market_id": find_market(market).market_id, "symbol": symbol}
+    instrument = validated(Instrument, place, "the instrument")
     reports, failed = [], 0
     with connect(api, data) as client, progress(*ROW_COLUMNS) as bars:
         for file in files:

@@ -1,0 +1,54 @@
+"""The API without Ray on a real port, for what speaks HTTP to it."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import structlog
+import uvicorn
+
+from candleray.stores.clickhouse import CandleStore
+from serve_apps.api import build_api
+from tests.in_process_api import backend
+
+
+@contextmanager
+def served(app: Any) -> Iterator[str]:
+    """The address of an ASGI application, which listens until the block ends."""
+    with socket.socket() as listener, _quiet():
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        try:
+            while not server.started:
+                time.sleep(0.01)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
+@contextmanager
+def served_api(store: CandleStore, **changes: Any) -> Iterator[str]:
+    """The address of an API over this store; `changes` replace parts of its backend."""
+    with served(build_api(replace(backend(store), **changes))) as url:
+        yield url
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No log line on the stdout that a test looks at."""
+    former = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    try:
+        yield
+    finally:
+        structlog.configure(**former)
