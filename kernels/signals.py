@@ -23,7 +23,9 @@ _ROWS = ("open", "high", "low", "close", "volume")
 def column(values: FloatArray, name: str) -> FloatArray:
     """A column of the candles `values[5, n]`: a view of a row, or a mean of prices."""
     if name == "hlc3":
-        return (values[1] + values[2] + values[3]) / 3.0
+        # From the low up: a third of three equal prices is not that price to the bit, and would trade against it.
+        low = values[2]
+        return low + ((values[1] - low) + (values[3] - low)) / 3.0
     if name == "ohlc4":
         return (values[0] + values[1] + values[2] + values[3]) / 4.0
     return values[_ROWS.index(name)]
