@@ -92,24 +92,29 @@ def sliding_weighted_mean(source, window, out):
 
 
 @inline
-def sliding_spread(source, window, means, squares):
-    """The mean of each bar's last `window` values and the sum of the squares about it; NaN before."""
+def sliding_spread(source, window, above, squares):
+    """How far each bar's last value is above the mean of its last `window` values, and the sum of the squares
+    about that mean; NaN before.
+
+    The distance and not the mean, which has lost its digits where prices hardly move. Where nobody wants it, give
+    room for `window` of them.
+    """
     tails, square_tails = np.full((2, window + 1), np.nan)
     tails[window] = square_tails[window] = 0.0
     anchor = source[0] if source.size else 0.0
     for start in range(0, source.size, window):
-        block = source[start : start + window]
-        block_means, block_squares = means[start : start + window], squares[start : start + window]
+        block, block_squares = source[start : start + window], squares[start : start + window]
+        block_above = above[start : start + window] if above.size == source.size else above
         total = square = 0.0
         for i in range(block.size):
             distance = block[i] - anchor
             total += distance
             square += distance * distance
-            block_means[i] = total
+            block_above[i] = total
             block_squares[i] = square
         for i in range(block.size):
-            total = block_means[i] + tails[i + 1]
-            block_means[i] = anchor + total / window
+            total = block_above[i] + tails[i + 1]
+            block_above[i] = block[i] - anchor - total / window
             block_squares[i] = max(block_squares[i] + square_tails[i + 1] - total * total / window, 0.0)
         if start + window >= source.size:
             return
