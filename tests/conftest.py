@@ -69,3 +69,14 @@ def _running(service_class: type[EmbeddedService]) -> Iterator[str]:
         service.stop()
         folder.forget_run_dirs()
         shutil.rmtree(folder.path, ignore_errors=True)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--oracle-variants", type=int, default=3, help="variants of the real grid held against the oracle"
+    )
+
+
+@pytest.fixture(scope="session")
+def oracle_variants(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption("--oracle-variants"))

@@ -1,0 +1,80 @@
+"""A grid over a real year of minutes against the per-bar oracle (R4.3–R4.11).
+
+`pytest tests/test_real_grid.py --oracle-variants 50` draws more variants than the three of an ordinary run.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from candleray import engine
+from candleray.candles import COLUMNS, Candles
+from candleray.catalogue import get_catalogue
+from candleray.settings import Backtests
+from candleray.variants import VariantGrid, resolve
+from kernels.bits import unpack
+from tests import oracle
+
+pytestmark = [pytest.mark.real_data, pytest.mark.slow]
+
+WARMUP = 200
+REQUEST: dict[str, Any] = {
+    "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
+    "timeframe": "1m",
+    "time_range": {"start": "2025-01-01T00:00:00Z", "end": "2026-01-01T00:00:00Z"},
+    "indicators": [
+        {
+            "id": "sma",
+            "inputs": {"source": ["close", "hlc3"]},
+            "params": {"window": {"start": 5, "stop": 200, "step": 5}},
+        },
+        {
+            "id": "rsi",
+            "params": {"window": {"values": [7, 10, 14, 18, 21]}},
+            "signal": {"long_threshold": {"start": 20, "stop": 40, "step": 5}, "short_threshold": 70},
+        },
+    ],
+    "top_k": 2000,
+}
+
+
+@pytest.fixture(scope="module")
+def candles(shared_data: Path) -> Candles:
+    table = pq.read_table(shared_data / "candles" / "binance_spot_BTCUSDT_2024-2025.parquet")
+    values = np.ascontiguousarray([table[name].to_numpy() for name in COLUMNS])
+    return Candles(table["ts_open"].to_numpy(), values)
+
+
+@pytest.mark.timeout(600)
+def test_variants_drawn_at_random_equal_the_oracle(candles: Candles, oracle_variants: int):
+    request = resolve(get_catalogue().validated_request(REQUEST), Backtests())
+    grid = VariantGrid(request)
+    assert grid.size == 2000
+    bars = engine.bars_of(candles, request, engine.warmup_bars(grid, WARMUP))
+    planes = engine.Planes.over([engine.planes_of(bars, grid, 0, grid.planes, WARMUP)])
+    for index in random.Random(2025).sample(range(grid.size), oracle_variants):
+        ranking = engine.rank_variants(bars, grid, planes, index, index + 1)
+        row = engine.report_variants(bars, grid, planes, ranking, 1)[0]
+        conflicts, expected = told_by_the_oracle(bars, grid, index)
+        assert row.conflicting_signals == conflicts
+        undefined = {name for name, value in row.metrics.items() if value is None}
+        assert undefined == {name for name, value in expected.items() if value is None}
+        for name in row.metrics.keys() - undefined:
+            assert row.metrics[name] == pytest.approx(expected[name], rel=1e-12, abs=1e-12), name
+
+
+def told_by_the_oracle(bars: engine.Bars, grid: VariantGrid, index: int) -> tuple[int, dict[str, Any]]:
+    rules = oracle.Rules(fee_pct=0.075, slippage_pct=0.01)
+    flags = [
+        unpack(engine.plane_of(bars, variant, WARMUP), bars.count).tolist() for variant in grid.variant(index)
+    ]
+    close = bars.close.tolist()
+    run = oracle.simulate([long for long, _ in flags], [short for _, short in flags], close, rules)
+    report = oracle.report(run, close, bars.ts_open_ms.tolist(), bars.bar_ms, rules.init_cash_quote)
+    return run.conflicts, report
