@@ -65,8 +65,9 @@ class Indicator:
     `kernel(*inputs, *params, *outputs)` takes its arguments in the declared orders; the outputs come prefilled
     with NaN. `reference(*inputs, *params)` is slow and obvious, returns one list an output, and only tests call
     it. `lookback(**params)` is the index of the first value. `constraint(**params)` says what is wrong between
-    parameters, or None. `name` is the module's name, set where the modules are discovered; raise `version` when
-    the numbers change: it is part of the engine's hash.
+    parameters, or None. `events` says that the outputs hold a value on single bars alone, the first of them at the
+    look-back or later. `name` is the module's name, set where the modules are discovered; raise `version` when the
+    numbers change: it is part of the engine's hash.
     """
 
     title: str
@@ -81,6 +82,7 @@ class Indicator:
     example: Example
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     constraint: Callable[..., str | None] | None = None
+    events: bool = False
     version: int = 1
     name: str = ""
 
