@@ -1,0 +1,61 @@
+"""Candle body in ATRs: how far the close is from the open, over the Average True Range.
+
+    candle_body_atr[t] = |close[t] - open[t]| / atr[t]
+
+The ATR is Wilder's over `window` bars, the candle's own among them, so the first value stands at index
+`window`. Where no price moved at all it is 0. After a NaN it begins again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from kernels.declare import Example, Indicator, Param, Rule
+from kernels.indicators.atr import kernel as average_true_range
+from kernels.indicators.atr import reference as average_true_ranges
+from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
+
+
+@jit(FLOATS, FLOATS, FLOATS, FLOATS, INT, FLOATS_OUT)
+def kernel(open_, high, low, close, window, candle_body_atr):
+    average_true_range(high, low, close, window, candle_body_atr)
+    for t in range(close.size):
+        atr = candle_body_atr[t]
+        candle_body_atr[t] = abs(close[t] - open_[t]) / atr if atr != 0.0 else 0.0
+
+
+def reference(
+    open_: Sequence[float], high: Sequence[float], low: Sequence[float], close: Sequence[float], window: int
+) -> list[list[float]]:
+    (ranges,) = average_true_ranges(high, low, close, window)
+    parts = [abs(close[t] - open_[t]) for t in range(len(close))]
+    return [[part / atr if atr else 0.0 for part, atr in zip(parts, ranges, strict=True)]]
+
+
+INDICATOR = Indicator(
+    title="Candle Body in ATRs",
+    source="Nison 1991, Japanese Candlestick Charting Techniques; Wilder's ATR, TA-Lib ATR",
+    kernel=kernel,
+    reference=reference,
+    inputs={"open": ("open",), "high": ("high",), "low": ("low",), "close": ("close",)},
+    outputs=("candle_body_atr",),
+    params={"window": Param("int", 14, 2, 5_000, 1, (7, 28, 7), "bars of the ATR")},
+    lookback=lambda window: window,
+    bounds={"candle_body_atr": (0.0, math.inf)},
+    rule=Rule(
+        "candle_body_direction",
+        outputs=("candle_body_atr",),
+        params={"min_strength": Param("float", 0.5, 0, 1_000, 0.1, (0.25, 1.5, 0.25), "the least body, in ATRs")},
+    ),
+    example=Example(
+        inputs={
+            "open": (1.5, 1.5, 3.0),
+            "high": (2.0, 3.0, 5.0),
+            "low": (1.0, 2.0, 3.0),
+            "close": (1.5, 2.5, 4.5),
+        },
+        params={"window": 2},
+        expected={"candle_body_atr": (math.nan, math.nan, 0.75)},
+    ),
+)

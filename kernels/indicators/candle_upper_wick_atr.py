@@ -1,0 +1,66 @@
+"""Candle upper wick in ATRs: how far the high is above the body, over the Average True Range.
+
+    candle_upper_wick_atr[t] = (high[t] - max(open[t], close[t])) / atr[t]
+
+The ATR is Wilder's over `window` bars, the candle's own among them, so the first value stands at index
+`window`. Where no price moved at all it is 0. After a NaN it begins again. The signal takes the candle's own
+direction: a wick alone has none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from kernels.declare import Example, Indicator, Param, Rule
+from kernels.indicators.atr import kernel as average_true_range
+from kernels.indicators.atr import reference as average_true_ranges
+from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
+
+
+@jit(FLOATS, FLOATS, FLOATS, FLOATS, INT, FLOATS_OUT)
+def kernel(open_, high, low, close, window, candle_upper_wick_atr):
+    average_true_range(high, low, close, window, candle_upper_wick_atr)
+    for t in range(close.size):
+        atr = candle_upper_wick_atr[t]
+        candle_upper_wick_atr[t] = (high[t] - np.maximum(open_[t], close[t])) / atr if atr != 0.0 else 0.0
+
+
+def reference(
+    open_: Sequence[float], high: Sequence[float], low: Sequence[float], close: Sequence[float], window: int
+) -> list[list[float]]:
+    (ranges,) = average_true_ranges(high, low, close, window)
+    parts = [high[t] - max(open_[t], close[t]) for t in range(len(close))]
+    return [[part / atr if atr else 0.0 for part, atr in zip(parts, ranges, strict=True)]]
+
+
+INDICATOR = Indicator(
+    title="Candle Upper Wick in ATRs",
+    source="Nison 1991, Japanese Candlestick Charting Techniques; Wilder's ATR, TA-Lib ATR",
+    kernel=kernel,
+    reference=reference,
+    inputs={"open": ("open",), "high": ("high",), "low": ("low",), "close": ("close",)},
+    outputs=("candle_upper_wick_atr",),
+    params={"window": Param("int", 14, 2, 5_000, 1, (7, 28, 7), "bars of the ATR")},
+    lookback=lambda window: window,
+    bounds={"candle_upper_wick_atr": (0.0, math.inf)},
+    rule=Rule(
+        "candle_body_direction",
+        outputs=("candle_upper_wick_atr",),
+        params={
+            "min_strength": Param("float", 0.5, 0, 1_000, 0.1, (0.25, 1.5, 0.25), "the least upper wick, in ATRs")
+        },
+    ),
+    example=Example(
+        inputs={
+            "open": (1.5, 1.5, 3.0),
+            "high": (2.0, 3.0, 5.0),
+            "low": (1.0, 2.0, 3.0),
+            "close": (1.5, 2.5, 4.5),
+        },
+        params={"window": 2},
+        expected={"candle_upper_wick_atr": (math.nan, math.nan, 0.25)},
+    ),
+)

@@ -1,0 +1,79 @@
+"""Heikin-Ashi candles: candles of averages, which show a trend without its noise.
+
+    ha_close[t] = (open[t] + high[t] + low[t] + close[t]) / 4
+    ha_open[t]  = (ha_open[t-1] + ha_close[t-1]) / 2, first (open[0] + close[0]) / 2
+    ha_high[t]  = max(high[t], ha_open[t], ha_close[t]), ha_low[t] = min(low[t], ha_open[t], ha_close[t])
+    ha_body[t]  = ha_close[t] - ha_open[t]
+
+Every bar has a value; where history starts is forgotten at half a bar's pace. After a NaN it begins again.
+These are not prices that anyone traded at: signals come from them, fills never.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from kernels.declare import Example, Indicator, Rule
+from kernels.jit import FLOATS, FLOATS_OUT, jit
+
+_OUTPUTS = ("ha_open", "ha_high", "ha_low", "ha_close", "ha_body")
+
+
+@jit(FLOATS, FLOATS, FLOATS, FLOATS, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT)
+def kernel(open_, high, low, close, ha_open, ha_high, ha_low, ha_close, ha_body):
+    first = last = np.nan
+    for t in range(close.size):
+        mean = (open_[t] + high[t] + low[t] + close[t]) / 4.0
+        begins = not np.isfinite(first + last)
+        first = 0.5 * (open_[t] + close[t]) if begins else 0.5 * (first + last)
+        last = mean
+        if not np.isfinite(mean):
+            continue
+        ha_open[t], ha_close[t] = first, last
+        ha_high[t] = max(high[t], first, last)
+        ha_low[t] = min(low[t], first, last)
+        ha_body[t] = last - first
+
+
+def reference(
+    open_: Sequence[float], high: Sequence[float], low: Sequence[float], close: Sequence[float]
+) -> list[list[float]]:
+    outputs: list[list[float]] = [[] for _ in _OUTPUTS]
+    first = last = math.nan
+    for bar in zip(open_, high, low, close, strict=True):
+        begins = math.isnan(first)
+        first = (bar[0] + bar[3]) / 2 if begins else (first + last) / 2
+        last = sum(bar) / 4
+        if not math.isfinite(last):
+            first = last = math.nan
+        candle = (first, max(bar[1], first, last), min(bar[2], first, last), last, last - first)
+        for out, value in zip(outputs, candle, strict=True):
+            out.append(value if math.isfinite(last) else math.nan)
+    return outputs
+
+
+INDICATOR = Indicator(
+    title="Heikin-Ashi Candles",
+    source="Valcu 2004, Technical Analysis of Stocks & Commodities; TradingView Heikin Ashi",
+    kernel=kernel,
+    reference=reference,
+    inputs={"open": ("open",), "high": ("high",), "low": ("low",), "close": ("close",)},
+    outputs=_OUTPUTS,
+    params={},
+    lookback=lambda: 0,
+    rule=Rule("sign_of_output", outputs=("ha_body",)),
+    example=Example(
+        inputs={"open": (1.0, 3.0), "high": (4.0, 5.0), "low": (0.0, 2.0), "close": (3.0, 4.0)},
+        params={},
+        expected={
+            "ha_open": (2.0, 2.0),
+            "ha_high": (4.0, 5.0),
+            "ha_low": (0.0, 2.0),
+            "ha_close": (2.0, 3.5),
+            "ha_body": (0.0, 1.5),
+        },
+    ),
+)
