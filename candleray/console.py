@@ -1,6 +1,6 @@
 """Where the command line writes: tables and JSON to stdout, everything about the run to stderr.
 
-In a pipe or a file the output is plain and complete: no colour, no box, no width to break or cut a line at.
+In a pipe or a file the output is plain and complete: no colour, no width to break or cut a line at.
 """
 
 from __future__ import annotations
@@ -12,9 +12,6 @@ from rich.console import Console
 from rich.progress import Progress, ProgressColumn
 
 from candleray.errors import CandlerayError
-
-PIPE_WIDTH = 100_000
-"""Wider than any line, so that rich neither wraps nor cuts."""
 
 
 def output() -> Console:
@@ -28,10 +25,8 @@ def notes() -> Console:
 
 
 def _console(stream: IO[str]) -> Console:
-    console = Console(file=stream, highlight=False, emoji=False, markup=False)
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
-    return console
+    # A terminal breaks a line that is too long at its edge; rich would cut it or break it at a space.
+    return Console(file=stream, highlight=False, emoji=False, markup=False, soft_wrap=True)
 
 
 def progress(*columns: ProgressColumn) -> Progress:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from candleray.columns import aligned
 from candleray.errors import NotFound
 from candleray.reports import shown
 from candleray.timeframes import iso
@@ -156,19 +157,8 @@ def _headline(variant: RankedVariant, names: Sequence[str], metrics: Sequence[st
 def as_text(result: BacktestResult) -> str:
     """The short table in plain text."""
     short = headlines(result)
-    return "\n".join([short.title, *aligned(short.columns, short.rows), short.note])
-
-
-def aligned(columns: Sequence[str], rows: Iterable[Sequence[str]], text: Collection[str] = ()) -> Iterator[str]:
-    """Lines of plain columns; those named in `text` are words, flush left, all others numbers, flush right."""
-    lines = [columns, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(columns))]
-    for line in lines:
-        cells = (
-            cell.ljust(width) if name in text else cell.rjust(width)
-            for name, cell, width in zip(columns, line, widths, strict=True)
-        )
-        yield "  ".join(cells).rstrip()
+    table = aligned(short.columns, short.rows)
+    return "\n".join([short.title, *table.header, *table.body, short.note])
 
 
 def as_html(result: BacktestResult) -> str:

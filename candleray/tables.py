@@ -1,27 +1,24 @@
-"""Tables on the terminal; in a pipe the same cells in plain columns, none cut."""
+"""What the commands print: tables, reports, what became of rows."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     ProgressColumn,
     Task,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 from rich.text import Text
 
+from candleray.columns import aligned
 from candleray.reports import MetricValue, shown
-from candleray.results import aligned
-from candleray.timeframes import iso, to_ms
+from candleray.timeframes import iso
 
 if TYPE_CHECKING:
     from candleray.backfill import BackfillReport
@@ -36,20 +33,19 @@ if TYPE_CHECKING:
 MOST_ABSENT_RUNS = 5
 
 
-class RowRate(ProgressColumn):
-    """Rows a second."""
+class Rows(ProgressColumn):
+    """Rows done, of all there are where that is known, and how many a second."""
 
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("–" if speed is None else f"{speed:,.0f} rows/s")
+        every = "" if task.total is None else f" of {task.total:,.0f}"
+        speed = "" if task.speed is None else f", {task.speed:,.0f}/s"
+        return Text(f"{task.completed:,.0f}{every} rows{speed}")
 
 
 ROW_COLUMNS: tuple[ProgressColumn, ...] = (
     TextColumn("{task.description}"),
-    BarColumn(),
-    MofNCompleteColumn(),
-    RowRate(),
-    TimeElapsedColumn(),
+    BarColumn(bar_width=20),
+    Rows(),
     TimeRemainingColumn(),
 )
 """What a progress display in rows shows."""
@@ -70,16 +66,11 @@ def print_table(
     """
     if title:
         console.print(title, style="bold")
-    if not console.is_terminal:
-        for line in aligned(columns, rows, text):
-            console.print(line)
-        return
-    table = Table(box=box.ROUNDED, header_style="bold")
-    for name in columns:
-        table.add_column(name, justify="left" if name in text else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    lines = aligned(columns, rows, text=text, width=console.width if console.is_terminal else None)
+    for line in lines.header:
+        console.print(line, style="bold cyan")
+    for line in lines.body:
+        console.print(line)
 
 
 def print_headlines(console: Console, headlines: Headlines) -> None:
@@ -103,8 +94,8 @@ def print_coverage(console: Console, found: Sequence[Coverage]) -> None:
         (
             one.market.name,
             one.symbol,
-            iso(to_ms(one.first)),
-            iso(to_ms(one.last)),
+            _minute(one.first),
+            _minute(one.last),
             f"{one.candles:,}",
             f"{one.missing_minutes:,}",
             f"{len(one.missing_runs):,}",
@@ -118,8 +109,12 @@ def print_coverage(console: Console, found: Sequence[Coverage]) -> None:
             _print_gaps(console, one)
 
 
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%MZ}"
+
+
 def _print_gaps(console: Console, coverage: Coverage) -> None:
-    rows = [(iso(to_ms(run.start)), iso(to_ms(run.end)), f"{run.minutes:,}") for run in coverage.missing_runs]
+    rows = [(_minute(run.start), _minute(run.end), f"{run.minutes:,}") for run in coverage.missing_runs]
     names = ("first missing minute", "first minute after", "minutes")
     console.print()
     print_table(console, names, rows, title=f"gaps of {coverage.market.name} {coverage.symbol}", text=names[:2])
@@ -210,7 +205,7 @@ def print_backfilled(console: Console, report: BackfillReport) -> None:
     )
     _print_refused(console, report.inserted)
     for run in report.absent[:MOST_ABSENT_RUNS]:
-        console.print(f"  not at the exchange: {run.minutes:,} minutes from {iso(to_ms(run.start))}")
+        console.print(f"  not at the exchange: {run.minutes:,} minutes from {_minute(run.start)}")
     if len(report.absent) > MOST_ABSENT_RUNS:
         console.print(
             f"  and {len(report.absent) - MOST_ABSENT_RUNS:,} more runs; `candleray candles` lists all gaps"

@@ -154,14 +154,14 @@ def test_candles_shows_coverage_and_every_gap(run):
     assert lines[1].split() == [
         "binance-spot",
         SYMBOL,
-        "2025-01-01T00:00:00Z",
-        "2025-01-04T23:59:00Z",
+        "2025-01-01T00:00Z",
+        "2025-01-04T23:59Z",
         "5,749",
         "11",
         "2",
     ]
     assert [line.split()[-1] for line in lines[-2:]] == ["1", "10"]
-    assert lines[-1].startswith("2025-01-02T09:20:00Z  2025-01-02T09:30:00Z")
+    assert lines[-1].startswith("2025-01-02T09:20Z     2025-01-02T09:30Z")
 
 
 def test_candles_of_an_unknown_symbol_offers_the_nearest(run):

@@ -98,12 +98,15 @@ async def _backfill_symbol(
     from candleray.backfill import backfill as backfill_symbol
     from candleray.client import ClientSink
 
-    bar = bars.add_task(f"{market.name} {symbol}", total=None)
-    return await backfill_symbol(
-        history,
-        ClientSink(client),
-        market,
-        symbol,
-        *window_ms,
-        on_progress=lambda done: bars.update(bar, completed=done.rows_done, total=done.rows_expected),
-    )
+    bar = bars.add_task(symbol, total=None)
+    try:
+        return await backfill_symbol(
+            history,
+            ClientSink(client),
+            market,
+            symbol,
+            *window_ms,
+            on_progress=lambda done: bars.update(bar, completed=done.rows_done, total=done.rows_expected),
+        )
+    finally:
+        bars.remove_task(bar)

@@ -45,7 +45,7 @@ def import_(
         for file in files:
             bar = bars.add_task(file.name, total=None)
             report, failure = _import(client, file, instrument, partial(bars.advance, bar))
-            bars.update(bar, total=report.received)
+            bars.remove_task(bar)
             reports.append(report)
             if report.received or not failure:
                 print_inserted(output(), str(file), report)

@@ -1,0 +1,54 @@
+"""Rows of text cells as aligned plain columns, for pipes, terminals and notebooks' text alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+
+class Lines(NamedTuple):
+    header: list[str]
+    body: list[str]
+
+
+def aligned(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, text: Collection[str] = (), width: int | None = None
+) -> Lines:
+    """The lines of a table; no cell is ever cut or broken.
+
+    Args:
+        text: the columns that are words, flush left; all others are numbers, flush right.
+        width: where the lines would be longer, column names go over several lines and columns move together.
+    """
+    body, names = [tuple(row) for row in rows], [[name] for name in columns]
+    if width is not None and _width(names, body, "  ") > width:
+        names = [_pieces(name) for name in columns]
+    gap = " " if width is not None and _width(names, body, "  ") > width else "  "
+    widths = _widths(names, body)
+    depth = max(len(name) for name in names)
+    over = [[""] * (depth - len(name)) + name for name in names]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (
+            cell.ljust(size) if column in text else cell.rjust(size)
+            for column, cell, size in zip(columns, cells, widths, strict=True)
+        )
+        return gap.join(padded).rstrip()
+
+    return Lines([line(cells) for cells in zip(*over, strict=True)], [line(cells) for cells in body])
+
+
+def _pieces(name: str) -> list[str]:
+    """Where a name may break: at spaces, behind dots and underscores."""
+    return re.sub(r"([._])(?=\S)", r"\1 ", name).split() or [""]
+
+
+def _widths(names: Sequence[Sequence[str]], body: Sequence[Sequence[str]]) -> list[int]:
+    return [
+        max(len(cell) for cell in (*name, *(row[column] for row in body))) for column, name in enumerate(names)
+    ]
+
+
+def _width(names: Sequence[Sequence[str]], body: Sequence[Sequence[str]], gap: str) -> int:
+    return sum(_widths(names, body)) + len(gap) * (len(names) - 1)
