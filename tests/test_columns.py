@@ -1,0 +1,35 @@
+"""Plain columns: every cell whole, at any width."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from candleray.columns import aligned
+
+CELL = st.text("ab._,0", max_size=12)
+
+
+@given(
+    st.integers(1, 6).flatmap(lambda n: st.lists(st.tuples(*[CELL] * n), min_size=1, max_size=5)),
+    st.integers(1, 99),
+)
+def test_no_cell_is_cut_or_broken_however_narrow(rows, width):
+    columns = [f"name.of_column {number}" for number in range(len(rows[0]))]
+    lines = aligned(columns, rows, width=width)
+    assert len(lines.body) == len(rows)
+    for line, row in zip(lines.body, rows, strict=True):
+        assert line.split() == [cell for cell in row if cell]
+    assert "".join("".join(lines.header).split()).count("column") == len(columns)
+
+
+def test_names_break_and_columns_move_together_where_it_is_narrow():
+    columns, rows = ("id", "rsi.long_threshold", "Total Return [%]"), [("close", "30", "71.73")]
+    assert aligned(columns, rows, text=("id",), width=80) == (
+        ["id     rsi.long_threshold  Total Return [%]"],
+        ["close                  30             71.73"],
+    )
+    assert aligned(columns, rows, text=("id",), width=23) == (
+        ["           rsi.  Total", "          long_ Return", "id    threshold    [%]"],
+        ["close        30  71.73"],
+    )
