@@ -41,6 +41,8 @@ class AllIn(Model):
 
 Sizing: TypeAlias = AllIn
 
+MAX_INDICATORS = 8
+
 Percent: TypeAlias = Annotated[Number, Field(ge=0, le=50)]
 Columns: TypeAlias = Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -77,7 +79,7 @@ class BacktestRequest(Model):
     instrument: Instrument
     timeframe: Timeframe
     time_range: TimeRange
-    indicators: tuple[IndicatorAxes, ...] = Field(min_length=1, max_length=8)
+    indicators: tuple[IndicatorAxes, ...] = Field(min_length=1, max_length=MAX_INDICATORS)
     direction: Direction = Direction.LONG_SHORT
     exit_on: ExitOn = ExitOn.OPPOSITE
     sizing: Sizing = AllIn()

@@ -17,7 +17,7 @@ import yaml
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, create_model
 from pydantic_core import PydanticCustomError
 
-from candleray.backtests import BacktestRequest, IndicatorAxes
+from candleray.backtests import MAX_INDICATORS, BacktestRequest, IndicatorAxes
 from candleray.errors import InvalidInput, NotFound, nearest
 from candleray.grids import Axis, Number, Steps, Values, levels
 from candleray.indicators import IndicatorInfo, InputInfo, ParamInfo, RuleInfo
@@ -169,7 +169,10 @@ class Catalogue:
     def _narrow_request(self) -> type[BacktestRequest]:
         arms = {name: self.axes_model(name, indicator) for name, indicator in INDICATORS.items()}
         indicator: Any = one_of(arms)
-        several: Any = (tuple[indicator, ...], Field(min_length=1, max_length=8))
+        several: Any = (
+            Annotated[tuple[indicator, ...], BeforeValidator(_few)],
+            Field(min_length=1, max_length=MAX_INDICATORS),
+        )
         return create_model("BacktestRequest", __base__=BacktestRequest, indicators=several)
 
 
@@ -263,6 +266,17 @@ def _input_axis(columns: tuple[str, ...]) -> Any:
     literal: Any = Literal[columns]
     axis: Any = Annotated[literal | Annotated[tuple[literal, ...], Field(min_length=1)], BeforeValidator(check)]
     return (axis, Field(columns[0], description=f"one of {', '.join(columns)}, or several as a list"))
+
+
+def _few(value: Any) -> Any:
+    # Before its items are looked at: a million wrong ones would take minutes to put into words.
+    if isinstance(value, list | tuple) and len(value) > MAX_INDICATORS:
+        raise PydanticCustomError(
+            "too_many_indicators",
+            "{count} indicators, at most {limit}",
+            {"count": len(value), "limit": MAX_INDICATORS},
+        )
+    return value
 
 
 def _indicator_id(value: Any) -> Any:

@@ -37,7 +37,8 @@ Number: TypeAlias = Annotated[
 class Values(Model):
     """An axis by its values; they are kept ascending, so that the same set is numbered the same way."""
 
-    values: tuple[Number, ...] = Field(min_length=1, examples=[[7, 14, 21]])
+    # Fail fast: an error for each of a million wrong values takes minutes to put into words.
+    values: tuple[Number, ...] = Field(min_length=1, fail_fast=True, examples=[[7, 14, 21]])
 
     @model_validator(mode="after")
     def _ascending(self) -> Self:

@@ -42,7 +42,7 @@ class Model(BaseModel):
             kind = PydanticCustomError(
                 "unknown_field",
                 "unknown field {name}; {hint}",
-                {"name": repr(name), "hint": nearest(name, allowed)},
+                {"name": repr(name[:60]), "hint": nearest(name, allowed)},
             )
         elif kind not in _KNOWN_TYPES:
             kind = PydanticCustomError(kind, "{text}", {"text": detail["msg"]})  # type: ignore[arg-type]

@@ -1,0 +1,161 @@
+"""The API as a Ray Serve application; the routes and everything around them are built inside each replica."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import ray
+from fastapi import FastAPI
+from pydantic import SecretStr
+from ray import serve
+from ray.exceptions import RayError, RayTaskError
+
+from actors.answers import own_errors
+from actors.candle_store import candle_store
+from candleray.backtests import BacktestRequest, BacktestResult
+from candleray.errors import InstanceError, ServiceUnavailable
+from candleray.logs import configure_logs
+from candleray.settings import Settings, get_settings
+from candleray.stores.postgres import Postgres
+from candleray.stores.valkey import Valkey
+from cluster.grid import run_backtest
+from serve_apps.api import build_api
+from serve_apps.backend import Backend, CandleStoreClient
+from serve_apps.telemetry import Metrics
+
+STORE_TIMEOUT_S = 120.0
+"""The longest call of the candle store: a restarted one repairs before it answers."""
+
+
+REPLICA: dict[str, Any] = {
+    # No CPU of its own: replicas that each claim one starve the tasks of a small machine for good.
+    "num_cpus": 0,
+    "runtime_env": {
+        "env_vars": {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_apps.middleware:outside_serve"}
+    },
+}
+
+
+def build(settings: Settings) -> serve.Application:
+    """The application as `serve.run` takes it; its replicas read their settings from the environment."""
+    deployment = serve.deployment(
+        serve.ingress(build_replica)(Api),
+        name="api",
+        num_replicas=settings.api.replicas,
+        max_ongoing_requests=settings.api.max_ongoing_requests,
+        ray_actor_options=REPLICA,
+        health_check_period_s=5,
+        health_check_timeout_s=15,
+        graceful_shutdown_wait_loop_s=0.2,
+        graceful_shutdown_timeout_s=20,
+        # Our own log has a line for every request.
+        logging_config={"enable_access_log": False},
+    )
+    return deployment.bind()
+
+
+class Api:
+    """What Serve holds of a replica beside its ASGI application."""
+
+    async def check_health(self) -> None:
+        """Runs on the loop that answers requests: passes as long as that turns."""
+
+
+def build_replica() -> FastAPI:
+    settings = get_settings()
+    configure_logs(settings.log_level)
+    return build_api(_backend(settings))
+
+
+def _backend(settings: Settings) -> Backend:
+    candles = CandleStoreClient(ActorCall(settings))
+    postgres = LazyService(Postgres.open, settings.services.postgres_url, "postgres_url")
+    valkey = LazyService(Valkey.open, settings.services.redis_url, "redis_url")
+
+    async def run(request: BacktestRequest) -> BacktestResult:
+        return await _on_the_cluster(run_backtest(request, candles, settings))
+
+    async def close() -> None:
+        await postgres.close()
+        await valkey.close()
+
+    return Backend(
+        settings=settings,
+        candles=candles,
+        run_backtest=run,
+        probes={"clickhouse": candles.ping, "postgres": postgres.ping, "ray": _ping_ray, "valkey": valkey.ping},
+        metrics=Metrics(serve.get_replica_context().replica_tag),
+        close=close,
+    )
+
+
+class ActorCall:
+    """Calls of the candle store actor."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._handle: Any = None
+
+    async def __call__(self, method: str, *arguments: Any) -> Any:
+        if self._handle is None:
+            self._handle = await asyncio.to_thread(candle_store, self._settings)
+        answer = getattr(self._handle, method).remote(*arguments)
+        try:
+            with own_errors("the candle store"):
+                return await asyncio.wait_for(answer, STORE_TIMEOUT_S)
+        except TimeoutError as exc:
+            raise ServiceUnavailable(f"the candle store did not answer within {STORE_TIMEOUT_S:g} s") from exc
+        except ServiceUnavailable:
+            # The actor may be gone for good; the next call looks for it anew.
+            self._handle = None
+            raise
+
+
+async def _on_the_cluster(work: Awaitable[BacktestResult]) -> BacktestResult:
+    try:
+        with own_errors("the cluster"):
+            return await work
+    except RayTaskError:
+        raise
+    except RayError as exc:
+        raise ServiceUnavailable("the cluster lost this backtest; send it again") from exc
+
+
+async def _ping_ray() -> None:
+    try:
+        await asyncio.to_thread(ray.cluster_resources)
+    except (RayError, ConnectionError) as exc:
+        raise ServiceUnavailable("Ray's head does not answer") from exc
+
+
+class Pingable(Protocol):
+    async def ping(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class LazyService:
+    """A service opened at the first ping that finds it: the API starts without it and says so at `/ready`."""
+
+    def __init__(
+        self, open_url: Callable[[str], Awaitable[Pingable]], url: SecretStr | None, setting: str
+    ) -> None:
+        self._open_url = open_url
+        self._url = url
+        self._setting = setting
+        self._opening = asyncio.Lock()
+        self._service: Pingable | None = None
+
+    async def ping(self) -> None:
+        async with self._opening:
+            if self._service is None:
+                if self._url is None:
+                    raise InstanceError(f"the setting {self._setting} names no address")
+                self._service = await self._open_url(self._url.get_secret_value())
+        await self._service.ping()
+
+    async def close(self) -> None:
+        if self._service is not None:
+            await self._service.close()

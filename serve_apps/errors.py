@@ -1,0 +1,95 @@
+"""Every failure as the one error payload: a pure function of what was wrong, so that the same bad request gets the
+same bytes. What identifies the request is in its headers and in the log, never in the body.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from candleray.errors import CandlerayError, InvalidInput, NotFound, PayloadTooLarge, Problem
+from candleray.validation import invalid_from
+from serve_apps.route_table import RouteTable
+
+CLIENT_LEFT = 499
+"""The status under which the log and the metrics count a caller who did not wait."""
+
+MAX_PROBLEMS = 100
+_MAX_PART = 64
+
+
+class MethodNotAllowed(CandlerayError):
+    status, code = 405, "method_not_allowed"
+
+
+class UnsupportedMediaType(CandlerayError):
+    status, code = 415, "unsupported_media_type"
+
+
+INTERNAL = CandlerayError("the server failed on this request; its log says why, under this answer's X-Request-ID")
+
+
+def too_large(limit_bytes: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"the body is larger than the limit of {limit_bytes} bytes")
+
+
+def error_response(error: CandlerayError, headers: Mapping[str, str] | None = None) -> Response:
+    # Half a surrogate pair is a legal JSON string and no UTF-8: it goes back as it came, escaped.
+    text = json.dumps(error.payload(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Response(text.encode("utf-8", "backslashreplace"), error.status, headers, "application/json")
+
+
+def install_error_handlers(app: FastAPI, table: RouteTable, max_body_bytes: int) -> None:
+    async def refuse(_: Request, error: Exception) -> Response:
+        assert isinstance(error, CandlerayError)
+        return error_response(error)
+
+    async def refuse_values(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return error_response(_invalid_values(error))
+
+    async def refuse_request(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return _refused_request(request, error, table, max_body_bytes)
+
+    async def forget(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=CLIENT_LEFT)
+
+    app.add_exception_handler(CandlerayError, refuse)
+    app.add_exception_handler(RequestValidationError, refuse_values)
+    app.add_exception_handler(HTTPException, refuse_request)
+    app.add_exception_handler(ClientDisconnect, forget)
+
+
+def _invalid_values(error: RequestValidationError) -> InvalidInput:
+    whole = invalid_from([{**detail, "loc": _place(detail["loc"])} for detail in error.errors()])
+    return InvalidInput(whole.message, whole.problems[:MAX_PROBLEMS])
+
+
+def _place(parts: tuple[Any, ...]) -> tuple[str, ...]:
+    """Where in the input; the first part only says which part of the request."""
+    return tuple(str(part)[:_MAX_PART] for part in parts[1:])
+
+
+def _refused_request(request: Request, error: HTTPException, table: RouteTable, max_body_bytes: int) -> Response:
+    method, path = request.method, request.url.path
+    if error.status_code == 404:
+        return error_response(NotFound(f"there is no {path[:200]}; {table.nearest(path)}"))
+    if error.status_code == 405:
+        allowed = ", ".join(table.methods(path))
+        if method == "OPTIONS":
+            return Response(status_code=204, headers={"Allow": allowed})
+        return error_response(
+            MethodNotAllowed(f"{path} does not take {method[:20]}; allowed: {allowed}"), {"Allow": allowed}
+        )
+    if error.status_code == 413:
+        return error_response(too_large(max_body_bytes))
+    message = f"the request cannot be read: {error.detail}"
+    return error_response(InvalidInput(message, [Problem("", "unreadable", message)]))

@@ -1,0 +1,56 @@
+"""Whether the services behind the API answer, each by its name, within a bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Literal
+
+from candleray.errors import CandlerayError, Problem, ServiceUnavailable
+from candleray.validation import Model
+from serve_apps.answers import ErrorAnswer
+from serve_apps.backend import Probe
+
+PROBE_TIMEOUT_S = 2.0
+
+
+class ServiceState(Model):
+    state: Literal["up", "down"]
+    latency_ms: float
+    reason: str | None = None
+    """Why it counts as down."""
+
+
+class Readiness(Model):
+    """The services by name."""
+
+    ready: bool
+    services: dict[str, ServiceState]
+
+
+class NotReady(Readiness, ErrorAnswer):
+    """The services by name, and the error payload with a problem for each that is down."""
+
+
+async def check_readiness(probes: Mapping[str, Probe], timeout_s: float = PROBE_TIMEOUT_S) -> Readiness:
+    states = await asyncio.gather(*(_state_of(probe, timeout_s) for probe in probes.values()))
+    services = dict(zip(probes, states, strict=True))
+    down = {name: service for name, service in services.items() if service.state == "down"}
+    if not down:
+        return Readiness(ready=True, services=services)
+    problems = [Problem(name, "down", service.reason or "") for name, service in down.items()]
+    error = ServiceUnavailable(f"not ready: {', '.join(sorted(down))} does not answer", problems)
+    return NotReady.model_validate({"ready": False, "services": services, **error.payload()})
+
+
+async def _state_of(probe: Probe, timeout_s: float) -> ServiceState:
+    started, reason = time.perf_counter(), None
+    try:
+        await asyncio.wait_for(probe(), timeout_s)
+    except TimeoutError:
+        reason = f"no answer within {timeout_s:g} s"
+    except CandlerayError as error:
+        reason = error.message
+    latency_ms = round((time.perf_counter() - started) * 1000, 2)
+    return ServiceState(state="down" if reason else "up", latency_ms=latency_ms, reason=reason)

@@ -1,0 +1,1 @@
+"""The routes, one topic a file; every module here has a `router`."""

@@ -1,0 +1,154 @@
+"""Candles out and in, and which of them are there."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+from starlette.responses import Response
+
+from candleray.bars import BarReader
+from candleray.candles import COLUMNS, Candles
+from candleray.coverage import Coverage, MissingRun
+from candleray.errors import GuardExceeded, Problem
+from candleray.ingest import InsertReport
+from candleray.markets import Instrument, Symbol
+from candleray.pages import CandlePage
+from candleray.timeframes import Moment, Timeframe, TimeRange, iso, to_ms
+from candleray.validation import Model
+from serve_apps import examples
+from serve_apps.answers import ARROW, example, json_of_arrays
+from serve_apps.arrow_body import read_stream, write_stream
+from serve_apps.backend import InBackend
+from serve_apps.errors import UnsupportedMediaType
+
+router = APIRouter(prefix="/market-data", tags=["market data"])
+
+MarketId = Annotated[int, Field(ge=1, le=4, description="of `/market-data/markets`", examples=[1])]
+
+
+class InstrumentQuery(Model):
+    market_id: MarketId
+    symbol: Symbol = Field(description="as the exchange writes it", examples=["BTCUSDT"])
+
+    @property
+    def instrument(self) -> Instrument:
+        return Instrument(market_id=self.market_id, symbol=self.symbol)
+
+
+class CandlesQuery(InstrumentQuery):
+    timeframe: Timeframe = "1m"
+    start: Moment | None = Field(None, description="the newest bars before `end` where left out")
+    end: Moment | None = Field(None, description="the end of what is stored where left out")
+    limit: int = Field(1000, ge=1, description="bars on a page")
+
+    @model_validator(mode="after")
+    def _start_before_end(self) -> CandlesQuery:
+        if self.start is not None and self.end is not None and self.start >= self.end:
+            raise PydanticCustomError(
+                "empty_range",
+                "start {start} must be before end {end}",
+                {"start": iso(to_ms(self.start)), "end": iso(to_ms(self.end))},
+            )
+        return self
+
+
+@router.get(
+    "/candles",
+    response_model=CandlePage,
+    responses={
+        200: {
+            "description": "Bars as columns; an Arrow stream of the same columns where `Accept` asks for it",
+            "content": {
+                "application/json": {"example": examples.CANDLES},
+                ARROW: {"schema": {"type": "string", "format": "binary"}},
+            },
+        }
+    },
+)
+async def get_candles(request: Request, query: Annotated[CandlesQuery, Query()], backend: InBackend) -> Response:
+    """Closed and full bars of a timeframe, a page at a time: `next_start` is the `start` of the next one.
+
+    Without `start`: the newest `limit` bars.
+    """
+    most = backend.settings.guards.max_candles_per_answer
+    if query.limit > most:
+        message = f"limit {query.limit} is over the limit of {most} for one answer"
+        raise GuardExceeded(message, [Problem("limit", "over_the_limit", message)])
+    bars, next_start_ms = await _page(query, BarReader(backend.candles, query.instrument, query.timeframe))
+    if ARROW in request.headers.get("accept", ""):
+        return Response(write_stream(bars, next_start_ms), media_type=ARROW, headers={"Vary": "Accept"})
+    answer = json_of_arrays(
+        {
+            "instrument": query.instrument,
+            "timeframe": query.timeframe,
+            "ts_open_ms": bars.ts_open_ms,
+            **{name: bars.column(name) for name in COLUMNS},
+            "next_start": None if next_start_ms is None else iso(next_start_ms),
+        }
+    )
+    answer.headers["Vary"] = "Accept"
+    return answer
+
+
+async def _page(query: CandlesQuery, reader: BarReader) -> tuple[Candles, int | None]:
+    end_ms = None if query.end is None else to_ms(query.end)
+    if query.start is None:
+        newest = await reader.last(query.limit, warmup=0, end_ms=end_ms)
+        return newest.bars, None
+    return await reader.page(to_ms(query.start), end_ms, query.limit)
+
+
+class CoverageQuery(Model):
+    market_id: MarketId | None = None
+    symbol: Symbol | None = Field(None, description="as the exchange writes it", examples=["BTCUSDT"])
+
+
+@router.get("/coverage", response_model=list[Coverage], responses=example([examples.COVERAGE]))
+async def get_coverage(query: Annotated[CoverageQuery, Query()], backend: InBackend) -> Any:
+    """First and last candle of every instrument stored, and every hole between them."""
+    return await backend.candles.coverage(query.market_id, query.symbol)
+
+
+class MissingQuery(InstrumentQuery, TimeRange):
+    pass
+
+
+@router.get("/missing", response_model=list[MissingRun], responses=example(examples.COVERAGE["missing_runs"]))
+async def get_missing(query: Annotated[MissingQuery, Query()], backend: InBackend) -> Any:
+    """The runs of minutes in a range that have no candle: what a backfill has to bring."""
+    return await backend.candles.missing(query.market_id, query.symbol, query.start_ms, query.end_ms)
+
+
+class InsertQuery(InstrumentQuery):
+    first_row: int = Field(1, ge=1, description="the number of the first row in its source, for messages")
+
+
+@router.post(
+    "/candles",
+    response_model=InsertReport,
+    responses=example(examples.INSERT_REPORT),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "An uncompressed Arrow IPC stream with the columns `ts_open_ms` int64, `open`, `high`, "
+            "`low`, `close`, `volume` and, where known, `quote_volume` and `trades`, all float64",
+            "content": {ARROW: {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+async def insert_candles(request: Request, query: Annotated[InsertQuery, Query()], backend: InBackend) -> Any:
+    """Write one-minute candles; the same rows again change nothing, and rows that are no candles are refused.
+
+    The answer accounts for every row: `received = written + unchanged` and what was refused, by reason.
+    """
+    given = request.headers.get("content-type", "")
+    if given.partition(";")[0].strip().lower() != ARROW:
+        raise UnsupportedMediaType(f"send Content-Type: {ARROW}, got {given[:60] or 'none'}")
+    rows = await asyncio.to_thread(read_stream, await request.body(), query.first_row)
+    report = await backend.candles.insert(query.market_id, query.symbol, rows)
+    backend.metrics.rows_ingested(query.instrument.market.name, report.written)
+    return report

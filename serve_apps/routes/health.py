@@ -1,0 +1,56 @@
+"""Whether the API lives, and whether it can work (R0.1)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from candleray.validation import Model
+from serve_apps.answers import example
+from serve_apps.backend import InBackend
+from serve_apps.readiness import NotReady, Readiness, check_readiness
+
+router = APIRouter(tags=["health"])
+
+
+class Health(Model):
+    status: Literal["ok"] = "ok"
+
+
+@router.get("/health", response_model=Health, responses=example({"status": "ok"}))
+async def health() -> Any:
+    """The process lives: says nothing of the services behind it."""
+    return Health()
+
+
+_UP = {"state": "up", "latency_ms": 1.2, "reason": None}
+_DOWN = {"state": "down", "latency_ms": 2000.3, "reason": "no answer within 2 s"}
+_NOT_READY = {
+    "ready": False,
+    "services": {"clickhouse": _DOWN, "postgres": _UP, "ray": _UP, "valkey": _UP},
+    "error": {
+        "code": "service_unavailable",
+        "message": "not ready: clickhouse does not answer",
+        "problems": [{"field": "clickhouse", "code": "down", "message": "no answer within 2 s"}],
+    },
+}
+
+
+@router.get(
+    "/ready",
+    response_model=Readiness,
+    responses={
+        **example({"ready": True, "services": {"clickhouse": _UP, "postgres": _UP, "ray": _UP, "valkey": _UP}}),
+        503: {
+            "model": NotReady,
+            "description": "A service does not answer",
+            "content": {"application/json": {"example": _NOT_READY}},
+        },
+    },
+)
+async def ready(backend: InBackend) -> Any:
+    """Every service behind the API by name: whether it answers, and how fast; 503 when one does not."""
+    readiness = await check_readiness(backend.probes)
+    return Response(readiness.model_dump_json(), 200 if readiness.ready else 503, media_type="application/json")

@@ -1,0 +1,57 @@
+"""The indicators there are, and one of them over candles (R2.2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Body, Path
+from starlette.responses import Response
+
+from candleray.catalogue import get_catalogue
+from candleray.indicators import IndicatorInfo
+from candleray.outputs import compute_outputs, series_model, widened
+from candleray.series import IndicatorSeries, SeriesRequest
+from serve_apps import examples
+from serve_apps.answers import example, json_of_arrays
+from serve_apps.backend import InBackend
+from serve_apps.json_body import StrictRoute
+
+if TYPE_CHECKING:
+    NarrowSeriesRequest = SeriesRequest
+else:
+    NarrowSeriesRequest = series_model(get_catalogue())
+
+router = APIRouter(prefix="/indicators", tags=["indicators"], route_class=StrictRoute)
+
+
+@router.get("", response_model=list[IndicatorInfo], responses=example([examples.INDICATOR]))
+async def list_indicators() -> Any:
+    """Every indicator with its inputs, parameters, bounds, default ranges and signal rule."""
+    return get_catalogue().describe()
+
+
+@router.get("/{indicator_id}", response_model=IndicatorInfo, responses=example(examples.INDICATOR))
+async def get_indicator(indicator_id: Annotated[str, Path(examples=["sma"])]) -> Any:
+    """One indicator with its inputs, parameters, bounds, default ranges and signal rule."""
+    return get_catalogue().info(indicator_id)
+
+
+@router.post("/compute", response_model=IndicatorSeries, responses=example(examples.SERIES))
+async def compute_indicator(
+    body: Annotated[NarrowSeriesRequest, Body(openapi_examples=examples.SERIES_REQUESTS)], backend: InBackend
+) -> Response:
+    """An indicator's outputs over closed and full bars: the newest of them, or those of a time range.
+
+    The bars before the window warm the indicator up exactly as they would in a backtest of that window.
+    """
+    request = widened(body)
+    computed = await compute_outputs(request, backend.candles, backend.settings)
+    return json_of_arrays(
+        {
+            "instrument": request.instrument,
+            "timeframe": request.timeframe,
+            "indicator": computed.indicator,
+            "ts_open_ms": computed.ts_open_ms,
+            "outputs": computed.outputs,
+        }
+    )

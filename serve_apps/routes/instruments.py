@@ -1,0 +1,75 @@
+"""The markets and what is traded on them (R1.1, R1.2)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query
+from pydantic import FailFast, Field
+
+from candleray.markets import MARKETS, InstrumentReference, MarketType
+from candleray.pages import InstrumentPage, InstrumentsReport
+from candleray.validation import Model
+from serve_apps import examples
+from serve_apps.answers import example
+from serve_apps.backend import InBackend
+from serve_apps.json_body import StrictRoute
+
+router = APIRouter(prefix="/market-data", tags=["market data"], route_class=StrictRoute)
+
+
+class MarketInfo(Model):
+    """One market; `name` is what people type."""
+
+    market_id: int
+    name: str
+    exchange: str
+    market_type: MarketType
+    fee_pct: float
+    """Default fee of a fill in percent of its notional."""
+
+
+@router.get("/markets", response_model=list[MarketInfo], responses=example([examples.MARKET]))
+async def list_markets() -> Any:
+    """The markets and their ids, fixed for good."""
+    return [
+        MarketInfo(
+            market_id=market.market_id,
+            name=market.name,
+            exchange=market.exchange,
+            market_type=market.market_type,
+            fee_pct=market.fee_pct,
+        )
+        for market in MARKETS.values()
+    ]
+
+
+class InstrumentsQuery(Model):
+    market_id: Annotated[int, Field(ge=1, le=4, description="of one market alone")] | None = None
+    q: str = Field("", max_length=32, description="part of the symbol", examples=["BTC"])
+    limit: int = Field(50, ge=1, le=1000, description="instruments on a page")
+    cursor: str = Field("0", pattern=r"^[0-9]{1,6}$", description="`next_cursor` of the page before")
+
+
+@router.get("/instruments", response_model=InstrumentPage, responses=example(examples.INSTRUMENTS))
+async def list_instruments(query: Annotated[InstrumentsQuery, Query()], backend: InBackend) -> Any:
+    """Instruments whose symbol contains `q`: the exact one first, then by prefix, then by part."""
+    first, last = int(query.cursor), int(query.cursor) + query.limit
+    found = await backend.candles.instruments(query.market_id, query.q, last + 1)
+    return InstrumentPage(
+        instruments=tuple(found[first:last]), next_cursor=str(last) if len(found) > last else None
+    )
+
+
+References = Annotated[
+    list[InstrumentReference],
+    FailFast(),
+    Body(min_length=1, max_length=20_000, openapi_examples=examples.INSTRUMENT_BODIES),
+]
+
+
+@router.post("/instruments", response_model=InstrumentsReport, responses=example({"received": 1, "written": 1}))
+async def put_instruments(body: References, backend: InBackend) -> Any:
+    """Keep instruments as their exchanges describe them; what says nothing new is not written again."""
+    written = await backend.candles.put_instruments(body)
+    return InstrumentsReport(received=len(body), written=written)

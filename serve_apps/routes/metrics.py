@@ -1,0 +1,26 @@
+"""Prometheus metrics of the replica that answers."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import PlainTextResponse, Response
+
+from serve_apps.backend import InBackend
+
+router = APIRouter(tags=["health"])
+
+_EXAMPLE = 'candleray_api_requests_total{replica="0",route="/health",method="GET",status="200"} 3.0\n'
+
+
+@router.get(
+    "/metrics",
+    response_class=PlainTextResponse,
+    responses={200: {"content": {"text/plain": {"example": _EXAMPLE}}}},
+)
+async def metrics(backend: InBackend) -> Response:
+    """Requests, latencies, backtests and ingested rows of one replica, in Prometheus' text format.
+
+    With several replicas a scrape reaches any of them; the label `replica` tells their series apart.
+    """
+    return Response(backend.metrics.render(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,83 @@
+"""The API without Ray: its backend in this process, spoken to through ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import numpy as np
+
+from candleray import engine
+from candleray.backtests import BacktestRequest, BacktestResult
+from candleray.candles import CandleRows, Candles
+from candleray.logs import configure_logs
+from candleray.settings import Api, Guards, Settings
+from candleray.stores.clickhouse import CandleStore
+from candleray.timeframes import MINUTE_MS, minutes_of
+from candleray.variants import VariantGrid, check_guards, resolve
+from serve_apps.api import build_api
+from serve_apps.backend import Backend, CandleStoreClient, in_process
+from serve_apps.telemetry import Metrics
+
+configure_logs("WARNING")
+
+START_MS = 1_735_689_600_000
+"""2025-01-01T00:00:00Z"""
+
+ARROW = "application/vnd.apache.arrow.stream"
+
+
+def settings(**changes: Any) -> Settings:
+    """Those of the test environment, with `changes` to the sections `api` and `guards`."""
+    return Settings(
+        environment="test",
+        api=Api(max_body_bytes=1_000_000, **changes.get("api", {})),
+        guards=Guards(max_candles_per_answer=5000, **changes.get("guards", {})),
+    )
+
+
+def backend(store: Any, **changes: Any) -> Backend:
+    chosen = settings(**changes)
+    candles = CandleStoreClient(in_process(store))
+
+    async def run(request: BacktestRequest) -> BacktestResult:
+        request = resolve(request, chosen.backtests)
+        grid, instrument, span = VariantGrid(request), request.instrument, request.time_range
+        bar_ms = minutes_of(request.timeframe) * MINUTE_MS
+        await candles.span(instrument.market_id, instrument.symbol)
+        check_guards(grid, (span.end_ms - span.start_ms) // bar_ms, chosen.guards)
+        warmup = chosen.backtests.warmup_bars
+        from_ms = span.start_ms - engine.warmup_bars(grid, warmup) * bar_ms
+        minutes = await candles.read(instrument.market_id, instrument.symbol, from_ms, span.end_ms)
+        return await asyncio.to_thread(engine.run, request, minutes, warmup)
+
+    return Backend(chosen, candles, run, {"clickhouse": candles.ping}, Metrics("here"))
+
+
+@asynccontextmanager
+async def serving(behind: Backend, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an API over this backend; `changes` replace parts of it."""
+    transport = httpx.ASGITransport(build_api(replace(behind, **changes)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        yield client
+
+
+def random_walk(minutes: int, seed: int = 7, start_ms: int = START_MS) -> Candles:
+    """Plausible candles, the same for the same seed."""
+    random = np.random.default_rng(seed)
+    close = 100 * np.exp(np.cumsum(random.normal(0, 0.002, minutes)))
+    open_ = np.concatenate(([100.0], close[:-1]))
+    high, low = np.maximum(open_, close) * 1.001, np.minimum(open_, close) * 0.999
+    values = np.stack([open_, high, low, close, random.uniform(1, 9, minutes)])
+    return Candles(start_ms + np.arange(minutes) * MINUTE_MS, np.ascontiguousarray(values))
+
+
+def stored_walk(store: CandleStore, symbol: str, minutes: int = 3000, seed: int = 7) -> Candles:
+    """A random walk that the store holds under this symbol of binance-spot."""
+    candles = random_walk(minutes, seed)
+    store.insert(1, symbol, CandleRows.of(candles.ts_open_ms, candles.values))
+    return candles
