@@ -21,6 +21,7 @@ from candleray.settings import Settings, get_settings
 from candleray.stores.postgres import Postgres
 from candleray.stores.valkey import Valkey
 from cluster.grid import run_backtest
+from cluster.tasks import warm_workers
 from serve_apps.api import build_api
 from serve_apps.backend import Backend, CandleStoreClient
 from serve_apps.telemetry import Metrics
@@ -66,6 +67,8 @@ class Api:
 def build_replica() -> FastAPI:
     settings = get_settings()
     configure_logs(settings.log_level)
+    # From here, because a worker serves the environment it was started for: this one's.
+    warm_workers()
     return build_api(_backend(settings))
 
 
