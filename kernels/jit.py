@@ -12,12 +12,14 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 import numba
 from numba import types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, typeof_impl
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -38,14 +40,47 @@ TABLE_OUT = types.Array(FLOAT, 2, "C")
 _FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": True}
 
 
-def jit(*arguments: Any) -> Callable[[Function], Function]:
-    """Compile for exactly these argument types when the module is imported, or load it from the cache."""
+class Kernel:
+    """A function, compiled for exactly the declared types or loaded from the cache when it is first called.
 
-    def compile_function(function: Function) -> Function:
-        compiled: Function = numba.njit(tuple(arguments), **_FLAGS)(function)
+    Not when its module is imported: a process that runs two indicators has no use for sixty. Compiled code may
+    call it too; there its caller types it.
+    """
+
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self.function = function
+        self.arguments = arguments
+
+    @cached_property
+    def compiled(self) -> Callable[..., Any]:
+        compiled: Callable[..., Any] = numba.njit(self.arguments, **_FLAGS)(self.function)
         return compiled
 
-    return compile_function
+    @cached_property
+    def within(self) -> Callable[..., Any]:
+        """What a compiled caller sees."""
+        return inline(self.function)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.compiled(*arguments)
+
+
+@typeof_impl.register(Kernel)
+def _typeof_kernel(kernel: Kernel, context: Any) -> Any:
+    return typeof_impl(kernel.within, context)
+
+
+def jit(*arguments: Any) -> Callable[[Callable[..., Any]], Kernel]:
+    """Declare a kernel of these argument types."""
+    return lambda function: Kernel(function, arguments)
+
+
+def load(*modules: ModuleType) -> None:
+    """Compile, or load from the cache, every kernel of these modules now: before anyone waits for it."""
+    for module in modules:
+        for thing in vars(module).values():
+            if isinstance(thing, Kernel):
+                _ = thing.compiled
 
 
 def inline(function: Function) -> Function:

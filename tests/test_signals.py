@@ -203,7 +203,10 @@ def test_declarations_are_importable_without_numba():
 
 
 def test_compiled_code_is_cached_outside_the_sources(tmp_path):
-    code = "import kernels.signals, numba; print(numba.config.CACHE_DIR)"
+    code = (
+        "import numpy, numba, kernels.jit, kernels.rules.sign_of_output as rule; kernels.jit.load(rule);"
+        "print(numba.config.CACHE_DIR)"
+    )
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True

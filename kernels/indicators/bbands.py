@@ -13,40 +13,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
+from kernels.indicators._means import sliding_spread
 from kernels.indicators.sma import kernel as moving_average
-from kernels.jit import FLOAT, FLOATS, FLOATS_OUT, INT, inline, jit
-
-
-@inline
-def _spread(mean, squares, count, value):
-    """Welford's update of a mean and of the squares about it; `count` includes the value."""
-    distance = value - mean
-    mean += distance / count
-    return mean, squares + distance * (value - mean)
+from kernels.jit import FLOAT, FLOATS, FLOATS_OUT, INT, jit
 
 
 @jit(FLOATS, INT, FLOAT, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT)
 def kernel(source, window, stddev, middle, upper, lower):
-    # As in the moving average a window is the tail of one block and the head of the next; two spreads join without
-    # a difference of large numbers (Chan, Golub & LeVeque 1983), so a flat window has exactly no deviation.
     moving_average(source, window, middle)
-    means, squares = np.full((2, window + 1), np.nan)
-    means[window] = squares[window] = 0.0
-    for start in range(0, source.size, window):
-        stop = min(start + window, source.size)
-        mean = square = 0.0
-        for t in range(start, stop):
-            head = t - start + 1
-            mean, square = _spread(mean, square, head, source[t])
-            apart = mean - means[head] if head < window else 0.0
-            joined = square + squares[head] + apart * apart * (head * (window - head) / window)
-            width = stddev * math.sqrt(joined / window)
-            upper[t] = middle[t] + width
-            lower[t] = middle[t] - width
-        mean = square = 0.0
-        for t in range(stop - 1, start, -1):
-            mean, square = _spread(mean, square, stop - t, source[t])
-            means[t - start], squares[t - start] = mean, square
+    sliding_spread(source, window, np.empty(window), upper)
+    for t in range(source.size):
+        width = stddev * math.sqrt(upper[t] / window)
+        upper[t] = middle[t] + width
+        lower[t] = middle[t] - width
 
 
 def reference(source: Sequence[float], window: int, stddev: float) -> list[list[float]]:
