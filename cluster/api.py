@@ -30,7 +30,7 @@ def deployed(settings: Settings, app: str) -> Iterator[str]:
     from ray import serve
     from ray.exceptions import RayError
 
-    build = _imported(app)
+    build = imported(app)
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
         serve.start(http_options={"host": settings.api.host, "port": settings.api.port})
@@ -76,7 +76,11 @@ def readiness(url: str, timeout_s: float = 5.0) -> tuple[int, Any]:
         return answer.status_code, answer.text
 
 
-def _imported(app: str) -> Any:
+def imported(app: str) -> Any:
+    """
+    Raises:
+        InstanceError: there is no such module, or no such name in it.
+    """
     module, _, name = app.partition(":")
     try:
         return getattr(import_module(module), name)

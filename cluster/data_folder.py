@@ -9,7 +9,7 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class DataFolder:
 
     @cached_property
     def run_dir(self) -> Path:
-        """A short path: of the 107 characters that a socket's may have Ray takes 70, of HAProxy's 97 likewise."""
+        """A short path: Ray takes 75 of the 107 characters that a socket's may have, Serve 70 of HAProxy's 97."""
         return Path("/tmp") / f"candleray-{hashlib.sha256(os.fsencode(self.path)).hexdigest()[:8]}"  # noqa: S108
 
     def prepare(self) -> None:
@@ -59,6 +59,10 @@ class DataFolder:
         except OSError as exc:
             raise InstanceError(f"the data folder {self} cannot be written: {exc.strerror}") from exc
         own_folder(self.run_dir, os.geteuid())
+
+    def ray_dir(self, boot: str) -> Path:
+        """Ray's folder of one start: the guard of a former one must not take this one's processes for its own."""
+        return self.run_dir / f"ray-{boot}"
 
     @property
     def postgres_sockets(self) -> Path:
@@ -94,7 +98,7 @@ class DataFolder:
             raise InstanceError(f"the data folder {self} cannot be read: {exc.strerror}") from exc
 
     def holder(self) -> str:
-        return describe(lock_holder(self.lock_file))
+        return describe(opened_by(self.lock_file))
 
     def require_free_candles(self) -> None:
         """The engine's own words for a second owner are "Error initializing EmbeddedServer: .".
@@ -109,7 +113,7 @@ class DataFolder:
         with status.open() as file:
             while not _locks(file.fileno(), fcntl.LOCK_SH):
                 if time.monotonic() > give_up_at:
-                    owner = describe(lock_holder(status))
+                    owner = describe(opened_by(status))
                     raise InstanceError(f"the candle store in {self.clickhouse} is open in {owner}")
                 time.sleep(0.05)
 
@@ -129,27 +133,32 @@ def own_folder(path: Path, uid: int) -> None:
             raise InstanceError(f"{path} is not a private folder of user {uid}: somebody else made it") from None
 
 
-def lock_holder(path: Path) -> int | None:
-    """The process that holds a lock on the file, where the kernel tells."""
-    status = path.stat()
-    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    try:
-        locks = Path("/proc/locks").read_text().splitlines()
-    except OSError:
-        return None
-    holders = (fields for fields in map(str.split, locks) if fields[1] != "->" and fields[5] == device)
-    return next((int(fields[4]) for fields in holders), None)
+def opened_by(path: Path) -> int | None:
+    """Another process that has the file open, where we may look.
+
+    The kernel names for a lock the process that took it, which of an inherited one may long be gone.
+    """
+    wanted = str(path.resolve())
+    for process in psutil.process_iter():
+        if process.pid == os.getpid():
+            continue
+        with suppress(OSError):
+            descriptors = f"/proc/{process.pid}/fd"
+            if any(os.readlink(f"{descriptors}/{name}") == wanted for name in os.listdir(descriptors)):
+                return process.pid
+    return None
 
 
 def describe(pid: int | None) -> str:
-    """`process 4711 (postgres -D ...)`, as far as we may know."""
+    """`process 4711 (postgres -D /data)`, as far as we may know."""
     if pid is None:
         return "another process"
     try:
-        words = " ".join(psutil.Process(pid).cmdline())
-    except psutil.Error:
+        program, *arguments = psutil.Process(pid).cmdline()
+    except (psutil.Error, ValueError):
         return f"process {pid}"
-    return f"process {pid} ({words[:80] or 'no command line'})"
+    words = " ".join((Path(program).name, *arguments)).split()
+    return f"process {pid} ({' '.join(words)[:80]})"
 
 
 def _locks(descriptor: int, kind: int) -> bool:

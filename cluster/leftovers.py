@@ -4,8 +4,8 @@ Ray's own processes end with their driver, but not all of them and not at once: 
 a minute for the lost control store, and in one run of two HAProxy lived on and kept the API's port.
 
 Everything that an instance starts through Ray inherits a variable with a value drawn at that start, by which it is
-found. Ray's agents wipe their environment when they set their title; those are known by the title and by log files
-they hold open in the instance's run folder.
+found. Ray's agents wipe their environment when they set their title; those are known by the title and by the log
+files that they hold open in that start's folder.
 
 Run as a program this is the guard: it waits for the end of its input, which comes when the supervisor is gone in
 whatever way, then kills. It runs apart from the packages, with the standard library alone.
@@ -22,23 +22,23 @@ GUARD_S = 10.0
 """How long the guard looks for more: a worker may just be starting when its raylet is killed."""
 
 
-def left_by(boot: str, run_dir: str) -> list[int]:
+def left_by(boot: str, ray_dir: str) -> list[int]:
     """The processes that Ray started for this boot, ourselves excepted."""
     mark = f"{BOOT}={boot}".encode()
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    return [pid for pid in pids if pid != os.getpid() and (_carries(pid, mark) or _is_titled(pid, run_dir))]
+    return [pid for pid in pids if pid != os.getpid() and (_carries(pid, mark) or _is_titled(pid, ray_dir))]
 
 
 def _carries(pid: int, mark: bytes) -> bool:
     return mark in _read(pid, "environ").split(b"\0")
 
 
-def _is_titled(pid: int, run_dir: str) -> bool:
+def _is_titled(pid: int, ray_dir: str) -> bool:
     if not _read(pid, "cmdline").startswith((b"ray::", b"ray-dashboard")):
         return False
     with suppress(OSError):
         files = [os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")]
-        return any(file.startswith(f"{run_dir}/") for file in files)
+        return any(file.startswith(f"{ray_dir}/") for file in files)
     return False
 
 
@@ -48,11 +48,11 @@ def _read(pid: int, name: str) -> bytes:
     return b""  # gone meanwhile, or another user's
 
 
-def kill_leftovers(boot: str, run_dir: str, timeout_s: float = 5.0) -> int:
+def kill_leftovers(boot: str, ray_dir: str, timeout_s: float = 5.0) -> int:
     """Kill them until none is left; how many there were."""
     killed: set[int] = set()
     give_up_at = time.monotonic() + timeout_s
-    while (pids := left_by(boot, run_dir)) and time.monotonic() < give_up_at:
+    while (pids := left_by(boot, ray_dir)) and time.monotonic() < give_up_at:
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -61,11 +61,11 @@ def kill_leftovers(boot: str, run_dir: str, timeout_s: float = 5.0) -> int:
     return len(killed)
 
 
-def guard(boot: str, run_dir: str) -> None:
+def guard(boot: str, ray_dir: str) -> None:
     sys.stdin.buffer.read()
     give_up_at = time.monotonic() + GUARD_S
     while time.monotonic() < give_up_at:
-        kill_leftovers(boot, run_dir)
+        kill_leftovers(boot, ray_dir)
         time.sleep(0.5)
 
 

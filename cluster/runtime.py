@@ -30,6 +30,7 @@ from cluster.ports import Ports, first_free
 from cluster.service import is_running
 
 RAY_DASHBOARD_PORT = 8265
+QUIET: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": logging.WARNING}
 VITAL = ("gcs_server", "raylet")
 
 
@@ -75,7 +76,7 @@ def ray_cluster(settings: Settings, folder: DataFolder, ports: Ports, boot: str)
         import ray
 
         try:
-            yield _start(ray, settings, folder, ports)
+            yield _start(ray, settings, folder, ports, boot)
         finally:
             ray.shutdown()
             _keep_logs(folder)
@@ -96,13 +97,7 @@ def joined_cluster(settings: Settings) -> Iterator[RayCluster]:
 
     address = settings.services.ray_address
     try:
-        context = ray.init(
-            address=address,
-            namespace=NAMESPACE,
-            log_to_driver=False,
-            logging_level=logging.WARNING,
-            runtime_env={"env_vars": settings_environment(settings)},
-        )
+        context = ray.init(address=address, runtime_env={"env_vars": settings_environment(settings)}, **QUIET)
     except (ConnectionError, RuntimeError, ValueError) as exc:
         raise ServiceUnavailable(f"the Ray cluster {address} cannot be joined: {exc}") from exc
     try:
@@ -111,23 +106,24 @@ def joined_cluster(settings: Settings) -> Iterator[RayCluster]:
         ray.shutdown()
 
 
-def _start(ray: Any, settings: Settings, folder: DataFolder, ports: Ports) -> RayCluster:
-    temp = folder.run_dir / "ray"
-    shutil.rmtree(temp, ignore_errors=True)  # of an instance that was killed
-    with _agent_port(ports.dashboard_agent):
-        context = ray.init(
-            address="local",
-            namespace=NAMESPACE,
-            num_cpus=settings.compute.num_cpus,
-            object_store_memory=settings.compute.object_store_bytes,
-            include_dashboard=settings.compute.dashboard,
-            dashboard_host="127.0.0.1",
-            dashboard_port=_dashboard_port(settings),
-            log_to_driver=False,
-            logging_level=logging.WARNING,
-            _temp_dir=str(temp),
-            _metrics_export_port=ports.node_metrics,
-        )
+def _start(ray: Any, settings: Settings, folder: DataFolder, ports: Ports, boot: str) -> RayCluster:
+    for killed in folder.run_dir.glob("ray-*"):
+        shutil.rmtree(killed, ignore_errors=True)
+    try:
+        with _agent_port(ports.dashboard_agent):
+            context = ray.init(
+                address="local",
+                num_cpus=settings.compute.num_cpus,
+                object_store_memory=settings.compute.object_store_bytes,
+                include_dashboard=settings.compute.dashboard,
+                dashboard_host="127.0.0.1",
+                dashboard_port=_dashboard_port(settings),
+                _temp_dir=str(folder.ray_dir(boot)),
+                _metrics_export_port=ports.node_metrics,
+                **QUIET,
+            )
+    except Exception as exc:  # Ray raises it bare where a node does not start in time
+        raise ServiceUnavailable(f"Ray does not start: {exc}") from exc
     _link_logs(folder, Path(context.address_info["session_dir"]) / "logs")
     return RayCluster(
         context.address_info["gcs_address"],
@@ -141,7 +137,7 @@ def _start(ray: Any, settings: Settings, folder: DataFolder, ports: Ports) -> Ra
 @contextmanager
 def _guard(boot: str, folder: DataFolder) -> Iterator[None]:
     """The process that ends what Ray leaves, once the pipe to us is closed."""
-    command = [sys.executable, "-I", "-S", str(Path(leftovers.__file__)), boot, str(folder.run_dir)]
+    command = [sys.executable, "-I", "-S", str(Path(leftovers.__file__)), boot, str(folder.ray_dir(boot))]
     environment = {"PATH": os.defpath}  # without the mark: it must not find itself
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, env=environment, cwd="/", start_new_session=True
@@ -149,7 +145,7 @@ def _guard(boot: str, folder: DataFolder) -> Iterator[None]:
         try:
             yield
         finally:
-            leftovers.kill_leftovers(boot, str(folder.run_dir))
+            leftovers.kill_leftovers(boot, str(folder.ray_dir(boot)))
             guard.terminate()
 
 

@@ -112,7 +112,7 @@ class EmbeddedService(ABC):
     def _wait_answer(self) -> bool:
         give_up_at = time.monotonic() + self.start_timeout_s
         while self.runs() and time.monotonic() < give_up_at:
-            if self.answers():
+            if self.socket.exists() and self.answers():
                 return True
             time.sleep(0.03)
         return False

@@ -57,7 +57,7 @@ def _clean(folder: DataFolder, instance: Instance | None) -> list[str]:
         return []
     with folder.locked():
         found = []
-        if instance and kill_leftovers(instance.boot, str(folder.run_dir)):
+        if instance and kill_leftovers(instance.boot, str(folder.ray_dir(instance.boot))):
             found.append("ray")
         for kind in SERVICES:
             service = kind(folder)

@@ -38,7 +38,7 @@ from cluster.data_folder import DataFolder
 from cluster.events import Event, Report, to_log, to_pipe
 from cluster.instance import Instance, State, read_instance, start_ticks
 from cluster.leftovers import kill_leftovers
-from cluster.outside import require_reachable
+from cluster.outside import require_common_services, require_reachable
 from cluster.ports import block_for, require_free
 from cluster.postgres import Postgres
 from cluster.runtime import RayCluster, own_error
@@ -65,7 +65,7 @@ class Supervisor:
         self.instance = Instance(
             pid=os.getpid(),
             start_ticks=start_ticks(os.getpid()) or 0,
-            boot=secrets.token_hex(8),
+            boot=secrets.token_hex(4),
             state="starting",
             data_dir=self.folder.path,
             started_at=datetime.now(UTC),
@@ -109,13 +109,14 @@ class Supervisor:
 
     @contextmanager
     def _data_folder(self) -> Iterator[str]:
+        require_common_services(self.settings.services)
         self.folder.prepare()
         with self.folder.locked():
             killed = read_instance(self.folder)
             self._publish("starting")
             try:
                 if killed:
-                    kill_leftovers(killed.boot, str(self.folder.run_dir))
+                    kill_leftovers(killed.boot, str(self.folder.ray_dir(killed.boot)))
                 self.folder.require_free_candles()
                 if self.settings.services.ray_address is None:
                     require_free(self.settings.api.host, self.settings.api.port)

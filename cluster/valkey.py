@@ -13,8 +13,11 @@ from contextlib import suppress
 import psutil
 
 from candleray.errors import InstanceError
-from cluster.data_folder import DataFolder, describe, lock_holder
+from cluster.data_folder import DataFolder, describe, opened_by
 from cluster.service import EmbeddedService, is_running, missing_wheel, package_folder
+
+CLAIM_PATIENCE_S = 5.0
+"""A server that is just ending holds its lock a little longer than its socket."""
 
 
 class Valkey(EmbeddedService):
@@ -57,13 +60,13 @@ class Valkey(EmbeddedService):
             os.close(lock)
 
     def _claim(self, lock: int) -> None:
-        give_up_at = time.monotonic() + 5.0
+        give_up_at = time.monotonic() + CLAIM_PATIENCE_S
         while True:
             try:
                 return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() > give_up_at:
-                    owner = describe(lock_holder(self.lock_file))
+                    owner = describe(opened_by(self.lock_file))
                     raise InstanceError(f"the Valkey data in {self.data} are in use by {owner}") from None
                 time.sleep(0.05)
 

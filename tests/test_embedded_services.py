@@ -1,0 +1,300 @@
+"""Postgres and Valkey from their wheels: started, attached to, stopped, and what survives a kill."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+import redis
+
+from candleray.errors import InstanceError
+from candleray.settings import ROOT
+from cluster import postgres as postgres_module
+from cluster.data_folder import DataFolder
+from cluster.postgres import Postgres, reachable
+from cluster.service import EmbeddedService
+from cluster.valkey import Valkey
+
+SERVICES = (Postgres, Valkey)
+SOCKET_LIMIT = 107
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs Postgres under another account")
+
+STARTED_BY_ANOTHER = """
+import sys, time
+from pathlib import Path
+from cluster.data_folder import DataFolder
+from cluster.{module} import {name}
+service = {name}(DataFolder(Path(sys.argv[1])))
+service.start()
+print(service.process.pid, flush=True)
+time.sleep(600)
+"""
+
+MakeFolder = Callable[[Path], DataFolder]
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """Not below pytest's own folder, which as root no other account could enter."""
+    path = Path(tempfile.mkdtemp(prefix="candleray-test-", dir="/tmp"))
+    path.chmod(0o711)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(autouse=True)
+def _quick_initdb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_module, "INITDB", (*postgres_module.INITDB, "--no-sync"))
+
+
+@pytest.fixture
+def make_folder() -> Iterator[MakeFolder]:
+    made: list[DataFolder] = []
+
+    def make(path: Path) -> DataFolder:
+        folder = DataFolder(path)
+        folder.prepare()
+        made.append(folder)
+        return folder
+
+    yield make
+    for folder in made:
+        for service in SERVICES:
+            service(folder).stop()
+        folder.forget_run_dirs()
+
+
+@pytest.fixture
+def folder(place: Path, make_folder: MakeFolder) -> DataFolder:
+    return make_folder(place / "data")
+
+
+async def write(service: EmbeddedService, value: str) -> None:
+    if isinstance(service, Valkey):
+        with redis.Redis.from_url(service.url) as client:
+            client.xadd("kept", {"value": value})
+        return
+    connection = await asyncpg.connect(service.url)
+    await connection.execute("CREATE TABLE kept (value text)")
+    await connection.execute("INSERT INTO kept VALUES ($1)", value)
+    await connection.close()
+
+
+async def read(service: EmbeddedService) -> list[str]:
+    if isinstance(service, Valkey):
+        with redis.Redis.from_url(service.url, decode_responses=True) as client:
+            return [fields["value"] for _, fields in client.xrange("kept")]
+    connection = await asyncpg.connect(service.url)
+    rows = await connection.fetch("SELECT value FROM kept")
+    await connection.close()
+    return [row["value"] for row in rows]
+
+
+@pytest.mark.parametrize("kind", SERVICES)
+async def test_a_second_start_attaches_and_a_stop_ends_it(kind: type[EmbeddedService], folder: DataFolder) -> None:
+    first, second = kind(folder), kind(folder)
+    assert first.start() == "started"
+    assert second.start() == "attached"
+    assert second.process == first.process
+    await write(second, "seen by both")
+    assert await read(first) == ["seen by both"]
+    second.stop()
+    assert not first.runs()
+    assert kind(folder).find() is None
+
+
+@pytest.mark.parametrize("kind", SERVICES)
+async def test_it_outlives_a_killed_parent_and_is_attached_to(
+    kind: type[EmbeddedService], folder: DataFolder
+) -> None:
+    script = STARTED_BY_ANOTHER.format(module=kind.name, name=kind.__name__)
+    pid = started_by_a_killed_process(script, folder)
+    service = kind(folder)
+    assert service.start() == "attached"
+    assert service.process
+    assert service.process.pid == pid
+    await write(service, "kept")
+    assert await read(service) == ["kept"]
+
+
+@pytest.mark.parametrize("kind", SERVICES)
+async def test_what_was_acknowledged_survives_a_kill(kind: type[EmbeddedService], folder: DataFolder) -> None:
+    service = kind(folder)
+    service.start()
+    await write(service, "acknowledged")
+    assert service.process
+    service.process.kill()
+    service.process.wait(10)
+    assert not service.runs()
+    assert service.start() == "started"
+    assert await read(service) == ["acknowledged"]
+
+
+@pytest.mark.parametrize("kind", SERVICES)
+def test_it_is_started_anew_when_its_socket_is_gone(kind: type[EmbeddedService], folder: DataFolder) -> None:
+    service = kind(folder)
+    service.start()
+    first = service.process
+    folder.forget_run_dirs()  # as a cleaner of /tmp does
+    folder.prepare()
+    assert service.start() == "started"
+    assert service.process != first
+    assert service.answers()
+
+
+@pytest.mark.parametrize("kind", SERVICES)
+def test_a_deep_data_folder_still_has_short_and_private_sockets(
+    kind: type[EmbeddedService], place: Path, make_folder: MakeFolder
+) -> None:
+    path = place / ("deep" * 30) / ("deeper" * 20)
+    path.parent.mkdir(mode=0o711)
+    service = kind(make_folder(path))
+    assert len(str(path)) > 2 * SOCKET_LIMIT
+    assert service.start() == "started"
+    assert len(str(service.socket)) < SOCKET_LIMIT
+    assert service.socket.parent.stat().st_mode & 0o077 == 0
+
+
+def test_two_valkeys_never_write_to_the_same_files(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cluster.valkey.CLAIM_PATIENCE_S", 0.1)
+    first = Valkey(folder)
+    first.start()
+    assert first.process
+    first.pid_file.unlink()
+    try:
+        with pytest.raises(InstanceError, match=rf"in use by process {first.process.pid} \(valkey-server"):
+            Valkey(folder).start()
+    finally:
+        first.stop()
+
+
+def test_a_cluster_of_another_version_is_refused_in_words(folder: DataFolder) -> None:
+    service = Postgres(folder)
+    service.start()
+    service.stop()
+    (service.data / "PG_VERSION").write_text("15\n")
+    with pytest.raises(InstanceError, match="was made by Postgres 15"):
+        service.start()
+
+
+def test_a_cluster_that_cannot_be_made_leaves_nothing(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_module, "INITDB", ("--locale=no_SUCH.UTF-8",))
+    with pytest.raises(Exception, match=r"initdb failed.*no_SUCH"):
+        Postgres(folder).start()
+    assert sorted(path.name for path in folder.path.glob("postgres*")) == []
+
+
+def test_a_link_to_files_that_are_gone_is_not_begun_anew(folder: DataFolder) -> None:
+    (folder.path / "postgres").symlink_to("/var/lib/candleray/gone")
+    with pytest.raises(InstanceError, match="points to /var/lib/candleray/gone, which is gone"):
+        Postgres(folder).start()
+
+
+@as_root
+def test_roots_postgres_runs_under_another_account_on_files_placed_where_that_can_reach_them(
+    place: Path, make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = place / "home"
+    home.mkdir(mode=0o700)
+    wheel = copied_wheel(home)
+    monkeypatch.setattr(postgres_module, "package_folder", lambda name: wheel)
+    monkeypatch.setattr(Postgres, "shared", place / "shared")
+    service = Postgres(make_folder(home / "data"))
+    assert service.start() == "started"
+    assert service.process
+    assert service.account
+    for process in (service.process, *service.process.children()):
+        assert process.uids().real == process.uids().effective == service.account.pw_uid != 0
+        assert 0 not in groups_of(process)
+    assert service.data.is_symlink()
+    assert service.data.resolve().parent == place / "shared"
+    assert Path(service.process.exe()).is_relative_to(place / "shared")
+    assert home.stat().st_mode & 0o777 == 0o700  # never opened
+    assert Postgres(service.folder).start() == "attached"
+    service.stop()
+
+
+@as_root
+def test_an_ordinary_user_runs_postgres_as_himself(place: Path) -> None:
+    nobody = pwd.getpwnam("nobody")
+    os.chown(place, nobody.pw_uid, nobody.pw_gid)
+
+    def start() -> None:
+        os.setgroups([])
+        os.setgid(nobody.pw_gid)
+        os.setuid(nobody.pw_uid)
+        folder = DataFolder(place / "data")
+        folder.prepare()
+        service = Postgres(folder)
+        service.start()
+        assert service.account is None
+        assert service.process
+        assert service.process.uids().real == nobody.pw_uid
+        service.stop()
+        folder.forget_run_dirs()
+
+    child = multiprocessing.get_context("fork").Process(target=start)
+    child.start()
+    child.join(30)
+    assert child.exitcode == 0
+
+
+@as_root
+def test_reachable_follows_owner_group_and_others(place: Path) -> None:
+    nobody = pwd.getpwnam("nobody")
+    inner = place / "inner"
+    inner.mkdir()
+    for mode, uid, gid, expected in (
+        (0o700, 0, 0, False),
+        (0o711, 0, 0, True),
+        (0o700, nobody.pw_uid, 0, True),
+        (0o011, nobody.pw_uid, 0, False),
+        (0o710, 0, nobody.pw_gid, True),
+        (0o701, 0, nobody.pw_gid, False),
+    ):
+        os.chown(inner, uid, gid)
+        inner.chmod(mode)
+        assert reachable(inner / "..", nobody)
+        assert reachable(inner, nobody) is expected
+
+
+def test_a_stop_that_is_ignored_ends_in_a_kill(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Valkey, "stop_timeout_s", 0.3)
+    service = Valkey(folder)
+    service.start()
+    assert service.process
+    service.process.suspend()
+    service.stop()
+    assert Valkey(folder).find() is None
+
+
+def started_by_a_killed_process(script: str, folder: DataFolder) -> int:
+    command = [sys.executable, "-c", script, str(folder.path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as parent:
+        assert parent.stdout
+        pid = int(parent.stdout.readline())
+        parent.kill()
+    return pid
+
+
+def copied_wheel(home: Path) -> Path:
+    original = postgres_module._wheel_binaries().parents[1]
+    shutil.copytree(original, home / original.name, ignore=shutil.ignore_patterns("include"))
+    shutil.copytree(original.with_name(f"{original.name}.libs"), home / f"{original.name}.libs")
+    return home / original.name
+
+
+def groups_of(process: psutil.Process) -> list[int]:
+    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    return [int(word) for line in lines if line.startswith("Groups:") for word in line.split()[1:]]

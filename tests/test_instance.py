@@ -1,0 +1,315 @@
+"""The data folder, its lock and file, ports, and what a killed instance leaves: all without Ray."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+import pytest
+from pydantic import SecretStr
+
+from candleray.errors import InstanceError, ServiceUnavailable
+from candleray.settings import Services, Settings
+from cluster import data_folder as data_folder_module
+from cluster import instance as instance_module
+from cluster.api import imported
+from cluster.data_folder import DataFolder
+from cluster.environment import authentication, settings_environment
+from cluster.instance import Instance, read_instance, running_instance, start_ticks, wait_ready
+from cluster.leftovers import BOOT, kill_leftovers, left_by
+from cluster.outside import require_common_services, require_reachable
+from cluster.ports import BLOCK, block_for, first_free, require_free
+from cluster.start import already_running
+from cluster.stop import stop_instance
+
+HOLD_A_LOCK = """
+import fcntl, sys, time
+file = open(sys.argv[1], "a")
+fcntl.flock(file, fcntl.LOCK_EX)
+print("locked", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_folder_module, "LOCK_PATIENCE_S", 0.2)
+    monkeypatch.setattr(instance_module, "LOCK_PATIENCE_S", 0.2)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[DataFolder]:
+    made = DataFolder(tmp_path / "data")
+    made.prepare()
+    yield made
+    made.forget_run_dirs()
+
+
+@contextmanager
+def held_by_another_process(path: Path) -> Iterator[int]:
+    command = [sys.executable, "-c", HOLD_A_LOCK, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout
+            assert holder.stdout.readline() == "locked\n"
+            yield holder.pid
+        finally:
+            holder.kill()
+
+
+def instance_of(pid: int, folder: DataFolder, **changes: object) -> Instance:
+    facts = {
+        "pid": pid,
+        "start_ticks": start_ticks(pid),
+        "boot": "a-boot",
+        "state": "ready",
+        "data_dir": folder.path,
+        "started_at": datetime(2026, 1, 1, tzinfo=UTC),
+        "api_url": "http://127.0.0.1:8000",
+        "api_port": 8000,
+    }
+    return Instance.model_validate(facts | changes)
+
+
+def test_the_file_comes_back_as_it_was_written_for_our_eyes_only(folder: DataFolder) -> None:
+    written = instance_of(os.getpid(), folder)
+    written.write(folder)
+    assert read_instance(folder) == written
+    assert folder.instance_file.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in folder.path.glob("instance*")] == ["instance.json"]
+
+
+def test_a_file_cut_short_is_no_instance(folder: DataFolder) -> None:
+    folder.instance_file.write_text('{"pid": 12')
+    assert read_instance(folder) is None
+    assert running_instance(folder) is None
+
+
+def test_the_instance_that_holds_the_lock_is_the_running_one(folder: DataFolder) -> None:
+    with held_by_another_process(folder.lock_file) as pid:
+        instance_of(pid, folder).write(folder)
+        running = running_instance(folder)
+        assert running is not None
+        assert running.pid == pid
+    assert running_instance(folder) is None  # killed: the kernel let go of the lock, the file is stale
+    assert read_instance(folder) is not None
+
+
+def test_a_pid_that_came_again_is_not_the_instance(folder: DataFolder) -> None:
+    with held_by_another_process(folder.lock_file) as pid:
+        instance_of(pid, folder, start_ticks=(start_ticks(pid) or 0) - 1).write(folder)
+        with pytest.raises(InstanceError, match=rf"in use by process {pid} .*which is no instance"):
+            running_instance(folder)
+
+
+def test_a_folder_locked_by_a_stranger_is_refused_with_his_name(folder: DataFolder) -> None:
+    with held_by_another_process(folder.lock_file) as pid:
+        for use in (lambda: running_instance(folder), folder.locked().__enter__, lambda: stop_instance(folder)):
+            with pytest.raises(InstanceError, match=rf"{folder} is in use by process {pid} \(python"):
+                use()
+    with folder.locked():
+        assert folder.is_locked()
+    assert not folder.is_locked()
+
+
+def test_a_second_start_on_another_port_names_process_port_and_folder(folder: DataFolder) -> None:
+    with held_by_another_process(folder.lock_file) as pid:
+        running = instance_of(pid, folder)
+        running.write(folder)
+        assert already_running(folder, running, None) == running
+        assert already_running(folder, running, 8000) == running
+        with pytest.raises(InstanceError, match=rf"{folder} \(process {pid}\) runs on port 8000, not 8001"):
+            already_running(folder, running, 8001)
+
+
+def test_waiting_ends_with_the_instance(folder: DataFolder) -> None:
+    with held_by_another_process(folder.lock_file) as pid:
+        instance_of(pid, folder, state="starting").write(folder)
+        with pytest.raises(InstanceError, match=r"not ready after 0\.3 s"):
+            wait_ready(folder, 0.3)
+    with pytest.raises(InstanceError, match="is stopping"):
+        wait_ready(folder, 10)
+
+
+def test_a_stop_where_nothing_ran_says_so_and_makes_nothing(tmp_path: Path) -> None:
+    absent = DataFolder(tmp_path / "absent")
+    assert stop_instance(absent) == f"no instance runs in {absent}"
+    assert not absent.path.exists()
+
+
+@pytest.mark.parametrize("inside", ["", "/deeper"])
+def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path, inside: str) -> None:
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(InstanceError, match="is not a folder"):
+        DataFolder(tmp_path / f"data{inside}").prepare()
+
+
+def test_a_folder_that_cannot_be_written_is_named() -> None:
+    with pytest.raises(InstanceError, match="/proc/candleray cannot be written"):
+        DataFolder(Path("/proc/candleray")).prepare()
+
+
+def test_a_run_folder_that_others_can_enter_is_not_used(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path / "data")
+    folder.run_dir.mkdir()
+    folder.run_dir.chmod(0o777)
+    try:
+        with pytest.raises(InstanceError, match="somebody else made it"):
+            folder.prepare()
+    finally:
+        folder.forget_run_dirs()
+
+
+def test_a_candle_store_open_elsewhere_is_named_before_anything_starts(folder: DataFolder) -> None:
+    folder.require_free_candles()
+    with (
+        held_by_another_process(folder.clickhouse / "status") as pid,
+        pytest.raises(InstanceError, match=rf"candle store in {folder.clickhouse} is open in process {pid} "),
+    ):
+        folder.require_free_candles()
+    folder.require_free_candles()
+
+
+def test_a_port_in_use_is_named_with_its_owner() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(InstanceError, match=rf"port {port} is in use by process {os.getpid()} "):
+            require_free("127.0.0.1", port)
+        with pytest.raises(InstanceError, match=f"port {port} is in use"):
+            require_free("0.0.0.0", port)
+        assert first_free("127.0.0.1", port) > port
+    require_free("127.0.0.1", port)
+
+
+def test_an_address_of_another_machine_cannot_be_listened_on() -> None:
+    with pytest.raises(InstanceError, match=r"cannot listen on 192\.0\.2\.77:8000"):
+        require_free("192.0.2.77", 8000)
+
+
+def test_every_api_port_has_ports_of_its_own() -> None:
+    first, second = block_for(18801), block_for(18802)
+    assert abs(first.first - second.first) >= BLOCK
+    with socket.create_server(("127.0.0.1", first.replicas[5])):
+        assert block_for(18801).first != first.first
+
+
+def test_settings_pass_through_the_environment_unchanged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    base = Settings()
+    settings = base.model_copy(
+        update={
+            "data_dir": tmp_path,
+            "api": base.api.model_copy(update={"port": 8123}),
+            "services": base.services.model_copy(
+                update={
+                    "postgres_url": SecretStr("postgresql://u:p%40ss@h/d?host=/tmp/x"),
+                    "ray_address": "h:6379",
+                }
+            ),
+            "history": base.history.model_copy(update={"base_urls": {"binance-spot": "http://127.0.0.1:9"}}),
+        }
+    )
+    for name, value in settings_environment(settings).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv(BOOT, "not a setting")
+    assert Settings() == settings
+
+
+def test_ray_asks_for_a_token_that_only_we_can_read(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    expected = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder.ray_token)}
+    assert authentication(folder) == expected
+    token = folder.ray_token.read_text()
+    assert len(token) == 64
+    assert folder.ray_token.stat().st_mode & 0o777 == 0o600
+    assert authentication(folder) == expected
+    assert folder.ray_token.read_text() == token  # a browser that knows it stays logged in
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    assert authentication(folder) == {"RAY_AUTH_MODE": "disabled"}
+
+
+def test_a_service_that_is_not_there_is_named_without_its_password() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        url = SecretStr(f"postgresql://me:secret@127.0.0.1:{port}/candles")
+        assert require_reachable(url, "postgres_url") == f"127.0.0.1:{port}"
+    with pytest.raises(ServiceUnavailable, match=rf"services\.postgres_url: .* 127\.0\.0\.1:{port}") as caught:
+        require_reachable(url, "postgres_url")
+    assert "secret" not in str(caught.value)
+    assert require_reachable(SecretStr("postgresql://me@/db?host=/run/x"), "postgres_url") == "/run/x"
+    assert require_reachable(SecretStr("chdb:///data/clickhouse"), "clickhouse_url") == "/data/clickhouse"
+
+
+def test_ray_on_other_machines_needs_services_that_they_can_reach() -> None:
+    require_common_services(Services(ray_address=None))
+    require_common_services(Services(ray_address="127.0.0.1:6379"))
+    elsewhere = {"ray_address": "192.0.2.77:6379", "postgres_url": SecretStr("postgresql://h/d")}
+    with pytest.raises(InstanceError, match=r"set services\.clickhouse_url, services\.redis_url$"):
+        require_common_services(Services(**elsewhere))
+    named = {"clickhouse_url": SecretStr("http://h"), "redis_url": SecretStr("redis://h")}
+    require_common_services(Services(**elsewhere, **named))
+
+
+def test_an_application_that_cannot_be_loaded_is_named(folder: DataFolder) -> None:
+    for app in ("tests.tiny_app:nothing", "tests.nowhere:build"):
+        with pytest.raises(InstanceError, match=f"the application {app} cannot be loaded"):
+            imported(app)
+
+
+def titled_process(ray_dir: Path) -> subprocess.Popen[bytes]:
+    """As Ray's agents are: no environment to be seen, a title, an open log."""
+    with (ray_dir / "agent.log").open() as log:
+        return subprocess.Popen(["ray::Agent", "600"], executable="/bin/sleep", stdin=log, env={})
+
+
+def test_leftovers_are_found_by_their_boot_and_nothing_else_is_killed(folder: DataFolder) -> None:
+    ray_dir, next_dir = folder.ray_dir("mine"), folder.ray_dir("next")
+    for each in (ray_dir, next_dir):
+        each.mkdir()
+        (each / "agent.log").touch()
+    with (
+        subprocess.Popen(["sleep", "600"], env={BOOT: "mine"}) as marked,
+        subprocess.Popen(["sleep", "600"], env={BOOT: "another's"}) as foreign,
+        titled_process(ray_dir) as titled,
+        titled_process(next_dir) as titled_next,
+        subprocess.Popen(["tail", "-f", str(ray_dir / "agent.log")]) as reader,
+    ):
+        time.sleep(0.2)  # a fork carries its parent's environment until it executes
+        assert set(left_by("mine", str(ray_dir))) == {marked.pid, titled.pid}
+        assert kill_leftovers("mine", str(ray_dir)) == 2
+        assert marked.wait(5) == titled.wait(5) == -9
+        for spared in (foreign, titled_next, reader):
+            assert spared.poll() is None
+            spared.kill()
+
+
+def test_the_guard_kills_when_its_supervisor_is_gone(folder: DataFolder) -> None:
+    from cluster import leftovers
+
+    guard_command = [
+        sys.executable,
+        "-I",
+        "-S",
+        str(leftovers.__file__),
+        "guarded",
+        str(folder.ray_dir("guarded")),
+    ]
+    with (
+        subprocess.Popen(["sleep", "600"], env={BOOT: "guarded"}) as marked,
+        subprocess.Popen(guard_command, stdin=subprocess.PIPE, env={}) as guard,
+    ):
+        time.sleep(0.5)
+        assert marked.poll() is None
+        assert guard.stdin
+        guard.stdin.close()
+        assert marked.wait(5) == -9
+        assert psutil.Process(guard.pid).memory_info().rss < 30e6
+        guard.kill()
