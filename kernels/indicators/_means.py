@@ -96,15 +96,16 @@ def sliding_spread(source, window, above, squares):
     """How far each bar's last value is above the mean of its last `window` values, and the sum of the squares
     about that mean; NaN before.
 
-    The distance and not the mean, which has lost its digits where prices hardly move. Where nobody wants it, give
-    room for `window` of them.
+    The distance and not the mean, which has lost its digits where prices hardly move. For what nobody wants, give
+    room for `window` values.
     """
     tails, square_tails = np.full((2, window + 1), np.nan)
     tails[window] = square_tails[window] = 0.0
     anchor = source[0] if source.size else 0.0
     for start in range(0, source.size, window):
-        block, block_squares = source[start : start + window], squares[start : start + window]
+        block = source[start : start + window]
         block_above = above[start : start + window] if above.size == source.size else above
+        block_squares = squares[start : start + window] if squares.size == source.size else squares
         total = square = 0.0
         for i in range(block.size):
             distance = block[i] - anchor

@@ -1,0 +1,71 @@
+"""True strength index: the change from bar to bar, smoothed twice, as a share of its size, smoothed alike.
+
+    change[t] = x[t] - x[t-1]
+    tsi[t] = 100 · ema(ema(change, slow), fast)[t] / ema(ema(|change|, slow), fast)[t]
+
+Each average begins with the simple mean of its first values, so the first value stands at index slow + fast -
+1. Where nothing moved at all it is 0. After a NaN it begins again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from kernels.declare import PRICES, Example, Indicator, Param, Rule
+from kernels.indicators._averages import smoothed
+from kernels.indicators.ema import reference as ema
+from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
+
+
+@jit(FLOATS, INT, INT, FLOATS_OUT)
+def kernel(source, slow, fast, out):
+    slow_rate, fast_rate = 2.0 / (slow + 1), 2.0 / (fast + 1)
+    change_once = change_twice = size_once = size_twice = 0.0
+    seen = 0
+    for t in range(1, source.size):
+        change = source[t] - source[t - 1]
+        if not np.isfinite(change):
+            change_once = change_twice = size_once = size_twice = 0.0
+            seen = 0
+            continue
+        seen += 1
+        change_once = smoothed(change_once, change, seen, slow, slow_rate)
+        size_once = smoothed(size_once, abs(change), seen, slow, slow_rate)
+        if seen < slow:
+            continue
+        change_twice = smoothed(change_twice, change_once, seen - (slow - 1), fast, fast_rate)
+        size_twice = smoothed(size_twice, size_once, seen - (slow - 1), fast, fast_rate)
+        if seen >= slow + fast - 1:
+            out[t] = 100.0 * change_twice / size_twice if size_twice != 0.0 else 0.0
+
+
+def reference(source: Sequence[float], slow: int, fast: int) -> list[list[float]]:
+    changes = [source[t] - source[t - 1] if t else math.nan for t in range(len(source))]
+    [strength] = ema(ema(changes, slow)[0], fast)
+    [size] = ema(ema([abs(change) for change in changes], slow)[0], fast)
+    return [[100 * one / other if other else 0.0 for one, other in zip(strength, size, strict=True)]]
+
+
+INDICATOR = Indicator(
+    title="True Strength Index",
+    source="Blau 1991, True Strength Index, Stocks & Commodities; TA-Lib TSI, TradingView ta.tsi",
+    kernel=kernel,
+    reference=reference,
+    inputs={"source": PRICES},
+    outputs=("tsi",),
+    params={
+        "slow": Param("int", 25, 2, 10_000, 1, (20, 40, 5), "bars of the first EMA"),
+        "fast": Param("int", 13, 2, 10_000, 1, (8, 18, 5), "bars of the second EMA"),
+    },
+    lookback=lambda slow, fast: slow + fast - 1,
+    bounds={"tsi": (-100.0, 100.0)},
+    rule=Rule("sign_of_output", outputs=("tsi",)),
+    example=Example(
+        inputs={"source": (1.0, 3.0, 2.0, 3.0)},
+        params={"slow": 2, "fast": 2},
+        expected={"tsi": (math.nan, math.nan, math.nan, 100 * (0.5 + 5 / 6) / (1.5 + 7 / 6))},
+    ),
+)
