@@ -18,30 +18,32 @@ from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 @jit(FLOATS, INT, FLOATS_OUT)
 def kernel(source, window, slope):
-    # A window is the tail of one block of `window` bars and the head of the next. Each part takes its values from
-    # one of its own (`far`, `near`), so that a level far above the slope costs no digits and a flat window has
-    # exactly no slope.
+    # Tails and heads of blocks, as distances from a bar both parts share: see the sliding means. A part is the sum
+    # of its distances times their places in the window, counted from the middle; a further bar moves all by one.
     centre = 0.5 * (window - 1)
     scale = 12.0 / (window * (window * window - 1.0))
     tails = np.full(window + 1, np.nan)
-    tails[window] = far = 0.0
+    tails[window] = 0.0
+    anchor = source[0] if source.size else 0.0
     for start in range(0, source.size, window):
-        stop = min(start + window, source.size)
-        near = source[start]
-        plain = weighted = 0.0
-        for t in range(start, stop):
-            head = t - start + 1
-            value = source[t] - near
-            plain += value
-            weighted += (t - start) * value
-            step = 0.5 * head * (window - head) * (near - far)
-            slope[t] = (tails[head] + weighted + (window - head - centre) * plain + step) * scale
-        far = source[stop - 1] if np.isfinite(source[stop - 1]) else 0.0
-        plain = weighted = 0.0
-        for t in range(stop - 1, start, -1):
-            weighted += plain
-            plain += source[t] - far
-            tails[t - start] = weighted - centre * plain
+        block, slopes = source[start : start + window], slope[start : start + window]
+        plain = placed = 0.0
+        for i in range(block.size):
+            distance = block[i] - anchor
+            placed += centre * distance - plain
+            plain += distance
+            slopes[i] = placed
+        for i in range(block.size):
+            slopes[i] = (slopes[i] + tails[i + 1]) * scale
+        if start + window >= source.size:
+            return
+        anchor = source[start + window]
+        plain = placed = 0.0
+        for i in range(window - 1, 0, -1):
+            distance = block[i] - anchor
+            placed += plain - centre * distance
+            plain += distance
+            tails[i] = placed
 
 
 def reference(source: Sequence[float], window: int) -> list[list[float]]:
