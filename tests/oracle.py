@@ -127,19 +127,22 @@ def _allowed(side: int, direction: str) -> bool:
 def _exit_reason(position: Position, final: int, price: float, is_last: bool, rules: Rules) -> str | None:
     if position.side == -1 and price >= _ruin_price(position):
         return "ruin"
-    # How far the price moved for (above zero) or against the position is decided by levels off the entry fill.
-    against, in_favour = (
-        1 - position.side * (rules.sl_pct or 0) / 100,
-        1 + position.side * (rules.tp_pct or 0) / 100,
-    )
-    if rules.sl_pct is not None and position.side * price <= position.side * position.fill * against:
+    if _hit(position, price, rules.sl_pct, -position.side):
         return "stop_loss"
-    if rules.tp_pct is not None and position.side * price >= position.side * position.fill * in_favour:
+    if _hit(position, price, rules.tp_pct, position.side):
         return "take_profit"
     gone = final == -position.side if rules.exit_on == "opposite" else final != position.side
     if gone:
         return "signal"
     return "last_bar" if is_last else None
+
+
+def _hit(position: Position, price: float, pct: float | None, towards: int) -> bool:
+    """Whether the price has moved that many percent of the entry fill, up (+1) or down (-1)."""
+    if pct is None:
+        return False
+    level = position.fill * (1 + towards * pct / 100)
+    return price >= level if towards == 1 else price <= level
 
 
 def _ruin_price(position: Position) -> float:

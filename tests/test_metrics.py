@@ -145,6 +145,9 @@ def test_trade_durations_are_times_not_bars():
 def test_equal_profits_have_no_system_quality():
     metrics = days([100.0, 100.0, 100.0], (0, 1, 1, 100.0, 100.0), (1, 2, 1, 100.0, 100.0))
     assert metrics["SQN"] is None
+    trades = trades_of((0, 1, 1, 100.0, 100.0), (1, 2, 1, 100.0, 100.0))
+    trades["pnl_quote"] = [0.1 + 0.2, 0.3]
+    assert report(trades, np.full(3, 100.0), np.arange(3) * DAY_MS, DAY_MS, 1000.0)["SQN"] is None
 
 
 def test_a_short_is_exposed_by_what_it_owes():

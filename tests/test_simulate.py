@@ -182,6 +182,33 @@ def test_cash_outside_the_budget_lies_idle_and_counts():
     assert total == pytest.approx(10)
 
 
+def stops(close: list[float], signal: str, **rules: object) -> list[tuple[int, int, str]]:
+    """The oracle's trades under SL and TP: entry bar, exit bar, reason."""
+    long, short = flags(signal)
+    trades = oracle.simulate([long], [short], close, oracle.Rules(**rules)).trades
+    return [(trade.entry_bar, trade.exit_bar, trade.exit_reason) for trade in trades]
+
+
+def test_the_oracle_stops_at_closes_and_at_the_level_itself():
+    assert stops([100, 96, 95, 90], "L...", sl_pct=5, tp_pct=5) == [(0, 2, "stop_loss")]
+    assert stops([100, 104, 105, 90], "L...", sl_pct=5, tp_pct=5) == [(0, 2, "take_profit")]
+    assert stops([100, 104, 105, 90], "S...", sl_pct=5, tp_pct=5) == [(0, 2, "stop_loss")]
+    assert stops([100, 96, 95, 90], "S...", sl_pct=5, tp_pct=5) == [(0, 2, "take_profit")]
+
+
+def test_the_oracle_takes_stop_levels_off_the_entry_fill():
+    assert stops([100, 96, 95, 95], "L...", sl_pct=5, slippage_pct=2) == [(0, 1, "stop_loss")]
+
+
+def test_the_oracle_does_not_reopen_after_a_stop_what_is_not_fresh():
+    assert stops([100, 90, 90, 90, 80], "LLLL.", sl_pct=5) == [(0, 1, "stop_loss")]
+    assert stops([100, 90, 90, 90, 80], "LL.L.", sl_pct=5) == [(0, 1, "stop_loss"), (3, 4, "stop_loss")]
+
+
+def test_the_oracle_may_enter_on_the_bar_of_a_stop_by_a_fresh_signal():
+    assert stops([100, 90, 80, 80], "L.L.", sl_pct=15) == [(0, 2, "stop_loss"), (2, 3, "last_bar")]
+
+
 # Against the oracle --------------------------------------------------------------------------------------------
 
 PRICES = st.sampled_from([1.0, 50.0, 99.0, 100.0, 100.0, 100.0, 101.0, 105.0, 150.0, 200.0, 400.0])
