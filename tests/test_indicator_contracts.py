@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from kernels.bits import unpack
@@ -77,7 +77,8 @@ def test_kernel_equals_reference_after_a_jump_of_scale(indicator):
         assert_equals_reference(indicator, values, params)
 
 
-@settings(max_examples=60, deadline=None)
+# Of three windows drawn at random one in six rises: the health check would fail once in a hundred runs.
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.integers(0, 120), st.integers(0, 10_000), st.sampled_from([0.0, 1e-6, 1e-2, 0.5]), st.data())
 def test_kernel_equals_reference_on_any_series_and_parameters(indicator, n, seed, volatility, data):
     params = {
