@@ -27,11 +27,11 @@ from serve_apps.errors import UnsupportedMediaType
 
 router = APIRouter(prefix="/market-data", tags=["market data"])
 
-MarketId = Annotated[int, Field(ge=1, le=4, description="of `/market-data/markets`", examples=[1])]
+MarketId = Annotated[int, Field(ge=1, le=4)]
 
 
 class InstrumentQuery(Model):
-    market_id: MarketId
+    market_id: MarketId = Field(description="of `/market-data/markets`", examples=[1])
     symbol: Symbol = Field(description="as the exchange writes it", examples=["BTCUSDT"])
 
     @property
@@ -40,7 +40,7 @@ class InstrumentQuery(Model):
 
 
 class CandlesQuery(InstrumentQuery):
-    timeframe: Timeframe = "1m"
+    timeframe: Timeframe = Field("1m", description="of the bars, which are rolled up from minutes")
     start: Moment | None = Field(None, description="the newest bars before `end` where left out")
     end: Moment | None = Field(None, description="the end of what is stored where left out")
     limit: int = Field(1000, ge=1, description="bars on a page")
@@ -103,8 +103,8 @@ async def _page(query: CandlesQuery, reader: BarReader) -> tuple[Candles, int | 
 
 
 class CoverageQuery(Model):
-    market_id: MarketId | None = None
-    symbol: Symbol | None = Field(None, description="as the exchange writes it", examples=["BTCUSDT"])
+    market_id: MarketId | None = Field(None, description="of one market alone", examples=[1])
+    symbol: Symbol | None = Field(None, description="of one symbol alone", examples=["BTCUSDT"])
 
 
 @router.get("/coverage", response_model=list[Coverage], responses=example([examples.COVERAGE]))
@@ -114,7 +114,8 @@ async def get_coverage(query: Annotated[CoverageQuery, Query()], backend: InBack
 
 
 class MissingQuery(InstrumentQuery, TimeRange):
-    pass
+    start: Moment = Field(description="the first minute looked at", examples=["2025-01-01T00:00:00Z"])
+    end: Moment = Field(description="the first minute no longer looked at", examples=["2026-01-01T00:00:00Z"])
 
 
 @router.get("/missing", response_model=list[MissingRun], responses=example(examples.COVERAGE["missing_runs"]))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 else:
     NarrowSeriesRequest = series_model(get_catalogue())
 
+IndicatorId = Annotated[str, Path(description="of `/indicators`", examples=["sma"])]
+
 router = APIRouter(prefix="/indicators", tags=["indicators"], route_class=StrictRoute)
 
 
@@ -31,7 +33,9 @@ async def list_indicators() -> Any:
 
 
 @router.get("/{indicator_id}", response_model=IndicatorInfo, responses=example(examples.INDICATOR))
-async def get_indicator(indicator_id: Annotated[str, Path(examples=["sma"])]) -> Any:
+async def get_indicator(
+    indicator_id: Annotated[str, Path(description="of `/indicators`", examples=["sma"])],
+) -> Any:
     """One indicator with its inputs, parameters, bounds, default ranges and signal rule."""
     return get_catalogue().info(indicator_id)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from serve_apps.backend import InBackend
 
@@ -15,7 +15,7 @@ _EXAMPLE = 'candleray_api_requests_total{replica="0",route="/health",method="GET
 
 @router.get(
     "/metrics",
-    response_class=PlainTextResponse,
+    response_class=Response,
     responses={200: {"content": {"text/plain": {"example": _EXAMPLE}}}},
 )
 async def metrics(backend: InBackend) -> Response:
