@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeAlias, Union
 
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, create_model
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from candleray.backtests import MAX_INDICATORS, BacktestRequest, IndicatorAxes
@@ -22,7 +22,7 @@ from candleray.errors import InvalidInput, NotFound, nearest
 from candleray.grids import Axis, Number, Steps, Values, levels
 from candleray.indicators import IndicatorInfo, InputInfo, ParamInfo, RuleInfo
 from candleray.settings import CONFIGS, get_settings
-from candleray.validation import Model, validated
+from candleray.validation import Model, generated_model, validated
 from kernels.declare import Indicator, Param
 from kernels.indicators import INDICATORS
 from kernels.rules import FAMILIES
@@ -157,9 +157,9 @@ class Catalogue:
         }
         fields: dict[str, Any] = {"id": (Literal[name], Field(description=indicator.title))}
         for group, axes in groups.items():
-            model = create_model(f"{title}{group.title()}", __base__=Model, **axes)
+            model = generated_model(f"{title}{group.title()}", Model, **axes)
             fields[group] = (model, Field(default_factory=model))
-        return create_model(f"{title}Axes", __base__=IndicatorAxes, **fields)
+        return generated_model(f"{title}Axes", IndicatorAxes, **fields)
 
     def _axis(self, param: Param, bounds: Bounds) -> Any:
         check = within(param, bounds, self.max_axis_values)
@@ -173,7 +173,7 @@ class Catalogue:
             Annotated[tuple[indicator, ...], BeforeValidator(_few)],
             Field(min_length=1, max_length=MAX_INDICATORS),
         )
-        return create_model("BacktestRequest", __base__=BacktestRequest, indicators=several)
+        return generated_model("BacktestRequest", BacktestRequest, indicators=several)
 
 
 def one_of(arms: Mapping[str, type[Model]]) -> Any:

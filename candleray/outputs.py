@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema, create_model
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from candleray.bars import BarReader, CandleReader, Window
 from candleray.candles import FloatArray, IntArray
@@ -16,7 +16,7 @@ from candleray.grids import Number
 from candleray.indicators import IndicatorInfo
 from candleray.series import LAST_BARS, IndicatorChoice, SeriesRequest
 from candleray.settings import Settings
-from candleray.validation import Model
+from candleray.validation import Model, generated_model
 from kernels.declare import Indicator, Param
 from kernels.indicators import INDICATORS
 from kernels.signals import compute
@@ -34,7 +34,7 @@ class Outputs:
 def series_model(catalogue: Catalogue) -> type[SeriesRequest]:
     """`SeriesRequest` narrowed to each indicator's own inputs, parameters and bounds; `widened` undoes it."""
     arms = {info.id: _choice_model(info, INDICATORS[info.id], catalogue) for info in catalogue.describe()}
-    return create_model("SeriesRequest", __base__=SeriesRequest, indicator=(one_of(arms), ...))
+    return generated_model("SeriesRequest", SeriesRequest, indicator=(one_of(arms), ...))
 
 
 def widened(request: SeriesRequest) -> SeriesRequest:
@@ -99,14 +99,14 @@ def _choice_model(info: IndicatorInfo, indicator: Indicator, catalogue: Catalogu
         name: (_one_value(param, bounds[name]), Field(param.default, description=param.description))
         for name, param in indicator.params.items()
     }
-    inputs_model = create_model(f"{title}Columns", __base__=Model, **inputs)
-    params_model = create_model(f"{title}Values", __base__=Model, **params)
+    inputs_model = generated_model(f"{title}Columns", Model, **inputs)
+    params_model = generated_model(f"{title}Values", Model, **params)
     fields: dict[str, Any] = {
         "id": (Literal[info.id], Field(description=info.title)),
         "inputs": (inputs_model, Field(default_factory=inputs_model)),
         "params": (params_model, Field(default_factory=params_model)),
     }
-    return create_model(f"{title}Choice", __base__=IndicatorChoice, **fields)
+    return generated_model(f"{title}Choice", IndicatorChoice, **fields)
 
 
 def _one_value(param: Param, bounds: Bounds) -> Any:

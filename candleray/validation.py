@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ErrorType
 
@@ -50,6 +50,18 @@ class Model(BaseModel):
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def generated_model(name: str, base: type[ModelT], /, **fields: Any) -> type[ModelT]:
+    """A model that no source file holds; `base` with these fields.
+
+    Looking for docstrings of its attributes, pydantic searches every imported module for its source: 5 s for the
+    models of all indicators.
+    """
+    model: type[ModelT] = create_model(
+        name, __base__=base, __cls_kwargs__={"use_attribute_docstrings": False}, **fields
+    )
+    return model
 
 
 def validated(model: type[ModelT], content: Any, what: str = "the request") -> ModelT:
