@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Self, TypeVar, get_args
+from typing import Any, Self, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -58,10 +58,8 @@ def generated_model(name: str, base: type[ModelT], /, **fields: Any) -> type[Mod
     Looking for docstrings of its attributes, pydantic searches every imported module for its source: 5 s for the
     models of all indicators.
     """
-    model: type[ModelT] = create_model(
-        name, __base__=base, __cls_kwargs__={"use_attribute_docstrings": False}, **fields
-    )
-    return model
+    model = create_model(name, __base__=base, __cls_kwargs__={"use_attribute_docstrings": False}, **fields)
+    return cast(type[ModelT], model)
 
 
 def validated(model: type[ModelT], content: Any, what: str = "the request") -> ModelT:
