@@ -97,7 +97,9 @@ class Steps(Model):
 def _shape(value: Any) -> str:
     if isinstance(value, dict):
         return "<values>" if "values" in value else "<range>"
-    return {Values: "<values>", Steps: "<range>"}.get(type(value), "<scalar>")
+    if isinstance(value, Values):
+        return "<values>"
+    return "<range>" if isinstance(value, Steps) else "<scalar>"
 
 
 Axis: TypeAlias = Annotated[

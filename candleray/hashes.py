@@ -39,7 +39,7 @@ def content_hash(content: Any) -> str:
 def candles_hash(candles: Candles) -> str:
     """SHA-256 over the stamps and the values, in hex: names the data a result was made from."""
     digest = hashlib.sha256()
-    digest.update(memoryview(candles.ts_open_ms).cast("B"))
+    digest.update(candles.ts_open_ms.data.cast("B"))
     for row in candles.values:
-        digest.update(memoryview(row).cast("B"))
+        digest.update(row.data.cast("B"))
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Writes what is generated: the base configuration and the reference pages. `make docs` runs it, a test compares."""
+"""Writes what is generated: the base configuration and the reference pages. `make docs` runs it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from candleray.catalogue import IndicatorInfo, ParamInfo, declared_ranges, get_catalogue
+from candleray.catalogue import declared_ranges, get_catalogue
+from candleray.indicators import IndicatorInfo, ParamInfo
 from candleray.settings import Settings
 from kernels.indicators import INDICATORS
 from kernels.rules import FAMILIES
@@ -95,11 +96,15 @@ def _indicator_section(info: IndicatorInfo) -> list[str]:
         f"- Source: {info.source}",
         f"- Inputs: {inputs}",
         f"- Outputs: {', '.join(f'`{name}`' for name in info.outputs)}",
-        f"- Signal: [{info.rule.family}](signal-rules.md#{info.rule.family.replace('_', '-')}). {info.rule.meaning}",
+        f"- Signal: [{info.rule.family}](signal-rules.md#{_anchor(info.rule.family)}). {info.rule.meaning}",
         "",
         *_param_table((*info.params, *info.rule.params)),
         "",
     ]
+
+
+def _anchor(family: str) -> str:
+    return family.replace("_", "-")
 
 
 def _param_table(params: tuple[ParamInfo, ...]) -> list[str]:
@@ -119,7 +124,7 @@ def signal_rules_page() -> str:
     ]
     for name, family in FAMILIES.items():
         users = [f"`{key}`" for key, indicator in INDICATORS.items() if indicator.rule.family == name]
-        lines += [f"## {name.replace('_', '-')}", "", f"**{family.title}.** {family.meaning}", ""]
+        lines += [f"## {_anchor(name)}", "", f"**{family.title}.** {family.meaning}", ""]
         lines += [f"- `{param}`: {meaning}" for param, meaning in family.params.items()]
         lines += [f"- Indicators: {', '.join(users) or 'none yet'}", ""]
     return "\n".join(lines).rstrip() + "\n"

@@ -1,0 +1,60 @@
+"""What is generated is up to date, what is linked exists, and the house is as CONTRIBUTING says."""
+
+from __future__ import annotations
+
+import ast
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+import cluster
+import kernels
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = runpy.run_path(str(ROOT / "docs" / "generate.py"))["PAGES"]
+SOURCES = sorted(
+    path
+    for folder in ("kernels", "candleray", "actors", "cluster", "serve_apps")
+    for path in (ROOT / folder).rglob("*.py")
+)
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_generated_pages_are_up_to_date(name: str):
+    assert (ROOT / name).read_text() == PAGES[name](), f"{name} is stale: run `make docs`"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_of_the_documents_lead_somewhere(document: Path):
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text()):
+        if "://" not in target:
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_map_of_contributing_names_places_that_exist():
+    rows = re.findall(r"^\|[^|]+\| `([^`]+)`", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    assert len(rows) > 10
+    for place in rows:
+        folder = ROOT / place.partition("<")[0].rsplit("/", 1)[0] if "<" in place else ROOT / place
+        assert folder.exists(), f"CONTRIBUTING sends people to {place}"
+
+
+def test_our_packages_come_before_distributions_of_the_same_name():
+    for package in (kernels, cluster):
+        assert package.__file__ is not None
+        assert Path(package.__file__).is_relative_to(ROOT)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_reader_can_hold_a_file_and_a_function(source: Path):
+    text = source.read_text()
+    assert text.count("\n") <= 500, f"{source} is longer than 500 lines"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            length = node.end_lineno - node.lineno + 1
+            assert length <= 70, f"{source}: {node.name} has {length} lines"
+    assert len(source.relative_to(ROOT).parts) <= 4
