@@ -39,6 +39,9 @@ def iso(ts_ms: int) -> str:
 
 
 def _to_utc(moment: datetime) -> datetime:
+    # Only years in which every zone, step and store can count: the ends of the calendar overflow.
+    if not 1970 <= moment.year < 2200:
+        raise PydanticCustomError("out_of_years", "a time in the years 1970 to 2199 is needed")
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 

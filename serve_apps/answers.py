@@ -11,8 +11,6 @@ from candleray.errors import GuardExceeded, NotFound, PayloadTooLarge, Problem, 
 from candleray.validation import Model
 from serve_apps.errors import INTERNAL
 
-ARROW = "application/vnd.apache.arrow.stream"
-
 
 class ProblemInfo(Model):
     field: str

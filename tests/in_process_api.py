@@ -28,8 +28,6 @@ configure_logs("WARNING")
 START_MS = 1_735_689_600_000
 """2025-01-01T00:00:00Z"""
 
-ARROW = "application/vnd.apache.arrow.stream"
-
 
 def settings(**changes: Any) -> Settings:
     """Those of the test environment, with `changes` to the sections `api` and `guards`."""

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from candleray.candle_stream import ARROW
 from candleray.errors import ServiceUnavailable
 from candleray.stores.clickhouse import CandleStore
-from tests.in_process_api import ARROW, backend, serving, stored_walk
+from tests.in_process_api import backend, serving, stored_walk
 
 JSON = {"Content-Type": "application/json"}
 GOOD: dict[str, Any] = {
@@ -68,6 +69,8 @@ WRONG_VALUES = [
     ),
     ("time_range.end", "2025-01-01T00:00:00Z", "time_range", "must be before end"),
     ("time_range.start", 1735689600000, "time_range.start", "not a number"),
+    ("time_range.start", "0001-01-01T00:00:00+14:00", "time_range.start", "1970 to 2199"),
+    ("time_range.end", "9999-12-31T23:59:59-12:00", "time_range.end", "1970 to 2199"),
     ("instrument.market_id", 9, "instrument.market_id", "got 9"),
     ("instrument.symbol", "btc/usdt", "instrument.symbol", "got 'btc/usdt'"),
     ("timeframe", "2m", "timeframe", "got '2m'"),
@@ -188,6 +191,7 @@ async def test_an_axis_with_too_many_values_is_refused_before_it_is_counted_out(
         ("market_id=1&symbol=ERRUSDT&limit=0", "limit", "got '0'"),
         ("market_id=1&symbol=ERRUSDT&limit=5001", "limit", "over the limit of 5000"),
         ("market_id=1&symbol=ERRUSDT&start=yesterday", "start", "got 'yesterday'"),
+        ("market_id=1&symbol=ERRUSDT&end=9999-12-31T23:59:59Z", "end", "1970 to 2199"),
         ("market_id=1&symbol=ERRUSDT&start=2025-01-02&end=2025-01-01", "", "must be before end"),
     ],
 )

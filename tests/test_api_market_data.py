@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from candleray.candle_stream import decode_bars, encode_rows
+from candleray.candle_stream import ARROW, decode_bars, encode_rows
 from candleray.candles import COLUMNS, CandleRows, Candles
 from candleray.stores.clickhouse import CandleStore
 from candleray.timeframes import MINUTE_MS
-from tests.in_process_api import ARROW, START_MS, backend, random_walk, serving, stored_walk
+from tests.in_process_api import START_MS, backend, random_walk, serving, stored_walk
 
 WALK = {"market_id": 1, "symbol": "MDAUSDT"}
 

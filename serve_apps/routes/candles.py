@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
 from candleray.bars import BarReader
+from candleray.candle_stream import ARROW
 from candleray.candles import COLUMNS, Candles
 from candleray.coverage import Coverage, MissingRun
 from candleray.errors import GuardExceeded, Problem
@@ -20,7 +21,7 @@ from candleray.pages import CandlePage
 from candleray.timeframes import Moment, Timeframe, TimeRange, iso, to_ms
 from candleray.validation import Model
 from serve_apps import examples
-from serve_apps.answers import ARROW, example, json_of_arrays
+from serve_apps.answers import example, json_of_arrays
 from serve_apps.arrow_body import read_stream, write_stream
 from serve_apps.backend import InBackend
 from serve_apps.errors import UnsupportedMediaType
