@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from candleray.grids import Axis, Number
 from candleray.markets import Instrument
+from candleray.sizings import AllIn, Sizing
 from candleray.timeframes import Timeframe, TimeRange
 from candleray.validation import Model
 
@@ -32,14 +33,6 @@ class ExitOn(StrEnum):
     OPPOSITE = "opposite"
     NEUTRAL = "neutral"
 
-
-class AllIn(Model):
-    """Every entry spends everything available."""
-
-    mode: Literal["all_in"] = "all_in"
-
-
-Sizing: TypeAlias = AllIn
 
 MAX_INDICATORS = 8
 

@@ -18,6 +18,7 @@ from candleray.errors import GuardExceeded, Problem
 from candleray.grids import Radix, Steps, Values, levels
 from candleray.hashes import canonical_json, content_hash
 from candleray.settings import Backtests, Guards
+from candleray.sizings import with_budget
 from kernels import ENGINE_VERSION
 from kernels.indicators import INDICATORS
 from kernels.signals import lookback
@@ -125,7 +126,11 @@ class VariantGrid:
 
 
 def resolve(request: BacktestRequest, defaults: Backtests) -> BacktestRequest:
-    """The request with nothing left out and its indicators in canonical order."""
+    """The request with nothing left out and its indicators in canonical order.
+
+    Raises:
+        InvalidInput: the sizing's budget is more than the initial cash.
+    """
     axes = [_with_defaults(one) for one in request.indicators]
     axes.sort(key=lambda one: canonical_json(one.model_dump(mode="json")))
     chosen = {
@@ -136,7 +141,8 @@ def resolve(request: BacktestRequest, defaults: Backtests) -> BacktestRequest:
         "preselect": defaults.preselect,
     }
     missing = {name: value for name, value in chosen.items() if getattr(request, name) is None}
-    return request.model_copy(update={"indicators": tuple(axes), **missing})
+    whole = request.model_copy(update={"indicators": tuple(axes), **missing})
+    return whole.model_copy(update={"sizing": with_budget(whole.sizing, whole.init_cash_quote or 0.0)})
 
 
 def _with_defaults(axes: IndicatorAxes) -> IndicatorAxes:

@@ -101,6 +101,70 @@ def test_a_strategy_sent_back_alone_gives_the_numbers_of_the_grid(timeframe: str
         assert alone.top[0].strategy == row.strategy
 
 
+# A close that jumps about its average of two bars makes every signal by hand: above it is long, below it short.
+HAND = {"id": "sma", "params": {"window": 2}}
+
+
+def by_hand(closes: list[float], **changes: Any) -> BacktestResult:
+    """The one variant of `HAND` over these closes, without costs and with its trades."""
+    prices = np.array(closes, float)
+    candles = Candles(START_MS + np.arange(prices.size) * MINUTE_MS, np.ascontiguousarray([prices] * 5))
+    terms = {"fee_pct": 0, "slippage_pct": 0, "init_cash_quote": 1000, "direction": "long-only", "trades_for": 1}
+    return engine.run(
+        resolved(indicators=[HAND], time_range={"start": "2025-01-01", "end": "2025-01-02"}, **terms | changes),
+        candles,
+        WARMUP,
+    )
+
+
+# Bought at 110 and sold at 220 (the first close below its average after 242), bought again at 231, sold at 115.5.
+SWINGS = [100, 110, 242, 220, 231, 115.5, 115.5]
+
+
+@pytest.mark.parametrize(
+    ("sizing", "notionals", "equities"),
+    [
+        # Everything doubles, then halves.
+        ({"mode": "all_in"}, [1000, 2000], [2000, 1000]),
+        # 400 gain 400, then 400 lose 200: what was gained lies idle.
+        ({"mode": "fixed_quote", "quote": 400}, [400, 400], [1400, 1200]),
+        # More than there is: the first takes all 1000, the second no more than its 1500.
+        ({"mode": "fixed_quote", "quote": 1500}, [1000, 1500], [2000, 1250]),
+        # 400 double to 800 and halve to 400, beside 600 that never move.
+        ({"mode": "strategy_compound", "budget_quote": 400}, [400, 800], [1400, 1000]),
+        # Of the 400 gained 100 are locked: 700 halve to 350, beside 600 + 100.
+        (
+            {"mode": "strategy_compound_profit_lock", "budget_quote": 400, "safe_profit_percent": 25},
+            [400, 700],
+            [1400, 1050],
+        ),
+    ],
+    ids=lambda part: part["mode"] if isinstance(part, dict) else "",
+)
+def test_the_four_sizings_by_hand(sizing: dict[str, Any], notionals: list[float], equities: list[float]):
+    best = by_hand(SWINGS, sizing=sizing).top[0]
+    assert best.trades is not None
+    assert [trade.entry_notional_quote for trade in best.trades] == pytest.approx(notionals)
+    assert [trade.equity_quote for trade in best.trades] == pytest.approx(equities)
+    assert best.total_return_pct == pytest.approx((equities[-1] / 1000 - 1) * 100)
+
+
+@pytest.mark.parametrize(
+    "sizing",
+    [
+        {"mode": "fixed_quote", "quote": 700},
+        {"mode": "strategy_compound"},
+        {"mode": "strategy_compound_profit_lock", "budget_quote": 900, "safe_profit_percent": 30},
+    ],
+    ids=lambda sizing: sizing["mode"],
+)
+def test_a_strategy_keeps_its_sizing(sizing: dict[str, Any]):
+    row = run(sizing=sizing, top_k=1).top[0]
+    again = resolve(get_catalogue().validated_request({**row.strategy, "trades_for": 1}), Backtests())
+    alone = engine.run(again, CANDLES, WARMUP).top[0]
+    assert (alone.metrics, alone.trades, alone.strategy) == (row.metrics, row.trades, row.strategy)
+
+
 def test_the_rank_and_the_report_agree_to_the_bit():
     for row in run().top:
         assert row.metrics["Total Return [%]"] == row.total_return_pct

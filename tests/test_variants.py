@@ -8,7 +8,7 @@ import pytest
 
 from candleray.backtests import BacktestRequest
 from candleray.catalogue import get_catalogue
-from candleray.errors import GuardExceeded
+from candleray.errors import GuardExceeded, InvalidInput
 from candleray.settings import Backtests, Guards
 from candleray.variants import VariantGrid, check_guards, engine_params_hash, request_hash, resolve
 
@@ -102,6 +102,18 @@ def test_what_is_left_out_takes_the_defaults_of_market_configuration_and_indicat
 
 def test_a_zero_that_was_asked_for_is_kept():
     assert resolved(RSI, fee_pct=0, slippage_pct=0).fee_pct == 0
+
+
+def test_a_budget_that_is_left_out_is_all_the_cash():
+    whole = resolved(RSI, sizing={"mode": "strategy_compound"}, init_cash_quote=500)
+    assert whole.sizing.model_dump() == {"mode": "strategy_compound", "budget_quote": 500}
+    assert whole == resolved(RSI, sizing={"mode": "strategy_compound", "budget_quote": 500}, init_cash_quote=500)
+
+
+def test_a_budget_over_the_cash_is_refused_with_both_numbers():
+    with pytest.raises(InvalidInput, match="a budget of 10001 is more than the initial cash of 10000") as caught:
+        resolved(RSI, sizing={"mode": "strategy_compound", "budget_quote": 10_001})
+    assert [problem.field for problem in caught.value.problems] == ["sizing.budget_quote"]
 
 
 def test_numbers_typed_differently_make_the_same_request():
