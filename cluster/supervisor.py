@@ -79,6 +79,7 @@ class Supervisor:
         Raises:
             InstanceError: the folder or a port is somebody else's.
             ServiceUnavailable: a part does not start, or Ray is lost.
+            KeyboardInterrupt: a signal came before it was ready; what had started is stopped.
         """
         parts: dict[str, Part] = {
             "data folder": self._data_folder,
@@ -89,7 +90,7 @@ class Supervisor:
             "api": lambda: api.deployed(self.settings, self.app),
         }
         stop_on_signals()
-        with suppress(KeyboardInterrupt), ExitStack() as started:
+        with ExitStack() as started:
             for name, part in parts.items():
                 started.enter_context(self._reported(name, part()))
             self._publish("ready")
@@ -245,6 +246,9 @@ def main(app: str, descriptor: int) -> int:
         Supervisor(settings, app, report).run()
     except CandlerayError as error:
         report(Event("failed", detail=own_error(error).args[0]))
+        return 1
+    except KeyboardInterrupt:
+        report(Event("failed", detail="stopped by a signal while it started"))
         return 1
     except Exception as error:  # noqa: BLE001 - outermost: the log and the waiting parent learn of whatever it was
         traceback.print_exc()

@@ -259,7 +259,7 @@ def test_ray_on_other_machines_needs_services_that_they_can_reach() -> None:
 
 
 def test_an_application_that_cannot_be_loaded_is_named(folder: DataFolder) -> None:
-    for app in ("tests.tiny_app:nothing", "tests.nowhere:build"):
+    for app in ("candleray.errors:nothing", "candleray.nowhere:build"):
         with pytest.raises(InstanceError, match=f"the application {app} cannot be loaded"):
             imported(app)
 

@@ -84,7 +84,8 @@ def folders(place: Path) -> Iterator[tuple[DataFolder, DataFolder]]:
     made = DataFolder(place / "first"), DataFolder(place / "second")
     yield made
     for folder in made:
-        candleray("down", "--data", str(folder))
+        if folder.instance_file.exists() or Postgres(folder).find():
+            candleray("down", "--data", str(folder))
 
 
 @pytest.fixture(scope="module")
