@@ -24,7 +24,8 @@ def kernel(open_, low, close, candle_lower_wick):
 
 
 def reference(open_: Sequence[float], low: Sequence[float], close: Sequence[float]) -> list[list[float]]:
-    return [[min(first - bottom, last - bottom) for first, bottom, last in zip(open_, low, close, strict=True)]]
+    candles = zip(open_, low, close, strict=True)
+    return [[min(first - bottom, last - bottom) + 0 * (first + last) for first, bottom, last in candles]]
 
 
 INDICATOR = Indicator(

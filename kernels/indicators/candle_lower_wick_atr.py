@@ -32,7 +32,7 @@ def reference(
     open_: Sequence[float], high: Sequence[float], low: Sequence[float], close: Sequence[float], window: int
 ) -> list[list[float]]:
     (ranges,) = average_true_ranges(high, low, close, window)
-    parts = [min(open_[t], close[t]) - low[t] for t in range(len(close))]
+    parts = [min(open_[t], close[t]) - low[t] + 0 * (open_[t] + close[t]) for t in range(len(close))]
     return [[part / atr if atr else 0.0 for part, atr in zip(parts, ranges, strict=True)]]
 
 

@@ -24,7 +24,8 @@ def kernel(open_, high, close, candle_upper_wick):
 
 
 def reference(open_: Sequence[float], high: Sequence[float], close: Sequence[float]) -> list[list[float]]:
-    return [[min(top - first, top - last) for first, top, last in zip(open_, high, close, strict=True)]]
+    candles = zip(open_, high, close, strict=True)
+    return [[min(top - first, top - last) + 0 * (first + last) for first, top, last in candles]]
 
 
 INDICATOR = Indicator(

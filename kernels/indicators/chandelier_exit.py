@@ -30,7 +30,8 @@ def kernel(high, low, close, window, multiplier, stop, long_stop, short_stop):
     for t in range(close.size):
         width = multiplier * stop[t]
         below, above = long_stop[t] - width, short_stop[t] + width
-        if math.isnan(width):
+        if math.isnan(width + close[t]):
+            below = above = math.nan
             began = False
         elif not began:
             began = True
@@ -50,7 +51,7 @@ def reference(
     (atr,) = average_true_ranges(high, low, close, window)
     side = "long"
     for t in range(window, len(close)):
-        if math.isnan(atr[t]):
+        if math.isnan(atr[t] + close[t]):
             continue
         below = max(high[t - window + 1 : t + 1]) - multiplier * atr[t]
         above = min(low[t - window + 1 : t + 1]) + multiplier * atr[t]

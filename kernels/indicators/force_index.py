@@ -14,18 +14,26 @@ from collections.abc import Sequence
 import numpy as np
 
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
-from kernels.indicators.ema import kernel as moving_average
+from kernels.indicators._averages import smoothed
 from kernels.indicators.ema import reference as moving_averages
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
 @jit(FLOATS, FLOATS, INT, FLOATS_OUT)
 def kernel(source, volume, window, force_index):
-    force = np.empty(source.size)
-    force[:1] = np.nan
+    rate = 2.0 / (window + 1)
+    average = 0.0
+    seen = 0
     for t in range(1, source.size):
-        force[t] = (source[t] - source[t - 1]) * volume[t]
-    moving_average(force, window, force_index)
+        force = (source[t] - source[t - 1]) * volume[t]
+        if not np.isfinite(force):
+            average = 0.0
+            seen = 0
+            continue
+        seen += 1
+        average = smoothed(average, force, seen, window, rate)
+        if seen >= window:
+            force_index[t] = average
 
 
 def reference(source: Sequence[float], volume: Sequence[float], window: int) -> list[list[float]]:

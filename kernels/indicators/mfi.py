@@ -4,9 +4,10 @@
     gain    = flow where the price rose from the bar before, loss = flow where it fell, 0 elsewhere
     mfi[t]  = 100 · Σ gain / (Σ gain + Σ loss), sums over the last `window` bars
 
-The first value stands at index `window`: the first bar has no bar before it. Where no money moved either way it
-is 50, the middle. TA-Lib says 0 there, and wherever less than one unit of quote moved: that reads as deeply
-oversold, and depends on the currency. After a NaN it begins again.
+The first value stands at index `window`: the first bar has no bar before it. Prices are equal when they differ
+by rounding alone, less than 1e-14 of the price, as in TA-Lib: a third of a sum is seldom exact. Where no money
+moved either way it is 50, the middle; TA-Lib says 0 there, which would read as deeply oversold, and before
+0.8.1 wherever less than one unit of money moved. After a NaN it begins again.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ def kernel(high, low, close, volume, window, out):
             price = (high[t] + low[t] + close[t]) / 3.0
             flow = price * volume[t]
             change = price - previous
-            # NaN where there is no bar before, else nothing.
-            unknown = change * 0.0
+            # NaN where a volume is unknown or there is no bar before, else nothing.
+            unknown = (change + volume[t]) * 0.0
             rounding = 1e-14 * price
             previous = price
             risen = (flow if change > rounding else 0.0) + unknown
@@ -40,7 +41,7 @@ def kernel(high, low, close, volume, window, out):
             gain, all_gain = slide(gains, t - start, gain, risen)
             loss, all_loss = slide(losses, t - start, loss, fallen)
             both = all_gain + all_loss
-            out[t] = 50.0 if both == 0.0 else 100.0 * all_gain / both
+            out[t] = 100.0 * (all_gain / both) if both != 0.0 else 50.0
         fold(gains)
         fold(losses)
 
@@ -55,8 +56,9 @@ def reference(
         bars = range(t - window + 1, t + 1)
         if not all(math.isfinite(value) for value in (price[t - window], *(flow[bar] for bar in bars))):
             continue
-        gain = sum(flow[bar] for bar in bars if price[bar] > price[bar - 1])
-        loss = sum(flow[bar] for bar in bars if price[bar] < price[bar - 1])
+        moved = [bar for bar in bars if not math.isclose(price[bar], price[bar - 1], rel_tol=1e-14)]
+        gain = sum(flow[bar] for bar in moved if price[bar] > price[bar - 1])
+        loss = sum(flow[bar] for bar in moved if price[bar] < price[bar - 1])
         out[t] = 100 * gain / (gain + loss) if gain + loss else 50.0
     return [out]
 

@@ -24,11 +24,11 @@ def kernel(close, volume, obv):
     previous = np.nan
     for t in range(close.size):
         change = close[t] - previous
-        previous = close[t] + 0.0 * volume[t]
-        if np.isfinite(change):
-            total += np.sign(change) * volume[t]
-        else:
-            total = volume[t] + 0.0 * close[t]
+        if not np.isfinite(close[t] + volume[t]):
+            previous = np.nan
+            continue
+        previous = close[t]
+        total = total + np.sign(change) * volume[t] if np.isfinite(change) else volume[t]
         obv[t] = total
 
 

@@ -28,7 +28,8 @@ def kernel(high, low, close, window, multiplier, supertrend, direction):
     is_up = False
     for t in range(close.size):
         width = multiplier * supertrend[t]
-        if math.isnan(width):
+        if math.isnan(width + close[t]):
+            supertrend[t] = math.nan
             upper, lower = math.inf, -math.inf
             is_up = False
             continue
@@ -47,7 +48,7 @@ def reference(
     supertrend, direction, upper, lower = ([math.nan] * len(close) for _ in range(4))
     (atr,) = average_true_ranges(high, low, close, window)
     for t in range(window, len(close)):
-        if math.isnan(atr[t]):
+        if math.isnan(atr[t] + close[t]):
             continue
         middle = (high[t] + low[t]) / 2
         upper[t], lower[t] = middle + multiplier * atr[t], middle - multiplier * atr[t]
