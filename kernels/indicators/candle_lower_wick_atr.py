@@ -38,7 +38,7 @@ def reference(
 
 INDICATOR = Indicator(
     title="Candle Lower Wick in ATRs",
-    source="Nison 1991, Japanese Candlestick Charting Techniques; Wilder's ATR, TA-Lib ATR",
+    source="Nison 1991, Japanese Candlestick Charting Techniques; Wilder 1978 for the ATR",
     kernel=kernel,
     reference=reference,
     inputs={"open": ("open",), "high": ("high",), "low": ("low",), "close": ("close",)},

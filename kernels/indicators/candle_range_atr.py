@@ -35,7 +35,7 @@ def reference(
 
 INDICATOR = Indicator(
     title="Candle Range in ATRs",
-    source="Nison 1991, Japanese Candlestick Charting Techniques; Wilder's ATR, TA-Lib ATR",
+    source="Nison 1991, Japanese Candlestick Charting Techniques; Wilder 1978 for the ATR",
     kernel=kernel,
     reference=reference,
     inputs={"high": ("high",), "low": ("low",), "close": ("close",)},
