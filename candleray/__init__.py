@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from candleray.errors import GuardExceeded as GuardExceeded
     from candleray.errors import InstanceError as InstanceError
     from candleray.errors import InvalidInput as InvalidInput
+    from candleray.errors import MethodNotAllowed as MethodNotAllowed
     from candleray.errors import NotFound as NotFound
     from candleray.errors import PayloadTooLarge as PayloadTooLarge
     from candleray.errors import Problem as Problem
     from candleray.errors import RateLimited as RateLimited
     from candleray.errors import ServiceUnavailable as ServiceUnavailable
     from candleray.errors import Unauthenticated as Unauthenticated
+    from candleray.errors import UnsupportedMediaType as UnsupportedMediaType
 
     __version__: str
 
@@ -32,12 +34,14 @@ __all__ = [
     "GuardExceeded",
     "InstanceError",
     "InvalidInput",
+    "MethodNotAllowed",
     "NotFound",
     "PayloadTooLarge",
     "Problem",
     "RateLimited",
     "ServiceUnavailable",
     "Unauthenticated",
+    "UnsupportedMediaType",
     "__version__",
 ]
 

@@ -7,6 +7,8 @@ CandlerayError
 ├── NotFound                404  nothing of that name, nearest match offered
 ├── Conflict                409  the state does not allow it
 ├── PayloadTooLarge         413  more bytes than the limit
+├── UnsupportedMediaType    415  a body of another kind than the route takes
+├── MethodNotAllowed        405  a method the route does not take
 ├── Unauthenticated         401
 ├── ExchangeError           502  an exchange answered wrongly or not at all
 │   └── RateLimited         503  an exchange asked us to wait
@@ -85,6 +87,14 @@ class Conflict(CandlerayError):
 
 class PayloadTooLarge(CandlerayError):
     status, code = 413, "payload_too_large"
+
+
+class UnsupportedMediaType(CandlerayError):
+    status, code = 415, "unsupported_media_type"
+
+
+class MethodNotAllowed(CandlerayError):
+    status, code = 405, "method_not_allowed"
 
 
 class Unauthenticated(CandlerayError):

@@ -14,7 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from candleray.errors import CandlerayError, InvalidInput, NotFound, PayloadTooLarge, Problem
+from candleray.errors import (
+    CandlerayError,
+    InvalidInput,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    Problem,
+)
 from candleray.validation import invalid_from
 from serve_apps.route_table import RouteTable
 
@@ -23,14 +30,6 @@ CLIENT_LEFT = 499
 
 MAX_PROBLEMS = 100
 _MAX_PART = 64
-
-
-class MethodNotAllowed(CandlerayError):
-    status, code = 405, "method_not_allowed"
-
-
-class UnsupportedMediaType(CandlerayError):
-    status, code = 415, "unsupported_media_type"
 
 
 INTERNAL = CandlerayError("the server failed on this request; its log says why, under this answer's X-Request-ID")

@@ -11,8 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from candleray.errors import InvalidInput, Problem
-from serve_apps.errors import UnsupportedMediaType
+from candleray.errors import InvalidInput, Problem, UnsupportedMediaType
 
 MAX_KEYS = 100
 """Of one object. Every unknown field is answered with its nearest match: a million of them would take minutes."""

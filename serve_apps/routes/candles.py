@@ -14,7 +14,7 @@ from candleray.bars import BarReader
 from candleray.candle_stream import ARROW
 from candleray.candles import COLUMNS, Candles
 from candleray.coverage import Coverage, MissingRun
-from candleray.errors import GuardExceeded, Problem
+from candleray.errors import GuardExceeded, Problem, UnsupportedMediaType
 from candleray.ingest import InsertReport
 from candleray.markets import Instrument, Symbol
 from candleray.pages import CandlePage
@@ -24,7 +24,6 @@ from serve_apps import examples
 from serve_apps.answers import example, json_of_arrays
 from serve_apps.arrow_body import read_stream, write_stream
 from serve_apps.backend import InBackend
-from serve_apps.errors import UnsupportedMediaType
 
 router = APIRouter(prefix="/market-data", tags=["market data"])
 
