@@ -80,12 +80,12 @@ def mixed_emas(source, window, depth, weights, out):
 
 
 @inline
-def convergence(source, windows, percent, line, signal_line, histogram):
+def convergence(source, windows, late, percent, line, signal_line, histogram):
     """How far a fast EMA is from a slow one (in percent of the slow one, if asked for), that line's EMA, and the
     distance of both.
 
-    `windows` are those of the fast, the slow and the signal EMA. All begin where the signal line does; the fast
-    EMA begins on the slow one's first bar, with the mean of the last `fast` values.
+    `windows` are those of the fast, the slow and the signal EMA; the fast one takes no notice of the first `late`
+    values. All outputs begin where the signal line does.
     """
     fast, slow, signal = windows
     fast_rate, slow_rate, signal_rate = 2.0 / (fast + 1), 2.0 / (slow + 1), 2.0 / (signal + 1)
@@ -101,8 +101,8 @@ def convergence(source, windows, percent, line, signal_line, histogram):
             anchor = value
         seen += 1
         value -= anchor
-        if seen > slow - fast:
-            fast_average = smoothed(fast_average, value, seen - (slow - fast), fast, fast_rate)
+        if seen > late:
+            fast_average = smoothed(fast_average, value, seen - late, fast, fast_rate)
         slow_average = smoothed(slow_average, value, seen, slow, slow_rate)
         if seen < slow:
             continue

@@ -3,10 +3,10 @@
     macd[t] = ema(x, fast)[t] - ema(x, slow)[t]
     signal[t] = ema(macd, signal)[t], histogram[t] = macd[t] - signal[t]
 
-Seeds are TA-Lib's: both averages begin on bar `slow - 1`, each with the mean of its own last values, and the
-signal line with the mean of its first `signal` values. All three outputs begin with the signal line, at index
-slow + signal - 2. After a NaN everything begins again. Its own reading is the histogram's sign: the line above
-its signal line.
+Seeds are TA-Lib's: both averages begin on bar `slow - 1`, each with the mean of its window there, and the signal
+line with the mean of its first `signal` values. All three outputs begin with the signal line, at index
+slow + signal - 2. After a NaN everything begins again. Its own reading is the histogram's sign: the line above its
+signal line.
 """
 
 from __future__ import annotations
@@ -22,17 +22,7 @@ from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 @jit(FLOATS, INT, INT, INT, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT)
 def kernel(source, fast, slow, signal, macd, signal_line, histogram):
-    convergence(source, (fast, slow, signal), False, macd, signal_line, histogram)
-
-
-def averages(source: Sequence[float], fast: int, slow: int) -> tuple[list[float], list[float]]:
-    """For references: the fast EMA, begun late enough to begin with the slow one, and the slow EMA."""
-    late = slow - fast
-    held_back = [
-        value if t >= late and all(map(math.isfinite, source[t - late : t])) else math.nan
-        for t, value in enumerate(source)
-    ]
-    return ema(held_back, fast)[0], ema(source, slow)[0]
+    convergence(source, (fast, slow, signal), slow - fast, False, macd, signal_line, histogram)
 
 
 def with_signal(line: Sequence[float], signal: int) -> list[list[float]]:
@@ -43,7 +33,12 @@ def with_signal(line: Sequence[float], signal: int) -> list[list[float]]:
 
 
 def reference(source: Sequence[float], fast: int, slow: int, signal: int) -> list[list[float]]:
-    fast_line, slow_line = averages(source, fast, slow)
+    late = slow - fast
+    held_back = [
+        value if t >= late and all(map(math.isfinite, source[t - late : t])) else math.nan
+        for t, value in enumerate(source)
+    ]
+    [fast_line], [slow_line] = ema(held_back, fast), ema(source, slow)
     return with_signal([one - other for one, other in zip(fast_line, slow_line, strict=True)], signal)
 
 

@@ -3,9 +3,9 @@
     ppo[t] = 100 · (ema(x, fast)[t] - ema(x, slow)[t]) / ema(x, slow)[t]
     signal[t] = ema(ppo, signal)[t], histogram[t] = ppo[t] - signal[t]
 
-Seeds and first values are those of `macd`: all three outputs begin with the signal line, at index slow + signal
-- 2. TA-Lib has the first of them alone, from bar `slow - 1` on. After a NaN everything begins again. Its own
-reading is the histogram's sign.
+As in TA-Lib each average begins with the mean of its own first values, other than in `macd`. All three outputs
+begin with the signal line, at index slow + signal - 2; TA-Lib has the first of them alone, from bar `slow - 1` on.
+After a NaN everything begins again. Its own reading is the histogram's sign.
 """
 
 from __future__ import annotations
@@ -15,19 +15,20 @@ from collections.abc import Sequence
 
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
 from kernels.indicators._averages import convergence
-from kernels.indicators.macd import averages, with_signal
+from kernels.indicators.ema import reference as ema
+from kernels.indicators.macd import with_signal
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
 @jit(FLOATS, INT, INT, INT, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT)
 def kernel(source, fast, slow, signal, ppo, signal_line, histogram):
-    convergence(source, (fast, slow, signal), True, ppo, signal_line, histogram)
+    convergence(source, (fast, slow, signal), 0, True, ppo, signal_line, histogram)
 
 
 def reference(source: Sequence[float], fast: int, slow: int, signal: int) -> list[list[float]]:
     # From the first price up: of two averages that differ in their last digits nothing would be left.
     base = next(filter(math.isfinite, source), 0.0)
-    fast_line, slow_line = averages([value - base for value in source], fast, slow)
+    [fast_line], [slow_line] = (ema([value - base for value in source], window) for window in (fast, slow))
     ppo = [100 * (one - other) / (base + other) for one, other in zip(fast_line, slow_line, strict=True)]
     return with_signal(ppo, signal)
 
@@ -51,9 +52,9 @@ INDICATOR = Indicator(
         inputs={"source": (1.0, 2.0, 6.0, 3.0)},
         params={"fast": 2, "slow": 3, "signal": 2},
         expected={
-            "ppo": (math.nan, math.nan, math.nan, 100 / 9),
-            "signal": (math.nan, math.nan, math.nan, 200 / 9),
-            "histogram": (math.nan, math.nan, math.nan, -100 / 9),
+            "ppo": (math.nan, math.nan, math.nan, 50 / 3),
+            "signal": (math.nan, math.nan, math.nan, 100 / 3),
+            "histogram": (math.nan, math.nan, math.nan, -50 / 3),
         },
     ),
 )
