@@ -11,31 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from kernels.declare import Example, Indicator, Param, Rule
+from kernels.indicators._ranges import average_true_range
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
 @jit(FLOATS, FLOATS, FLOATS, INT, FLOATS_OUT)
 def kernel(high, low, close, window, out):
-    share = 1.0 / window
-    average = 0.0
-    seen = 0
-    previous = np.nan
-    for t in range(close.size):
-        gap = max(abs(high[t] - previous), abs(low[t] - previous))
-        reach = (high[t] - low[t]) + gap
-        previous = close[t]
-        if not np.isfinite(reach):
-            average = 0.0
-            seen = 0
-            continue
-        seen += 1
-        true_range = max(high[t] - low[t], gap)
-        average += (true_range - average if seen > window else true_range) * share
-        if seen >= window:
-            out[t] = average
+    average_true_range(high, low, close, window, out)
 
 
 def reference(

@@ -10,22 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
 from kernels.indicators._means import sliding_spread
-from kernels.indicators.sma import kernel as moving_average
 from kernels.jit import FLOAT, FLOATS, FLOATS_OUT, INT, jit
 
 
 @jit(FLOATS, INT, FLOAT, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT)
 def kernel(source, window, stddev, middle, upper, lower):
-    moving_average(source, window, middle)
-    sliding_spread(source, window, np.empty(window), upper)
+    sliding_spread(source, window, middle, upper)
     for t in range(source.size):
-        width = stddev * math.sqrt(upper[t] / window)
-        upper[t] = middle[t] + width
-        lower[t] = middle[t] - width
+        mean, width = source[t] - middle[t], stddev * math.sqrt(upper[t] / window)
+        middle[t], upper[t], lower[t] = mean, mean + width, mean - width
 
 
 def reference(source: Sequence[float], window: int, stddev: float) -> list[list[float]]:

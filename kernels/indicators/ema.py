@@ -10,35 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
+from kernels.indicators._averages import recursive_mean
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
 @jit(FLOATS, INT, FLOATS_OUT)
 def kernel(source, window, out):
-    rate = 2.0 / (window + 1)
-    average = total = anchor = 0.0
-    seen = 0
-    for t in range(source.size):
-        value = source[t]
-        if not np.isfinite(value):
-            seen = 0
-            continue
-        seen += 1
-        if seen > window:
-            average += (value - average) * rate
-        elif seen == 1:
-            anchor, total = value, 0.0
-            continue
-        else:
-            # Summed as distances from the first value, so that a flat seed is its price to the bit.
-            total += value - anchor
-            if seen < window:
-                continue
-            average = anchor + total / window
-        out[t] = average
+    recursive_mean(source, window, 2.0 / (window + 1), out)
 
 
 def reference(source: Sequence[float], window: int) -> list[list[float]]:

@@ -16,30 +16,24 @@ from collections.abc import Sequence
 import numpy as np
 
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
+from kernels.indicators._averages import smoothed
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
 @jit(FLOATS, INT, FLOATS_OUT)
 def kernel(source, window, out):
-    share = 1.0 / window
+    rate = 1.0 / window
     gain = loss = 0.0
     seen = 0
-    previous = np.nan
-    for t in range(source.size):
-        change = source[t] - previous
-        previous = source[t]
+    for t in range(1, source.size):
+        change = source[t] - source[t - 1]
         if not np.isfinite(change):
             gain = loss = 0.0
             seen = 0
             continue
         seen += 1
-        rise, fall = max(change, 0.0), max(-change, 0.0)
-        if seen > window:
-            gain += (rise - gain) * share
-            loss += (fall - loss) * share
-        else:
-            gain += rise * share
-            loss += fall * share
+        gain = smoothed(gain, max(change, 0.0), seen, window, rate)
+        loss = smoothed(loss, max(-change, 0.0), seen, window, rate)
         if seen >= window:
             both = gain + loss
             out[t] = 100.0 * gain / both if both > 0.0 else 50.0

@@ -10,34 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
+from kernels.indicators._means import sliding_mean
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
 @jit(FLOATS, INT, FLOATS_OUT)
 def kernel(source, window, out):
-    # A window is the tail of one block of `window` bars and the head of the next. Summing both parts instead of
-    # adding and subtracting at the ends leaves nothing to drift or to cancel, and lets a NaN leave with its bar.
-    tails = np.full(window + 1, np.nan)
-    tails[window] = 0.0
-    equal = 0
-    previous = np.nan
-    for start in range(0, source.size, window):
-        stop = min(start + window, source.size)
-        head = 0.0
-        for t in range(start, stop):
-            value = source[t]
-            head += value
-            equal = equal + 1 if value == previous else 1
-            previous = value
-            # A flat window has its price as its mean to the bit: rounding must not put a price above its average.
-            out[t] = value if equal >= window else (tails[t - start + 1] + head) / window
-        tail = 0.0
-        for t in range(stop - 1, start, -1):
-            tail += source[t]
-            tails[t - start] = tail
+    sliding_mean(source, window, out)
 
 
 def reference(source: Sequence[float], window: int) -> list[list[float]]:
