@@ -43,6 +43,8 @@ def isolation(folder: DataFolder, ports: Ports, boot: str) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
         "NUMBA_NUM_THREADS": "1",  # Ray's tasks are the threads
         "RAY_USAGE_STATS_ENABLED": "0",
+        # At the default, 15, the API gets 3 % of a core beside any busy program; at 5 a quarter.
+        "RAY_worker_niceness": "5",
         # Ray ends an idle worker after a second; a new one takes 3 s, ten times the search it is for.
         "RAY_idle_worker_killing_time_threshold_ms": "600000",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",  # median latency 8 ms -> 0.7 ms
