@@ -1,12 +1,12 @@
 """Parabolic SAR: a stop that closes in on a trend, faster with every new extreme, and turns when price meets it.
 
-    psar[t+1]    = psar[t] + speed · (extreme - psar[t]), held behind the extremes of bars t and t-1
-    extreme      = the highest high of the long trend, the lowest low of the short one
-    speed        = acceleration, raised by as much with every new extreme, at most `maximum`
-    a turn       : the bar reaches psar[t]; the bar shows the old trend's extreme, and the speed begins again
+    psar[t+1] = psar[t] + speed · (extreme - psar[t]), held behind the extremes of bars t and t-1
+    extreme   = the highest high of the long trend, the lowest low of the short one
+    speed     = acceleration, raised by as much with every new extreme, at most `maximum`
 
-The first value stands at index 1: the first trend is short where the low fell more than the high rose, else
-long, and starts at the first bar's far end. After a NaN it begins again.
+A bar that reaches its stop turns the trend: it shows the old trend's extreme, and the speed begins again. The
+first value stands at index 1: the first trend is short where the low fell more than the high rose, else long,
+and starts at the first bar's far end. After a NaN it begins again.
 """
 
 from __future__ import annotations
