@@ -28,7 +28,7 @@ def kernel(high, low, close, window, k_smooth, d_smooth, k, d):
 
 def position(value: float, values: Sequence[float]) -> float:
     """For references: where a value stands between the lowest and the highest of some, 0 to 100."""
-    if any(map(math.isnan, values)):
+    if not all(map(math.isfinite, values)):
         return math.nan
     low, high = min(values), max(values)
     return 100 * (value - low) / (high - low) if high > low else 50.0
