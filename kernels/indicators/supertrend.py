@@ -35,8 +35,9 @@ def kernel(high, low, close, window, multiplier, supertrend, direction):
             continue
         middle = 0.5 * (high[t] + low[t])
         above, below = middle + width, middle - width
-        upper = above if above < upper or close[t - 1] > upper else upper
-        lower = below if below > lower or close[t - 1] < lower else lower
+        # `|` and not `or`: which way a close goes cannot be guessed; branches on it take 4.8 ms a year, not 2.0.
+        upper = above if (above < upper) | (close[t - 1] > upper) else upper
+        lower = below if (below > lower) | (close[t - 1] < lower) else lower
         is_up = close[t] >= lower if is_up else close[t] > upper
         supertrend[t] = lower if is_up else upper
         direction[t] = 1.0 if is_up else -1.0
