@@ -30,13 +30,8 @@ STORE_TIMEOUT_S = 120.0
 """The longest call of the candle store: a restarted one repairs before it answers."""
 
 
-REPLICA: dict[str, Any] = {
-    # No CPU of its own: replicas that each claim one starve the tasks of a small machine for good.
-    "num_cpus": 0,
-    "runtime_env": {
-        "env_vars": {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_apps.middleware:outside_serve"}
-    },
-}
+# No CPU of its own: replicas that each claim one starve the tasks of a small machine for good.
+REPLICA: dict[str, Any] = {"num_cpus": 0}
 
 
 def build(settings: Settings) -> serve.Application:
@@ -67,7 +62,6 @@ class Api:
 def build_replica() -> FastAPI:
     settings = get_settings()
     configure_logs(settings.log_level)
-    # From here, because a worker serves the environment it was started for: this one's.
     warm_workers()
     return build_api(_backend(settings))
 
