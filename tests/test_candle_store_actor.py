@@ -30,8 +30,12 @@ pytestmark = pytest.mark.cluster
 @pytest.fixture(scope="module")
 def ray_alone() -> Iterator[None]:
     """A cluster of this module's own: the actor's name is one per cluster."""
-    os.environ.update(RAY_AUTH_MODE="disabled", RAY_USAGE_STATS_ENABLED="0")
-    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as temp:
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as temp,
+    ):
+        environment.setenv("RAY_AUTH_MODE", "disabled")
+        environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
         ray.init(
             address="local",
             num_cpus=1,
