@@ -22,7 +22,7 @@ from candleray.backtests import BacktestRequest, BacktestResult
 from candleray.candle_stream import ARROW, bars_table, decode_bars, encode_rows, parts
 from candleray.candles import CandleRows
 from candleray.connection import Connection, encoded, find_api_url
-from candleray.coverage import Coverage, MissingRun
+from candleray.coverage import Coverage, MissingRun, RowCounts
 from candleray.errors import ApiError, GuardExceeded, invalid
 from candleray.indicators import IndicatorInfo
 from candleray.ingest import InsertReport
@@ -206,6 +206,10 @@ class Client:
         """First and last candle of every instrument stored, and every hole between them."""
         params = {"market_id": _market_id(market), "symbol": symbol}
         return read(list[Coverage], self.send("GET", "/market-data/coverage", params=params))
+
+    def counts(self) -> list[RowCounts]:
+        """Rows of every instrument in raw (every version of a minute) and in canonical."""
+        return read(list[RowCounts], self.send("GET", "/market-data/counts"))
 
     def missing(self, market: MarketName, symbol: str, start: Time, end: Time) -> list[MissingRun]:
         """The runs of minutes in `[start, end)` that have no candle."""

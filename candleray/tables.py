@@ -23,7 +23,7 @@ from candleray.timeframes import iso
 if TYPE_CHECKING:
     from candleray.backfill import BackfillReport
     from candleray.backtests import Elapsed
-    from candleray.coverage import Coverage
+    from candleray.coverage import Coverage, RowCounts
     from candleray.indicators import IndicatorInfo, ParamInfo
     from candleray.ingest import InsertReport
     from candleray.markets import InstrumentReference
@@ -107,6 +107,12 @@ def print_coverage(console: Console, found: Sequence[Coverage]) -> None:
     for one in found:
         if one.missing_runs:
             _print_gaps(console, one)
+
+
+def print_counts(console: Console, found: Sequence[RowCounts]) -> None:
+    rows = [(one.market.name, one.symbol, f"{one.raw:,}", f"{one.canonical:,}") for one in found]
+    names = ("market", "symbol", "rows in raw", "candles in canonical")
+    print_table(console, names, rows, text=names[:2])
 
 
 def _minute(moment: datetime) -> str:

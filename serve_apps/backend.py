@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 
 from candleray.backtests import BacktestRequest, BacktestResult
 from candleray.candles import CandleRows, Candles
-from candleray.coverage import Coverage, MissingRun
+from candleray.coverage import Coverage, MissingRun, RowCounts
 from candleray.ingest import InsertReport
 from candleray.markets import InstrumentReference
 from candleray.settings import Settings
@@ -48,6 +48,9 @@ class CandleStoreClient:
 
     async def coverage(self, market_id: int | None, symbol: str | None) -> list[Coverage]:
         return await self._call("coverage", market_id, symbol)
+
+    async def counts(self) -> list[RowCounts]:
+        return await self._call("counts")
 
     async def missing(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> tuple[MissingRun, ...]:
         return await self._call("missing", market_id, symbol, start_ms, end_ms)

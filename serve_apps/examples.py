@@ -46,6 +46,7 @@ COVERAGE: dict[str, Any] = {
     "missing_minutes": 2059,
     "missing_runs": [{"start": "2018-02-08T00:27:00Z", "end": "2018-02-09T10:46:00Z", "minutes": 2059}],
 }
+COUNTS = {**_INSTRUMENT, "raw": 38261, "canonical": 38261}
 INSERT_REPORT = {
     "received": 1000,
     "written": 998,

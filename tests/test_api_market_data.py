@@ -123,6 +123,11 @@ async def test_coverage_and_missing_name_the_holes(api, embedded_store):
     assert (await api.get("/market-data/missing", params=query)).json() == [hole]
 
 
+async def test_counts_tell_raw_from_canonical(api):
+    counts = {one["symbol"]: one for one in (await api.get("/market-data/counts")).json()}
+    assert (counts["MDCUSDT"]["raw"], counts["MDCUSDT"]["canonical"]) == (98, 98)
+
+
 async def test_coverage_lists_every_instrument(api):
     symbols = {one["symbol"] for one in (await api.get("/market-data/coverage")).json()}
     assert "MDAUSDT" in symbols

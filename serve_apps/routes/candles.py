@@ -13,7 +13,7 @@ from starlette.responses import Response
 from candleray.bars import BarReader
 from candleray.candle_stream import ARROW
 from candleray.candles import COLUMNS, Candles
-from candleray.coverage import Coverage, MissingRun
+from candleray.coverage import Coverage, MissingRun, RowCounts
 from candleray.errors import GuardExceeded, Problem, UnsupportedMediaType
 from candleray.ingest import InsertReport
 from candleray.markets import Instrument, Symbol
@@ -111,6 +111,12 @@ class CoverageQuery(Model):
 async def get_coverage(query: Annotated[CoverageQuery, Query()], backend: InBackend) -> Any:
     """First and last candle of every instrument stored, and every hole between them."""
     return await backend.candles.coverage(query.market_id, query.symbol)
+
+
+@router.get("/counts", response_model=list[RowCounts], responses=example([examples.COUNTS]))
+async def get_counts(backend: InBackend) -> Any:
+    """Rows of every instrument in raw and, as readers see them, in canonical: equal but for newer versions."""
+    return await backend.candles.counts()
 
 
 class MissingQuery(InstrumentQuery, TimeRange):

@@ -1,0 +1,28 @@
+"""`candleray counts`."""
+
+from __future__ import annotations
+
+import sys
+
+from candleray.cli_options import ApiUrl, AsJson, DataDir, connect
+
+
+def counts(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
+    """Count the rows of each instrument in the raw tables and in canonical.
+
+    Raw keeps every version of a minute, so it has as many rows or more; fewer in canonical than minutes in raw
+    means that a view failed, which the next start repairs.
+
+    Example: candleray counts
+    """
+    from candleray.client import read
+    from candleray.console import output
+    from candleray.coverage import RowCounts
+    from candleray.tables import print_counts
+
+    with connect(api, data) as client:
+        answer = client.send("GET", "/market-data/counts")
+    if as_json:
+        sys.stdout.buffer.write(answer)
+    else:
+        print_counts(output(), read(list[RowCounts], answer))
