@@ -1,11 +1,13 @@
 # The commands a person types. Each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format docs lock clean
+.PHONY: help demo test check format docs bench lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BENCH_VENV := .venv-bench
+BENCH_READY := $(BENCH_VENV)/.ready
 
 # Without compiled bytecode every Ray process starts three times slower.
 unexport PYTHONDONTWRITEBYTECODE
@@ -19,6 +21,13 @@ $(READY): requirements-dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq -r requirements-dev.lock
 	@$(BIN)/python -m pip install -qq --no-deps -e .
+	@touch $@
+
+$(BENCH_READY): requirements-bench.lock pyproject.toml
+	@echo "Installing the peers into $(BENCH_VENV) ..."
+	@test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m pip install -qq -r requirements-bench.lock
+	@$(BENCH_VENV)/bin/python -m pip install -qq --no-deps -e .
 	@touch $@
 
 demo: $(READY) ## simulator -> backfill -> ClickHouse -> a ranked grid over a year of minutes
@@ -40,13 +49,18 @@ format: $(READY) ## format and fix what can be fixed
 docs: $(READY) ## write what is generated: configuration files and reference pages
 	@$(BIN)/python docs/generate.py
 
+bench: $(BENCH_READY) ## one table: the engine against its peers and the machine; BENCH="--quick" for a short one
+	@$(BENCH_VENV)/bin/python -W ignore -m tests.bench.run $(BENCH)
+
 lock: $(READY) ## resolve the dependencies anew
 	@$(BIN)/python -m pip install -qq uv
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header \
 		pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header \
 		pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header \
+		pyproject.toml --group bench -c requirements-dev.lock -o requirements-bench.lock
 
 clean: ## remove the environment and the demo's data
 	@if [ -x $(BIN)/candleray ]; then $(BIN)/candleray down --data .demo || true; fi
-	@rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) $(BENCH_VENV) .demo .mypy_cache .ruff_cache .pytest_cache

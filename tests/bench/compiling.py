@@ -1,0 +1,48 @@
+"""What a first process waits for: compiling into an empty cache, and loading from a full one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.bench.table import Row
+from tests.bench.timing import Timing
+from tests.bench.workload import Market
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SEARCH = "the kernels of a search"
+EVERYTHING = "every kernel and indicator"
+_MODULES = {SEARCH: "iter_modules(kernels.__path__", EVERYTHING: "walk_packages(kernels.__path__"}
+_PROGRAM = """
+import time
+wall, cpu = time.perf_counter(), time.process_time()
+import importlib, pkgutil, kernels
+from kernels.jit import load
+load(*[importlib.import_module(found.name) for found in pkgutil.{modules}, "kernels.")])
+print(time.process_time() - cpu, time.perf_counter() - wall)
+"""
+
+
+def rows(_market: Market, quick: bool) -> list[Row]:
+    return [row for name in ([SEARCH] if quick else [SEARCH, EVERYTHING]) for row in _cold_and_warm(name)]
+
+
+def _cold_and_warm(name: str) -> list[Row]:
+    program = _PROGRAM.format(modules=_MODULES[name])
+    with tempfile.TemporaryDirectory(prefix="candleray-bench-numba-") as folder:
+        taken = [(state, _in_a_new_process(program, folder)) for state in ("cold", "warm")]
+    return [Row.timed("compile time", f"{name}, {state}", "process", timing) for state, timing in taken]
+
+
+def _in_a_new_process(program: str, cache_folder: str) -> Timing:
+    """Imports included; the interpreter's own start is not."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": cache_folder}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, check=True, capture_output=True, text=True
+    )
+    cpu_s, wall_s = done.stdout.split()
+    return Timing(float(cpu_s), float(wall_s))
