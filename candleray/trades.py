@@ -6,7 +6,7 @@ from typing import Any
 
 from candleray.backtests import Trade
 from candleray.timeframes import iso
-from kernels.simulate import EXIT_REASONS
+from kernels.trades import EXIT_REASONS
 
 
 def trade_of(row: Any, close_time_ms: Any) -> Trade:

@@ -11,9 +11,11 @@ from typing import Any
 import ray
 
 import kernels.bits
+import kernels.combinations
 import kernels.metrics
 import kernels.rollup
 import kernels.simulate
+import kernels.stops
 from candleray import engine
 from candleray.backtests import BacktestRequest, RankedVariant
 from candleray.variants import VariantGrid
@@ -56,7 +58,14 @@ def warm_worker() -> None:
 
     A process takes 2 s to begin, and the first one after a change compiles for 15 s more.
     """
-    load(kernels.bits, kernels.metrics, kernels.rollup, kernels.simulate)
+    load(
+        kernels.bits,
+        kernels.combinations,
+        kernels.metrics,
+        kernels.rollup,
+        kernels.simulate,
+        kernels.stops,
+    )
 
 
 def warm_workers() -> None:

@@ -94,9 +94,14 @@ class Exit(NamedTuple):
 
 
 @inline
+def entry_fill(side, price, slippage):
+    return price * (1.0 + side * slippage)
+
+
+@inline
 def enter(side, price, available, rules):
     """The position that a signal opens at a close."""
-    fill = price * (1.0 + side * rules.slippage)
+    fill = entry_fill(side, price, rules.slippage)
     affordable = available / (1.0 + rules.fee)
     notional = min(rules.fixed_quote, affordable)
     fee = rules.fee * notional

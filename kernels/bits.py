@@ -7,13 +7,14 @@ pair is `uint64[2, words]`, long and short.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numba import carray, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from kernels.jit import inline
+from kernels.jit import WORD, inline, pointer_to
 
 WORD_BITS = 64
 
@@ -52,8 +53,13 @@ def plane_addresses(chunks: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
             )
         if chunk.shape[2] != chunks[0].shape[2]:
             raise ValueError(f"planes of {chunk.shape[2]} and of {chunks[0].shape[2]} words do not go together")
-    tables = [chunk.ctypes.data + chunk.strides[0] * np.arange(chunk.shape[0]) for chunk in chunks]
-    return np.concatenate(tables).astype(np.uint64) if tables else np.empty(0, np.uint64)
+    return row_addresses(chunks)
+
+
+def row_addresses(chunks: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:
+    """The memory address of each `chunk[i]`, one chunk after the other."""
+    rows = [chunk.ctypes.data + chunk.strides[0] * np.arange(chunk.shape[0]) for chunk in chunks]
+    return np.concatenate(rows).astype(np.uint64) if rows else np.empty(0, np.uint64)
 
 
 @intrinsic
@@ -76,15 +82,10 @@ def trailing_zeros(typing_context, word):
     return types.uint64(types.uint64), generate
 
 
-@intrinsic
-def _pointer(typing_context, address):
-    def generate(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-    return types.CPointer(types.uint64)(types.uint64), generate
+_word_pointer = pointer_to(WORD)
 
 
 @inline
 def plane_at(address, n_words):
     """The plane pair at an address as an array `uint64[2, n_words]`; for compiled code."""
-    return carray(_pointer(address), (2, n_words))
+    return carray(_word_pointer(address), (2, n_words))

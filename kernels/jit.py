@@ -34,6 +34,7 @@ FLOATS_OUT = types.Array(FLOAT, 1, "C")
 INTS_OUT = types.Array(INT, 1, "C")
 WORDS_OUT = types.Array(WORD, 1, "C")
 FLAGS_OUT = types.Array(types.boolean, 1, "C")
+BARS_OUT = types.Array(types.int32, 2, "C")
 TABLE = types.Array(FLOAT, 2, "C", readonly=True)
 TABLE_OUT = types.Array(FLOAT, 2, "C")
 
@@ -87,6 +88,19 @@ def inline(function: Function) -> Function:
     """For small functions that only compiled code calls: typed by their callers, and inlined there by LLVM."""
     compiled: Function = numba.njit(**_FLAGS)(function)
     return compiled
+
+
+def pointer_to(kind: Any) -> Any:
+    """For compiled code: the address of a value, in a `uint64`, as a pointer to that type."""
+
+    @intrinsic
+    def pointer(_context, address):
+        def generate(context, builder, signature, arguments):
+            return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+        return types.CPointer(kind)(WORD), generate
+
+    return pointer
 
 
 @intrinsic

@@ -37,16 +37,14 @@ import math
 from typing import TypeAlias
 
 import numpy as np
-from numba import from_dtype, types
 from numpy.typing import NDArray
 
 from kernels.accounts import total_return_pct
 from kernels.jit import FLOAT, FLOATS, FLOATS_OUT, INT, INTS, jit
-from kernels.simulate import TRADE
+from kernels.trades import TRADES
 
 Metric: TypeAlias = float | int | None
 
-_TRADES = types.Array(from_dtype(TRADE), 1, "C", readonly=True)
 _DAY_MS = 86_400_000
 _DAYS_A_YEAR = 365
 _ROUNDING = 1e-12
@@ -62,7 +60,7 @@ def report(
     """Every metric of one simulation by its name, in the order of R4.10.
 
     Args:
-        trades: the simulation's trades, of `kernels.simulate.TRADE`.
+        trades: the simulation's trades, of `kernels.trades.TRADE`.
         close, ts_open_ms: the bars the trades count in; `bar_ms` is the length of one.
 
     Raises:
@@ -91,7 +89,7 @@ def report(
     }
 
 
-@jit(_TRADES, FLOATS, FLOAT, FLOATS_OUT)
+@jit(TRADES, FLOATS, FLOAT, FLOATS_OUT)
 def _mark(trades, close, init_cash, equity):
     """Write the equity at each bar's close; return the mean of position value / equity."""
     settled = init_cash

@@ -75,6 +75,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--oracle-variants", type=int, default=3, help="variants of the real grid held against the oracle"
     )
+    parser.addoption(
+        "--oracle-cases", type=int, default=1500, help="seeded cases of stops held against the oracle"
+    )
+
+
+@pytest.fixture(scope="session")
+def oracle_cases(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption("--oracle-cases"))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kernels.metrics import report
-from kernels.simulate import TRADE
+from kernels.trades import TRADE
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from kernels import accounts
 from kernels.bits import pack, plane_addresses
 from kernels.metrics import report
-from kernels.simulate import EXIT_REASONS, rank_range, trades_of
+from kernels.simulate import rank_range, trades_of
+from kernels.trades import EXIT_REASONS
 from tests import oracle
 
 MINUTE_MS = 60_000

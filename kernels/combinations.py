@@ -1,0 +1,335 @@
+"""Stage B: base variants under every combination of a stop-loss and a take-profit level (R4.6, R4.9).
+
+The fresh entries of a base variant are gathered once, and for each of them where its signal ends and where each
+level would stop it. A combination is then a short walk over that list: an entry ends at the earliest of three.
+
+What an entry ends by is one number: bar of the exit, reason, and the place in the list of the next entry that can
+follow. Bars come first in it, and reasons are numbered by precedence, so that the least of three such numbers is
+what the rules of trading say.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels.accounts import LONG, LONG_SHORT, NEUTRAL, RULES, SHORT, Rules, enter, leave, settle, total_return_pct
+from kernels.bits import WORD_BITS, popcount, trailing_zeros
+from kernels.finals import (
+    ENTRIES,
+    EVERY,
+    LONGS,
+    NONE,
+    SHORTS,
+    check_planes,
+    decide,
+    empty_final,
+    keep_fresh,
+    next_bar,
+    partial_ands,
+)
+from kernels.jit import FLOATS, FLOATS_OUT, INT, INTS, INTS_OUT, WORDS, inline, jit
+from kernels.stops import BLOCK_LEVELS, block_highs, exposed_bars, passages_at
+from kernels.trades import (
+    EXIT_LAST_BAR,
+    EXIT_SIGNAL,
+    EXIT_STOP_LOSS,
+    EXIT_TAKE_PROFIT,
+    TRADE,
+    TRADES_OUT,
+    booked_profit,
+    ruin_before,
+    write_trade,
+)
+
+_PLACE_BITS, _REASON_BITS = 32, 2
+_PLACE = (1 << _PLACE_BITS) - 1
+_REASON = (1 << _REASON_BITS) - 1
+
+LANES = 8
+"""Combinations walked abreast."""
+
+
+class Stops(NamedTuple):
+    """The tables of `kernels.stops.passages` for some levels: of all stop-losses, then of all take-profits.
+
+    Each kind's levels are cut into blocks of `BLOCK_LEVELS`, and a block has one table a side that the direction
+    allows, long before short. `addresses` names the tables in this order.
+    """
+
+    addresses: NDArray[np.uint64]
+    stop_losses: int
+    take_profits: int
+
+    @property
+    def combinations(self) -> int:
+        return max(1, self.stop_losses) * max(1, self.take_profits)
+
+    def check(self, direction: int) -> None:
+        """Raises ValueError where there are not as many tables as there must be."""
+        blocks = -(-self.stop_losses // BLOCK_LEVELS) - (-self.take_profits // BLOCK_LEVELS)
+        wanted = blocks * (2 if direction == LONG_SHORT else 1)
+        if self.addresses.size != wanted:
+            raise ValueError(f"{self.addresses.size} tables of first passages, {wanted} needed")
+
+
+def rank_combinations(
+    addresses: NDArray[np.uint64],
+    offsets: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    bases: NDArray[np.int64],
+    stops: Stops,
+    first: int,
+    last: int,
+    close: NDArray[np.float64],
+    rules: Rules,
+    out_return_pct: NDArray[np.float64],
+    out_trades: NDArray[np.int64],
+    out_conflicts: NDArray[np.int64],
+) -> None:
+    """As `kernels.simulate.rank_range`, for the combinations `[first, last)` of these base variants.
+
+    The combinations of a base are numbered one after the other, the take-profit fastest; those of `bases[1]`
+    follow those of `bases[0]`.
+
+    Raises:
+        ValueError: for indices, tables or outputs that do not go together.
+    """
+    check_planes(addresses, offsets, sizes)
+    stops.check(rules.direction)
+    n_variants = int(np.prod(sizes, dtype=object))
+    if bases.size and not 0 <= int(bases.min()) <= int(bases.max()) < n_variants:
+        raise ValueError(f"base variants {bases.min()} to {bases.max()} of {n_variants}")
+    if not 0 <= first <= last <= bases.size * stops.combinations:
+        raise ValueError(f"combinations [{first}, {last}) of {bases.size * stops.combinations}")
+    if any(out.size != last - first for out in (out_return_pct, out_trades, out_conflicts)):
+        raise ValueError(f"the outputs must hold {last - first} combinations each")
+    if close.size == 0:
+        raise ValueError("no bars to simulate")
+    highs, exposed = block_highs(close), exposed_bars(close, rules.slippage)
+    outs = out_return_pct, out_trades, out_conflicts
+    _rank(addresses, offsets, sizes, bases, *stops, first, close, highs, exposed, rules, *outs)
+
+
+def trades_under(
+    addresses: NDArray[np.uint64], stops: Stops, close: NDArray[np.float64], rules: Rules
+) -> tuple[NDArray[np.void], int]:
+    """As `kernels.simulate.trades_of`, under one stop-loss, one take-profit, or both."""
+    one_each = np.arange(addresses.size), np.ones(addresses.size, np.int64)
+    check_planes(addresses, *one_each)
+    stops.check(rules.direction)
+    if close.size == 0:
+        raise ValueError("no bars to simulate")
+    highs, exposed = block_highs(close), exposed_bars(close, rules.slippage)
+    trades = np.empty(1024, TRADE)
+    while True:
+        n_trades, conflicts = _trace(addresses, *one_each, *stops, close, highs, exposed, rules, trades)
+        if n_trades <= trades.size:
+            return trades[:n_trades].copy(), conflicts
+        trades = np.empty(n_trades, TRADE)
+
+
+@inline
+def _places(entries):
+    """How many entries lie before each word, and how many there are."""
+    before = np.empty(entries.size, np.int64)
+    count = 0
+    for word in range(entries.size):
+        before[word] = count
+        count += np.int64(popcount(entries[word]))
+    return before, count
+
+
+@inline
+def _end(bar, reason, word, before_word):
+    """What an entry ends by, as one number; `word` is the entries' word of that bar."""
+    place = before_word + np.int64(popcount(word & ~(EVERY << np.uint64(bar % WORD_BITS))))
+    return (bar << _REASON_BITS | reason) << _PLACE_BITS | place
+
+
+@inline
+def _gather_entries(final, last, exit_on, before, bars, sides, ends):
+    """Write the list of entries: their bars, their sides, and what they end by without any stop."""
+    entries, longs, shorts = final[ENTRIES], final[LONGS], final[SHORTS]
+    flip = EVERY if exit_on == NEUTRAL else NONE
+    long_ending, short_ending = (longs, shorts) if exit_on == NEUTRAL else (shorts, longs)
+    long_exit = short_exit = place = 0
+    for word in range(entries.size):
+        events = entries[word]
+        while events != NONE:
+            bit = trailing_zeros(events)
+            events &= events - np.uint64(1)
+            bar = word * WORD_BITS + np.int64(bit)
+            # The first exit after an entry is the first after a later one too, until that is past it.
+            if longs[word] >> bit & np.uint64(1):
+                if long_exit <= bar:
+                    long_exit = next_bar(long_ending, flip, bar + 1)
+                side, exit_bar = LONG, long_exit
+            else:
+                if short_exit <= bar:
+                    short_exit = next_bar(short_ending, flip, bar + 1)
+                side, exit_bar = SHORT, short_exit
+            reason = EXIT_SIGNAL
+            if exit_bar > last:
+                exit_bar, reason = last, EXIT_LAST_BAR
+            bars[place], sides[place] = bar, side
+            there = exit_bar // WORD_BITS
+            ends[place] = _end(exit_bar, reason, entries[there], before[there])
+            place += 1
+
+
+@inline
+def _gather_block(tables, n_sides, n_bars, bars, sides, ends):
+    """Write the bars at which the levels of one block stop the entries; n_bars for never.
+
+    No branch on what is read: one that is guessed wrong throws away the reads under way behind it, and these miss
+    the caches.
+    """
+    n_levels = ends.shape[0]
+    for place in range(bars.size):
+        table = passages_at(tables[np.int64(sides[place] == SHORT) * (n_sides - 1)], n_bars, n_levels)
+        for level in range(n_levels):
+            ends[level, place] = table[bars[place], level]
+
+
+@inline
+def _pack_ends(reason, entries, before, last, ends):
+    """Make what entries end by of the bars they end on; one that is never reached stays behind all others."""
+    for level in range(ends.shape[0]):
+        for place in range(ends.shape[1]):
+            bar = ends[level, place]
+            word = min(bar, last) // WORD_BITS
+            ends[level, place] = _end(bar, reason, entries[word], before[word])
+
+
+@inline
+def _gather_kind(tables, n_levels, reason, final, before, last, n_sides, bars, sides, ends):
+    """Write what the entries end by at all levels of one kind; return the number of tables read."""
+    read = 0
+    for first in range(0, n_levels, BLOCK_LEVELS):
+        block = ends[first : min(first + BLOCK_LEVELS, n_levels)]
+        _gather_block(tables[read:], n_sides, last + 1, bars, sides, block)
+        read += n_sides
+    _pack_ends(reason, final[ENTRIES], before, last, ends)
+    return read
+
+
+@inline
+def _gather(final, tables, stop_losses, take_profits, last, rules):
+    """The fresh entries: bars, sides, and what each ends by: `(1 + levels, entries)`, without a stop in row 0."""
+    keep_fresh(final, last)
+    before, count = _places(final[ENTRIES])
+    bars, sides = np.empty(count, np.int64), np.empty(count)
+    ends = np.empty((1 + stop_losses + take_profits, count), np.int64)
+    _gather_entries(final, last, rules.exit_on, before, bars, sides, ends[0])
+    n_sides = 2 if rules.direction == LONG_SHORT else 1
+    losses, profits = ends[1 : 1 + stop_losses], ends[1 + stop_losses :]
+    read = _gather_kind(tables, stop_losses, EXIT_STOP_LOSS, final, before, last, n_sides, bars, sides, losses)
+    _gather_kind(tables[read:], take_profits, EXIT_TAKE_PROFIT, final, before, last, n_sides, bars, sides, profits)
+    return bars, sides, ends
+
+
+@inline
+def _walk(bars, sides, ends, stop_rows, profit_rows, close, highs, exposed, rules, lanes, trades):
+    """Walk some combinations abreast, one a lane; a lane's stops are two rows of `ends`.
+
+    The money of a trade waits for that of the trade before it, through two divisions: 26 ns, mostly idle. Abreast
+    the lanes fill each other's waits. Writes as many trades as there is room for, which is meant for one lane.
+    """
+    available, reserve, places, n_trades = lanes
+    available[:] = rules.budget_quote
+    reserve[:] = rules.init_cash_quote - rules.budget_quote
+    places[:] = 0
+    n_trades[:] = 0
+    walking = stop_rows.size
+    while walking:
+        walking = 0
+        for lane in range(stop_rows.size):
+            place, cash = places[lane], available[lane]
+            if place >= bars.size or cash <= 0.0:
+                continue
+            walking += 1
+            bar, side = bars[place], sides[place]
+            end = min(ends[0, place], min(ends[stop_rows[lane], place], ends[profit_rows[lane], place]))
+            exit_bar, reason = end >> (_PLACE_BITS + _REASON_BITS), end >> _PLACE_BITS & _REASON
+            position = enter(side, close[bar], cash, rules)
+            if bar < exposed and side == SHORT:
+                exit_bar, reason = ruin_before(position, bar, exit_bar, reason, close, highs)
+            done = leave(position, close[exit_bar], rules)
+            profit, reason = booked_profit(cash, done.profit, reason)
+            available[lane], reserve[lane] = settle(cash, reserve[lane], profit, rules)
+            if n_trades[lane] < trades.size:
+                equity = available[lane] + reserve[lane]
+                write_trade(trades[n_trades[lane]], bar, exit_bar, position, done, profit, equity, reason)
+            places[lane] = end & _PLACE
+            n_trades[lane] += 1
+
+
+@inline
+def _lanes():
+    """Room for what each lane has: available, reserve, place in the list, number of trades."""
+    return np.empty(LANES), np.empty(LANES), np.empty(LANES, np.int64), np.empty(LANES, np.int64)
+
+
+@jit(
+    WORDS, INTS, INTS, INTS, WORDS, INT, INT, INT, FLOATS, FLOATS, INT, RULES, FLOATS_OUT, INTS_OUT, INTS_OUT
+)  # fmt: skip
+def _rank(
+    addresses,
+    offsets,
+    sizes,
+    bases,
+    tables,
+    stop_losses,
+    take_profits,
+    first,
+    close,
+    highs,
+    exposed,
+    rules,
+    out_return_pct,
+    out_trades,
+    out_conflicts,
+):
+    final = empty_final(close.size)
+    partial, digits = partial_ands(sizes.size, final)
+    lanes, unrecorded = _lanes(), np.empty(0, TRADE)
+    stop_rows, profit_rows = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    fastest = max(1, take_profits)
+    n_combinations = max(1, stop_losses) * fastest
+    at = 0
+    while at < out_return_pct.size:
+        base, combination = divmod(first + at, n_combinations)
+        conflicts = decide(bases[base], addresses, offsets, sizes, partial, digits, rules.direction, final)
+        bars, sides, ends = _gather(final, tables, stop_losses, take_profits, close.size - 1, rules)
+        until = min(out_return_pct.size, at + n_combinations - combination)
+        while at < until:
+            abreast = min(LANES, until - at)
+            for lane in range(abreast):
+                stop_loss, take_profit = divmod(combination + lane, fastest)
+                stop_rows[lane] = 1 + stop_loss if stop_losses else 0
+                profit_rows[lane] = 1 + stop_losses + take_profit if take_profits else 0
+            rows = stop_rows[:abreast], profit_rows[:abreast]
+            _walk(bars, sides, ends, *rows, close, highs, exposed, rules, lanes, unrecorded)
+            for lane in range(abreast):
+                equity = lanes[0][lane] + lanes[1][lane]
+                out_return_pct[at + lane] = total_return_pct(equity, rules.init_cash_quote)
+                out_trades[at + lane] = lanes[3][lane]
+                out_conflicts[at + lane] = conflicts
+            at += abreast
+            combination += abreast
+
+
+@jit(WORDS, INTS, INTS, WORDS, INT, INT, FLOATS, FLOATS, INT, RULES, TRADES_OUT)
+def _trace(addresses, offsets, sizes, tables, stop_losses, take_profits, close, highs, exposed, rules, trades):
+    """Write one combination's trades, as many as there is room for; return their number, and the conflicts."""
+    final = empty_final(close.size)
+    partial, digits = partial_ands(sizes.size, final)
+    conflicts = decide(0, addresses, offsets, sizes, partial, digits, rules.direction, final)
+    bars, sides, ends = _gather(final, tables, stop_losses, take_profits, close.size - 1, rules)
+    lanes = _lanes()
+    stop_rows, profit_rows = np.full(1, stop_losses), np.full(1, stop_losses + take_profits if take_profits else 0)
+    _walk(bars, sides, ends, stop_rows, profit_rows, close, highs, exposed, rules, lanes, trades)
+    return lanes[3][0], conflicts
