@@ -135,7 +135,7 @@ def trades_under(
 def _places(entries):
     """How many entries lie before each word, and how many there are."""
     before = np.empty(entries.size, np.int64)
-    count = 0
+    count = np.int64(0)
     for word in range(entries.size):
         before[word] = count
         count += np.int64(popcount(entries[word]))
