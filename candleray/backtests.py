@@ -9,10 +9,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from candleray.grids import Axis, Number
+from candleray.grids import Axis, Number, Steps, Values, levels
 from candleray.markets import Instrument
 from candleray.sizings import AllIn, Sizing
 from candleray.timeframes import Timeframe, TimeRange
@@ -49,21 +49,34 @@ class IndicatorAxes(Model):
     signal: dict[str, Axis] = {}
 
 
-class Risk(Model):
-    """Stop-loss and take-profit levels in percent of the entry fill (R4.6)."""
+MAX_LEVEL_PCT = 1000.0
 
-    sl_pct: Axis | None = None
-    tp_pct: Axis | None = None
 
-    @field_validator("sl_pct", "tp_pct")
-    @classmethod
-    def _not_yet(cls, value: object) -> object:
-        if value is not None:
+def _level_axis(axis: float | Values | Steps) -> float | Values | Steps:
+    sequence = levels(axis)
+    for value in (sequence.at(0), sequence.at(sequence.count - 1)):
+        if not 0 < value <= MAX_LEVEL_PCT:
             raise PydanticCustomError(
-                "not_available",
-                "stop-loss and take-profit levels are not part of this engine version; leave it out",
+                "out_of_bounds",
+                "a level is above 0 and at most {max} percent, got {value}",
+                {"value": f"{value:g}", "max": f"{MAX_LEVEL_PCT:g}"},
             )
-        return value
+    return axis
+
+
+LevelAxis: TypeAlias = Annotated[Axis, AfterValidator(_level_axis)]
+
+
+class Risk(Model):
+    """Stop-loss and take-profit levels in percent of the entry fill (R4.6).
+
+    A level of 100 % or more below the fill, of a long's stop-loss or a short's take-profit, is never reached.
+    """
+
+    sl_pct: LevelAxis | None = None
+    """Loss at which a close ends the position; none where left out."""
+    tp_pct: LevelAxis | None = None
+    """Gain at which a close ends the position; none where left out."""
 
 
 class BacktestRequest(Model):
@@ -86,7 +99,7 @@ class BacktestRequest(Model):
     top_k: Annotated[int, Field(ge=1, strict=True)] | None = None
     """Variants returned; the configuration's default where left out."""
     preselect: Annotated[int, Field(ge=1, strict=True)] | Literal["all"] | None = None
-    """Base variants that Stage B looks at when there are stop levels."""
+    """With stop levels: how many base variants, the best without stops, are tried under all of them; or `all`."""
     trades_for: Annotated[int, Field(ge=0, strict=True)] = 0
     """For how many of the best variants the trades are listed."""
 
@@ -129,9 +142,28 @@ class Elapsed(Model):
 
     candles: float
     planes: float
-    variants: float
+    variants: float = 0.0
+    """Stage A: every base variant without stops."""
+    tables: float = 0.0
+    """First passages of the stop levels."""
+    combinations: float = 0.0
+    """Stage B: the shortlist under every combination of stop levels."""
     reports: float
     total: float
+
+
+class Shortlist(Model):
+    """Which base variants were tried under the stop levels, and whether a better one may have been cut."""
+
+    base_variants: int
+    kept: int
+    cut: int
+    best_cut_return_pct: float | None
+    """Total return without stops of the best that was cut; everything at or below it was cut as well."""
+    worst_kept_return_pct: float | None
+    """Total return without stops of the worst that was kept; null where nothing was cut."""
+    exact: bool
+    """Nothing was cut. Otherwise stops could have made a cut variant better than those of the answer."""
 
 
 class BacktestResult(Model):
@@ -143,7 +175,11 @@ class BacktestResult(Model):
     candles_hash: str
     bars: int
     variants_total: int
+    """Base variants times combinations of stop levels."""
     variants_evaluated: int
+    """Those evaluated exactly, with their stops."""
+    shortlist: Shortlist | None = None
+    """Null where there are no stop levels."""
     elapsed_s: Elapsed
     top: tuple[RankedVariant, ...]
 

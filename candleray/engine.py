@@ -14,16 +14,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from candleray.backtests import BacktestRequest, BacktestResult, Elapsed, RankedVariant
+from candleray.backtests import BacktestRequest, BacktestResult, Elapsed, RankedVariant, Shortlist
 from candleray.candles import Candles, FloatArray, IntArray
 from candleray.errors import NotFound
 from candleray.hashes import candles_hash
+from candleray.rankings import Ranking
 from candleray.reports import table_md
+from candleray.stops import Tables, shortlisted, stop_tables
 from candleray.timeframes import MINUTE_MS, iso, minutes_of
 from candleray.trades import trade_of
 from candleray.variants import IndicatorVariant, VariantGrid, engine_params_hash, request_hash
 from kernels.accounts import Rules
 from kernels.bits import plane_addresses, words
+from kernels.combinations import rank_combinations, trades_under
 from kernels.indicators import INDICATORS
 from kernels.metrics import report
 from kernels.rollup import rollup
@@ -58,37 +61,6 @@ class Bars:
     @property
     def ts_open_ms(self) -> IntArray:
         return self.candles.ts_open_ms[self.start :]
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """Variants best first: total return descending, then index ascending. All arrays are `(k,)`."""
-
-    index: IntArray
-    total_return_pct: FloatArray
-    conflicts: IntArray
-
-    def __len__(self) -> int:
-        return int(self.index.shape[0])
-
-    def best(self, k: int) -> Ranking:
-        order = np.lexsort((self.index, -self.total_return_pct))[:k]
-        return Ranking(self.index[order], self.total_return_pct[order], self.conflicts[order])
-
-    def merged(self, other: Ranking, k: int) -> Ranking:
-        """The best `k` of both; associative and commutative, because the order is total."""
-        return Ranking(
-            np.concatenate((self.index, other.index)),
-            np.concatenate((self.total_return_pct, other.total_return_pct)),
-            np.concatenate((self.conflicts, other.conflicts)),
-        ).best(k)
-
-    def between(self, first: int, last: int) -> Ranking:
-        return Ranking(self.index[first:last], self.total_return_pct[first:last], self.conflicts[first:last])
-
-    @staticmethod
-    def empty() -> Ranking:
-        return Ranking(np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))
 
 
 def warmup_bars(grid: VariantGrid, default: int) -> int:
@@ -163,8 +135,13 @@ class Planes:
         return Planes(chunks, plane_addresses(list(chunks)))
 
 
+def stage_a_keeps(grid: VariantGrid) -> int:
+    """How many of the best Stage A keeps: the answer, or the shortlist and the best that is cut from it."""
+    return grid.kept + 1 if grid.has_stops else grid.request.top_k or 1
+
+
 def rank_variants(bars: Bars, grid: VariantGrid, planes: Planes, first: int, last: int) -> Ranking:
-    """The best `top_k` of the variants `[first, last)`."""
+    """Stage A: the best of the base variants `[first, last)`, without stops."""
     count = last - first
     ranking = Ranking(np.arange(first, last), np.empty(count), np.empty(count, np.int64))
     rank_range(
@@ -173,6 +150,41 @@ def rank_variants(bars: Bars, grid: VariantGrid, planes: Planes, first: int, las
         np.array(grid.radix.sizes, np.int64),
         first,
         last,
+        bars.close,
+        trading_rules(grid.request),
+        ranking.total_return_pct,
+        np.empty(count, np.int64),
+        ranking.conflicts,
+    )
+    return ranking.best(stage_a_keeps(grid))
+
+
+def rank_under_stops(
+    bars: Bars,
+    grid: VariantGrid,
+    planes: Planes,
+    tables: Tables,
+    bases: IntArray | range,
+    first: int,
+    last: int,
+) -> Ranking:
+    """Stage B: the best `top_k` of the variants `[first, last)` of these base variants under all combinations.
+
+    Those of one base follow those of the one before it.
+    """
+    count, each = last - first, grid.combinations.size
+    chosen = np.asarray(bases[first // each : -(-last // each)], np.int64)
+    offset = first % each
+    at = np.arange(offset, offset + count)
+    ranking = Ranking(chosen[at // each] * each + at % each, np.empty(count), np.empty(count, np.int64))
+    rank_combinations(
+        planes.addresses,
+        np.array(grid.plane_offsets, np.int64),
+        np.array(grid.radix.sizes, np.int64),
+        chosen,
+        tables.stops,
+        offset,
+        offset + count,
         bars.close,
         trading_rules(grid.request),
         ranking.total_return_pct,
@@ -201,24 +213,27 @@ def trading_rules(request: BacktestRequest) -> Rules:
 
 
 def report_variants(
-    bars: Bars, grid: VariantGrid, planes: Planes, ranking: Ranking, first_rank: int
+    bars: Bars, grid: VariantGrid, planes: Planes, ranking: Ranking, first_rank: int, tables: Tables | None = None
 ) -> list[RankedVariant]:
-    """The full reports of these variants, the first of which has that rank."""
+    """The full reports of these variants, the first of which has that rank; with stops, their tables."""
     return [
-        _report(bars, grid, planes, ranking, position, first_rank + position) for position in range(len(ranking))
+        _report(bars, grid, planes, tables, ranking, position, first_rank + position)
+        for position in range(len(ranking))
     ]
 
 
 def _report(
-    bars: Bars, grid: VariantGrid, planes: Planes, ranking: Ranking, position: int, rank: int
+    bars: Bars,
+    grid: VariantGrid,
+    planes: Planes,
+    tables: Tables | None,
+    ranking: Ranking,
+    position: int,
+    rank: int,
 ) -> RankedVariant:
     request = grid.request
     index = int(ranking.index[position])
-    digits = grid.radix.decode(index)
-    addresses = planes.addresses[
-        [offset + digit for offset, digit in zip(grid.plane_offsets, digits, strict=True)]
-    ]
-    trades, _ = trades_of(addresses, bars.close, trading_rules(request))
+    trades = _trades_of(bars, grid, planes, tables, index)
     metrics = report(trades, bars.close, bars.ts_open_ms, bars.bar_ms, float(request.init_cash_quote or 0))
     shown = (
         [trade_of(row, bars.ts_open_ms + bars.bar_ms) for row in trades] if rank <= request.trades_for else None
@@ -235,8 +250,26 @@ def _report(
     )
 
 
+def _trades_of(
+    bars: Bars, grid: VariantGrid, planes: Planes, tables: Tables | None, index: int
+) -> NDArray[np.void]:
+    """Every trade of one variant."""
+    base, combination = divmod(index, grid.combinations.size)
+    digits = zip(grid.plane_offsets, grid.radix.decode(base), strict=True)
+    addresses = planes.addresses[[offset + digit for offset, digit in digits]]
+    rules = trading_rules(grid.request)
+    if tables is None:
+        return trades_of(addresses, bars.close, rules)[0]
+    return trades_under(addresses, tables.stops, combination, bars.close, rules)[0]
+
+
 def result_of(
-    bars: Bars, grid: VariantGrid, default_warmup: int, elapsed_s: Elapsed, top: Sequence[RankedVariant]
+    bars: Bars,
+    grid: VariantGrid,
+    default_warmup: int,
+    elapsed_s: Elapsed,
+    top: Sequence[RankedVariant],
+    shortlist: Shortlist | None,
 ) -> BacktestResult:
     return BacktestResult(
         request=grid.request,
@@ -245,7 +278,8 @@ def result_of(
         candles_hash=bars.hash,
         bars=bars.count,
         variants_total=grid.size,
-        variants_evaluated=grid.size,
+        variants_evaluated=grid.evaluated,
+        shortlist=shortlist,
         elapsed_s=elapsed_s,
         top=tuple(top),
     )
@@ -275,8 +309,17 @@ def run(request: BacktestRequest, minutes: Candles, default_warmup: int) -> Back
     watch.lap("candles")
     planes = Planes.over([planes_of(bars, grid, 0, grid.planes, default_warmup)])
     watch.lap("planes")
-    ranking = rank_variants(bars, grid, planes, 0, grid.size)
-    watch.lap("variants")
-    top = report_variants(bars, grid, planes, ranking, 1)
+    ranking, shortlist, tables = Ranking.empty(), None, None
+    if grid.needs_stage_a:
+        ranking = rank_variants(bars, grid, planes, 0, grid.radix.size)
+        watch.lap("variants")
+    if grid.has_stops:
+        bases, shortlist = shortlisted(grid, ranking)
+        slippage = trading_rules(request).slippage
+        tables = Tables.over(grid, [table.over(bars.close, slippage) for table in stop_tables(grid)])
+        watch.lap("tables")
+        ranking = rank_under_stops(bars, grid, planes, tables, bases, 0, grid.evaluated)
+        watch.lap("combinations")
+    top = report_variants(bars, grid, planes, ranking, 1, tables)
     watch.lap("reports")
-    return result_of(bars, grid, default_warmup, watch.elapsed(), top)
+    return result_of(bars, grid, default_warmup, watch.elapsed(), top, shortlist)

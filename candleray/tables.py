@@ -84,7 +84,7 @@ def print_report(console: Console, metrics: dict[str, MetricValue], title: str) 
 
 
 def print_phases(console: Console, elapsed: Elapsed) -> None:
-    phases = (f"{name} {seconds:.3f} s" for name, seconds in elapsed.model_dump().items())
+    phases = (f"{name} {seconds:.3f} s" for name, seconds in elapsed.model_dump().items() if seconds)
     console.print(f"phases: {', '.join(phases)}")
 
 

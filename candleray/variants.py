@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from candleray.backtests import BacktestRequest, IndicatorAxes
+from candleray.backtests import BacktestRequest, Direction, IndicatorAxes
 from candleray.errors import GuardExceeded, Problem
 from candleray.grids import Radix, Steps, Values, levels
 from candleray.hashes import canonical_json, content_hash
@@ -25,6 +25,7 @@ from kernels.signals import lookback
 
 WORD_BYTES = 8
 BARS_PER_WORD = 64
+TABLE_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -82,16 +83,50 @@ class IndicatorGrid:
 
 
 class VariantGrid:
-    """Every variant of a resolved request, by index."""
+    """Every variant of a resolved request, by index.
+
+    A base variant is one plane of each indicator; under each combination of stop levels it is another variant.
+    Combinations are the fastest digits: stop-loss, then take-profit.
+    """
 
     def __init__(self, request: BacktestRequest) -> None:
         self.request = request
         self.indicators = tuple(IndicatorGrid(axes) for axes in request.indicators)
         self.radix = Radix(tuple(grid.size for grid in self.indicators))
+        """Numbers the base variants."""
+        risk = request.risk
+        self.stop_losses = None if risk.sl_pct is None else levels(risk.sl_pct)
+        self.take_profits = None if risk.tp_pct is None else levels(risk.tp_pct)
+        self.combinations = Radix((_count(self.stop_losses), _count(self.take_profits)))
 
     @property
     def size(self) -> int:
-        return self.radix.size
+        return self.radix.size * self.combinations.size
+
+    @property
+    def has_stops(self) -> bool:
+        return self.stop_losses is not None or self.take_profits is not None
+
+    @property
+    def kept(self) -> int:
+        """Base variants that go on to Stage B."""
+        preselect = self.request.preselect
+        return min(preselect, self.radix.size) if isinstance(preselect, int) else self.radix.size
+
+    @property
+    def evaluated(self) -> int:
+        """Variants evaluated exactly, with their stops."""
+        return self.kept * self.combinations.size if self.has_stops else self.size
+
+    @property
+    def needs_stage_a(self) -> bool:
+        """Whether base variants are ranked without stops: as the answer, or because some are cut."""
+        return not self.has_stops or self.kept < self.radix.size
+
+    @property
+    def simulations(self) -> int:
+        """How often an account is walked through the bars."""
+        return self.evaluated + (self.radix.size if self.has_stops and self.needs_stage_a else 0)
 
     @property
     def planes(self) -> int:
@@ -112,8 +147,17 @@ class VariantGrid:
         return tuple(sum(sizes[:position]) for position in range(len(sizes)))
 
     def variant(self, index: int) -> tuple[IndicatorVariant, ...]:
-        digits = self.radix.decode(index)
+        """The planes of a variant."""
+        digits = self.radix.decode(index // self.combinations.size)
         return tuple(grid.at(digit) for grid, digit in zip(self.indicators, digits, strict=True))
+
+    def risk(self, index: int) -> dict[str, float | None]:
+        """The stop levels of a variant."""
+        stop_loss, take_profit = self.combinations.decode(index % self.combinations.size)
+        return {
+            "sl_pct": None if self.stop_losses is None else self.stop_losses.at(stop_loss),
+            "tp_pct": None if self.take_profits is None else self.take_profits.at(take_profit),
+        }
 
     def strategy(self, index: int) -> dict[str, Any]:
         """That variant alone, as a request that gives the same result."""
@@ -122,7 +166,11 @@ class VariantGrid:
             for one in self.variant(index)
         ]
         whole = self.request.model_dump(mode="json", exclude={"indicators", "top_k", "preselect", "trades_for"})
-        return {**whole, "indicators": chosen}
+        return {**whole, "indicators": chosen, "risk": self.risk(index)}
+
+
+def _count(axis: Values | Steps | None) -> int:
+    return 1 if axis is None else axis.count
 
 
 def resolve(request: BacktestRequest, defaults: Backtests) -> BacktestRequest:
@@ -153,6 +201,12 @@ def _with_defaults(axes: IndicatorAxes) -> IndicatorAxes:
     return IndicatorAxes(id=axes.id, inputs=inputs, params=params, signal=signal)
 
 
+def table_rows(grid: VariantGrid) -> int:
+    """First passages that are kept for each bar: one a level and side."""
+    sides = 2 if grid.request.direction is Direction.LONG_SHORT else 1
+    return sides * sum(axis.count for axis in (grid.stop_losses, grid.take_profits) if axis is not None)
+
+
 def check_guards(grid: VariantGrid, bars: int, guards: Guards) -> None:
     """Refuse what one synchronous request may not ask for (R4.9).
 
@@ -162,9 +216,10 @@ def check_guards(grid: VariantGrid, bars: int, guards: Guards) -> None:
     words = -(-bars // BARS_PER_WORD)
     plane_bytes = grid.planes * 2 * words * WORD_BYTES
     bar_bytes = bars * 6 * WORD_BYTES
+    table_bytes = table_rows(grid) * bars * TABLE_BYTES
     asked = [
-        ("variants", grid.size, guards.max_variants),
-        ("compute_bytes", plane_bytes + bar_bytes, guards.max_compute_bytes),
+        ("variants", grid.simulations, guards.max_variants),
+        ("compute_bytes", plane_bytes + bar_bytes + table_bytes, guards.max_compute_bytes),
         ("top_k", grid.request.top_k or 0, guards.max_top_k),
     ]
     problems = [

@@ -1,4 +1,4 @@
-"""A synchronous backtest, fanned out: planes, then ranges of variants, then the reports of the best.
+"""A synchronous backtest, fanned out: planes, ranges of variants, stops of the best of them, reports.
 
 The caller's process is the driver: it submits each phase's tasks up front under the phase's name, merges answers
 as they finish, and keeps none after its merge, so that its memory does not grow with the number of variants. The
@@ -15,15 +15,23 @@ import ray
 
 from candleray import engine
 from candleray.backtests import BacktestRequest, BacktestResult, RankedVariant
-from candleray.candles import Candles
+from candleray.candles import Candles, IntArray
 from candleray.grids import ranges
+from candleray.rankings import Ranking
 from candleray.settings import Compute, Settings
+from candleray.stops import shortlisted, stop_tables
 from candleray.timeframes import MINUTE_MS, minutes_of
 from candleray.variants import BARS_PER_WORD, VariantGrid, check_guards, resolve
 from cluster import tasks
 
 VARIANT_S_PER_WORD = 8e-9
 """What one variant costs for each 64 bars: measured 58 µs for a year of minutes, 8,213 words."""
+
+GATHER_S_PER_WORD = 1e-7
+"""What it costs to find where the stops end a base variant's entries: measured 0.8 ms for a year of minutes."""
+
+COMBINATION_S_PER_WORD = 4e-9
+"""What a combination of stop levels costs on top: measured 30 µs for a year of minutes."""
 
 REPORT_S = 0.005
 """What one report costs on a year of minutes, at most."""
@@ -61,11 +69,19 @@ async def run_backtest(request: BacktestRequest, store: CandleReader, settings: 
     fan_out = FanOut(grid, bars.count, bars_ref, settings.compute)
     await fan_out.build_planes(default_warmup)
     watch.lap("planes")
-    ranking = await fan_out.rank()
-    watch.lap("variants")
+    ranking, shortlist = Ranking.empty(), None
+    if grid.needs_stage_a:
+        ranking = await fan_out.rank()
+        watch.lap("variants")
+    if grid.has_stops:
+        bases, shortlist = shortlisted(grid, ranking)
+        await fan_out.build_tables()
+        watch.lap("tables")
+        ranking = await fan_out.rank_under_stops(bases)
+        watch.lap("combinations")
     top = await fan_out.report(ranking)
     watch.lap("reports")
-    return engine.result_of(bars, grid, default_warmup, watch.elapsed(), top)
+    return engine.result_of(bars, grid, default_warmup, watch.elapsed(), top, shortlist)
 
 
 def _most_bars(request: BacktestRequest, stored: tuple[int, int]) -> int:
@@ -103,6 +119,7 @@ class FanOut:
         self._compute = compute
         self._cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
         self._plane_refs: list[Any] = []
+        self._table_refs: list[Any] = []
 
     async def build_planes(self, default_warmup: int) -> None:
         submit = tasks.build_planes.options(name="planes")
@@ -112,34 +129,61 @@ class FanOut:
         ]
         await _finished(self._plane_refs)
 
-    async def rank(self) -> engine.Ranking:
-        """The best `top_k` of all variants."""
-        seconds = self.grid.size * self._words * VARIANT_S_PER_WORD
+    async def rank(self) -> Ranking:
+        """Stage A: the best of all base variants, without stops."""
+        size = self.grid.radix.size
         submit = tasks.rank_variants.options(name="stage-a")
         pending = {
             submit.remote(self._bars_ref, self._request_ref, self._plane_refs, first, last)
-            for first, last in ranges(self.grid.size, self._parts(seconds))
+            for first, last in ranges(size, self._parts(size * self._words * VARIANT_S_PER_WORD))
         }
-        ranking, top_k = engine.Ranking.empty(), self.grid.request.top_k or 1
-        async for answer in _as_finished(pending):
-            ranking = ranking.merged(answer, top_k)
-        return ranking
+        return await _merged(pending, engine.stage_a_keeps(self.grid))
 
-    async def report(self, ranking: engine.Ranking) -> list[RankedVariant]:
+    async def build_tables(self) -> None:
+        submit = tasks.build_table.options(name="tables")
+        self._table_refs = [
+            submit.remote(self._bars_ref, self._request_ref, table) for table in stop_tables(self.grid)
+        ]
+        await _finished(self._table_refs)
+
+    async def rank_under_stops(self, bases: IntArray | range) -> Ranking:
+        """Stage B: the best `top_k` of these base variants under every combination of stop levels."""
+        each = self.grid.combinations.size
+        seconds = len(bases) * self._words * (GATHER_S_PER_WORD + each * COMBINATION_S_PER_WORD)
+        parts = self._parts(seconds)
+        # What a base variant's combinations share is computed once where a range holds all of them.
+        unit = each if len(bases) >= parts else 1
+        submit = tasks.rank_under_stops.options(name="stage-b")
+        refs = self._bars_ref, self._request_ref, self._plane_refs, self._table_refs
+        pending = set()
+        for first, last in ranges(len(bases) * each // unit, parts):
+            first, last = first * unit, last * unit
+            chosen = bases[first // each : -(-last // each)]
+            pending.add(submit.remote(*refs, chosen, first % each, first % each + last - first))
+        return await _merged(pending, self.grid.request.top_k or 1)
+
+    async def report(self, ranking: Ranking) -> list[RankedVariant]:
         submit = tasks.report_variants.options(name="reports")
-        refs = [
-            submit.remote(
-                self._bars_ref, self._request_ref, self._plane_refs, ranking.between(first, last), first + 1
-            )
+        refs = self._bars_ref, self._request_ref, self._plane_refs, self._table_refs
+        reports = [
+            submit.remote(*refs, ranking.between(first, last), first + 1)
             for first, last in ranges(len(ranking), self._parts(len(ranking) * REPORT_S))
         ]
-        return [row for rows in await _finished(refs) for row in rows]
+        return [row for rows in await _finished(reports) for row in rows]
 
     def _parts(self, seconds: float) -> int:
         """How many tasks for that much work: each about `task_seconds`, and a few for every CPU."""
         wanted = int(seconds / self._compute.task_seconds) + 1
         even = 3 * self._cpus if seconds > 0.1 else 1
         return min(max(wanted, even), self._compute.max_tasks_per_phase)
+
+
+async def _merged(pending: set[Any], k: int) -> Ranking:
+    """The best `k` of all answers."""
+    ranking = Ranking.empty()
+    async for answer in _as_finished(pending):
+        ranking = ranking.merged(answer, k)
+    return ranking
 
 
 async def _finished(refs: Sequence[Any]) -> list[Any]:

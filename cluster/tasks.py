@@ -18,6 +18,9 @@ import kernels.simulate
 import kernels.stops
 from candleray import engine
 from candleray.backtests import BacktestRequest, RankedVariant
+from candleray.candles import IntArray
+from candleray.rankings import Ranking
+from candleray.stops import PassageArray, StopTable, Tables
 from candleray.variants import VariantGrid
 from kernels.jit import load
 
@@ -35,9 +38,29 @@ def build_planes(
 @ray.remote(**TASK)
 def rank_variants(
     bars: engine.Bars, request: BacktestRequest, plane_refs: list[Any], first: int, last: int
-) -> engine.Ranking:
+) -> Ranking:
     planes = engine.Planes.over(ray.get(plane_refs))
     return engine.rank_variants(bars, VariantGrid(request), planes, first, last)
+
+
+@ray.remote(**TASK)
+def build_table(bars: engine.Bars, request: BacktestRequest, table: StopTable) -> PassageArray:
+    return table.over(bars.close, engine.trading_rules(request).slippage)
+
+
+@ray.remote(**TASK)
+def rank_under_stops(
+    bars: engine.Bars,
+    request: BacktestRequest,
+    plane_refs: list[Any],
+    table_refs: list[Any],
+    bases: IntArray | range,
+    first: int,
+    last: int,
+) -> Ranking:
+    grid = VariantGrid(request)
+    planes, tables = engine.Planes.over(ray.get(plane_refs)), Tables.over(grid, ray.get(table_refs))
+    return engine.rank_under_stops(bars, grid, planes, tables, bases, first, last)
 
 
 @ray.remote(**TASK)
@@ -45,11 +68,14 @@ def report_variants(
     bars: engine.Bars,
     request: BacktestRequest,
     plane_refs: list[Any],
-    ranking: engine.Ranking,
+    table_refs: list[Any],
+    ranking: Ranking,
     first_rank: int,
 ) -> list[RankedVariant]:
+    grid = VariantGrid(request)
     planes = engine.Planes.over(ray.get(plane_refs))
-    return engine.report_variants(bars, VariantGrid(request), planes, ranking, first_rank)
+    tables = Tables.over(grid, ray.get(table_refs)) if table_refs else None
+    return engine.report_variants(bars, grid, planes, ranking, first_rank, tables)
 
 
 @ray.remote(**TASK)

@@ -114,18 +114,22 @@ def rank_combinations(
 
 
 def trades_under(
-    addresses: NDArray[np.uint64], stops: Stops, close: NDArray[np.float64], rules: Rules
+    addresses: NDArray[np.uint64], stops: Stops, combination: int, close: NDArray[np.float64], rules: Rules
 ) -> tuple[NDArray[np.void], int]:
-    """As `kernels.simulate.trades_of`, under one stop-loss, one take-profit, or both."""
+    """As `kernels.simulate.trades_of`, under one combination of the levels."""
     one_each = np.arange(addresses.size), np.ones(addresses.size, np.int64)
     check_planes(addresses, *one_each)
     stops.check(rules.direction)
+    if not 0 <= combination < stops.combinations:
+        raise ValueError(f"combination {combination} of {stops.combinations}")
     if close.size == 0:
         raise ValueError("no bars to simulate")
     highs, exposed = block_highs(close), exposed_bars(close, rules.slippage)
     trades = np.empty(1024, TRADE)
     while True:
-        n_trades, conflicts = _trace(addresses, *one_each, *stops, close, highs, exposed, rules, trades)
+        n_trades, conflicts = _trace(
+            addresses, *one_each, *stops, combination, close, highs, exposed, rules, trades
+        )
         if n_trades <= trades.size:
             return trades[:n_trades].copy(), conflicts
         trades = np.empty(n_trades, TRADE)
@@ -268,6 +272,13 @@ def _walk(bars, sides, ends, stop_rows, profit_rows, close, highs, exposed, rule
 
 
 @inline
+def _rows(combination, stop_losses, take_profits):
+    """The rows of `ends` of a combination's stop-loss and take-profit; row 0 where there is no such level."""
+    stop_loss, take_profit = divmod(combination, max(1, take_profits))
+    return 1 + stop_loss if stop_losses else 0, 1 + stop_losses + take_profit if take_profits else 0
+
+
+@inline
 def _lanes():
     """Room for what each lane has: available, reserve, place in the list, number of trades."""
     return np.empty(LANES), np.empty(LANES), np.empty(LANES, np.int64), np.empty(LANES, np.int64)
@@ -297,8 +308,7 @@ def _rank(
     partial, digits = partial_ands(sizes.size, final)
     lanes, unrecorded = _lanes(), np.empty(0, TRADE)
     stop_rows, profit_rows = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
-    fastest = max(1, take_profits)
-    n_combinations = max(1, stop_losses) * fastest
+    n_combinations = max(1, stop_losses) * max(1, take_profits)
     at = 0
     while at < out_return_pct.size:
         base, combination = divmod(first + at, n_combinations)
@@ -308,9 +318,7 @@ def _rank(
         while at < until:
             abreast = min(LANES, until - at)
             for lane in range(abreast):
-                stop_loss, take_profit = divmod(combination + lane, fastest)
-                stop_rows[lane] = 1 + stop_loss if stop_losses else 0
-                profit_rows[lane] = 1 + stop_losses + take_profit if take_profits else 0
+                stop_rows[lane], profit_rows[lane] = _rows(combination + lane, stop_losses, take_profits)
             rows = stop_rows[:abreast], profit_rows[:abreast]
             _walk(bars, sides, ends, *rows, close, highs, exposed, rules, lanes, unrecorded)
             for lane in range(abreast):
@@ -322,14 +330,28 @@ def _rank(
             combination += abreast
 
 
-@jit(WORDS, INTS, INTS, WORDS, INT, INT, FLOATS, FLOATS, INT, RULES, TRADES_OUT)
-def _trace(addresses, offsets, sizes, tables, stop_losses, take_profits, close, highs, exposed, rules, trades):
+@jit(WORDS, INTS, INTS, WORDS, INT, INT, INT, FLOATS, FLOATS, INT, RULES, TRADES_OUT)
+def _trace(
+    addresses,
+    offsets,
+    sizes,
+    tables,
+    stop_losses,
+    take_profits,
+    combination,
+    close,
+    highs,
+    exposed,
+    rules,
+    trades,
+):
     """Write one combination's trades, as many as there is room for; return their number, and the conflicts."""
     final = empty_final(close.size)
     partial, digits = partial_ands(sizes.size, final)
     conflicts = decide(0, addresses, offsets, sizes, partial, digits, rules.direction, final)
     bars, sides, ends = _gather(final, tables, stop_losses, take_profits, close.size - 1, rules)
     lanes = _lanes()
-    stop_rows, profit_rows = np.full(1, stop_losses), np.full(1, stop_losses + take_profits if take_profits else 0)
+    stop_row, profit_row = _rows(combination, stop_losses, take_profits)
+    stop_rows, profit_rows = np.full(1, stop_row), np.full(1, profit_row)
     _walk(bars, sides, ends, stop_rows, profit_rows, close, highs, exposed, rules, lanes, trades)
     return lanes[3][0], conflicts

@@ -77,7 +77,7 @@ WRONG_VALUES = [
     ("directoin", "long-only", "directoin", "did you mean 'direction'?"),
     ("fee_pct", -1, "fee_pct", "got -1"),
     ("top_k", 0, "top_k", "got 0"),
-    ("risk.sl_pct", 2, "risk.sl_pct", "leave it out"),
+    ("risk.sl_pct", 0, "risk.sl_pct", "above 0"),
     ("indicators", [], "indicators", "at least 1"),
 ]
 

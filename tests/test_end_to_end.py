@@ -87,6 +87,13 @@ LONG_REQUEST: dict[str, Any] = {
 """150,000 variants: each phase lasts long enough to be killed in."""
 
 
+STOPS_REQUEST: dict[str, Any] = {
+    **REQUEST,
+    "risk": {"sl_pct": {"start": 0.5, "stop": 2, "step": 0.5}, "tp_pct": {"values": [1, 2, 4]}},
+    "preselect": 200,
+}
+
+
 @dataclass(frozen=True)
 class Instance:
     data: Path
@@ -169,6 +176,15 @@ def test_every_service_is_ready_by_name(client: Client):
 def test_the_cluster_gives_the_bytes_of_one_process(candles: Candles, undisturbed: str):
     resolved = resolve(get_catalogue().validated_request(REQUEST), Backtests())
     assert undisturbed == numbers_of(run(resolved, candles, Backtests().warmup_bars))
+
+
+@pytest.mark.parametrize("preselect", [200, "all"])
+def test_the_cluster_gives_the_bytes_of_one_process_under_stops(
+    client: Client, candles: Candles, preselect: int | str
+):
+    request = {**STOPS_REQUEST, "preselect": preselect}
+    resolved = resolve(get_catalogue().validated_request(request), Backtests())
+    assert numbers_of(client.backtest(request)) == numbers_of(run(resolved, candles, Backtests().warmup_bars))
 
 
 def test_the_same_request_twice_gives_the_same_bytes(instance: Instance):

@@ -12,6 +12,7 @@ from candleray.backtests import BacktestRequest, BacktestResult
 from candleray.candles import Candles
 from candleray.catalogue import get_catalogue
 from candleray.errors import NotFound
+from candleray.rankings import Ranking
 from candleray.settings import Backtests
 from candleray.timeframes import MINUTE_MS
 from candleray.variants import VariantGrid, resolve
@@ -74,7 +75,7 @@ def test_any_cut_of_the_grid_merged_in_any_order_gives_the_same_ranking(parts: i
     cuts = [engine.planes_of(bars, grid, at, at + 1, WARMUP) for at in range(grid.planes)]
     planes = engine.Planes.over(cuts)
     whole = engine.rank_variants(bars, grid, planes, 0, grid.size)
-    merged = engine.Ranking.empty()
+    merged = Ranking.empty()
     order = np.random.default_rng(parts).permutation(parts)
     for part in order:
         first, last = part * grid.size // parts, (part + 1) * grid.size // parts
@@ -110,11 +111,9 @@ def by_hand(closes: list[float], **changes: Any) -> BacktestResult:
     prices = np.array(closes, float)
     candles = Candles(START_MS + np.arange(prices.size) * MINUTE_MS, np.ascontiguousarray([prices] * 5))
     terms = {"fee_pct": 0, "slippage_pct": 0, "init_cash_quote": 1000, "direction": "long-only", "trades_for": 1}
-    return engine.run(
-        resolved(indicators=[HAND], time_range={"start": "2025-01-01", "end": "2025-01-02"}, **terms | changes),
-        candles,
-        WARMUP,
-    )
+    span = {"start": "2025-01-01", "end": "2025-01-02"}
+    asked = {"indicators": [HAND], "time_range": span, **terms, **changes}
+    return engine.run(resolved(**asked), candles, WARMUP)
 
 
 # Bought at 110 and sold at 220 (the first close below its average after 242), bought again at 231, sold at 115.5.

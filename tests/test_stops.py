@@ -48,7 +48,7 @@ class Grid:
             for side in sides
         ]
         stops = Stops(row_addresses([table[None] for table in tables]), len(stop_losses), len(take_profits))
-        self._kept = [*getattr(self, "_kept", []), *tables]
+        self._tables = tables
         return stops
 
     def rank(self, bases=None, first=0, last=None):
@@ -63,8 +63,8 @@ class Grid:
 
     def trades(self, base: int, levels: tuple[float | None, float | None]):
         digits = np.unravel_index(base, self.sizes)
-        stops = self.tables(*([] if level is None else [level] for level in levels))
-        return trades_under(self.planes[self.offsets + digits], stops, self.close, self.terms)
+        combination = self.levels.index(levels)
+        return trades_under(self.planes[self.offsets + digits], self.stops, combination, self.close, self.terms)
 
     def told_by_the_oracle(self, base: int, levels: tuple[float | None, float | None]) -> oracle.Run:
         digits = np.unravel_index(base, self.sizes)
@@ -132,7 +132,7 @@ def test_of_both_levels_on_one_bar_the_stop_loss_goes_first():
     grid = Grid([100, 110, 90], [["L.."]], oracle.Rules(), [5], [5])
     table = passages(grid.close, 0.0, LONG, TAKE_PROFIT, [5])
     both = Stops(row_addresses([table[None]] * 4), 1, 1)
-    trades, _ = trades_under(grid.planes, both, grid.close, grid.terms)
+    trades, _ = trades_under(grid.planes, both, 0, grid.close, grid.terms)
     assert [EXIT_REASONS[code] for code in trades["exit_reason"]] == ["stop_loss"]
 
 

@@ -1,0 +1,92 @@
+"""Stop levels in a search: their tables, and the base variants that are tried under them (R4.6, R4.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candleray.backtests import Direction, Shortlist
+from candleray.candles import FloatArray, IntArray
+from candleray.rankings import Ranking
+from candleray.variants import VariantGrid
+from kernels.accounts import LONG, SHORT
+from kernels.bits import row_addresses
+from kernels.combinations import Stops
+from kernels.stops import BLOCK_LEVELS, STOP_LOSS, TAKE_PROFIT, passages
+
+PassageArray = NDArray[np.int32]
+
+_SIDES = {Direction.LONG_ONLY: (LONG,), Direction.SHORT_ONLY: (SHORT,), Direction.LONG_SHORT: (LONG, SHORT)}
+
+
+@dataclass(frozen=True)
+class StopTable:
+    """One table of first passages: up to `BLOCK_LEVELS` levels of one kind, for positions of one side."""
+
+    side: float
+    kind: float
+    levels_pct: tuple[float, ...]
+
+    def over(self, close: FloatArray, slippage: float) -> PassageArray:
+        """Its bars, int32 `(bars, levels)`."""
+        return passages(close, slippage, self.side, self.kind, self.levels_pct)
+
+
+def stop_tables(grid: VariantGrid) -> list[StopTable]:
+    """The tables a grid needs, in the order of `kernels.combinations.Stops`."""
+    return [
+        StopTable(side, kind, tuple(axis.at(at) for at in range(first, min(first + BLOCK_LEVELS, axis.count))))
+        for kind, axis in ((STOP_LOSS, grid.stop_losses), (TAKE_PROFIT, grid.take_profits))
+        if axis is not None
+        for first in range(0, axis.count, BLOCK_LEVELS)
+        for side in _SIDES[grid.request.direction]
+    ]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Every table of a grid, which stay where they are: addresses stand for the copy."""
+
+    chunks: Sequence[PassageArray]
+    stops: Stops
+
+    @staticmethod
+    def over(grid: VariantGrid, chunks: Sequence[PassageArray]) -> Tables:
+        losses, profits = grid.stop_losses, grid.take_profits
+        return Tables(
+            chunks,
+            Stops(
+                row_addresses([chunk[None] for chunk in chunks]),
+                0 if losses is None else losses.count,
+                0 if profits is None else profits.count,
+            ),
+        )
+
+
+def shortlisted(grid: VariantGrid, ranking: Ranking) -> tuple[IntArray | range, Shortlist]:
+    """The base variants of Stage B, ascending, and what is said about them.
+
+    Args:
+        ranking: the best `grid.kept + 1` base variants without stops; empty where all are kept.
+    """
+    base_variants, kept = grid.radix.size, grid.kept
+    if kept == base_variants:
+        return range(base_variants), Shortlist(
+            base_variants=base_variants,
+            kept=kept,
+            cut=0,
+            best_cut_return_pct=None,
+            worst_kept_return_pct=None,
+            exact=True,
+        )
+    return np.sort(ranking.index[:kept]), Shortlist(
+        base_variants=base_variants,
+        kept=kept,
+        cut=base_variants - kept,
+        best_cut_return_pct=float(ranking.total_return_pct[kept]),
+        worst_kept_return_pct=float(ranking.total_return_pct[kept - 1]),
+        exact=False,
+    )
