@@ -8,7 +8,7 @@ them one after the other in this process.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from candleray.backtests import BacktestRequest, BacktestResult, Elapsed, RankedVariant, Shortlist
 from candleray.candles import Candles, FloatArray, IntArray
 from candleray.errors import NotFound
+from candleray.grids import ranges
 from candleray.hashes import candles_hash
 from candleray.rankings import Ranking
 from candleray.reports import table_md
@@ -301,6 +302,11 @@ class Stopwatch:
         return Elapsed(**self._laps, total=round(self._last - self._started, 4))
 
 
+def _chunks(total: int) -> Iterator[tuple[int, int]]:
+    """Ranges of so few variants that memory does not grow with their number."""
+    return ranges(total, -(-total // 50_000))
+
+
 def run(request: BacktestRequest, minutes: Candles, default_warmup: int) -> BacktestResult:
     """A resolved request over these candles, in this process, step by step."""
     watch = Stopwatch()
@@ -311,14 +317,19 @@ def run(request: BacktestRequest, minutes: Candles, default_warmup: int) -> Back
     watch.lap("planes")
     ranking, shortlist, tables = Ranking.empty(), None, None
     if grid.needs_stage_a:
-        ranking = rank_variants(bars, grid, planes, 0, grid.radix.size)
+        for first, last in _chunks(grid.radix.size):
+            answer = rank_variants(bars, grid, planes, first, last)
+            ranking = ranking.merged(answer, stage_a_keeps(grid))
         watch.lap("variants")
     if grid.has_stops:
         bases, shortlist = shortlisted(grid, ranking)
         slippage = trading_rules(request).slippage
         tables = Tables.over(grid, [table.over(bars.close, slippage) for table in stop_tables(grid)])
         watch.lap("tables")
-        ranking = rank_under_stops(bars, grid, planes, tables, bases, 0, grid.evaluated)
+        ranking = Ranking.empty()
+        for first, last in _chunks(grid.evaluated):
+            answer = rank_under_stops(bars, grid, planes, tables, bases, first, last)
+            ranking = ranking.merged(answer, request.top_k or 1)
         watch.lap("combinations")
     top = report_variants(bars, grid, planes, ranking, 1, tables)
     watch.lap("reports")

@@ -136,7 +136,7 @@ _GRID_INDICATORS = [
 ]
 BACKTEST_REQUESTS: Any = {
     "grid": {
-        "summary": "1200 variants of SMA and RSI over a year of minutes",
+        "summary": "1200 base variants of SMA and RSI over a year of minutes, each under 27 pairs of stop levels",
         "value": {
             "instrument": _INSTRUMENT,
             "timeframe": "1m",
@@ -148,7 +148,9 @@ BACKTEST_REQUESTS: Any = {
             "init_cash_quote": 10000,
             "fee_pct": 0.075,
             "slippage_pct": 0.01,
+            "risk": {"sl_pct": {"start": 1, "stop": 5, "step": 0.5}, "tp_pct": {"values": [2, 4, 8]}},
             "top_k": 300,
+            "preselect": 20000,
             "trades_for": 3,
         },
     },
@@ -161,6 +163,8 @@ BACKTEST_REQUESTS: Any = {
             "indicators": [{"id": "ema", "params": {"window": 50}}],
             "direction": "long-only",
             "exit_on": "neutral",
+            "sizing": {"mode": "strategy_compound_profit_lock", "budget_quote": 5000, "safe_profit_percent": 20},
+            "risk": {"sl_pct": 2.5},
         },
     },
 }
@@ -246,7 +250,16 @@ BACKTEST_RESULT = {
     "bars": 456,
     "variants_total": 60,
     "variants_evaluated": 60,
-    "elapsed_s": {"candles": 0.0089, "planes": 0.0206, "variants": 0.031, "reports": 0.0131, "total": 0.0736},
+    "shortlist": None,
+    "elapsed_s": {
+        "candles": 0.0089,
+        "planes": 0.0206,
+        "variants": 0.031,
+        "tables": 0.0,
+        "combinations": 0.0,
+        "reports": 0.0131,
+        "total": 0.0736,
+    },
     "top": [
         {
             "rank": 1,
