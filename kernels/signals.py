@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.bits import pack
+from kernels.bits import words
 from kernels.declare import Indicator, Number, Param
 from kernels.rules import FAMILIES
 
@@ -60,15 +60,16 @@ def build_plane(
     """Long and short bits `uint64[2, words]` of the bars `[start, stop)`; the indicator begins at bar `first`."""
     window = values[:, first:stop]
     series = compute(indicator, window, inputs, params)
-    long_short = np.empty((2, stop - first), np.bool_)
+    plane = np.empty((2, words(stop - start)), np.uint64)
     family = FAMILIES[indicator.rule.family]
     family.kernel(
         *(column(window, name) for name in family.columns),
         *(series[name] for name in indicator.rule.outputs),
         *_arguments(indicator.rule.params, signal),
-        *long_short,
+        start - first,
+        *plane.view(np.uint8),
     )
-    return pack(long_short[:, start - first :])
+    return plane
 
 
 def lookback(indicator: Indicator, params: Mapping[str, Number], signal: Mapping[str, Number]) -> int:

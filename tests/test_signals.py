@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import kernels
 from kernels.bits import unpack, words
@@ -23,9 +25,9 @@ ROOT = Path(__file__).parents[1]
 def read(family: str, *series: list[float], **params: float) -> tuple[str, str]:
     """Long and short of a family over its columns and outputs, as strings of `x` and `.`."""
     arrays = [np.array(one, float) for one in series]
-    long, short = np.ones((2, arrays[0].size), np.bool_)
-    FAMILIES[family].kernel(*arrays, *params.values(), long, short)
-    return tuple("".join("x" if flag else "." for flag in flags) for flags in (long, short))
+    plane = np.full((2, 1), 2**64 - 1, np.uint64)
+    FAMILIES[family].kernel(*arrays, *params.values(), 0, *plane.view(np.uint8))
+    return tuple("".join("x" if flag else "." for flag in flags) for flags in unpack(plane, arrays[0].size))
 
 
 def test_the_nine_families_are_there():
@@ -96,15 +98,32 @@ def test_mean_reversion_buys_below_the_band_and_sells_above():
     assert read("mean_reversion_band", [1, 2, 3, 4], [2, 2, 2, NAN], [2.5, 2.5, 2.5, NAN]) == ("x...", "..x.")
 
 
+@settings(max_examples=60)
+@given(st.integers(0, 200), st.integers(0, 40), st.integers(0, 12), st.integers(0, 10_000))
+def test_octets_are_the_comparisons_of_single_bars(n, start, lag, seed):
+    rng = np.random.default_rng(seed)
+    close, output = rng.choice([1.0, 2.0, 3.0, NAN, np.inf], (2, n))
+    plane = np.full((2, words(n) + 1), 2**64 - 1, np.uint64)
+    FAMILIES["price_against_output"].kernel(close, output, start, *plane.view(np.uint8))
+    long, short = unpack(plane, plane.shape[1] * 64)[:, : max(n - start, 0)]
+    assert (long == (close > output)[start:]).all()
+    assert (short == (close < output)[start:]).all()
+    assert not unpack(plane, plane.shape[1] * 64)[:, max(n - start, 0) :].any()
+    FAMILIES["sign_of_change"].kernel(output, lag, 2 * lag, start, *plane.view(np.uint8))
+    earlier = [np.concatenate((np.full(back, NAN), output))[:n] for back in (lag, 2 * lag)]
+    long, short = unpack(plane, plane.shape[1] * 64)[:, : max(n - start, 0)]
+    assert (long == (output > earlier[0])[start:]).all()
+    assert (short == (output < earlier[1])[start:]).all()
+
+
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
 def test_nan_gives_neither_side_in_any_family(family):
     n = 8
     columns = [np.arange(1.0, n + 1) for _ in family.columns]
     outputs = [np.full(n, NAN) for _ in family.outputs]
-    long, short = np.ones((2, n), np.bool_)
-    family.kernel(*columns, *outputs, *[1] * len(family.params), long, short)
-    assert not long.any()
-    assert not short.any()
+    plane = np.full((2, 1), 2**64 - 1, np.uint64)
+    family.kernel(*columns, *outputs, *[1] * len(family.params), 0, *plane.view(np.uint8))
+    assert not plane.any()
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())

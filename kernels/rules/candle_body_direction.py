@@ -1,15 +1,17 @@
 """The candle's own direction: for outputs that measure the strength of a candle."""
 
 from kernels.declare import RuleFamily
-from kernels.jit import FLAGS_OUT, FLOAT, FLOATS, jit
+from kernels.jit import FLOAT, FLOATS, INT, jit
+from kernels.packing import OCTET, OCTETS_OUT, above, at_least, below
 
 
-@jit(FLOATS, FLOATS, FLOATS, FLOAT, FLAGS_OUT, FLAGS_OUT)
-def kernel(open_, close, output, min_strength, long, short):
-    for t in range(close.size):
-        strong = output[t] >= min_strength
-        long[t] = strong and close[t] > open_[t]
-        short[t] = strong and close[t] < open_[t]
+@jit(FLOATS, FLOATS, FLOATS, FLOAT, INT, OCTETS_OUT, OCTETS_OUT)
+def kernel(open_, close, output, min_strength, start, long, short):
+    for octet in range(long.size):
+        t = start + OCTET * octet
+        strong = at_least(output, min_strength, t)
+        long[octet] = strong & above(close, open_, t)
+        short[octet] = strong & below(close, open_, t)
 
 
 FAMILY = RuleFamily(

@@ -1,14 +1,16 @@
 """Strength away from a centre: for momentum that swings around a middle value."""
 
 from kernels.declare import RuleFamily
-from kernels.jit import FLAGS_OUT, FLOAT, FLOATS, jit
+from kernels.jit import FLOAT, FLOATS, INT, jit
+from kernels.packing import OCTET, OCTETS_OUT, above, below
 
 
-@jit(FLOATS, FLOAT, FLOAT, FLAGS_OUT, FLAGS_OUT)
-def kernel(output, centre, threshold, long, short):
-    for t in range(output.size):
-        long[t] = output[t] > centre + threshold
-        short[t] = output[t] < centre - threshold
+@jit(FLOATS, FLOAT, FLOAT, INT, OCTETS_OUT, OCTETS_OUT)
+def kernel(output, centre, threshold, start, long, short):
+    for octet in range(long.size):
+        t = start + OCTET * octet
+        long[octet] = above(output, centre + threshold, t)
+        short[octet] = below(output, centre - threshold, t)
 
 
 FAMILY = RuleFamily(

@@ -1,14 +1,16 @@
 """Back to the middle: the close outside a band is expected to return."""
 
 from kernels.declare import RuleFamily
-from kernels.jit import FLAGS_OUT, FLOATS, jit
+from kernels.jit import FLOATS, INT, jit
+from kernels.packing import OCTET, OCTETS_OUT, above, below
 
 
-@jit(FLOATS, FLOATS, FLOATS, FLAGS_OUT, FLAGS_OUT)
-def kernel(close, lower, upper, long, short):
-    for t in range(close.size):
-        long[t] = close[t] < lower[t]
-        short[t] = close[t] > upper[t]
+@jit(FLOATS, FLOATS, FLOATS, INT, OCTETS_OUT, OCTETS_OUT)
+def kernel(close, lower, upper, start, long, short):
+    for octet in range(long.size):
+        t = start + OCTET * octet
+        long[octet] = below(close, lower, t)
+        short[octet] = above(close, upper, t)
 
 
 FAMILY = RuleFamily(

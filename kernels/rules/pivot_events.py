@@ -1,16 +1,23 @@
 """Turning points, on the bar that confirms them: outputs that hold a value there and NaN elsewhere."""
 
-import numpy as np
+import math
 
 from kernels.declare import RuleFamily
-from kernels.jit import FLAGS_OUT, FLOATS, jit
+from kernels.jit import FLOATS, INT, inline, jit
+from kernels.packing import OCTET, OCTETS_OUT, above, below
 
 
-@jit(FLOATS, FLOATS, FLAGS_OUT, FLAGS_OUT)
-def kernel(pivot_low, pivot_high, long, short):
-    for t in range(pivot_low.size):
-        long[t] = np.isfinite(pivot_low[t])
-        short[t] = np.isfinite(pivot_high[t])
+@inline
+def _finite(series, t):
+    return above(series, -math.inf, t) & below(series, math.inf, t)
+
+
+@jit(FLOATS, FLOATS, INT, OCTETS_OUT, OCTETS_OUT)
+def kernel(pivot_low, pivot_high, start, long, short):
+    for octet in range(long.size):
+        t = start + OCTET * octet
+        long[octet] = _finite(pivot_low, t)
+        short[octet] = _finite(pivot_high, t)
 
 
 FAMILY = RuleFamily(

@@ -1,14 +1,16 @@
 """Trend following: the close above the output is long, below it short."""
 
 from kernels.declare import RuleFamily
-from kernels.jit import FLAGS_OUT, FLOATS, jit
+from kernels.jit import FLOATS, INT, jit
+from kernels.packing import OCTET, OCTETS_OUT, above, below
 
 
-@jit(FLOATS, FLOATS, FLAGS_OUT, FLAGS_OUT)
-def kernel(close, output, long, short):
-    for t in range(close.size):
-        long[t] = close[t] > output[t]
-        short[t] = close[t] < output[t]
+@jit(FLOATS, FLOATS, INT, OCTETS_OUT, OCTETS_OUT)
+def kernel(close, output, start, long, short):
+    for octet in range(long.size):
+        t = start + OCTET * octet
+        long[octet] = above(close, output, t)
+        short[octet] = below(close, output, t)
 
 
 FAMILY = RuleFamily(

@@ -1,17 +1,16 @@
 """Rising or falling: for outputs whose level says little and whose direction says much."""
 
 from kernels.declare import RuleFamily
-from kernels.jit import FLAGS_OUT, FLOATS, INT, jit
+from kernels.jit import FLOATS, INT, jit
+from kernels.packing import OCTET, OCTETS_OUT, fallen, risen
 
 
-@jit(FLOATS, INT, INT, FLAGS_OUT, FLAGS_OUT)
-def kernel(output, long_delta_periods, short_delta_periods, long, short):
-    long[:long_delta_periods] = False
-    for t in range(long_delta_periods, output.size):
-        long[t] = output[t] > output[t - long_delta_periods]
-    short[:short_delta_periods] = False
-    for t in range(short_delta_periods, output.size):
-        short[t] = output[t] < output[t - short_delta_periods]
+@jit(FLOATS, INT, INT, INT, OCTETS_OUT, OCTETS_OUT)
+def kernel(output, long_delta_periods, short_delta_periods, start, long, short):
+    for octet in range(long.size):
+        t = start + OCTET * octet
+        long[octet] = risen(output, long_delta_periods, t)
+        short[octet] = fallen(output, short_delta_periods, t)
 
 
 FAMILY = RuleFamily(

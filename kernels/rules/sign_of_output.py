@@ -1,14 +1,16 @@
 """The output's sign: for what swings around zero."""
 
 from kernels.declare import RuleFamily
-from kernels.jit import FLAGS_OUT, FLOATS, jit
+from kernels.jit import FLOATS, INT, jit
+from kernels.packing import OCTET, OCTETS_OUT, above, below
 
 
-@jit(FLOATS, FLAGS_OUT, FLAGS_OUT)
-def kernel(output, long, short):
-    for t in range(output.size):
-        long[t] = output[t] > 0.0
-        short[t] = output[t] < 0.0
+@jit(FLOATS, INT, OCTETS_OUT, OCTETS_OUT)
+def kernel(output, start, long, short):
+    for octet in range(long.size):
+        t = start + OCTET * octet
+        long[octet] = above(output, 0.0, t)
+        short[octet] = below(output, 0.0, t)
 
 
 FAMILY = RuleFamily(

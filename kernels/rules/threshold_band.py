@@ -1,14 +1,16 @@
 """Oversold and overbought: for bounded oscillators."""
 
 from kernels.declare import RuleFamily
-from kernels.jit import FLAGS_OUT, FLOAT, FLOATS, jit
+from kernels.jit import FLOAT, FLOATS, INT, jit
+from kernels.packing import OCTET, OCTETS_OUT, at_least, at_most
 
 
-@jit(FLOATS, FLOAT, FLOAT, FLAGS_OUT, FLAGS_OUT)
-def kernel(output, long_threshold, short_threshold, long, short):
-    for t in range(output.size):
-        long[t] = output[t] <= long_threshold
-        short[t] = output[t] >= short_threshold
+@jit(FLOATS, FLOAT, FLOAT, INT, OCTETS_OUT, OCTETS_OUT)
+def kernel(output, long_threshold, short_threshold, start, long, short):
+    for octet in range(long.size):
+        t = start + OCTET * octet
+        long[octet] = at_most(output, long_threshold, t)
+        short[octet] = at_least(output, short_threshold, t)
 
 
 FAMILY = RuleFamily(

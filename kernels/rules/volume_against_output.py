@@ -1,15 +1,17 @@
 """Volume that confirms a candle: volume has no direction of its own, so the candle's body gives it."""
 
 from kernels.declare import RuleFamily
-from kernels.jit import FLAGS_OUT, FLOATS, jit
+from kernels.jit import FLOATS, INT, jit
+from kernels.packing import OCTET, OCTETS_OUT, above, below
 
 
-@jit(FLOATS, FLOATS, FLOATS, FLOATS, FLAGS_OUT, FLAGS_OUT)
-def kernel(open_, close, volume, output, long, short):
-    for t in range(close.size):
-        busy = volume[t] > output[t]
-        long[t] = busy and close[t] > open_[t]
-        short[t] = busy and close[t] < open_[t]
+@jit(FLOATS, FLOATS, FLOATS, FLOATS, INT, OCTETS_OUT, OCTETS_OUT)
+def kernel(open_, close, volume, output, start, long, short):
+    for octet in range(long.size):
+        t = start + OCTET * octet
+        busy = above(volume, output, t)
+        long[octet] = busy & above(close, open_, t)
+        short[octet] = busy & below(close, open_, t)
 
 
 FAMILY = RuleFamily(
