@@ -2,10 +2,6 @@
 
 The fresh entries of a base variant are gathered once, and for each of them where its signal ends and where each
 level would stop it. A combination is then a short walk over that list: an entry ends at the earliest of three.
-
-What an entry ends by is one number: bar of the exit, reason, and the place in the list of the next entry that can
-follow. Bars come first in it, and reasons are numbered by precedence, so that the least of three such numbers is
-what the rules of trading say.
 """
 
 from __future__ import annotations
@@ -15,38 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.accounts import LONG, LONG_SHORT, NEUTRAL, RULES, SHORT, Rules, enter, leave, settle, total_return_pct
-from kernels.bits import WORD_BITS, popcount, trailing_zeros
-from kernels.finals import (
-    ENTRIES,
-    EVERY,
-    LONGS,
-    NONE,
-    SHORTS,
-    check_planes,
-    decide,
-    empty_final,
-    keep_fresh,
-    next_bar,
-    partial_ands,
-)
+from kernels.accounts import LONG_SHORT, RULES, SHORT, Rules, enter, leave, settle, total_return_pct
+from kernels.entries import bar_of, gather, place_of, reason_of
+from kernels.finals import check_planes, decide, empty_final, partial_ands
 from kernels.jit import FLOATS, FLOATS_OUT, INT, INTS, INTS_OUT, WORDS, inline, jit
-from kernels.stops import BLOCK_LEVELS, block_highs, exposed_bars, passages_at
-from kernels.trades import (
-    EXIT_LAST_BAR,
-    EXIT_SIGNAL,
-    EXIT_STOP_LOSS,
-    EXIT_TAKE_PROFIT,
-    TRADE,
-    TRADES_OUT,
-    booked_profit,
-    ruin_before,
-    write_trade,
-)
-
-_PLACE_BITS, _REASON_BITS = 32, 2
-_PLACE = (1 << _PLACE_BITS) - 1
-_REASON = (1 << _REASON_BITS) - 1
+from kernels.stops import BLOCK_LEVELS, block_highs, exposed_bars
+from kernels.trades import TRADE, TRADES_OUT, booked_profit, ruin_before, write_trade
 
 LANES = 8
 """Combinations walked abreast."""
@@ -136,106 +106,6 @@ def trades_under(
 
 
 @inline
-def _places(entries):
-    """How many entries lie before each word, and how many there are."""
-    before = np.empty(entries.size, np.int64)
-    count = np.int64(0)
-    for word in range(entries.size):
-        before[word] = count
-        count += np.int64(popcount(entries[word]))
-    return before, count
-
-
-@inline
-def _end(bar, reason, word, before_word):
-    """What an entry ends by, as one number; `word` is the entries' word of that bar."""
-    place = before_word + np.int64(popcount(word & ~(EVERY << np.uint64(bar % WORD_BITS))))
-    return (bar << _REASON_BITS | reason) << _PLACE_BITS | place
-
-
-@inline
-def _gather_entries(final, last, exit_on, before, bars, sides, ends):
-    """Write the list of entries: their bars, their sides, and what they end by without any stop."""
-    entries, longs, shorts = final[ENTRIES], final[LONGS], final[SHORTS]
-    flip = EVERY if exit_on == NEUTRAL else NONE
-    long_ending, short_ending = (longs, shorts) if exit_on == NEUTRAL else (shorts, longs)
-    long_exit = short_exit = place = 0
-    for word in range(entries.size):
-        events = entries[word]
-        while events != NONE:
-            bit = trailing_zeros(events)
-            events &= events - np.uint64(1)
-            bar = word * WORD_BITS + np.int64(bit)
-            # The first exit after an entry is the first after a later one too, until that is past it.
-            if longs[word] >> bit & np.uint64(1):
-                if long_exit <= bar:
-                    long_exit = next_bar(long_ending, flip, bar + 1)
-                side, exit_bar = LONG, long_exit
-            else:
-                if short_exit <= bar:
-                    short_exit = next_bar(short_ending, flip, bar + 1)
-                side, exit_bar = SHORT, short_exit
-            reason = EXIT_SIGNAL
-            if exit_bar > last:
-                exit_bar, reason = last, EXIT_LAST_BAR
-            bars[place], sides[place] = bar, side
-            there = exit_bar // WORD_BITS
-            ends[place] = _end(exit_bar, reason, entries[there], before[there])
-            place += 1
-
-
-@inline
-def _gather_block(tables, n_sides, n_bars, bars, sides, ends):
-    """Write the bars at which the levels of one block stop the entries; n_bars for never.
-
-    No branch on what is read: one that is guessed wrong throws away the reads under way behind it, and these miss
-    the caches.
-    """
-    n_levels = ends.shape[0]
-    for place in range(bars.size):
-        table = passages_at(tables[np.int64(sides[place] == SHORT) * (n_sides - 1)], n_bars, n_levels)
-        for level in range(n_levels):
-            ends[level, place] = table[bars[place], level]
-
-
-@inline
-def _pack_ends(reason, entries, before, last, ends):
-    """Make what entries end by of the bars they end on; one that is never reached stays behind all others."""
-    for level in range(ends.shape[0]):
-        for place in range(ends.shape[1]):
-            bar = ends[level, place]
-            word = min(bar, last) // WORD_BITS
-            ends[level, place] = _end(bar, reason, entries[word], before[word])
-
-
-@inline
-def _gather_kind(tables, n_levels, reason, final, before, last, n_sides, bars, sides, ends):
-    """Write what the entries end by at all levels of one kind; return the number of tables read."""
-    read = 0
-    for first in range(0, n_levels, BLOCK_LEVELS):
-        block = ends[first : min(first + BLOCK_LEVELS, n_levels)]
-        _gather_block(tables[read:], n_sides, last + 1, bars, sides, block)
-        read += n_sides
-    _pack_ends(reason, final[ENTRIES], before, last, ends)
-    return read
-
-
-@inline
-def _gather(final, tables, stop_losses, take_profits, last, rules):
-    """The fresh entries: bars, sides, and what each ends by: `(1 + levels, entries)`, without a stop in row 0."""
-    keep_fresh(final, last)
-    before, count = _places(final[ENTRIES])
-    bars, sides = np.empty(count, np.int64), np.empty(count)
-    ends = np.empty((1 + stop_losses + take_profits, count), np.int64)
-    _gather_entries(final, last, rules.exit_on, before, bars, sides, ends[0])
-    n_sides = 2 if rules.direction == LONG_SHORT else 1
-    losses, profits = ends[1 : 1 + stop_losses], ends[1 + stop_losses :]
-    read = _gather_kind(tables, stop_losses, EXIT_STOP_LOSS, final, before, last, n_sides, bars, sides, losses)
-    _gather_kind(tables[read:], take_profits, EXIT_TAKE_PROFIT, final, before, last, n_sides, bars, sides, profits)
-    return bars, sides, ends
-
-
-@inline
 def _walk(bars, sides, ends, stop_rows, profit_rows, close, highs, exposed, rules, lanes, trades):
     """Walk some combinations abreast, one a lane; a lane's stops are two rows of `ends`.
 
@@ -257,7 +127,7 @@ def _walk(bars, sides, ends, stop_rows, profit_rows, close, highs, exposed, rule
             walking += 1
             bar, side = bars[place], sides[place]
             end = min(ends[0, place], min(ends[stop_rows[lane], place], ends[profit_rows[lane], place]))
-            exit_bar, reason = end >> (_PLACE_BITS + _REASON_BITS), end >> _PLACE_BITS & _REASON
+            exit_bar, reason = bar_of(end), reason_of(end)
             position = enter(side, close[bar], cash, rules)
             if bar < exposed and side == SHORT:
                 exit_bar, reason = ruin_before(position, bar, exit_bar, reason, close, highs)
@@ -267,7 +137,7 @@ def _walk(bars, sides, ends, stop_rows, profit_rows, close, highs, exposed, rule
             if n_trades[lane] < trades.size:
                 equity = available[lane] + reserve[lane]
                 write_trade(trades[n_trades[lane]], bar, exit_bar, position, done, profit, equity, reason)
-            places[lane] = end & _PLACE
+            places[lane] = place_of(end)
             n_trades[lane] += 1
 
 
@@ -313,7 +183,7 @@ def _rank(
     while at < out_return_pct.size:
         base, combination = divmod(first + at, n_combinations)
         conflicts = decide(bases[base], addresses, offsets, sizes, partial, digits, rules.direction, final)
-        bars, sides, ends = _gather(final, tables, stop_losses, take_profits, close.size - 1, rules)
+        bars, sides, ends = gather(final, tables, stop_losses, take_profits, close.size - 1, rules)
         until = min(out_return_pct.size, at + n_combinations - combination)
         while at < until:
             abreast = min(LANES, until - at)
@@ -349,7 +219,7 @@ def _trace(
     final = empty_final(close.size)
     partial, digits = partial_ands(sizes.size, final)
     conflicts = decide(0, addresses, offsets, sizes, partial, digits, rules.direction, final)
-    bars, sides, ends = _gather(final, tables, stop_losses, take_profits, close.size - 1, rules)
+    bars, sides, ends = gather(final, tables, stop_losses, take_profits, close.size - 1, rules)
     lanes = _lanes()
     stop_row, profit_row = _rows(combination, stop_losses, take_profits)
     stop_rows, profit_rows = np.full(1, stop_row), np.full(1, profit_row)
