@@ -50,7 +50,7 @@ docs: $(READY) ## write what is generated: configuration files and reference pag
 	@$(BIN)/python docs/generate.py
 
 bench: $(BENCH_READY) ## one table: the engine against its peers and the machine; BENCH="--quick" for a short one
-	@$(BENCH_VENV)/bin/python -W ignore -m tests.bench.run $(BENCH)
+	@TQDM_DISABLE=1 $(BENCH_VENV)/bin/python -W ignore -m tests.bench.run $(BENCH)
 
 lock: $(READY) ## resolve the dependencies anew
 	@$(BIN)/python -m pip install -qq uv

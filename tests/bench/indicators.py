@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import talib
+import talib.abstract
 from numpy.typing import NDArray
 
 from candleray import engine
@@ -88,17 +89,17 @@ def _summary(ratios: dict[str, float]) -> Row:
 
 
 def _sweep_rows(market: Market, quick: bool) -> list[Row]:
-    """Every indicator of one window that is read as *price against output* and has TA-Lib's name."""
-    swept = [
-        name
-        for name, indicator in INDICATORS.items()
-        if indicator.rule.family == "price_against_output"
-        and list(indicator.params) == ["window"]
-        and name.upper() in talib.get_functions()
-    ]
-    if quick:
-        swept = ["sma"]
+    swept = ["sma"] if quick else [name for name in INDICATORS if _can_be_swept(name)]
     return [row for name in swept for row in _sweep(market, name, 1 if quick else 3)]
+
+
+def _can_be_swept(name: str) -> bool:
+    """Whether it has one window, is read as *price against output*, and TA-Lib has it under its name."""
+    declared = INDICATORS[name]
+    if declared.rule.family != "price_against_output" or list(declared.params) != ["window"]:
+        return False
+    known = name.upper() in talib.get_functions()
+    return known and dict(talib.abstract.Function(name.upper()).input_names) == {"price": "close"}
 
 
 def _sweep(market: Market, name: str, repeats: int) -> list[Row]:

@@ -33,7 +33,8 @@ def _growth_rows(quick: bool) -> list[Row]:
             "process",
             value=peak["peak_bytes"] / 1e6,
             unit="MB",
-            note=f"{peak['peak_bytes'] / first - 1:+.1%} against the first; {peak['seconds']:.2g} s",
+            note=f"{(peak['peak_bytes'] - first) / 1e6:+.0f} MB, {peak['peak_bytes'] / first - 1:+.1%} "
+            f"against the first; {peak['seconds']:.2g} s",
         )
         for peak in peaks.values()
     ]

@@ -106,8 +106,7 @@ class Vectorbt:
     def many_stops(self, flags: Flags, stops: list[tuple[float, float]]) -> NDArray[np.float64]:
         """One variant under many stop levels: one column each, the signals broadcast."""
         entries, exits = (signal[:, None] for signal in long_only_signals(flags))
-        levels = {"sl_stop": [sl for sl, _ in stops], "tp_stop": [tp for _, tp in stops]}
-        levels = {name: np.array(values)[None, :] for name, values in levels.items()}
+        levels = dict(zip(("sl_stop", "tp_stop"), np.array(stops).T[:, None, :], strict=True))
         portfolio = self.portfolio(entries, exits, self.close.to_numpy()[:, None], **levels)
         return np.asarray(portfolio.total_return())
 
@@ -143,7 +142,7 @@ def backtesting_run(workload: Workload, flags: Flags) -> Callable[[], Any]:
                 Follow,
                 cash=costs.init_cash_quote,
                 commission=costs.fee,
-                spread=costs.slippage,
+                spread=costs.slippage,  # of entries alone
                 trade_on_close=True,
                 finalize_trades=True,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
 from itertools import cycle
 from typing import Any
@@ -15,6 +16,7 @@ from tests.bench.peers import ENGINES, Vectorbt, backtesting_run, oracle_run
 from tests.bench.table import Row
 from tests.bench.timing import Timing, medians, once
 from tests.bench.workload import EMA, ROC, RSI, SMA, Market, Workload
+from tests.oracle import Run
 
 PER = "variant-year"
 COLUMNS = 10
@@ -50,7 +52,7 @@ def _grid_rows(section: str, workload: Workload, repeats: int) -> tuple[Timing, 
         "loop": lambda: and_and_count(planes.addresses, *tables, 0, grid.size, n_words),
     }
     timings = {name: timing.per(grid.size) for name, timing in medians(works, repeats).items()}
-    note = f"{grid.size:,} variants, {mean_trades(workload):,.0f} trades each"
+    note = f"{grid.size:,} variants, {statistics.mean(trade_counts(workload).values()):,.0f} trades each"
     ours = timings["ours"]
     return ours, [
         Row.timed(section, "candleray", PER, ours, note=note),
@@ -58,14 +60,21 @@ def _grid_rows(section: str, workload: Workload, repeats: int) -> tuple[Timing, 
     ]
 
 
-def mean_trades(workload: Workload, variants: int = 200) -> float:
+def trade_counts(workload: Workload, variants: int = 200) -> dict[int, int]:
     """Trades of variants spread over the grid."""
     given = workload.bars, workload.grid, workload.planes
-    counts = []
+    counts = {}
     for variant in workload.sample(variants):
         ranking = engine.rank_variants(*given, variant, variant + 1)
-        counts.append(engine.report_variants(*given, ranking, 1)[0].metrics["Num. Trades"])
-    return float(np.mean(counts))
+        counts[variant] = int(engine.report_variants(*given, ranking, 1)[0].metrics["Num. Trades"] or 0)
+    return counts
+
+
+def typical_variant(workload: Workload) -> int:
+    """The variant whose number of trades is nearest to the mean."""
+    counts = trade_counts(workload)
+    mean = statistics.mean(counts.values())
+    return min(counts, key=lambda variant: abs(counts[variant] - mean))
 
 
 def _vectorbt_rows(section: str, workload: Workload, ours: Timing, quick: bool) -> list[Row]:
@@ -83,11 +92,18 @@ def _vectorbt_rows(section: str, workload: Workload, ours: Timing, quick: bool) 
 
 
 def _slow_peer_rows(section: str, workload: Workload, ours: Timing, quick: bool) -> list[Row]:
-    flags = workload.flags(workload.sample(3)[1])
-    found = [Row.peer(section, "naive oracle", PER, once(oracle_run(workload, flags)), ours, "measured once")]
+    flags = workload.flags(typical_variant(workload))
+    simulated: list[Run] = []
+    simulate = oracle_run(workload, flags)
+    taken = once(lambda: simulated.append(simulate()))
+    note = f"measured once, {len(simulated[0].trades):,} trades"
+    found = [Row.peer(section, "naive oracle", PER, taken, ours, note)]
     if not quick:
-        taken = once(backtesting_run(workload, flags))
-        found.append(Row.peer(section, "backtesting.py", PER, taken, ours, "measured once"))
+        trades: list[int] = []
+        run = backtesting_run(workload, flags)
+        taken = once(lambda: trades.append(int(run()["# Trades"])))
+        note = f"measured once, {trades[0]:,} trades"
+        found.append(Row.peer(section, "backtesting.py", PER, taken, ours, note))
     return found
 
 

@@ -2,56 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import cycle
-from typing import Any
 
 from candleray import engine
-from candleray.errors import InvalidInput
+from candleray.stops import Tables, shortlisted, stop_tables
 from tests.bench.peers import ENGINES, Vectorbt
+from tests.bench.stage_a import typical_variant
 from tests.bench.table import Row
 from tests.bench.timing import Timing, medians
-from tests.bench.workload import RSI, SMA, WARMUP, Market, Workload
+from tests.bench.workload import RSI, SMA, Market, Workload
 
 SECTION = "stage B"
 PER = "combination-year"
 LEVELS = {"sl_pct": {"start": 0.5, "stop": 5.0, "step": 0.5}, "tp_pct": {"start": 0.5, "stop": 10.0, "step": 0.5}}
-COMBINATIONS = 10 * 20
-
-
-def stops_workload(market: Market, **levels: Any) -> Workload | None:
-    """Stage B on everything; None where this engine has no stops yet."""
-    try:
-        return Workload.of(market, [SMA, RSI], risk=levels or LEVELS, preselect="all", top_k=1)
-    except InvalidInput:
-        return None
 
 
 def rows(market: Market, quick: bool) -> list[Row]:
-    workload = stops_workload(market)
-    if workload is None:
-        return [Row(SECTION, "candleray", PER, note="this engine version takes no stops")]
-    ours, count = _ours(workload, 1 if quick else 3)
-    note = f"{count:,} combinations, first passages included"
-    return [Row.timed(SECTION, "candleray", PER, ours, note=note), *_vectorbt_rows(workload, ours, quick)]
+    ours, found = _ours(Workload.of(market, [SMA, RSI], risk=LEVELS, preselect="all"), 1 if quick else 5)
+    return [*found, *_vectorbt_rows(Workload.of(market, [SMA, RSI]), ours, quick)]
 
 
-def _ours(workload: Workload, repeats: int) -> tuple[Timing, int]:
-    """The whole search less the same search without levels: what the levels cost, tables included."""
-    base = Workload(workload.request.model_copy(update={"risk": type(workload.request.risk)()}), workload.minutes)
-    count = base.grid.size * COMBINATIONS
-    timings = medians({"stops": _run(workload), "base": _run(base)}, repeats)
-    stops, without = timings["stops"], timings["base"]
-    return Timing(stops.cpu_s - without.cpu_s, stops.wall_s - without.wall_s).per(count), count
+def _ours(workload: Workload, repeats: int) -> tuple[Timing, list[Row]]:
+    """Every base variant under every combination: the tables, and the walks through them."""
+    bars, grid, planes = workload.bars, workload.grid, workload.planes
+    bases, _ = shortlisted(grid, engine.Ranking.empty())
+    slippage = engine.trading_rules(workload.request).slippage
 
+    def build() -> Tables:
+        return Tables.over(grid, [table.over(bars.close, slippage) for table in stop_tables(grid)])
 
-def _run(workload: Workload) -> Callable[[], Any]:
-    return lambda: engine.run(workload.request, workload.minutes, WARMUP)
+    tables = build()
+    timings = medians(
+        {
+            "tables": build,
+            "walks": lambda: engine.rank_under_stops(bars, grid, planes, tables, bases, 0, grid.evaluated),
+        },
+        repeats,
+    )
+    building, walking = timings["tables"], timings["walks"]
+    whole = Timing(building.cpu_s + walking.cpu_s, building.wall_s + walking.wall_s).per(grid.evaluated)
+    levels = grid.combinations.sizes
+    note = f"{grid.evaluated:,} combinations, tables included"
+    return whole, [
+        Row.timed(SECTION, "candleray", PER, whole, note=note),
+        Row.timed(SECTION, "of it: the tables", "search", building, note=f"{' + '.join(map(str, levels))} levels"),
+    ]
 
 
 def _vectorbt_rows(workload: Workload, ours: Timing, quick: bool) -> list[Row]:
     pairs = [(sl / 200, tp / 200) for sl in range(1, 11, 3) for tp in range(1, 21, 8)][: 4 if quick else 12]
-    flags = workload.flags(workload.sample(3)[1])
+    flags = workload.flags(typical_variant(workload))
     found = []
     for name in ENGINES:
         peer, turns = Vectorbt(workload, name), cycle(pairs)
