@@ -144,7 +144,20 @@ def headlines(result: BacktestResult, rows: int = SHORT_TABLE_ROWS) -> Headlines
         note=(
             f"{result.variants_evaluated:,} of {result.variants_total:,} variants over {result.bars:,} bars "
             f"in {result.elapsed_s.total:.2f} s; {min(rows, len(result.top)):,} of {len(result.top):,} shown"
+            f"{_cut(result)}"
         ),
+    )
+
+
+def _cut(result: BacktestResult) -> str:
+    """What a shortlist has left out, where it has."""
+    shortlist = result.shortlist
+    if shortlist is None or shortlist.exact:
+        return ""
+    best = shown("Total Return [%]", shortlist.best_cut_return_pct)
+    return (
+        f"; not exact: of {shortlist.base_variants:,} base variants {shortlist.cut:,} were cut, "
+        f"{best} % or less without stops"
     )
 
 

@@ -14,6 +14,7 @@ from candleray.candles import Candles
 from candleray.catalogue import get_catalogue
 from candleray.errors import GuardExceeded, InvalidInput
 from candleray.rankings import Ranking
+from candleray.results import headlines
 from candleray.settings import Backtests, Guards
 from candleray.stops import Tables, shortlisted, stop_tables
 from candleray.variants import VariantGrid, check_guards, resolve
@@ -152,6 +153,16 @@ def test_a_winner_that_the_shortlist_cut_is_found_by_all():
     assert whole.top[1].total_return_pct == pytest.approx(cut.top[0].total_return_pct)
     assert whole.shortlist is not None
     assert whole.shortlist.exact
+
+
+def test_the_short_table_has_the_levels_that_vary_and_says_what_was_cut():
+    short = headlines(run(**{**GRID, "preselect": 3}))
+    assert short.columns[:5] == ("rank", "rsi.window", "sma.window", "sl_pct", "tp_pct")
+    assert "18 of 48 variants" in short.note
+    assert "not exact: of 8 base variants 5 were cut" in short.note
+    whole = headlines(run(**{**GRID, "risk": {"sl_pct": 1}}))
+    assert whole.columns[:4] == ("rank", "rsi.window", "sma.window", "Total Return [%]")
+    assert "cut" not in whole.note
 
 
 def test_a_take_profit_by_hand():
