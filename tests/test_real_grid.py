@@ -17,6 +17,7 @@ from candleray import engine
 from candleray.candles import COLUMNS, Candles
 from candleray.catalogue import get_catalogue
 from candleray.settings import Backtests
+from candleray.stops import Tables, stop_tables
 from candleray.variants import VariantGrid, resolve
 from kernels.bits import unpack
 from tests import oracle
@@ -51,16 +52,28 @@ def candles(shared_data: Path) -> Candles:
     return Candles(table["ts_open"].to_numpy(), values)
 
 
+STOPS = {"sl_pct": {"values": [0.5, 2, 5]}, "tp_pct": {"values": [1, 4]}}
+
+
 @pytest.mark.timeout(600)
-def test_variants_drawn_at_random_equal_the_oracle(candles: Candles, oracle_variants: int):
-    request = resolve(get_catalogue().validated_request(REQUEST), Backtests())
+@pytest.mark.parametrize("risk", [{}, STOPS], ids=["without stops", "under stops"])
+def test_variants_drawn_at_random_equal_the_oracle(candles: Candles, oracle_variants: int, risk: dict[str, Any]):
+    request = resolve(get_catalogue().validated_request({**REQUEST, "risk": risk}), Backtests())
     grid = VariantGrid(request)
-    assert grid.size == 2000
+    assert grid.radix.size == 2000
     bars = engine.bars_of(candles, request, engine.warmup_bars(grid, WARMUP))
     planes = engine.Planes.over([engine.planes_of(bars, grid, 0, grid.planes, WARMUP)])
+    slippage = engine.trading_rules(request).slippage
+    tables = Tables.over(grid, [table.over(bars.close, slippage) for table in stop_tables(grid)])
     for index in random.Random(2025).sample(range(grid.size), oracle_variants):
-        ranking = engine.rank_variants(bars, grid, planes, index, index + 1)
-        row = engine.report_variants(bars, grid, planes, ranking, 1)[0]
+        base, combination = divmod(index, grid.combinations.size)
+        if risk:
+            chosen = range(base, base + 1)
+            ranking = engine.rank_under_stops(bars, grid, planes, tables, chosen, combination, combination + 1)
+        else:
+            ranking = engine.rank_variants(bars, grid, planes, index, index + 1)
+        row = engine.report_variants(bars, grid, planes, ranking, 1, tables if risk else None)[0]
+        assert row.variant_index == index
         conflicts, expected = told_by_the_oracle(bars, grid, index)
         assert row.conflicting_signals == conflicts
         undefined = {name for name, value in row.metrics.items() if value is None}
@@ -70,7 +83,7 @@ def test_variants_drawn_at_random_equal_the_oracle(candles: Candles, oracle_vari
 
 
 def told_by_the_oracle(bars: engine.Bars, grid: VariantGrid, index: int) -> tuple[int, dict[str, Any]]:
-    rules = oracle.Rules(fee_pct=0.075, slippage_pct=0.01)
+    rules = oracle.Rules(fee_pct=0.075, slippage_pct=0.01, **grid.risk(index))
     flags = [
         unpack(engine.plane_of(bars, variant, WARMUP), bars.count).tolist() for variant in grid.variant(index)
     ]
