@@ -180,6 +180,8 @@ class BacktestResult(Model):
     """Those evaluated exactly, with their stops."""
     shortlist: Shortlist | None = None
     """Null where there are no stop levels."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know, such as indicators that need more bars than there are."""
     elapsed_s: Elapsed
     top: tuple[RankedVariant, ...]
 

@@ -19,6 +19,7 @@ from candleray.candles import Candles, FloatArray, IntArray
 from candleray.errors import NotFound
 from candleray.grids import ranges
 from candleray.hashes import candles_hash
+from candleray.notes import notes_of
 from candleray.rankings import Ranking
 from candleray.reports import table_md
 from candleray.stops import Tables, shortlisted, stop_tables
@@ -281,6 +282,7 @@ def result_of(
         variants_total=grid.size,
         variants_evaluated=grid.evaluated,
         shortlist=shortlist,
+        notes=notes_of(grid, bars.start, bars.stop, default_warmup),
         elapsed_s=elapsed_s,
         top=tuple(top),
     )

@@ -144,7 +144,7 @@ def headlines(result: BacktestResult, rows: int = SHORT_TABLE_ROWS) -> Headlines
         note=(
             f"{result.variants_evaluated:,} of {result.variants_total:,} variants over {result.bars:,} bars "
             f"in {result.elapsed_s.total:.2f} s; {min(rows, len(result.top)):,} of {len(result.top):,} shown"
-            f"{_cut(result)}"
+            f"{_cut(result)}" + "".join(f"\n{note}" for note in result.notes)
         ),
     )
 

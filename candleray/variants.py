@@ -8,13 +8,13 @@ from its index alone; none is ever stored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from candleray.backtests import BacktestRequest, Direction, IndicatorAxes
-from candleray.errors import GuardExceeded, Problem
+from candleray.errors import GuardExceeded, Problem, invalid
 from candleray.grids import Radix, Steps, Values, levels
 from candleray.hashes import canonical_json, content_hash
 from candleray.settings import Backtests, Guards
@@ -26,6 +26,8 @@ from kernels.signals import lookback
 WORD_BYTES = 8
 BARS_PER_WORD = 64
 TABLE_BYTES = 4
+MAX_CONSTRAINED = 50_000
+"""Combinations of one indicator that has a constraint: each is looked at, a microsecond or two."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,15 @@ class _NamedAxis:
 
 
 class IndicatorGrid:
-    """The planes of one indicator: its own axes in the order inputs, params, signal, each as declared."""
+    """The planes of one indicator: its own axes in the order inputs, params, signal, each as declared.
+
+    Combinations that the indicator's constraint forbids (a fast average slower than the slow one) do not exist:
+    they have no number.
+
+    Raises:
+        InvalidInput: none is allowed.
+        GuardExceeded: more combinations than can be checked one by one.
+    """
 
     def __init__(self, axes: IndicatorAxes) -> None:
         indicator = INDICATORS[axes.id]
@@ -69,17 +79,31 @@ class IndicatorGrid:
             *(_NamedAxis("params", name, levels(axes.params[name])) for name in indicator.params),
             *(_NamedAxis("signal", name, levels(axes.signal[name])) for name in indicator.rule.params),
         ]
-        self.radix = Radix(tuple(axis.count for axis in self._axes))
+        self._radix = Radix(tuple(axis.count for axis in self._axes))
+        self._allowed = None if indicator.constraint is None else self._allowed_by(indicator.constraint)
 
     @property
     def size(self) -> int:
-        return self.radix.size
+        return self._radix.size if self._allowed is None else len(self._allowed)
 
     def at(self, digit: int) -> IndicatorVariant:
+        return self._combination(digit if self._allowed is None else self._allowed[digit])
+
+    def _combination(self, index: int) -> IndicatorVariant:
         groups: dict[str, dict[str, Any]] = {"inputs": {}, "params": {}, "signal": {}}
-        for axis, position in zip(self._axes, self.radix.decode(digit), strict=True):
+        for axis, position in zip(self._axes, self._radix.decode(index), strict=True):
             groups[axis.group][axis.name] = axis.at(position)
         return IndicatorVariant(self.id, **groups)
+
+    def _allowed_by(self, constraint: Callable[..., str | None]) -> tuple[int, ...]:
+        if self._radix.size > MAX_CONSTRAINED:
+            message = f"{self.id}: {self._radix.size} combinations of its parameters, at most {MAX_CONSTRAINED}"
+            raise GuardExceeded(message, [Problem("indicators", "over_the_limit", message)])
+        wrong = [constraint(**self._combination(index).params) for index in range(self._radix.size)]
+        allowed = tuple(index for index, problem in enumerate(wrong) if problem is None)
+        if not allowed:
+            raise invalid("indicators", "constraint", f"{self.id}: {wrong[0]}")
+        return allowed
 
 
 class VariantGrid:

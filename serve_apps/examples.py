@@ -251,6 +251,7 @@ BACKTEST_RESULT = {
     "variants_total": 60,
     "variants_evaluated": 60,
     "shortlist": None,
+    "notes": [],
     "elapsed_s": {
         "candles": 0.0089,
         "planes": 0.0206,

@@ -11,7 +11,7 @@ from candleray import engine
 from candleray.backtests import BacktestRequest, BacktestResult
 from candleray.candles import Candles
 from candleray.catalogue import get_catalogue
-from candleray.errors import NotFound
+from candleray.errors import GuardExceeded, InvalidInput, NotFound
 from candleray.rankings import Ranking
 from candleray.settings import Backtests
 from candleray.timeframes import MINUTE_MS
@@ -218,6 +218,33 @@ def test_one_bar_trades_nothing_and_reports_no_undefined_number():
     assert "NaN" not in numbers_of(result)
 
 
-def test_a_window_longer_than_the_data_never_trades():
-    result = run(indicators=[{"id": "sma", "params": {"window": 5000}}])
-    assert result.top[0].metrics["Num. Trades"] == 0
+def test_a_window_longer_than_the_data_never_trades_and_the_answer_says_so():
+    result = run(indicators=[{"id": "sma", "params": {"window": {"values": [20, 5000]}}}])
+    silent = next(row for row in result.top if row.strategy["indicators"][0]["params"]["window"] == 5000)
+    assert silent.metrics["Num. Trades"] == 0
+    assert len(result.notes) == 1
+    assert "sma: 1 of its 2 variants never give a signal: they need up to 4999 bars" in result.notes[0]
+
+
+def test_enough_history_needs_no_note():
+    assert run().notes == ()
+
+
+def test_combinations_that_an_indicator_forbids_have_no_number():
+    """A fast average slower than the slow one is no variant: it is neither counted nor ranked."""
+    axes = {"fast": {"values": [5, 10, 20]}, "slow": {"values": [10, 20]}}
+    result = run(indicators=[{"id": "macd", "params": axes}])
+    pairs = {(p["fast"], p["slow"]) for p in (row.strategy["indicators"][0]["params"] for row in result.top)}
+    assert result.variants_total == 3
+    assert pairs == {(5, 10), (5, 20), (10, 20)}
+
+
+def test_parameters_that_do_not_go_together_are_refused_in_words():
+    with pytest.raises(InvalidInput, match="macd: fast 26 must be below slow 12"):
+        run(indicators=[{"id": "macd", "params": {"fast": 26, "slow": 12}}])
+
+
+def test_more_constrained_combinations_than_can_be_looked_at_are_refused():
+    axes = {"fast": {"start": 2, "stop": 400, "step": 1}, "slow": {"start": 3, "stop": 400, "step": 1}}
+    with pytest.raises(GuardExceeded, match="macd: 158802 combinations of its parameters, at most 50000"):
+        run(indicators=[{"id": "macd", "params": axes}])
