@@ -10,8 +10,7 @@ def kernel(open_, close, output, min_strength, start, long, short):
     for octet in range(long.size):
         t = start + OCTET * octet
         strong = at_least(output, min_strength, t)
-        long[octet] = strong & above(close, open_, t)
-        short[octet] = strong & below(close, open_, t)
+        long[octet], short[octet] = strong & above(close, open_, t), strong & below(close, open_, t)
 
 
 FAMILY = RuleFamily(

@@ -9,8 +9,7 @@ from kernels.packing import OCTET, OCTETS_OUT, above, below
 def kernel(output, centre, threshold, start, long, short):
     for octet in range(long.size):
         t = start + OCTET * octet
-        long[octet] = above(output, centre + threshold, t)
-        short[octet] = below(output, centre - threshold, t)
+        long[octet], short[octet] = above(output, centre + threshold, t), below(output, centre - threshold, t)
 
 
 FAMILY = RuleFamily(

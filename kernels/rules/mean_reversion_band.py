@@ -9,8 +9,7 @@ from kernels.packing import OCTET, OCTETS_OUT, above, below
 def kernel(close, lower, upper, start, long, short):
     for octet in range(long.size):
         t = start + OCTET * octet
-        long[octet] = below(close, lower, t)
-        short[octet] = above(close, upper, t)
+        long[octet], short[octet] = below(close, lower, t), above(close, upper, t)
 
 
 FAMILY = RuleFamily(

@@ -16,8 +16,7 @@ def _finite(series, t):
 def kernel(pivot_low, pivot_high, start, long, short):
     for octet in range(long.size):
         t = start + OCTET * octet
-        long[octet] = _finite(pivot_low, t)
-        short[octet] = _finite(pivot_high, t)
+        long[octet], short[octet] = _finite(pivot_low, t), _finite(pivot_high, t)
 
 
 FAMILY = RuleFamily(

@@ -9,8 +9,7 @@ from kernels.packing import OCTET, OCTETS_OUT, above, below
 def kernel(close, output, start, long, short):
     for octet in range(long.size):
         t = start + OCTET * octet
-        long[octet] = above(close, output, t)
-        short[octet] = below(close, output, t)
+        long[octet], short[octet] = above(close, output, t), below(close, output, t)
 
 
 FAMILY = RuleFamily(

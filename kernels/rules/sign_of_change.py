@@ -9,8 +9,7 @@ from kernels.packing import OCTET, OCTETS_OUT, fallen, risen
 def kernel(output, long_delta_periods, short_delta_periods, start, long, short):
     for octet in range(long.size):
         t = start + OCTET * octet
-        long[octet] = risen(output, long_delta_periods, t)
-        short[octet] = fallen(output, short_delta_periods, t)
+        long[octet], short[octet] = risen(output, long_delta_periods, t), fallen(output, short_delta_periods, t)
 
 
 FAMILY = RuleFamily(

@@ -9,8 +9,7 @@ from kernels.packing import OCTET, OCTETS_OUT, above, below
 def kernel(output, start, long, short):
     for octet in range(long.size):
         t = start + OCTET * octet
-        long[octet] = above(output, 0.0, t)
-        short[octet] = below(output, 0.0, t)
+        long[octet], short[octet] = above(output, 0.0, t), below(output, 0.0, t)
 
 
 FAMILY = RuleFamily(

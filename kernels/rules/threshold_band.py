@@ -9,8 +9,7 @@ from kernels.packing import OCTET, OCTETS_OUT, at_least, at_most
 def kernel(output, long_threshold, short_threshold, start, long, short):
     for octet in range(long.size):
         t = start + OCTET * octet
-        long[octet] = at_most(output, long_threshold, t)
-        short[octet] = at_least(output, short_threshold, t)
+        long[octet], short[octet] = at_most(output, long_threshold, t), at_least(output, short_threshold, t)
 
 
 FAMILY = RuleFamily(

@@ -10,8 +10,7 @@ def kernel(open_, close, volume, output, start, long, short):
     for octet in range(long.size):
         t = start + OCTET * octet
         busy = above(volume, output, t)
-        long[octet] = busy & above(close, open_, t)
-        short[octet] = busy & below(close, open_, t)
+        long[octet], short[octet] = busy & above(close, open_, t), busy & below(close, open_, t)
 
 
 FAMILY = RuleFamily(
