@@ -27,12 +27,12 @@ from candleray.timeframes import MINUTE_MS, iso, minutes_of
 from candleray.trades import trade_of
 from candleray.variants import IndicatorVariant, VariantGrid, engine_params_hash, request_hash
 from kernels.accounts import Rules
-from kernels.bits import plane_addresses, words
+from kernels.bits import plane_addresses
 from kernels.combinations import rank_combinations, trades_under
 from kernels.indicators import INDICATORS
 from kernels.metrics import report
 from kernels.rollup import rollup
-from kernels.signals import build_plane
+from kernels.signals import PlaneSpec, build_planes
 from kernels.simulate import rank_range, trades_of
 
 PlaneArray = NDArray[np.uint64]
@@ -104,25 +104,20 @@ def plane_of(bars: Bars, variant: IndicatorVariant, default_warmup: int) -> Plan
 
     Its warm-up depends on the variant alone, never on the rest of the grid.
     """
-    first = max(0, bars.start - max(default_warmup, variant.lookback_bars))
-    return build_plane(
-        INDICATORS[variant.id],
-        bars.candles.values,
-        variant.inputs,
-        variant.params,
-        variant.signal,
-        first,
-        bars.start,
-        bars.stop,
-    )
+    spec = _plane_spec(bars, variant, default_warmup)
+    plane: PlaneArray = build_planes(bars.candles.values, [spec], bars.start, bars.stop)[0]
+    return plane
 
 
 def planes_of(bars: Bars, grid: VariantGrid, first: int, last: int, default_warmup: int) -> PlaneArray:
     """The planes `[first, last)` of the grid: uint64 `(last - first, 2, words)`."""
-    planes = np.empty((last - first, 2, words(bars.count)), np.uint64)
-    for index in range(first, last):
-        planes[index - first] = plane_of(bars, grid.plane(index), default_warmup)
-    return planes
+    specs = [_plane_spec(bars, grid.plane(index), default_warmup) for index in range(first, last)]
+    return build_planes(bars.candles.values, specs, bars.start, bars.stop)
+
+
+def _plane_spec(bars: Bars, variant: IndicatorVariant, default_warmup: int) -> PlaneSpec:
+    first = max(0, bars.start - max(default_warmup, variant.lookback_bars))
+    return PlaneSpec(INDICATORS[variant.id], variant.inputs, variant.params, variant.signal, first)
 
 
 @dataclass(frozen=True)

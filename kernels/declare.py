@@ -50,6 +50,20 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """Planes of several values of the parameter `over` in one pass over the bars; nobody needs to write one.
+
+    `kernel(*columns, *inputs, *params, *signal, start, planes)` takes the columns of the rule's family, an
+    ascending array of whole numbers for that parameter, and one number for every other. It writes planes
+    `uint8[k, 2, octets]` as the family's kernel would one by one, the same to the bit; `start` is a multiple of
+    eight.
+    """
+
+    over: str
+    kernel: Callable[..., Any]
+
+
+@dataclass(frozen=True)
 class Example:
     """A worked example: what the documentation shows and a test holds; NaN where there is no value yet."""
 
@@ -66,8 +80,8 @@ class Indicator:
     with NaN. `reference(*inputs, *params)` is slow and obvious, returns one list an output, and only tests call
     it. `lookback(**params)` is the index of the first value. `constraint(**params)` says what is wrong between
     parameters, or None. `events` says that the outputs hold a value on single bars alone, the first of them at the
-    look-back or later. `name` is the module's name, set where the modules are discovered; raise `version` when the
-    numbers change: it is part of the engine's hash.
+    look-back or later. `sweep` is optional. `name` is the module's name, set where the modules are discovered;
+    raise `version` when the numbers change: it is part of the engine's hash.
     """
 
     title: str
@@ -83,6 +97,7 @@ class Indicator:
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     constraint: Callable[..., str | None] | None = None
     events: bool = False
+    sweep: Sweep | None = None
     version: int = 1
     name: str = ""
 

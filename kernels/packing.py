@@ -6,6 +6,7 @@ after octet is a plane (see `bits`). `left` is a series, `right` a series or a l
 
 Written as vector instructions and not as a loop over eight flags, which the compiler does not turn into any: 0.08
 ms for both sides of a year of minutes, against 0.30 ms, or 0.15 ms for arrays of flags that are packed afterwards.
+Compute both sides before storing either: after a store the compiler loads the series again.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-from kernels.jit import INT
+from kernels.jit import FLOAT, INT
 
 OCTET = 8
 OCTETS_OUT = types.Array(types.uint8, 1, "C")
+PLANES_OUT = types.Array(types.uint8, 3, "C")
 
 _EIGHT = ir.VectorType(ir.DoubleType(), OCTET)
 
@@ -92,6 +95,26 @@ def _value_or_nan(builder: Any, data: Any, size: Any, bar: Any, lane: int) -> An
     known = builder.icmp_unsigned("<", index, size)
     value = builder.load(builder.gep(data, [builder.select(known, index, ir.Constant(size.type, 0))]))
     return builder.select(known, value, ir.Constant(ir.DoubleType(), math.nan))
+
+
+@intrinsic
+def sides_of_mean(_context, price, t, heads, head, tails, tail, rate, anchor):
+    """Where the price is above, and where below, `anchor + (heads + tails) · rate`: eight bars, two octets.
+
+    One instruction instead of a series of means that is stored and read again: half the time of a sweep.
+    """
+
+    def generate(context, builder, signature, arguments):
+        kinds = signature.args
+        eight = [_eight(context, builder, kinds[at], *arguments[at : at + 2]) for at in (0, 2, 4)]
+        rates, anchors = (_each(builder, lambda _lane, one=one: one) for one in arguments[6:])
+        fused = ir.FunctionType(_EIGHT, [_EIGHT] * 3)
+        multiply_add = cgutils.get_or_insert_function(builder.module, fused, f"llvm.fma.v{OCTET}f64")
+        mean = builder.call(multiply_add, [builder.fadd(eight[1], eight[2]), rates, anchors])
+        octets = [_octet(builder, predicate, eight[0], mean) for predicate in "><"]
+        return context.make_tuple(builder, signature.return_type, octets)
+
+    return types.UniTuple(types.uint8, 2)(price, INT, heads, INT, tails, INT, FLOAT, FLOAT), generate
 
 
 above, below = _comparison(">"), _comparison("<")

@@ -5,14 +5,16 @@ Whatever is not a number is no signal: comparisons with NaN are false in every f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.bits import words
+from kernels.bits import WORD_BITS, words
 from kernels.declare import Indicator, Number, Param
+from kernels.packing import OCTET
 from kernels.rules import FAMILIES
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -70,6 +72,72 @@ def build_plane(
         *plane.view(np.uint8),
     )
     return plane
+
+
+@dataclass(frozen=True)
+class PlaneSpec:
+    """One plane: an indicator with everything fixed, and the bar it begins at."""
+
+    indicator: Indicator
+    inputs: Mapping[str, str]
+    params: Mapping[str, Number]
+    signal: Mapping[str, Number]
+    first: int
+
+    def continues(self, other: PlaneSpec) -> bool:
+        """Whether one sweep serves both: nothing differs but its parameter, which is larger here."""
+        sweep = self.indicator.sweep
+        if sweep is None or other.indicator is not self.indicator:
+            return False
+        own, others = dict(self.params), dict(other.params)
+        larger = own.pop(sweep.over) > others.pop(sweep.over)
+        same = (own, self.inputs, self.signal, self.first) == (others, other.inputs, other.signal, other.first)
+        return larger and same
+
+
+def build_planes(values: FloatArray, specs: Sequence[PlaneSpec], start: int, stop: int) -> NDArray[np.uint64]:
+    """The planes `uint64[k, 2, words]` of the bars `[start, stop)`, those that one sweep serves in one pass."""
+    planes = np.empty((len(specs), 2, words(stop - start)), np.uint64)
+    done = 0
+    while done < len(specs):
+        end = done + 1
+        while end < len(specs) and specs[end].continues(specs[end - 1]):
+            end += 1
+        if end - done > 1:
+            _sweep(values, specs[done:end], start, stop, planes[done:end])
+        else:
+            one = specs[done]
+            planes[done] = build_plane(
+                one.indicator, values, one.inputs, one.params, one.signal, one.first, start, stop
+            )
+        done = end
+    return planes
+
+
+def _sweep(
+    values: FloatArray, specs: Sequence[PlaneSpec], start: int, stop: int, planes: NDArray[np.uint64]
+) -> None:
+    """Write the planes of specs that continue each other."""
+    one, indicator = specs[0], specs[0].indicator
+    assert indicator.sweep is not None
+    over = indicator.sweep.over
+    swept = np.array([indicator.params[over].cast(spec.params[over]) for spec in specs], np.int64)
+    params = {name: param.cast(one.params[name]) for name, param in indicator.params.items()}
+    window = values[:, one.first : stop]
+    early = (start - one.first) % OCTET
+    wide = np.empty((len(specs), 2, words(stop - start + early)), np.uint64) if early else planes
+    indicator.sweep.kernel(
+        *(column(window, name) for name in FAMILIES[indicator.rule.family].columns),
+        *(column(window, one.inputs.get(name, allowed[0])) for name, allowed in indicator.inputs.items()),
+        *(swept if name == over else value for name, value in params.items()),
+        *_arguments(indicator.rule.params, one.signal),
+        start - one.first - early,
+        wide.view(np.uint8),
+    )
+    if early:
+        length = planes.shape[2]
+        np.right_shift(wide[..., :length], np.uint64(early), out=planes)
+        planes[..., : wide.shape[2] - 1] |= wide[..., 1:] << np.uint64(WORD_BITS - early)
 
 
 def lookback(indicator: Indicator, params: Mapping[str, Number], signal: Mapping[str, Number]) -> int:

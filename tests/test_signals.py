@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 import kernels
 from kernels.bits import unpack, words
+from kernels.declare import Indicator
 from kernels.indicators import INDICATORS
 from kernels.rules import FAMILIES
-from kernels.signals import build_plane, column, compute, lookback
+from kernels.signals import PlaneSpec, build_plane, build_planes, column, compute, lookback
 
 NAN = float("nan")
 ROOT = Path(__file__).parents[1]
@@ -160,6 +161,57 @@ def test_a_plane_is_the_rule_over_the_outputs_of_the_chosen_bars(values):
     assert plane.shape == (2, words(250))
     assert (long == (values[3, 200:450] > average)).all()
     assert (short == (values[3, 200:450] < average)).all()
+
+
+def specs_of(indicator: Indicator, swept: list[int], first: int) -> list[PlaneSpec]:
+    params = {name: param.default for name, param in indicator.params.items()}
+    signal = {name: param.default for name, param in indicator.rule.params.items()}
+    return [PlaneSpec(indicator, {}, {**params, indicator.sweep.over: value}, signal, first) for value in swept]
+
+
+def one_by_one(values: np.ndarray, specs: list[PlaneSpec], start: int, stop: int) -> np.ndarray:
+    planes = [
+        build_plane(one.indicator, values, one.inputs, one.params, one.signal, one.first, start, stop)
+        for one in specs
+    ]
+    return np.stack(planes)
+
+
+SWEPT = {name: indicator for name, indicator in INDICATORS.items() if indicator.sweep}
+
+
+def test_averages_are_swept():
+    assert "sma" in SWEPT
+
+
+@pytest.mark.parametrize("indicator", SWEPT.values(), ids=SWEPT.keys())
+@settings(max_examples=40)
+@given(st.data())
+def test_a_sweep_gives_the_bits_of_its_planes_one_by_one(indicator, data):
+    n = data.draw(st.integers(1, 4_000), "bars")
+    start = data.draw(st.integers(0, n - 1), "start")
+    first = data.draw(st.integers(0, start), "first")
+    least = indicator.params[indicator.sweep.over].ge
+    swept = sorted(data.draw(st.sets(st.integers(least, 300) | st.integers(least, 3_000), min_size=2)))
+    # Coarse prices tie with their means, where a last digit would show.
+    rng = np.random.default_rng(data.draw(st.integers(0, 10_000), "seed"))
+    values = np.round(100 + np.cumsum(rng.normal(0, 0.02, n)), 2) * np.ones((5, 1))
+    values[:, data.draw(st.lists(st.integers(0, n - 1), max_size=2), "holes")] = NAN
+    specs = specs_of(indicator, swept, first)
+    assert (build_planes(values, specs, start, n) == one_by_one(values, specs, start, n)).all()
+
+
+def test_planes_that_no_sweep_serves_together_stand_in_the_order_asked_for(values):
+    rsi, sma = INDICATORS["rsi"], INDICATORS["sma"]
+    signal = {"long_threshold": 30, "short_threshold": 70}
+    specs = [
+        *specs_of(sma, [30, 20, 25, 40], 3),
+        *(PlaneSpec(rsi, {}, {"window": window}, signal, 3) for window in (5, 6)),
+        *specs_of(sma, [50, 60], 3),
+        *specs_of(sma, [70, 80], 4),
+        PlaneSpec(sma, {"source": "open"}, {"window": 90}, {}, 4),
+    ]
+    assert (build_planes(values, specs, 200, 700) == one_by_one(values, specs, 200, 700)).all()
 
 
 def test_bars_before_the_first_change_nothing(values):

@@ -1,6 +1,6 @@
 """Means and spreads of a sliding window, exact to the rounding of one window.
 
-A window is the tail of one block of `window` bars and the head of the next. Sums of both parts, instead of adding
+A window is the tail of one block of bars and the head of the next. Sums of both parts, instead of adding
 and subtracting at the ends, leave nothing to drift or to cancel and let a NaN leave with its bar. Values are taken
 as distances from the first bar of the later block, which every window across the two holds: so the mean of a flat
 window is its price to the bit and its spread is 0, and squares of distances are as small as they can be.
@@ -13,7 +13,7 @@ import numpy as np
 
 from kernels.jit import fma, inline
 
-_FEW = 10  # bars up to which a window is faster weighed bar by bar than built from blocks
+FEW = 10  # bars up to which a window is faster weighed bar by bar than built from blocks
 _STRIDE = 1024
 
 
@@ -36,36 +36,60 @@ def sliding_weighing(source, weights, out):
 
 
 @inline
+def block_length(window):
+    """The largest of 8, 16, 24, 32, 48, 64, 96 … that is no more than the window.
+
+    Not the window itself: windows of one length share their sums in a sweep, at no more adding for one alone.
+    """
+    length = 8
+    while 2 * length <= window:
+        length *= 2
+    longer = length + length // 2
+    return longer if longer % 8 == 0 and longer <= window else length
+
+
+@inline
+def sum_up(source, start, heads, head, tails, tail, block, longest):
+    """Distances from the bar `start`: sums from it on into `heads`, and back from the bar before it into `tails`.
+
+    `heads[head:]` takes one sum for each of the `block` bars; of the `longest` places from `tails[tail]` the last
+    is 0, and the `k`-th before it the sum of the last `k` bars before. Numbers and not slices, which cost as much
+    as eight bars.
+    """
+    anchor = source[start]
+    total = 0.0
+    for i in range(min(block, source.size - start)):
+        total += source[start + i] - anchor
+        heads[head + i] = total
+    reach = min(longest - 1, start)
+    end = tail + longest - 1
+    tails[end] = total = 0.0
+    for i in range(1, reach + 1):
+        total += source[start - i] - anchor
+        tails[end - i] = total
+
+
+@inline
 def sliding_mean(source, window, out):
     """The mean of each bar's last `window` values; NaN before there are so many."""
-    if window <= _FEW:
+    if window <= FEW:
         sliding_weighing(source, np.full(window, 1.0 / window), out)
         return
-    tails = np.full(window + 1, np.nan)
-    tails[window] = 0.0
-    anchor = source[0] if source.size else 0.0
-    for start in range(0, source.size, window):
-        block, means = source[start : start + window], out[start : start + window]
-        total = 0.0
-        for i in range(block.size):
-            total += block[i] - anchor
-            means[i] = total
-        for i in range(block.size):
-            means[i] = anchor + (means[i] + tails[i + 1]) / window
-        if start + window >= source.size:
-            return
-        anchor = source[start + window]
-        total = 0.0
-        for i in range(window - 1, 0, -1):
-            total += block[i] - anchor
-            tails[i] = total
+    block, rate = block_length(window), 1.0 / window
+    tails = np.full(window, np.nan)
+    for start in range(0, source.size, block):
+        means = out[start : start + block]
+        sum_up(source, start, means, 0, tails, 0, block, window)
+        anchor = source[start]
+        for i in range(means.size):
+            means[i] = fma(means[i] + tails[i], rate, anchor)
 
 
 @inline
 def sliding_weighted_mean(source, window, out):
     """The mean of each bar's last `window` values weighted 1, 2 … window, the last bar most; NaN before."""
     total_weight = 0.5 * window * (window + 1)
-    if window <= _FEW:
+    if window <= FEW:
         sliding_weighing(source, np.arange(1, window + 1) / total_weight, out)
         return
     tails = np.full(window + 1, np.nan)

@@ -49,6 +49,7 @@ INDICATOR = Indicator(
             "threshold": Param("float", 0, 0, 100, 0.1, (0, 1, 0.25), "percent from the average that count"),
         },
     ),
+    version=2,
     example=Example(
         inputs={"source": (1.0, 3.0, 5.0, 5.0)},
         params={"window": 2},

@@ -10,14 +10,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from kernels.declare import PRICES, Example, Indicator, Param, Rule
+from kernels.declare import PRICES, Example, Indicator, Param, Rule, Sweep
+from kernels.indicators._mean_sweep import sides_of_means
 from kernels.indicators._means import sliding_mean
-from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
+from kernels.jit import FLOATS, FLOATS_OUT, INT, INTS, jit
+from kernels.packing import PLANES_OUT
 
 
 @jit(FLOATS, INT, FLOATS_OUT)
 def kernel(source, window, out):
     sliding_mean(source, window, out)
+
+
+@jit(FLOATS, FLOATS, INTS, INT, PLANES_OUT)
+def sweep(close, source, windows, start, planes):
+    sides_of_means(close, source, windows, start, planes)
 
 
 def reference(source: Sequence[float], window: int) -> list[list[float]]:
@@ -37,6 +44,8 @@ INDICATOR = Indicator(
     params={"window": Param("int", 20, 2, 20_000, 1, (5, 200, 5), "bars in the average")},
     lookback=lambda window: window - 1,
     rule=Rule("price_against_output", outputs=("sma",)),
+    sweep=Sweep("window", sweep),
+    version=2,
     example=Example(
         inputs={"source": (1.0, 2.0, 3.0, 5.0)},
         params={"window": 3},

@@ -80,6 +80,7 @@ INDICATOR = Indicator(
             "short_threshold": Param("float", 80, 0, 100, 0.5, (70, 90, 5), "short at or above: overbought"),
         },
     ),
+    version=2,
     example=Example(
         inputs={"high": (2.0, 3.0, 5.0, 4.0), "low": (1.0, 2.0, 3.0, 1.0), "close": (1.5, 2.5, 5.0, 2.0)},
         params={"window": 2, "k_smooth": 1, "d_smooth": 2},

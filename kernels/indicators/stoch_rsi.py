@@ -68,6 +68,7 @@ INDICATOR = Indicator(
             "short_threshold": Param("float", 80, 0, 100, 0.5, (70, 90, 5), "short at or above: overbought"),
         },
     ),
+    version=2,
     example=Example(
         inputs={"source": (1.0, 2.0, 1.0, 2.0, 3.0)},
         params={"window": 2, "stoch_window": 2, "k_smooth": 1, "d_smooth": 1},

@@ -23,6 +23,7 @@ INDICATOR = Indicator(
     lookback=lambda window: window - 1,
     bounds={"volume_sma": (0.0, math.inf)},
     rule=Rule("volume_against_output", outputs=("volume_sma",)),
+    version=2,
     example=Example(
         inputs={"volume": (10.0, 30.0, 20.0)},
         params={"window": 2},
