@@ -54,19 +54,22 @@ def sum_up(source, start, heads, head, tails, tail, block, longest):
 
     `heads[head:]` takes one sum for each of the `block` bars; of the `longest` places from `tails[tail]` the last
     is 0, and the `k`-th before it the sum of the last `k` bars before. Numbers and not slices, which cost as much
-    as eight bars.
+    to hand over as eight bars.
     """
     anchor = source[start]
+    values = source[start : start + block]
+    ahead = heads[head : head + values.size]
     total = 0.0
-    for i in range(min(block, source.size - start)):
-        total += source[start + i] - anchor
-        heads[head + i] = total
+    for i in range(values.size):
+        total += values[i] - anchor
+        ahead[i] = total
     reach = min(longest - 1, start)
     end = tail + longest - 1
+    before, behind = source[start - reach : start], tails[end - reach : end]
     tails[end] = total = 0.0
-    for i in range(1, reach + 1):
-        total += source[start - i] - anchor
-        tails[end - i] = total
+    for i in range(reach - 1, -1, -1):
+        total += before[i] - anchor
+        behind[i] = total
 
 
 @inline
