@@ -57,11 +57,24 @@ class Postgres(EmbeddedService):
 
     def find(self) -> psutil.Process | None:
         try:
-            process = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
+            process = self._recorded()
             command = process.cmdline()
         except (OSError, ValueError, IndexError, psutil.Error):
             return None
         return process if str(self.data.resolve()) in command and is_running(process) else None
+
+    def _recorded(self) -> psutil.Process:
+        """The process that its files name, which may be another one by now."""
+        return psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
+
+    def _outlast_former(self) -> None:
+        """Wait until a killed server has been collected by its parent: to Postgres it runs until then."""
+        try:
+            former = self._recorded()
+            if not is_running(former):
+                former.wait(self.stop_timeout_s)
+        except (OSError, ValueError, IndexError, psutil.Error):
+            return
 
     def launch(self) -> psutil.Process:
         """
@@ -73,6 +86,7 @@ class Postgres(EmbeddedService):
         if not self.data.is_symlink() and not self.data.exists():
             self._create(binaries)
         data = self._checked_data(binaries)
+        self._outlast_former()
         options = ["-D", str(data), "-k", str(self.sockets), "-h", "", "-p", "5432"]
         return self.spawn([str(binaries / "postgres"), *options], self.account)
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from candleray.settings import ROOT
 from cluster import postgres as postgres_module
 from cluster.data_folder import DataFolder
 from cluster.postgres import Postgres, reachable
-from cluster.service import EmbeddedService
+from cluster.service import EmbeddedService, as_account
 from cluster.valkey import Valkey
 
 SERVICES = (Postgres, Valkey)
@@ -151,6 +152,20 @@ def test_it_is_started_anew_when_its_socket_is_gone(kind: type[EmbeddedService],
     assert service.start() == "started"
     assert service.process != first
     assert service.answers()
+
+
+def test_a_killed_postgres_that_nobody_has_collected_yet_does_not_stop_the_next(folder: DataFolder) -> None:
+    service = Postgres(folder)
+    service.start()
+    service.stop()
+    former = subprocess.Popen(["true"], **as_account(service.account))
+    os.waitid(os.P_PID, former.pid, os.WEXITED | os.WNOWAIT)  # ended, and not collected: to Postgres it runs
+    lock = service.data.resolve() / "postmaster.pid"
+    lock.write_text(f"{former.pid}\n{lock.parent}\n")
+    collected = threading.Timer(1.0, former.wait)
+    collected.start()
+    assert service.start() == "started"
+    collected.join()
 
 
 @pytest.mark.parametrize("kind", SERVICES)
