@@ -17,7 +17,7 @@ help: ## show this list
 
 $(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Candleray needs Python 3.11 or later, this is %s" % sys.version.split()[0])'
-	@echo "Installing into $(VENV) (about 1.4 GB, a minute or two) ..."
+	@echo "Installing into $(VENV) (about 1.8 GB, a minute or two) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq -r requirements-dev.lock
 	@$(BIN)/python -m pip install -qq --no-deps -e .
