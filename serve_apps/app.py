@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import ray
 from fastapi import FastAPI
@@ -84,6 +84,8 @@ def _backend(settings: Settings) -> Backend:
         run_backtest=run,
         probes={"clickhouse": candles.ping, "postgres": postgres.ping, "ray": _ping_ray, "valkey": valkey.ping},
         metrics=Metrics(serve.get_replica_context().replica_tag),
+        postgres=postgres.get,
+        valkey=valkey.get,
         close=close,
     )
 
@@ -133,25 +135,31 @@ class Pingable(Protocol):
     async def close(self) -> None: ...
 
 
-class LazyService:
-    """A service opened at the first ping that finds it: the API starts without it and says so at `/ready`."""
+ServiceT = TypeVar("ServiceT", bound=Pingable)
+
+
+class LazyService(Generic[ServiceT]):
+    """A service opened by the first call that finds it: the API starts without it and says so at `/ready`."""
 
     def __init__(
-        self, open_url: Callable[[str], Awaitable[Pingable]], url: SecretStr | None, setting: str
+        self, open_url: Callable[[str], Awaitable[ServiceT]], url: SecretStr | None, setting: str
     ) -> None:
         self._open_url = open_url
         self._url = url
         self._setting = setting
         self._opening = asyncio.Lock()
-        self._service: Pingable | None = None
+        self._service: ServiceT | None = None
 
-    async def ping(self) -> None:
+    async def get(self) -> ServiceT:
         async with self._opening:
             if self._service is None:
                 if self._url is None:
                     raise InstanceError(f"the setting {self._setting} names no address")
                 self._service = await self._open_url(self._url.get_secret_value())
-        await self._service.ping()
+            return self._service
+
+    async def ping(self) -> None:
+        await (await self.get()).ping()
 
     async def close(self) -> None:
         if self._service is not None:

@@ -15,6 +15,8 @@ from candleray.coverage import Coverage, MissingRun, RowCounts
 from candleray.ingest import InsertReport
 from candleray.markets import InstrumentReference
 from candleray.settings import Settings
+from candleray.stores.postgres import Postgres
+from candleray.stores.valkey import Valkey
 from serve_apps.telemetry import Metrics
 
 
@@ -77,6 +79,9 @@ class Backend:
     probes: Mapping[str, Probe]
     """By the service's name."""
     metrics: Metrics
+    postgres: Callable[[], Awaitable[Postgres]]
+    """Opened by the first call that finds it; raises `ServiceUnavailable` until then."""
+    valkey: Callable[[], Awaitable[Valkey]]
     close: Callable[[], Awaitable[None]] | None = None
     """Lets go of connections when the replica stops."""
 

@@ -14,6 +14,7 @@ import numpy as np
 from candleray import engine
 from candleray.backtests import BacktestRequest, BacktestResult
 from candleray.candles import CandleRows, Candles
+from candleray.errors import ServiceUnavailable
 from candleray.logs import configure_logs
 from candleray.settings import Api, Guards, Settings
 from candleray.stores.clickhouse import CandleStore
@@ -53,7 +54,11 @@ def backend(store: Any, **changes: Any) -> Backend:
         minutes = await candles.read(instrument.market_id, instrument.symbol, from_ms, span.end_ms)
         return await asyncio.to_thread(engine.run, request, minutes, warmup)
 
-    return Backend(chosen, candles, run, {"clickhouse": candles.ping}, Metrics("here"))
+    return Backend(chosen, candles, run, {"clickhouse": candles.ping}, Metrics("here"), _absent, _absent)
+
+
+async def _absent() -> Any:
+    raise ServiceUnavailable("this test has no such service")
 
 
 @asynccontextmanager

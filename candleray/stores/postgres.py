@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 
@@ -32,7 +34,12 @@ class Postgres:
         address = show(split_url(url, "postgres_url", ("postgresql", "postgres")))
         async with _translated(address):
             pool = await asyncpg.create_pool(
-                url, min_size=1, max_size=max_connections, timeout=_CONNECT_TIMEOUT_S, command_timeout=60
+                url,
+                min_size=1,
+                max_size=max_connections,
+                timeout=_CONNECT_TIMEOUT_S,
+                command_timeout=60,
+                init=_speak_json,
             )
         store = cls(pool, address)
         try:
@@ -69,11 +76,40 @@ class Postgres:
                     self._statements["record_migration"], migration.number, migration.name, migration.checksum
                 )
 
+    async def fetch(self, statement: str, *arguments: Any) -> list[dict[str, Any]]:
+        """The rows of a named statement."""
+        async with self.connection() as connection:
+            return [dict(row) for row in await connection.fetch(self._statements[statement], *arguments)]
+
+    async def fetch_one(self, statement: str, *arguments: Any) -> dict[str, Any] | None:
+        """The first row of a named statement, if there is one."""
+        rows = await self.fetch(statement, *arguments)
+        return rows[0] if rows else None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Several named statements that take effect together or not at all."""
+        async with self.connection() as connection, connection.transaction():
+            yield Transaction(connection, self._statements)
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """A connection of the pool; what the driver raises within comes out as ours."""
         async with _translated(self.address), self._pool.acquire(timeout=_CONNECT_TIMEOUT_S) as connection:
             yield connection
+
+
+class Transaction:
+    def __init__(self, connection: asyncpg.Connection, statements: Mapping[str, str]) -> None:
+        self._connection = connection
+        self._statements = statements
+
+    async def fetch(self, statement: str, *arguments: Any) -> list[dict[str, Any]]:
+        return [dict(row) for row in await self._connection.fetch(self._statements[statement], *arguments)]
+
+    async def fetch_one(self, statement: str, *arguments: Any) -> dict[str, Any] | None:
+        rows = await self.fetch(statement, *arguments)
+        return rows[0] if rows else None
 
 
 @asynccontextmanager
@@ -83,3 +119,9 @@ async def _translated(address: str) -> AsyncIterator[None]:
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as exc:
         what = (str(exc).splitlines() or [type(exc).__name__])[0]
         raise ServiceUnavailable(f"Postgres at {address}: {what[:300]}") from exc
+
+
+async def _speak_json(connection: asyncpg.Connection) -> None:
+    """Columns of JSON are Python's dicts and lists."""
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(kind, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")

@@ -21,3 +21,9 @@ SELECT number, checksum FROM schema_migrations ORDER BY number;
 
 -- name: record_migration
 INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3);
+
+-- name: known_user
+-- The no-op update returns the row that is there: one statement, however many log in at once.
+INSERT INTO users (telegram_user_id) VALUES ($1)
+ON CONFLICT (telegram_user_id) DO UPDATE SET telegram_user_id = excluded.telegram_user_id
+RETURNING user_id, telegram_user_id;
