@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from candleray.grids import Axis, Number, Steps, Values, levels
 from candleray.markets import Instrument
+from candleray.pruning import Pruning
 from candleray.sizings import AllIn, Sizing
 from candleray.timeframes import Timeframe, TimeRange
 from candleray.validation import Model
@@ -96,6 +97,7 @@ class BacktestRequest(Model):
     slippage_pct: Percent | None = None
     """Percent by which each fill is worse than the close; the configuration's default where left out."""
     risk: Risk = Risk()
+    pruning: Pruning = Pruning()
     top_k: Annotated[int, Field(ge=1, strict=True)] | None = None
     """Variants returned; the configuration's default where left out."""
     preselect: Annotated[int, Field(ge=1, strict=True)] | Literal["all"] | None = None
@@ -153,7 +155,11 @@ class Elapsed(Model):
 
 
 class Shortlist(Model):
-    """Which base variants were tried under the stop levels, and whether a better one may have been cut."""
+    """Which base variants were tried under the stop levels, and whether a better one may have been cut.
+
+    Pruning has no part in it: without its stops a variant is another one, so only those that were tried under them
+    are pruned, and a shortlist may be full of variants that then are.
+    """
 
     base_variants: int
     kept: int
@@ -163,7 +169,8 @@ class Shortlist(Model):
     worst_kept_return_pct: float | None
     """Total return without stops of the worst that was kept; null where nothing was cut."""
     exact: bool
-    """Nothing was cut. Otherwise stops could have made a cut variant better than those of the answer."""
+    """Nothing was cut. Otherwise stops could have made a cut variant better than those of the answer, or have kept
+    it from being pruned."""
 
 
 class BacktestResult(Model):
@@ -177,7 +184,9 @@ class BacktestResult(Model):
     variants_total: int
     """Base variants times combinations of stop levels."""
     variants_evaluated: int
-    """Those evaluated exactly, with their stops."""
+    """Those evaluated exactly, with their stops; the pruned among them up to where they were pruned."""
+    pruned: dict[str, int] = {}
+    """How many of them were pruned, by each limit that the request sets."""
     shortlist: Shortlist | None = None
     """Null where there are no stop levels."""
     notes: tuple[str, ...] = ()

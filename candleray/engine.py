@@ -19,6 +19,7 @@ from candleray.candles import Candles, FloatArray, IntArray
 from candleray.errors import NotFound
 from candleray.grids import ranges
 from candleray.hashes import candles_hash
+from candleray.limits import pruned_by_name, pruning_of
 from candleray.notes import notes_of
 from candleray.rankings import Ranking
 from candleray.reports import table_md
@@ -141,6 +142,7 @@ def rank_variants(bars: Bars, grid: VariantGrid, planes: Planes, first: int, las
     """Stage A: the best of the base variants `[first, last)`, without stops."""
     count = last - first
     ranking = Ranking(np.arange(first, last), np.empty(count), np.empty(count, np.int64))
+    fates = np.zeros(count, np.int64)
     rank_range(
         planes.addresses,
         np.array(grid.plane_offsets, np.int64),
@@ -152,8 +154,11 @@ def rank_variants(bars: Bars, grid: VariantGrid, planes: Planes, first: int, las
         ranking.total_return_pct,
         np.empty(count, np.int64),
         ranking.conflicts,
+        # Without its stops a variant is another one: what it would be pruned for then says nothing.
+        None if grid.has_stops else pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms),
+        fates,
     )
-    return ranking.best(stage_a_keeps(grid))
+    return ranking.without(fates).best(stage_a_keeps(grid))
 
 
 def rank_under_stops(
@@ -174,6 +179,7 @@ def rank_under_stops(
     offset = first % each
     at = np.arange(offset, offset + count)
     ranking = Ranking(chosen[at // each] * each + at % each, np.empty(count), np.empty(count, np.int64))
+    fates = np.zeros(count, np.int64)
     rank_combinations(
         planes.addresses,
         np.array(grid.plane_offsets, np.int64),
@@ -187,8 +193,10 @@ def rank_under_stops(
         ranking.total_return_pct,
         np.empty(count, np.int64),
         ranking.conflicts,
+        pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms),
+        fates,
     )
-    return ranking.best(grid.request.top_k or 1)
+    return ranking.without(fates).best(grid.request.top_k or 1)
 
 
 def trading_rules(request: BacktestRequest) -> Rules:
@@ -267,7 +275,9 @@ def result_of(
     elapsed_s: Elapsed,
     top: Sequence[RankedVariant],
     shortlist: Shortlist | None,
+    pruned: IntArray,
 ) -> BacktestResult:
+    """The answer; `pruned` is that of the ranking of which `top` are the reports."""
     return BacktestResult(
         request=grid.request,
         request_hash=request_hash(grid.request),
@@ -276,6 +286,7 @@ def result_of(
         bars=bars.count,
         variants_total=grid.size,
         variants_evaluated=grid.evaluated,
+        pruned=pruned_by_name(grid.request, pruned),
         shortlist=shortlist,
         notes=notes_of(grid, bars.start, bars.stop, default_warmup),
         elapsed_s=elapsed_s,
@@ -330,4 +341,4 @@ def run(request: BacktestRequest, minutes: Candles, default_warmup: int) -> Back
         watch.lap("combinations")
     top = report_variants(bars, grid, planes, ranking, 1, tables)
     watch.lap("reports")
-    return result_of(bars, grid, default_warmup, watch.elapsed(), top, shortlist)
+    return result_of(bars, grid, default_warmup, watch.elapsed(), top, shortlist, ranking.pruned)

@@ -2,37 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from candleray.candles import FloatArray, IntArray
+from kernels.pruning import REASONS
+
+
+def no_pruned() -> IntArray:
+    """None for each of `kernels.pruning.REASONS`, in their order."""
+    return np.zeros(len(REASONS), np.int64)
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Variants best first: total return descending, then index ascending. All arrays are `(k,)`."""
+    """Variants best first: total return descending, then index ascending. All arrays but `pruned` are `(k,)`."""
 
     index: IntArray
     total_return_pct: FloatArray
     conflicts: IntArray
+    pruned: IntArray = field(default_factory=no_pruned)
+    """How many variants were pruned, by reason in the order of `kernels.pruning.REASONS`; none of them is here."""
 
     def __len__(self) -> int:
         return int(self.index.shape[0])
 
     def best(self, k: int) -> Ranking:
         order = np.lexsort((self.index, -self.total_return_pct))[:k]
-        return Ranking(self.index[order], self.total_return_pct[order], self.conflicts[order])
+        return Ranking(self.index[order], self.total_return_pct[order], self.conflicts[order], self.pruned)
+
+    def without(self, fates: IntArray) -> Ranking:
+        """Those that were kept, the others counted; `fates` says of each what became of it."""
+        kept = fates == 0
+        pruned = self.pruned + np.bincount(fates, minlength=len(REASONS) + 1)[1:]
+        return Ranking(self.index[kept], self.total_return_pct[kept], self.conflicts[kept], pruned)
 
     def merged(self, other: Ranking, k: int) -> Ranking:
-        """The best `k` of both; associative and commutative, because the order is total."""
+        """The best `k` of both, of different variants; associative and commutative, because the order is total."""
         return Ranking(
             np.concatenate((self.index, other.index)),
             np.concatenate((self.total_return_pct, other.total_return_pct)),
             np.concatenate((self.conflicts, other.conflicts)),
+            self.pruned + other.pruned,
         ).best(k)
 
     def between(self, first: int, last: int) -> Ranking:
+        """The ranks from `first` on, counted from 0. What was pruned belongs to the whole: here it is none."""
         return Ranking(self.index[first:last], self.total_return_pct[first:last], self.conflicts[first:last])
 
     @staticmethod

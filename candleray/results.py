@@ -144,9 +144,15 @@ def headlines(result: BacktestResult, rows: int = SHORT_TABLE_ROWS) -> Headlines
         note=(
             f"{result.variants_evaluated:,} of {result.variants_total:,} variants over {result.bars:,} bars "
             f"in {result.elapsed_s.total:.2f} s; {min(rows, len(result.top)):,} of {len(result.top):,} shown"
-            f"{_cut(result)}" + "".join(f"\n{note}" for note in result.notes)
+            f"{_pruned(result)}{_cut(result)}" + "".join(f"\n{note}" for note in result.notes)
         ),
     )
+
+
+def _pruned(result: BacktestResult) -> str:
+    """How many variants were pruned and by what, where some were."""
+    counts = [f"{count:,} by {name}" for name, count in result.pruned.items() if count]
+    return f"; pruned {sum(result.pruned.values()):,}: {', '.join(counts)}" if counts else ""
 
 
 def _cut(result: BacktestResult) -> str:

@@ -184,12 +184,13 @@ class VariantGrid:
         }
 
     def strategy(self, index: int) -> dict[str, Any]:
-        """That variant alone, as a request that gives the same result."""
+        """That variant alone, as a request that gives the same result. Pruning is of the search, not of it."""
         chosen = [
             {"id": one.id, "inputs": one.inputs, "params": one.params, "signal": one.signal}
             for one in self.variant(index)
         ]
-        whole = self.request.model_dump(mode="json", exclude={"indicators", "top_k", "preselect", "trades_for"})
+        of_the_search = {"indicators", "pruning", "top_k", "preselect", "trades_for"}
+        whole = self.request.model_dump(mode="json", exclude=of_the_search)
         return {**whole, "indicators": chosen, "risk": self.risk(index)}
 
 

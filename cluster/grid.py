@@ -81,7 +81,7 @@ async def run_backtest(request: BacktestRequest, store: CandleReader, settings: 
         watch.lap("combinations")
     top = await fan_out.report(ranking)
     watch.lap("reports")
-    return engine.result_of(bars, grid, default_warmup, watch.elapsed(), top, shortlist)
+    return engine.result_of(bars, grid, default_warmup, watch.elapsed(), top, shortlist, ranking.pruned)
 
 
 def _most_bars(request: BacktestRequest, stored: tuple[int, int]) -> int:

@@ -13,6 +13,7 @@ import ray
 import kernels.bits
 import kernels.combinations
 import kernels.metrics
+import kernels.pruning
 import kernels.rollup
 import kernels.simulate
 import kernels.stops
@@ -88,6 +89,7 @@ def warm_worker() -> None:
         kernels.bits,
         kernels.combinations,
         kernels.metrics,
+        kernels.pruning,
         kernels.rollup,
         kernels.simulate,
         kernels.stops,

@@ -15,7 +15,8 @@ from kernels.accounts import LONG_SHORT, RULES, SHORT, Rules, enter, leave, sett
 from kernels.entries import bar_of, gather, place_of, reason_of
 from kernels.finals import check_planes, decide, empty_final, partial_ands
 from kernels.jit import FLOATS, FLOATS_OUT, INT, INTS, INTS_OUT, WORDS, inline, jit
-from kernels.stops import BLOCK_LEVELS, block_highs, exposed_bars
+from kernels.pruning import KEPT, LIMITS, Pruning, last_reason, start, trade_reason
+from kernels.stops import BLOCK_LEVELS, block_highs, block_lows, exposed_bars
 from kernels.trades import TRADE, TRADES_OUT, booked_profit, ruin_before, write_trade
 
 LANES = 8
@@ -58,6 +59,8 @@ def rank_combinations(
     out_return_pct: NDArray[np.float64],
     out_trades: NDArray[np.int64],
     out_conflicts: NDArray[np.int64],
+    pruning: Pruning | None = None,
+    out_pruned: NDArray[np.int64] | None = None,
 ) -> None:
     """As `kernels.simulate.rank_range`, for the combinations `[first, last)` of these base variants.
 
@@ -79,8 +82,15 @@ def rank_combinations(
     if close.size == 0:
         raise ValueError("no bars to simulate")
     highs, exposed = block_highs(close), exposed_bars(close, rules.slippage)
+    given = addresses, offsets, sizes, bases, *stops, first, close, highs
     outs = out_return_pct, out_trades, out_conflicts
-    _rank(addresses, offsets, sizes, bases, *stops, first, close, highs, exposed, rules, *outs)
+    if pruning is None:
+        _rank(*given, exposed, rules, *outs)
+        return
+    assert out_pruned is not None
+    pruning.check(close.size, last - first, out_pruned)
+    limits = pruning.deadlines, pruning.limits
+    _rank_pruned(*given, block_lows(close), exposed, rules, *limits, *outs, out_pruned)
 
 
 def trades_under(
@@ -198,6 +208,80 @@ def _rank(
                 out_conflicts[at + lane] = conflicts
             at += abreast
             combination += abreast
+
+
+@inline
+def _pruned_walk(bars, sides, ends, rows, close, highs, lows, exposed, rules, deadlines, limits):
+    """One combination as in `_walk`, with what became of it; ends where a limit is broken."""
+    available, reserve = rules.budget_quote, rules.init_cash_quote - rules.budget_quote
+    standing = start(available + reserve, deadlines)
+    place = n_trades = exit_bar = 0
+    while place < bars.size and available > 0.0:
+        bar, side = bars[place], sides[place]
+        end = min(ends[0, place], min(ends[rows[0], place], ends[rows[1], place]))
+        before, exit_bar, reason = exit_bar, bar_of(end), reason_of(end)
+        position = enter(side, close[bar], available, rules)
+        if bar < exposed and side == SHORT:
+            exit_bar, reason = ruin_before(position, bar, exit_bar, reason, close, highs)
+        trade = before, bar, exit_bar
+        pruned, standing = trade_reason(
+            standing, position, available + reserve, trade, n_trades, close, lows, highs, deadlines, limits
+        )
+        if pruned != KEPT:
+            return total_return_pct(available + reserve, rules.init_cash_quote), n_trades, pruned
+        done = leave(position, close[exit_bar], rules)
+        profit, reason = booked_profit(available, done.profit, reason)
+        available, reserve = settle(available, reserve, profit, rules)
+        place = place_of(end)
+        n_trades += 1
+    equity = available + reserve
+    pruned = last_reason(standing, equity, exit_bar, close.size, n_trades, deadlines, limits)
+    return total_return_pct(equity, rules.init_cash_quote), n_trades, pruned
+
+
+@jit(
+    *(WORDS, INTS, INTS, INTS, WORDS, INT, INT, INT, FLOATS, FLOATS, FLOATS, INT, RULES, INTS, LIMITS),
+    *(FLOATS_OUT, INTS_OUT, INTS_OUT, INTS_OUT),
+)
+def _rank_pruned(
+    addresses,
+    offsets,
+    sizes,
+    bases,
+    tables,
+    stop_losses,
+    take_profits,
+    first,
+    close,
+    highs,
+    lows,
+    exposed,
+    rules,
+    deadlines,
+    limits,
+    out_return_pct,
+    out_trades,
+    out_conflicts,
+    out_pruned,
+):
+    """One combination after the other: where most end early, lanes would wait for the few that go on."""
+    final = empty_final(close.size)
+    partial, digits = partial_ands(sizes.size, final)
+    n_combinations = max(1, stop_losses) * max(1, take_profits)
+    at = 0
+    while at < out_return_pct.size:
+        base, combination = divmod(first + at, n_combinations)
+        conflicts = decide(bases[base], addresses, offsets, sizes, partial, digits, rules.direction, final)
+        bars, sides, ends = gather(final, tables, stop_losses, take_profits, close.size - 1, rules)
+        until = min(out_return_pct.size, at + n_combinations - combination)
+        while at < until:
+            rows = _rows(combination, stop_losses, take_profits)
+            out_return_pct[at], out_trades[at], out_pruned[at] = _pruned_walk(
+                bars, sides, ends, rows, close, highs, lows, exposed, rules, deadlines, limits
+            )
+            out_conflicts[at] = conflicts
+            at += 1
+            combination += 1
 
 
 @jit(WORDS, INTS, INTS, WORDS, INT, INT, INT, FLOATS, FLOATS, INT, RULES, TRADES_OUT)

@@ -87,6 +87,11 @@ def block_highs(close: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.maximum.reduceat(close, np.arange(0, close.size, BLOCK))
 
 
+def block_lows(close: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The lowest close of each block of 64 bars."""
+    return np.minimum.reduceat(close, np.arange(0, close.size, BLOCK))
+
+
 @jit(FLOATS, FLOAT)
 def exposed_bars(close, slippage):
     """Shorts opened before this bar may meet twice their fill, and with it ruin; from it on none can."""

@@ -30,6 +30,16 @@ class Rules:
 
 
 @dataclass(frozen=True)
+class Pruning:
+    max_drawdown_pct: float | None = None
+    window_trades: int | None = None
+    window_days: float | None = None
+    min_trades: int | None = None
+    max_trades: int | None = None
+    max_trade_duration_bars: int | None = None
+
+
+@dataclass(frozen=True)
 class Position:
     side: int
     bar: int
@@ -193,6 +203,42 @@ def _marked_equity(account: Account, position: Position | None, price: float) ->
     if position is None:
         return account.equity
     return account.equity - position.fee + position.side * position.quantity * (price - position.fill)
+
+
+def pruned_by(run: Run, ts_open_ms: Sequence[int], bar_ms: int, init_cash: float, limits: Pruning) -> str | None:
+    """The limit that a whole run breaks first, told bar by bar from its trades and its equity (R6.1)."""
+    peak = high = init_cash
+    high_time, closed_at_high = ts_open_ms[0], 0
+    for t, equity in enumerate(run.equity):
+        if _exceeds(_longest_at(run.trades, t), limits.max_trade_duration_bars):
+            return "max_trade_duration_bars"
+        if _exceeds(sum(trade.entry_bar <= t for trade in run.trades), limits.max_trades):
+            return "max_trades"
+        peak = max(peak, equity)
+        if _exceeds((peak - equity) / peak * 100, limits.max_drawdown_pct):
+            return "max_drawdown_pct"
+        closed = sum(trade.exit_bar <= t for trade in run.trades)
+        now = ts_open_ms[t] + bar_ms
+        if equity > high * (1 + ROUNDING):
+            high, high_time, closed_at_high = equity, now, closed
+        elif _reaches((now - high_time) / DAY_MS, limits.window_days) or _reaches(
+            closed - closed_at_high, limits.window_trades
+        ):
+            return "loss_window"
+    return "min_trades" if limits.min_trades is not None and len(run.trades) < limits.min_trades else None
+
+
+def _longest_at(trades: Sequence[Trade], t: int) -> int:
+    """The age in bars of the trade that is open before the close of bar t."""
+    return max((t - trade.entry_bar for trade in trades if trade.entry_bar < t <= trade.exit_bar), default=0)
+
+
+def _reaches(value: float, limit: float | None) -> bool:
+    return limit is not None and value >= limit
+
+
+def _exceeds(value: float, limit: float | None) -> bool:
+    return limit is not None and value > limit
 
 
 def report(
