@@ -1,7 +1,8 @@
 """A backtest: the request, fixed for good, and its answer.
 
 One model serves the grid, one variant of it, and the strategy that is saved from it: a request whose axes are
-all scalars *is* a strategy over a time range. `catalogue` narrows the model to the indicators that exist.
+all scalars *is* a strategy over a time range. `StrategyAxes` is the part that a saved strategy has too, and
+`catalogue` narrows the models to the indicators that exist.
 """
 
 from __future__ import annotations
@@ -80,12 +81,11 @@ class Risk(Model):
     """Gain at which a close ends the position; none where left out."""
 
 
-class BacktestRequest(Model):
-    """What to search over: an instrument, a time range, indicators with their axes, and the rules of trading."""
+class StrategyAxes(Model):
+    """Strategies, many or one: an instrument, indicators with their axes, and the rules of trading."""
 
     instrument: Instrument
     timeframe: Timeframe
-    time_range: TimeRange
     indicators: tuple[IndicatorAxes, ...] = Field(min_length=1, max_length=MAX_INDICATORS)
     direction: Direction = Direction.LONG_SHORT
     exit_on: ExitOn = ExitOn.OPPOSITE
@@ -97,6 +97,12 @@ class BacktestRequest(Model):
     slippage_pct: Percent | None = None
     """Percent by which each fill is worse than the close; the configuration's default where left out."""
     risk: Risk = Risk()
+
+
+class BacktestRequest(StrategyAxes):
+    """What to search over: strategies and a time range; and what of the search to answer with."""
+
+    time_range: TimeRange
     pruning: Pruning = Pruning()
     top_k: Annotated[int, Field(ge=1, strict=True)] | None = None
     """Variants returned; the configuration's default where left out."""

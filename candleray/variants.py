@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
-from candleray.backtests import BacktestRequest, Direction, IndicatorAxes
+from candleray.backtests import BacktestRequest, Direction, IndicatorAxes, StrategyAxes
 from candleray.errors import GuardExceeded, Problem, invalid
 from candleray.grids import Radix, Steps, Values, levels
 from candleray.hashes import canonical_json, content_hash
@@ -198,23 +198,36 @@ def _count(axis: Values | Steps | None) -> int:
     return 1 if axis is None else axis.count
 
 
+AxesT = TypeVar("AxesT", bound=StrategyAxes)
+
+
 def resolve(request: BacktestRequest, defaults: Backtests) -> BacktestRequest:
     """The request with nothing left out and its indicators in canonical order.
 
     Raises:
         InvalidInput: the sizing's budget is more than the initial cash.
     """
-    axes = [_with_defaults(one) for one in request.indicators]
-    axes.sort(key=lambda one: canonical_json(one.model_dump(mode="json")))
+    whole = filled_in(request, defaults)
+    top_k = defaults.top_k if whole.top_k is None else whole.top_k
+    preselect = defaults.preselect if whole.preselect is None else whole.preselect
+    return whole.model_copy(update={"top_k": top_k, "preselect": preselect})
+
+
+def filled_in(axes: AxesT, defaults: Backtests) -> AxesT:
+    """Indicators and rules of trading with nothing left out, the indicators in canonical order.
+
+    Raises:
+        InvalidInput: the sizing's budget is more than the initial cash.
+    """
+    indicators = [_with_defaults(one) for one in axes.indicators]
+    indicators.sort(key=lambda one: canonical_json(one.model_dump(mode="json")))
     chosen = {
         "init_cash_quote": defaults.init_cash_quote,
-        "fee_pct": request.instrument.market.fee_pct,
+        "fee_pct": axes.instrument.market.fee_pct,
         "slippage_pct": defaults.slippage_pct,
-        "top_k": defaults.top_k,
-        "preselect": defaults.preselect,
     }
-    missing = {name: value for name, value in chosen.items() if getattr(request, name) is None}
-    whole = request.model_copy(update={"indicators": tuple(axes), **missing})
+    missing = {name: value for name, value in chosen.items() if getattr(axes, name) is None}
+    whole = axes.model_copy(update={"indicators": tuple(indicators), **missing})
     return whole.model_copy(update={"sizing": with_budget(whole.sizing, whole.init_cash_quote or 0.0)})
 
 

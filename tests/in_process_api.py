@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import numpy as np
@@ -15,16 +15,21 @@ from candleray import engine
 from candleray.backtests import BacktestRequest, BacktestResult
 from candleray.candles import CandleRows, Candles
 from candleray.errors import ServiceUnavailable
+from candleray.identity import User
 from candleray.logs import configure_logs
 from candleray.settings import Api, Guards, Settings
 from candleray.stores.clickhouse import CandleStore
+from candleray.stores.postgres import Postgres
 from candleray.timeframes import MINUTE_MS, minutes_of
 from candleray.variants import VariantGrid, check_guards, resolve
 from serve_apps.api import build_api
 from serve_apps.backend import Backend, CandleStoreClient, in_process
 from serve_apps.telemetry import Metrics
+from serve_apps.users import InUser
 
 configure_logs("WARNING")
+
+_USER_OF = get_args(InUser)[1].dependency
 
 START_MS = 1_735_689_600_000
 """2025-01-01T00:00:00Z"""
@@ -39,7 +44,7 @@ def settings(**changes: Any) -> Settings:
     )
 
 
-def backend(store: Any, **changes: Any) -> Backend:
+def backend(store: Any, postgres: Postgres | None = None, **changes: Any) -> Backend:
     chosen = settings(**changes)
     candles = CandleStoreClient(in_process(store))
 
@@ -54,17 +59,26 @@ def backend(store: Any, **changes: Any) -> Backend:
         minutes = await candles.read(instrument.market_id, instrument.symbol, from_ms, span.end_ms)
         return await asyncio.to_thread(engine.run, request, minutes, warmup)
 
-    return Backend(chosen, candles, run, {"clickhouse": candles.ping}, Metrics("here"), _absent, _absent)
+    probes = {"clickhouse": candles.ping}
+    return Backend(chosen, candles, run, probes, Metrics("here"), _given(postgres), _given(None))
 
 
-async def _absent() -> Any:
-    raise ServiceUnavailable("this test has no such service")
+def _given(service: Any) -> Callable[[], Awaitable[Any]]:
+    async def get() -> Any:
+        if service is None:
+            raise ServiceUnavailable("this test has no such service")
+        return service
+
+    return get
 
 
 @asynccontextmanager
-async def serving(behind: Backend, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an API over this backend; `changes` replace parts of it."""
-    transport = httpx.ASGITransport(build_api(replace(behind, **changes)))
+async def serving(behind: Backend, user: User | None = None, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an API over this backend; `changes` replace parts of it, `user` is who all requests are from."""
+    api = build_api(replace(behind, **changes))
+    if user is not None:
+        api.dependency_overrides[_USER_OF] = lambda: user
+    transport = httpx.ASGITransport(api)
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
         yield client
 

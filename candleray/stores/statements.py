@@ -1,7 +1,7 @@
 """SQL as files: named statements of one database, and its numbered migrations.
 
 In `<database>.sql` a statement begins with `-- name: <name>`. In `<database>_<number>_<what>.sql` statements end
-at a semicolon that ends its line. Comment lines belong to the file, not to the statement.
+at a semicolon that ends its line, outside of `$$ … $$`. Comment lines belong to the file, not to the statement.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from candleray.errors import InstanceError
 SQL = Path(__file__).parent / "sql"
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_STATEMENT = re.compile(r"(?:\$\$.*?\$\$|.)+?(?:;\s*$|\Z)", re.MULTILINE | re.DOTALL)
 _MIGRATION = re.compile(r"_(\d{4})_(\w+)$")
 
 
@@ -71,8 +72,8 @@ def _read_migration(path: Path) -> Migration:
         raise ValueError(f"{path.name} is not named <database>_<four digits>_<what>.sql")
     statements = tuple(
         statement
-        for part in re.split(r";\s*$", path.read_text(), flags=re.MULTILINE)
-        if (statement := _without_comments(part))
+        for part in _STATEMENT.findall(path.read_text())
+        if (statement := _without_comments(part).removesuffix(";"))
     )
     checksum = hashlib.sha256("\n;\n".join(statements).encode()).hexdigest()
     return Migration(int(match[1]), match[2], statements, checksum)

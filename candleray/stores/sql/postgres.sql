@@ -27,3 +27,39 @@ INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3);
 INSERT INTO users (telegram_user_id) VALUES ($1)
 ON CONFLICT (telegram_user_id) DO UPDATE SET telegram_user_id = excluded.telegram_user_id
 RETURNING user_id, telegram_user_id;
+
+-- name: save_strategy
+-- The new row, or the one of the same content that was there; neither where another session is just saving it.
+WITH saved AS (
+    INSERT INTO strategies (user_id, name, spec_hash, spec, market_id, symbol, timeframe, indicators, parent_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ON CONFLICT (user_id, spec_hash) WHERE deleted_at IS NULL DO NOTHING
+    RETURNING *
+)
+SELECT strategy_id, name, spec_hash, spec, parent_id, created_at, deleted_at FROM saved
+UNION ALL
+SELECT strategy_id, name, spec_hash, spec, parent_id, created_at, deleted_at FROM strategies
+WHERE user_id = $1 AND spec_hash = $3 AND deleted_at IS NULL;
+
+-- name: list_strategies
+SELECT strategy_id, name, spec_hash, spec, parent_id, created_at, deleted_at
+FROM strategies
+WHERE user_id = $1 AND deleted_at IS NULL
+    AND ($2::integer IS NULL OR market_id = $2)
+    AND ($3::text IS NULL OR symbol = $3)
+    AND ($4::text IS NULL OR timeframe = $4)
+    AND ($5::text IS NULL OR $5 = ANY (indicators))
+    AND ($6::text IS NULL OR strpos(lower(name), lower($6)) > 0)
+    AND ($7::timestamptz IS NULL OR (created_at, strategy_id) < ($7, $8::uuid))
+ORDER BY created_at DESC, strategy_id DESC
+LIMIT $9;
+
+-- name: get_strategy
+SELECT strategy_id, name, spec_hash, spec, parent_id, created_at, deleted_at
+FROM strategies
+WHERE user_id = $1 AND strategy_id = $2 AND deleted_at IS NULL;
+
+-- name: delete_strategy
+UPDATE strategies SET deleted_at = now()
+WHERE user_id = $1 AND strategy_id = $2 AND deleted_at IS NULL
+RETURNING strategy_id, name, spec_hash, spec, parent_id, created_at, deleted_at;

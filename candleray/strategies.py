@@ -1,0 +1,138 @@
+"""A strategy as it is saved: one variant without its time range, which never changes (R3.4, I4).
+
+`StrategySpec` is the single-variant description that a backtest returns, without `time_range`: over which bars
+numbers were made is no property of the strategy. It has nothing left out, so that a default that changes later
+changes no strategy, and its hash is of the content alone: the same in any order of keys and spelling of numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Literal, Self
+from uuid import UUID
+
+from pydantic import ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from candleray.backtests import BacktestRequest, StrategyAxes
+from candleray.grids import Steps, Values
+from candleray.hashes import content_hash
+from candleray.timeframes import TimeRange
+from candleray.validation import Model
+
+SHORT_HASH = 8
+"""Hexadecimal digits of the hash that a name ends with."""
+
+
+class StrategySpec(StrategyAxes):
+    """Everything that makes one strategy, every axis a single value."""
+
+    spec_version: Literal[1] = 1
+
+    @model_validator(mode="after")
+    def _one_value_an_axis(self) -> Self:
+        problems = [
+            InitErrorDetails(
+                type=PydanticCustomError("not_one_value", "a strategy has one value here, not an axis"),
+                loc=place,
+                input=axis,
+            )
+            for place, axis in _axes(self)
+            if isinstance(axis, tuple | Values | Steps)
+        ]
+        if problems:
+            raise ValidationError.from_exception_data("StrategySpec", problems)
+        return self
+
+    @property
+    def hash(self) -> str:
+        return content_hash(self.model_dump(mode="json"))
+
+
+def _axes(axes: StrategyAxes) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    for position, one in enumerate(axes.indicators):
+        for group in ("inputs", "params", "signal"):
+            chosen: Mapping[str, Any] = dict(getattr(one, group))
+            for name, axis in chosen.items():
+                yield ("indicators", position, group, name), axis
+    yield ("risk", "sl_pct"), axes.risk.sl_pct
+    yield ("risk", "tp_pct"), axes.risk.tp_pct
+
+
+class StrategyDraft(StrategySpec):
+    """What somebody wants to save; what is left out takes its default, once and for all."""
+
+    time_range: TimeRange | None = None
+    """Not saved: it is here because the `strategy` of a backtest's variant has one."""
+
+
+class StrategyChanges(Model):
+    """Parts of a strategy that replace those of another; what is left out or null stays as it is.
+
+    `strategy_bodies` adds the fields: each of `StrategyAxes`, none of them required.
+    """
+
+    @property
+    def given(self) -> dict[str, Any]:
+        return self.model_dump(exclude_none=True, exclude_unset=True)
+
+
+class SavedBacktest(StrategyChanges):
+    """A backtest of a saved strategy (R4.2); with parts that replace its own, a grid around it.
+
+    `strategy_bodies` adds the fields: each of `BacktestRequest`, none of the strategy's own required.
+    """
+
+    strategy_id: UUID
+
+
+class NewStrategy(Model):
+    """What is saved."""
+
+    strategy: StrategyDraft
+    """A strategy: written by hand, or the `strategy` of a backtest's variant as it came."""
+
+
+class Strategy(Model):
+    """A saved strategy; nothing of it changes but that it is deleted."""
+
+    strategy_id: UUID
+    name: str
+    """Made from the content: symbol, timeframe, each indicator with its first parameter, the hash's beginning."""
+    spec_hash: str
+    """SHA-256 of the spec's canonical JSON."""
+    spec: StrategySpec
+    parent_id: UUID | None = None
+    """The strategy it was cloned from."""
+    created_at: datetime
+    deleted_at: datetime | None = None
+
+
+class StrategyFilter(Model):
+    """Which strategies are listed; what is left out does not matter."""
+
+    market_id: int | None = None
+    symbol: str | None = None
+    timeframe: str | None = None
+    indicator: str | None = None
+    name: str | None = None
+
+
+class StrategyPage(Model):
+    """Strategies, the newest first."""
+
+    strategies: tuple[Strategy, ...]
+    next_cursor: str | None = None
+    """The `cursor` of the next page; `null` after the last."""
+
+
+def request_of(spec: StrategySpec, time_range: TimeRange, replaced: Mapping[str, Any]) -> BacktestRequest:
+    """The strategy over a range, as a request: mode A (R4.2).
+
+    Args:
+        replaced: fields of the request, in place of the strategy's own where it has them: `risk` with an axis for
+            a grid over stop levels, `indicators` with axes for one over parameters, `top_k`.
+    """
+    own = spec.model_dump(exclude={"spec_version"})
+    return BacktestRequest.model_validate({**own, "time_range": time_range, **replaced})

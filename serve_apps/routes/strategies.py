@@ -1,0 +1,103 @@
+"""Saved strategies (R3.4, R3.6): each its user's own, none ever changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Path, Query
+from pydantic import Field
+
+from candleray.catalogue import get_catalogue
+from candleray.cursors import CURSOR_PATTERN, position_of
+from candleray.markets import Symbol
+from candleray.specs import clone_of, name_of, spec_of
+from candleray.stores.strategies import Strategies
+from candleray.strategies import NewStrategy, Strategy, StrategyChanges, StrategyFilter, StrategyPage
+from candleray.strategy_bodies import get_strategy_bodies
+from candleray.timeframes import Timeframe
+from serve_apps import strategy_examples as examples
+from serve_apps.answers import example
+from serve_apps.backend import InBackend
+from serve_apps.json_body import StrictRoute
+from serve_apps.users import InUser
+
+if TYPE_CHECKING:
+    NarrowNewStrategy = NewStrategy
+    NarrowChanges = StrategyChanges
+else:
+    NarrowNewStrategy = get_strategy_bodies().new
+    NarrowChanges = get_strategy_bodies().changes
+
+router = APIRouter(prefix="/strategies", tags=["strategies"], route_class=StrictRoute)
+
+StrategyId = Annotated[UUID, Path(description="of the strategy", examples=[examples.STRATEGY_ID])]
+
+
+@router.post("", response_model=Strategy, responses=example(examples.STRATEGY))
+async def save_strategy(
+    body: Annotated[NarrowNewStrategy, Body(openapi_examples=examples.NEW_STRATEGIES)],
+    user: InUser,
+    backend: InBackend,
+) -> Any:
+    """Save a strategy, such as the `strategy` of a backtest's variant; it never changes.
+
+    Its time range is not saved. What is left out takes its default now, for good. Content that is saved already
+    is answered with the strategy that has it.
+    """
+    draft = get_strategy_bodies().draft(body.strategy.model_dump(exclude_unset=True))
+    spec = spec_of(draft, backend.settings.backtests)
+    return await Strategies(await backend.postgres()).save(user.user_id, name_of(spec), spec)
+
+
+class StrategiesQuery(StrategyFilter):
+    market_id: int | None = Field(None, ge=1, le=4, description="of one market alone", examples=[1])
+    symbol: Symbol | None = Field(None, description="of one symbol alone", examples=["BTCUSDT"])
+    timeframe: Timeframe | None = Field(None, description="of one timeframe alone", examples=["1h"])
+    indicator: str | None = Field(
+        None, pattern=r"^[a-z0-9_]{1,64}$", description="those that use this indicator", examples=["sma"]
+    )
+    name: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9_.-]{1,300}$", description="part of the name", examples=["sma50"]
+    )
+    limit: int = Field(50, ge=1, le=500, description="strategies on a page")
+    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="`next_cursor` of the page before")
+
+
+@router.get("", response_model=StrategyPage, responses=example(examples.STRATEGIES))
+async def list_strategies(query: Annotated[StrategiesQuery, Query()], user: InUser, backend: InBackend) -> Any:
+    """The user's strategies, the newest first, a page at a time."""
+    if query.indicator is not None:
+        get_catalogue().find(query.indicator)
+    after = None if query.cursor is None else position_of(query.cursor)
+    return await Strategies(await backend.postgres()).page(user.user_id, query, after, query.limit)
+
+
+@router.get("/{strategy_id}", response_model=Strategy, responses=example(examples.STRATEGY))
+async def get_strategy(strategy_id: StrategyId, user: InUser, backend: InBackend) -> Any:
+    """One strategy of the user with everything that makes it: with a `time_range` its `spec` is a request."""
+    return await Strategies(await backend.postgres()).get(user.user_id, strategy_id)
+
+
+@router.post("/{strategy_id}/clone", response_model=Strategy, responses=example(examples.CLONE))
+async def clone_strategy(
+    strategy_id: StrategyId,
+    body: Annotated[NarrowChanges, Body(openapi_examples=examples.STRATEGY_CHANGES)],
+    user: InUser,
+    backend: InBackend,
+) -> Any:
+    """Save a new strategy made after another, which it remembers as its parent.
+
+    Each part that is named replaces the parent's whole part: `indicators` all of its indicators.
+    """
+    strategies = Strategies(await backend.postgres())
+    parent = await strategies.get(user.user_id, strategy_id)
+    draft = get_strategy_bodies().draft({**parent.spec.model_dump(), **body.given})
+    spec = clone_of(parent, draft, backend.settings.backtests)
+    return await strategies.save(user.user_id, name_of(spec), spec, strategy_id)
+
+
+@router.delete("/{strategy_id}", response_model=Strategy, responses=example(examples.DELETED_STRATEGY))
+async def delete_strategy(strategy_id: StrategyId, user: InUser, backend: InBackend) -> Any:
+    """Delete a strategy: it is listed and found no more, and its content may be saved again."""
+    return await Strategies(await backend.postgres()).delete(user.user_id, strategy_id)
