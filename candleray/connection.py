@@ -190,7 +190,8 @@ def error_of(response: httpx.Response) -> CandlerayError:
         problems = [Problem(**problem) for problem in told.get("problems", ())]
         return error_classes().get(told["code"], ApiError)(told["message"], problems)
     except (ValueError, KeyError, TypeError, AttributeError):
-        passing = response.status_code in _PASSING_STATUS
+        # A 404 that is not the API's own comes from the proxy before it, while the API is being started.
+        passing = response.status_code in _PASSING_STATUS or response.status_code == httpx.codes.NOT_FOUND
         where = f"{response.request.method} {response.request.url.copy_with(userinfo=b'', query=None)}"
         text = f"{where} answered {response.status_code}: {response.text.strip()[:200] or 'nothing'}"
         return (ServiceUnavailable if passing else ApiError)(text)

@@ -20,26 +20,41 @@ NAME = "candleray"
 READY_TIMEOUT_S = 60.0
 
 
-@contextmanager
-def deployed(settings: Settings, app: str) -> Iterator[str]:
-    """The application `app(settings)`, by import string because its package stands above this one; yields its URL.
+class Api:
+    """The application `app(settings)`, by import string because its package stands above this one."""
 
-    Raises:
-        ServiceUnavailable: it does not become ready.
-    """
-    from ray import serve
-    from ray.exceptions import RayError
+    def __init__(self, settings: Settings, app: str) -> None:
+        self.settings = settings
+        self.app = app
+        self.url = api_url(settings)
 
-    build = imported(app)
-    logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    try:
-        serve.start(http_options={"host": settings.api.host, "port": settings.api.port})
-        serve.run(build(settings), name=NAME, route_prefix="/")
-    except (RuntimeError, RayError) as exc:
-        raise ServiceUnavailable(f"the API does not start: {own_error(exc)}") from exc
-    wait_ready(api_url(settings))
-    yield api_url(settings)
-    serve.delete(NAME)  # lets requests under way finish; where Ray is lost, there is nothing to delete
+    @contextmanager
+    def deployed(self) -> Iterator[str]:
+        """Yields its URL.
+
+        Raises:
+            InstanceError: there is no such application.
+            ServiceUnavailable: it does not become ready.
+        """
+        from ray import serve
+
+        self.deploy()
+        wait_ready(self.url)
+        yield self.url
+        serve.delete(NAME)  # lets requests under way finish; where Ray is lost, there is nothing to delete
+
+    def deploy(self) -> None:
+        """Have it as it should be, whatever is left of it."""
+        from ray import serve
+        from ray.exceptions import RayError
+
+        build = imported(self.app)
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)
+        try:
+            serve.start(http_options={"host": self.settings.api.host, "port": self.settings.api.port})
+            serve.run(build(self.settings), name=NAME, route_prefix="/")
+        except (RuntimeError, RayError) as exc:
+            raise ServiceUnavailable(f"the API does not start: {own_error(exc)}") from exc
 
 
 def api_url(settings: Settings) -> str:

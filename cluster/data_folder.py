@@ -33,6 +33,7 @@ class DataFolder:
         self.clickhouse = self.path / "clickhouse"
         self.logs = self.path / "logs"
         self.ray_logs = self.logs / "ray"
+        self.former_ray_logs = self.logs / "ray-former"
 
     def __str__(self) -> str:
         return str(self.path)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import IO, Literal
 
@@ -22,6 +23,17 @@ class Event:
 
 
 Report = Callable[[Event], None]
+
+
+@contextmanager
+def reported(report: Report, name: str, part: AbstractContextManager[str]) -> Iterator[None]:
+    """A part of the instance, whose start and stop are told; it yields a detail to tell."""
+    began = time.perf_counter()
+    with part as detail:
+        report(Event("started", name, detail, time.perf_counter() - began))
+        yield
+        began = time.perf_counter()
+    report(Event("stopped", name, seconds=time.perf_counter() - began))
 
 
 def to_console(console: Console) -> Report:
@@ -42,12 +54,22 @@ def to_log(event: Event) -> None:
 
 
 def to_pipe(pipe: IO[str]) -> Report:
-    """One JSON object a line, to whoever waits for the start; he may have left."""
+    """One JSON object a line, to another process; it may have left."""
+
+    def report(event: Event) -> None:
+        with suppress(BrokenPipeError):
+            print(json.dumps(asdict(event)), file=pipe, flush=True)
+
+    return report
+
+
+def until_started(pipe: IO[str]) -> Report:
+    """To whoever waits for the start, and no longer."""
+    tell = to_pipe(pipe)
 
     def report(event: Event) -> None:
         if not pipe.closed:
-            with suppress(BrokenPipeError):
-                print(json.dumps(asdict(event)), file=pipe, flush=True)
+            tell(event)
             if event.kind in ("ready", "failed"):
                 with suppress(BrokenPipeError):
                     pipe.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +13,35 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from candleray.errors import InstanceError
 from cluster.data_folder import LOCK_PATIENCE_S, DataFolder
 
-State = Literal["starting", "ready", "stopping"]
+State = Literal["starting", "ready", "restarting", "stopping"]
+
+
+class RayCluster(BaseModel):
+    """Where the cluster is, as the process that started or joined it knows it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    address: str
+    dashboard_url: str | None = None
+    token: Path | None = None
+    metrics_urls: tuple[str, ...] = ()
+    vital: dict[str, int] = {}
+    """Processes of our own cluster, by name, that it cannot go on without."""
+    dashboard_pid: int | None = None
+
+
+class Restarts(BaseModel):
+    """How often a part was started again after its first start, and why the last time."""
+
+    model_config = ConfigDict(frozen=True)
+
+    count: int
+    reason: str
+    at: datetime
+
+    @classmethod
+    def after(cls, former: Restarts | None, reason: str) -> Restarts:
+        return cls(count=former.count + 1 if former else 1, reason=reason, at=datetime.now(UTC))
 
 
 class Instance(BaseModel):
@@ -25,6 +53,7 @@ class Instance(BaseModel):
     start_ticks: int
     """With the pid the process's identity: pids come again."""
     boot: str
+    """Drawn at each start of Ray: the mark of what it starts."""
     state: State
     data_dir: Path
     started_at: datetime
@@ -35,6 +64,8 @@ class Instance(BaseModel):
     ray_token: Path | None = None
     """What Ray asks for, where it asks: code execution on the cluster for whoever reads it."""
     metrics_urls: tuple[str, ...] = ()
+    restarts: dict[str, Restarts] = {}
+    """By the part that had ended."""
 
     def write(self, folder: DataFolder) -> None:
         """Replace the file in one step: a reader sees the former one or this one."""

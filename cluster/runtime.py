@@ -1,7 +1,7 @@
 """Ray, started for this instance alone, or joined where the settings name a cluster.
 
-What Ray starts inherits our environment: what it must know is put there before Ray is imported. From a
-`runtime_env` the dashboard would show it, passwords and all, and workers would start later.
+What Ray starts inherits our environment: what it must know has been put there. From a `runtime_env` the dashboard
+would show it, passwords and all, and workers would start later.
 """
 
 from __future__ import annotations
@@ -9,11 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,38 +20,14 @@ import psutil
 from actors.options import NAMESPACE
 from candleray.errors import ServiceUnavailable
 from candleray.settings import Settings
-from cluster import leftovers
 from cluster.data_folder import DataFolder
-from cluster.environment import isolation, settings_environment
+from cluster.environment import settings_environment
+from cluster.instance import RayCluster
 from cluster.ports import Ports, first_free
-from cluster.service import is_running
 
 RAY_DASHBOARD_PORT = 8265
 QUIET: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": logging.WARNING}
 VITAL = ("gcs_server", "raylet")
-
-
-@dataclass(frozen=True)
-class RayCluster:
-    """The cluster this process is the driver of."""
-
-    address: str
-    dashboard_url: str | None
-    token: Path | None = None
-    metrics_urls: tuple[str, ...] = ()
-    vital: tuple[psutil.Process, ...] = ()
-    """Of our own cluster: without them it cannot go on."""
-
-    def require_alive(self) -> None:
-        """
-        Raises:
-            ServiceUnavailable: it is not, and the instance cannot go on either.
-        """
-        for process in self.vital:
-            if not is_running(process):
-                raise ServiceUnavailable(
-                    f"a part of Ray (process {process.pid}) has ended: start the instance anew"
-                )
 
 
 def own_error(error: Exception) -> Exception:
@@ -63,23 +36,29 @@ def own_error(error: Exception) -> Exception:
 
 
 @contextmanager
-def ray_cluster(settings: Settings, folder: DataFolder, ports: Ports, boot: str) -> Iterator[RayCluster]:
+def own_cluster(settings: Settings, folder: DataFolder, ports: Ports, mark: str) -> Iterator[RayCluster]:
     """A Ray cluster of this process, which ends with it even when it is killed.
 
     Must run in the main thread: Ray's processes are bound to the life of the thread that starts them.
-    """
-    os.environ.update(settings_environment(settings), **isolation(folder, ports, boot))
-    for foreign in ("RAY_ADDRESS", "PYTHONDONTWRITEBYTECODE"):  # without bytecode Ray starts three times slower
-        os.environ.pop(foreign, None)
-    sys.dont_write_bytecode = False
-    with _guard(boot, folder):
-        import ray
 
-        try:
-            yield _start(ray, settings, folder, ports, boot)
-        finally:
-            ray.shutdown()
-            _keep_logs(folder)
+    Raises:
+        ServiceUnavailable: it does not start.
+    """
+    import ray
+
+    try:
+        yield _start(ray, settings, folder, ports, mark)
+    finally:
+        ray.shutdown()
+
+
+def restart_dashboard(cluster: RayCluster) -> RayCluster:
+    """Start the dashboard of our own cluster again, perhaps on another port: nothing else notices, jobs go on."""
+    from ray._private.worker import _global_node as node
+
+    node.kill_dashboard(check_alive=False)
+    node.start_api_server(include_dashboard=True, raise_on_failure=True)
+    return cluster.model_copy(update={"dashboard_url": _http(node.webui_url), "dashboard_pid": _dashboard_pid()})
 
 
 @contextmanager
@@ -101,14 +80,12 @@ def joined_cluster(settings: Settings) -> Iterator[RayCluster]:
     except (ConnectionError, RuntimeError, ValueError) as exc:
         raise ServiceUnavailable(f"the Ray cluster {address} cannot be joined: {exc}") from exc
     try:
-        yield RayCluster(context.address_info["gcs_address"], _http(context.dashboard_url))
+        yield RayCluster(address=context.address_info["gcs_address"], dashboard_url=_http(context.dashboard_url))
     finally:
         ray.shutdown()
 
 
-def _start(ray: Any, settings: Settings, folder: DataFolder, ports: Ports, boot: str) -> RayCluster:
-    for killed in folder.run_dir.glob("ray-*"):
-        shutil.rmtree(killed, ignore_errors=True)
+def _start(ray: Any, settings: Settings, folder: DataFolder, ports: Ports, mark: str) -> RayCluster:
     try:
         with _agent_port(ports.dashboard_agent):
             context = ray.init(
@@ -118,7 +95,7 @@ def _start(ray: Any, settings: Settings, folder: DataFolder, ports: Ports, boot:
                 include_dashboard=settings.compute.dashboard,
                 dashboard_host="127.0.0.1",
                 dashboard_port=_dashboard_port(settings),
-                _temp_dir=str(folder.ray_dir(boot)),
+                _temp_dir=str(folder.ray_dir(mark)),
                 _metrics_export_port=ports.node_metrics,
                 **QUIET,
             )
@@ -126,27 +103,15 @@ def _start(ray: Any, settings: Settings, folder: DataFolder, ports: Ports, boot:
         raise ServiceUnavailable(f"Ray does not start: {exc}") from exc
     _link_logs(folder, Path(context.address_info["session_dir"]) / "logs")
     return RayCluster(
-        context.address_info["gcs_address"],
-        _http(context.dashboard_url),
-        _token_file(),
-        tuple(f"http://127.0.0.1:{port}/metrics" for port in (ports.node_metrics, ports.haproxy_metrics)),
-        tuple(child for child in psutil.Process().children() if child.name() in VITAL),
+        address=context.address_info["gcs_address"],
+        dashboard_url=_http(context.dashboard_url),
+        token=_token_file(),
+        metrics_urls=tuple(
+            f"http://127.0.0.1:{port}/metrics" for port in (ports.node_metrics, ports.haproxy_metrics)
+        ),
+        vital={child.name(): child.pid for child in psutil.Process().children() if child.name() in VITAL},
+        dashboard_pid=_dashboard_pid(),
     )
-
-
-@contextmanager
-def _guard(boot: str, folder: DataFolder) -> Iterator[None]:
-    """The process that ends what Ray leaves, once the pipe to us is closed."""
-    command = [sys.executable, "-I", "-S", str(Path(leftovers.__file__)), boot, str(folder.ray_dir(boot))]
-    environment = {"PATH": os.defpath}  # without the mark: it must not find itself
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, env=environment, cwd="/", start_new_session=True
-    ) as guard:
-        try:
-            yield
-        finally:
-            leftovers.kill_leftovers(boot, str(folder.ray_dir(boot)))
-            guard.terminate()
 
 
 @contextmanager
@@ -168,6 +133,11 @@ def _dashboard_port(settings: Settings) -> int | None:
     return None if wanted == RAY_DASHBOARD_PORT else first_free("127.0.0.1", wanted)
 
 
+def _dashboard_pid() -> int | None:
+    children = psutil.Process().children()
+    return next((child.pid for child in children if "dashboard.py" in " ".join(child.cmdline())), None)
+
+
 def _token_file() -> Path | None:
     path = os.environ.get("RAY_AUTH_TOKEN_PATH")
     return Path(path) if path and os.environ["RAY_AUTH_MODE"] == "token" else None
@@ -178,15 +148,12 @@ def _http(address: str | None) -> str | None:
 
 
 def _link_logs(folder: DataFolder, logs: Path) -> None:
-    """`logs/ray` shows Ray's logs while it runs, in the run folder because of its short path ..."""
-    shutil.rmtree(folder.ray_logs, ignore_errors=True)
+    """`logs/ray` shows Ray's logs while it runs, which lie in the run folder because of its short path.
+
+    Those of the former start, kept there when it ended, go on as `logs/ray-former`: they say why it ended.
+    """
+    if folder.ray_logs.is_dir() and not folder.ray_logs.is_symlink():
+        shutil.rmtree(folder.former_ray_logs, ignore_errors=True)
+        folder.ray_logs.rename(folder.former_ray_logs)
     folder.ray_logs.unlink(missing_ok=True)
     folder.ray_logs.symlink_to(logs)
-
-
-def _keep_logs(folder: DataFolder) -> None:
-    """... and holds them afterwards."""
-    if folder.ray_logs.is_symlink() and folder.ray_logs.exists():
-        logs = folder.ray_logs.resolve()
-        folder.ray_logs.unlink()
-        shutil.move(logs, folder.ray_logs)

@@ -136,6 +136,14 @@ def is_running(process: psutil.Process) -> bool:
         return False
 
 
+def process_of(pid: int | None) -> psutil.Process | None:
+    """None where it has ended already."""
+    try:
+        return psutil.Process(pid) if pid else None
+    except psutil.NoSuchProcess:
+        return None
+
+
 def package_folder(package: str) -> Path | None:
     """Where a wheel's files are, without running any of its code."""
     spec = find_spec(package)

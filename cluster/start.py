@@ -10,13 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from candleray.errors import CandlerayError, InstanceError
+from candleray.errors import InstanceError
 from candleray.settings import ROOT, Settings
 from cluster.data_folder import DataFolder
 from cluster.environment import settings_environment
 from cluster.events import Event, Report, from_line
 from cluster.instance import Instance, read_instance, wait_ready
-from cluster.runtime import own_error
 from cluster.supervisor import Supervisor
 
 START_TIMEOUT_S = 300.0
@@ -40,7 +39,7 @@ def run_here(settings: Settings, app: str, report: Report, ready: Callable[[Inst
     """Run the instance in this process until a signal.
 
     Raises:
-        CandlerayError: it does not start, or Ray is lost.
+        CandlerayError: it does not start.
     """
 
     def tell(event: Event) -> None:
@@ -49,10 +48,7 @@ def run_here(settings: Settings, app: str, report: Report, ready: Callable[[Inst
             ready(supervisor.instance)
 
     supervisor = Supervisor(settings, app, tell)
-    try:
-        supervisor.run()
-    except CandlerayError as error:
-        raise own_error(error) from error
+    supervisor.run()
 
 
 def run_detached(settings: Settings, app: str, report: Report) -> Instance:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from cluster.api import readiness
 from cluster.data_folder import DataFolder
-from cluster.instance import running_instance
+from cluster.instance import Restarts, State, running_instance
 from cluster.stop import SERVICES
 
 MIB = 2**20
@@ -29,13 +29,14 @@ class PartStatus(BaseModel):
     address: str | None = None
     pss_bytes: int | None = None
     """Memory with shared pages counted in proportion: the parts add up."""
+    restarts: Restarts | None = None
 
 
 class InstanceStatus(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     ready: bool
-    state: Literal["not running", "starting", "ready", "stopping"]
+    state: Literal["not running"] | State
     data_dir: Path
     parts: tuple[PartStatus, ...]
 
@@ -57,34 +58,48 @@ def inspect(folder: DataFolder) -> InstanceStatus:
     tree = _tree(psutil.Process(instance.pid))
     apart = {process.pid for tree in trees.values() for process in tree}
     ray = [process for process in tree[1:] if process.pid not in apart]
+    parts = (
+        _part("instance", instance.state, tree[:1], str(folder)),
+        _part("api", {OK: "ready", 0: "no answer"}.get(status, "not ready"), [], instance.api_url),
+        _part("clickhouse", told.get("clickhouse", "unknown"), []),
+        *(
+            _part(name, told.get(name, "running" if tree else "elsewhere"), tree, addresses.get(name))
+            for name, tree in trees.items()
+        ),
+        _part("ray", told.get("ray", "running" if ray else "elsewhere"), ray, instance.ray_address),
+        *([_part("dashboard", "", [], instance.dashboard_url)] if instance.dashboard_url else []),
+    )
+    restarts = instance.restarts
     return InstanceStatus(
         ready=instance.state == "ready" and status == OK,
         state=instance.state,
         data_dir=folder.path,
-        parts=(
-            _part("instance", instance.state, tree[:1], str(folder)),
-            _part("api", {OK: "ready", 0: "no answer"}.get(status, "not ready"), [], instance.api_url),
-            _part("clickhouse", told.get("clickhouse", "unknown"), []),
-            *(
-                _part(name, told.get(name, "running" if tree else "elsewhere"), tree, addresses.get(name))
-                for name, tree in trees.items()
-            ),
-            _part("ray", told.get("ray", "running" if ray else "elsewhere"), ray, instance.ray_address),
-            *([_part("dashboard", "", [], instance.dashboard_url)] if instance.dashboard_url else []),
-        ),
+        parts=tuple(part.model_copy(update={"restarts": restarts.get(part.name)}) for part in parts),
     )
 
 
 def status_table(status: InstanceStatus) -> Table:
     table = Table(
-        "Part", "State", "Process", "Memory (MiB)", "Address", title=f"{status.data_dir}: {status.state}"
+        "Part",
+        "State",
+        "Process",
+        "Memory (MiB)",
+        "Restarts",
+        "Address",
+        title=f"{status.data_dir}: {status.state}",
     )
-    for column in table.columns[2:4]:
+    for column in table.columns[2:5]:
         column.justify = "right"
-    table.columns[4].overflow = "fold"
+    table.columns[5].overflow = "fold"
     for part in status.parts:
         memory = f"{part.pss_bytes / MIB:.0f}" if part.pss_bytes is not None else ""
-        table.add_row(part.name, part.state, str(part.pid or ""), memory, part.address or "")
+        restarts = str(part.restarts.count) if part.restarts else ""
+        table.add_row(part.name, part.state, str(part.pid or ""), memory, restarts, part.address or "")
+    table.caption = "\n".join(
+        f"{part.name} was last started again at {part.restarts.at:%Y-%m-%d %H:%M:%S} UTC: {part.restarts.reason}"
+        for part in status.parts
+        if part.restarts
+    )
     return table
 
 

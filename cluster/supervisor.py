@@ -3,12 +3,11 @@
     data folder   locked, so that it is this instance's alone
     postgres      from its wheel, or the server that the settings name
     valkey        likewise
-    ray           our own cluster, or the one that the settings name
-    candle store  the actor that owns the candles
-    api           Ray Serve behind HAProxy
+    ray           with the candle store and the API: see `cluster.ray_driver`
 
 Each part is a context manager: before its `yield` it starts, after it stops. Where a part has an address that
-later ones need, it puts it into the settings, which everything that Ray starts inherits.
+later ones need, it puts it into the settings, which everything that Ray starts inherits. A part that ends is
+started again, with pauses that grow while it does not last, until a signal ends the instance.
 
 However this process ends, nothing is lost and the next start recovers: the lock goes with the process, Ray's
 processes do too, Postgres and Valkey live on and are attached to.
@@ -17,15 +16,12 @@ processes do too, Postgres and Valkey live on and are attached to.
 from __future__ import annotations
 
 import os
-import secrets
-import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
-from types import FrameType
 from typing import Any
 
 from pydantic import SecretStr
@@ -33,21 +29,21 @@ from pydantic import SecretStr
 from candleray.errors import CandlerayError
 from candleray.logs import configure_logs
 from candleray.settings import Settings, get_settings
-from cluster import api, runtime
+from cluster.api import api_url
+from cluster.back_off import BackOff
 from cluster.data_folder import DataFolder
-from cluster.events import Event, Report, to_log, to_pipe
-from cluster.instance import Instance, State, read_instance, start_ticks
+from cluster.events import Event, Report, reported, to_log, until_started
+from cluster.instance import Instance, Restarts, State, read_instance, start_ticks
 from cluster.leftovers import kill_leftovers
 from cluster.outside import require_common_services, require_reachable
-from cluster.ports import block_for, require_free
+from cluster.ports import require_free
 from cluster.postgres import Postgres
-from cluster.runtime import RayCluster, own_error
+from cluster.ray_part import RayPart
 from cluster.service import EmbeddedService
+from cluster.signals import stop_on_signals
 from cluster.valkey import Valkey
 
-WATCH_S = 1.0
-LONGEST_PAUSE_S = 30.0
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+WATCH_S = 0.5
 
 Part = Callable[[], AbstractContextManager[str]]
 
@@ -60,16 +56,16 @@ class Supervisor:
         self.app = app
         self.report = report
         self.folder = DataFolder(settings.data_path)
-        self.watched: list[WatchedService] = []
-        self.ray: RayCluster | None = None
+        self.services: list[WatchedService] = []
+        self.ray: RayPart | None = None
         self.instance = Instance(
             pid=os.getpid(),
             start_ticks=start_ticks(os.getpid()) or 0,
-            boot=secrets.token_hex(4),
+            boot="",
             state="starting",
             data_dir=self.folder.path,
             started_at=datetime.now(UTC),
-            api_url=api.api_url(settings),
+            api_url=api_url(settings),
             api_port=settings.api.port,
         )
 
@@ -78,35 +74,24 @@ class Supervisor:
 
         Raises:
             InstanceError: the folder or a port is somebody else's.
-            ServiceUnavailable: a part does not start, or Ray is lost.
+            ServiceUnavailable: a part does not start.
             KeyboardInterrupt: a signal came before it was ready; what had started is stopped.
         """
         parts: dict[str, Part] = {
             "data folder": self._data_folder,
             "postgres": lambda: self._service(Postgres, "postgres_url"),
             "valkey": lambda: self._service(Valkey, "redis_url"),
-            "ray": self._ray_cluster,
-            "candle store": self._candle_store,
-            "api": lambda: api.deployed(self.settings, self.app),
         }
         stop_on_signals()
         with ExitStack() as started:
             for name, part in parts.items():
-                started.enter_context(self._reported(name, part()))
-            self._publish("ready")
-            self.report(Event("ready"))
+                started.enter_context(reported(self.report, name, part()))
+            started.enter_context(self._ray())
             with suppress(KeyboardInterrupt):
+                self._publish()
+                self.report(Event("ready"))
                 self._watch()
             self._publish("stopping")
-
-    @contextmanager
-    def _reported(self, name: str, part: AbstractContextManager[str]) -> Iterator[None]:
-        began = time.perf_counter()
-        with part as detail:
-            self.report(Event("started", name, detail, time.perf_counter() - began))
-            yield
-            began = time.perf_counter()
-        self.report(Event("stopped", name, seconds=time.perf_counter() - began))
 
     @contextmanager
     def _data_folder(self) -> Iterator[str]:
@@ -136,107 +121,96 @@ class Supervisor:
         try:
             how = service.start()
             self._know(setting, SecretStr(service.url))
-            self.watched.append(WatchedService(service))
+            self.services.append(WatchedService(service))
             yield f"{how}, {service.data}"
         finally:
             service.stop()
 
     @contextmanager
-    def _ray_cluster(self) -> Iterator[str]:
+    def _ray(self) -> Iterator[None]:
         if self.settings.services.clickhouse_url is None:
             self._know("clickhouse_url", SecretStr(f"chdb://{self.folder.clickhouse}"))
-        joined = self.settings.services.ray_address is not None
-        cluster = (
-            runtime.joined_cluster(self.settings)
-            if joined
-            else runtime.ray_cluster(
-                self.settings, self.folder, block_for(self.settings.api.port), self.instance.boot
-            )
-        )
-        with cluster as self.ray:
-            stop_on_signals()  # Ray sets its own handler
-            self._publish("starting")
-            dashboard = f", dashboard {self.ray.dashboard_url}" if self.ray.dashboard_url else ""
-            yield f"{'joined' if joined else 'started'}, {self.ray.address}{dashboard}"
-
-    @contextmanager
-    def _candle_store(self) -> Iterator[str]:
-        import ray
-
-        from actors.candle_store import candle_store
-
-        store = candle_store(self.settings)
-        ray.get(store.ping.remote())
-        where = self.settings.services.clickhouse_url
-        yield f"at {require_reachable(where, 'clickhouse_url')}" if where else ""
-        ray.kill(store)
+        self.ray = RayPart(self.settings, self.folder, self.app, self.report, self._publish)
+        try:
+            self.ray.start()
+            yield
+        finally:
+            self.ray.stop()
 
     def _know(self, setting: str, url: SecretStr) -> None:
         services = self.settings.services.model_copy(update={setting: url})
         self.settings = self.settings.model_copy(update={"services": services})
 
-    def _publish(self, state: State) -> None:
-        changes: dict[str, Any] = {"state": state}
+    def _publish(self, state: State | None = None) -> None:
+        """Write what others are to know; in `state`, or in Ray's."""
+        changes: dict[str, Any] = {"state": state or (self.ray.state if self.ray else "starting")}
         if self.ray:
+            changes["boot"] = self.ray.boot.mark
+        if self.ray and self.ray.cluster:
             changes |= {
-                "ray_address": self.ray.address,
-                "dashboard_url": self.ray.dashboard_url,
-                "metrics_urls": self.ray.metrics_urls,
-                "ray_token": self.ray.token,
+                "ray_address": self.ray.cluster.address,
+                "dashboard_url": self.ray.cluster.dashboard_url,
+                "metrics_urls": self.ray.cluster.metrics_urls,
+                "ray_token": self.ray.cluster.token,
             }
+        restarts = {service.name: service.restarts for service in self.services if service.restarts}
+        changes["restarts"] = restarts | (self.ray.restarts if self.ray else {})
         self.instance = self.instance.model_copy(update=changes)
-        self.instance.write(self.folder)
+        try:
+            self.instance.write(self.folder)
+        except OSError as error:
+            if changes["state"] == "starting":
+                raise
+            self.report(
+                Event("noticed", "instance", f"cannot write {self.folder.instance_file}: {error.strerror}")
+            )
 
     def _watch(self) -> None:
         while True:
             time.sleep(WATCH_S)
-            for service in self.watched:
+            for service in self.services:
                 if said := service.revive():
                     self.report(Event("noticed", service.name, said))
+                    self._publish()
             if self.ray:
-                self.ray.require_alive()
+                self.ray.look()
 
 
 class WatchedService:
-    """Starts an embedded service again when it has ended, after pauses that double while it does not last."""
+    """Starts an embedded service again when it has ended."""
 
     def __init__(self, service: EmbeddedService) -> None:
         self.service = service
         self.name = service.name
-        self._pause_s = WATCH_S
-        self._again_at = 0.0
+        self.restarts: Restarts | None = None
+        self._back_off = BackOff()
+        self._back_off.started()
+        self._runs = True
 
     def revive(self) -> str:
         """What was done, if anything."""
-        now = time.monotonic()
-        if self.service.runs() or now < self._again_at:
+        if self._runs and not self.service.runs():
+            self._runs = False
+            self._back_off.ended()
+        if self._runs or not self._back_off.is_over():
             return ""
-        lasted = now - self._again_at > 2 * LONGEST_PAUSE_S
-        self._pause_s = WATCH_S if lasted else min(2 * self._pause_s, LONGEST_PAUSE_S)
-        self._again_at = now + self._pause_s
         try:
-            return f"had ended, {self.service.start()} again"
+            said = f"had ended, is {self.service.start()} again"
         except CandlerayError as error:
-            return f"has ended and does not start: {error.message}"
-
-
-def stop_on_signals() -> None:
-    """The first signal stops the instance; the following ones cannot interrupt its stopping."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        for other in SIGNALS:
-            signal.signal(other, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    for one in SIGNALS:
-        signal.signal(one, stop)
+            said = f"has ended and does not start: {error.message}"
+            self._back_off.ended()
+        else:
+            self._runs = True
+            self._back_off.started()
+        self.restarts = Restarts.after(self.restarts, said)
+        return said
 
 
 def main(app: str, descriptor: int) -> int:
     """The detached instance: settings from the environment; its start is told to the pipe besides the log."""
     settings = get_settings()
     configure_logs(settings.log_level)
-    tell_parent = to_pipe(os.fdopen(descriptor, "w"))
+    tell_parent = until_started(os.fdopen(descriptor, "w"))
 
     def report(event: Event) -> None:
         to_log(event)
@@ -245,7 +219,7 @@ def main(app: str, descriptor: int) -> int:
     try:
         Supervisor(settings, app, report).run()
     except CandlerayError as error:
-        report(Event("failed", detail=own_error(error).args[0]))
+        report(Event("failed", detail=error.message))
         return 1
     except KeyboardInterrupt:
         report(Event("failed", detail="stopped by a signal while it started"))

@@ -16,6 +16,10 @@ from candleray.settings import Settings, get_settings
 def routes() -> FastAPI:
     app = FastAPI()
 
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        return {"status": "ok"}
+
     @app.get("/ready")
     def ready() -> dict[str, Any]:
         return {"ready": True, "services": {}}

@@ -1,0 +1,162 @@
+"""One start of Ray: the processes that belong to it, from the first to the last.
+
+Ray's driver is a process of its own, `cluster.ray_driver`, because one that loses its Ray is of no more use: its
+calls hang for a minute, then Ray ends it. So the supervisor sees of Ray but processes, and ends them by the mark
+of their start.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import IO
+
+import psutil
+
+from candleray.settings import ROOT, Settings
+from cluster import leftovers
+from cluster.data_folder import DataFolder
+from cluster.environment import driver_environment
+from cluster.events import Event, Report, from_line
+from cluster.instance import RayCluster
+from cluster.ports import block_for, require_free
+from cluster.service import is_running, process_of
+
+START_TIMEOUT_S = 240.0
+STOP_TIMEOUT_S = 40.0
+"""Longer than the API lets requests under way finish."""
+
+
+class RayBoot:
+    """`start`, `follow` now and then, in the end `stop` or `kill`."""
+
+    def __init__(self, settings: Settings, folder: DataFolder, app: str, report: Report) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.app = app
+        self.report = report
+        self.mark = secrets.token_hex(4)
+        self.ray_dir = folder.ray_dir(self.mark)
+        self.is_ready = False
+        self.cluster: RayCluster | None = None
+        self._vital: dict[str, psutil.Process | None] = {}
+        self._driver: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._told: SimpleQueue[Event] = SimpleQueue()
+
+    def start(self) -> None:
+        """
+        Raises:
+            InstanceError: the API's port is somebody else's, or no ports are free.
+        """
+        if self.settings.services.ray_address is None:
+            require_free(self.settings.api.host, self.settings.api.port)
+        for former in self.folder.run_dir.glob("ray-*"):
+            shutil.rmtree(former, ignore_errors=True)
+        self.ray_dir.mkdir()
+        self._give_up_at = time.monotonic() + START_TIMEOUT_S
+        self._guard = self._spawn_guard()
+        self._driver = self._spawn_driver()
+
+    def follow(self) -> str:
+        """Take in what the driver has told since; why this start is at an end, if it is."""
+        code = self._driver.poll() if self._driver else None
+        if code is not None:
+            self._reader.join(1.0)
+        with suppress(Empty):
+            while True:
+                event = self._told.get_nowait()
+                if event.kind == "failed":
+                    return event.detail
+                self._take_in(event)
+        if code is not None:
+            return f"its driver has ended, {f'killed by signal {-code}' if code < 0 else f'exit code {code}'}"
+        for name, process in self._vital.items():
+            if process is None or not is_running(process):
+                return f"{name}{f' (process {process.pid})' if process else ''} has ended"
+        if not self.is_ready and time.monotonic() > self._give_up_at:
+            return f"it did not start within {START_TIMEOUT_S:g} s"
+        return ""
+
+    def _take_in(self, event: Event) -> None:
+        if event.kind == "ready":
+            self.is_ready = True
+            return
+        if event.kind == "started" and event.part in ("ray", "dashboard"):
+            self.cluster = RayCluster.model_validate_json((self.ray_dir / "cluster.json").read_text())
+            self._vital = {name: process_of(pid) for name, pid in self.cluster.vital.items()}
+        self.report(event)
+
+    def start_again(self, part: str) -> None:
+        """Have the driver do that with a part of what it has started."""
+        if self._driver and self._driver.stdin:
+            with suppress(BrokenPipeError):
+                self._driver.stdin.write(f"{part}\n".encode())
+                self._driver.stdin.flush()
+
+    def stop(self) -> None:
+        """In order where it is ready, else at once: until then nobody uses it."""
+        if self._driver and self.is_ready:
+            self._driver.terminate()
+            give_up_at = time.monotonic() + STOP_TIMEOUT_S
+            while self._driver.poll() is None and time.monotonic() < give_up_at:
+                self.follow()
+                time.sleep(0.05)
+            self.follow()
+        self.kill()
+
+    def kill(self) -> None:
+        """Nothing of this start runs afterwards; its logs are kept."""
+        leftovers.kill_leftovers(self.mark, str(self.ray_dir))
+        for process in (self._driver, self._guard):
+            if process and process.stdin:
+                with suppress(BrokenPipeError):
+                    process.stdin.close()
+                process.kill()
+                process.wait()
+        self._driver = self._guard = None
+        if self.folder.ray_logs.is_symlink() and self.folder.ray_logs.exists():
+            logs = self.folder.ray_logs.resolve()
+            self.folder.ray_logs.unlink()
+            shutil.move(logs, self.folder.ray_logs)
+
+    def _spawn_guard(self) -> subprocess.Popen[bytes]:
+        """The process that does as `kill`, once the pipe to us is closed."""
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", str(Path(leftovers.__file__)), self.mark, str(self.ray_dir)],
+            stdin=subprocess.PIPE,
+            env={"PATH": os.defpath},  # without the mark: it must not find itself
+            cwd="/",
+            start_new_session=True,
+        )
+
+    def _spawn_driver(self) -> subprocess.Popen[bytes]:
+        ports = block_for(self.settings.api.port)
+        reading, writing = os.pipe()
+        self._reader = threading.Thread(target=_read, args=(os.fdopen(reading), self._told), daemon=True)
+        self._reader.start()
+        try:
+            return subprocess.Popen(
+                [sys.executable, "-m", "cluster.ray_driver", self.app, self.mark, str(ports.first), str(writing)],
+                cwd=ROOT,
+                env=driver_environment(self.settings, self.folder, ports, self.mark),
+                stdin=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C reaches us alone
+                pass_fds=(writing,),
+            )
+        finally:
+            os.close(writing)
+
+
+def _read(events: IO[str], told: SimpleQueue[Event]) -> None:
+    with events:
+        for line in events:
+            told.put(from_line(line))

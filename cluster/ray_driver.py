@@ -1,0 +1,142 @@
+"""The process that is Ray's driver: it starts Ray and what lives in it, in order, and stops it in reverse.
+
+    ray           our own cluster, or the one that the settings name
+    candle store  the actor that owns the candles
+    actors        the others that every instance has
+    api           Ray Serve behind HAProxy
+
+The supervisor starts it (`cluster.ray_boot`), reads from a pipe what happens, and writes to its standard input the
+names of parts that are to be started again. SIGTERM stops it in order.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import partial
+
+import ray
+from ray.actor import ActorHandle
+
+from actors.candle_store import candle_store
+from actors.options import NAMESPACE
+from candleray.errors import CandlerayError
+from candleray.settings import Settings, get_settings
+from cluster import runtime
+from cluster.api import Api
+from cluster.data_folder import DataFolder
+from cluster.events import Event, Report, reported, to_pipe
+from cluster.instance import RayCluster
+from cluster.outside import require_reachable
+from cluster.ports import Ports
+from cluster.signals import stop_on_signals
+
+ACTORS: Mapping[str, Callable[[Settings], ActorHandle]] = {}
+"""Actors that every instance has besides the candle store, by name: what starts them or finds them, in that order.
+Each answers `ping` once it works."""
+
+
+class RayDriver:
+    def __init__(self, settings: Settings, app: str, mark: str, ports: Ports, report: Report) -> None:
+        self.settings = settings
+        self.folder = DataFolder(settings.data_path)
+        self.mark = mark
+        self.ports = ports
+        self.report = report
+        self.api = Api(settings, app)
+
+    def run(self) -> None:
+        """Start, obey, stop.
+
+        Raises:
+            ServiceUnavailable: a part does not start.
+        """
+        parts: dict[str, Callable[[], AbstractContextManager[str]]] = {
+            "ray": self._cluster,
+            "candle store": self._candle_store,
+            **{name: partial(self._actor, start) for name, start in ACTORS.items()},
+            "api": self.api.deployed,
+        }
+        with ExitStack() as started:
+            for name, part in parts.items():
+                started.enter_context(reported(self.report, name, part()))
+            self.report(Event("ready"))
+            with suppress(KeyboardInterrupt):
+                self._obey()
+
+    def _obey(self) -> None:
+        """Until a signal, or the end of the supervisor."""
+        parts = {"api": self._api_again, "dashboard": self._dashboard_again}
+        for line in sys.stdin:
+            name = line.strip()
+            try:
+                began = time.perf_counter()
+                detail = parts[name]()
+                self.report(Event("started", name, detail, time.perf_counter() - began))
+            except Exception:  # noqa: BLE001 - whatever it was: the supervisor sees that the part does not answer
+                traceback.print_exc()
+
+    def _api_again(self) -> str:
+        self.api.deploy()
+        return self.api.url
+
+    def _dashboard_again(self) -> str:
+        self._tell(runtime.restart_dashboard(self.cluster))
+        return str(self.cluster.dashboard_url)
+
+    @contextmanager
+    def _cluster(self) -> Iterator[str]:
+        joined = self.settings.services.ray_address is not None
+        cluster = (
+            runtime.joined_cluster(self.settings)
+            if joined
+            else runtime.own_cluster(self.settings, self.folder, self.ports, self.mark)
+        )
+        with cluster as found:
+            stop_on_signals()  # Ray sets its own handler
+            self._tell(found)
+            dashboard = f", dashboard {found.dashboard_url}" if found.dashboard_url else ""
+            yield f"{'joined' if joined else 'started'}, {found.address}{dashboard}"
+
+    def _tell(self, cluster: RayCluster) -> None:
+        """To the supervisor, which reads it once a part of Ray is reported as started."""
+        self.cluster = cluster
+        (self.folder.ray_dir(self.mark) / "cluster.json").write_text(cluster.model_dump_json())
+
+    @contextmanager
+    def _candle_store(self) -> Iterator[str]:
+        with self._actor(candle_store):
+            where = self.settings.services.clickhouse_url
+            yield f"at {require_reachable(where, 'clickhouse_url')}" if where else ""
+
+    @contextmanager
+    def _actor(self, start: Callable[[Settings], ActorHandle]) -> Iterator[str]:
+        actor = start(self.settings)
+        ray.get(actor.ping.remote())
+        yield f"in the namespace {NAMESPACE}"
+        ray.kill(actor)
+
+
+def main(app: str, mark: str, first_port: int, descriptor: int) -> int:
+    stop_on_signals()
+    report = to_pipe(os.fdopen(descriptor, "w"))
+    try:
+        RayDriver(get_settings(), app, mark, Ports(first_port), report).run()
+    except CandlerayError as error:
+        report(Event("failed", detail=runtime.own_error(error).args[0]))
+        return 1
+    except KeyboardInterrupt:
+        return 1
+    except Exception as error:  # noqa: BLE001 - outermost: the log and the supervisor learn of whatever it was
+        traceback.print_exc()
+        report(Event("failed", detail=f"{type(error).__name__}: {error}"))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
