@@ -327,6 +327,14 @@ def test_what_would_fail_again_is_not_tried_again(status):
     assert len(seen) == 1
 
 
+def test_a_404_that_is_not_the_apis_own_means_that_the_api_is_not_there_yet():
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(404, text="Path '/candles/coverage' not found.")
+
+    with mocked(answer) as client, pytest.raises(ServiceUnavailable, match="answered 404: Path"):
+        client.coverage()
+
+
 def test_a_slow_answer_is_not_asked_for_twice():
     seen = []
 
