@@ -85,6 +85,12 @@ class SavedBacktest(StrategyChanges):
     """
 
     strategy_id: UUID
+    time_range: TimeRange
+
+    @property
+    def replaced(self) -> dict[str, Any]:
+        """The request's fields that are not the strategy's own."""
+        return {name: part for name, part in self.given.items() if name not in ("strategy_id", "time_range")}
 
 
 class NewStrategy(Model):

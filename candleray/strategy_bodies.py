@@ -20,14 +20,13 @@ class StrategyBodies:
     def __init__(self, catalogue: Catalogue) -> None:
         narrow = catalogue.request_model.model_fields
         indicators = (narrow["indicators"].annotation, narrow["indicators"])
-        parts = {name: _optional(narrow[name]) for name in BacktestRequest.model_fields}
+        parts = {name: _optional(narrow[name]) for name in BacktestRequest.model_fields if name != "time_range"}
         of_a_strategy = {name: parts[name] for name in StrategyAxes.model_fields}
         draft = generated_model("StrategyDraft", StrategyDraft, indicators=indicators)
         self._draft = draft
         self.new = generated_model("NewStrategy", NewStrategy, strategy=(draft, ...))
         self.changes = generated_model("StrategyChanges", StrategyChanges, **of_a_strategy)
-        time_range = (narrow["time_range"].annotation, narrow["time_range"])
-        self.backtest = generated_model("SavedBacktest", SavedBacktest, **{**parts, "time_range": time_range})
+        self.backtest = generated_model("SavedBacktest", SavedBacktest, **parts)
 
     def draft(self, content: Any) -> StrategyDraft:
         """The draft with every name and bound checked; what was left out is still left out.

@@ -52,6 +52,22 @@ STRATEGY_CHANGES: Any = {
     "direction": {"summary": "Long alone", "value": {"direction": "long-only"}},
 }
 
+SAVED_BACKTESTS: Any = {
+    "saved": {
+        "summary": "A saved strategy over a time range",
+        "value": {"strategy_id": STRATEGY_ID, "time_range": _VARIANT["time_range"], "trades_for": 1},
+    },
+    "around": {
+        "summary": "A grid of stop levels around a saved strategy",
+        "value": {
+            "strategy_id": STRATEGY_ID,
+            "time_range": _VARIANT["time_range"],
+            "risk": {"sl_pct": {"start": 1, "stop": 5, "step": 0.5}, "tp_pct": {"values": [2, 4, 8]}},
+            "top_k": 10,
+        },
+    },
+}
+
 STRATEGY: dict[str, Any] = {
     "strategy_id": STRATEGY_ID,
     "name": "BTCUSDT-1h-rsi14-sma50-f3c83dc9",

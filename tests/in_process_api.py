@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, get_args
+from uuid import UUID
 
 import httpx
 import numpy as np
+from fastapi import FastAPI
 
 from candleray import engine
 from candleray.backtests import BacktestRequest, BacktestResult
@@ -29,6 +31,7 @@ from serve_apps.users import InUser
 
 configure_logs("WARNING")
 
+SOMEBODY = User(user_id=UUID(int=1), telegram_user_id=1)
 _USER_OF = get_args(InUser)[1].dependency
 
 START_MS = 1_735_689_600_000
@@ -72,13 +75,17 @@ def _given(service: Any) -> Callable[[], Awaitable[Any]]:
     return get
 
 
+def api_of(behind: Backend, user: User = SOMEBODY) -> FastAPI:
+    """An API over this backend, every request to which is from this user."""
+    api = build_api(behind)
+    api.dependency_overrides[_USER_OF] = lambda: user
+    return api
+
+
 @asynccontextmanager
-async def serving(behind: Backend, user: User | None = None, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+async def serving(behind: Backend, user: User = SOMEBODY, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an API over this backend; `changes` replace parts of it, `user` is who all requests are from."""
-    api = build_api(replace(behind, **changes))
-    if user is not None:
-        api.dependency_overrides[_USER_OF] = lambda: user
-    transport = httpx.ASGITransport(api)
+    transport = httpx.ASGITransport(api_of(replace(behind, **changes), user))
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
         yield client
 

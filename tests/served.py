@@ -15,8 +15,7 @@ import structlog
 import uvicorn
 
 from candleray.stores.clickhouse import CandleStore
-from serve_apps.api import build_api
-from tests.in_process_api import backend
+from tests.in_process_api import api_of, backend
 
 
 @contextmanager
@@ -39,7 +38,7 @@ def served(app: Any) -> Iterator[str]:
 @contextmanager
 def served_api(store: CandleStore, **changes: Any) -> Iterator[str]:
     """The address of an API over this store; `changes` replace parts of its backend."""
-    with served(build_api(replace(backend(store), **changes))) as url:
+    with served(api_of(replace(backend(store), **changes))) as url:
         yield url
 
 

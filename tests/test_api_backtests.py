@@ -14,8 +14,7 @@ import pytest
 from candleray.backtests import BacktestResult
 from candleray.reports import table_md
 from candleray.stores.clickhouse import CandleStore
-from serve_apps.api import build_api
-from tests.in_process_api import backend, serving, stored_walk
+from tests.in_process_api import api_of, backend, serving, stored_walk
 
 GRID: dict[str, Any] = {
     "instrument": {"market_id": 1, "symbol": "BTAUSDT"},
@@ -137,7 +136,7 @@ async def test_a_backtest_over_its_time_is_cancelled_and_says_so(embedded_store)
 async def test_a_caller_who_leaves_cancels_the_backtest(embedded_store):
     endless, sent = Endless(), []
     behind = backend(embedded_store)
-    app = build_api(type(behind)(**{**vars(behind), "run_backtest": endless}))
+    app = api_of(type(behind)(**{**vars(behind), "run_backtest": endless}))
     body = [{"type": "http.request", "body": json.dumps(GRID).encode(), "more_body": False}]
 
     async def receive() -> dict[str, Any]:

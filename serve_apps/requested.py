@@ -1,0 +1,47 @@
+"""The backtest that a body asks for: an ad-hoc grid, or a saved strategy over a time range (R4.2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Body, Depends
+from pydantic import Discriminator, Tag
+
+from candleray.backtests import BacktestRequest
+from candleray.catalogue import get_catalogue
+from candleray.stores.strategies import Strategies
+from candleray.strategies import SavedBacktest, request_of
+from candleray.strategy_bodies import get_strategy_bodies
+from serve_apps import examples, strategy_examples
+from serve_apps.backend import InBackend
+from serve_apps.users import InUser
+
+if TYPE_CHECKING:
+    AnyBacktest = BacktestRequest | SavedBacktest
+else:
+
+    def _kind(value: Any) -> str:
+        saved = "strategy_id" in value if isinstance(value, dict) else isinstance(value, SavedBacktest)
+        return "<saved>" if saved else "<grid>"
+
+    AnyBacktest = Annotated[
+        Annotated[get_catalogue().request_model, Tag("<grid>")]
+        | Annotated[get_strategy_bodies().backtest, Tag("<saved>")],
+        Discriminator(_kind),
+    ]
+
+_EXAMPLES: Any = {**examples.BACKTEST_REQUESTS, **strategy_examples.SAVED_BACKTESTS}
+
+
+async def _requested(
+    body: Annotated[AnyBacktest, Body(openapi_examples=_EXAMPLES)], user: InUser, backend: InBackend
+) -> BacktestRequest:
+    if not isinstance(body, SavedBacktest):
+        return get_catalogue().validated_request(body)
+    strategy = await Strategies(await backend.postgres()).get(user.user_id, body.strategy_id)
+    request = request_of(strategy.spec, body.time_range, body.replaced)
+    return get_catalogue().validated_request(request.model_dump(exclude_unset=True))
+
+
+InRequest = Annotated[BacktestRequest, Depends(_requested)]
+"""The body's request, every name and bound of it checked; a strategy that is not the user's is not found."""
