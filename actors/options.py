@@ -19,6 +19,7 @@ _LONG_LIVED: dict[str, Any] = {
 }
 
 CANDLE_STORE: dict[str, Any] = {**_LONG_LIVED, "name": "candle-store"}
+JOB_SCHEDULER: dict[str, Any] = {**_LONG_LIVED, "name": "job-scheduler"}
 
 ON_HEAD: dict[str, Any] = {"resources": {"node:__internal_head__": 0.001}}
 """For what needs the data folder, which only the head has."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -52,6 +53,22 @@ def connect(api: str | None, data: Path | None) -> Client:
     from candleray.connection import find_api_url
 
     return Client(api or find_api_url(data))
+
+
+def read_request(place: str) -> bytes:
+    """The bytes of a request's file, or of stdin for `-`.
+
+    Raises:
+        BadFile: it cannot be read.
+    """
+    from candleray.errors import BadFile
+
+    if place == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(place).read_bytes()
+    except OSError as exc:
+        raise BadFile(f"{place} cannot be read: {exc.strerror}") from exc
 
 
 def utc_ms(text: str, option: str) -> int:

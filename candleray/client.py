@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from candleray.backtests import BacktestRequest, BacktestResult
 from candleray.candle_stream import ARROW, bars_table, decode_bars, encode_rows, parts
 from candleray.candles import CandleRows
-from candleray.connection import Connection, encoded, find_api_url
+from candleray.connection import Connection, QueryValue, encoded, find_api_url
 from candleray.coverage import Coverage, MissingRun, RowCounts
 from candleray.errors import ApiError, GuardExceeded, invalid
 from candleray.indicators import IndicatorInfo
@@ -29,6 +29,7 @@ from candleray.ingest import InsertReport
 from candleray.markets import InstrumentReference, Market, find_market
 from candleray.pages import InstrumentPage, InstrumentsReport
 from candleray.series import LAST_BARS, IndicatorSeries, SeriesRequest
+from candleray.submitted_job import JobMethods
 from candleray.timeframes import Timeframe, iso, to_ms
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ Time: TypeAlias = str | datetime
 T = TypeVar("T")
 
 
-class Client:
+class Client(JobMethods):
     """A connection to one API; threads may share it."""
 
     def __init__(
@@ -239,7 +240,7 @@ class Client:
         method: str,
         path: str,
         *,
-        params: Mapping[str, str | int | None] | None = None,
+        params: Mapping[str, QueryValue] | None = None,
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool = True,

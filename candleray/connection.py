@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 from pydantic import BaseModel
@@ -32,6 +32,8 @@ RETRY_WITHIN_S = 30.0
 _PASSING_STATUS = frozenset({502, 503, 504})
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+QueryValue: TypeAlias = str | int | list[str] | None
 
 Outcome = httpx.Response | httpx.TransportError
 
@@ -106,7 +108,7 @@ class Connection:
         method: str,
         path: str,
         *,
-        params: Mapping[str, str | int | None] | None = None,
+        params: Mapping[str, QueryValue] | None = None,
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool = True,

@@ -55,8 +55,33 @@ class Compute(_Section):
     dashboard: bool = Field(True, description="start the Ray dashboard")
     dashboard_port: int = Field(8265, ge=1, le=65535, description="first port tried for the Ray dashboard")
     task_seconds: float = Field(0.3, gt=0, le=10, description="aimed length of one range task")
+    task_variants: int | None = Field(
+        None, ge=1, description="variants of one range task; by default as many as take task_seconds"
+    )
     max_tasks_per_phase: int = Field(
         2000, ge=1, le=10_000, description="most tasks of one phase (Ray's state API truncates above 10,000)"
+    )
+
+
+class Jobs(_Section):
+    """Searches that nobody waits for (R5.1)."""
+
+    max_running: int = Field(2, ge=1, description="jobs that run at once")
+    max_running_per_user: int = Field(1, ge=1, description="jobs of one user that run at once")
+    max_queued_per_user: int = Field(100, ge=1, description="jobs of one user that wait")
+    max_variants: int = Field(
+        10_000_000_000, ge=1, le=10**15, description="most variants of one job, both stages counted"
+    )
+    max_seconds: float = Field(86_400.0, gt=0, description="longest job by its estimate; a longer one is refused")
+    heartbeat_s: float = Field(0.5, gt=0, le=5, description="between two words of a job's driver")
+    checkpoint_s: float = Field(2.0, gt=0, le=60, description="between two checkpoints: what a kill may cost")
+    lost_after_s: float = Field(6.0, gt=1, description="a driver that says nothing for so long is replaced")
+    max_fruitless_attempts: int = Field(
+        12, ge=1, description="drivers in a row that may end without having ranked anything"
+    )
+    keep_days: float = Field(30.0, gt=0, description="how long an ended job is kept")
+    calibrated_seconds: float = Field(
+        0.3, gt=0, le=5, description="how long a job's cost is measured before it runs"
     )
 
 
@@ -70,6 +95,7 @@ class Guards(_Section):
         description="MAX_COMPUTE_BYTES_TOTAL_DEFAULT: signal planes and arrays of one request",
     )
     max_axis_values: int = Field(100_000, ge=1, description="most values of one axis")
+    max_preselect: int = Field(2_000_000, ge=1, description="largest shortlist of Stage A")
     max_top_k: int = Field(10_000, ge=1, description="largest top_k")
     max_candles_per_answer: int = Field(50_000, ge=1, description="most rows of one answer of candles or series")
 
@@ -109,6 +135,7 @@ class Settings(BaseSettings):
     api: Api = Api()
     compute: Compute = Compute()
     guards: Guards = Guards()
+    jobs: Jobs = Jobs()
     backtests: Backtests = Backtests()
     history: History = History()
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from candleray.coverage import Coverage, RowCounts
     from candleray.indicators import IndicatorInfo, ParamInfo
     from candleray.ingest import InsertReport
+    from candleray.jobs import Job, JobTop
     from candleray.markets import InstrumentReference
     from candleray.results import Headlines
     from candleray.series import IndicatorSeries
@@ -71,6 +72,62 @@ def print_table(
         console.print(line, style="bold cyan")
     for line in lines.body:
         console.print(line)
+
+
+class Variants(ProgressColumn):
+    """Variants done, of how many, and how fast."""
+
+    def render(self, task: Task) -> Text:
+        every = "" if task.total is None else f"/{task.total:,.0f}"
+        return Text(f"{task.completed:,.0f}{every}")
+
+
+JOB_COLUMNS: tuple[ProgressColumn, ...] = (
+    TextColumn("{task.description:<9}"),
+    BarColumn(bar_width=24),
+    Variants(),
+    TextColumn("{task.fields[rate]}"),
+    TextColumn("{task.fields[eta]}"),
+    TextColumn("{task.fields[best]}", style="green"),
+)
+"""What the progress display of a job shows."""
+
+
+def print_jobs(console: Console, jobs: Sequence[Job]) -> None:
+    rows = [
+        (
+            str(one.job_id),
+            one.state.value,
+            one.phase,
+            f"{100 * one.variants_done / max(1, one.simulations):.0f} %",
+            f"{one.variants_total:,}",
+            "" if one.best_total_return_pct is None else f"{one.best_total_return_pct:,.2f}",
+            f"{one.created_at:%Y-%m-%d %H:%M:%S}",
+            one.waiting_for or one.error or "",
+        )
+        for one in jobs
+    ]
+    names = ("job", "state", "phase", "done", "variants", "best return [%]", "created", "why")
+    print_table(console, names, rows, text=("job", "state", "phase", "created", "why"))
+
+
+def print_job_top(console: Console, found: JobTop) -> None:
+    from candleray.results import parameters
+
+    chosen = [parameters(one.strategy) for one in found.top]
+    names = [name for name in (chosen[0] if chosen else ()) if len({repr(one.get(name)) for one in chosen}) > 1]
+    rows = [
+        (
+            str(one.rank),
+            str(one.variant_index),
+            f"{one.total_return_pct:,.4f}",
+            *(str(own.get(name)) for name in names),
+        )
+        for one, own in zip(found.top, chosen, strict=True)
+    ]
+    told = f"{found.state}, {found.variants_done:,} of {found.simulations:,} simulations"
+    title = f"the best so far ({told})" if found.partial else f"the best ({told})"
+    print_table(console, ("rank", "variant", "Total Return [%]", *names), rows, title=title)
 
 
 def print_headlines(console: Console, headlines: Headlines) -> None:

@@ -13,19 +13,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from candleray.backtests import BacktestRequest, Direction, IndicatorAxes, StrategyAxes
+from candleray.backtests import BacktestRequest, IndicatorAxes, StrategyAxes
 from candleray.errors import GuardExceeded, Problem, invalid
 from candleray.grids import Radix, Steps, Values, levels
 from candleray.hashes import canonical_json, content_hash
-from candleray.settings import Backtests, Guards
+from candleray.settings import Backtests
 from candleray.sizings import with_budget
 from kernels import ENGINE_VERSION
 from kernels.indicators import INDICATORS
 from kernels.signals import lookback
 
-WORD_BYTES = 8
 BARS_PER_WORD = 64
-TABLE_BYTES = 4
 MAX_CONSTRAINED = 50_000
 """Combinations of one indicator that has a constraint: each is looked at, a microsecond or two."""
 
@@ -237,37 +235,6 @@ def _with_defaults(axes: IndicatorAxes) -> IndicatorAxes:
     params = {name: axes.params.get(name, param.default) for name, param in indicator.params.items()}
     signal = {name: axes.signal.get(name, param.default) for name, param in indicator.rule.params.items()}
     return IndicatorAxes(id=axes.id, inputs=inputs, params=params, signal=signal)
-
-
-def table_rows(grid: VariantGrid) -> int:
-    """First passages that are kept for each bar: one a level and side."""
-    sides = 2 if grid.request.direction is Direction.LONG_SHORT else 1
-    return sides * sum(axis.count for axis in (grid.stop_losses, grid.take_profits) if axis is not None)
-
-
-def check_guards(grid: VariantGrid, bars: int, guards: Guards) -> None:
-    """Refuse what one synchronous request may not ask for (R4.9).
-
-    Raises:
-        GuardExceeded: one problem a guard, each with its number and limit.
-    """
-    words = -(-bars // BARS_PER_WORD)
-    plane_bytes = grid.planes * 2 * words * WORD_BYTES
-    bar_bytes = bars * 6 * WORD_BYTES
-    table_bytes = table_rows(grid) * bars * TABLE_BYTES
-    asked = [
-        ("variants", grid.simulations, guards.max_variants),
-        ("compute_bytes", plane_bytes + bar_bytes + table_bytes, guards.max_compute_bytes),
-        ("top_k", grid.request.top_k or 0, guards.max_top_k),
-    ]
-    problems = [
-        Problem(name, "over_the_limit", f"{name} {number} is over the limit of {limit}")
-        for name, number, limit in asked
-        if number > limit
-    ]
-    if problems:
-        told = "; ".join(problem.message for problem in sorted(problems))
-        raise GuardExceeded(f"the request is too large for one synchronous answer: {told}", problems)
 
 
 def engine_params_hash(request: BacktestRequest, warmup_bars: int) -> str:

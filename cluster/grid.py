@@ -1,4 +1,4 @@
-"""A synchronous backtest, fanned out: planes, ranges of variants, stops of the best of them, reports.
+"""A backtest fanned out: planes, ranges of variants, stops of the best of them, reports.
 
 The caller's process is the driver: it submits each phase's tasks up front under the phase's name, merges answers
 as they finish, and keeps none after its merge, so that its memory does not grow with the number of variants. The
@@ -8,20 +8,24 @@ order of merging cannot matter, because the ranking's order is total.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import ray
 
 from candleray import engine
 from candleray.backtests import BacktestRequest, BacktestResult, RankedVariant
+from candleray.bars import CandleReader
+from candleray.calibration import Costs
 from candleray.candles import Candles, IntArray
+from candleray.checkpoints import Sweep
 from candleray.grids import ranges
+from candleray.guards import check_guards
 from candleray.rankings import Ranking
 from candleray.settings import Compute, Settings
 from candleray.stops import shortlisted, stop_tables
 from candleray.timeframes import MINUTE_MS, minutes_of
-from candleray.variants import BARS_PER_WORD, VariantGrid, check_guards, resolve
+from candleray.variants import BARS_PER_WORD, VariantGrid, resolve
 from cluster import tasks
 
 VARIANT_S_PER_WORD = 8e-9
@@ -36,15 +40,8 @@ COMBINATION_S_PER_WORD = 4e-9
 REPORT_S = 0.005
 """What one report costs on a year of minutes, at most."""
 
-
-class CandleReader(Protocol):
-    """The candle store as its callers in other processes see it."""
-
-    async def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles: ...
-
-    async def span(self, market_id: int, symbol: str) -> tuple[int, int]:
-        """`[first, end)` of what is stored; raises NotFound for an unknown symbol."""
-        ...
+Tell = Callable[[int, int], None]
+"""Is told how many of how many parts of a phase are done."""
 
 
 async def run_backtest(request: BacktestRequest, store: CandleReader, settings: Settings) -> BacktestResult:
@@ -60,35 +57,49 @@ async def run_backtest(request: BacktestRequest, store: CandleReader, settings: 
     grid = VariantGrid(request)
     instrument = request.instrument
     stored = await store.span(instrument.market_id, instrument.symbol)
-    check_guards(grid, _most_bars(request, stored), settings.guards)
-    warmup = engine.warmup_bars(grid, default_warmup)
-    minutes = await _read_minutes(store, request, warmup, stored[0])
-    bars = await asyncio.to_thread(engine.bars_of, minutes, request, warmup)
-    bars_ref = ray.put(bars)
+    check_guards(grid, most_bars(request, stored), settings.guards)
+    bars = await read_bars(store, grid, default_warmup)
     watch.lap("candles")
-    fan_out = FanOut(grid, bars.count, bars_ref, settings.compute)
+    fan_out = FanOut(grid, ray.put(bars), rough_costs(bars.count), settings.compute)
     await fan_out.build_planes(default_warmup)
     watch.lap("planes")
     ranking, shortlist = Ranking.empty(), None
     if grid.needs_stage_a:
-        ranking = await fan_out.rank()
+        sweep = stage_a(grid)
+        await fan_out.rank(sweep)
+        ranking = sweep.ranking
         watch.lap("variants")
     if grid.has_stops:
         bases, shortlist = shortlisted(grid, ranking)
         await fan_out.build_tables()
         watch.lap("tables")
-        ranking = await fan_out.rank_under_stops(bases)
+        sweep = stage_b(grid)
+        await fan_out.rank_under_stops(sweep, bases)
+        ranking = sweep.ranking
         watch.lap("combinations")
     top = await fan_out.report(ranking)
     watch.lap("reports")
     return engine.result_of(bars, grid, default_warmup, watch.elapsed(), top, shortlist, ranking.pruned)
 
 
-def _most_bars(request: BacktestRequest, stored: tuple[int, int]) -> int:
+def most_bars(request: BacktestRequest, stored: tuple[int, int]) -> int:
     """The bars there can be at most, known before anything is read."""
     start_ms = max(request.time_range.start_ms, stored[0])
     end_ms = min(request.time_range.end_ms, stored[1])
     return max(0, end_ms - start_ms) // (minutes_of(request.timeframe) * MINUTE_MS)
+
+
+async def read_bars(store: CandleReader, grid: VariantGrid, default_warmup: int) -> engine.Bars:
+    """The bars of a resolved request, with the longest warm-up of its planes before them.
+
+    Raises:
+        NotFound: unknown symbol, or no bar lies in the range.
+    """
+    request = grid.request
+    warmup = engine.warmup_bars(grid, default_warmup)
+    first_ms, _ = await store.span(request.instrument.market_id, request.instrument.symbol)
+    minutes = await _read_minutes(store, request, warmup, first_ms)
+    return await asyncio.to_thread(engine.bars_of, minutes, request, warmup)
 
 
 async def _read_minutes(store: CandleReader, request: BacktestRequest, warmup: int, first_ms: int) -> Candles:
@@ -108,105 +119,148 @@ async def _read_minutes(store: CandleReader, request: BacktestRequest, warmup: i
         reach_ms *= 2
 
 
+def rough_costs(bars: int) -> Costs:
+    """Good enough to cut a search that somebody waits for: measuring would take longer than it gains."""
+    words = -(-bars // BARS_PER_WORD)
+    return Costs(
+        plane_s=0.0,
+        variant_s=words * VARIANT_S_PER_WORD,
+        table_s=0.0,
+        base_s=words * GATHER_S_PER_WORD,
+        combination_s=words * COMBINATION_S_PER_WORD,
+        report_s=REPORT_S,
+    )
+
+
+def stage_a(grid: VariantGrid) -> Sweep:
+    """All base variants, without stops."""
+    return Sweep("stage-a", grid.radix.size, engine.stage_a_keeps(grid))
+
+
+def stage_b(grid: VariantGrid) -> Sweep:
+    """The shortlist under every combination of stop levels, those of one base variant after one another."""
+    return Sweep("stage-b", grid.evaluated, grid.request.top_k or 1)
+
+
 class FanOut:
     """The phases of one grid on Ray, over bars and planes in shared memory."""
 
-    def __init__(self, grid: VariantGrid, bar_count: int, bars_ref: Any, compute: Compute) -> None:
+    def __init__(self, grid: VariantGrid, bars_ref: Any, costs: Costs, compute: Compute) -> None:
         self.grid = grid
-        self._words = -(-bar_count // BARS_PER_WORD)
         self._bars_ref = bars_ref
         self._request_ref = ray.put(grid.request)
+        self._costs = costs
         self._compute = compute
         self._cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
         self._plane_refs: list[Any] = []
         self._table_refs: list[Any] = []
 
-    async def build_planes(self, default_warmup: int) -> None:
+    async def build_planes(self, default_warmup: int, tell: Tell | None = None) -> None:
         submit = tasks.build_planes.options(name="planes")
         self._plane_refs = [
             submit.remote(self._bars_ref, self._request_ref, first, last, default_warmup)
-            for first, last in ranges(self.grid.planes, 4 * self._cpus)
+            for first, last in ranges(self.grid.planes, max(4 * self._cpus, self._parts(self._costs.plane_s)))
         ]
-        await _finished(self._plane_refs)
+        await _all_finished(self._plane_refs, tell)
 
-    async def rank(self) -> Ranking:
-        """Stage A: the best of all base variants, without stops."""
-        size = self.grid.radix.size
-        submit = tasks.rank_variants.options(name="stage-a")
-        pending = {
-            submit.remote(self._bars_ref, self._request_ref, self._plane_refs, first, last)
-            for first, last in ranges(size, self._parts(size * self._words * VARIANT_S_PER_WORD))
-        }
-        return await _merged(pending, engine.stage_a_keeps(self.grid))
+    async def rank(self, sweep: Sweep) -> None:
+        """Stage A: what is left of the sweep."""
+        submit = tasks.rank_variants.options(name=sweep.phase)
+        refs = self._bars_ref, self._request_ref, self._plane_refs
+        seconds = self.grid.radix.size * self._costs.variant_s
+        await _swept(
+            sweep,
+            {
+                submit.remote(*refs, first, last): (first, last)
+                for first, last in self._cut(sweep, 1, seconds / max(1, sweep.total))
+            },
+        )
 
-    async def build_tables(self) -> None:
+    async def build_tables(self, tell: Tell | None = None) -> None:
         submit = tasks.build_table.options(name="tables")
         self._table_refs = [
             submit.remote(self._bars_ref, self._request_ref, table) for table in stop_tables(self.grid)
         ]
-        await _finished(self._table_refs)
+        await _all_finished(self._table_refs, tell)
 
-    async def rank_under_stops(self, bases: IntArray | range) -> Ranking:
-        """Stage B: the best `top_k` of these base variants under every combination of stop levels."""
+    async def rank_under_stops(self, sweep: Sweep, bases: IntArray | range) -> None:
+        """Stage B: what is left of these base variants under every combination of stop levels."""
         each = self.grid.combinations.size
-        seconds = len(bases) * self._words * (GATHER_S_PER_WORD + each * COMBINATION_S_PER_WORD)
-        parts = self._parts(seconds)
+        costs = self._costs
+        variant_s = costs.base_s / each + costs.combination_s
         # What a base variant's combinations share is computed once where a range holds all of them.
-        unit = each if len(bases) >= parts else 1
-        submit = tasks.rank_under_stops.options(name="stage-b")
+        unit = each if len(bases) >= self._parts(sweep.total * variant_s, sweep.total) else 1
+        submit = tasks.rank_under_stops.options(name=sweep.phase)
         refs = self._bars_ref, self._request_ref, self._plane_refs, self._table_refs
-        pending = set()
-        for first, last in ranges(len(bases) * each // unit, parts):
-            first, last = first * unit, last * unit
+        pending = {}
+        for first, last in self._cut(sweep, unit, variant_s):
             chosen = bases[first // each : -(-last // each)]
-            pending.add(submit.remote(*refs, chosen, first % each, first % each + last - first))
-        return await _merged(pending, self.grid.request.top_k or 1)
+            ref = submit.remote(*refs, chosen, first % each, first % each + last - first)
+            pending[ref] = (first, last)
+        await _swept(sweep, pending)
 
-    async def report(self, ranking: Ranking) -> list[RankedVariant]:
+    async def report(self, ranking: Ranking, tell: Tell | None = None) -> list[RankedVariant]:
         submit = tasks.report_variants.options(name="reports")
         refs = self._bars_ref, self._request_ref, self._plane_refs, self._table_refs
+        parts = self._parts(len(ranking) * self._costs.report_s)
         reports = [
             submit.remote(*refs, ranking.between(first, last), first + 1)
-            for first, last in ranges(len(ranking), self._parts(len(ranking) * REPORT_S))
+            for first, last in ranges(len(ranking), parts)
         ]
-        return [row for rows in await _finished(reports) for row in rows]
+        return [row for rows in await _all_finished(reports, tell) for row in rows]
 
-    def _parts(self, seconds: float) -> int:
+    def _cut(self, sweep: Sweep, unit: int, variant_s: float) -> Iterator[tuple[int, int]]:
+        """What is left of a sweep as ranges of about `task_seconds`, cut at multiples of `unit`."""
+        size = -(-sweep.total // (self._parts(sweep.total * variant_s, sweep.total) * unit)) * unit
+        for first, last in sweep.covered.gaps(sweep.total):
+            while first < last:
+                # At multiples of the size, so that a sweep taken up again is cut as the first time.
+                following = min((first // size + 1) * size, last)
+                yield first, following
+                first = following
+
+    def _parts(self, seconds: float, variants: int = 0) -> int:
         """How many tasks for that much work: each about `task_seconds`, and a few for every CPU."""
         wanted = int(seconds / self._compute.task_seconds) + 1
         even = 3 * self._cpus if seconds > 0.1 else 1
+        if variants and self._compute.task_variants:
+            wanted, even = -(-variants // self._compute.task_variants), 1
         return min(max(wanted, even), self._compute.max_tasks_per_phase)
 
 
-async def _merged(pending: set[Any], k: int) -> Ranking:
-    """The best `k` of all answers."""
-    ranking = Ranking.empty()
-    async for answer in _as_finished(pending):
-        ranking = ranking.merged(answer, k)
-    return ranking
-
-
-async def _finished(refs: Sequence[Any]) -> list[Any]:
-    """All answers in order; when one fails or the caller leaves, the rest is cancelled."""
-    try:
-        return list(await asyncio.gather(*refs))
-    except BaseException:
-        _cancel(refs)
-        raise
-
-
-async def _as_finished(pending: set[Any]) -> Any:
-    """Answers as they come; none is kept here."""
-    futures = {asyncio.wrap_future(ref.future()): ref for ref in pending}
+async def _swept(sweep: Sweep, pending: dict[Any, tuple[int, int]]) -> None:
+    """Merges the answers as they come; none is kept."""
+    futures = {asyncio.wrap_future(ref.future()): (ref, span) for ref, span in pending.items()}
     pending.clear()
     try:
         while futures:
             done, _ = await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
             for future in done:
-                del futures[future]
-                yield future.result()
+                _, span = futures.pop(future)
+                sweep.add(*span, future.result())
     except BaseException:
-        _cancel(list(futures.values()))
+        _cancel([ref for ref, _ in futures.values()])
+        raise
+
+
+async def _all_finished(refs: Sequence[Any], tell: Tell | None = None) -> list[Any]:
+    """All answers in order; when one fails or the caller leaves, the rest is cancelled."""
+    done = 0
+
+    async def one(ref: Any) -> Any:
+        nonlocal done
+        answer = await ref
+        done += 1
+        if tell:
+            tell(done, len(refs))
+        return answer
+
+    if tell:
+        tell(0, len(refs))
+    try:
+        return list(await asyncio.gather(*(one(ref) for ref in refs)))
+    except BaseException:
+        _cancel(refs)
         raise
 
 

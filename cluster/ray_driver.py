@@ -23,6 +23,7 @@ import ray
 from ray.actor import ActorHandle
 
 from actors.candle_store import candle_store
+from actors.job_scheduler import job_scheduler
 from actors.options import NAMESPACE
 from candleray.errors import CandlerayError
 from candleray.settings import Settings, get_settings
@@ -35,7 +36,7 @@ from cluster.outside import require_reachable
 from cluster.ports import Ports
 from cluster.signals import stop_on_signals
 
-ACTORS: Mapping[str, Callable[[Settings], ActorHandle]] = {}
+ACTORS: Mapping[str, Callable[[Settings], ActorHandle]] = {"job scheduler": job_scheduler}
 """Actors that every instance has besides the candle store, by name: what starts them or finds them, in that order.
 Each answers `ping` once it works."""
 

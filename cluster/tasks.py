@@ -17,7 +17,7 @@ import kernels.pruning
 import kernels.rollup
 import kernels.simulate
 import kernels.stops
-from candleray import engine
+from candleray import calibration, engine
 from candleray.backtests import BacktestRequest, RankedVariant
 from candleray.candles import IntArray
 from candleray.rankings import Ranking
@@ -77,6 +77,11 @@ def report_variants(
     planes = engine.Planes.over(ray.get(plane_refs))
     tables = Tables.over(grid, ray.get(table_refs)) if table_refs else None
     return engine.report_variants(bars, grid, planes, ranking, first_rank, tables)
+
+
+@ray.remote(**TASK)
+def measure_costs(bars: engine.Bars, request: BacktestRequest, default_warmup: int) -> calibration.Costs:
+    return calibration.measure_costs(bars, VariantGrid(request), default_warmup)
 
 
 @ray.remote(**TASK)

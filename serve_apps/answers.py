@@ -61,9 +61,9 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 """What any route may answer beside its own."""
 
 
-def example(content: Any) -> dict[int | str, dict[str, Any]]:
+def example(content: Any, status: int = 200) -> dict[int | str, dict[str, Any]]:
     """The documented example of a route's answer."""
-    return {200: {"content": {"application/json": {"example": content}}}}
+    return {status: {"content": {"application/json": {"example": content}}}}
 
 
 def json_of_arrays(content: dict[str, Any]) -> Response:

@@ -13,22 +13,24 @@ from ray import serve
 from ray.exceptions import RayError, RayTaskError
 
 from actors.answers import own_errors
-from actors.candle_store import candle_store
+from actors.candle_calls import ActorCall
 from candleray.backtests import BacktestRequest, BacktestResult
 from candleray.errors import InstanceError, ServiceUnavailable
 from candleray.logs import configure_logs
+from candleray.preflight import Preflight
 from candleray.settings import Settings, get_settings
+from candleray.stores.jobs import Jobs
 from candleray.stores.postgres import Postgres
 from candleray.stores.valkey import Valkey
+from candleray.weighing import LAUNCH_S
 from cluster.grid import run_backtest
+from cluster.preflight import require_job_guards, weigh
 from cluster.tasks import warm_workers
 from serve_apps.api import build_api
 from serve_apps.backend import Backend, CandleStoreClient
 from serve_apps.telemetry import Metrics
 
-STORE_TIMEOUT_S = 120.0
-"""The longest call of the candle store: a restarted one repairs before it answers."""
-
+T = TypeVar("T")
 
 # No CPU of its own: replicas that each claim one starve the tasks of a small machine for good.
 REPLICA: dict[str, Any] = {"num_cpus": 0}
@@ -74,6 +76,17 @@ def _backend(settings: Settings) -> Backend:
     async def run(request: BacktestRequest) -> BacktestResult:
         return await _on_the_cluster(run_backtest(request, candles, settings))
 
+    async def preflight(request: BacktestRequest) -> Preflight:
+        jobs = Jobs(await postgres.get(), settings.jobs)
+        launch_s = await jobs.launch_s()
+        weighed = weigh(request, candles, settings, LAUNCH_S if launch_s is None else launch_s)
+        return await _on_the_cluster(weighed)
+
+    async def job_request(request: BacktestRequest) -> BacktestRequest:
+        if not settings.compute.dashboard:
+            raise InstanceError("jobs are started through Ray's dashboard: set compute.dashboard")
+        return await require_job_guards(request, candles, settings)
+
     async def close() -> None:
         await postgres.close()
         await valkey.close()
@@ -82,6 +95,8 @@ def _backend(settings: Settings) -> Backend:
         settings=settings,
         candles=candles,
         run_backtest=run,
+        preflight=preflight,
+        job_request=job_request,
         probes={"clickhouse": candles.ping, "postgres": postgres.ping, "ray": _ping_ray, "valkey": valkey.ping},
         metrics=Metrics(serve.get_replica_context().replica_tag),
         postgres=postgres.get,
@@ -90,29 +105,7 @@ def _backend(settings: Settings) -> Backend:
     )
 
 
-class ActorCall:
-    """Calls of the candle store actor."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._handle: Any = None
-
-    async def __call__(self, method: str, *arguments: Any) -> Any:
-        if self._handle is None:
-            self._handle = await asyncio.to_thread(candle_store, self._settings)
-        answer = getattr(self._handle, method).remote(*arguments)
-        try:
-            with own_errors("the candle store"):
-                return await asyncio.wait_for(answer, STORE_TIMEOUT_S)
-        except TimeoutError as exc:
-            raise ServiceUnavailable(f"the candle store did not answer within {STORE_TIMEOUT_S:g} s") from exc
-        except ServiceUnavailable:
-            # The actor may be gone for good; the next call looks for it anew.
-            self._handle = None
-            raise
-
-
-async def _on_the_cluster(work: Awaitable[BacktestResult]) -> BacktestResult:
+async def _on_the_cluster(work: Awaitable[T]) -> T:
     try:
         with own_errors("the cluster"):
             return await work

@@ -14,7 +14,9 @@ from candleray.candles import CandleRows, Candles
 from candleray.coverage import Coverage, MissingRun, RowCounts
 from candleray.ingest import InsertReport
 from candleray.markets import InstrumentReference
+from candleray.preflight import Preflight
 from candleray.settings import Settings
+from candleray.stores.jobs import Jobs
 from candleray.stores.postgres import Postgres
 from candleray.stores.valkey import Valkey
 from serve_apps.telemetry import Metrics
@@ -76,6 +78,9 @@ class Backend:
     settings: Settings
     candles: CandleStoreClient
     run_backtest: Callable[[BacktestRequest], Coroutine[Any, Any, BacktestResult]]
+    preflight: Callable[[BacktestRequest], Coroutine[Any, Any, Preflight]]
+    job_request: Callable[[BacktestRequest], Coroutine[Any, Any, BacktestRequest]]
+    """The request as a job runs it; raises `GuardExceeded` where no job may ask for that."""
     probes: Mapping[str, Probe]
     """By the service's name."""
     metrics: Metrics
@@ -84,6 +89,9 @@ class Backend:
     valkey: Callable[[], Awaitable[Valkey]]
     close: Callable[[], Awaitable[None]] | None = None
     """Lets go of connections when the replica stops."""
+
+    async def jobs(self) -> Jobs:
+        return Jobs(await self.postgres(), self.settings.jobs)
 
 
 async def _backend_of(request: Request) -> Backend:

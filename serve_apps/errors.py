@@ -41,8 +41,12 @@ def too_large(limit_bytes: int) -> PayloadTooLarge:
 
 def error_response(error: CandlerayError, headers: Mapping[str, str] | None = None) -> Response:
     # Half a surrogate pair is a legal JSON string and no UTF-8: it goes back as it came, escaped.
-    text = json.dumps(error.payload(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Response(text.encode("utf-8", "backslashreplace"), error.status, headers, "application/json")
+    text = error_payload(error).encode("utf-8", "backslashreplace")
+    return Response(text, error.status, headers, "application/json")
+
+
+def error_payload(error: CandlerayError) -> str:
+    return json.dumps(error.payload(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def install_error_handlers(app: FastAPI, table: RouteTable, max_body_bytes: int) -> None:

@@ -15,15 +15,19 @@ from fastapi import FastAPI
 
 from candleray import engine
 from candleray.backtests import BacktestRequest, BacktestResult
+from candleray.calibration import measure_costs
 from candleray.candles import CandleRows, Candles
 from candleray.errors import ServiceUnavailable
+from candleray.guards import check_guards, refuse_exceeded
 from candleray.identity import User
 from candleray.logs import configure_logs
+from candleray.preflight import Preflight
 from candleray.settings import Api, Guards, Settings
 from candleray.stores.clickhouse import CandleStore
 from candleray.stores.postgres import Postgres
 from candleray.timeframes import MINUTE_MS, minutes_of
-from candleray.variants import VariantGrid, check_guards, resolve
+from candleray.variants import VariantGrid, resolve
+from candleray.weighing import describe, guards_for
 from serve_apps.api import build_api
 from serve_apps.backend import Backend, CandleStoreClient, in_process
 from serve_apps.telemetry import Metrics
@@ -62,8 +66,38 @@ def backend(store: Any, postgres: Postgres | None = None, **changes: Any) -> Bac
         minutes = await candles.read(instrument.market_id, instrument.symbol, from_ms, span.end_ms)
         return await asyncio.to_thread(engine.run, request, minutes, warmup)
 
-    probes = {"clickhouse": candles.ping}
-    return Backend(chosen, candles, run, probes, Metrics("here"), _given(postgres), _given(None))
+    async def sized(request: BacktestRequest) -> tuple[VariantGrid, int]:
+        grid = VariantGrid(resolve(request, chosen.backtests))
+        instrument = grid.request.instrument
+        first_ms, end_ms = await candles.span(instrument.market_id, instrument.symbol)
+        start_ms, stop_ms = max(request.time_range.start_ms, first_ms), min(request.time_range.end_ms, end_ms)
+        return grid, max(0, stop_ms - start_ms) // (minutes_of(request.timeframe) * MINUTE_MS)
+
+    async def preflight(request: BacktestRequest) -> Preflight:
+        grid, bars = await sized(request)
+        if any(guard.is_exceeded for guard in guards_for(grid, bars, chosen)[1]):
+            return describe(grid, bars, chosen, None, 1, 0.0, 0.0)
+        instrument, span = grid.request.instrument, grid.request.time_range
+        minutes = await candles.read(instrument.market_id, instrument.symbol, span.start_ms, span.end_ms)
+        costs = measure_costs(engine.bars_of(minutes, grid.request, 0), grid, chosen.backtests.warmup_bars)
+        return describe(grid, bars, chosen, costs, 1, 0.0, 0.0)
+
+    async def job_request(request: BacktestRequest) -> BacktestRequest:
+        grid, bars = await sized(request)
+        refuse_exceeded(guards_for(grid, bars, chosen)[1], "any job")
+        return grid.request
+
+    return Backend(
+        settings=chosen,
+        candles=candles,
+        run_backtest=run,
+        preflight=preflight,
+        job_request=job_request,
+        probes={"clickhouse": candles.ping},
+        metrics=Metrics("here"),
+        postgres=_given(postgres),
+        valkey=_given(None),
+    )
 
 
 def _given(service: Any) -> Callable[[], Awaitable[Any]]:

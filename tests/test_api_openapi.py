@@ -17,9 +17,11 @@ from candleray.coverage import Coverage
 from candleray.errors import error_classes
 from candleray.indicators import IndicatorInfo
 from candleray.ingest import InsertReport
+from candleray.jobs import Job, JobDetail, JobTop
 from candleray.markets import InstrumentReference
 from candleray.outputs import series_model
 from candleray.pages import CandlePage, InstrumentPage
+from candleray.preflight import Preflight
 from candleray.series import IndicatorSeries
 from kernels.indicators import INDICATORS
 from serve_apps import examples
@@ -88,8 +90,10 @@ def test_every_operation_documents_the_error_payload(document):
 
 def test_every_operation_has_an_example_of_its_answer_and_of_its_body(document):
     for name, operation in operations(document).items():
-        answers = operation["responses"]["200"]["content"].values()
-        assert any("example" in content for content in answers), name
+        answers = [answer for status, answer in operation["responses"].items() if status.startswith("2")]
+        assert len(answers) == 1, name
+        contents = answers[0].get("content", {}).values()
+        assert "204" in operation["responses"] or any("example" in content for content in contents), name
         bodies = operation.get("requestBody", {}).get("content", {}).items()
         assert all("examples" in content for kind, content in bodies if kind == "application/json"), name
 
@@ -129,6 +133,10 @@ def test_the_examples_of_a_backtest_are_valid(example):
         *((list[InstrumentReference], one["value"]) for one in examples.INSTRUMENT_BODIES.values()),
         (BacktestResult, examples.BACKTEST_RESULT),
         (CandlePage, examples.CANDLES),
+        (Job, examples.JOB),
+        (JobDetail, examples.JOB_DETAIL),
+        (JobTop, examples.JOB_TOP),
+        (Preflight, examples.PREFLIGHT),
         (Coverage, examples.COVERAGE),
         (IndicatorInfo, examples.INDICATOR),
         (IndicatorSeries, examples.SERIES),

@@ -13,11 +13,12 @@ from candleray.backtests import BacktestResult
 from candleray.candles import Candles
 from candleray.catalogue import get_catalogue
 from candleray.errors import GuardExceeded, InvalidInput
+from candleray.guards import check_guards
 from candleray.rankings import Ranking
 from candleray.results import headlines
 from candleray.settings import Backtests, Guards
 from candleray.stops import Tables, shortlisted, stop_tables
-from candleray.variants import VariantGrid, check_guards, resolve
+from candleray.variants import VariantGrid, resolve
 from tests.test_engine import CANDLES, START_MS, WARMUP, by_hand, numbers_of, resolved, run
 
 SMA = {"id": "sma", "params": {"window": {"values": [10, 30, 60, 120]}}}

@@ -9,8 +9,9 @@ import pytest
 from candleray.backtests import BacktestRequest
 from candleray.catalogue import get_catalogue
 from candleray.errors import GuardExceeded, InvalidInput
+from candleray.guards import check_guards
 from candleray.settings import Backtests, Guards
-from candleray.variants import VariantGrid, check_guards, engine_params_hash, request_hash, resolve
+from candleray.variants import VariantGrid, engine_params_hash, request_hash, resolve
 
 SMA: dict[str, Any] = {
     "id": "sma",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from candleray.cli_options import ApiUrl, AsJson, DataDir, connect
+from candleray.cli_options import ApiUrl, AsJson, DataDir, connect, read_request
 
 
 def backtest(
@@ -28,22 +27,13 @@ def backtest(
     """
     from candleray.console import notes
 
-    body = sys.stdin.buffer.read() if request == "-" else _read(Path(request))
+    body = read_request(request)
     with connect(api, data) as client, notes().status("searching"):
         answer = client.send("POST", "/backtests", content=body)
     if as_json:
         sys.stdout.buffer.write(answer)
     else:
         _show(answer, top, report)
-
-
-def _read(path: Path) -> bytes:
-    from candleray.errors import BadFile
-
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise BadFile(f"{path} cannot be read: {exc.strerror}") from exc
 
 
 def _show(answer: bytes, top: int, report: bool) -> None:

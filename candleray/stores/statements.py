@@ -1,6 +1,7 @@
 """SQL as files: named statements of one database, and its numbered migrations.
 
-In `<database>.sql` a statement begins with `-- name: <name>`. In `<database>_<number>_<what>.sql` statements end
+In `<database>.sql` and `<database>.<topic>.sql` a statement begins
+with `-- name: <name>`. In `<database>_<number>_<what>.sql` statements end
 at a semicolon that ends its line, outside of `$$ … $$`. Comment lines belong to the file, not to the statement.
 """
 
@@ -33,7 +34,8 @@ class Migration:
 
 @cache
 def named_statements(database: str) -> Mapping[str, str]:
-    parts = _NAME.split((SQL / f"{database}.sql").read_text())[1:]
+    files = [SQL / f"{database}.sql", *sorted(SQL.glob(f"{database}.*.sql"))]
+    parts = [part for file in files for part in _NAME.split(file.read_text())[1:]]
     return {
         name: _without_comments(body).removesuffix(";") for name, body in zip(parts[::2], parts[1::2], strict=True)
     }

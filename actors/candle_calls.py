@@ -1,0 +1,52 @@
+"""The candle store as a driver or an actor reads it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from actors.answers import own_errors
+from actors.candle_store import candle_store
+from candleray.candles import Candles
+from candleray.errors import ServiceUnavailable
+from candleray.settings import Settings
+
+TIMEOUT_S = 120.0
+"""The longest call: a restarted store repairs before it answers."""
+
+
+class ActorCall:
+    """Calls of the candle store actor by the method's name."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._handle: Any = None
+
+    async def __call__(self, method: str, *arguments: Any) -> Any:
+        if self._handle is None:
+            self._handle = await asyncio.to_thread(candle_store, self._settings)
+        answer = getattr(self._handle, method).remote(*arguments)
+        try:
+            with own_errors("the candle store"):
+                return await asyncio.wait_for(answer, TIMEOUT_S)
+        except TimeoutError as exc:
+            raise ServiceUnavailable(f"the candle store did not answer within {TIMEOUT_S:g} s") from exc
+        except ServiceUnavailable:
+            # The actor may be gone for good; the next call looks for it anew.
+            self._handle = None
+            raise
+
+
+class ActorCandles:
+    """`candleray.bars.CandleReader` over the actor."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._call = ActorCall(settings)
+
+    async def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
+        candles: Candles = await self._call("read", market_id, symbol, start_ms, end_ms)
+        return candles
+
+    async def span(self, market_id: int, symbol: str) -> tuple[int, int]:
+        first_ms, end_ms = await self._call("span", market_id, symbol)
+        return first_ms, end_ms

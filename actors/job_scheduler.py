@@ -1,0 +1,97 @@
+"""The scheduler of jobs, alive as long as the cluster: a thread, so that it starts again with its process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from typing import Any
+
+import ray
+from pydantic import SecretStr
+from ray.actor import ActorHandle
+from ray.util.metrics import Counter, Gauge
+
+from actors.drivers import RayJobs
+from actors.options import JOB_SCHEDULER, ON_HEAD
+from candleray.errors import CandlerayError, InstanceError
+from candleray.jobs import JobState
+from candleray.logs import configure_logs, get_logger
+from candleray.scheduler import Scheduler
+from candleray.settings import Jobs as Limits
+from candleray.settings import Settings
+from candleray.stores.jobs import Jobs
+from candleray.stores.postgres import Postgres
+
+log = get_logger("scheduler")
+
+STEP_S = 0.3
+TIDY_S = 60.0
+LONGEST_PAUSE_S = 5.0
+
+
+class JobSchedulerActor:
+    def __init__(self, url: SecretStr, limits: Limits, log_level: str) -> None:
+        configure_logs(log_level)
+        self._url = url
+        self._limits = limits
+        self._by_state = Gauge("candleray_jobs", "Jobs by state.", tag_keys=("state",))
+        self._failures = Counter("candleray_scheduler_failures", "Steps that a service did not let happen.")
+        threading.Thread(target=self._live, name="scheduler", daemon=True).start()
+
+    def ping(self) -> None:
+        """Returns where the actor lives."""
+
+    def _live(self) -> None:
+        try:
+            asyncio.run(self._run())
+        except BaseException:
+            log.exception("scheduler_failed")
+        os._exit(1)  # Ray starts it again
+
+    async def _run(self) -> None:
+        pause_s = STEP_S
+        while True:
+            try:
+                await self._schedule()
+            except CandlerayError as error:
+                self._failures.inc()
+                log.warning("scheduler_waits", reason=error.message, pause_s=pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def _schedule(self) -> None:
+        """Steps until a service fails."""
+        postgres = await Postgres.open(self._url.get_secret_value(), max_connections=2)
+        try:
+            jobs = Jobs(postgres, self._limits)
+            scheduler = Scheduler(jobs, RayJobs(), self._limits)
+            tidied_at = 0.0
+            while True:
+                await scheduler.step()
+                if time.monotonic() - tidied_at > TIDY_S:
+                    await scheduler.forget_old()
+                    tidied_at = time.monotonic()
+                await self._count(jobs)
+                await asyncio.sleep(STEP_S)
+        finally:
+            await postgres.close()
+
+    async def _count(self, jobs: Jobs) -> None:
+        counts = await jobs.count_by_state()
+        for state in JobState:
+            self._by_state.set(counts.get(state.value, 0), {"state": state.value})
+
+
+def job_scheduler(settings: Settings) -> ActorHandle:
+    """The handle of the cluster's scheduler, started if it is not there.
+
+    Raises:
+        InstanceError: the settings name no Postgres; a running instance always does.
+    """
+    url: Any = settings.services.postgres_url
+    if url is None:
+        raise InstanceError("no Postgres is configured: is the instance up?")
+    actor = ray.remote(**JOB_SCHEDULER, **ON_HEAD)(JobSchedulerActor)
+    return actor.remote(url, settings.jobs, settings.log_level)

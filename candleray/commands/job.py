@@ -1,0 +1,194 @@
+"""Search in the background: submit a job, watch it, see its best, cancel it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from candleray.cli_options import INTERRUPTED, ApiUrl, AsJson, DataDir, connect, read_request
+
+if TYPE_CHECKING:
+    from candleray.jobs import Job
+    from candleray.submitted_job import SubmittedJob
+
+job = typer.Typer(no_args_is_help=True, help=__doc__, rich_markup_mode="markdown")
+
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The id that `submit` printed.")]
+RequestFile = Annotated[str, typer.Argument(metavar="FILE|-", help="The request as JSON; - reads it from stdin.")]
+Rows = Annotated[int, typer.Option("--top", min=1, help="How many of the ranked variants to show.")]
+
+
+@job.command()
+def submit(
+    request: RequestFile,
+    watch: Annotated[bool, typer.Option("--watch/--no-watch", help="Stay and show its progress.")] = True,
+    key: Annotated[
+        str | None, typer.Option(help="A name of your own: sent again, it makes no second job.")
+    ] = None,
+    top: Rows = 10,
+    api: ApiUrl = None,
+    data: DataDir = None,
+) -> None:
+    """Submit a request, and watch it unless told not to; Ctrl-C leaves it running.
+
+    Example: candleray job submit request.json
+    """
+    from candleray.console import notes
+
+    body = read_request(request)
+    with connect(api, data) as client:
+        submitted = client.submit(body, key=key)
+        notes().print(f"job {submitted.job_id}")
+        if watch:
+            _watch(submitted, top)
+        else:
+            typer.echo(submitted.job_id)
+
+
+@job.command("watch")
+def watch_job(job_id: JobId, top: Rows = 10, api: ApiUrl = None, data: DataDir = None) -> None:
+    """Show a job's progress until it has ended, then its best variants; Ctrl-C leaves it running.
+
+    Example: candleray job watch 0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90
+    """
+    with connect(api, data) as client:
+        _watch(client.job(job_id), top)
+
+
+@job.command("top")
+def show_top(
+    job_id: JobId, top: Rows = 20, as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None
+) -> None:
+    """Show the best variants of a job: so far while it runs, for good afterwards.
+
+    Example: candleray job top 0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90 --top 50
+    """
+    from candleray.console import output
+
+    with connect(api, data) as client:
+        found = client.job(job_id).top(top)
+    if as_json:
+        output().print(found.model_dump_json(indent=2))
+    else:
+        _print_top(found)
+
+
+@job.command()
+def show(job_id: JobId, api: ApiUrl = None, data: DataDir = None) -> None:
+    """Show everything that is known of a job, as JSON.
+
+    Example: candleray job show 0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90
+    """
+    from candleray.console import output
+
+    with connect(api, data) as client:
+        output().print(client.job(job_id).status().model_dump_json(indent=2))
+
+
+@job.command()
+def cancel(job_id: JobId, api: ApiUrl = None, data: DataDir = None) -> None:
+    """Ask a job to end; what it has found is kept and marked partial.
+
+    Example: candleray job cancel 0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90
+    """
+    from candleray.console import notes
+
+    with connect(api, data) as client:
+        submitted = client.job(job_id)
+        submitted.cancel()
+        *_, last = submitted.watch()
+    notes().print(f"job {job_id}: {last.state}, {last.variants_done:,} of {last.simulations:,} variants")
+
+
+@job.command()
+def delete(job_id: JobId, api: ApiUrl = None, data: DataDir = None) -> None:
+    """Forget a job that has ended, with everything it has found.
+
+    Example: candleray job delete 0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90
+    """
+    with connect(api, data) as client:
+        client.job(job_id).delete()
+
+
+@job.command("list")
+def list_jobs(
+    state: Annotated[
+        list[str] | None, typer.Option(help="queued, running, succeeded, failed or cancelled; may be repeated.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many of the newest.")] = 20,
+    as_json: AsJson = False,
+    api: ApiUrl = None,
+    data: DataDir = None,
+) -> None:
+    """List your jobs, the newest first.
+
+    Example: candleray job list --state running --state queued
+    """
+    from candleray.console import output
+    from candleray.tables import print_jobs
+
+    with connect(api, data) as client:
+        found = client.jobs(state=state, limit=limit)
+    if as_json:
+        typer.echo(f"[{','.join(one.model_dump_json() for one in found)}]")
+    else:
+        print_jobs(output(), found)
+
+
+@job.command()
+def preflight(request: RequestFile, api: ApiUrl = None, data: DataDir = None) -> None:
+    """Say what a request would cost on this cluster, and whether it may run.
+
+    Example: candleray job preflight request.json
+    """
+    from candleray.client import read
+    from candleray.console import output
+    from candleray.preflight import Preflight
+
+    body = read_request(request)
+    with connect(api, data) as client:
+        found = read(Preflight, client.send("POST", "/backtests/preflight", content=body))
+    output().print(found.model_dump_json(indent=2))
+
+
+def _watch(submitted: SubmittedJob, top: int) -> None:
+    from candleray.console import notes, progress
+    from candleray.tables import JOB_COLUMNS
+
+    said: str | None = None
+    last: Job | None = None
+    try:
+        with progress(*JOB_COLUMNS) as display:
+            bar = display.add_task("queued", total=None, best="", eta="", rate="")
+            for last in submitted.watch():
+                display.update(
+                    bar, description=last.phase, completed=last.done, total=last.total or None, **_told(last)
+                )
+                if last.waiting_for != said and (said := last.waiting_for):
+                    notes().print(f"waiting: {said}")
+    except KeyboardInterrupt:
+        notes().print(f"it goes on; `candleray job watch {submitted.job_id}` comes back to it")
+        raise typer.Exit(INTERRUPTED) from None
+    if last is None or last.state == "failed":
+        notes().print(f"failed: {last.error if last else 'unknown'}", style="bold red")
+        raise typer.Exit(1)
+    _print_top(submitted.top(top))
+
+
+def _told(seen: Job) -> dict[str, Any]:
+    best = "" if seen.best_total_return_pct is None else f"best {seen.best_total_return_pct:+,.2f} %"
+    return {
+        "best": best,
+        "eta": "" if seen.eta_s is None else f"{seen.eta_s:,.0f} s left",
+        "rate": "" if seen.variants_per_s is None else f"{seen.variants_per_s:,.0f}/s",
+    }
+
+
+def _print_top(found: object) -> None:
+    from candleray.console import output
+    from candleray.jobs import JobTop
+    from candleray.tables import print_job_top
+
+    assert isinstance(found, JobTop)
+    print_job_top(output(), found)

@@ -1,0 +1,137 @@
+"""A job: one large search, from its submission to its end (R5.1).
+
+    queued ──> running ──> succeeded
+      │  ^        │ ├────> failed
+      │  └────────┘ └────> cancelled
+      └──> cancelled, failed
+
+Its driver was lost where a running job is queued again: it goes on from its checkpoint. `NEXT` is the one table of
+transitions, and the store makes each with an event of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal, TypeAlias
+from uuid import UUID
+
+from pydantic import Field
+
+from candleray.backtests import BacktestRequest, RankedVariant
+from candleray.validation import Model
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+NEXT: Mapping[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.FAILED}),
+    JobState.RUNNING: frozenset({JobState.QUEUED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}),
+    JobState.SUCCEEDED: frozenset(),
+    JobState.FAILED: frozenset(),
+    JobState.CANCELLED: frozenset(),
+}
+ENDED = frozenset(state for state, following in NEXT.items() if not following)
+
+Phase: TypeAlias = Literal["queued", "candles", "planes", "stage-a", "tables", "stage-b", "reports", "done"]
+
+
+def sources(target: JobState) -> list[str]:
+    """The states from which a job may come to `target`."""
+    return [state.value for state, following in NEXT.items() if target in following]
+
+
+class Job(Model):
+    """What is known of a job; its request and its answer have routes of their own."""
+
+    job_id: UUID
+    state: JobState
+    phase: Phase
+    done: int
+    """Variants of this phase that are ranked; planes, tables or reports in the others."""
+    total: int
+    """Of the same kind; 0 while it is not known."""
+    variants_total: int
+    variants_done: int
+    """Simulations over all phases, of `simulations`."""
+    simulations: int
+    variants_per_s: float | None
+    """Over this attempt's ranking; null before there is any."""
+    eta_s: float | None
+    """Seconds that are left at this rate; null while nobody can say."""
+    best_total_return_pct: float | None
+    """Of the best variant so far."""
+    partial: bool
+    """What was found is not of every variant."""
+    attempt: int
+    """How often a driver has taken it up."""
+    cancel_requested: bool
+    waiting_for: str | None
+    """Why a queued job does not run yet."""
+    error: str | None
+    request_hash: str
+    engine_params_hash: str
+    candles_hash: str | None
+    created_at: datetime
+    started_at: datetime | None
+    heartbeat_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+
+class JobEvent(Model):
+    """One transition."""
+
+    at: datetime
+    from_state: JobState | None
+    to_state: JobState
+    attempt: int
+    cause: str
+
+
+class JobDetail(Job):
+    """A job with its resolved request and its transitions."""
+
+    request: BacktestRequest
+    events: tuple[JobEvent, ...]
+
+
+class JobPage(Model):
+    """Jobs, the newest first."""
+
+    jobs: tuple[Job, ...]
+    next_cursor: str | None = None
+    """The `cursor` of the next page; `null` after the last."""
+
+
+class BestVariant(Model):
+    """A row of a table that is still growing: reports come when the last variant is ranked."""
+
+    rank: int
+    variant_index: int
+    total_return_pct: float
+    conflicting_signals: int
+    strategy: dict[str, object]
+    """This variant alone, as a request that gives the same result."""
+
+
+class JobTop(Model):
+    """The best variants of a job: so far while it runs, for good once it has succeeded."""
+
+    job_id: UUID
+    state: JobState
+    partial: bool
+    """Not every variant is ranked yet, or ever will be."""
+    variants_done: int
+    simulations: int
+    top: tuple[Annotated[RankedVariant | BestVariant, Field(union_mode="left_to_right")], ...]

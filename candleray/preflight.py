@@ -1,0 +1,44 @@
+"""What a request would cost, before anything of it is computed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from candleray.validation import Model
+
+
+class Guard(Model):
+    """One limited number of a request."""
+
+    name: str
+    number: int | float
+    limit: int | float
+
+    @property
+    def is_exceeded(self) -> bool:
+        return self.number > self.limit
+
+
+class Preflight(Model):
+    """The size of a request, how long it takes on this cluster as it is, and whether it may run."""
+
+    request_hash: str
+    variants_total: int
+    """Base variants times combinations of stop levels."""
+    variants_evaluated: int
+    """Those evaluated exactly, with their stops."""
+    simulations: int
+    """How often an account is walked through the bars, both stages."""
+    bars: int
+    """At most; holes thin them out."""
+    planes: int
+    compute_bytes: int
+    """Shared memory on each node."""
+    core_s: float | None
+    """Seconds of one core, measured on a sample of the grid; null where the request is refused."""
+    estimated_s: float | None
+    """From sending it to its answer, on the cores of this cluster and with nothing else on them."""
+    mode: Literal["sync", "job", "refused"]
+    """`sync`: may be sent to `/backtests`; `job`: to `/backtests/jobs` alone; `refused`: to neither."""
+    violated_for_sync: tuple[Guard, ...]
+    violated_for_job: tuple[Guard, ...]

@@ -1,0 +1,355 @@
+"""Jobs in Postgres: what a person asks of them, and what their scheduler and driver write (R5.1)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from candleray.backtests import BacktestRequest, BacktestResult, RankedVariant
+from candleray.checkpoints import Checkpoint
+from candleray.cursors import Position
+from candleray.errors import Conflict, GuardExceeded, NotFound, Problem
+from candleray.hashes import canonical_json
+from candleray.jobs import ENDED, Job, JobEvent, JobState, sources
+from candleray.logs import get_logger
+from candleray.settings import Jobs as Limits
+from candleray.stores.postgres import Postgres, Transaction
+from candleray.variants import VariantGrid, engine_params_hash, request_hash
+
+log = get_logger("jobs")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a driver tells with every heartbeat."""
+
+    phase: str
+    done: int
+    total: int
+    variants_done: int
+    variants_per_s: float | None
+    best_total_return_pct: float | None
+    candles_hash: str | None
+
+
+@dataclass(frozen=True)
+class RunningJob:
+    """What the scheduler looks at to see whether a driver is still there."""
+
+    job_id: UUID
+    attempt: int
+    fruitless: int
+    """Attempts in a row, this one among them, that have ranked nothing."""
+    cancel_requested: bool
+    phase: str
+    silent_s: float
+
+    @property
+    def is_launching(self) -> bool:
+        """Its driver has not spoken yet."""
+        return self.phase == "queued"
+
+
+class Superseded(Exception):  # not an error that a person meets
+    """Another attempt has taken the job over, or it has ended: this driver must stop and write nothing."""
+
+
+class Jobs:
+    def __init__(self, postgres: Postgres, limits: Limits) -> None:
+        self._postgres = postgres
+        self._limits = limits
+
+    async def submit(self, user_id: UUID, request: BacktestRequest, key: str | None, warmup_bars: int) -> Job:
+        """A queued job of this resolved request; with a key that was used before, the job it made then.
+
+        Raises:
+            Conflict: the key was used for another request.
+            GuardExceeded: the user has too many jobs waiting.
+        """
+        grid, name = VariantGrid(request), request_hash(request)
+        known = None if key is None else await self._of_key(user_id, key, name)
+        if known:
+            return known
+        await self._check_queue(user_id)
+        row = await self._postgres.fetch_one(
+            "create_job",
+            user_id,
+            key,
+            canonical_json(request.model_dump(mode="json")).decode(),
+            name,
+            engine_params_hash(request, warmup_bars),
+            grid.size,
+            grid.simulations,
+        )
+        if row is None:
+            assert key is not None
+            known = await self._of_key(user_id, key, name)
+            assert known is not None
+            return known
+        log.info("job_transition", job_id=str(row["job_id"]), to_state="queued", cause="submitted", attempt=0)
+        return await self._told(row)
+
+    async def _of_key(self, user_id: UUID, key: str, name: str) -> Job | None:
+        row = await self._postgres.fetch_one("job_of_key", user_id, key)
+        if row and row["request_hash"] != name:
+            raise Conflict(f"the idempotency key {key!r} belongs to another request, of job {row['job_id']}")
+        return await self._told(row) if row else None
+
+    async def _check_queue(self, user_id: UUID) -> None:
+        row = await self._postgres.fetch_one("count_queued", user_id)
+        waiting, most = (row or {})["jobs"], self._limits.max_queued_per_user
+        if waiting >= most:
+            message = f"{waiting} of your jobs are waiting, at most {most} may: cancel some, or wait"
+            raise GuardExceeded(message, [Problem("jobs", "over_the_limit", message)])
+
+    async def get(self, user_id: UUID, job_id: UUID) -> Job:
+        """
+        Raises:
+            NotFound: there is none of that id, or it is somebody else's.
+        """
+        return await self._told(await self._row(user_id, job_id))
+
+    async def _row(self, user_id: UUID, job_id: UUID) -> dict[str, Any]:
+        row = await self._postgres.fetch_one("get_job", job_id, user_id)
+        if row is None:
+            raise unknown_job(job_id)
+        return row
+
+    async def request(self, user_id: UUID, job_id: UUID) -> BacktestRequest:
+        """The resolved request."""
+        return BacktestRequest.model_validate_json((await self._row(user_id, job_id))["request"])
+
+    async def page(
+        self,
+        user_id: UUID,
+        states: Sequence[JobState] | None,
+        before: Position | None,
+        limit: int,
+    ) -> list[Job]:
+        """The newest first, those created before `before`."""
+        at, job_id = before or (None, None)
+        wanted = [state.value for state in states] if states else None
+        rows = await self._postgres.fetch("list_jobs", user_id, wanted, at, job_id, limit)
+        return [await self._told(row) for row in rows]
+
+    async def events(self, job_id: UUID) -> list[JobEvent]:
+        return [JobEvent(**row) for row in await self._postgres.fetch("job_events", job_id)]
+
+    async def cancel(self, user_id: UUID, job_id: UUID) -> Job:
+        """Ask its driver to stop; a job that waits, or has lost its driver, is cancelled by the scheduler.
+
+        Asking again changes nothing.
+
+        Raises:
+            Conflict: it has ended otherwise.
+        """
+        row = await self._postgres.fetch_one("ask_to_cancel", job_id, user_id)
+        if row is None:
+            row = await self._row(user_id, job_id)
+            if row["state"] != JobState.CANCELLED:
+                raise Conflict(f"job {job_id} has {row['state']} and cannot be cancelled any more")
+        return await self._told(row)
+
+    async def delete(self, user_id: UUID, job_id: UUID) -> None:
+        """Forget an ended job with everything it found.
+
+        Raises:
+            Conflict: it has not ended.
+        """
+        if await self._postgres.fetch_one("delete_job", job_id, user_id) is None:
+            state = (await self._row(user_id, job_id))["state"]
+            raise Conflict(f"job {job_id} is {state}: cancel it before it is deleted")
+
+    async def move(
+        self, job_id: UUID, target: JobState, cause: str, attempt: int | None = None, error: str | None = None
+    ) -> dict[str, Any] | None:
+        """Make a transition that `NEXT` allows, with its event; None where the job is not in such a state.
+
+        Args:
+            attempt: the job must be at this attempt.
+        """
+        arguments = (job_id, sources(target), target.value, attempt, cause, error)
+        row = await self._postgres.fetch_one("move_job", *arguments)
+        _log_move(row, cause)
+        return row
+
+    # What a driver needs.
+
+    async def job_to_run(self, job_id: UUID, attempt: int) -> tuple[BacktestRequest, Checkpoint | None]:
+        """
+        Raises:
+            Superseded: the job is no longer at this attempt.
+        """
+        row = await self._postgres.fetch_one("running_job", job_id, attempt)
+        if row is None:
+            raise Superseded(f"job {job_id} is not at attempt {attempt}")
+        saved = await self._postgres.fetch_one("read_checkpoint", job_id)
+        checkpoint = Checkpoint.from_bytes(saved["content"]) if saved else None
+        return BacktestRequest.model_validate_json(row["request"]), checkpoint
+
+    async def tell(
+        self, job_id: UUID, attempt: int, progress: Progress, checkpoint: Checkpoint | None = None
+    ) -> bool:
+        """The driver's heartbeat, with a checkpoint now and then; whether the job is to be cancelled.
+
+        Raises:
+            Superseded: the job is no longer at this attempt.
+        """
+        async with self._postgres.transaction() as transaction:
+            row = await transaction.fetch_one(
+                "heartbeat_job",
+                job_id,
+                attempt,
+                progress.phase,
+                progress.done,
+                progress.total,
+                progress.variants_done,
+                progress.variants_per_s,
+                progress.best_total_return_pct,
+                progress.candles_hash,
+            )
+            if row is None:
+                raise Superseded(f"job {job_id} is not at attempt {attempt}")
+            if checkpoint:
+                await transaction.fetch("save_checkpoint", job_id, checkpoint.to_bytes())
+        return bool(row["cancel_requested"])
+
+    async def finish(self, job_id: UUID, attempt: int, result: BacktestResult) -> None:
+        """The answer and the last transition, together.
+
+        Raises:
+            Superseded: the job is no longer at this attempt.
+        """
+        cause = "every variant is ranked and reported"
+        async with self._postgres.transaction() as transaction:
+            row = await transaction.fetch_one(
+                "move_job", job_id, sources(JobState.SUCCEEDED), JobState.SUCCEEDED, attempt, cause, None
+            )
+            if row is None:
+                raise Superseded(f"job {job_id} is not at attempt {attempt}")
+            await _save_answer(transaction, job_id, result)
+        _log_move(row, cause)
+
+    # What has been found.
+
+    async def reports(self, job_id: UUID, limit: int) -> list[RankedVariant]:
+        """The best variants of a job that has succeeded."""
+        rows = await self._postgres.fetch("read_reports", job_id, limit)
+        return [RankedVariant.model_validate_json(row["content"]) for row in rows]
+
+    async def checkpoint(self, job_id: UUID) -> Checkpoint | None:
+        saved = await self._postgres.fetch_one("read_checkpoint", job_id)
+        return Checkpoint.from_bytes(saved["content"]) if saved else None
+
+    async def result(self, user_id: UUID, job_id: UUID) -> BacktestResult:
+        """
+        Raises:
+            Conflict: the job has not succeeded.
+        """
+        row = await self._row(user_id, job_id)
+        content = await self._postgres.fetch_one("read_result", job_id)
+        if content is None:
+            raise Conflict(f"job {job_id} is {row['state']}: only one that has succeeded has a result")
+        reports = await self._postgres.fetch("read_reports", job_id, None)
+        top = ",".join(report["content"] for report in reports)
+        return BacktestResult.model_validate_json(f'{content["content"][:-1]},"top":[{top}]}}')
+
+    async def launch_s(self) -> float | None:
+        """From a job's turn to its driver's first work, as the newest jobs had it; None before there are any."""
+        row = await self._postgres.fetch_one("launch_seconds")
+        return row["median_s"] if row else None
+
+    # What the scheduler needs.
+
+    async def take_next(self) -> tuple[UUID, int] | None:
+        """Move the next queued job to running; its id and attempt, or None where none may start."""
+        limits = self._limits
+        cause = "its turn has come"
+        async with self._postgres.transaction() as transaction:
+            await transaction.fetch("lock_schedule")
+            found = await transaction.fetch_one("next_job", limits.max_running, limits.max_running_per_user)
+            if found is None:
+                return None
+            row = await transaction.fetch_one(
+                "move_job",
+                found["job_id"],
+                sources(JobState.RUNNING),
+                JobState.RUNNING,
+                found["attempt"],
+                cause,
+                None,
+            )
+        _log_move(row, cause)
+        return (row["job_id"], row["attempt"]) if row else None
+
+    async def put_back(self, job_id: UUID, attempt: int, cause: str) -> None:
+        """Queue a job again whose driver could not be started; the attempt does not count against it."""
+        if await self.move(job_id, JobState.QUEUED, cause, attempt):
+            await self._postgres.fetch("forgive_launch", job_id)
+
+    async def running(self) -> list[RunningJob]:
+        return [RunningJob(**row) for row in await self._postgres.fetch("running_jobs")]
+
+    async def cancelled_while_queued(self) -> list[UUID]:
+        return [row["job_id"] for row in await self._postgres.fetch("cancelled_while_queued")]
+
+    async def count_by_state(self) -> dict[str, int]:
+        return {row["state"]: row["jobs"] for row in await self._postgres.fetch("count_jobs_by_state")}
+
+    async def delete_old(self) -> list[UUID]:
+        rows = await self._postgres.fetch("delete_old_jobs", self._limits.keep_days * 86_400.0)
+        return [row["job_id"] for row in rows]
+
+    async def _told(self, row: dict[str, Any]) -> Job:
+        waiting = await self._waiting_for(row) if row["state"] == JobState.QUEUED else None
+        shown = {name: row[name] for name in Job.model_fields if name in row}
+        return Job(**shown, eta_s=_eta_s(row), waiting_for=waiting)
+
+    async def _waiting_for(self, row: dict[str, Any]) -> str:
+        others = await self._postgres.fetch("unfinished_jobs")
+        running = [other for other in others if other["state"] == JobState.RUNNING]
+        mine = [str(other["job_id"]) for other in running if other["user_id"] == row["user_id"]]
+        limits = self._limits
+        if len(mine) >= limits.max_running_per_user:
+            return f"your job {mine[0]} runs, and one user may run {limits.max_running_per_user} at once"
+        if len(running) >= limits.max_running:
+            ahead = sum(
+                other["state"] == JobState.QUEUED and other["created_at"] < row["created_at"] for other in others
+            )
+            return f"{len(running)} jobs run, the most at once; {ahead} wait since before this one"
+        return "it starts in a moment"
+
+
+async def _save_answer(transaction: Transaction, job_id: UUID, result: BacktestResult) -> None:
+    whole = json.dumps(result.model_dump(mode="json", exclude={"top"}), separators=(",", ":"))
+    reports = [variant.model_dump_json() for variant in result.top]
+    await transaction.fetch("save_result", job_id, whole)
+    await transaction.fetch("drop_reports", job_id)
+    await transaction.fetch("save_reports", job_id, [variant.rank for variant in result.top], reports)
+    await transaction.fetch("drop_checkpoint", job_id)
+
+
+def unknown_job(job_id: UUID) -> NotFound:
+    return NotFound(f"there is no job {job_id}")
+
+
+def _eta_s(row: dict[str, Any]) -> float | None:
+    rate = row["variants_per_s"]
+    if not rate or row["state"] in ENDED:
+        return None
+    return round((row["simulations"] - row["variants_done"]) / rate, 1)
+
+
+def _log_move(row: dict[str, Any] | None, cause: str) -> None:
+    if row:
+        log.info(
+            "job_transition",
+            job_id=str(row["job_id"]),
+            from_state=row["from_state"],
+            to_state=row["state"],
+            attempt=row["attempt"],
+            cause=cause,
+        )

@@ -1,0 +1,163 @@
+-- What is asked of jobs, and what their scheduler and drivers write.
+
+-- name: create_job
+-- A key that was used already returns nothing: the caller then looks at the job it made.
+WITH created AS (
+    INSERT INTO jobs (user_id, idempotency_key, request, request_hash, engine_params_hash, state,
+                      variants_total, simulations)
+    VALUES ($1, $2, $3, $4, $5, 'queued', $6, $7)
+    ON CONFLICT (user_id, idempotency_key) DO NOTHING
+    RETURNING *
+), event AS (
+    INSERT INTO job_events (job_id, from_state, to_state, attempt, cause)
+    SELECT job_id, NULL, state, attempt, 'submitted' FROM created
+)
+SELECT * FROM created;
+
+-- name: job_of_key
+SELECT * FROM jobs WHERE user_id = $1 AND idempotency_key = $2;
+
+-- name: count_queued
+SELECT count(*) AS jobs FROM jobs WHERE user_id = $1 AND state = 'queued';
+
+-- name: get_job
+SELECT * FROM jobs WHERE job_id = $1 AND user_id = $2;
+
+-- name: list_jobs
+SELECT * FROM jobs
+WHERE user_id = $1
+  AND ($2::text[] IS NULL OR state = ANY($2))
+  AND ($3::timestamptz IS NULL OR (created_at, job_id) < ($3, $4::uuid))
+ORDER BY created_at DESC, job_id DESC
+LIMIT $5;
+
+-- name: job_events
+SELECT at, from_state, to_state, attempt, cause FROM job_events WHERE job_id = $1 ORDER BY event_id;
+
+-- name: move_job
+-- The one statement that changes a state: $2 are the states it may come from, $4 the attempt it must be at.
+WITH former AS (
+    SELECT job_id, state FROM jobs
+    WHERE job_id = $1 AND state = ANY($2::text[]) AND ($4::integer IS NULL OR attempt = $4)
+    FOR UPDATE
+), moved AS (
+    UPDATE jobs SET
+        state = $3,
+        attempt = attempt + ($3 = 'running')::integer,
+        fruitless = fruitless + ($3 = 'running')::integer,
+        heartbeat_at = now(),
+        started_at = CASE WHEN $3 = 'running' THEN coalesce(started_at, now()) ELSE started_at END,
+        finished_at = CASE WHEN $3 IN ('succeeded', 'failed', 'cancelled') THEN now() END,
+        phase = CASE $3 WHEN 'succeeded' THEN 'done' WHEN 'queued' THEN 'queued' ELSE phase END,
+        partial = $3 <> 'succeeded',
+        variants_per_s = CASE WHEN $3 IN ('queued', 'running') THEN NULL ELSE variants_per_s END,
+        error = $6
+    FROM former WHERE jobs.job_id = former.job_id
+    RETURNING jobs.*, former.state AS from_state
+), event AS (
+    INSERT INTO job_events (job_id, from_state, to_state, attempt, cause)
+    SELECT job_id, from_state, state, attempt, $5 FROM moved
+)
+SELECT * FROM moved;
+
+-- name: forgive_launch
+-- An attempt that nobody could start says nothing against the job.
+UPDATE jobs SET fruitless = fruitless - 1 WHERE job_id = $1 AND fruitless > 0;
+
+-- name: ask_to_cancel
+UPDATE jobs SET cancel_requested = true WHERE job_id = $1 AND user_id = $2 AND state IN ('queued', 'running')
+RETURNING *;
+
+-- name: delete_job
+DELETE FROM jobs WHERE job_id = $1 AND user_id = $2 AND state IN ('succeeded', 'failed', 'cancelled')
+RETURNING job_id;
+
+-- name: heartbeat_job
+-- Nothing comes back where another attempt has taken over: whoever asked must stop.
+UPDATE jobs SET
+    heartbeat_at = now(), phase = $3, done = $4, total = $5, variants_done = $6, variants_per_s = $7,
+    best_total_return_pct = $8, candles_hash = $9,
+    fruitless = CASE WHEN $6 > variants_done THEN 0 ELSE fruitless END
+WHERE job_id = $1 AND attempt = $2 AND state = 'running'
+RETURNING cancel_requested;
+
+-- name: save_checkpoint
+INSERT INTO job_checkpoints (job_id, content) VALUES ($1, $2)
+ON CONFLICT (job_id) DO UPDATE SET content = excluded.content, saved_at = now();
+
+-- name: read_checkpoint
+SELECT content, saved_at FROM job_checkpoints WHERE job_id = $1;
+
+-- name: drop_checkpoint
+DELETE FROM job_checkpoints WHERE job_id = $1;
+
+-- name: drop_reports
+DELETE FROM job_reports WHERE job_id = $1;
+
+-- name: save_reports
+INSERT INTO job_reports (job_id, rank, content)
+SELECT $1, ranks.rank, ranks.content FROM unnest($2::integer[], $3::text[]) AS ranks (rank, content);
+
+-- name: read_reports
+SELECT content FROM job_reports WHERE job_id = $1 ORDER BY rank LIMIT $2;
+
+-- name: save_result
+INSERT INTO job_results (job_id, content) VALUES ($1, $2) ON CONFLICT (job_id) DO UPDATE SET content = excluded.content;
+
+-- name: read_result
+SELECT content FROM job_results WHERE job_id = $1;
+
+-- name: lock_schedule
+-- Two schedulers take turns, so that their counts hold.
+SELECT pg_advisory_xact_lock(226353730);
+
+-- name: next_job
+-- Of the users below their limit, the one who was served longest ago; of his jobs first what already ran, then the
+-- oldest.
+WITH running AS (
+    SELECT user_id, count(*) AS jobs FROM jobs WHERE state = 'running' GROUP BY user_id
+), served AS (
+    SELECT user_id, max(started_at) AS at FROM jobs WHERE started_at IS NOT NULL GROUP BY user_id
+)
+SELECT jobs.job_id, jobs.attempt, jobs.cancel_requested
+FROM jobs
+LEFT JOIN running USING (user_id)
+LEFT JOIN served USING (user_id)
+WHERE jobs.state = 'queued'
+  AND coalesce(running.jobs, 0) < $2
+  AND (SELECT coalesce(sum(running.jobs), 0) FROM running) < $1
+ORDER BY (jobs.started_at IS NULL), coalesce(running.jobs, 0), served.at NULLS FIRST, jobs.created_at, jobs.job_id
+LIMIT 1;
+
+-- name: running_job
+SELECT * FROM jobs WHERE job_id = $1 AND attempt = $2 AND state = 'running';
+
+-- name: running_jobs
+SELECT job_id, attempt, fruitless, cancel_requested, phase,
+       extract(epoch FROM now() - heartbeat_at)::double precision AS silent_s
+FROM jobs WHERE state = 'running' ORDER BY created_at, job_id;
+
+-- name: cancelled_while_queued
+SELECT job_id, attempt FROM jobs WHERE state = 'queued' AND cancel_requested ORDER BY created_at;
+
+-- name: count_jobs_by_state
+SELECT state, count(*) AS jobs FROM jobs GROUP BY state;
+
+-- name: unfinished_jobs
+SELECT job_id, user_id, state, created_at, started_at FROM jobs WHERE state IN ('queued', 'running')
+ORDER BY created_at, job_id;
+
+-- name: delete_old_jobs
+DELETE FROM jobs
+WHERE state IN ('succeeded', 'failed', 'cancelled') AND finished_at < now() - make_interval(secs => $1)
+RETURNING job_id;
+
+-- name: launch_seconds
+-- What the newest jobs took from their turn to their driver's first work.
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY took_s) AS median_s FROM (
+    SELECT extract(epoch FROM finished_at - started_at)::double precision
+           - (content::json -> 'elapsed_s' ->> 'total')::double precision AS took_s
+    FROM jobs JOIN job_results USING (job_id)
+    WHERE state = 'succeeded' AND attempt = 1
+    ORDER BY finished_at DESC LIMIT 20
+) AS newest;

@@ -1,0 +1,56 @@
+"""A request weighed on this cluster: sized exactly, timed on a sample."""
+
+from __future__ import annotations
+
+import time
+
+import ray
+
+from candleray.backtests import BacktestRequest
+from candleray.bars import CandleReader
+from candleray.guards import refuse_exceeded
+from candleray.preflight import Preflight
+from candleray.settings import Settings
+from candleray.variants import VariantGrid, resolve
+from candleray.weighing import describe, guards_for
+from cluster import tasks
+from cluster.grid import most_bars, read_bars
+
+
+async def weigh(request: BacktestRequest, store: CandleReader, settings: Settings, launch_s: float) -> Preflight:
+    """
+    Raises:
+        NotFound: unknown symbol, or no candles there.
+    """
+    grid, bars = await sized(request, store, settings)
+    if any(guard.is_exceeded for guard in guards_for(grid, bars, settings)[1]):
+        return describe(grid, bars, settings, None, 1, 0.0, launch_s)
+    began = time.perf_counter()
+    warmup = settings.backtests.warmup_bars
+    read = await read_bars(store, grid, warmup)
+    candles_s = time.perf_counter() - began
+    # The search measures as well, before it cuts its ranges: that time comes before its own.
+    costs = await tasks.measure_costs.options(name="calibration").remote(ray.put(read), grid.request, warmup)
+    fixed_s = time.perf_counter() - began if grid.simulations > settings.guards.max_variants else candles_s
+    cpus = int(ray.cluster_resources().get("CPU", 1))
+    return describe(grid, bars, settings, costs, cpus, fixed_s, launch_s)
+
+
+async def require_job_guards(request: BacktestRequest, store: CandleReader, settings: Settings) -> BacktestRequest:
+    """The resolved request of a job.
+
+    Raises:
+        GuardExceeded: no job may ask for that.
+        NotFound: unknown symbol.
+    """
+    grid, bars = await sized(request, store, settings)
+    refuse_exceeded(guards_for(grid, bars, settings)[1], "any job")
+    return grid.request
+
+
+async def sized(request: BacktestRequest, store: CandleReader, settings: Settings) -> tuple[VariantGrid, int]:
+    """The grid of the resolved request, and the bars it has at most."""
+    grid = VariantGrid(resolve(request, settings.backtests))
+    instrument = grid.request.instrument
+    stored = await store.span(instrument.market_id, instrument.symbol)
+    return grid, most_bars(grid.request, stored)

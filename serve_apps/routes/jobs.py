@@ -1,0 +1,168 @@
+"""Searches that nobody waits for: submitted, watched, cancelled (R5.1)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Header, Path, Query
+from pydantic import Field
+from starlette.responses import Response, StreamingResponse
+
+from candleray.backtests import BacktestResult
+from candleray.catalogue import get_catalogue
+from candleray.cursors import CURSOR_PATTERN, Position, cursor_of, position_of
+from candleray.jobs import BestVariant, Job, JobDetail, JobPage, JobState, JobTop
+from candleray.preflight import Preflight
+from candleray.stores.jobs import Jobs
+from candleray.validation import Model
+from candleray.variants import VariantGrid
+from serve_apps import examples
+from serve_apps.answers import example
+from serve_apps.backend import InBackend
+from serve_apps.job_events import EVENT_STREAM, progress_stream
+from serve_apps.json_body import StrictRoute
+from serve_apps.routes.backtests import NarrowBacktestRequest
+from serve_apps.users import InUser
+
+router = APIRouter(prefix="/backtests", tags=["jobs"], route_class=StrictRoute)
+
+JobId = Annotated[UUID, Path(description="of the answer to its submission", examples=[examples.JOB["job_id"]])]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=128,
+        pattern=r"^[\x21-\x7e]+$",
+        description="a name of your own for this submission: sent again with it, it makes no second job",
+    ),
+]
+
+
+@router.post("/preflight", response_model=Preflight, responses=example(examples.PREFLIGHT))
+async def preflight_backtest(
+    body: Annotated[NarrowBacktestRequest, Body(openapi_examples=examples.BACKTEST_REQUESTS)],
+    backend: InBackend,
+    user: InUser,
+) -> Any:
+    """Size a request exactly, time a sample of it on this cluster, and say whether it may run, and where."""
+    return await backend.preflight(get_catalogue().validated_request(body))
+
+
+@router.post("/jobs", response_model=Job, status_code=202, responses=example(examples.JOB, 202))
+async def submit_job(
+    body: Annotated[NarrowBacktestRequest, Body(openapi_examples=examples.BACKTEST_REQUESTS)],
+    backend: InBackend,
+    user: InUser,
+    idempotency_key: IdempotencyKey = None,
+) -> Any:
+    """Submit a search of any size that the guards allow: it is kept before this answers, and runs in its turn."""
+    request = await backend.job_request(get_catalogue().validated_request(body))
+    jobs = await backend.jobs()
+    return await jobs.submit(user.user_id, request, idempotency_key, backend.settings.backtests.warmup_bars)
+
+
+class JobsQuery(Model):
+    state: list[JobState] | None = Field(None, description="in these states alone; may be given many times")
+    limit: int = Field(50, ge=1, le=500, description="jobs on a page")
+    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="`next_cursor` of the page before")
+
+
+@router.get("/jobs", response_model=JobPage, responses=example({"jobs": [examples.JOB], "next_cursor": None}))
+async def list_jobs(query: Annotated[JobsQuery, Query()], backend: InBackend, user: InUser) -> Any:
+    """Your jobs, the newest first, a page at a time."""
+    before = None if query.cursor is None else position_of(query.cursor)
+    jobs = await (await backend.jobs()).page(user.user_id, query.state, before, query.limit + 1)
+    shown = jobs[: query.limit]
+    last = Position(shown[-1].created_at, shown[-1].job_id) if len(jobs) > query.limit else None
+    return JobPage(jobs=tuple(shown), next_cursor=None if last is None else cursor_of(last))
+
+
+@router.get("/jobs/{job_id}", response_model=JobDetail, responses=example(examples.JOB_DETAIL))
+async def get_job(job_id: JobId, backend: InBackend, user: InUser) -> Any:
+    """How far a job is, what it is of, and every transition it has made."""
+    jobs = await backend.jobs()
+    job = await jobs.get(user.user_id, job_id)
+    request, events = await jobs.request(user.user_id, job_id), await jobs.events(job_id)
+    return JobDetail(**job.model_dump(), request=request, events=tuple(events))
+
+
+class TopQuery(Model):
+    limit: int = Field(500, ge=1, le=10_000, description="variants at most")
+
+
+@router.get("/jobs/{job_id}/top", response_model=JobTop, responses=example(examples.JOB_TOP))
+async def get_job_top(job_id: JobId, query: Annotated[TopQuery, Query()], backend: InBackend, user: InUser) -> Any:
+    """The best variants: with their reports once the job has succeeded, until then the best so far."""
+    jobs = await backend.jobs()
+    job = await jobs.get(user.user_id, job_id)
+    top = await _top(jobs, job, user.user_id, query.limit)
+    return JobTop(
+        job_id=job_id,
+        state=job.state,
+        partial=job.partial,
+        variants_done=job.variants_done,
+        simulations=job.simulations,
+        top=top,
+    )
+
+
+@router.get("/jobs/{job_id}/result", response_model=BacktestResult, responses=example(examples.BACKTEST_RESULT))
+async def get_job_result(job_id: JobId, backend: InBackend, user: InUser) -> Any:
+    """The answer of a job that has succeeded, as `/backtests` would have given it."""
+    return await (await backend.jobs()).result(user.user_id, job_id)
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "`progress` events, each a job as JSON, then one `end` event when it has ended",
+            "content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": examples.JOB_EVENTS}},
+        }
+    },
+)
+async def watch_job(job_id: JobId, backend: InBackend, user: InUser) -> Response:
+    """The job's progress as server-sent events: one whenever something has changed, until it has ended."""
+    jobs = await backend.jobs()
+    first = await jobs.get(user.user_id, job_id)  # unknown: an error and no stream
+    stream = progress_stream(lambda: jobs.get(user.user_id, job_id), first)
+    return StreamingResponse(stream, media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"})
+
+
+@router.post("/jobs/{job_id}/cancel", response_model=Job, status_code=202, responses=example(examples.JOB, 202))
+async def cancel_job(job_id: JobId, backend: InBackend, user: InUser) -> Any:
+    """Ask a job to end; what it has found is kept and marked partial. Asking again changes nothing."""
+    return await (await backend.jobs()).cancel(user.user_id, job_id)
+
+
+@router.delete("/jobs/{job_id}", status_code=204, response_class=Response)
+async def delete_job(job_id: JobId, backend: InBackend, user: InUser) -> Response:
+    """Forget a job that has ended, with everything it has found."""
+    await (await backend.jobs()).delete(user.user_id, job_id)
+    return Response(status_code=204)
+
+
+async def _top(jobs: Jobs, job: Job, user_id: UUID, limit: int) -> tuple[Any, ...]:
+    if job.state is JobState.SUCCEEDED:
+        return tuple(await jobs.reports(job.job_id, limit))
+    checkpoint = await jobs.checkpoint(job.job_id)
+    if checkpoint is None:
+        return ()
+    grid = VariantGrid(await jobs.request(user_id, job.job_id))
+    sweep = checkpoint.sweeps[-1]
+    # Before Stage B its base variants, without stops, stand for what is to come.
+    unit = 1 if sweep.phase == "stage-b" or not grid.has_stops else grid.combinations.size
+    ranking = sweep.ranking
+    return tuple(
+        BestVariant(
+            rank=position + 1,
+            variant_index=int(ranking.index[position]) * unit,
+            total_return_pct=float(ranking.total_return_pct[position]),
+            conflicting_signals=int(ranking.conflicts[position]),
+            strategy=grid.strategy(int(ranking.index[position]) * unit),
+        )
+        for position in range(min(limit, len(ranking)))
+    )

@@ -1,0 +1,56 @@
+"""A search cut off anywhere and taken up from its checkpoint gives the same ranking to the bit."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from candleray.checkpoints import Checkpoint, Sweep
+from candleray.rankings import Ranking
+
+TOTAL = 500
+
+
+def answers(k: int) -> list[tuple[int, int, Ranking]]:
+    """Ranges of ten variants whose returns repeat, so that ties are decided."""
+    returns = np.round(np.random.default_rng(3).normal(size=TOTAL), 1)
+    found = []
+    for first in range(0, TOTAL, 10):
+        index = np.arange(first, first + 10)
+        pruned = Ranking.empty().pruned.copy()
+        pruned[0] = first % 3
+        whole = Ranking(index, returns[first : first + 10], np.zeros(10, np.int64), pruned)
+        found.append((first, first + 10, whole.best(k)))
+    return found
+
+
+def same(one: Ranking, other: Ranking) -> bool:
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in vars(one))
+
+
+@given(st.permutations(range(50)), st.integers(0, 50), st.sampled_from([1, 7, 100, 9000]))
+def test_the_order_of_answers_and_a_stop_between_them_change_nothing(order, stopped_after, k):
+    parts = answers(k)
+    undisturbed = Sweep("stage-a", TOTAL, k)
+    for part in parts:
+        undisturbed.add(*part)
+    sweep = Sweep("stage-a", TOTAL, k)
+    for number in order[:stopped_after]:
+        sweep.add(*parts[number])
+    kept = Checkpoint.from_bytes(Checkpoint("hash", (sweep,), {"planes": 0.5}).to_bytes())
+    taken_up = kept.sweep("stage-a")
+    assert taken_up is not None
+    assert taken_up.done == stopped_after * 10
+    left = {first for first, _ in taken_up.covered.gaps(TOTAL)}
+    assert not stopped_after or left <= {part[0] for part in parts}
+    for number in order[stopped_after:]:
+        taken_up.add(*parts[number])
+    assert taken_up.is_complete
+    assert same(taken_up.ranking, undisturbed.ranking)
+
+
+def test_a_checkpoint_says_what_it_is_of():
+    kept = Checkpoint.from_bytes(Checkpoint("hash", (Sweep("stage-b", 7, 3),), {"planes": 0.5}).to_bytes())
+    assert (kept.candles_hash, kept.elapsed_s) == ("hash", {"planes": 0.5})
+    assert kept.sweep("stage-a") is None

@@ -1,0 +1,340 @@
+"""Jobs in Postgres: transitions, limits, fairness, fencing, ownership (R5.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import numpy as np
+import pytest
+
+from candleray.backtests import BacktestRequest
+from candleray.checkpoints import Checkpoint, Sweep
+from candleray.cursors import Position
+from candleray.errors import Conflict, GuardExceeded, NotFound, ServiceUnavailable
+from candleray.jobs import ENDED, NEXT, JobState
+from candleray.rankings import Ranking
+from candleray.scheduler import Scheduler
+from candleray.settings import Backtests
+from candleray.settings import Jobs as Limits
+from candleray.stores.jobs import Jobs, Progress, Superseded
+from candleray.stores.postgres import Postgres
+from candleray.stores.users import Users
+from candleray.variants import resolve
+
+PEOPLE = itertools.count(9_000_000)
+LIMITS = Limits(max_running=2, max_running_per_user=1, max_fruitless_attempts=3, lost_after_s=2)
+
+REQUEST = resolve(
+    BacktestRequest.model_validate(
+        {
+            "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
+            "timeframe": "1h",
+            "time_range": {"start": "2025-01-01T00:00:00Z", "end": "2025-02-01T00:00:00Z"},
+            "indicators": [{"id": "sma", "params": {"window": {"start": 5, "stop": 50, "step": 5}}}],
+        }
+    ),
+    Backtests(),
+)
+
+
+@pytest.fixture
+async def postgres(postgres_url: str) -> AsyncIterator[Postgres]:
+    store = await Postgres.open(postgres_url)
+    async with store.connection() as connection:
+        await connection.execute("DELETE FROM jobs")
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def jobs(postgres: Postgres) -> Jobs:
+    return Jobs(postgres, LIMITS)
+
+
+@pytest.fixture
+async def user(postgres: Postgres) -> UUID:
+    return (await Users(postgres).known(next(PEOPLE))).user_id
+
+
+async def submitted(jobs: Jobs, user: UUID, key: str | None = None, request: BacktestRequest = REQUEST):
+    return await jobs.submit(user, request, key, 200)
+
+
+def progress(done: int = 5) -> Progress:
+    return Progress("stage-a", done, 10, done, 100.0, 1.5, "candles")
+
+
+async def silence(postgres: Postgres, job_id: UUID, seconds: float) -> None:
+    async with postgres.connection() as connection:
+        await connection.execute(
+            "UPDATE jobs SET heartbeat_at = now() - make_interval(secs => $2) WHERE job_id = $1", job_id, seconds
+        )
+
+
+class Drivers:
+    """A launcher that starts nothing and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[UUID, int]] = []
+        self.stopped: list[tuple[UUID, int]] = []
+        self.gone: set[tuple[UUID, int]] = set()
+        self.refuses = False
+
+    async def start(self, job_id: UUID, attempt: int) -> None:
+        if self.refuses:
+            raise ServiceUnavailable("the dashboard does not answer")
+        self.started.append((job_id, attempt))
+
+    async def stop(self, job_id: UUID, attempt: int) -> None:
+        self.stopped.append((job_id, attempt))
+
+    async def ended(self) -> set[tuple[UUID, int]]:
+        return self.gone
+
+
+async def test_a_job_is_kept_with_its_request_and_its_first_event(jobs: Jobs, user: UUID):
+    job = await submitted(jobs, user)
+    assert (job.state, job.phase, job.attempt, job.partial) == ("queued", "queued", 0, True)
+    assert (job.variants_total, job.simulations) == (10, 10)
+    assert await jobs.request(user, job.job_id) == REQUEST
+    assert [(event.to_state, event.cause) for event in await jobs.events(job.job_id)] == [("queued", "submitted")]
+
+
+async def test_the_same_key_makes_one_job_however_many_send_it_at_once(jobs: Jobs, user: UUID):
+    made = await asyncio.gather(*(submitted(jobs, user, "mine") for _ in range(8)))
+    assert len({job.job_id for job in made}) == 1
+    other = REQUEST.model_copy(update={"top_k": 7})
+    with pytest.raises(Conflict, match="'mine' belongs to another request"):
+        await submitted(jobs, user, "mine", other)
+
+
+async def test_a_key_belongs_to_its_user(jobs: Jobs, user: UUID, postgres: Postgres):
+    stranger = (await Users(postgres).known(next(PEOPLE))).user_id
+    one, other = await submitted(jobs, user, "mine"), await submitted(jobs, stranger, "mine")
+    assert one.job_id != other.job_id
+
+
+async def test_a_foreign_job_answers_as_an_unknown_one(jobs: Jobs, user: UUID, postgres: Postgres):
+    job = await submitted(jobs, user)
+    stranger = (await Users(postgres).known(next(PEOPLE))).user_id
+    for call in (jobs.get, jobs.request, jobs.cancel, jobs.delete, jobs.result):
+        with pytest.raises(NotFound, match=f"there is no job {job.job_id}"):
+            await call(stranger, job.job_id)
+        with pytest.raises(NotFound, match="there is no job"):
+            await call(user, uuid4())
+    assert await jobs.page(stranger, None, None, 10) == []
+
+
+async def test_every_transition_of_the_table_works_and_no_other_does(jobs: Jobs, user: UUID, postgres: Postgres):
+    for source, target in itertools.product(JobState, JobState):
+        job = await submitted(jobs, user)
+        async with postgres.connection() as connection:
+            await connection.execute("UPDATE jobs SET state = $2 WHERE job_id = $1", job.job_id, source.value)
+        moved = await jobs.move(job.job_id, target, "a test")
+        assert (moved is not None) == (target in NEXT[source]), (source, target)
+        after = await jobs.get(user, job.job_id)
+        assert after.state == (target if moved else source)
+        if moved:
+            last = (await jobs.events(job.job_id))[-1]
+            assert (last.from_state, last.to_state, last.cause) == (source, target, "a test")
+            assert (after.finished_at is not None) == (target in ENDED)
+        async with postgres.connection() as connection:
+            await connection.execute("DELETE FROM jobs")
+
+
+async def test_a_user_runs_so_many_and_all_together_so_many(jobs: Jobs, postgres: Postgres):
+    users = [(await Users(postgres).known(next(PEOPLE))).user_id for _ in range(3)]
+    first = [await submitted(jobs, users[0]) for _ in range(2)]
+    others = [await submitted(jobs, user) for user in users[1:]]
+    assert await jobs.take_next() == (first[0].job_id, 1)
+    assert await jobs.take_next() == (others[0].job_id, 1)  # not the second of the first user
+    assert await jobs.take_next() is None
+    waiting = await jobs.get(users[2], others[1].job_id)
+    assert waiting.waiting_for == "2 jobs run, the most at once; 1 wait since before this one"
+    mine = await jobs.get(users[0], first[1].job_id)
+    assert mine.waiting_for == f"your job {first[0].job_id} runs, and one user may run 1 at once"
+    await jobs.move(first[0].job_id, JobState.FAILED, "a test", 1, "why")
+    # The user who was never served comes before the one who just was.
+    assert await jobs.take_next() == (others[1].job_id, 1)
+
+
+async def test_many_schedulers_start_a_job_once(postgres_url: str, jobs: Jobs, user: UUID):
+    await submitted(jobs, user)
+    stores = await asyncio.gather(*(Postgres.open(postgres_url, max_connections=1) for _ in range(6)))
+    taken = await asyncio.gather(*(Jobs(store, LIMITS).take_next() for store in stores))
+    assert sum(one is not None for one in taken) == 1
+    for store in stores:
+        await store.close()
+
+
+async def test_too_many_waiting_jobs_are_refused(postgres: Postgres, user: UUID):
+    jobs = Jobs(postgres, Limits(max_queued_per_user=2))
+    for _ in range(2):
+        await submitted(jobs, user)
+    with pytest.raises(GuardExceeded, match="2 of your jobs are waiting, at most 2 may"):
+        await submitted(jobs, user)
+
+
+async def test_a_driver_that_was_replaced_can_write_nothing(jobs: Jobs, user: UUID):
+    job = await submitted(jobs, user)
+    assert await jobs.take_next() == (job.job_id, 1)
+    assert await jobs.tell(job.job_id, 1, progress()) is False
+    await jobs.move(job.job_id, JobState.QUEUED, "a test", 1)
+    assert await jobs.take_next() == (job.job_id, 2)
+    with pytest.raises(Superseded):
+        await jobs.tell(job.job_id, 1, progress(9))
+    with pytest.raises(Superseded):
+        await jobs.job_to_run(job.job_id, 1)
+    assert await jobs.move(job.job_id, JobState.CANCELLED, "too late", 1) is None
+    assert (await jobs.get(user, job.job_id)).done == 5
+
+
+async def test_a_checkpoint_comes_back_as_it_was_saved(jobs: Jobs, user: UUID):
+    job = await submitted(jobs, user)
+    await jobs.take_next()
+    sweep = Sweep("stage-a", 10, 3)
+    sweep.add(2, 4, Ranking(np.array([2, 3]), np.array([0.1, -1e-17]), np.array([0, 4])))
+    await jobs.tell(job.job_id, 1, progress(2), Checkpoint("candles", (sweep,), {"planes": 0.25}))
+    request, checkpoint = await jobs.job_to_run(job.job_id, 1)
+    assert request == REQUEST
+    assert checkpoint is not None
+    kept = checkpoint.sweep("stage-a")
+    assert kept is not None
+    assert list(kept.covered) == [(2, 4)]
+    assert kept.ranking.total_return_pct.tolist() == [0.1, -1e-17]
+
+
+async def test_cancelling_asks_the_driver_and_may_be_repeated(jobs: Jobs, user: UUID):
+    job = await submitted(jobs, user)
+    await jobs.take_next()
+    for _ in range(2):
+        assert (await jobs.cancel(user, job.job_id)).cancel_requested
+    assert await jobs.tell(job.job_id, 1, progress()) is True
+    await jobs.move(job.job_id, JobState.CANCELLED, "cancelled by its user", 1)
+    cancelled = await jobs.cancel(user, job.job_id)
+    assert (cancelled.state, cancelled.partial) == ("cancelled", True)
+
+
+async def test_only_an_ended_job_is_deleted_and_not_cancelled(jobs: Jobs, user: UUID):
+    job = await submitted(jobs, user)
+    with pytest.raises(Conflict, match="is queued: cancel it before"):
+        await jobs.delete(user, job.job_id)
+    await jobs.move(job.job_id, JobState.FAILED, "a test", 0, "why")
+    with pytest.raises(Conflict, match="has failed and cannot be cancelled"):
+        await jobs.cancel(user, job.job_id)
+    await jobs.delete(user, job.job_id)
+    with pytest.raises(NotFound):
+        await jobs.get(user, job.job_id)
+
+
+async def test_pages_are_stable_while_jobs_come(jobs: Jobs, user: UUID):
+    made = [await submitted(jobs, user) for _ in range(5)]
+    first = await jobs.page(user, None, None, 2)
+    await submitted(jobs, user)
+    rest = await jobs.page(user, None, Position(first[-1].created_at, first[-1].job_id), 10)
+    assert [job.job_id for job in (*first, *rest)] == [job.job_id for job in reversed(made)]
+
+
+class TestScheduler:
+    async def test_it_starts_what_may_run(self, jobs: Jobs, user: UUID):
+        drivers, job = Drivers(), await submitted(jobs, user)
+        await Scheduler(jobs, drivers, LIMITS).step()
+        assert drivers.started == [(job.job_id, 1)]
+
+    async def test_a_driver_that_has_ended_or_fallen_silent_is_replaced(
+        self, jobs: Jobs, user: UUID, postgres: Postgres
+    ):
+        drivers, job = Drivers(), await submitted(jobs, user)
+        scheduler = Scheduler(jobs, drivers, LIMITS)
+        await scheduler.step()
+        drivers.gone.add((job.job_id, 1))
+        await scheduler.step()
+        assert (drivers.stopped, drivers.started[-1]) == ([(job.job_id, 1)], (job.job_id, 2))
+        await jobs.tell(job.job_id, 2, progress())
+        await silence(postgres, job.job_id, 3)
+        await scheduler.step()
+        assert drivers.started[-1] == (job.job_id, 3)
+        causes = [event.cause for event in await jobs.events(job.job_id)]
+        assert "its driver has ended" in causes
+        assert any("has said nothing for 3" in cause for cause in causes)
+
+    async def test_a_driver_that_has_not_spoken_yet_gets_more_time(
+        self, jobs: Jobs, user: UUID, postgres: Postgres
+    ):
+        drivers, job = Drivers(), await submitted(jobs, user)
+        scheduler = Scheduler(jobs, drivers, LIMITS)
+        await scheduler.step()
+        await silence(postgres, job.job_id, 20)
+        await scheduler.step()
+        assert drivers.started == [(job.job_id, 1)]
+
+    async def test_a_job_that_only_kills_its_drivers_fails(self, jobs: Jobs, user: UUID):
+        drivers, job = Drivers(), await submitted(jobs, user)
+        scheduler = Scheduler(jobs, drivers, LIMITS)
+        for attempt in range(1, 4):
+            await scheduler.step()
+            drivers.gone.add((job.job_id, attempt))
+        await scheduler.step()
+        failed = await jobs.get(user, job.job_id)
+        assert failed.state == "failed"
+        assert "3 drivers in a row ended without having ranked a variant" in str(failed.error)
+
+    async def test_ranking_something_gives_a_job_its_attempts_back(self, jobs: Jobs, user: UUID):
+        drivers, job = Drivers(), await submitted(jobs, user)
+        scheduler = Scheduler(jobs, drivers, LIMITS)
+        for attempt in range(1, 8):
+            await scheduler.step()
+            await jobs.tell(job.job_id, attempt, progress(attempt))
+            drivers.gone.add((job.job_id, attempt))
+        await scheduler.step()
+        assert (await jobs.get(user, job.job_id)).state == "running"
+
+    async def test_a_cancelled_job_without_a_driver_ends(self, jobs: Jobs, user: UUID):
+        drivers = Drivers()
+        scheduler = Scheduler(jobs, drivers, LIMITS)
+        running, waiting = await submitted(jobs, user), await submitted(jobs, user)
+        await scheduler.step()
+        await jobs.cancel(user, waiting.job_id)
+        await jobs.cancel(user, running.job_id)
+        drivers.gone.add((running.job_id, 1))
+        await scheduler.step()
+        for job in (running, waiting):
+            assert (await jobs.get(user, job.job_id)).state == "cancelled"
+
+    async def test_where_nothing_can_be_started_the_job_waits(self, jobs: Jobs, user: UUID):
+        drivers, job = Drivers(), await submitted(jobs, user)
+        drivers.refuses = True
+        scheduler = Scheduler(jobs, drivers, LIMITS)
+        for _ in range(LIMITS.max_fruitless_attempts + 1):
+            with pytest.raises(ServiceUnavailable):
+                await scheduler.step()
+            assert (await jobs.get(user, job.job_id)).state == "queued"
+        drivers.refuses = False
+        await scheduler.step()
+        attempt = LIMITS.max_fruitless_attempts + 2
+        assert drivers.started == [(job.job_id, attempt)]
+        drivers.gone.add((job.job_id, attempt))
+        await scheduler.step()
+        assert (await jobs.get(user, job.job_id)).state == "running"  # what was never launched does not count
+
+    async def test_old_jobs_are_forgotten(self, jobs: Jobs, user: UUID, postgres: Postgres):
+        old, new = await submitted(jobs, user), await submitted(jobs, user)
+        for job in (old, new):
+            await jobs.move(job.job_id, JobState.FAILED, "a test", 0, "why")
+        async with postgres.connection() as connection:
+            await connection.execute(
+                "UPDATE jobs SET finished_at = now() - interval '31 days' WHERE job_id = $1", old.job_id
+            )
+        await Scheduler(jobs, Drivers(), LIMITS).forget_old()
+        assert [job.job_id for job in await jobs.page(user, None, None, 10)] == [new.job_id]
+
+
+def test_the_table_of_transitions_has_every_state_and_an_end() -> None:
+    assert set(NEXT) == set(JobState)
+    assert {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED} == ENDED
+    found: Any = {target for following in NEXT.values() for target in following}
+    assert found == set(JobState)
