@@ -56,7 +56,7 @@ def describe(
         planes=grid.planes,
         compute_bytes=next(int(guard.number) for guard in for_job if guard.name == "compute_bytes"),
         core_s=None if core_s is None else round(core_s, 3),
-        estimated_s=None if estimated_s is None else round(estimated_s, 2),
+        estimated_s=None if estimated_s is None else round(estimated_s, 4),
         mode=mode,
         violated_for_sync=sync_violated,
         violated_for_job=job_violated,
