@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from candleray.jobs import Job
     from candleray.submitted_job import SubmittedJob
 
-job = typer.Typer(no_args_is_help=True, help=__doc__, rich_markup_mode="markdown")
+job = typer.Typer(
+    no_args_is_help=True,
+    help=f"{__doc__}\n\nExample: candleray job submit request.json",
+    rich_markup_mode="markdown",
+)
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The id that `submit` printed.")]
 RequestFile = Annotated[str, typer.Argument(metavar="FILE|-", help="The request as JSON; - reads it from stdin.")]
