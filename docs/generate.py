@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from candleray.catalogue import declared_ranges, get_catalogue
 from candleray.indicators import IndicatorInfo, ParamInfo
+from candleray.runs import ACTION_MEANINGS, ACTIVE_STATES, FIRST_STATE, TRANSITIONS
 from candleray.settings import Settings
 from kernels.indicators import INDICATORS
 from kernels.rules import FAMILIES
@@ -130,12 +131,31 @@ def signal_rules_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def run_states_page() -> str:
+    lines = ["# The states of a run", "", NOTE, ""]
+    lines += ["```mermaid", "stateDiagram-v2", f"    [*] --> {FIRST_STATE}: run"]
+    lines += [
+        f"    {state} --> {to_state}: {action}"
+        for state, allowed in TRANSITIONS.items()
+        for action, to_state in allowed.items()
+    ]
+    lines += ["```", "", f"Active, one a strategy at most: {', '.join(f'`{one}`' for one in ACTIVE_STATES)}.", ""]
+    lines += ["| Action | By | Leads from |", "|---|---|---|"]
+    for action, meaning in ACTION_MEANINGS.items():
+        who, _, what = meaning.partition(": ")
+        allowed = [f"`{state}`" for state, actions in TRANSITIONS.items() if action in actions]
+        lines.append(f"| `{action}`: {what} | {who} | {', '.join(allowed)} |")
+    lines += ["", "Any other action is refused with 409 and the allowed ones."]
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "configs/base/settings.yaml": settings_yaml,
     "configs/base/indicators.yaml": indicators_yaml,
     "docs/reference/settings.md": settings_page,
     "docs/reference/indicators.md": indicators_page,
     "docs/reference/signal-rules.md": signal_rules_page,
+    "docs/reference/run-states.md": run_states_page,
 }
 
 

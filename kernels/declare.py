@@ -26,6 +26,12 @@ class Param:
     step: Number
     grid: tuple[Number, Number, Number]
     description: str
+    counts_bars: bool = True
+    """Of a whole number: it is a window, of so many bars of history."""
+
+    @property
+    def is_window(self) -> bool:
+        return self.kind == "int" and self.counts_bars
 
     def cast(self, value: Number) -> Number:
         """The value in this parameter's type.

@@ -88,3 +88,46 @@ CLONE = {
 }
 DELETED_STRATEGY = {**STRATEGY, "deleted_at": "2026-02-01T08:30:00.5Z"}
 STRATEGIES = {"strategies": [CLONE, STRATEGY], "next_cursor": "AAZHoR9ECkALS9TybBpPDp1DKoxVp_Cx"}
+
+RUN_ID = "9d1f2c5e-58a0-4a3c-b1c3-5d7f1f0e6a21"
+
+NEW_RUNS: Any = {"one": {"summary": "A saved strategy", "value": {"strategy_id": STRATEGY_ID}}}
+
+RUN: dict[str, Any] = {
+    "run_id": RUN_ID,
+    "strategy_id": STRATEGY_ID,
+    "state": "starting",
+    "state_since": "2026-01-05T10:30:00.25Z",
+    "metadata": {
+        "instrument_key": "binance:spot:BTCUSDT",
+        "timeframe": "1h",
+        "warmup_rule": "numeric_max_param",
+        "warmup_bars": 50,
+        "lookback_bars": 49,
+        "warmup_from": "2026-01-03T08:00:00Z",
+    },
+    "created_at": "2026-01-05T10:30:00.25Z",
+}
+STOPPING_RUN = {**RUN, "state": "stopping", "state_since": "2026-01-06T09:00:00Z"}
+RUN_HISTORY = {
+    **STOPPING_RUN,
+    "events": [
+        {
+            "number": 1,
+            "action": "run",
+            "from_state": None,
+            "to_state": "starting",
+            "cause": "asked for by the user",
+            "at": "2026-01-05T10:30:00.25Z",
+        },
+        {
+            "number": 2,
+            "action": "stop",
+            "from_state": "starting",
+            "to_state": "stopping",
+            "cause": "asked for by the user",
+            "at": "2026-01-06T09:00:00Z",
+        },
+    ],
+}
+RUNS = {"runs": [STOPPING_RUN], "next_cursor": "AAZHoR9ECkALS9TybBpPDp1DKoxVp_Cx"}

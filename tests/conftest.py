@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from candleray.stores.clickhouse import CandleStore
+from candleray.stores.postgres import Postgres as PostgresStore
+from candleray.stores.users import Users
 from cluster.data_folder import DataFolder
 from cluster.postgres import Postgres
 from cluster.service import EmbeddedService
@@ -46,6 +49,20 @@ def postgres_url() -> Iterator[str]:
     """An embedded Postgres of this test process."""
     with _running(Postgres) as url:
         yield url
+
+
+@pytest.fixture
+async def postgres(postgres_url: str) -> AsyncIterator[PostgresStore]:
+    """A connection to it, its schema up to date."""
+    store = await PostgresStore.open(postgres_url)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def user_id(postgres: PostgresStore) -> UUID:
+    """A user whom no other test knows."""
+    return (await Users(postgres).known(uuid4().int >> 66)).user_id
 
 
 @pytest.fixture(scope="session")

@@ -46,13 +46,6 @@ GRID: dict[str, Any] = {
 
 
 @pytest.fixture
-async def postgres(postgres_url: str) -> AsyncIterator[Postgres]:
-    store = await Postgres.open(postgres_url)
-    yield store
-    await store.close()
-
-
-@pytest.fixture
 async def api(embedded_store: CandleStore, postgres: Postgres) -> AsyncIterator[httpx.AsyncClient]:
     stored_walk(embedded_store, "SAVEDUSDT", 8000)
     user = await Users(postgres).known(uuid4().int >> 66)

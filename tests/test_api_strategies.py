@@ -24,13 +24,6 @@ VARIANT: dict[str, Any] = examples.NEW_STRATEGIES["variant"]["value"]["strategy"
 
 
 @pytest.fixture
-async def postgres(postgres_url: str) -> AsyncIterator[Postgres]:
-    store = await Postgres.open(postgres_url)
-    yield store
-    await store.close()
-
-
-@pytest.fixture
 async def api(postgres: Postgres) -> AsyncIterator[httpx.AsyncClient]:
     user = await Users(postgres).known(uuid4().int >> 66)
     async with serving(backend(object(), postgres), user) as client:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -23,20 +22,8 @@ ANY = StrategyFilter()
 
 
 @pytest.fixture
-async def postgres(postgres_url: str) -> AsyncIterator[Postgres]:
-    store = await Postgres.open(postgres_url)
-    yield store
-    await store.close()
-
-
-@pytest.fixture
 def strategies(postgres: Postgres) -> Strategies:
     return Strategies(postgres)
-
-
-@pytest.fixture
-async def user_id(postgres: Postgres) -> UUID:
-    return (await Users(postgres).known(uuid4().int >> 66)).user_id
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from candleray.cursors import Position, cursor_of
 from candleray.errors import Conflict, NotFound
 from candleray.hashes import canonical_json
 from candleray.stores.postgres import Postgres
+from candleray.stores.runs import refuse_active_run
 from candleray.strategies import Strategy, StrategyFilter, StrategyPage, StrategySpec
 
 _ATTEMPTS = 5
@@ -49,8 +50,12 @@ class Strategies:
 
         Raises:
             NotFound: this user has no such strategy.
+            Conflict: it has an active run.
         """
-        return _found(await self._postgres.fetch_one("delete_strategy", user_id, strategy_id), strategy_id)
+        async with self._postgres.transaction() as transaction:
+            if await transaction.fetch_one("lock_strategy", user_id, strategy_id) is not None:
+                await refuse_active_run(transaction, strategy_id)
+            return _found(await transaction.fetch_one("delete_strategy", user_id, strategy_id), strategy_id)
 
 
 def _found(row: dict[str, Any] | None, strategy_id: UUID) -> Strategy:

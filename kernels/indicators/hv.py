@@ -52,7 +52,9 @@ INDICATOR = Indicator(
     outputs=("hv",),
     params={
         "window": Param("int", 20, 2, 20_000, 1, (10, 60, 10), "returns in the window"),
-        "bars_per_year": Param("int", 365, 1, 525_600, 1, (365, 365, 1), "365 of a day, 525600 of a minute"),
+        "bars_per_year": Param(
+            "int", 365, 1, 525_600, 1, (365, 365, 1), "365 of a day, 525600 of a minute", counts_bars=False
+        ),
     },
     lookback=lambda window, bars_per_year: window,
     bounds={"hv": (0.0, math.inf)},

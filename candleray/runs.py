@@ -1,0 +1,153 @@
+"""A run of a strategy, live: the one table of its states, and what is kept of it (R3.5, R3.6).
+
+A user starts, stops and starts again; who runs it live says how far it is. Everything goes through `next_state`,
+and each transition is an event with its cause. `docs/reference/run-states.md` is drawn from the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Literal
+from uuid import UUID
+
+from candleray.errors import Conflict, Problem
+from candleray.timeframes import Timeframe
+from candleray.validation import Model
+
+
+class RunState(StrEnum):
+    STARTING = "starting"
+    WARMING_UP = "warming_up"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class RunAction(StrEnum):
+    RUN = "run"
+    STOP = "stop"
+    WARM_UP = "warm_up"
+    GO_LIVE = "go_live"
+    HALT = "halt"
+    FAIL = "fail"
+
+
+FIRST_STATE = RunState.STARTING
+
+TRANSITIONS: Mapping[RunState, Mapping[RunAction, RunState]] = MappingProxyType(
+    {
+        RunState.STARTING: {
+            RunAction.WARM_UP: RunState.WARMING_UP,
+            RunAction.STOP: RunState.STOPPING,
+            RunAction.FAIL: RunState.FAILED,
+        },
+        RunState.WARMING_UP: {
+            RunAction.GO_LIVE: RunState.RUNNING,
+            RunAction.STOP: RunState.STOPPING,
+            RunAction.FAIL: RunState.FAILED,
+        },
+        RunState.RUNNING: {RunAction.STOP: RunState.STOPPING, RunAction.FAIL: RunState.FAILED},
+        RunState.STOPPING: {
+            RunAction.HALT: RunState.STOPPED,
+            # What is being put away is not taken up again: a run starts from the beginning, as after a stop.
+            RunAction.RUN: RunState.STARTING,
+            RunAction.FAIL: RunState.FAILED,
+        },
+        RunState.STOPPED: {RunAction.RUN: RunState.STARTING, RunAction.FAIL: RunState.FAILED},
+        RunState.FAILED: {RunAction.RUN: RunState.STARTING},
+    }
+)
+
+ACTION_MEANINGS: Mapping[RunAction, str] = MappingProxyType(
+    {
+        RunAction.RUN: "the user: start again",
+        RunAction.STOP: "the user: stop",
+        RunAction.WARM_UP: "the runner: has taken it, reads the warm-up bars",
+        RunAction.GO_LIVE: "the runner: warmed up, reads live candles",
+        RunAction.HALT: "the runner: has let go of everything",
+        RunAction.FAIL: "the runner, or who finds that it is gone: cannot go on",
+    }
+)
+
+ACTIVE_STATES = tuple(state for state in RunState if state not in (RunState.STOPPED, RunState.FAILED))
+"""A strategy has at most one run in these, which the database enforces."""
+
+
+def next_state(state: RunState, action: RunAction) -> RunState:
+    """Where the action leads from there.
+
+    Raises:
+        Conflict: nowhere; with what is allowed instead.
+    """
+    allowed = TRANSITIONS[state]
+    if action not in allowed:
+        message = f"a run that is {state} does not take {action}; allowed: {', '.join(allowed)}"
+        raise Conflict(message, [Problem("state", "not_allowed", message)])
+    return allowed[action]
+
+
+class RunMetadata(Model):
+    """What is fixed when a run is created, so that a backtest from the same bar can be held against it."""
+
+    instrument_key: str
+    timeframe: Timeframe
+    warmup_rule: Literal["numeric_max_param"] = "numeric_max_param"
+    warmup_bars: int
+    """Bars before the first live one that feed the indicators (R3.8)."""
+    lookback_bars: int
+    """Bars before the first that can have a signal; more than the warm-up where indicators are chained."""
+    warmup_from: datetime
+    """Opening time of the first warm-up bar."""
+
+
+class Run(Model):
+    run_id: UUID
+    strategy_id: UUID
+    state: RunState
+    state_since: datetime
+    metadata: RunMetadata
+    created_at: datetime
+
+
+class RunEvent(Model):
+    """One transition."""
+
+    number: int
+    """Counted from 1 within the run."""
+    action: RunAction
+    from_state: RunState | None = None
+    """Null at the first, which creates the run."""
+    to_state: RunState
+    cause: str
+    at: datetime
+
+
+class RunHistory(Run):
+    """A run and how it came to its state."""
+
+    events: tuple[RunEvent, ...]
+    """The newest of them, oldest first."""
+
+
+class NewRun(Model):
+    strategy_id: UUID
+    """The strategy to run."""
+
+
+class RunFilter(Model):
+    """Which runs are listed; what is left out does not matter."""
+
+    strategy_id: UUID | None = None
+    state: RunState | None = None
+
+
+class RunPage(Model):
+    """Runs, the newest first."""
+
+    runs: tuple[Run, ...]
+    next_cursor: str | None = None
+    """The `cursor` of the next page; `null` after the last."""

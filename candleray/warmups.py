@@ -1,0 +1,51 @@
+"""How many bars a live run is warmed up with, and what else is fixed when it is created (R3.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from candleray.backtests import IndicatorAxes
+from candleray.runs import RunMetadata
+from candleray.strategies import StrategySpec
+from candleray.timeframes import MINUTE_MS, from_ms, minutes_of, to_ms
+from kernels.indicators import INDICATORS
+from kernels.signals import lookback
+
+
+def warmup_bars(spec: StrategySpec) -> int:
+    """The largest window-like parameter over the indicators (`numeric_max_param`); at least 1.
+
+    Window-like is a whole number that counts bars: `window`, `slow`, `long_delta_periods`.
+    """
+    return max((window for one in spec.indicators for window in _windows(one)), default=1)
+
+
+def _windows(chosen: IndicatorAxes) -> Iterator[int]:
+    indicator = INDICATORS[chosen.id]
+    for declared, values in ((indicator.params, chosen.params), (indicator.rule.params, chosen.signal)):
+        for name, param in declared.items():
+            if param.is_window:
+                value: Any = values[name]
+                yield int(value)
+
+
+def run_metadata(spec: StrategySpec, created_at: datetime) -> RunMetadata:
+    """What is fixed for a run created then: its warm-up ends with the last bar closed at that moment."""
+    bar_ms = minutes_of(spec.timeframe) * MINUTE_MS
+    bars = warmup_bars(spec)
+    first_live_ms = to_ms(created_at) // bar_ms * bar_ms
+    return RunMetadata(
+        instrument_key=spec.instrument.key,
+        timeframe=spec.timeframe,
+        warmup_bars=bars,
+        lookback_bars=max(_lookback(one) for one in spec.indicators),
+        warmup_from=from_ms(first_live_ms - bars * bar_ms),
+    )
+
+
+def _lookback(chosen: IndicatorAxes) -> int:
+    params: Any = chosen.params
+    signal: Any = chosen.signal
+    return lookback(INDICATORS[chosen.id], params, signal)

@@ -1,0 +1,73 @@
+"""Runs of strategies (R3.5, R3.6): started and stopped by their user, moved on by who runs them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Path, Query
+from pydantic import Field
+
+from candleray.cursors import CURSOR_PATTERN, position_of
+from candleray.runs import NewRun, Run, RunAction, RunFilter, RunHistory, RunPage, RunState
+from candleray.stores.runs import Runs
+from candleray.stores.strategies import Strategies
+from candleray.warmups import run_metadata
+from serve_apps import strategy_examples as examples
+from serve_apps.answers import example
+from serve_apps.backend import InBackend
+from serve_apps.json_body import StrictRoute
+from serve_apps.users import InUser
+
+router = APIRouter(prefix="/runs", tags=["runs"], route_class=StrictRoute)
+
+RunId = Annotated[UUID, Path(description="of the run", examples=[examples.RUN_ID])]
+
+_BY_THE_USER = "asked for by the user"
+
+
+@router.post("", response_model=Run, responses=example(examples.RUN))
+async def start_run(
+    body: Annotated[NewRun, Body(openapi_examples=examples.NEW_RUNS)], user: InUser, backend: InBackend
+) -> Any:
+    """Start a strategy; it has one active run at most, and 409 names the one it has.
+
+    The warm-up is fixed now: so many bars before the bar that is open at this moment.
+    """
+    postgres = await backend.postgres()
+    strategy = await Strategies(postgres).get(user.user_id, body.strategy_id)
+    metadata = run_metadata(strategy.spec, datetime.now(UTC))
+    return await Runs(postgres).start(user.user_id, body.strategy_id, metadata, _BY_THE_USER)
+
+
+class RunsQuery(RunFilter):
+    strategy_id: UUID | None = Field(None, description="of one strategy alone", examples=[examples.STRATEGY_ID])
+    state: RunState | None = Field(None, description="in one state alone", examples=["running"])
+    limit: int = Field(50, ge=1, le=500, description="runs on a page")
+    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="`next_cursor` of the page before")
+
+
+@router.get("", response_model=RunPage, responses=example(examples.RUNS))
+async def list_runs(query: Annotated[RunsQuery, Query()], user: InUser, backend: InBackend) -> Any:
+    """The user's runs, the newest first, a page at a time."""
+    after = None if query.cursor is None else position_of(query.cursor)
+    return await Runs(await backend.postgres()).page(user.user_id, query, after, query.limit)
+
+
+@router.get("/{run_id}", response_model=RunHistory, responses=example(examples.RUN_HISTORY))
+async def get_run(run_id: RunId, user: InUser, backend: InBackend) -> Any:
+    """One run of the user, and the events that led to its state, each with its cause."""
+    return await Runs(await backend.postgres()).get(user.user_id, run_id)
+
+
+@router.post("/{run_id}/stop", response_model=Run, responses=example(examples.STOPPING_RUN))
+async def stop_run(run_id: RunId, user: InUser, backend: InBackend) -> Any:
+    """Stop a run: it is `stopping` until everything is put away. 409 names what its state takes instead."""
+    return await Runs(await backend.postgres()).move(user.user_id, run_id, RunAction.STOP, _BY_THE_USER)
+
+
+@router.post("/{run_id}/run", response_model=Run, responses=example(examples.RUN))
+async def restart_run(run_id: RunId, user: InUser, backend: InBackend) -> Any:
+    """Start a run again that is stopped, failed or stopping. 409 names what its state takes instead."""
+    return await Runs(await backend.postgres()).move(user.user_id, run_id, RunAction.RUN, _BY_THE_USER)
