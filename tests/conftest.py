@@ -95,6 +95,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--oracle-cases", type=int, default=1500, help="seeded cases of stops held against the oracle"
     )
+    parser.addoption("--fault-rounds", type=int, default=1, help="random moments at which each part is killed")
+
+
+@pytest.fixture(scope="session")
+def fault_rounds(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption("--fault-rounds"))
 
 
 @pytest.fixture(scope="session")

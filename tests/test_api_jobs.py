@@ -19,6 +19,7 @@ from candleray.rankings import Ranking
 from candleray.stores.clickhouse import CandleStore
 from candleray.stores.jobs import Jobs, Progress
 from candleray.stores.postgres import Postgres
+from candleray.stores.users import Users
 from tests.in_process_api import backend, serving, stored_walk
 
 MINUTES = 3000
@@ -48,7 +49,8 @@ async def postgres(postgres_url: str) -> AsyncIterator[Postgres]:
 
 @pytest.fixture
 async def api(embedded_store: CandleStore, candles: Any, postgres: Postgres) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(backend(embedded_store, postgres=postgres)) as client:
+    user = await Users(postgres).known(8_000_001)
+    async with serving(backend(embedded_store, postgres=postgres), user=user) as client:
         yield client
 
 

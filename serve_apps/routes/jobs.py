@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Header, Path, Query
+from fastapi import APIRouter, Header, Path, Query
 from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
 from candleray.backtests import BacktestResult
-from candleray.catalogue import get_catalogue
 from candleray.cursors import CURSOR_PATTERN, Position, cursor_of, position_of
 from candleray.jobs import BestVariant, Job, JobDetail, JobPage, JobState, JobTop
 from candleray.preflight import Preflight
@@ -22,7 +21,7 @@ from serve_apps.answers import example
 from serve_apps.backend import InBackend
 from serve_apps.job_events import EVENT_STREAM, progress_stream
 from serve_apps.json_body import StrictRoute
-from serve_apps.routes.backtests import NarrowBacktestRequest
+from serve_apps.requested import InRequest
 from serve_apps.users import InUser
 
 router = APIRouter(prefix="/backtests", tags=["jobs"], route_class=StrictRoute)
@@ -41,24 +40,20 @@ IdempotencyKey = Annotated[
 
 
 @router.post("/preflight", response_model=Preflight, responses=example(examples.PREFLIGHT))
-async def preflight_backtest(
-    body: Annotated[NarrowBacktestRequest, Body(openapi_examples=examples.BACKTEST_REQUESTS)],
-    backend: InBackend,
-    user: InUser,
-) -> Any:
+async def preflight_backtest(asked: InRequest, backend: InBackend, user: InUser) -> Any:
     """Size a request exactly, time a sample of it on this cluster, and say whether it may run, and where."""
-    return await backend.preflight(get_catalogue().validated_request(body))
+    return await backend.preflight(asked)
 
 
 @router.post("/jobs", response_model=Job, status_code=202, responses=example(examples.JOB, 202))
 async def submit_job(
-    body: Annotated[NarrowBacktestRequest, Body(openapi_examples=examples.BACKTEST_REQUESTS)],
+    asked: InRequest,
     backend: InBackend,
     user: InUser,
     idempotency_key: IdempotencyKey = None,
 ) -> Any:
     """Submit a search of any size that the guards allow: it is kept before this answers, and runs in its turn."""
-    request = await backend.job_request(get_catalogue().validated_request(body))
+    request = await backend.job_request(asked)
     jobs = await backend.jobs()
     return await jobs.submit(user.user_id, request, idempotency_key, backend.settings.backtests.warmup_bars)
 

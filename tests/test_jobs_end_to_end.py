@@ -1,0 +1,226 @@
+"""Jobs on a real instance: progress, cancel, and `kill -9` of everything there is (R5.1, R6.1).
+
+`--fault-rounds 10` kills each part at ten random moments.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from candleray import Client
+from candleray.candles import Candles
+from candleray.catalogue import get_catalogue
+from candleray.engine import run
+from candleray.errors import CandlerayError
+from candleray.generated import GeneratedCandles
+from candleray.jobs import Job
+from candleray.settings import Backtests
+from candleray.submitted_job import SubmittedJob
+from candleray.variants import resolve
+from tests.test_end_to_end import END_MS, MARKET, REQUEST, START_MS, Instance
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.slow,
+    pytest.mark.timeout(3000),
+    pytest.mark.xdist_group("jobs end to end"),
+]
+
+SMALL: dict[str, Any] = {**REQUEST, "trades_for": 0, "risk": {"sl_pct": {"values": [1, 2]}}, "top_k": 20}
+
+LARGE: dict[str, Any] = {
+    **REQUEST,
+    "indicators": [
+        {
+            "id": "sma",
+            "inputs": {"source": ["close", "hlc3"]},
+            "params": {"window": {"start": 2, "stop": 600, "step": 1}},
+        },
+        {
+            "id": "rsi",
+            "params": {"window": {"start": 6, "stop": 20, "step": 1}},
+            "signal": {
+                "long_threshold": {"start": 20, "stop": 40, "step": 4},
+                "short_threshold": {"start": 60, "stop": 80, "step": 5},
+            },
+        },
+    ],
+    "risk": {"sl_pct": {"start": 0.5, "stop": 5, "step": 0.5}, "tp_pct": {"start": 1, "stop": 10, "step": 1}},
+    "preselect": 4000,
+    "top_k": 500,
+    "trades_for": 0,
+}
+"""540,000 base variants, then 4,000 of them under 100 combinations."""
+
+
+@pytest.fixture(scope="module")
+def instance() -> Iterator[Instance]:
+    folder = Path(tempfile.mkdtemp(prefix="candleray-jobs-", dir="/tmp"))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    changed = {"CANDLERAY_COMPUTE__DASHBOARD": "true", "CANDLERAY_JOBS__LOST_AFTER_S": "4"}
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
+    instance = Instance(folder / "data", port)
+    try:
+        instance.up()
+        rows = GeneratedCandles(seed=11).candles(MARKET, "BTCUSDT", START_MS, END_MS)
+        with Client(instance.url) as client:
+            client.put_candles("binance-spot", "BTCUSDT", rows)
+        yield instance
+    finally:
+        instance.down()
+        shutil.rmtree(folder, ignore_errors=True)
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@pytest.fixture
+def client(instance: Instance) -> Iterator[Client]:
+    with Client(instance.url, timeout_s=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def undisturbed(instance: Instance) -> str:
+    with Client(instance.url, timeout_s=60) as client:
+        return top_of(ended(client.submit(LARGE)))
+
+
+def ended(job: SubmittedJob, within_s: float = 240) -> SubmittedJob:
+    """The job once it has succeeded; an API that is being started again is asked again."""
+    give_up_at = time.monotonic() + within_s
+    while time.monotonic() < give_up_at:
+        with suppress(CandlerayError):
+            seen = job.status()
+            if seen.ended:
+                assert seen.state == "succeeded", seen
+                return job
+        time.sleep(0.3)
+    raise AssertionError(f"not ended within {within_s:g} s: {job.status()}")
+
+
+def top_of(job: SubmittedJob) -> str:
+    top = job.top(500)
+    assert not top.partial
+    return top.model_dump_json(include={"top"})
+
+
+def test_a_job_gives_the_answer_of_a_backtest_in_one_process(client: Client):
+    rows = GeneratedCandles(seed=11).candles(MARKET, "BTCUSDT", START_MS, END_MS)
+    resolved = resolve(get_catalogue().validated_request(SMALL), Backtests())
+    direct = run(resolved, Candles(rows.ts_open_ms, rows.values), Backtests().warmup_bars)
+    result = client.submit(SMALL).result()
+    assert result.model_dump_json(exclude={"elapsed_s"}) == direct.model_dump_json(exclude={"elapsed_s"})
+
+
+def test_progress_is_told_phase_by_phase_and_only_grows(client: Client):
+    seen: list[Job] = list(client.submit(LARGE).watch(every_s=0.1))
+    phases = list(dict.fromkeys(job.phase for job in seen))
+    order = ["queued", "candles", "planes", "stage-a", "tables", "stage-b", "reports", "done"]
+    assert phases == [phase for phase in order if phase in phases]
+    assert {"stage-a", "stage-b"} <= set(phases)
+    assert [job.variants_done for job in seen] == sorted(job.variants_done for job in seen)
+    assert seen[-1].variants_done == seen[-1].simulations == 940_000
+    assert any(job.eta_s for job in seen)
+    assert any(job.best_total_return_pct is not None and not job.ended for job in seen)
+
+
+def test_a_cancelled_job_keeps_what_it_found_and_says_that_it_is_partial(client: Client):
+    job = client.submit(LARGE)
+    next(seen for seen in job.watch(every_s=0.1) if seen.variants_done > 10_000)
+    job.cancel()
+    *_, last = job.watch(every_s=0.1)
+    assert (last.state, last.partial) == ("cancelled", True)
+    assert 10_000 < last.variants_done < last.simulations
+    top = job.top(50)
+    assert (top.partial, len(top.top)) == (True, 50)
+
+
+def test_a_users_second_job_says_why_it_waits(client: Client):
+    first, second = client.submit(LARGE), client.submit(SMALL)
+    next(seen for seen in first.watch(every_s=0.1) if seen.state == "running")
+    assert str(first.job_id) in str(second.status().waiting_for)
+    ended(first)
+    ended(second)
+
+
+def _processes(instance: Instance) -> list[psutil.Process]:
+    found = instance.processes()
+    for name in ("postgres", "valkey"):
+        found += [one for one in psutil.process_iter() if _is_of(one, str(instance.data / name))]
+    return found
+
+
+def _is_of(process: psutil.Process, folder: str) -> bool:
+    with suppress(psutil.Error):
+        return any(word.startswith(folder) for word in process.cmdline())
+    return False
+
+
+def _named(word: str) -> Callable[[Instance], list[psutil.Process]]:
+    def find(instance: Instance) -> list[psutil.Process]:
+        victims = []
+        for process in _processes(instance):
+            with suppress(psutil.Error):
+                if word in " ".join(process.cmdline()) or word in process.name():
+                    victims.append(process)
+        return victims
+
+    return find
+
+
+FAULTS: dict[str, Callable[[Instance], list[psutil.Process]]] = {
+    "driver": _named("cluster.job "),
+    "worker": lambda instance: _named("ray::stage-")(instance)[:1] or _named("ray::IDLE")(instance)[:1],
+    "api replica": lambda instance: _named("ray::ServeReplica")(instance)[:1],
+    "scheduler": _named("ray::JobSchedulerActor"),
+    "valkey": _named("valkey-server"),
+    "postgres": _named("postgres"),
+    "all of ray": lambda instance: [
+        *_named("gcs_server")(instance),
+        *_named("raylet")(instance),
+        *_named("ray::")(instance),
+    ],
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_kill_9_at_a_random_moment_changes_no_byte(
+    instance: Instance, client: Client, undisturbed: str, fault: str, fault_rounds: int
+):
+    moments = random.Random(f"{fault} {os.environ.get('PYTEST_SEED', '')}")
+    for _ in range(fault_rounds):
+        job = client.submit(LARGE)
+        next(seen for seen in job.watch(every_s=0.1) if seen.state == "running" and seen.phase != "queued")
+        wait_s = moments.uniform(0, 6)
+        time.sleep(wait_s)
+        victims = FAULTS[fault](instance)
+        for victim in victims:
+            with suppress(psutil.NoSuchProcess):
+                victim.send_signal(signal.SIGKILL)
+        killed_at = time.monotonic()
+        assert top_of(ended(job)) == undisturbed
+        detail = job.status()
+        print(
+            f"{fault}: killed {len(victims)} after {wait_s:.1f} s, "
+            f"ended {time.monotonic() - killed_at:.1f} s later at attempt {detail.attempt}"
+        )
+        running = [event for event in detail.events if event.to_state == "running"]
+        assert len(running) == detail.attempt
