@@ -25,6 +25,7 @@ from candleray.preflight import Preflight
 from candleray.settings import Api, Guards, Settings
 from candleray.stores.clickhouse import CandleStore
 from candleray.stores.postgres import Postgres
+from candleray.stores.users import Users
 from candleray.timeframes import MINUTE_MS, minutes_of
 from candleray.variants import VariantGrid, resolve
 from candleray.weighing import describe, guards_for
@@ -109,15 +110,25 @@ def _given(service: Any) -> Callable[[], Awaitable[Any]]:
     return get
 
 
-def api_of(behind: Backend, user: User = SOMEBODY) -> FastAPI:
-    """An API over this backend, every request to which is from this user."""
+def api_of(behind: Backend, user: User | None = None) -> FastAPI:
+    """An API over this backend, every request to which is from this user, or else from one and the same."""
+
+    async def sender() -> User:
+        if user is not None:
+            return user
+        try:
+            postgres = await behind.postgres()
+        except ServiceUnavailable:
+            return SOMEBODY
+        return await Users(postgres).known(SOMEBODY.telegram_user_id)
+
     api = build_api(behind)
-    api.dependency_overrides[_USER_OF] = lambda: user
+    api.dependency_overrides[_USER_OF] = sender
     return api
 
 
 @asynccontextmanager
-async def serving(behind: Backend, user: User = SOMEBODY, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+async def serving(behind: Backend, user: User | None = None, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an API over this backend; `changes` replace parts of it, `user` is who all requests are from."""
     transport = httpx.ASGITransport(api_of(replace(behind, **changes), user))
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
