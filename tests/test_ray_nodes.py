@@ -1,0 +1,150 @@
+"""A search gives the same bytes on one node, on three, and when one of them dies under it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import psutil
+import pytest
+
+from candleray.backtests import BacktestRequest, BacktestResult
+from candleray.candles import Candles
+from candleray.engine import run
+from candleray.generated import GeneratedCandles
+from candleray.markets import find_market
+from candleray.settings import Settings
+from candleray.timeframes import MINUTE_MS
+from candleray.variants import resolve
+from cluster.grid import run_backtest
+from tests.ray_nodes import RayNodes, ray_nodes
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.xdist_group("nodes")]
+
+START_MS = 1_746_057_600_000  # 2025-05-01
+DAYS = 40
+REQUEST: dict[str, Any] = {
+    "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
+    "timeframe": "1m",
+    "time_range": {"start": "2025-05-02T00:00:00Z", "end": "2025-06-10T00:00:00Z"},
+    "indicators": [
+        {
+            "id": "sma",
+            "inputs": {"source": ["close", "hlc3"]},
+            "params": {"window": {"start": 2, "stop": 1000, "step": 1}},
+        },
+        {
+            "id": "rsi",
+            "params": {"window": {"values": [7, 14, 21]}},
+            "signal": {
+                "long_threshold": {"start": 20, "stop": 40, "step": 5},
+                "short_threshold": {"start": 60, "stop": 80, "step": 5},
+            },
+        },
+    ],
+    "top_k": 50,
+    "trades_for": 2,
+    "risk": {"sl_pct": {"start": 0.5, "stop": 4, "step": 0.5}, "tp_pct": {"start": 1, "stop": 5, "step": 1}},
+    "preselect": 20_000,
+}
+"""150,000 variants, then 800,000 combinations: each phase lasts long enough for a node to die in."""
+
+
+class Stored:
+    """The candle store, without one."""
+
+    def __init__(self, candles: Candles) -> None:
+        self._candles = candles
+
+    async def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
+        return self._candles.between(start_ms, end_ms)
+
+    async def span(self, market_id: int, symbol: str) -> tuple[int, int]:
+        return int(self._candles.ts_open_ms[0]), int(self._candles.ts_open_ms[-1]) + MINUTE_MS
+
+
+@pytest.fixture(scope="module")
+def candles() -> Candles:
+    rows = GeneratedCandles(seed=11).candles(
+        find_market("binance-spot"), "BTCUSDT", START_MS, START_MS + DAYS * 1440 * MINUTE_MS
+    )
+    return Candles(rows.ts_open_ms, rows.values)
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    base = Settings()
+    return base.model_copy(update={"compute": base.compute.model_copy(update={"task_seconds": 0.05})})
+
+
+@pytest.fixture(scope="module")
+def undisturbed(candles: Candles, settings: Settings) -> str:
+    """In this process alone, step by step."""
+    request = resolve(BacktestRequest.model_validate(REQUEST), settings.backtests)
+    return numbers_of(run(request, candles, settings.backtests.warmup_bars))
+
+
+@pytest.fixture(scope="module")
+def three_nodes() -> Iterator[RayNodes]:
+    with ray_nodes(1, 1, 1) as nodes:
+        yield nodes
+
+
+def numbers_of(result: BacktestResult) -> str:
+    return result.model_dump_json(exclude={"elapsed_s"})
+
+
+def search(candles: Candles, settings: Settings) -> str:
+    request = BacktestRequest.model_validate(REQUEST)
+    return numbers_of(asyncio.run(run_backtest(request, Stored(candles), settings)))
+
+
+def test_one_node_gives_the_bytes_of_one_process(candles: Candles, settings: Settings, undisturbed: str) -> None:
+    with ray_nodes(2):
+        assert search(candles, settings) == undisturbed
+
+
+def test_three_nodes_share_a_search_and_give_the_same_bytes(
+    three_nodes: RayNodes, candles: Candles, settings: Settings, undisturbed: str
+) -> None:
+    answers: list[str] = []
+    searching = threading.Thread(target=lambda: answers.append(search(candles, settings)))
+    searching.start()
+    seen: set[int] = set()
+    while searching.is_alive():
+        seen |= {number for number in range(3) if works_on(three_nodes, number, "ray::stage-")}
+        time.sleep(0.01)
+    assert answers == [undisturbed]
+    assert seen == {0, 1, 2}
+
+
+@pytest.mark.parametrize("phase", ["planes", "stage-a", "stage-b"])
+def test_a_node_that_dies_in_the_middle_changes_no_byte(
+    three_nodes: RayNodes, candles: Candles, settings: Settings, undisturbed: str, phase: str
+) -> None:
+    """What lay in its object store, the signal planes among it, is computed again elsewhere."""
+    answers: list[str] = []
+    searching = threading.Thread(target=lambda: answers.append(search(candles, settings)))
+    began = time.monotonic()
+    searching.start()
+    while not works_on(three_nodes, 1, f"ray::{phase}"):
+        assert searching.is_alive(), f"it was over before {phase} reached the node"
+        time.sleep(0.002)
+    three_nodes.kill(1)
+    searching.join()
+    print(f"killed in {phase}: {time.monotonic() - began:.1f} s in all")
+    assert answers == [undisturbed]
+    three_nodes.add(1)
+    three_nodes.wait_alive()
+
+
+def works_on(nodes: RayNodes, number: int, task: str) -> bool:
+    for process in nodes.processes(number):
+        with suppress(psutil.NoSuchProcess):
+            if " ".join(process.cmdline()).startswith(task):
+                return True
+    return False
