@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from candleray.errors import CandlerayError as CandlerayError
     from candleray.errors import Conflict as Conflict
     from candleray.errors import ExchangeError as ExchangeError
+    from candleray.errors import Forbidden as Forbidden
     from candleray.errors import GuardExceeded as GuardExceeded
     from candleray.errors import InstanceError as InstanceError
     from candleray.errors import InvalidInput as InvalidInput
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from candleray.errors import Problem as Problem
     from candleray.errors import RateLimited as RateLimited
     from candleray.errors import ServiceUnavailable as ServiceUnavailable
+    from candleray.errors import TooManyRequests as TooManyRequests
     from candleray.errors import Unauthenticated as Unauthenticated
     from candleray.errors import UnsupportedMediaType as UnsupportedMediaType
 
@@ -31,6 +33,7 @@ __all__ = [
     "Client",
     "Conflict",
     "ExchangeError",
+    "Forbidden",
     "GuardExceeded",
     "InstanceError",
     "InvalidInput",
@@ -40,6 +43,7 @@ __all__ = [
     "Problem",
     "RateLimited",
     "ServiceUnavailable",
+    "TooManyRequests",
     "Unauthenticated",
     "UnsupportedMediaType",
     "__version__",

@@ -47,12 +47,12 @@ AnySymbol = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer, byte for byte.")]
 
 
-def connect(api: str | None, data: Path | None) -> Client:
+def connect(api: str | None, data: Path | None, token: str | None = None) -> Client:
     """A client of the named API, else of the instance in that data folder, else of the one that is found."""
     from candleray.client import Client
     from candleray.connection import find_api_url
 
-    return Client(api or find_api_url(data))
+    return Client(api or find_api_url(data), token=token)
 
 
 def read_request(place: str) -> bytes:

@@ -14,6 +14,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import quote
+from uuid import UUID
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
@@ -24,6 +25,9 @@ from candleray.candles import CandleRows
 from candleray.connection import Connection, QueryValue, encoded, find_api_url
 from candleray.coverage import Coverage, MissingRun, RowCounts
 from candleray.errors import ApiError, GuardExceeded, invalid
+from candleray.identity import User
+from candleray.identity.telegram import MiniAppLogin, WidgetLogin
+from candleray.identity.tokens import NewToken, TokenInfo, TokenRequest
 from candleray.indicators import IndicatorInfo
 from candleray.ingest import InsertReport
 from candleray.markets import InstrumentReference, Market, find_market
@@ -69,7 +73,7 @@ class Client(JobMethods):
         """
         Args:
             url: by default the setting `api_url`, else the instance that runs in the data folder.
-            token: sent as a bearer token.
+            token: sent as a bearer token; by default `CANDLERAY_TOKEN`, else what `candleray login` kept.
             timeout_s: how long an answer may take; that nobody listens is found out within seconds.
         """
         self._connection = Connection(url or find_api_url(), token=token, timeout_s=timeout_s, transport=transport)
@@ -221,6 +225,38 @@ class Client(JobMethods):
             "end": _iso(end, "end"),
         }
         return read(list[MissingRun], self.send("GET", "/market-data/missing", params=params))
+
+    def log_in(self, login: WidgetLogin | MiniAppLogin) -> NewToken:
+        """A session by what Telegram signed; a login is good for five minutes, once."""
+        kind = "widget" if isinstance(login, WidgetLogin) else "mini-app"
+        return read(
+            NewToken, self.send("POST", f"/login/telegram/{kind}", content=encoded(login), repeatable=False)
+        )
+
+    def log_out(self) -> None:
+        """End the session, or revoke the API token, of this client."""
+        self.send("POST", "/logout", repeatable=False)
+
+    def me(self) -> User:
+        """The user that this client's token stands for."""
+        return read(User, self.send("GET", "/me"))
+
+    def sessions(self) -> list[TokenInfo]:
+        return read(list[TokenInfo], self.send("GET", "/sessions"))
+
+    def tokens(self) -> list[TokenInfo]:
+        """The personal API tokens that are good."""
+        return read(list[TokenInfo], self.send("GET", "/tokens"))
+
+    def create_token(self, request: TokenRequest) -> NewToken:
+        """A personal API token, shown this once."""
+        return read(NewToken, self.send("POST", "/tokens", content=encoded(request), repeatable=False))
+
+    def revoke_token(self, token_id: UUID | str) -> None:
+        self.send("DELETE", f"/tokens/{quote(str(token_id), safe='')}", repeatable=False)
+
+    def revoke_session(self, session_id: UUID | str) -> None:
+        self.send("DELETE", f"/sessions/{quote(str(session_id), safe='')}", repeatable=False)
 
     def health(self) -> None:
         """Returns where the API's process lives."""

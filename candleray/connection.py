@@ -12,6 +12,7 @@ import httpx
 from pydantic import BaseModel
 from pydantic_core import to_json
 
+from candleray.credentials import token_for
 from candleray.errors import (
     ApiError,
     CandlerayError,
@@ -91,6 +92,7 @@ class Connection:
         base = _base_url(url)
         self.url = str(base.copy_with(userinfo=b"")).rstrip("/")
         """Where the API is, without the user and the password that a URL may hold."""
+        token = token or token_for(self.url)
         self._timeout_s = timeout_s
         self._http = httpx.Client(
             base_url=base,

@@ -9,7 +9,9 @@ CandlerayError
 ├── PayloadTooLarge         413  more bytes than the limit
 ├── UnsupportedMediaType    415  a body of another kind than the route takes
 ├── MethodNotAllowed        405  a method the route does not take
-├── Unauthenticated         401
+├── Unauthenticated         401  nobody is logged in, or the login does not hold
+├── Forbidden               403  logged in, and not allowed that
+├── TooManyRequests         429  too many attempts: how long to wait is told
 ├── ExchangeError           502  an exchange answered wrongly or not at all
 │   └── RateLimited         503  an exchange asked us to wait
 ├── ServiceUnavailable      503  ClickHouse, Postgres, Valkey or Ray does not answer
@@ -99,6 +101,23 @@ class MethodNotAllowed(CandlerayError):
 
 class Unauthenticated(CandlerayError):
     status, code = 401, "unauthenticated"
+
+
+class Forbidden(CandlerayError):
+    status, code = 403, "forbidden"
+
+
+class TooManyRequests(CandlerayError):
+    """`retry_after_s` goes into the header `Retry-After`: the body stays the same."""
+
+    status, code = 429, "too_many_requests"
+
+    def __init__(self, message: str, problems: Iterable[Problem] = (), *, retry_after_s: int = 1) -> None:
+        super().__init__(message, problems)
+        self.retry_after_s = retry_after_s
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message, self.problems), {"retry_after_s": self.retry_after_s}
 
 
 class ExchangeError(CandlerayError):

@@ -122,6 +122,29 @@ class History(_Section):
     concurrency: int = Field(4, ge=1, le=64, description="requests under way at once per market")
 
 
+class Identity(_Section):
+    """Who may do what. The secrets: in production from the environment, else kept in the data folder."""
+
+    bot_token: SecretStr | None = Field(None, description="of the Telegram bot that people log in by")
+    key_encryption_keys: SecretStr | None = Field(
+        None, description="version:base64 of 32 bytes, the current one first, older ones after commas"
+    )
+    address_header: str | None = Field(
+        None, description="header whose last entry is the caller's address; set it behind a proxy of your own"
+    )
+    cookie_secure: bool = Field(True, description="send the session's cookie over HTTPS alone")
+    session_idle_hours: int = Field(72, ge=1, description="a session ends when unused for so long")
+    session_days: int = Field(30, ge=1, le=366, description="a session ends after so long, however used")
+    max_api_tokens: int = Field(50, ge=1, description="API tokens of one user")
+    fresh_code_minutes: int = Field(10, ge=1, description="how long a code opens what asks for a fresh one")
+    logins_per_minute: int = Field(60, ge=1, description="attempts to log in by one address")
+    logins_per_user: int = Field(20, ge=1, description="logins of one user in 10 minutes")
+    codes_per_user: int = Field(20, ge=1, description="codes of one user in 10 minutes")
+    max_code_failures: int = Field(5, ge=1, description="wrong codes in a row before a lock-out")
+    lockout_minutes: int = Field(15, ge=1, description="length of a lock-out")
+    max_exchange_keys: int = Field(50, ge=1, description="exchange keys of one user")
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="CANDLERAY_", env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
@@ -138,6 +161,7 @@ class Settings(BaseSettings):
     jobs: Jobs = Jobs()
     backtests: Backtests = Backtests()
     history: History = History()
+    identity: Identity = Identity()
 
     @classmethod
     def settings_customise_sources(

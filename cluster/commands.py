@@ -106,6 +106,7 @@ def _show_instance(instance: Instance, what: str, settings: Settings) -> None:
         f"  Docs       {instance.api_url}/docs",
         *([f"  Dashboard  {instance.dashboard_url}{token}"] if instance.dashboard_url else []),
         "\nTry next:",
+        f"  candleray login{here}",
         f"  candleray import FILE --market binance-spot --symbol BTCUSDT{here}",
         f"  candleray candles{here}",
         f"  candleray backtest request.json{here}",

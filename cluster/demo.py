@@ -106,8 +106,9 @@ def demo(
     os.environ["CANDLERAY_API_URL"] = f"http://127.0.0.1:{api_port}"
     with _simulator(steps, data, simulator_port):
         try:
-            with steps.step("Start ClickHouse, Postgres, Valkey, Ray and the API"):
+            with steps.step("Start ClickHouse, Postgres, Valkey, Ray and the API; log in"):
                 steps.run("up", "--detach", "--data", str(data), "--port", str(api_port))
+                steps.run("login", "--data", str(data))
             with steps.step("Backfill three symbols of four markets by REST"):
                 _backfill(steps, f"http://127.0.0.1:{simulator_port}")
             with steps.step("What is there now"):

@@ -27,6 +27,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from candleray.errors import CandlerayError
+from candleray.identity.local import with_local_secrets
 from candleray.logs import configure_logs
 from candleray.settings import Settings, get_settings
 from cluster.api import api_url
@@ -104,6 +105,7 @@ class Supervisor:
                 if killed:
                     kill_leftovers(killed.boot, str(self.folder.ray_dir(killed.boot)))
                 self.folder.require_free_candles()
+                self.settings = with_local_secrets(self.settings)
                 if self.settings.services.ray_address is None:
                     require_free(self.settings.api.host, self.settings.api.port)
                 yield str(self.folder)

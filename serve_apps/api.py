@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
+from serve_apps.access import Authentication, describe_access, require_access
 from serve_apps.answers import ERRORS
 from serve_apps.backend import Backend
 from serve_apps.discovery import discover_routers
@@ -22,11 +24,14 @@ _DESCRIPTION = """Search trading strategies exactly over one-minute candles.
 
 An instrument is `(market_id, symbol)`. Times are UTC. A range is `[start, end)`: the bars that lie wholly in it.
 Every failure has one shape; every answer carries an `X-Request-ID`, which may be the caller's own.
+Every route but a few needs a token: `POST /login/telegram/…` gives one, `POST /tokens` makes one for scripts.
 """
 
 
 def build_api(backend: Backend) -> FastAPI:
     max_body_bytes = backend.settings.api.max_body_bytes
+    routers = discover_routers()
+    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
     app = FastAPI(
         title="Candleray",
         version=version("candleray"),
@@ -42,15 +47,24 @@ def build_api(backend: Backend) -> FastAPI:
             Middleware(HeadRequests),
             Middleware(UnexpectedErrors),
             Middleware(BodyLimit, max_bytes=max_body_bytes),
+            Middleware(Authentication, backend=backend, routes=routes),
         ],
     )
     app.state.backend = backend
-    routers = discover_routers()
     for router in routers:
-        app.include_router(router, responses=ERRORS)
-    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+        app.include_router(router, responses=ERRORS, dependencies=[Depends(require_access)])
+    _describe_access(app, routes)
     install_error_handlers(app, RouteTable(routes), max_body_bytes)
     return app
+
+
+def _describe_access(app: FastAPI, routes: list[APIRoute]) -> None:
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        return app.openapi_schema if app.openapi_schema else describe_access(plain(), routes)
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ from candleray.errors import (
     NotFound,
     PayloadTooLarge,
     Problem,
+    TooManyRequests,
 )
 from candleray.validation import invalid_from
 from serve_apps.route_table import RouteTable
@@ -41,6 +42,8 @@ def too_large(limit_bytes: int) -> PayloadTooLarge:
 
 def error_response(error: CandlerayError, headers: Mapping[str, str] | None = None) -> Response:
     # Half a surrogate pair is a legal JSON string and no UTF-8: it goes back as it came, escaped.
+    if isinstance(error, TooManyRequests):
+        headers = {**(headers or {}), "Retry-After": str(error.retry_after_s)}
     text = error_payload(error).encode("utf-8", "backslashreplace")
     return Response(text, error.status, headers, "application/json")
 

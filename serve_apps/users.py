@@ -6,15 +6,50 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from candleray.errors import Forbidden
 from candleray.identity import User
-from candleray.stores.users import Users
+from candleray.identity.tokens import Caller, utc_now
+from serve_apps.access import CALLER, NOBODY
 from serve_apps.backend import InBackend
 
-_ONLY_USER = 1
+
+async def _caller_of(request: Request) -> Caller:
+    caller = request.scope.get(CALLER)
+    if not isinstance(caller, Caller):
+        raise NOBODY
+    return caller
 
 
-async def _user_of(request: Request, backend: InBackend) -> User:
-    return await Users(await backend.postgres()).known(_ONLY_USER)
+InCaller = Annotated[Caller, Depends(_caller_of)]
+
+
+async def _user_of(caller: InCaller) -> User:
+    return caller.user
 
 
 InUser = Annotated[User, Depends(_user_of)]
+
+
+async def _fresh_caller(caller: InCaller, backend: InBackend) -> Caller:
+    minutes = backend.settings.identity.fresh_code_minutes
+    if not caller.verified_within(60 * minutes, utc_now()):
+        raise Forbidden(f"this needs a code of the second factor within the last {minutes} minutes")
+    return caller
+
+
+InFreshCaller = Annotated[Caller, Depends(_fresh_caller)]
+
+
+async def _fresh_user(caller: InFreshCaller) -> User:
+    return caller.user
+
+
+InFreshUser = Annotated[User, Depends(_fresh_user)]
+"""A user whose token came with a code of the second factor minutes ago."""
+
+
+def address_of(request: Request, header: str | None) -> str:
+    """Where a request came from; a header is believed only where the settings name it."""
+    if header and (given := request.headers.get(header)):
+        return given.rpartition(",")[2].strip()[:64]
+    return request.client.host if request.client else "unknown"

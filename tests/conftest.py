@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -15,10 +12,7 @@ from hypothesis import HealthCheck, settings
 from candleray.stores.clickhouse import CandleStore
 from candleray.stores.postgres import Postgres as PostgresStore
 from candleray.stores.users import Users
-from cluster.data_folder import DataFolder
-from cluster.postgres import Postgres
-from cluster.service import EmbeddedService
-from cluster.valkey import Valkey
+from tests import embedded
 
 # A busy machine is slow, not wrong.
 settings.register_profile("candleray", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -45,10 +39,9 @@ def embedded_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CandleS
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
+def postgres_url() -> str:
     """An embedded Postgres of this test process."""
-    with _running(Postgres) as url:
-        yield url
+    return embedded.postgres_url()
 
 
 @pytest.fixture
@@ -66,26 +59,22 @@ async def user_id(postgres: PostgresStore) -> UUID:
 
 
 @pytest.fixture(scope="session")
-def valkey_url() -> Iterator[str]:
+def valkey_url() -> str:
     """An embedded Valkey of this test process."""
-    with _running(Valkey) as url:
-        yield url
+    return embedded.valkey_url()
 
 
-@contextmanager
-def _running(service_class: type[EmbeddedService]) -> Iterator[str]:
-    # Not below pytest's own folder: as root, the account that Postgres runs under could not enter that.
-    folder = DataFolder(Path(tempfile.mkdtemp(prefix="candleray-test-", dir="/tmp")))
-    folder.path.chmod(0o711)
-    folder.prepare()
-    service = service_class(folder)
-    try:
-        service.start()
-        yield service.url
-    finally:
-        service.stop()
-        folder.forget_run_dirs()
-        shutil.rmtree(folder.path, ignore_errors=True)
+@pytest.fixture(scope="session", autouse=True)
+def _private_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tokens are kept here, not in the home of whoever runs the tests; processes we start inherit it."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        environment.delenv("CANDLERAY_TOKEN", raising=False)
+        yield
+
+
+def pytest_sessionfinish() -> None:
+    embedded.stop_services()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

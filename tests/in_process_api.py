@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, get_args
-from uuid import UUID
+from itertools import count
+from typing import Any, Generic, TypeVar
 
 import httpx
 import numpy as np
-from fastapi import FastAPI
 
 from candleray import engine
 from candleray.backtests import BacktestRequest, BacktestResult
@@ -20,39 +21,47 @@ from candleray.candles import CandleRows, Candles
 from candleray.errors import ServiceUnavailable
 from candleray.guards import check_guards, refuse_exceeded
 from candleray.identity import User
+from candleray.identity.telegram import sign_widget
 from candleray.logs import configure_logs
 from candleray.preflight import Preflight
-from candleray.settings import Api, Guards, Settings
+from candleray.settings import Api, Guards, Identity, Settings
 from candleray.stores.clickhouse import CandleStore
 from candleray.stores.postgres import Postgres
-from candleray.stores.users import Users
+from candleray.stores.valkey import Valkey
 from candleray.timeframes import MINUTE_MS, minutes_of
 from candleray.variants import VariantGrid, resolve
 from candleray.weighing import describe, guards_for
 from serve_apps.api import build_api
 from serve_apps.backend import Backend, CandleStoreClient, in_process
 from serve_apps.telemetry import Metrics
-from serve_apps.users import InUser
+from tests import embedded
 
 configure_logs("WARNING")
 
-SOMEBODY = User(user_id=UUID(int=1), telegram_user_id=1)
-_USER_OF = get_args(InUser)[1].dependency
+BOT_TOKEN = "1234567890:test-bot-token-that-telegram-does-not-know"
+KEY_ENCRYPTION_KEY = "1:" + base64.b64encode(bytes(range(32))).decode()
+
+ServiceT = TypeVar("ServiceT", Postgres, Valkey)
 
 START_MS = 1_735_689_600_000
 """2025-01-01T00:00:00Z"""
 
 
 def settings(**changes: Any) -> Settings:
-    """Those of the test environment, with `changes` to the sections `api` and `guards`."""
+    """Those of the test environment, with `changes` to the sections `api`, `guards` and `identity`."""
+    often = {"logins_per_minute": 10_000, "logins_per_user": 10_000, "codes_per_user": 10_000}
     return Settings(
         environment="test",
         api=Api(max_body_bytes=1_000_000, **changes.get("api", {})),
         guards=Guards(max_candles_per_answer=5000, **changes.get("guards", {})),
+        identity=Identity(
+            bot_token=BOT_TOKEN, key_encryption_keys=KEY_ENCRYPTION_KEY, **often | changes.get("identity", {})
+        ),
     )
 
 
 def backend(store: Any, postgres: Postgres | None = None, **changes: Any) -> Backend:
+    """A backend over this store, and over the process's own services unless another Postgres is given."""
     chosen = settings(**changes)
     candles = CandleStoreClient(in_process(store))
 
@@ -88,6 +97,16 @@ def backend(store: Any, postgres: Postgres | None = None, **changes: Any) -> Bac
         refuse_exceeded(guards_for(grid, bars, chosen)[1], "any job")
         return grid.request
 
+    own_postgres = Opened(lambda: Postgres.open(embedded.postgres_url(), max_connections=4))
+    valkey = Opened(lambda: Valkey.open(embedded.valkey_url()))
+
+    async def given_or_own() -> Postgres:
+        return postgres or await own_postgres.get()
+
+    async def close() -> None:
+        await own_postgres.close()
+        await valkey.close()
+
     return Backend(
         settings=chosen,
         candles=candles,
@@ -96,43 +115,73 @@ def backend(store: Any, postgres: Postgres | None = None, **changes: Any) -> Bac
         job_request=job_request,
         probes={"clickhouse": candles.ping},
         metrics=Metrics("here"),
-        postgres=_given(postgres),
-        valkey=_given(None),
+        postgres=given_or_own,
+        valkey=valkey.get,
+        close=close,
     )
 
 
-def _given(service: Any) -> Callable[[], Awaitable[Any]]:
-    async def get() -> Any:
-        if service is None:
-            raise ServiceUnavailable("this test has no such service")
-        return service
+class Opened(Generic[ServiceT]):
+    """A service that the first call opens, in the loop it is called from."""
 
-    return get
+    def __init__(self, open_it: Callable[[], Awaitable[ServiceT]]) -> None:
+        self._open = open_it
+        self._service: ServiceT | None = None
+        self._opening = asyncio.Lock()
 
+    async def get(self) -> ServiceT:
+        async with self._opening:
+            self._service = self._service or await self._open()
+        return self._service
 
-def api_of(behind: Backend, user: User | None = None) -> FastAPI:
-    """An API over this backend, every request to which is from this user, or else from one and the same."""
-
-    async def sender() -> User:
-        if user is not None:
-            return user
-        try:
-            postgres = await behind.postgres()
-        except ServiceUnavailable:
-            return SOMEBODY
-        return await Users(postgres).known(SOMEBODY.telegram_user_id)
-
-    api = build_api(behind)
-    api.dependency_overrides[_USER_OF] = sender
-    return api
+    async def close(self) -> None:
+        if self._service:
+            await self._service.close()
+        self._service = None
 
 
 @asynccontextmanager
 async def serving(behind: Backend, user: User | None = None, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an API over this backend; `changes` replace parts of it, `user` is who all requests are from."""
-    transport = httpx.ASGITransport(api_of(replace(behind, **changes), user))
-    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+    """A client of an API over this backend, logged in as `user`; `changes` replace parts of the backend."""
+    async with serving_strangers(behind) as client:
+        token = await token_of(client, user.telegram_user_id if user else 1)
+    async with serving_strangers(behind, **changes) as client:
+        client.headers["Authorization"] = f"Bearer {token}"
         yield client
+
+
+@asynccontextmanager
+async def serving_strangers(behind: Backend, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client whom the API does not know."""
+    transport = httpx.ASGITransport(build_api(replace(behind, **changes)))
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            yield client
+    finally:
+        if behind.close:
+            await behind.close()
+
+
+async def unreachable() -> Any:
+    raise ServiceUnavailable("this test has no such service")
+
+
+async def token_of(client: httpx.AsyncClient, telegram_user_id: int) -> str:
+    """A session of that user, from the process's one database; logged in once, as everybody is."""
+    if telegram_user_id not in _tokens:
+        answer = await client.post("/login/telegram/widget", json=fresh_login(telegram_user_id))
+        _tokens[telegram_user_id] = answer.raise_for_status().json()["token"]
+    return _tokens[telegram_user_id]
+
+
+_tokens: dict[int, str] = {}
+_names = count()
+
+
+def fresh_login(telegram_user_id: int, bot_token: str = BOT_TOKEN) -> dict[str, Any]:
+    """What Telegram's widget would hand over now; no two are the same."""
+    login = sign_widget(telegram_user_id, bot_token, time.time(), first_name=f"Ada {next(_names)}")
+    return login.model_dump(exclude_none=True)
 
 
 def random_walk(minutes: int, seed: int = 7, start_ms: int = START_MS) -> Candles:

@@ -14,8 +14,12 @@ from typing import Any
 import structlog
 import uvicorn
 
+from candleray import Client
+from candleray.credentials import keep_token
+from candleray.identity.telegram import WidgetLogin
 from candleray.stores.clickhouse import CandleStore
-from tests.in_process_api import api_of, backend
+from serve_apps.api import build_api
+from tests.in_process_api import backend, fresh_login
 
 
 @contextmanager
@@ -23,7 +27,7 @@ def served(app: Any) -> Iterator[str]:
     """The address of an ASGI application, which listens until the block ends."""
     with socket.socket() as listener, _quiet():
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="auto"))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         try:
@@ -37,8 +41,10 @@ def served(app: Any) -> Iterator[str]:
 
 @contextmanager
 def served_api(store: CandleStore, **changes: Any) -> Iterator[str]:
-    """The address of an API over this store; `changes` replace parts of its backend."""
-    with served(api_of(replace(backend(store), **changes))) as url:
+    """The address of an API over this store, logged in at; `changes` replace parts of its backend."""
+    with served(build_api(replace(backend(store), **changes))) as url:
+        with Client(url) as client:
+            keep_token(url, client.log_in(WidgetLogin(**fresh_login(1))).token)
         yield url
 
 

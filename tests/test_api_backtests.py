@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -14,7 +15,8 @@ import pytest
 from candleray.backtests import BacktestResult
 from candleray.reports import table_md
 from candleray.stores.clickhouse import CandleStore
-from tests.in_process_api import api_of, backend, serving, stored_walk
+from serve_apps.api import build_api
+from tests.in_process_api import backend, serving, stored_walk
 
 GRID: dict[str, Any] = {
     "instrument": {"market_id": 1, "symbol": "BTAUSDT"},
@@ -136,7 +138,9 @@ async def test_a_backtest_over_its_time_is_cancelled_and_says_so(embedded_store)
 async def test_a_caller_who_leaves_cancels_the_backtest(embedded_store):
     endless, sent = Endless(), []
     behind = backend(embedded_store)
-    app = api_of(type(behind)(**{**vars(behind), "run_backtest": endless}))
+    async with serving(behind) as client:
+        token = client.headers["Authorization"].encode()
+    app = build_api(replace(behind, run_backtest=endless))
     body = [{"type": "http.request", "body": json.dumps(GRID).encode(), "more_body": False}]
 
     async def receive() -> dict[str, Any]:
@@ -158,11 +162,12 @@ async def test_a_caller_who_leaves_cancels_the_backtest(embedded_store):
         "raw_path": b"/backtests",
         "query_string": b"",
         "root_path": "",
-        "headers": [(b"content-type", b"application/json")],
+        "headers": [(b"content-type", b"application/json"), (b"authorization", token)],
         "client": ("here", 1),
         "server": ("api", 80),
     }
     await asyncio.wait_for(app(scope, receive, send), 5)
+    await behind.close()
     assert endless.cancelled
     assert sent[0]["status"] == 499
     told = behind.metrics.render().decode()

@@ -20,7 +20,7 @@ from candleray.stores.clickhouse import CandleStore
 from candleray.stores.jobs import Jobs, Progress
 from candleray.stores.postgres import Postgres
 from candleray.stores.users import Users
-from tests.in_process_api import backend, serving, stored_walk
+from tests.in_process_api import backend, serving, stored_walk, unreachable
 
 MINUTES = 3000
 REQUEST: dict[str, Any] = {
@@ -182,7 +182,7 @@ async def test_cancel_and_delete(api: httpx.AsyncClient, jobs: Jobs):
 
 
 async def test_without_its_database_nothing_is_accepted(embedded_store: CandleStore, candles: Any):
-    async with serving(backend(embedded_store)) as api:
+    async with serving(backend(embedded_store), postgres=unreachable) as api:
         answer = await api.post("/backtests/jobs", json=REQUEST)
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "service_unavailable")
 

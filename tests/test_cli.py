@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -285,7 +286,8 @@ def test_a_wrong_setting_is_wrong_input(monkeypatch):
 
 def test_output_in_a_pipe_is_complete_and_plain_however_narrow_the_terminal(api_url, request_file):
     command = [sys.executable, "-m", "candleray", "backtest", str(request_file), "--api", api_url]
-    environment = {"COLUMNS": "20", "PATH": "", "TERM": "xterm-256color"}
+    home = os.environ["XDG_CONFIG_HOME"]
+    environment = {"COLUMNS": "20", "PATH": "", "TERM": "xterm-256color", "XDG_CONFIG_HOME": home}
     printed = subprocess.run(command, check=True, capture_output=True, env=environment).stdout.decode()
     assert "\x1b" not in printed
     assert "…" not in printed

@@ -28,6 +28,7 @@ from candleray import Client, GuardExceeded, InvalidInput, NotFound
 from candleray.backtests import BacktestResult
 from candleray.candles import Candles
 from candleray.catalogue import get_catalogue
+from candleray.credentials import token_for
 from candleray.engine import run
 from candleray.generated import GeneratedCandles
 from candleray.markets import find_market
@@ -112,6 +113,8 @@ class Instance:
     def up(self) -> None:
         started = self.candleray("up", "--detach", "--data", str(self.data), "--port", str(self.port))
         assert started.returncode == 0, started.stdout + started.stderr
+        login = self.candleray("login", "--data", str(self.data))
+        assert login.returncode == 0, login.stdout + login.stderr
 
     def down(self) -> None:
         self.candleray("down", "--data", str(self.data))
@@ -188,7 +191,11 @@ def test_the_cluster_gives_the_bytes_of_one_process_under_stops(
 
 
 def test_the_same_request_twice_gives_the_same_bytes(instance: Instance):
-    answers = [httpx.post(f"{instance.url}/backtests", json=REQUEST, timeout=120).json() for _ in range(2)]
+    headers = {"Authorization": f"Bearer {token_for(instance.url)}"}
+    answers = [
+        httpx.post(f"{instance.url}/backtests", json=REQUEST, headers=headers, timeout=120).json()
+        for _ in range(2)
+    ]
     assert answers[0].pop("elapsed_s") != answers[1].pop("elapsed_s")
     assert json.dumps(answers[0]) == json.dumps(answers[1])
 

@@ -114,6 +114,8 @@ def patient() -> Iterator[Patient]:
     try:
         started = patient.candleray("up", "--detach", "--port", str(port))
         assert started.returncode == 0, started.stdout + started.stderr
+        login = patient.candleray("login")
+        assert login.returncode == 0, login.stdout + login.stderr
         yield patient
     finally:
         patient.candleray("down")

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 
 from candleray.backtests import BacktestResult
 from serve_apps import examples
+from serve_apps.access import needs
 from serve_apps.answers import example
 from serve_apps.backend import InBackend
 from serve_apps.json_body import StrictRoute
@@ -18,6 +19,7 @@ router = APIRouter(tags=["backtests"], route_class=StrictRoute)
 
 
 @router.post("/backtests", response_model=BacktestResult, responses=example(examples.BACKTEST_RESULT))
+@needs("read")
 async def run_backtest(request: Request, asked: InRequest, backend: InBackend) -> Any:
     """Search every variant of a request and answer with the best, ranked by total return.
 

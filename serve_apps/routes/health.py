@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from candleray.validation import Model
+from serve_apps.access import public
 from serve_apps.answers import example
 from serve_apps.backend import InBackend
 from serve_apps.readiness import NotReady, Readiness, check_readiness
@@ -20,6 +21,7 @@ class Health(Model):
 
 
 @router.get("/health", response_model=Health, responses=example({"status": "ok"}))
+@public
 async def health() -> Any:
     """The process lives: says nothing of the services behind it."""
     return Health()
@@ -50,6 +52,7 @@ _NOT_READY = {
         },
     },
 )
+@public
 async def ready(backend: InBackend) -> Any:
     """Every service behind the API by name: whether it answers, and how fast; 503 when one does not."""
     readiness = await check_readiness(backend.probes)

@@ -12,6 +12,7 @@ from candleray.indicators import IndicatorInfo
 from candleray.outputs import compute_outputs, series_model, widened
 from candleray.series import IndicatorSeries, SeriesRequest
 from serve_apps import examples
+from serve_apps.access import needs
 from serve_apps.answers import example, json_of_arrays
 from serve_apps.backend import InBackend
 from serve_apps.json_body import StrictRoute
@@ -41,6 +42,7 @@ async def get_indicator(
 
 
 @router.post("/compute", response_model=IndicatorSeries, responses=example(examples.SERIES))
+@needs("read")
 async def compute_indicator(
     body: Annotated[NarrowSeriesRequest, Body(openapi_examples=examples.SERIES_REQUESTS)], backend: InBackend
 ) -> Response:

@@ -17,6 +17,7 @@ from candleray.stores.jobs import Jobs
 from candleray.validation import Model
 from candleray.variants import VariantGrid
 from serve_apps import examples
+from serve_apps.access import needs
 from serve_apps.answers import example
 from serve_apps.backend import InBackend
 from serve_apps.job_events import EVENT_STREAM, progress_stream
@@ -40,17 +41,15 @@ IdempotencyKey = Annotated[
 
 
 @router.post("/preflight", response_model=Preflight, responses=example(examples.PREFLIGHT))
-async def preflight_backtest(asked: InRequest, backend: InBackend, user: InUser) -> Any:
+@needs("read")
+async def preflight_backtest(asked: InRequest, backend: InBackend) -> Any:
     """Size a request exactly, time a sample of it on this cluster, and say whether it may run, and where."""
     return await backend.preflight(asked)
 
 
 @router.post("/jobs", response_model=Job, status_code=202, responses=example(examples.JOB, 202))
 async def submit_job(
-    asked: InRequest,
-    backend: InBackend,
-    user: InUser,
-    idempotency_key: IdempotencyKey = None,
+    asked: InRequest, backend: InBackend, user: InUser, idempotency_key: IdempotencyKey = None
 ) -> Any:
     """Submit a search of any size that the guards allow: it is kept before this answers, and runs in its turn."""
     request = await backend.job_request(asked)

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
+from serve_apps.access import public
 from serve_apps.backend import InBackend
 
 router = APIRouter(tags=["health"])
@@ -18,6 +19,7 @@ _EXAMPLE = 'candleray_api_requests_total{replica="0",route="/health",method="GET
     response_class=Response,
     responses={200: {"content": {"text/plain": {"example": _EXAMPLE}}}},
 )
+@public
 async def metrics(backend: InBackend) -> Response:
     """Requests, latencies, backtests and ingested rows of one replica, in Prometheus' text format.
 

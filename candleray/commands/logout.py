@@ -1,0 +1,24 @@
+"""`candleray logout`."""
+
+from __future__ import annotations
+
+from candleray.cli_options import ApiUrl, DataDir, connect
+
+
+def logout(api: ApiUrl = None, data: DataDir = None) -> None:
+    """End the session at the API and forget its token here.
+
+    Example: candleray logout
+    """
+    from candleray.console import output
+    from candleray.credentials import forget_token
+    from candleray.errors import Unauthenticated
+
+    with connect(api, data) as client:
+        try:
+            client.log_out()
+            said = "logged out"
+        except Unauthenticated:
+            said = "was not logged in"
+        forget_token(client.url)
+        output().print(f"{said} at {client.url}")

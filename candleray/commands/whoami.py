@@ -1,0 +1,17 @@
+"""`candleray whoami`."""
+
+from __future__ import annotations
+
+from candleray.cli_options import ApiUrl, DataDir, connect
+
+
+def whoami(api: ApiUrl = None, data: DataDir = None) -> None:
+    """Show the user that the commands act for.
+
+    Example: candleray whoami
+    """
+    from candleray.console import output
+
+    with connect(api, data) as client:
+        user = client.me()
+        output().print(f"user {user.user_id} (Telegram {user.telegram_user_id}) at {client.url}")

@@ -1,0 +1,168 @@
+"""Which routes need whom: a user and a scope, unless a route says otherwise. A new route is protected as it is.
+
+@router.get("/health")
+@public
+async def health() -> Any: ...
+
+@router.post("/backtests")
+@needs("read")          # by default GET needs `read`, everything else `trade`
+async def run_backtest() -> Any: ...
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.routing import APIRoute
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from candleray.errors import CandlerayError, Forbidden, Unauthenticated
+from candleray.identity.tokens import Caller, csrf_token
+from candleray.identity.tokens import Scope as TokenScope
+from candleray.stores.access_tokens import AccessTokens
+from serve_apps.backend import Backend
+from serve_apps.errors import error_response
+from serve_apps.middleware import HttpLayer
+
+SESSION_COOKIE = "candleray_session"
+CSRF_HEADER = "X-CSRF-Token"
+CALLER = "candleray.caller"
+
+_ACCESS = "__candleray_access__"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_PUBLIC = "public"
+
+EndpointT = TypeVar("EndpointT", bound=Callable[..., Any])
+
+NOBODY = Unauthenticated("log in: this needs a token in the header Authorization: Bearer …")
+BAD_TOKEN = Unauthenticated("the token is not valid: it is unknown, expired or revoked")
+BAD_CSRF = Forbidden(f"a request by cookie needs the session's own {CSRF_HEADER}")
+
+
+def public(endpoint: EndpointT) -> EndpointT:
+    """Mark a route that needs nobody."""
+    setattr(endpoint, _ACCESS, _PUBLIC)
+    return endpoint
+
+
+def needs(scope: TokenScope) -> Callable[[EndpointT], EndpointT]:
+    """Mark a route that needs another scope than its method says."""
+
+    def mark(endpoint: EndpointT) -> EndpointT:
+        setattr(endpoint, _ACCESS, scope)
+        return endpoint
+
+    return mark
+
+
+def scope_of(route: APIRoute) -> TokenScope | None:
+    """What a caller of the route must be allowed; None where it needs nobody."""
+    marked = getattr(route.endpoint, _ACCESS, None)
+    if marked is not None:
+        return None if marked == _PUBLIC else marked
+    return "read" if (route.methods or set()) <= _SAFE else "trade"
+
+
+class Authentication(HttpLayer):
+    """Finds out who sends a request before any byte of its body is read."""
+
+    def __init__(self, app: ASGIApp, backend: Backend, routes: Iterable[APIRoute]) -> None:
+        super().__init__(app)
+        self._backend = backend
+        self._routes = tuple(routes)
+
+    async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._route(scope)
+        needed = scope_of(route) if route else None
+        if needed is None:  # public, or no route at all
+            await self.app(scope, receive, send)
+            return
+        scope["route"] = route  # for the log, where the request goes no further
+        try:
+            scope[CALLER] = await self._caller(scope, needed)
+        except CandlerayError as error:
+            headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else None
+            await error_response(error, headers)(scope, receive, send)
+            return
+        await self.app(scope, receive, _unshared(send))
+
+    def _route(self, scope: Scope) -> APIRoute | None:
+        return next((route for route in self._routes if route.matches(scope)[0] is Match.FULL), None)
+
+    async def _caller(self, scope: Scope, needed: TokenScope) -> Caller:
+        headers = Headers(scope=scope)
+        token, by_cookie = _token(headers)
+        if token is None:
+            raise NOBODY
+        caller = await AccessTokens(await self._backend.postgres(), self._backend.settings.identity).caller_of(
+            token
+        )
+        if caller is None:
+            raise BAD_TOKEN
+        if by_cookie and scope["method"] not in _SAFE:
+            _require_csrf(headers, token)
+        if needed not in caller.scopes:
+            raise Forbidden(f"this token lacks the scope {needed!r}")
+        return caller
+
+
+def _token(headers: Headers) -> tuple[str | None, bool]:
+    """The token, and whether a browser sent it by itself."""
+    given = headers.get("authorization")
+    if given is not None:
+        kind, _, token = given.partition(" ")
+        return (token.strip() if kind.lower() == "bearer" else ""), False
+    for pair in headers.get("cookie", "").split(";"):
+        name, _, value = pair.strip().partition("=")
+        if name == SESSION_COOKIE:
+            return value, True
+    return None, False
+
+
+def _require_csrf(headers: Headers, token: str) -> None:
+    given = headers.get(CSRF_HEADER, "")
+    if not hmac.compare_digest(given.encode("utf-8", "replace"), csrf_token(token).encode()):
+        raise BAD_CSRF
+
+
+def _unshared(send: Send) -> Send:
+    """No cache between us and the caller may keep what one user was told."""
+
+    async def send_private(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).setdefault("Cache-Control", "private, no-store")
+        await send(message)
+
+    return send_private
+
+
+async def require_access(request: Request) -> None:
+    """The second lock behind `Authentication`, on every route that is not public."""
+    route = request.scope.get("route")
+    if getattr(getattr(route, "endpoint", None), _ACCESS, None) != _PUBLIC and CALLER not in request.scope:
+        raise NOBODY
+
+
+def describe_access(document: dict[str, Any], routes: Iterable[APIRoute]) -> dict[str, Any]:
+    """The OpenAPI document with who may call what."""
+    schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+    schemes["token"] = {"type": "http", "scheme": "bearer", "description": "a session's or an API token"}
+    schemes["cookie"] = {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": SESSION_COOKIE,
+        "description": f"a browser's session; what changes something needs {CSRF_HEADER} too",
+    }
+    for route in routes:
+        needed = scope_of(route)
+        for method in route.methods or ():
+            operation = document["paths"].get(route.path_format, {}).get(method.lower())
+            if operation is not None and needed is not None:
+                operation["security"] = [{"token": []}, {"cookie": []}]
+                operation["x-scope"] = needed
+    return document

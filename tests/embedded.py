@@ -1,0 +1,43 @@
+"""The embedded Postgres and Valkey of a test process: started by the first that asks, stopped at its end."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+
+from cluster.data_folder import DataFolder
+from cluster.postgres import Postgres
+from cluster.service import EmbeddedService
+from cluster.valkey import Valkey
+
+_running = ExitStack()
+
+
+@cache
+def postgres_url() -> str:
+    return _started(Postgres)
+
+
+@cache
+def valkey_url() -> str:
+    return _started(Valkey)
+
+
+def stop_services() -> None:
+    _running.close()
+
+
+def _started(service_class: type[EmbeddedService]) -> str:
+    # Not below pytest's own folder: as root, the account that Postgres runs under could not enter that.
+    folder = DataFolder(Path(tempfile.mkdtemp(prefix="candleray-test-", dir="/tmp")))
+    _running.callback(shutil.rmtree, folder.path, ignore_errors=True)
+    _running.callback(folder.forget_run_dirs)
+    folder.path.chmod(0o711)
+    folder.prepare()
+    service = service_class(folder)
+    _running.callback(service.stop)
+    service.start()
+    return service.url
