@@ -100,7 +100,7 @@ def ray_nodes(
                 head,
                 include_dashboard=dashboard,
                 dashboard_host="127.0.0.1",
-                dashboard_port=_free_port(),  # it serves more than the dashboard, and starts in any case
+                dashboard_port=free_port(),  # it serves more than the dashboard, and starts in any case
                 temp_dir=home,
             )
             for each in others:
@@ -125,7 +125,7 @@ def _environment(home: str) -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -17,11 +24,13 @@ from candleray.candles import Candles
 from candleray.engine import run
 from candleray.generated import GeneratedCandles
 from candleray.markets import find_market
-from candleray.settings import Settings
+from candleray.settings import ROOT, Settings
 from candleray.timeframes import MINUTE_MS
 from candleray.variants import resolve
+from cluster.data_folder import DataFolder
 from cluster.grid import run_backtest
-from tests.ray_nodes import RayNodes, ray_nodes
+from cluster.instance import read_instance
+from tests.ray_nodes import RayNodes, free_port, ray_nodes
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.xdist_group("nodes")]
 
@@ -140,6 +149,41 @@ def test_a_node_that_dies_in_the_middle_changes_no_byte(
     assert answers == [undisturbed]
     three_nodes.add(1)
     three_nodes.wait_alive()
+
+
+def test_an_instance_that_joins_a_cluster_joins_it_again_when_its_driver_is_lost(three_nodes: RayNodes) -> None:
+    folder = DataFolder(Path(tempfile.mkdtemp(prefix="candleray-joined-", dir="/tmp")) / "data")
+    folder.path.parent.chmod(0o711)
+    environment = {**os.environ, "CANDLERAY_SERVICES__RAY_ADDRESS": three_nodes.address}
+
+    def candleray(*arguments: str) -> str:
+        command = [sys.executable, "-m", "candleray", *arguments, "--data", str(folder)]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def is_ready_again() -> bool:
+        instance = read_instance(folder)
+        return instance is not None and instance.state == "ready" and "ray" in instance.restarts
+
+    try:
+        candleray("up", "--detach", "--port", str(free_port()), "--app", "tests.tiny_app:build")
+        started = read_instance(folder)
+        assert started is not None
+        assert started.ray_address == three_nodes.address
+        (driver,) = [
+            one for one in psutil.Process(started.pid).children() if "cluster.ray_driver" in one.cmdline()
+        ]
+        driver.kill()
+        give_up_at = time.monotonic() + 120
+        while not is_ready_again():
+            assert time.monotonic() < give_up_at
+            time.sleep(0.1)
+        assert httpx.get(f"{started.api_url}/ready", trust_env=False).json() == {"ready": True, "services": {}}
+        three_nodes.wait_alive()  # it is not ours to end
+    finally:
+        candleray("down")
+        shutil.rmtree(folder.path.parent, ignore_errors=True)
 
 
 def works_on(nodes: RayNodes, number: int, task: str) -> bool:
