@@ -50,6 +50,8 @@ WITH former AS (
         finished_at = CASE WHEN $3 IN ('succeeded', 'failed', 'cancelled') THEN now() END,
         phase = CASE $3 WHEN 'succeeded' THEN 'done' WHEN 'queued' THEN 'queued' ELSE phase END,
         partial = $3 <> 'succeeded',
+        done = CASE $3 WHEN 'succeeded' THEN total ELSE done END,
+        variants_done = CASE $3 WHEN 'succeeded' THEN simulations ELSE variants_done END,
         variants_per_s = CASE WHEN $3 IN ('queued', 'running') THEN NULL ELSE variants_per_s END,
         error = $6
     FROM former WHERE jobs.job_id = former.job_id
