@@ -60,6 +60,8 @@ class Search:
         self.candles_hash: str | None = None
         self.elapsed_s: dict[str, float] = dict(checkpoint.elapsed_s) if checkpoint else {}
         self.metrics = JobMetrics()
+        self.entered = asyncio.Event()
+        """A phase has begun since it was cleared."""
         self._checkpoint = checkpoint
         self._phase_began = time.monotonic()
         self._ranked_since: tuple[float, int] | None = None
@@ -148,6 +150,7 @@ class Search:
         self.metrics.phase_ended(self.phase, time.monotonic() - self._phase_began)
         self.phase, self.done, self.total = phase, 0, 1
         self._phase_began = time.monotonic()
+        self.entered.set()
 
     def _elapsed_s(self) -> dict[str, float]:
         spent = time.monotonic() - self._phase_began
@@ -181,7 +184,10 @@ class Heart:
             with suppress(CandlerayError):
                 if await self.beat():
                     return
-            await asyncio.sleep(self._limits.heartbeat_s)
+            # A phase that is shorter than a heartbeat is told as well.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._search.entered.wait(), self._limits.heartbeat_s)
+            self._search.entered.clear()
 
     async def beat(self, last: bool = False) -> bool:
         due = last or time.monotonic() - self._saved_at >= self._limits.checkpoint_s

@@ -59,11 +59,11 @@ LARGE: dict[str, Any] = {
         },
     ],
     "risk": {"sl_pct": {"start": 0.5, "stop": 5, "step": 0.5}, "tp_pct": {"start": 1, "stop": 10, "step": 1}},
-    "preselect": 4000,
+    "preselect": 20_000,
     "top_k": 500,
     "trades_for": 0,
 }
-"""539,100 base variants, then 4,000 of them under 100 combinations."""
+"""539,100 base variants, then 20,000 of them under 100 combinations."""
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_progress_is_told_phase_by_phase_and_only_grows(client: Client):
     assert phases == [phase for phase in order if phase in phases]
     assert {"stage-a", "stage-b"} <= set(phases)
     assert [job.variants_done for job in seen] == sorted(job.variants_done for job in seen)
-    assert seen[-1].variants_done == seen[-1].simulations == 939_100
+    assert seen[-1].variants_done == seen[-1].simulations == 2_539_100
     assert any(job.eta_s for job in seen)
     assert any(job.best_total_return_pct is not None and not job.ended for job in seen)
 
