@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from candleray.backtests import IndicatorAxes
+from candleray.backtests import BacktestRequest, IndicatorAxes
 from candleray.errors import invalid
 from candleray.settings import Backtests
 from candleray.strategies import SHORT_HASH, Strategy, StrategyDraft, StrategySpec
-from candleray.variants import IndicatorGrid, filled_in
+from candleray.variants import IndicatorGrid, VariantGrid, filled_in
 from kernels.indicators import INDICATORS
 
 
@@ -43,3 +43,16 @@ def clone_of(parent: Strategy, draft: StrategyDraft, defaults: Backtests) -> Str
     if spec.hash == parent.spec_hash:
         raise invalid("", "no_change", f"the clone says nothing else than {parent.name}: name what it changes")
     return spec
+
+
+def variant_content(request: BacktestRequest, variant_index: int) -> dict[str, object]:
+    """That variant of a resolved request alone.
+
+    Raises:
+        InvalidInput: there is no such number.
+    """
+    grid = VariantGrid(request)
+    if variant_index >= grid.size:
+        message = f"there is no variant {str(variant_index)[:40]}: the search has variants 0 to {grid.size - 1}"
+        raise invalid("variant.variant_index", "out_of_bounds", message)
+    return grid.strategy(variant_index)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from candleray.backtests import BacktestRequest, StrategyAxes
@@ -93,11 +93,26 @@ class SavedBacktest(StrategyChanges):
         return {name: part for name, part in self.given.items() if name not in ("strategy_id", "time_range")}
 
 
-class NewStrategy(Model):
-    """What is saved."""
+class JobVariant(Model):
+    """A variant of a job's search, by its number; whether the job has ended does not matter."""
 
-    strategy: StrategyDraft
+    job_id: UUID
+    variant_index: Annotated[int, Field(ge=0, strict=True)]
+    """As the job's best variants tell it."""
+
+
+class NewStrategy(Model):
+    """What is saved: one of the two."""
+
+    strategy: StrategyDraft | None = None
     """A strategy: written by hand, or the `strategy` of a backtest's variant as it came."""
+    variant: JobVariant | None = None
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Self:
+        if (self.strategy is None) == (self.variant is None):
+            raise PydanticCustomError("not_one_source", "either a strategy or the variant of a job is needed")
+        return self
 
 
 class Strategy(Model):

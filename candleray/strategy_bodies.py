@@ -24,7 +24,7 @@ class StrategyBodies:
         of_a_strategy = {name: parts[name] for name in StrategyAxes.model_fields}
         draft = generated_model("StrategyDraft", StrategyDraft, indicators=indicators)
         self._draft = draft
-        self.new = generated_model("NewStrategy", NewStrategy, strategy=(draft, ...))
+        self.new = generated_model("NewStrategy", NewStrategy, strategy=(draft | None, None))
         self.changes = generated_model("StrategyChanges", StrategyChanges, **of_a_strategy)
         self.backtest = generated_model("SavedBacktest", SavedBacktest, **parts)
 

@@ -35,6 +35,10 @@ NEW_STRATEGIES: Any = {
         "summary": "The `strategy` of a backtest's variant, as it came",
         "value": {"strategy": _VARIANT},
     },
+    "job": {
+        "summary": "A variant of a job, by the number that its best variants tell",
+        "value": {"variant": {"job_id": "0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90", "variant_index": 34}},
+    },
     "written": {
         "summary": "One written by hand; the defaults fill in the rest",
         "value": {

@@ -144,6 +144,41 @@ async def test_a_foreign_or_deleted_strategy_is_not_found(api, strategy_id, post
     assert (foreign.status_code, foreign.content) == (404, deleted.content)
 
 
+async def test_a_variant_of_a_job_is_saved_by_its_number_whether_the_job_has_run_or_not(api):
+    grid = await post(api, "/backtests", GRID)
+    job = await api.post("/backtests/jobs", json=GRID)
+    for variant in grid["top"][:5]:
+        body = {"variant": {"job_id": job.json()["job_id"], "variant_index": variant["variant_index"]}}
+        saved = await post(api, "/strategies", body)
+        assert saved == await post(api, "/strategies", {"strategy": variant["strategy"]})
+
+
+async def test_a_job_runs_a_grid_around_a_saved_strategy(api, strategy_id):
+    around = {"strategy_id": strategy_id, "time_range": TIME_RANGE, "risk": {"sl_pct": {"values": [1, 2, 3]}}}
+    job = await api.post("/backtests/jobs", json=around)
+    assert (job.status_code, job.json()["variants_total"]) == (202, 3)
+
+
+async def test_a_number_that_no_variant_has_and_a_foreign_job_are_refused(api, postgres, embedded_store):
+    job_id = (await api.post("/backtests/jobs", json=GRID)).json()["job_id"]
+    for number, status in ((383, 200), (384, 422), (10**40, 422), (-1, 422), (1.5, 422), ("1", 422)):
+        answer = await api.post("/strategies", json={"variant": {"job_id": job_id, "variant_index": number}})
+        assert answer.status_code == status, answer.text
+    stranger = await Users(postgres).known(uuid4().int >> 66)
+    async with serving(backend(embedded_store, postgres), stranger) as theirs:
+        told = []
+        for one in (job_id, str(uuid4())):
+            answer = await theirs.post("/strategies", json={"variant": {"job_id": one, "variant_index": 0}})
+            told.append((answer.status_code, answer.text.replace(one, "ID")))
+    assert told[0] == told[1]
+    assert told[0][0] == 404
+
+
+@pytest.mark.parametrize("body", [{}, {"strategy": None}, {"variant": None}, {"strategy": {}, "variant": {}}])
+async def test_a_strategy_comes_from_one_place(api, body):
+    assert (await api.post("/strategies", json=body)).status_code == 422
+
+
 @pytest.mark.parametrize("example", [one["value"] for one in examples.SAVED_BACKTESTS.values()])
 def test_the_examples_are_valid(example):
     TypeAdapter(get_strategy_bodies().backtest).validate_python(example)

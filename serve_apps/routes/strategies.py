@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -10,15 +11,16 @@ from pydantic import Field
 
 from candleray.catalogue import get_catalogue
 from candleray.cursors import CURSOR_PATTERN, position_of
+from candleray.identity import User
 from candleray.markets import Symbol
-from candleray.specs import clone_of, name_of, spec_of
+from candleray.specs import clone_of, name_of, spec_of, variant_content
 from candleray.stores.strategies import Strategies
 from candleray.strategies import NewStrategy, Strategy, StrategyChanges, StrategyFilter, StrategyPage
 from candleray.strategy_bodies import get_strategy_bodies
 from candleray.timeframes import Timeframe
 from serve_apps import strategy_examples as examples
 from serve_apps.answers import example
-from serve_apps.backend import InBackend
+from serve_apps.backend import Backend, InBackend
 from serve_apps.json_body import StrictRoute
 from serve_apps.users import InUser
 
@@ -40,14 +42,22 @@ async def save_strategy(
     user: InUser,
     backend: InBackend,
 ) -> Any:
-    """Save a strategy, such as the `strategy` of a backtest's variant; it never changes.
+    """Save a strategy, such as the `strategy` of a backtest's variant or a job's variant; it never changes.
 
     Its time range is not saved. What is left out takes its default now, for good. Content that is saved already
     is answered with the strategy that has it.
     """
-    draft = get_strategy_bodies().draft(body.strategy.model_dump(exclude_unset=True))
-    spec = spec_of(draft, backend.settings.backtests)
+    content = await _content(body, user, backend)
+    spec = spec_of(get_strategy_bodies().draft(content), backend.settings.backtests)
     return await Strategies(await backend.postgres()).save(user.user_id, name_of(spec), spec)
+
+
+async def _content(body: NewStrategy, user: User, backend: Backend) -> dict[str, Any]:
+    if body.strategy is not None:
+        return body.strategy.model_dump(exclude_unset=True)
+    assert body.variant is not None
+    request = await (await backend.jobs()).request(user.user_id, body.variant.job_id)
+    return await asyncio.to_thread(variant_content, request, body.variant.variant_index)
 
 
 class StrategiesQuery(StrategyFilter):
