@@ -12,19 +12,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 from uuid import UUID
 
 import httpx
-from pydantic import TypeAdapter, ValidationError
 
 from candleray.backtests import BacktestRequest, BacktestResult
 from candleray.candle_stream import ARROW, bars_table, decode_bars, encode_rows, parts
 from candleray.candles import CandleRows
+from candleray.client_runs import RunMethods
+from candleray.client_strategies import StrategyMethods
 from candleray.connection import Connection, QueryValue, encoded, find_api_url
+from candleray.connection import read as read
 from candleray.coverage import Coverage, MissingRun, RowCounts
-from candleray.errors import ApiError, GuardExceeded, invalid
+from candleray.errors import GuardExceeded, invalid
 from candleray.identity import User
 from candleray.identity.telegram import MiniAppLogin, WidgetLogin
 from candleray.identity.tokens import NewToken, TokenInfo, TokenRequest
@@ -56,10 +58,8 @@ MarketName: TypeAlias = str | int
 Time: TypeAlias = str | datetime
 """A moment, or ISO text; without a zone it is UTC."""
 
-T = TypeVar("T")
 
-
-class Client(JobMethods):
+class Client(JobMethods, StrategyMethods, RunMethods):
     """A connection to one API; threads may share it."""
 
     def __init__(
@@ -311,23 +311,6 @@ class ClientSink:
 
     def put(self, market_id: int, symbol: str, rows: CandleRows) -> InsertReport:
         return self._client.put_candles(market_id, symbol, rows)
-
-
-def read(kind: type[T], answer: bytes) -> T:
-    """An answer of the API as what it is.
-
-    Raises:
-        ApiError: it is something else, as where client and API are of different versions.
-    """
-    try:
-        content: T = TypeAdapter(kind).validate_json(answer)
-    except ValidationError as exc:
-        first = exc.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ApiError(
-            f"the API's answer is not understood ({where or 'all of it'}: {first['msg']}): is it of this version?"
-        ) from exc
-    return content
 
 
 def _market_id(market: MarketName | None) -> int | None:

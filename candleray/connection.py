@@ -6,10 +6,10 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import httpx
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from candleray.credentials import token_for
@@ -35,6 +35,8 @@ _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 QueryValue: TypeAlias = str | int | list[str] | None
+
+T = TypeVar("T")
 
 Outcome = httpx.Response | httpx.TransportError
 
@@ -199,3 +201,20 @@ def error_of(response: httpx.Response) -> CandlerayError:
         where = f"{response.request.method} {response.request.url.copy_with(userinfo=b'', query=None)}"
         text = f"{where} answered {response.status_code}: {response.text.strip()[:200] or 'nothing'}"
         return (ServiceUnavailable if passing else ApiError)(text)
+
+
+def read(kind: type[T], answer: bytes) -> T:
+    """An answer of the API as what it is.
+
+    Raises:
+        ApiError: it is something else, as where client and API are of different versions.
+    """
+    try:
+        content: T = TypeAdapter(kind).validate_json(answer)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ApiError(
+            f"the API's answer is not understood ({where or 'all of it'}: {first['msg']}): is it of this version?"
+        ) from exc
+    return content

@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
 from candleray.markets import Instrument, InstrumentReference
 from candleray.timeframes import Moment, Timeframe
 from candleray.validation import Model
+
+T = TypeVar("T")
+
+
+def collected(
+    page: Callable[[int, str | None], tuple[Sequence[T], str | None]], limit: int | None, most: int
+) -> list[T]:
+    """The first `limit` entries, or all of them.
+
+    Args:
+        page: of a size and a cursor, its entries and the next cursor.
+        most: the largest size of a page.
+    """
+    found: list[T] = []
+    cursor: str | None = None
+    while limit is None or len(found) < limit:
+        entries, cursor = page(most if limit is None else min(most, limit - len(found)), cursor)
+        found += entries
+        if cursor is None:
+            break
+    return found
 
 
 class CandlePage(Model):

@@ -1,0 +1,101 @@
+"""Run strategies live: start, stop and start again, and see how a run came to its state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from candleray.cli_options import ApiUrl, AsJson, DataDir, connect
+
+if TYPE_CHECKING:
+    from candleray.runs import Run
+
+run = typer.Typer(
+    no_args_is_help=True,
+    help=f"{__doc__}\n\nExample: candleray run start 0b4bd4f2-6c1a-4f0e-9d43-2a8c55a7f0b1",
+    rich_markup_mode="markdown",
+)
+
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="The id that `start` or `list` printed.")]
+
+
+@run.command()
+def start(
+    strategy_id: Annotated[str, typer.Argument(metavar="STRATEGY", help="The strategy's id.")],
+    api: ApiUrl = None,
+    data: DataDir = None,
+) -> None:
+    """Start a run of a strategy, which has one active run at most.
+
+    Example: candleray run start 0b4bd4f2-6c1a-4f0e-9d43-2a8c55a7f0b1
+    """
+    with connect(api, data) as client:
+        _print([client.start_run(strategy_id)])
+
+
+@run.command("list")
+def list_runs(
+    strategy_id: Annotated[str | None, typer.Option("--strategy", metavar="ID", help="Of it alone.")] = None,
+    state: Annotated[str | None, typer.Option(help="In this state alone, such as running.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many of the newest.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+    api: ApiUrl = None,
+    data: DataDir = None,
+) -> None:
+    """List your runs, the newest first.
+
+    Example: candleray run list --state running
+    """
+    from candleray.connection import encoded
+
+    with connect(api, data) as client:
+        found = client.runs(strategy_id, state, limit)
+    if as_json:
+        typer.echo(encoded(found))
+    else:
+        _print(found)
+
+
+@run.command()
+def show(run_id: RunId, as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
+    """Show a run and the events that led to its state.
+
+    Example: candleray run show 9d1f2c5e-58a0-4a3c-b1c3-5d7f1f0e6a21
+    """
+    from candleray.console import output
+    from candleray.strategy_tables import print_history
+
+    with connect(api, data) as client:
+        found = client.run(run_id)
+    if as_json:
+        typer.echo(found.model_dump_json())
+    else:
+        print_history(output(), found)
+
+
+@run.command()
+def stop(run_id: RunId, api: ApiUrl = None, data: DataDir = None) -> None:
+    """Stop a run; it is `stopping` until everything is put away.
+
+    Example: candleray run stop 9d1f2c5e-58a0-4a3c-b1c3-5d7f1f0e6a21
+    """
+    with connect(api, data) as client:
+        _print([client.stop_run(run_id)])
+
+
+@run.command()
+def restart(run_id: RunId, api: ApiUrl = None, data: DataDir = None) -> None:
+    """Start a run again that is stopped, failed or stopping.
+
+    Example: candleray run restart 9d1f2c5e-58a0-4a3c-b1c3-5d7f1f0e6a21
+    """
+    with connect(api, data) as client:
+        _print([client.restart_run(run_id)])
+
+
+def _print(found: list[Run]) -> None:
+    from candleray.console import output
+    from candleray.strategy_tables import print_runs
+
+    print_runs(output(), found)
