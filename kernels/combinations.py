@@ -192,7 +192,7 @@ def _rank(
     at = 0
     while at < out_return_pct.size:
         base, combination = divmod(first + at, n_combinations)
-        conflicts = decide(bases[base], addresses, offsets, sizes, partial, digits, rules.direction, final)
+        conflicts = decide(bases[base], addresses, offsets, sizes, partial, digits, final)
         bars, sides, ends = gather(final, tables, stop_losses, take_profits, close.size - 1, rules)
         until = min(out_return_pct.size, at + n_combinations - combination)
         while at < until:
@@ -271,7 +271,7 @@ def _rank_pruned(
     at = 0
     while at < out_return_pct.size:
         base, combination = divmod(first + at, n_combinations)
-        conflicts = decide(bases[base], addresses, offsets, sizes, partial, digits, rules.direction, final)
+        conflicts = decide(bases[base], addresses, offsets, sizes, partial, digits, final)
         bars, sides, ends = gather(final, tables, stop_losses, take_profits, close.size - 1, rules)
         until = min(out_return_pct.size, at + n_combinations - combination)
         while at < until:
@@ -302,7 +302,7 @@ def _trace(
     """Write one combination's trades, as many as there is room for; return their number, and the conflicts."""
     final = empty_final(close.size)
     partial, digits = partial_ands(sizes.size, final)
-    conflicts = decide(0, addresses, offsets, sizes, partial, digits, rules.direction, final)
+    conflicts = decide(0, addresses, offsets, sizes, partial, digits, final)
     bars, sides, ends = gather(final, tables, stop_losses, take_profits, close.size - 1, rules)
     lanes = _lanes()
     stop_row, profit_row = _rows(combination, stop_losses, take_profits)

@@ -11,7 +11,7 @@ import numpy as np
 
 from kernels.accounts import LONG, LONG_SHORT, NEUTRAL, SHORT
 from kernels.bits import WORD_BITS, popcount, trailing_zeros
-from kernels.finals import ENTRIES, EVERY, LONGS, NONE, SHORTS, keep_fresh, next_bar
+from kernels.finals import EVERY, LONGS, NONE, SHORTS, fresh_entries, next_bar
 from kernels.jit import inline
 from kernels.stops import BLOCK_LEVELS, passages_at
 from kernels.trades import EXIT_LAST_BAR, EXIT_SIGNAL, EXIT_STOP_LOSS, EXIT_TAKE_PROFIT
@@ -56,9 +56,9 @@ def _end(bar, reason, word, before_word):
 
 
 @inline
-def _gather_entries(final, last, exit_on, before, bars, sides, ends):
+def _gather_entries(final, entries, last, exit_on, before, bars, sides, ends):
     """Write the list of entries: their bars, their sides, and what they end by without any stop."""
-    entries, longs, shorts = final[ENTRIES], final[LONGS], final[SHORTS]
+    longs, shorts = final[LONGS], final[SHORTS]
     flip = EVERY if exit_on == NEUTRAL else NONE
     long_ending, short_ending = (longs, shorts) if exit_on == NEUTRAL else (shorts, longs)
     long_exit = short_exit = place = 0
@@ -115,27 +115,29 @@ def _pack_ends(reason, entries, before, last, ends):
 
 
 @inline
-def _gather_kind(tables, n_levels, reason, final, before, last, n_sides, bars, sides, ends):
+def _gather_kind(tables, n_levels, reason, entries, before, last, n_sides, bars, sides, ends):
     """Write what the entries end by at all levels of one kind; return the number of tables read."""
     read = 0
     for first in range(0, n_levels, BLOCK_LEVELS):
         block = ends[first : min(first + BLOCK_LEVELS, n_levels)]
         _gather_block(tables[read:], n_sides, last + 1, bars, sides, block)
         read += n_sides
-    _pack_ends(reason, final[ENTRIES], before, last, ends)
+    _pack_ends(reason, entries, before, last, ends)
     return read
 
 
 @inline
 def gather(final, tables, stop_losses, take_profits, last, rules):
     """The fresh entries: bars, sides, and what each ends by: `(1 + levels, entries)`, without a stop in row 0."""
-    keep_fresh(final, last)
-    before, count = _places(final[ENTRIES])
+    entries = fresh_entries(final, last, rules.direction)
+    before, count = _places(entries)
     bars, sides = np.empty(count, np.int64), np.empty(count)
     ends = np.empty((1 + stop_losses + take_profits, count), np.int64)
-    _gather_entries(final, last, rules.exit_on, before, bars, sides, ends[0])
+    _gather_entries(final, entries, last, rules.exit_on, before, bars, sides, ends[0])
     n_sides = 2 if rules.direction == LONG_SHORT else 1
     losses, profits = ends[1 : 1 + stop_losses], ends[1 + stop_losses :]
-    read = _gather_kind(tables, stop_losses, EXIT_STOP_LOSS, final, before, last, n_sides, bars, sides, losses)
-    _gather_kind(tables[read:], take_profits, EXIT_TAKE_PROFIT, final, before, last, n_sides, bars, sides, profits)
+    read = _gather_kind(tables, stop_losses, EXIT_STOP_LOSS, entries, before, last, n_sides, bars, sides, losses)
+    _gather_kind(
+        tables[read:], take_profits, EXIT_TAKE_PROFIT, entries, before, last, n_sides, bars, sides, profits
+    )
     return bars, sides, ends

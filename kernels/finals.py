@@ -13,8 +13,8 @@ EVERY = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 NONE = np.uint64(0)
 _ONE = np.uint64(1)
 
-LONGS, SHORTS, ENTRIES = range(3)
-"""The rows of a variant's final signals: its long bars, its short bars, and those of both that may open."""
+LONGS, SHORTS = range(2)
+"""The rows of a variant's final signals: its long bars and its short bars."""
 
 
 def check_planes(addresses: NDArray[np.uint64], offsets: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
@@ -30,7 +30,7 @@ def check_planes(addresses: NDArray[np.uint64], offsets: NDArray[np.int64], size
 @inline
 def empty_final(n_bars):
     """Room for the final signals over so many bars."""
-    return np.empty((3, (n_bars + WORD_BITS - 1) // WORD_BITS), np.uint64)
+    return np.empty((2, (n_bars + WORD_BITS - 1) // WORD_BITS), np.uint64)
 
 
 @inline
@@ -43,7 +43,7 @@ def partial_ands(n_indicators, final):
 
 
 @inline
-def decide(index, addresses, offsets, sizes, partial, digits, direction, final):
+def decide(index, addresses, offsets, sizes, partial, digits, final):
     """Write the final signals of a variant; return the number of its conflicting bars."""
     n_words = final.shape[1]
     last_axis = sizes.size - 1
@@ -51,7 +51,7 @@ def decide(index, addresses, offsets, sizes, partial, digits, direction, final):
         planes = plane_at(addresses[offsets[axis] + digits[axis]], n_words)
         _and_into(partial[axis], planes, partial[axis + 1])
     planes = plane_at(addresses[offsets[last_axis] + digits[last_axis]], n_words)
-    return _join(partial[last_axis], planes, direction, final)
+    return _join(partial[last_axis], planes, final)
 
 
 @inline
@@ -75,13 +75,8 @@ def _and_into(planes_a, planes_b, out):
 
 
 @inline
-def _join(planes_a, planes_b, direction, final):
-    """Write the final signals: long and short without the bars that are both, and those that may open a position.
-
-    Returns the number of bars that are both.
-    """
-    longs = NONE if direction == SHORT_ONLY else EVERY
-    shorts = NONE if direction == LONG_ONLY else EVERY
+def _join(planes_a, planes_b, final):
+    """Write the final signals, long and short without the bars that are both; return how many those are."""
     conflicts = np.uint64(0)
     for word in range(final.shape[1]):
         long = planes_a[0, word] & planes_b[0, word]
@@ -90,25 +85,24 @@ def _join(planes_a, planes_b, direction, final):
         conflicts += popcount(both)
         final[LONGS, word] = long ^ both
         final[SHORTS, word] = short ^ both
-        final[ENTRIES, word] = (long & longs | short & shorts) & ~both
     return np.int64(conflicts)
 
 
 @inline
-def keep_fresh(final, last):
-    """Of the bars that may open, keep those whose final differs from the bar before, without the last bar."""
+def fresh_entries(final, last, direction):
+    """The bars that may open a position: allowed, another signal than on the bar before, and not the last bar."""
+    allow_long = NONE if direction == SHORT_ONLY else EVERY
+    allow_short = NONE if direction == LONG_ONLY else EVERY
+    entries = np.empty(final.shape[1], np.uint64)
     long_before = short_before = np.uint64(0)
     for word in range(final.shape[1]):
         long, short = final[LONGS, word], final[SHORTS, word]
-        stale = long & (long << _ONE | long_before) | short & (short << _ONE | short_before)
-        final[ENTRIES, word] &= ~stale
+        entries[word] = allow_long & long & ~(long << _ONE | long_before) | allow_short & short & ~(
+            short << _ONE | short_before
+        )
         long_before, short_before = long >> np.uint64(63), short >> np.uint64(63)
-    final[ENTRIES, last // WORD_BITS] &= ~(_ONE << np.uint64(last % WORD_BITS))
-
-
-@inline
-def is_long(final, bar):
-    return final[LONGS, bar // WORD_BITS] >> np.uint64(bar % WORD_BITS) & _ONE
+    entries[last // WORD_BITS] &= ~(_ONE << np.uint64(last % WORD_BITS))
+    return entries
 
 
 @inline

@@ -1,8 +1,8 @@
-"""The event-jumping simulator: from signal planes to trades and returns (R4.3-R4.5).
+"""The simulator: from signal planes to trades and returns (R4.3-R4.5).
 
-A bar costs one bit of four words; only where a word holds an event that matters does anything happen. Final
-signals are ANDs of the indicators' planes, entries their rising edges, exits the opposite signal or the end of the
-own one. `rank_range` and `trades_of` run the same compiled walk, so that their totals are equal to the bit.
+Final signals are ANDs of the indicators' planes. `kernels.positions` makes of them the bars on which a position
+opens and closes, a word of 64 bars at a time; a walk over that list does the money. `rank_range` and `trades_of`
+take both from the same functions, so that their totals are equal to the bit.
 """
 
 from __future__ import annotations
@@ -10,24 +10,27 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.accounts import LONG, NEUTRAL, RULES, SHORT, Rules, enter, leave, settle, total_return_pct
-from kernels.finals import (
-    ENTRIES,
-    EVERY,
-    LONGS,
-    NONE,
-    SHORTS,
-    check_planes,
-    decide,
-    empty_final,
-    is_long,
-    next_bar,
-    partial_ands,
+from kernels.accounts import (
+    LONG,
+    LONG_ONLY,
+    LONG_SHORT,
+    RULES,
+    SHORT,
+    Rules,
+    enter,
+    leave,
+    settle,
+    total_return_pct,
 )
+from kernels.finals import check_planes, decide, empty_final, partial_ands
 from kernels.jit import FLOATS, FLOATS_OUT, INT, INTS, INTS_OUT, WORDS, inline, jit
+from kernels.positions import find_positions, room_for_positions
 from kernels.pruning import KEPT, LIMITS, Pruning, last_reason, start, trade_reason
 from kernels.stops import block_highs, block_lows, exposed_bars
 from kernels.trades import EXIT_LAST_BAR, EXIT_SIGNAL, TRADE, TRADES_OUT, booked_profit, ruin_before, write_trade
+
+LANES = 8
+"""Variants walked abreast."""
 
 
 def rank_range(
@@ -92,25 +95,21 @@ def trades_of(
 
 
 @inline
-def _walk(final, close, highs, exposed, rules, trades):
-    """Total return and number of trades; writes as many trades as there is room for.
+def _only_side(rules):
+    """The side of every position; 0 where both are allowed."""
+    return 0.0 if rules.direction == LONG_SHORT else LONG if rules.direction == LONG_ONLY else SHORT
 
-    A position ends where its own signal has ended, so the next signal that may open one is always a fresh one.
-    """
-    last = close.size - 1
-    flip = EVERY if rules.exit_on == NEUTRAL else NONE
+
+@inline
+def _walk(positions, count, ended, close, highs, exposed, rules, trades):
+    """The trades of one variant; writes as many as there is room for, and returns how many there are."""
     available, reserve = rules.budget_quote, rules.init_cash_quote - rules.budget_quote
+    only_side = _only_side(rules)
     n_trades = 0
-    exit_bar = 0
-    while available > 0.0:
-        bar = next_bar(final[ENTRIES], NONE, exit_bar)
-        if bar >= last:
-            break
-        side, own, opposite = (LONG, LONGS, SHORTS) if is_long(final, bar) else (SHORT, SHORTS, LONGS)
-        ending = final[own if rules.exit_on == NEUTRAL else opposite]
-        exit_bar, reason = next_bar(ending, flip, bar + 1), EXIT_SIGNAL
-        if exit_bar > last:
-            exit_bar, reason = last, EXIT_LAST_BAR
+    while n_trades < count and available > 0.0:
+        side = positions.sides[0, n_trades] if only_side == 0.0 else only_side
+        bar, exit_bar = np.int64(positions.bars[0, 2 * n_trades]), np.int64(positions.bars[0, 2 * n_trades + 1])
+        reason = EXIT_LAST_BAR if ended and n_trades + 1 == count else EXIT_SIGNAL
         position = enter(side, close[bar], available, rules)
         if bar < exposed and side == SHORT:
             exit_bar, reason = ruin_before(position, bar, exit_bar, reason, close, highs)
@@ -118,42 +117,76 @@ def _walk(final, close, highs, exposed, rules, trades):
         profit, reason = booked_profit(available, done.profit, reason)
         available, reserve = settle(available, reserve, profit, rules)
         if n_trades < trades.size:
-            write_trade(trades[n_trades], bar, exit_bar, position, done, profit, available + reserve, reason)
+            equity = available + reserve
+            write_trade(trades[n_trades], bar, exit_bar, position, done, profit, equity, reason)
         n_trades += 1
-    return total_return_pct(available + reserve, rules.init_cash_quote), n_trades
+    return n_trades
+
+
+@inline
+def _gather(close, bars, count, out):
+    """The closes a walk will need: fetched together, because each is a wait that the walk could not hide."""
+    for place in range(count):
+        out[place] = close[bars[place]]
 
 
 @jit(WORDS, INTS, INTS, INT, FLOATS, FLOATS, INT, RULES, FLOATS_OUT, INTS_OUT, INTS_OUT)
 def _rank(
     addresses, offsets, sizes, first, close, highs, exposed, rules, out_return_pct, out_trades, out_conflicts
 ):
-    final = empty_final(close.size)
+    """The trades of `_walk`, of some variants abreast: a lane that is through takes the next variant.
+
+    The money of a trade waits for that of the trade before it, through two divisions: 15 ns, mostly idle. Abreast
+    the lanes fill each other's waits. A lane that took only the variants of its own group would wait for the one
+    with the most trades.
+    """
+    final, positions = empty_final(close.size), room_for_positions(close.size, LANES)
     partial, digits = partial_ands(sizes.size, final)
-    unrecorded = np.empty(0, TRADE)
-    for at in range(out_return_pct.size):
-        out_conflicts[at] = decide(first + at, addresses, offsets, sizes, partial, digits, rules.direction, final)
-        out_return_pct[at], out_trades[at] = _walk(final, close, highs, exposed, rules, unrecorded)
+    available, reserve = np.zeros(LANES), np.zeros(LANES)
+    variants, counts, places = np.full(LANES, -1), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    prices = np.empty((LANES, 2 * close.size))
+    only_side = _only_side(rules)
+    begun = finished = 0
+    while finished < out_return_pct.size:
+        for lane in range(LANES):
+            at, cash = places[lane], available[lane]
+            if at < counts[lane] and cash > 0.0:
+                places[lane] = at + 1
+                side = positions.sides[lane, at] if only_side == 0.0 else only_side
+                position, reason = enter(side, prices[lane, 2 * at], cash, rules), EXIT_SIGNAL
+                done = leave(position, prices[lane, 2 * at + 1], rules)
+                if exposed > 0 and side == SHORT:
+                    bar, until = np.int64(positions.bars[lane, 2 * at]), np.int64(positions.bars[lane, 2 * at + 1])
+                    _, reason = ruin_before(position, bar, until, reason, close, highs)
+                profit, _ = booked_profit(cash, done.profit, reason)
+                available[lane], reserve[lane] = settle(cash, reserve[lane], profit, rules)
+                continue
+            if variants[lane] >= 0:
+                equity = cash + reserve[lane]
+                out_return_pct[variants[lane]] = total_return_pct(equity, rules.init_cash_quote)
+                out_trades[variants[lane]] = at
+                variants[lane] = -1
+                finished += 1
+            if begun < out_return_pct.size:
+                out_conflicts[begun] = decide(first + begun, addresses, offsets, sizes, partial, digits, final)
+                counts[lane], _ = find_positions(final, close.size, rules, positions, lane)
+                _gather(close, positions.bars[lane], 2 * counts[lane], prices[lane])
+                available[lane], reserve[lane] = rules.budget_quote, rules.init_cash_quote - rules.budget_quote
+                variants[lane], places[lane] = begun, 0
+                begun += 1
 
 
 @inline
-def _pruned_walk(final, close, highs, lows, exposed, rules, deadlines, limits):
-    """As `_walk`, with what became of the variant; ends where a limit is broken."""
-    last = close.size - 1
-    flip = EVERY if rules.exit_on == NEUTRAL else NONE
+def _pruned_walk(positions, count, close, highs, lows, exposed, rules, deadlines, limits):
+    """One variant as in `_walk`, with what became of it; ends where a limit is broken."""
     available, reserve = rules.budget_quote, rules.init_cash_quote - rules.budget_quote
     standing = start(available + reserve, deadlines)
-    n_trades = 0
-    exit_bar = 0
-    while available > 0.0:
-        bar = next_bar(final[ENTRIES], NONE, exit_bar)
-        if bar >= last:
-            break
-        side, own, opposite = (LONG, LONGS, SHORTS) if is_long(final, bar) else (SHORT, SHORTS, LONGS)
-        ending = final[own if rules.exit_on == NEUTRAL else opposite]
-        before, exit_bar, reason = exit_bar, next_bar(ending, flip, bar + 1), EXIT_SIGNAL
-        if exit_bar > last:
-            exit_bar, reason = last, EXIT_LAST_BAR
-        position = enter(side, close[bar], available, rules)
+    only_side = _only_side(rules)
+    n_trades = before = 0
+    while n_trades < count and available > 0.0:
+        side = positions.sides[0, n_trades] if only_side == 0.0 else only_side
+        bar, exit_bar = np.int64(positions.bars[0, 2 * n_trades]), np.int64(positions.bars[0, 2 * n_trades + 1])
+        position, reason = enter(side, close[bar], available, rules), EXIT_SIGNAL
         if bar < exposed and side == SHORT:
             exit_bar, reason = ruin_before(position, bar, exit_bar, reason, close, highs)
         bars = before, bar, exit_bar
@@ -165,9 +198,10 @@ def _pruned_walk(final, close, highs, lows, exposed, rules, deadlines, limits):
         done = leave(position, close[exit_bar], rules)
         profit, reason = booked_profit(available, done.profit, reason)
         available, reserve = settle(available, reserve, profit, rules)
+        before = exit_bar
         n_trades += 1
     equity = available + reserve
-    pruned = last_reason(standing, equity, exit_bar, close.size, n_trades, deadlines, limits)
+    pruned = last_reason(standing, equity, before, close.size, n_trades, deadlines, limits)
     return total_return_pct(equity, rules.init_cash_quote), n_trades, pruned
 
 
@@ -193,20 +227,21 @@ def _rank_pruned(
     out_pruned,
 ):
     """A kernel of its own: what is not asked for must cost a search nothing."""
-    final = empty_final(close.size)
+    final, positions = empty_final(close.size), room_for_positions(close.size, 1)
     partial, digits = partial_ands(sizes.size, final)
     for at in range(out_return_pct.size):
-        out_conflicts[at] = decide(first + at, addresses, offsets, sizes, partial, digits, rules.direction, final)
+        out_conflicts[at] = decide(first + at, addresses, offsets, sizes, partial, digits, final)
+        count, _ = find_positions(final, close.size, rules, positions, 0)
         out_return_pct[at], out_trades[at], out_pruned[at] = _pruned_walk(
-            final, close, highs, lows, exposed, rules, deadlines, limits
+            positions, count, close, highs, lows, exposed, rules, deadlines, limits
         )
 
 
 @jit(WORDS, INTS, INTS, FLOATS, FLOATS, INT, RULES, TRADES_OUT)
 def _trace(addresses, offsets, sizes, close, highs, exposed, rules, trades):
     """Write one variant's trades, as many as there is room for; return how many there are, and the conflicts."""
-    final = empty_final(close.size)
+    final, positions = empty_final(close.size), room_for_positions(close.size, 1)
     partial, digits = partial_ands(sizes.size, final)
-    conflicts = decide(0, addresses, offsets, sizes, partial, digits, rules.direction, final)
-    _, n_trades = _walk(final, close, highs, exposed, rules, trades)
-    return n_trades, conflicts
+    conflicts = decide(0, addresses, offsets, sizes, partial, digits, final)
+    count, ended = find_positions(final, close.size, rules, positions, 0)
+    return _walk(positions, count, ended, close, highs, exposed, rules, trades), conflicts
