@@ -182,7 +182,7 @@ def _pruned_walk(positions, count, close, highs, lows, exposed, rules, deadlines
     available, reserve = rules.budget_quote, rules.init_cash_quote - rules.budget_quote
     standing = start(available + reserve, deadlines)
     only_side = _only_side(rules)
-    n_trades = before = 0
+    n_trades, before = 0, np.int64(0)
     while n_trades < count and available > 0.0:
         side = positions.sides[0, n_trades] if only_side == 0.0 else only_side
         bar, exit_bar = np.int64(positions.bars[0, 2 * n_trades]), np.int64(positions.bars[0, 2 * n_trades + 1])
