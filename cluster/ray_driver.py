@@ -63,8 +63,13 @@ class RayDriver:
             "api": self.api.deployed,
         }
         with ExitStack() as started:
-            for name, part in parts.items():
-                started.enter_context(reported(self.report, name, part()))
+            try:
+                for name, part in parts.items():
+                    started.enter_context(reported(self.report, name, part()))
+            except CandlerayError as error:
+                # Before the rest is stopped: the supervisor would take that for the reason.
+                self.report(Event("failed", detail=runtime.own_error(error).args[0]))
+                raise
             self.report(Event("ready"))
             with suppress(KeyboardInterrupt):
                 self._obey()

@@ -1,0 +1,245 @@
+"""`python -m tests.bench.jobs`: a million variants as a job on a real instance, measured from outside.
+
+Prints wall time, the efficiency of the cores, memory (PSS) of every process over idle, how near the preflight's
+estimates came, and whether the answer is the same for other numbers of cores and sizes of tasks. Real candles where
+they are beside the checkout, generated ones otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from candleray import Client
+from candleray.candles import CandleRows
+from tests.bench.workload import load_market
+
+YEAR = {"start": "2025-01-01T00:00:00Z", "end": "2026-01-01T00:00:00Z"}
+PLACE = {"market_id": 1, "symbol": "BTCUSDT"}
+COMMON: dict[str, Any] = {"instrument": PLACE, "timeframe": "1m", "time_range": YEAR, "top_k": 500}
+
+MILLION: dict[str, Any] = {
+    **COMMON,
+    "indicators": [
+        {"id": "sma", "params": {"window": {"start": 20, "stop": 400, "step": 20}}},
+        {
+            "id": "rsi",
+            "params": {"window": {"values": [7, 10, 14, 18, 21]}},
+            "signal": {"long_threshold": {"values": [20, 25, 30, 35, 40]}, "short_threshold": 70},
+        },
+        {"id": "roc", "params": {"window": {"values": [5, 60]}}},
+    ],
+    "risk": {
+        "sl_pct": {"start": 0.5, "stop": 12.5, "step": 0.5},
+        "tp_pct": {"start": 0.5, "stop": 20, "step": 0.5},
+    },
+    "preselect": "all",
+}
+"""Three indicators, 1,000 base variants, 1,000 combinations of stop levels."""
+
+TEN_MILLION: dict[str, Any] = {
+    **MILLION,
+    "timeframe": "1h",
+    "indicators": [
+        {"id": "sma", "params": {"window": {"start": 5, "stop": 500, "step": 5}}},
+        *MILLION["indicators"][1:],
+    ],
+    "risk": {"sl_pct": {"start": 0.5, "stop": 25, "step": 0.5}, "tp_pct": {"start": 0.5, "stop": 20, "step": 0.5}},
+}
+"""Hourly: 5,000 base variants, 2,000 combinations."""
+
+
+def _two(first: dict[str, Any], second: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {**COMMON, "indicators": [first, second], **changes}
+
+
+WINDOWS = {"window": {"start": 5, "stop": 500, "step": 1}}
+ESTIMATED: dict[str, dict[str, Any]] = {
+    "a million, three indicators, stops": MILLION,
+    "ten million hourly, stops": TEN_MILLION,
+    "250,000 averages, no stops": _two({"id": "sma", "params": WINDOWS}, {"id": "ema", "params": WINDOWS}),
+    "shortlist of 2,000 under 400 combinations": _two(
+        {"id": "sma", "params": WINDOWS},
+        {
+            "id": "rsi",
+            "params": {"window": {"start": 5, "stop": 25, "step": 1}},
+            "signal": {"long_threshold": {"values": [20, 30]}, "short_threshold": {"values": [70, 80]}},
+        },
+        risk={
+            "sl_pct": {"start": 0.5, "stop": 10, "step": 0.5},
+            "tp_pct": {"start": 0.5, "stop": 10, "step": 0.5},
+        },
+        preselect=2000,
+    ),
+    "short only, trades by the thousand": _two(
+        {"id": "sma", "params": {"window": {"start": 3, "stop": 102, "step": 1}}},
+        {"id": "roc", "params": {"window": {"start": 1, "stop": 400, "step": 1}}},
+        direction="short-only",
+        exit_on="neutral",
+    ),
+}
+
+
+@contextmanager
+def instance(**changes: str) -> Iterator[tuple[Client, int]]:
+    """A client of an instance with the candles loaded, and its supervisor's process."""
+    with tempfile.TemporaryDirectory(prefix="cr-bench-", dir="/tmp") as folder:
+        environment = {**os.environ, "CANDLERAY_ENVIRONMENT": "dev", **changes}
+        data = f"{folder}/data"
+
+        def candleray(*arguments: str) -> None:
+            command = [sys.executable, "-m", "candleray", *arguments, "--data", data]
+            subprocess.run(command, env=environment, check=True, capture_output=True, timeout=300)
+
+        os.chmod(folder, 0o711)
+        candleray("up", "--detach", "--port", "27100")
+        try:
+            candleray("login")
+            about = json.loads(Path(data, "instance.json").read_text())
+            with Client(about["api_url"], timeout_s=120) as client:
+                market = load_market()
+                client.put_candles(
+                    "binance-spot", "BTCUSDT", CandleRows.of(market.minutes.ts_open_ms, market.minutes.values)
+                )
+                yield client, about["pid"]
+        finally:
+            candleray("down")
+
+
+class Memory:
+    """The largest PSS of a process and everything below it, sampled."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._ended = threading.Event()
+        self.most = 0
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+
+    def now(self) -> int:
+        total = 0
+        for process in [psutil.Process(self._pid), *psutil.Process(self._pid).children(recursive=True)]:
+            with suppress(psutil.Error):
+                total += process.memory_full_info().pss
+        return total
+
+    def _sample(self) -> None:
+        while not self._ended.wait(0.5):
+            self.most = max(self.most, self.now())
+
+    def __enter__(self) -> Memory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+
+def run_job(client: Client, request: dict[str, Any]) -> tuple[Any, str, float]:
+    """The ended job, the hash of its top, seconds from its submission."""
+    began = time.perf_counter()
+    job = client.submit(request)
+    *_, last = job.watch(every_s=0.1)
+    seconds = time.perf_counter() - began
+    assert last.state == "succeeded", last
+    top = job.top(500).model_dump_json(include={"top"})
+    return job, hashlib.sha256(top.encode()).hexdigest(), seconds
+
+
+def show_million(client: Client, pid: int) -> str:
+    run_job(client, {**MILLION, "risk": {"sl_pct": 1}})  # the kernels are compiled, the workers warm
+    core_s = client.preflight(MILLION).core_s or 0.0
+    idle = Memory(pid).now()
+    with Memory(pid) as memory:
+        job, digest, seconds = run_job(client, MILLION)
+    elapsed = job.result().elapsed_s
+    ranked_s = elapsed.planes + elapsed.tables + elapsed.combinations + elapsed.reports
+    print(f"1,000,000 variants, 525,600 bars: {seconds:.1f} s; {elapsed}")
+    cores = psutil.cpu_count() or 1
+    print(
+        f"kernel time on one core {core_s:.1f} s; planes to reports {ranked_s:.1f} s on {cores} cores: "
+        f"efficiency {core_s / cores / ranked_s:.0%}"
+    )
+    print(f"PSS idle {idle / 2**30:.2f} GiB, most over idle {(memory.most - idle) / 2**30:.2f} GiB")
+    with Memory(pid) as memory:
+        _, _, seconds = run_job(client, TEN_MILLION)
+    print(f"10,000,000 hourly variants: {seconds:.1f} s, over idle {(memory.most - idle) / 2**30:.2f} GiB")
+    check_against_single_variants(client, job)
+    return digest
+
+
+def check_against_single_variants(client: Client, job: Any, count: int = 300) -> None:
+    """Random variants of the million, each asked for alone: none may contradict the ranking."""
+    from candleray.catalogue import get_catalogue
+    from candleray.settings import Backtests
+    from candleray.variants import VariantGrid, resolve
+
+    grid = VariantGrid(resolve(get_catalogue().validated_request(MILLION), Backtests()))
+    top = {one.variant_index: one.total_return_pct for one in job.top(500).top}
+    worst = min(top.values())
+    chosen = [*random.Random(17).sample(range(grid.size), count - 50), *random.Random(18).sample(sorted(top), 50)]
+    contradicted = 0
+    for index in chosen:
+        alone = client.backtest(grid.strategy(index)).top[0].total_return_pct
+        contradicted += alone != top[index] if index in top else alone > worst
+    print(f"{count} of the million recomputed one by one: {contradicted} contradict the ranking")
+
+
+def show_estimates(client: Client) -> None:
+    for name, request in ESTIMATED.items():
+        run_job(client, {**request, "top_k": 3, "risk": {}, "preselect": 10})
+        found = client.preflight(request)
+        job, _, seconds = run_job(client, request)
+        expected = found.estimated_s or 0.0
+        if found.mode != "job":
+            seconds = job.result().elapsed_s.total
+        print(
+            f"{name}: as {found.mode} {expected:.1f} s expected, {seconds:.1f} s taken ({expected / seconds - 1:+.0%})"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=("million", "estimates", "bytes"), action="append")
+    wanted = parser.parse_args().only or ["million", "estimates", "bytes"]
+    digests: dict[str, str] = {}
+    with instance() as (client, pid):
+        if "million" in wanted:
+            digests["as it is"] = show_million(client, pid)
+        if "estimates" in wanted:
+            show_estimates(client)
+    if "bytes" in wanted:
+        for name, changes in (
+            (
+                "1 core, tasks of 1,000",
+                {"CANDLERAY_COMPUTE__NUM_CPUS": "1", "CANDLERAY_COMPUTE__TASK_VARIANTS": "1000"},
+            ),
+            (
+                "2 cores, tasks of 50,000",
+                {"CANDLERAY_COMPUTE__NUM_CPUS": "2", "CANDLERAY_COMPUTE__TASK_VARIANTS": "50000"},
+            ),
+        ):
+            with instance(**changes) as (client, _):
+                digests[name] = run_job(client, MILLION)[1]
+    for name, digest in digests.items():
+        print(f"top 500, {name}: {digest}")
+    if len(set(digests.values())) > 1:
+        sys.exit("the answers differ")
+
+
+if __name__ == "__main__":
+    main()
