@@ -1,8 +1,8 @@
 """`python -m tests.bench.jobs`: a million variants as a job on a real instance, measured from outside.
 
 Prints wall time, the efficiency of the cores, memory (PSS) of every process over idle, how near the preflight's
-estimates came, and whether the answer is the same for other numbers of cores and sizes of tasks. Real candles where
-they are beside the checkout, generated ones otherwise.
+estimates came, and whether the answer is the same for other numbers of cores and sizes of tasks. Real candles
+where they are beside the checkout, generated ones otherwise.
 """
 
 from __future__ import annotations
@@ -207,9 +207,8 @@ def show_estimates(client: Client) -> None:
         expected = found.estimated_s or 0.0
         if found.mode != "job":
             seconds = job.result().elapsed_s.total
-        print(
-            f"{name}: as {found.mode} {expected:.1f} s expected, {seconds:.1f} s taken ({expected / seconds - 1:+.0%})"
-        )
+        off = expected / seconds - 1
+        print(f"{name}: as {found.mode} {expected:.1f} s expected, {seconds:.1f} s taken ({off:+.0%})", flush=True)
 
 
 def main() -> None:
