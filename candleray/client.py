@@ -28,8 +28,10 @@ from candleray.connection import read as read
 from candleray.coverage import Coverage, MissingRun, RowCounts
 from candleray.errors import GuardExceeded, invalid
 from candleray.identity import User
+from candleray.identity.exchange_keys import ExchangeKey
 from candleray.identity.telegram import MiniAppLogin, WidgetLogin
 from candleray.identity.tokens import NewToken, TokenInfo, TokenRequest
+from candleray.identity.totp import CodeAccepted, RecoveryCodes, SecondFactorSetup, SecondFactorState
 from candleray.indicators import IndicatorInfo
 from candleray.ingest import InsertReport
 from candleray.markets import InstrumentReference, Market, find_market
@@ -257,6 +259,40 @@ class Client(JobMethods, StrategyMethods, RunMethods):
 
     def revoke_session(self, session_id: UUID | str) -> None:
         self.send("DELETE", f"/sessions/{quote(str(session_id), safe='')}", repeatable=False)
+
+    def second_factor(self) -> SecondFactorState:
+        return read(SecondFactorState, self.send("GET", "/second-factor"))
+
+    def begin_second_factor(self, code: str | None = None) -> SecondFactorSetup:
+        """A secret for an authenticator app; with a code of the present one it will replace that."""
+        return read(SecondFactorSetup, self._coded("", {} if code is None else {"code": code}))
+
+    def confirm_second_factor(self, code: str) -> RecoveryCodes:
+        return read(RecoveryCodes, self._coded("/confirm", {"code": code}))
+
+    def verify_code(self, code: str) -> CodeAccepted:
+        """For some minutes this client's token opens what asks for a fresh code."""
+        return read(CodeAccepted, self._coded("/verify", {"code": code}))
+
+    def replace_recovery_codes(self, code: str) -> RecoveryCodes:
+        return read(RecoveryCodes, self._coded("/recovery-codes", {"code": code}))
+
+    def disable_second_factor(self, code: str) -> SecondFactorState:
+        return read(SecondFactorState, self._coded("/disable", {"code": code}))
+
+    def _coded(self, path: str, body: dict[str, str]) -> bytes:
+        return self.send("POST", f"/second-factor{path}", content=encoded(body), repeatable=False)
+
+    def exchange_keys(self) -> list[ExchangeKey]:
+        return read(list[ExchangeKey], self.send("GET", "/exchange-keys"))
+
+    def add_exchange_key(self, exchange: str, label: str, api_key: str, api_secret: str) -> ExchangeKey:
+        """Keep a key encrypted; needs a code of the last minutes (`verify_code`)."""
+        body = {"exchange": exchange, "label": label, "api_key": api_key, "api_secret": api_secret}
+        return read(ExchangeKey, self.send("POST", "/exchange-keys", content=encoded(body), repeatable=False))
+
+    def delete_exchange_key(self, key_id: UUID | str) -> None:
+        self.send("DELETE", f"/exchange-keys/{quote(str(key_id), safe='')}", repeatable=False)
 
     def health(self) -> None:
         """Returns where the API's process lives."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any, Self, TypeVar, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, create_model, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ErrorType
 
@@ -47,6 +48,18 @@ class Model(BaseModel):
         elif kind not in _KNOWN_TYPES:
             kind = PydanticCustomError(kind, "{text}", {"text": detail["msg"]})  # type: ignore[arg-type]
         return InitErrorDetails(type=kind, loc=detail["loc"], input=detail["input"], ctx=detail.get("ctx", {}))
+
+
+def unquoted(pattern: str, what: str) -> BeforeValidator:
+    """Takes text of that pattern alone; what is wrong goes into no message, since it may be most of a secret."""
+    known = re.compile(pattern)
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, str) or not known.fullmatch(value):
+            raise PydanticCustomError("secret", "{what}", {"what": what})
+        return value
+
+    return BeforeValidator(check)
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)

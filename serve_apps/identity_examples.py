@@ -51,3 +51,45 @@ TOKEN_BODIES: dict[str, Any] = {
         "value": {"name": "notebook", "scopes": ["read"], "days": 90},
     }
 }
+
+CODE_BODIES: dict[str, Any] = {
+    "code": {"summary": "Of the authenticator app", "value": {"code": "123456"}},
+    "recovery": {"summary": "One of the ten", "value": {"code": "ABCD-EFGH-2345-6723"}},
+}
+OPTIONAL_CODE_BODIES: dict[str, Any] = {
+    "first": {"summary": "The first second factor", "value": {}},
+    "replace": {"summary": "In place of another one", "value": {"code": "123456"}},
+}
+SECOND_FACTOR: dict[str, Any] = {
+    "enabled": False,
+    "pending": False,
+    "recovery_codes_left": 0,
+    "locked_until": None,
+}
+SETUP: dict[str, Any] = {
+    "secret": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
+    "otpauth_uri": "otpauth://totp/Candleray:123456789?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Candleray",
+    "qr_svg": "<svg …></svg>",
+}
+RECOVERY: dict[str, Any] = {"recovery_codes": ["ABCD-EFGH-2345-6723"]}
+ACCEPTED: dict[str, Any] = {"fresh_until": "2025-01-01T12:10:00Z"}
+
+KEY_ID = "9a1f6a1e-52c7-4f7b-8d39-5d0b2f4c6e7a"
+EXCHANGE_KEY: dict[str, Any] = {
+    "key_id": KEY_ID,
+    "exchange": "binance",
+    "label": "main",
+    "last_four": "x7Qf",
+    "created_at": "2025-01-01T00:00:00Z",
+}
+KEY_BODIES: dict[str, Any] = {
+    "binance": {
+        "summary": "A key without the right to withdraw",
+        "value": {
+            "exchange": "binance",
+            "label": "main",
+            "api_key": "an-api-key-as-the-exchange-shows-it",
+            "api_secret": "its-secret-as-the-exchange-shows-it",
+        },
+    }
+}

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from candleray.credentials import read_private
+from candleray.credentials import read_private, write_private
 from candleray.errors import InstanceError
+from candleray.identity.vault import KeyRing
 from candleray.settings import Settings
 
 BOT_TOKEN = "bot_token"  # noqa: S105 - a file's name
@@ -23,17 +24,41 @@ KEY_FILE = "key_encryption_keys"
 
 
 def with_local_secrets(settings: Settings) -> Settings:
-    """The settings with every secret of `identity`.
+    """The settings with a bot token; the key-encryption keys stay in their file, which may grow while we run.
 
     Raises:
         InstanceError: in production, where the environment names none.
     """
-    found = {
-        "bot_token": settings.identity.bot_token or _local(settings, BOT_TOKEN, "bot_token", new_bot_token),
-        "key_encryption_keys": settings.identity.key_encryption_keys
-        or _local(settings, KEY_FILE, "key_encryption_keys", new_key_encryption_key),
-    }
-    return settings.model_copy(update={"identity": settings.identity.model_copy(update=found)})
+    identity = settings.identity
+    bot_token = identity.bot_token or SecretStr(_local(settings, BOT_TOKEN, "bot_token", new_bot_token))
+    key_ring(settings)
+    return settings.model_copy(update={"identity": identity.model_copy(update={"bot_token": bot_token})})
+
+
+def key_ring(settings: Settings) -> KeyRing:
+    """The key-encryption keys: of the settings, else of the data folder's file as it is now.
+
+    Raises:
+        InstanceError: they are not well-formed, or production names none.
+    """
+    given = settings.identity.key_encryption_keys
+    if given:
+        return KeyRing.parse(given.get_secret_value())
+    return KeyRing.parse(_local(settings, KEY_FILE, "key_encryption_keys", new_key_encryption_key))
+
+
+def add_key(settings: Settings) -> KeyRing:
+    """The ring of the data folder with a new current key; the older ones stay until nothing needs them.
+
+    Raises:
+        InstanceError: the keys are in the settings, where only a person can change them.
+    """
+    if settings.identity.key_encryption_keys:
+        raise InstanceError("the key-encryption keys are in the settings: put a new one before the others there")
+    ring, path = key_ring(settings), settings.data_path / KEY_FILE
+    version = str(1 + max((int(known) for known in ring.keys if known.isdigit()), default=0))
+    write_private(path, f"{new_key_encryption_key(version)},{read_private(path)}")
+    return key_ring(settings)
 
 
 def new_bot_token() -> str:
@@ -45,17 +70,19 @@ def new_key_encryption_key(version: str = "1") -> str:
     return f"{version}:{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
 
-def _local(settings: Settings, name: str, setting: str, make: Callable[[], str]) -> SecretStr:
+def _local(settings: Settings, name: str, setting: str, make: Callable[[], str]) -> str:
     if settings.environment == "prod":
         variable = f"CANDLERAY_IDENTITY__{setting.upper()}"
         raise InstanceError(f"production needs the setting identity.{setting}: set {variable} in the environment")
     path = settings.data_path / name
-    return SecretStr(read_private(path) or _made(path, make()))
+    return read_private(path) or _made(path, make())
 
 
 def _made(path: Path, secret: str) -> str:
+    """Whoever comes first makes it: a file appears whole or not at all."""
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    write_private(fresh, secret)
     with suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secret)
+        os.link(fresh, path)
+    fresh.unlink()
     return read_private(path) or secret

@@ -11,12 +11,13 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
+from typing import Annotated
 from urllib.parse import parse_qsl, urlencode
 
 from pydantic import Field
 
 from candleray.errors import Unauthenticated
-from candleray.validation import Model
+from candleray.validation import Model, unquoted
 
 MAX_AGE_S = 300
 MAX_SKEW_S = 30
@@ -52,13 +53,15 @@ class WidgetLogin(Model):
     username: str | None = Field(None, max_length=64)
     photo_url: str | None = Field(None, max_length=2048)
     auth_date: int = Field(ge=0, lt=2**40)
-    hash: str = Field(pattern=r"^[0-9a-f]{64}$")
+    hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), unquoted(r"[0-9a-f]{64}", "is 64 hexadecimal digits")]
 
 
 class MiniAppLogin(Model):
     """What Telegram hands to a Mini App, untouched."""
 
-    init_data: str = Field(min_length=1, max_length=8192)
+    init_data: Annotated[
+        str, Field(min_length=1, max_length=8192), unquoted(r"(?s:.{1,8192})", "is 1 to 8192 characters")
+    ]
 
 
 def telegram_user_of_widget(login: WidgetLogin, bot_token: str, now_s: float) -> int:

@@ -56,3 +56,94 @@ VALUES ($1, $2, $3, $4, $5, $6, $7);
 -- name: audit_events_from
 SELECT number, at, user_id, event, details, previous_hash, hash FROM audit_events
 WHERE number > $1 ORDER BY number LIMIT $2;
+
+-- name: forget_codes
+-- Without a second factor no token has come with a code of it.
+UPDATE access_tokens SET code_verified_at = NULL WHERE user_id = $1;
+
+-- name: second_factor
+SELECT factor_id, sealed, pending_id, pending, last_step, failures, locked_until FROM second_factors
+WHERE user_id = $1;
+
+-- name: lock_second_factor
+-- Two requests with one code take turns: a code is taken once.
+SELECT factor_id, sealed, pending_id, pending, last_step, failures, locked_until FROM second_factors
+WHERE user_id = $1 FOR UPDATE;
+
+-- name: begin_second_factor
+INSERT INTO second_factors (user_id, pending_id, pending) VALUES ($1, $2, $3)
+ON CONFLICT (user_id) DO UPDATE SET pending_id = excluded.pending_id, pending = excluded.pending;
+
+-- name: enable_second_factor
+UPDATE second_factors SET
+    factor_id = pending_id, sealed = pending, pending_id = NULL, pending = NULL,
+    last_step = $2, failures = 0, locked_until = NULL
+WHERE user_id = $1;
+
+-- name: disable_second_factor
+-- The failures and the last step stay: turning it off and on again must not reset a lock-out.
+UPDATE second_factors SET factor_id = NULL, sealed = NULL, pending_id = NULL, pending = NULL WHERE user_id = $1;
+
+-- name: code_was_right
+UPDATE second_factors SET last_step = $2, failures = 0, locked_until = NULL WHERE user_id = $1;
+
+-- name: code_was_wrong
+UPDATE second_factors SET failures = $2, locked_until = $3 WHERE user_id = $1;
+
+-- name: delete_recovery_codes
+DELETE FROM recovery_codes WHERE user_id = $1;
+
+-- name: add_recovery_codes
+INSERT INTO recovery_codes (user_id, code_hash) SELECT $1, unnest($2::bytea[]);
+
+-- name: use_recovery_code
+UPDATE recovery_codes SET used_at = now() WHERE user_id = $1 AND code_hash = $2 AND used_at IS NULL
+RETURNING user_id;
+
+-- name: count_recovery_codes
+SELECT count(*) AS codes FROM recovery_codes WHERE user_id = $1 AND used_at IS NULL;
+
+-- name: share_key_rotation
+-- Whoever seals a record holds this until it is stored; a rotation waits for them once. "keys" on a telephone's keys.
+SELECT pg_advisory_xact_lock_shared(5397);
+
+-- name: await_key_rotation
+SELECT pg_advisory_xact_lock(5397);
+
+-- name: add_exchange_key
+INSERT INTO exchange_keys (key_id, user_id, exchange, label, last_four, sealed) VALUES ($1, $2, $3, $4, $5, $6)
+RETURNING key_id, exchange, label, last_four, created_at;
+
+-- name: exchange_keys_of_user
+SELECT key_id, exchange, label, last_four, created_at FROM exchange_keys
+WHERE user_id = $1 ORDER BY created_at DESC, key_id;
+
+-- name: count_exchange_keys
+SELECT count(*) AS keys FROM exchange_keys WHERE user_id = $1;
+
+-- name: sealed_exchange_key
+SELECT key_id, user_id, exchange, sealed FROM exchange_keys WHERE user_id = $1 AND key_id = $2;
+
+-- name: delete_exchange_key
+DELETE FROM exchange_keys WHERE user_id = $1 AND key_id = $2 RETURNING key_id;
+
+-- name: keys_of_other_versions
+-- Locked ones are somebody's at this moment; the next page has them.
+SELECT key_id, user_id, exchange, sealed FROM exchange_keys WHERE key_version <> $1
+LIMIT $2 FOR UPDATE SKIP LOCKED;
+
+-- name: store_rewrapped_keys
+UPDATE exchange_keys AS kept SET sealed = fresh.sealed
+FROM (SELECT unnest($1::uuid[]) AS key_id, unnest($2::jsonb[]) AS sealed) AS fresh
+WHERE kept.key_id = fresh.key_id;
+
+-- name: count_keys_of_other_versions
+SELECT count(*) AS keys FROM exchange_keys WHERE key_version <> $1;
+
+-- name: lock_factors_to_rewrap
+SELECT user_id, factor_id, sealed, pending_id, pending FROM second_factors
+WHERE sealed ->> 'key_version' <> $1 OR pending ->> 'key_version' <> $1
+ORDER BY user_id LIMIT $2 FOR UPDATE;
+
+-- name: store_rewrapped_factor
+UPDATE second_factors SET sealed = $2, pending = $3 WHERE user_id = $1;

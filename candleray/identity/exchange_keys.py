@@ -1,0 +1,48 @@
+"""Keys of exchanges (R3.3): kept sealed, added only past the second factor, never shown again."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import Field
+
+from candleray.exchanges import EXCHANGES
+from candleray.identity.vault import Secret
+from candleray.validation import Model
+
+_NAMES = "|".join(sorted(EXCHANGES))
+
+
+class NewExchangeKey(Model):
+    exchange: str = Field(pattern=f"^({_NAMES})$", examples=sorted(EXCHANGES))
+    label: str = Field(min_length=1, max_length=64, pattern=r"^[\w .:@/-]+$")
+    """For people, to tell their keys apart."""
+    api_key: Secret
+    api_secret: Secret
+
+    def sealed_text(self) -> Secret:
+        return Secret(json.dumps({"api_key": self.api_key.reveal(), "api_secret": self.api_secret.reveal()}))
+
+
+class ExchangeKey(Model):
+    """A stored key, without what makes it one."""
+
+    key_id: UUID
+    exchange: str
+    label: str
+    last_four: str
+    """Of the API key, to know it again."""
+    created_at: datetime
+
+
+class Credentials(Model):
+    """What an exchange adapter signs with."""
+
+    api_key: Secret
+    api_secret: Secret
+
+
+def credentials_of(text: Secret) -> Credentials:
+    return Credentials.model_validate(json.loads(text.reveal()))

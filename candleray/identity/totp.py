@@ -1,0 +1,108 @@
+"""The second factor (R3.2): TOTP codes of RFC 6238, and recovery codes for when the telephone is lost."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import io
+import re
+import secrets
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import pyotp
+import segno
+from pydantic import Field
+
+from candleray.identity.vault import Secret
+from candleray.validation import Model, unquoted
+
+STEP_S = 30
+DRIFT_STEPS = 1
+"""A code of the step before and after is taken too: clocks differ."""
+RECOVERY_CODES = 10
+ISSUER = "Candleray"
+
+_TOTP = re.compile(r"\d{6}")
+_RECOVERY = re.compile(r"[A-Z2-7]{16}")
+
+
+Code = Annotated[str, Field(min_length=6, max_length=32), unquoted(r".{6,32}", "is 6 to 32 characters")]
+
+
+class CodeBody(Model):
+    code: Code
+    """Six digits, or a recovery code."""
+
+
+class OptionalCode(Model):
+    code: Code | None = None
+    """Needed where a second factor is being replaced."""
+
+
+class SecondFactorState(Model):
+    enabled: bool
+    pending: bool
+    """One has begun and awaits its first code."""
+    recovery_codes_left: int
+    locked_until: datetime | None = None
+
+
+class SecondFactorSetup(Model):
+    """What an authenticator app needs, shown once."""
+
+    secret: str
+    otpauth_uri: str
+    qr_svg: str
+    """The URI as an SVG to scan."""
+
+
+class RecoveryCodes(Model):
+    """Each is good once; shown once."""
+
+    recovery_codes: tuple[str, ...]
+
+
+class CodeAccepted(Model):
+    fresh_until: datetime
+    """Until then this token opens what asks for a fresh code."""
+
+
+def new_totp_secret() -> Secret:
+    return Secret(pyotp.random_base32())
+
+
+def setup_of(secret: Secret, telegram_user_id: int) -> SecondFactorSetup:
+    uri = pyotp.TOTP(secret.reveal()).provisioning_uri(name=str(telegram_user_id), issuer_name=ISSUER)
+    svg = io.BytesIO()
+    segno.make(uri, error="m").save(svg, kind="svg", scale=4, xmldecl=False)
+    return SecondFactorSetup(secret=secret.reveal(), otpauth_uri=uri, qr_svg=svg.getvalue().decode())
+
+
+def matching_step(secret: Secret, code: str, now_s: float) -> int | None:
+    """The time step that a code is of, if it is one of those taken now; every candidate is compared."""
+    if not _TOTP.fullmatch(code):
+        return None
+    totp, now_step, found = pyotp.TOTP(secret.reveal()), int(now_s) // STEP_S, None
+    for step in range(now_step - DRIFT_STEPS, now_step + DRIFT_STEPS + 1):
+        if hmac.compare_digest(totp.generate_otp(step), code):
+            found = step
+    return found
+
+
+def new_recovery_codes() -> tuple[str, ...]:
+    """80 random bits each: too many to be found from a hash."""
+    return tuple(_new_recovery_code() for _ in range(RECOVERY_CODES))
+
+
+def _new_recovery_code() -> str:
+    text = base64.b32encode(secrets.token_bytes(10)).decode()
+    return "-".join(text[at : at + 4] for at in range(0, 16, 4))
+
+
+def recovery_hash(user_id: UUID, code: str) -> bytes | None:
+    """What is kept of a recovery code, however it is spelled; None where it is none."""
+    plain = code.upper().replace("-", "").replace(" ", "")
+    return hashlib.sha256(f"{user_id}:{plain}".encode()).digest() if _RECOVERY.fullmatch(plain) else None

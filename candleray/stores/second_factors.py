@@ -1,0 +1,185 @@
+"""The second factor of each user in Postgres: secrets sealed, recovery codes as hashes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from candleray.errors import CandlerayError, Conflict, Forbidden, TooManyRequests
+from candleray.identity import User
+from candleray.identity.tokens import Caller, utc_now
+from candleray.identity.totp import (
+    CodeAccepted,
+    RecoveryCodes,
+    SecondFactorSetup,
+    SecondFactorState,
+    matching_step,
+    new_recovery_codes,
+    new_totp_secret,
+    recovery_hash,
+    setup_of,
+)
+from candleray.identity.vault import KeyRing, Sealed
+from candleray.settings import Identity
+from candleray.stores.audit import record
+from candleray.stores.postgres import Postgres, Transaction
+
+WRONG_CODE = Forbidden("the code is not valid")
+NOT_SET_UP = Conflict("there is no second factor: set one up by POST /second-factor")
+NOT_BEGUN = Conflict("no second factor awaits its first code: begin by POST /second-factor")
+
+Row = dict[str, Any]
+
+
+class SecondFactors:
+    def __init__(
+        self,
+        postgres: Postgres,
+        rules: Identity,
+        ring: Callable[[], KeyRing],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._postgres = postgres
+        self._rules = rules
+        self._ring = ring
+        self._clock = clock
+
+    async def state(self, user: User) -> SecondFactorState:
+        row = await self._postgres.fetch_one("second_factor", user.user_id) or {}
+        left = await self._postgres.fetch_one("count_recovery_codes", user.user_id)
+        locked_until = row.get("locked_until")
+        return SecondFactorState(
+            enabled=bool(row.get("sealed")),
+            pending=bool(row.get("pending")),
+            recovery_codes_left=left["codes"] if left else 0,
+            locked_until=locked_until if locked_until and locked_until > utc_now() else None,
+        )
+
+    async def begin(self, user: User, code: str | None) -> SecondFactorSetup:
+        """A new secret, which counts once it has given its first code; replacing one needs a code of that.
+
+        Raises:
+            Forbidden: there is one, and the code is not its.
+            TooManyRequests: locked out.
+        """
+        if (await self.state(user)).enabled:
+            await self._require_code(user, code or "")
+        secret, pending_id = new_totp_secret(), uuid4()
+        async with self._postgres.transaction() as transaction:
+            await transaction.fetch("share_key_rotation")
+            sealed = self._ring().seal(secret, "totp", user.user_id, pending_id)
+            await transaction.fetch("begin_second_factor", user.user_id, pending_id, sealed.model_dump())
+            await record(transaction, user.user_id, "second_factor_begun")
+        return setup_of(secret, user.telegram_user_id)
+
+    async def confirm(self, caller: Caller, code: str) -> RecoveryCodes:
+        """The new secret counts from now on.
+
+        Raises:
+            Conflict: none has begun.
+            Forbidden: the code is not its.
+            TooManyRequests: locked out.
+        """
+        user_id = caller.user.user_id
+        refused: CandlerayError | None = None
+        codes = new_recovery_codes()
+        async with self._postgres.transaction() as transaction:
+            row = await self._unlocked(transaction, user_id)
+            if not row or not row["pending"]:
+                raise NOT_BEGUN
+            secret = self._ring().open(Sealed(**row["pending"]), "totp", user_id, row["pending_id"])
+            step = matching_step(secret, code, self._clock())
+            if step is None:
+                refused = await self._count_failure(transaction, user_id, row)
+            else:
+                await transaction.fetch("enable_second_factor", user_id, step)
+                await self._replace_recovery_codes(transaction, user_id, codes)
+                await transaction.fetch("forget_codes", user_id)
+                await transaction.fetch("mark_code_verified", caller.token_id)
+                await record(transaction, user_id, "second_factor_enabled")
+        if refused:
+            raise refused
+        return RecoveryCodes(recovery_codes=codes)
+
+    async def verify(self, caller: Caller, code: str) -> CodeAccepted:
+        """The caller's token opens for some minutes what asks for a fresh code.
+
+        Raises:
+            Conflict: there is no second factor.
+            Forbidden: the code is wrong, or was taken before.
+            TooManyRequests: locked out.
+        """
+        await self._require_code(caller.user, code)
+        await self._postgres.fetch("mark_code_verified", caller.token_id)
+        return CodeAccepted(fresh_until=utc_now() + timedelta(minutes=self._rules.fresh_code_minutes))
+
+    async def disable(self, user: User, code: str) -> None:
+        """Raises as `verify` does."""
+        await self._require_code(user, code)
+        async with self._postgres.transaction() as transaction:
+            await transaction.fetch("disable_second_factor", user.user_id)
+            await transaction.fetch("delete_recovery_codes", user.user_id)
+            await transaction.fetch("forget_codes", user.user_id)
+            await record(transaction, user.user_id, "second_factor_disabled")
+
+    async def replace_recovery_codes(self, user: User, code: str) -> RecoveryCodes:
+        """Raises as `verify` does."""
+        await self._require_code(user, code)
+        codes = new_recovery_codes()
+        async with self._postgres.transaction() as transaction:
+            await self._replace_recovery_codes(transaction, user.user_id, codes)
+            await record(transaction, user.user_id, "recovery_codes_replaced")
+        return RecoveryCodes(recovery_codes=codes)
+
+    async def _require_code(self, user: User, code: str) -> None:
+        # Raised after the transaction: what it counts must stay.
+        async with self._postgres.transaction() as transaction:
+            refused = await self._take(transaction, user.user_id, code)
+        if refused:
+            raise refused
+
+    async def _take(self, transaction: Transaction, user_id: UUID, code: str) -> CandlerayError | None:
+        row = await self._unlocked(transaction, user_id)
+        if not row or not row["sealed"]:
+            raise NOT_SET_UP
+        recovery = recovery_hash(user_id, code)
+        if recovery:
+            if await transaction.fetch_one("use_recovery_code", user_id, recovery) is None:
+                return await self._count_failure(transaction, user_id, row)
+            await transaction.fetch("code_was_right", user_id, row["last_step"])
+            await record(transaction, user_id, "recovery_code_used")
+            return None
+        secret = self._ring().open(Sealed(**row["sealed"]), "totp", user_id, row["factor_id"])
+        step = matching_step(secret, code, self._clock())
+        if step is None or step <= row["last_step"]:
+            return await self._count_failure(transaction, user_id, row)
+        await transaction.fetch("code_was_right", user_id, step)
+        await record(transaction, user_id, "code_accepted")
+        return None
+
+    async def _unlocked(self, transaction: Transaction, user_id: UUID) -> Row | None:
+        row = await transaction.fetch_one("lock_second_factor", user_id)
+        if row and row["locked_until"] and row["locked_until"] > utc_now():
+            left_s = int((row["locked_until"] - utc_now()).total_seconds()) + 1
+            raise TooManyRequests("too many wrong codes: locked for a while", retry_after_s=left_s)
+        return row
+
+    async def _count_failure(self, transaction: Transaction, user_id: UUID, row: Row) -> CandlerayError:
+        failures = row["failures"] + 1
+        if failures < self._rules.max_code_failures:
+            await transaction.fetch("code_was_wrong", user_id, failures, None)
+            await record(transaction, user_id, "code_refused")
+            return WRONG_CODE
+        locked_until = utc_now() + timedelta(minutes=self._rules.lockout_minutes)
+        await transaction.fetch("code_was_wrong", user_id, 0, locked_until)
+        await record(transaction, user_id, "codes_locked", failures=failures)
+        return WRONG_CODE
+
+    async def _replace_recovery_codes(
+        self, transaction: Transaction, user_id: UUID, codes: tuple[str, ...]
+    ) -> None:
+        await transaction.fetch("delete_recovery_codes", user_id)
+        await transaction.fetch("add_recovery_codes", user_id, [recovery_hash(user_id, code) for code in codes])

@@ -1,0 +1,91 @@
+"""`candleray keys` and `candleray audit`: for who runs an instance: at its Postgres, not through its API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from candleray.settings import Settings
+    from candleray.stores.postgres import Postgres
+
+KEYS = """Look after the key-encryption keys.
+
+Example: candleray keys rotate
+"""
+AUDIT = """Look after the audit trail.
+
+Example: candleray audit verify
+"""
+
+DataDir = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Data folder; by default the settings' data_dir.")
+]
+
+keys = typer.Typer(no_args_is_help=True, help=KEYS)
+audit = typer.Typer(no_args_is_help=True, help=AUDIT)
+
+T = TypeVar("T")
+
+
+@keys.callback()
+def _keys() -> None:
+    """Look after the key-encryption keys."""
+
+
+@audit.callback()
+def _audit() -> None:
+    """Look after the audit trail."""
+
+
+@keys.command("rotate")
+def rotate(data: DataDir = None) -> None:
+    """Make a new key-encryption key and wrap every stored secret by it, while the instance runs.
+
+    Where the settings hold the keys, put the new one before the others, restart the API, then run this.
+    """
+    from candleray.console import output
+    from candleray.identity.local import add_key
+    from candleray.identity.vault import KeyRing
+    from candleray.stores.exchange_keys import rotate_keys
+
+    settings = _settings(data)
+    given = settings.identity.key_encryption_keys
+    ring = KeyRing.parse(given.get_secret_value()) if given else add_key(settings)
+    rewrapped = asyncio.run(_at_postgres(settings, lambda postgres: rotate_keys(postgres, ring)))
+    output().print(f"{rewrapped} records wrapped by key {ring.current!r}; none is left on another")
+
+
+@audit.command("verify")
+def verify(data: DataDir = None) -> None:
+    """Check that every event follows from the one before it, unchanged."""
+    from candleray.console import output
+    from candleray.stores.audit import verify_audit
+
+    events = asyncio.run(_at_postgres(_settings(data), verify_audit))
+    output().print(f"{events} events, each follows from the one before")
+
+
+def _settings(data: Path | None) -> Settings:
+    from candleray.settings import get_settings
+
+    settings = get_settings()
+    return settings.model_copy(update={"data_dir": data}) if data else settings
+
+
+async def _at_postgres(settings: Settings, work: Callable[[Postgres], Awaitable[T]]) -> T:
+    from candleray.stores.postgres import Postgres
+    from cluster.data_folder import DataFolder
+    from cluster.postgres import Postgres as EmbeddedPostgres
+
+    given = settings.services.postgres_url
+    url = given.get_secret_value() if given else EmbeddedPostgres(DataFolder(settings.data_path)).url
+    postgres = await Postgres.open(url, max_connections=2)
+    try:
+        return await work(postgres)
+    finally:
+        await postgres.close()

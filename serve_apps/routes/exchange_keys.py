@@ -1,0 +1,60 @@
+"""Exchange keys: added past the second factor, listed without their secrets, deleted (R3.3, I5)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Depends, Path
+
+from candleray.identity.exchange_keys import ExchangeKey, NewExchangeKey
+from candleray.identity.local import key_ring
+from candleray.stores.exchange_keys import ExchangeKeys
+from candleray.validation import Model
+from serve_apps import identity_examples as examples
+from serve_apps.access import needs
+from serve_apps.answers import example
+from serve_apps.backend import InBackend
+from serve_apps.json_body import StrictRoute
+from serve_apps.users import InFreshUser, InUser
+
+router = APIRouter(prefix="/exchange-keys", tags=["identity"], route_class=StrictRoute)
+
+KeyId = Annotated[UUID, Path(description="of `GET /exchange-keys`", examples=[examples.KEY_ID])]
+
+
+class Deleted(Model):
+    deleted: int
+    """How many."""
+
+
+async def _keys(backend: InBackend) -> ExchangeKeys:
+    settings = backend.settings
+    return ExchangeKeys(await backend.postgres(), lambda: key_ring(settings), settings.identity.max_exchange_keys)
+
+
+InKeys = Annotated[ExchangeKeys, Depends(_keys)]
+
+
+@router.get("", response_model=list[ExchangeKey], responses=example([examples.EXCHANGE_KEY]))
+@needs("account")
+async def list_exchange_keys(user: InUser, keys: InKeys) -> Any:
+    """The exchange keys there are, the newest first: never more of one than its last four characters."""
+    return await keys.of_user(user.user_id)
+
+
+@router.post("", response_model=ExchangeKey, responses=example(examples.EXCHANGE_KEY))
+@needs("account")
+async def add_exchange_key(
+    user: InFreshUser, body: Annotated[NewExchangeKey, Body(openapi_examples=examples.KEY_BODIES)], keys: InKeys
+) -> Any:
+    """Keep a key of an exchange, encrypted for this record alone; needs a code of the last minutes."""
+    return await keys.add(user.user_id, body)
+
+
+@router.delete("/{key_id}", response_model=Deleted, responses=example({"deleted": 1}))
+@needs("account")
+async def delete_exchange_key(key_id: KeyId, user: InFreshUser, keys: InKeys) -> Any:
+    """Delete an exchange key for good; needs a code of the last minutes."""
+    await keys.delete(user.user_id, key_id)
+    return Deleted(deleted=1)

@@ -1,0 +1,109 @@
+"""The second factor: set up, verified, replaced, disabled (R3.2)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Request
+from starlette.responses import JSONResponse, Response
+
+from candleray.identity.local import key_ring
+from candleray.identity.totp import (
+    CodeAccepted,
+    CodeBody,
+    OptionalCode,
+    RecoveryCodes,
+    SecondFactorSetup,
+    SecondFactorState,
+)
+from candleray.stores.limits import Limits
+from candleray.stores.second_factors import SecondFactors
+from serve_apps import identity_examples as examples
+from serve_apps.access import needs
+from serve_apps.answers import example
+from serve_apps.backend import InBackend
+from serve_apps.json_body import StrictRoute
+from serve_apps.users import InCaller, InUser, address_of
+
+router = APIRouter(prefix="/second-factor", tags=["identity"], route_class=StrictRoute)
+
+_WINDOW_S = 600
+
+
+async def _factors(backend: InBackend) -> SecondFactors:
+    settings = backend.settings
+    return SecondFactors(await backend.postgres(), settings.identity, lambda: key_ring(settings))
+
+
+async def _limited(request: Request, user: InUser, backend: InBackend) -> None:
+    """Codes are counted by user and by address before any is looked at."""
+    rules, limits = backend.settings.identity, Limits(await backend.valkey())
+    await limits.require("code_user", str(user.user_id), rules.codes_per_user, _WINDOW_S)
+    address = address_of(request, rules.address_header)
+    await limits.require("code_address", address, 10 * rules.codes_per_user, _WINDOW_S)
+
+
+InFactors = Annotated[SecondFactors, Depends(_factors)]
+InCode = Annotated[CodeBody, Body(openapi_examples=examples.CODE_BODIES)]
+LIMITED = [Depends(_limited)]
+
+
+def _unkept(content: SecondFactorSetup | RecoveryCodes) -> Response:
+    return JSONResponse(content.model_dump(mode="json"), headers={"Cache-Control": "no-store"})
+
+
+@router.get("", response_model=SecondFactorState, responses=example(examples.SECOND_FACTOR))
+@needs("account")
+async def get_second_factor(user: InUser, factors: InFactors) -> Any:
+    """Whether there is a second factor, and how many recovery codes are left."""
+    return await factors.state(user)
+
+
+@router.post("", response_model=SecondFactorSetup, responses=example(examples.SETUP), dependencies=LIMITED)
+@needs("account")
+async def begin_second_factor(
+    body: Annotated[OptionalCode, Body(openapi_examples=examples.OPTIONAL_CODE_BODIES)],
+    user: InUser,
+    factors: InFactors,
+) -> Response:
+    """Begin a second factor: a secret for an authenticator app, as URI and as QR code, shown in this answer alone.
+
+    It counts from its first code on (`/second-factor/confirm`). Replacing one needs a code of the one there is.
+    """
+    return _unkept(await factors.begin(user, body.code))
+
+
+@router.post("/confirm", response_model=RecoveryCodes, responses=example(examples.RECOVERY), dependencies=LIMITED)
+@needs("account")
+async def confirm_second_factor(body: InCode, caller: InCaller, factors: InFactors) -> Response:
+    """Confirm the new second factor by its first code: the answer holds ten recovery codes, shown this once."""
+    return _unkept(await factors.confirm(caller, body.code))
+
+
+@router.post("/verify", response_model=CodeAccepted, responses=example(examples.ACCEPTED), dependencies=LIMITED)
+@needs("account")
+async def verify_code(body: InCode, caller: InCaller, factors: InFactors) -> Any:
+    """Show a code, once: for some minutes this token opens what asks for a fresh code.
+
+    A recovery code does too. Repeated wrong codes lock the second factor for a while.
+    """
+    return await factors.verify(caller, body.code)
+
+
+@router.post(
+    "/recovery-codes", response_model=RecoveryCodes, responses=example(examples.RECOVERY), dependencies=LIMITED
+)
+@needs("account")
+async def replace_recovery_codes(body: InCode, user: InUser, factors: InFactors) -> Response:
+    """Replace the recovery codes by ten new ones, shown this once; the old ones are void."""
+    return _unkept(await factors.replace_recovery_codes(user, body.code))
+
+
+@router.post(
+    "/disable", response_model=SecondFactorState, responses=example(examples.SECOND_FACTOR), dependencies=LIMITED
+)
+@needs("account")
+async def disable_second_factor(body: InCode, user: InUser, factors: InFactors) -> Any:
+    """Turn the second factor off, by a code of it; what needs one is closed from then on."""
+    await factors.disable(user, body.code)
+    return await factors.state(user)
