@@ -76,6 +76,8 @@ def isolation(folder: DataFolder, ports: Ports, boot: str) -> dict[str, str]:
         "RAY_SERVE_PROXY_MIN_DRAINING_PERIOD_S": "1",
         # At the default, 10, a killed HAProxy is replaced after half a minute.
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
+        # At the default, 5, a proxy that takes 15 s to start, on a busy machine, never does.
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",
         "AUTOSCALER_METRIC_PORT": str(ports.autoscaler_metrics),
         "DASHBOARD_METRIC_PORT": str(ports.dashboard_metrics),
         **authentication(folder),

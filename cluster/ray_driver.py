@@ -63,16 +63,24 @@ class RayDriver:
             "api": self.api.deployed,
         }
         with ExitStack() as started:
-            try:
-                for name, part in parts.items():
+            for name, part in parts.items():
+                with self._telling_failure():
                     started.enter_context(reported(self.report, name, part()))
-            except CandlerayError as error:
-                # Before the rest is stopped: the supervisor would take that for the reason.
-                self.report(Event("failed", detail=runtime.own_error(error).args[0]))
-                raise
             self.report(Event("ready"))
             with suppress(KeyboardInterrupt):
                 self._obey()
+
+    @contextmanager
+    def _telling_failure(self) -> Iterator[None]:
+        """At once: when the rest has been stopped, the supervisor has seen Ray end and knows no other reason."""
+        try:
+            yield
+        except CandlerayError as error:
+            self.report(Event("failed", detail=str(runtime.own_error(error).args[0])))
+            raise
+        except Exception as error:
+            self.report(Event("failed", detail=f"{type(error).__name__}: {error}"))
+            raise
 
     def _obey(self) -> None:
         """Until a signal, or the end of the supervisor."""
@@ -130,18 +138,10 @@ class RayDriver:
 def main(app: str, mark: str, first_port: int, descriptor: int) -> int:
     stop_on_signals()
     report = to_pipe(os.fdopen(descriptor, "w"))
-    try:
+    with suppress(CandlerayError, KeyboardInterrupt):  # the supervisor knows
         RayDriver(get_settings(), app, mark, Ports(first_port), report).run()
-    except CandlerayError as error:
-        report(Event("failed", detail=runtime.own_error(error).args[0]))
-        return 1
-    except KeyboardInterrupt:
-        return 1
-    except Exception as error:  # noqa: BLE001 - outermost: the log and the supervisor learn of whatever it was
-        traceback.print_exc()
-        report(Event("failed", detail=f"{type(error).__name__}: {error}"))
-        return 1
-    return 0
+        return 0
+    return 1
 
 
 if __name__ == "__main__":
