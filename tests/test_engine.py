@@ -16,6 +16,7 @@ from candleray.rankings import Ranking
 from candleray.settings import Backtests
 from candleray.timeframes import MINUTE_MS
 from candleray.variants import VariantGrid, resolve
+from kernels.indicators import INDICATORS
 
 START_MS = 1_735_689_600_000  # 2025-01-01
 WARMUP = 50
@@ -248,3 +249,20 @@ def test_more_constrained_combinations_than_can_be_looked_at_are_refused():
     axes = {"fast": {"start": 2, "stop": 400, "step": 1}, "slow": {"start": 3, "stop": 400, "step": 1}}
     with pytest.raises(GuardExceeded, match="macd: 158802 combinations of its parameters, at most 50000"):
         run(indicators=[{"id": "macd", "params": axes}])
+
+
+@pytest.mark.parametrize("volume", [0.0, float("inf")], ids=["no volume", "infinite volume"])
+def test_a_volume_that_means_nothing_ranks_no_undefined_number(volume: float):
+    values = CANDLES.values.copy()
+    values[4, ::3] = volume
+    odd = Candles(CANDLES.ts_open_ms, values)
+    by_volume = [
+        name
+        for name, indicator in INDICATORS.items()
+        if any("volume" in columns for columns in indicator.inputs.values())
+    ]
+    assert len(by_volume) > 5
+    for name in by_volume:
+        result = engine.run(resolved(indicators=[{"id": name}], trades_for=0), odd, WARMUP)
+        assert np.isfinite([row.total_return_pct for row in result.top]).all(), name
+        assert len(result.top) == 1

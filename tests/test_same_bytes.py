@@ -1,7 +1,8 @@
-"""One request, one answer: whatever the workers, the size of a task, or the cache of compiled code (R4.9, R4.11)."""
+"""One request, one answer, whatever the workers, the tasks, or the cache of compiled code (R4.9, R4.11)."""
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,7 +47,10 @@ class Stored:
 @contextmanager
 def workers(count: int, compiled: Path) -> Iterator[None]:
     """A Ray cluster of so many CPUs, whose workers keep their compiled code in that folder."""
-    with pytest.MonkeyPatch.context() as environment, tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as temp:
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as temp,
+    ):
         environment.setenv("RAY_AUTH_MODE", "disabled")
         environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
         environment.setenv("NUMBA_CACHE_DIR", str(compiled))
@@ -64,24 +68,22 @@ def workers(count: int, compiled: Path) -> Iterator[None]:
             ray.shutdown()
 
 
-async def answers(variants_of_a_task: int | None) -> dict[str, str]:
+def answers(variants_of_a_task: int | None) -> dict[str, str]:
     settings = Settings(compute=Compute(task_variants=variants_of_a_task))
-    return {
-        name: numbers_of(await run_backtest(request_of(name), Stored(), settings)) for name in SEARCHES
-    }
+    return {name: numbers_of(asyncio.run(run_backtest(request_of(name), Stored(), settings))) for name in SEARCHES}
 
 
 def request_of(name: str) -> Any:
     return resolved(indicators=INDICATORS, top_k=25, trades_for=3, **SEARCHES[name])
 
 
-async def test_any_workers_task_size_and_cache_give_the_same_bytes(tmp_path: Path):
+def test_any_workers_task_size_and_cache_give_the_same_bytes(tmp_path: Path):
     default_warmup = Settings().backtests.warmup_bars
     wanted = {name: numbers_of(engine.run(request_of(name), CANDLES, default_warmup)) for name in SEARCHES}
     with workers(1, tmp_path):
         assert not any(tmp_path.rglob("*.nbc"))
-        assert await answers(None) == wanted
+        assert answers(None) == wanted
         assert any(tmp_path.rglob("*.nbc"))
     with workers(2, tmp_path):
         for variants_of_a_task in (11, 1000):
-            assert await answers(variants_of_a_task) == wanted
+            assert answers(variants_of_a_task) == wanted
