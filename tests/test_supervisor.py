@@ -196,7 +196,7 @@ def test_two_instances_a_kill_and_a_recovery(first: Instance, folders: tuple[Dat
     assert foreground.returncode == 0
     assert shown.count("attached") == 2
     in_order = [line.split()[0] for line in shown.splitlines() if line.endswith("stopped")]
-    assert in_order == ["api", "candle", "ray", "valkey", "postgres", "data"]
+    assert in_order == ["api", "job", "candle", "ray", "valkey", "postgres", "data"]
     assert not left_by(third.boot, str(folder.ray_dir(third.boot)))
     assert (Postgres(folder).find(), Valkey(folder).find()) == (None, None)
     assert not folder.run_dir.exists()
