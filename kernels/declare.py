@@ -83,8 +83,9 @@ class Indicator:
     """Everything about one indicator.
 
     `kernel(*inputs, *params, *outputs)` takes its arguments in the declared orders; the outputs come prefilled
-    with NaN. `reference(*inputs, *params)` is slow and obvious, returns one list an output, and only tests call
-    it. `lookback(**params)` is the index of the first value. `constraint(**params)` says what is wrong between
+    with NaN, or as they are where `fills` says that the kernel writes every bar of them, NaN too.
+    `reference(*inputs, *params)` is slow and obvious, returns one list an output, and only tests call it.
+    `lookback(**params)` is the index of the first value. `constraint(**params)` says what is wrong between
     parameters, or None. `events` says that the outputs hold a value on single bars alone, the first of them at the
     look-back or later. `sweep` is optional. `name` is the module's name, set where the modules are discovered;
     raise `version` when the numbers change: it is part of the engine's hash.
@@ -103,6 +104,7 @@ class Indicator:
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     constraint: Callable[..., str | None] | None = None
     events: bool = False
+    fills: bool = False
     sweep: Sweep | None = None
     version: int = 1
     name: str = ""

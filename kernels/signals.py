@@ -44,9 +44,14 @@ def compute(
         KeyError: for a missing parameter; ValueError: for a fraction where a whole number is wanted.
     """
     columns = [column(values, inputs.get(name, allowed[0])) for name, allowed in indicator.inputs.items()]
-    outputs = [np.full(values.shape[1], np.nan) for _ in indicator.outputs]
+    outputs = [_room(indicator, values.shape[1]) for _ in indicator.outputs]
     indicator.kernel(*columns, *_arguments(indicator.params, params), *outputs)
     return dict(zip(indicator.outputs, outputs, strict=True))
+
+
+def _room(indicator: Indicator, bars: int) -> FloatArray:
+    # A pass of NaN over fresh memory is a fifth of what the median indicator takes.
+    return np.empty(bars) if indicator.fills else np.full(bars, np.nan)
 
 
 def build_plane(

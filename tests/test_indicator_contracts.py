@@ -130,6 +130,21 @@ def test_after_a_hole_it_is_as_if_history_began_there(indicator):
         np.testing.assert_allclose(got[:, 151:], begun_there, rtol=1e-9)
 
 
+@pytest.mark.parametrize("n", [0, 1, 2, 40, 1_500])
+def test_nothing_of_an_output_is_left_unwritten_where_it_comes_uninitialised(indicator, n):
+    values = market(n)
+    values[:, 0:1] = values[:, 20:22] = values[:, 700:701] = np.nan
+    values[4, 30:31] = values[3, 900:901] = np.inf
+    inputs = [column(values, allowed[0]) for allowed in indicator.inputs.values()]
+    for params in edge_params(indicator):
+        runs = []
+        for before in (np.nan, 123.0 if indicator.fills else np.nan):
+            outputs = [np.full(n, before) for _ in indicator.outputs]
+            indicator.kernel(*inputs, *params.values(), *outputs)
+            runs.append(np.stack(outputs))
+        np.testing.assert_array_equal(*runs)
+
+
 def test_values_keep_their_bounds(indicator):
     wild = market(2_000, seed=3, volatility=0.3)
     outputs = compute(indicator, wild, {}, defaults(indicator.params))

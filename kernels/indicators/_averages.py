@@ -69,14 +69,15 @@ def mixed_emas(source, window, depth, weights, out):
         if not np.isfinite(value):
             averages = (0.0, 0.0, 0.0)
             seen = 0
+            out[t] = np.nan
             continue
         if seen == 0:
             anchor = value
         seen += 1
         averages = smoothed_thrice(averages, value - anchor, seen, window, rate)
-        if seen > first:
-            one, two, three = averages
-            out[t] = anchor + (of_one * one + of_two * two + of_three * three)
+        one, two, three = averages
+        mixed = anchor + (of_one * one + of_two * two + of_three * three)
+        out[t] = mixed if seen > first else np.nan
 
 
 @inline
@@ -96,6 +97,7 @@ def convergence(source, windows, late, percent, line, signal_line, histogram):
         if not np.isfinite(value):
             fast_average = slow_average = signal_average = 0.0
             seen = 0
+            line[t] = signal_line[t] = histogram[t] = np.nan
             continue
         if seen == 0:
             anchor = value
@@ -105,12 +107,13 @@ def convergence(source, windows, late, percent, line, signal_line, histogram):
             fast_average = smoothed(fast_average, value, seen - late, fast, fast_rate)
         slow_average = smoothed(slow_average, value, seen, slow, slow_rate)
         if seen < slow:
+            line[t] = signal_line[t] = histogram[t] = np.nan
             continue
         distance = fast_average - slow_average
         if percent:
             distance *= 100.0 / (anchor + slow_average)
         signal_average = smoothed(signal_average, distance, seen - (slow - 1), signal, signal_rate)
-        if seen >= slow + signal - 1:
-            line[t] = distance
-            signal_line[t] = signal_average
-            histogram[t] = distance - signal_average
+        known = seen >= slow + signal - 1
+        line[t] = distance if known else np.nan
+        signal_line[t] = signal_average if known else np.nan
+        histogram[t] = distance - signal_average if known else np.nan

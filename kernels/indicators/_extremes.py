@@ -17,7 +17,7 @@ from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 @jit(FLOATS, FLOATS, INT, FLOATS_OUT, FLOATS_OUT)
 def channel(high, low, window, highest, lowest):
-    """The highest high and the lowest low of each bar's last `window` bars; nothing is written before."""
+    """The highest high and the lowest low of each bar's last `window` bars; NaN before."""
     tops = np.full(window + 1, -np.inf)
     bottoms = np.full(window + 1, np.inf)
     run = 0
@@ -33,6 +33,8 @@ def channel(high, low, window, highest, lowest):
                 earlier_top, earlier_bottom = tops[t - start + 1], bottoms[t - start + 1]
                 highest[t] = top if top > earlier_top else earlier_top
                 lowest[t] = bottom if bottom < earlier_bottom else earlier_bottom
+            else:
+                highest[t] = lowest[t] = np.nan
         top, bottom = -np.inf, np.inf
         for t in range(stop - 1, start, -1):
             up, down = high[t], low[t]
@@ -43,7 +45,8 @@ def channel(high, low, window, highest, lowest):
 
 @jit(FLOATS, FLOATS, INT, FLOATS_OUT, FLOATS_OUT)
 def bars_since(high, low, window, since_highest, since_lowest):
-    """How many bars ago the last `window` bars had their highest high and their lowest low; of equals the last."""
+    """How many bars ago the last `window` bars had their highest high and their lowest low; of equals the last,
+    and NaN before."""
     tops = np.full(window + 1, -np.inf)
     bottoms = np.full(window + 1, np.inf)
     top_bars = np.zeros(window + 1, np.int64)
@@ -62,6 +65,8 @@ def bars_since(high, low, window, since_highest, since_lowest):
                 slot = t - start + 1
                 since_highest[t] = t - (top_bar if top >= tops[slot] else top_bars[slot])
                 since_lowest[t] = t - (bottom_bar if bottom <= bottoms[slot] else bottom_bars[slot])
+            else:
+                since_highest[t] = since_lowest[t] = np.nan
         top, bottom = -np.inf, np.inf
         top_bar = bottom_bar = stop - 1
         for t in range(stop - 1, start, -1):

@@ -15,7 +15,8 @@ def true_range(high, low, previous_close):
 
 @inline
 def average_true_range(high, low, close, window, out):
-    """Wilder's average of the true range, from bar `window` on: the first bar has no close before it."""
+    """Wilder's average of the true range, NaN before bar `window`: the first bar has no close before it."""
+    out[:1] = np.nan
     average = 0.0
     seen = 0
     for t in range(1, close.size):
@@ -23,8 +24,8 @@ def average_true_range(high, low, close, window, out):
         if np.isnan(reach):
             average = 0.0
             seen = 0
+            out[t] = np.nan
             continue
         seen += 1
         average = smoothed(average, reach, seen, window, 1.0 / window)
-        if seen >= window:
-            out[t] = average
+        out[t] = average if seen >= window else np.nan

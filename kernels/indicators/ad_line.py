@@ -25,6 +25,7 @@ def kernel(high, low, close, volume, ad_line):
         width = high[t] - low[t]
         if not np.isfinite(width + close[t] + volume[t]):
             total = 0.0
+            ad_line[t] = np.nan
             continue
         if width > 0.0:
             total += ((close[t] - low[t]) - (high[t] - close[t])) / width * volume[t]
@@ -55,6 +56,7 @@ INDICATOR = Indicator(
     outputs=("ad_line",),
     params={},
     lookback=lambda: 0,
+    fills=True,
     rule=Rule("sign_of_change", outputs=("ad_line",), params=LAGS),
     example=Example(
         inputs={

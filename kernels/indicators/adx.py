@@ -37,6 +37,7 @@ def kernel(high, low, close, window, adx, plus_di, minus_di, directed_adx):
         if not np.isfinite(moved + rise + fall):
             plus = minus = reach = average = 0.0
             seen = 0
+            adx[t] = plus_di[t] = minus_di[t] = directed_adx[t] = np.nan
             continue
         seen += 1
         kept = 1.0 - share if seen >= window else 1.0
@@ -44,12 +45,14 @@ def kernel(high, low, close, window, adx, plus_di, minus_di, directed_adx):
         minus = minus * kept + (fall if fall > rise and fall > 0.0 else 0.0)
         reach = reach * kept + moved
         if seen < window:
+            adx[t] = plus_di[t] = minus_di[t] = directed_adx[t] = np.nan
             continue
         both = plus + minus
         apart = 100.0 * (abs(plus - minus) / both) if both > 0.0 else np.nan
         if seen < 2 * window:
             average += apart if both > 0.0 else 0.0
             if seen < 2 * window - 1:
+                adx[t] = plus_di[t] = minus_di[t] = directed_adx[t] = np.nan
                 continue
             average /= window
         elif both > 0.0:
@@ -118,6 +121,7 @@ INDICATOR = Indicator(
         "minus_di": (0.0, 100.0),
         "directed_adx": (-100.0, 100.0),
     },
+    fills=True,
     rule=Rule(
         "centred_threshold",
         outputs=("directed_adx",),

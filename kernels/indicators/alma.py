@@ -51,6 +51,7 @@ INDICATOR = Indicator(
         "sigma": Param("float", 6.0, 1.0, 20.0, 0.5, (6.0, 6.0, 1.0), "window / sigma is the curve's deviation"),
     },
     lookback=lambda window, offset, sigma: window - 1,
+    fills=True,
     rule=Rule("price_against_output", outputs=("alma",)),
     example=Example(
         inputs={"source": (1.0, 2.0, 4.0)},

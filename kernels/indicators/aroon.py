@@ -49,6 +49,7 @@ INDICATOR = Indicator(
     params={"window": Param("int", 14, 2, 20_000, 1, (10, 50, 5), "bars back to the oldest extreme")},
     lookback=lambda window: window,
     bounds={"aroon_up": (0.0, 100.0), "aroon_down": (0.0, 100.0), "oscillator": (-100.0, 100.0)},
+    fills=True,
     rule=Rule(
         "centred_threshold",
         outputs=("oscillator",),

@@ -50,6 +50,7 @@ INDICATOR = Indicator(
     params={"window": Param("int", 14, 2, 5_000, 1, (7, 28, 7), "bars of Wilder's average")},
     lookback=lambda window: window,
     bounds={"atr": (0.0, math.inf)},
+    fills=True,
     rule=Rule(
         "sign_of_change",
         outputs=("atr",),

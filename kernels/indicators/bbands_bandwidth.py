@@ -49,6 +49,7 @@ INDICATOR = Indicator(
     },
     lookback=lambda window, stddev: window - 1,
     bounds={"bbands_bandwidth": (0.0, math.inf)},
+    fills=True,
     rule=Rule("sign_of_change", outputs=("bbands_bandwidth",), params=LAGS),
     example=Example(
         inputs={"source": (1.0, 3.0, 3.0)},

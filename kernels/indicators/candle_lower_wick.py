@@ -38,6 +38,7 @@ INDICATOR = Indicator(
     params={},
     lookback=lambda: 0,
     bounds={"candle_lower_wick": (0.0, math.inf)},
+    fills=True,
     rule=Rule(
         "candle_body_direction",
         outputs=("candle_lower_wick",),

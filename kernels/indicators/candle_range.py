@@ -34,6 +34,7 @@ INDICATOR = Indicator(
     params={},
     lookback=lambda: 0,
     bounds={"candle_range": (0.0, math.inf)},
+    fills=True,
     rule=Rule(
         "candle_body_direction",
         outputs=("candle_range",),

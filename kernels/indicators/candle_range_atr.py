@@ -43,6 +43,7 @@ INDICATOR = Indicator(
     params={"window": Param("int", 14, 2, 5_000, 1, (7, 28, 7), "bars of the ATR")},
     lookback=lambda window: window,
     bounds={"candle_range_atr": (0.0, math.inf)},
+    fills=True,
     rule=Rule(
         "candle_body_direction",
         outputs=("candle_range_atr",),

@@ -82,6 +82,7 @@ INDICATOR = Indicator(
         "multiplier": Param("float", 3.0, 0.1, 20.0, 0.1, (2.0, 4.0, 0.5), "ATRs from the extreme to the stop"),
     },
     lookback=lambda window, multiplier: window,
+    fills=True,
     rule=Rule("price_against_output", outputs=("stop",)),
     example=Example(
         inputs={

@@ -57,6 +57,7 @@ INDICATOR = Indicator(
     params={"window": Param("int", 20, 2, 20_000, 1, (10, 40, 5), "bars of both sums")},
     lookback=lambda window: window - 1,
     bounds={"cmf": (-1.0, 1.0)},
+    fills=True,
     rule=Rule(
         "centred_threshold",
         outputs=("cmf",),

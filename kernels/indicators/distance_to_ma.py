@@ -41,6 +41,7 @@ INDICATOR = Indicator(
     outputs=("distance_pct",),
     params={"window": Param("int", 20, 2, 20_000, 1, (10, 200, 10), "bars in the average")},
     lookback=lambda window: window - 1,
+    fills=True,
     rule=Rule(
         "centred_threshold",
         outputs=("distance_pct",),

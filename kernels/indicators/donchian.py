@@ -43,6 +43,7 @@ INDICATOR = Indicator(
     outputs=("upper", "middle", "lower"),
     params={"window": Param("int", 20, 2, 20_000, 1, (10, 100, 10), "bars of the extremes")},
     lookback=lambda window: window - 1,
+    fills=True,
     rule=Rule("price_against_output", outputs=("middle",)),
     example=Example(
         inputs={"high": (3.0, 2.0, 5.0, 4.0), "low": (2.0, 1.0, 3.0, 3.5)},

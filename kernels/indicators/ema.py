@@ -41,6 +41,7 @@ INDICATOR = Indicator(
     outputs=("ema",),
     params={"window": Param("int", 20, 2, 20_000, 1, (5, 200, 5), "bars; the rate is 2 / (window + 1)")},
     lookback=lambda window: window - 1,
+    fills=True,
     rule=Rule("price_against_output", outputs=("ema",)),
     example=Example(
         inputs={"source": (1.0, 2.0, 3.0, 6.0)},

@@ -22,6 +22,7 @@ from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 @jit(FLOATS, FLOATS, INT, FLOATS_OUT)
 def kernel(source, volume, window, force_index):
     rate = 2.0 / (window + 1)
+    force_index[:1] = np.nan
     average = 0.0
     seen = 0
     for t in range(1, source.size):
@@ -29,11 +30,11 @@ def kernel(source, volume, window, force_index):
         if not np.isfinite(force):
             average = 0.0
             seen = 0
+            force_index[t] = np.nan
             continue
         seen += 1
         average = smoothed(average, force, seen, window, rate)
-        if seen >= window:
-            force_index[t] = average
+        force_index[t] = average if seen >= window else np.nan
 
 
 def reference(source: Sequence[float], volume: Sequence[float], window: int) -> list[list[float]]:
@@ -52,6 +53,7 @@ INDICATOR = Indicator(
     outputs=("force_index",),
     params={"window": Param("int", 13, 2, 20_000, 1, (2, 50, 6), "bars of the average")},
     lookback=lambda window: window,
+    fills=True,
     rule=Rule("sign_of_output", outputs=("force_index",)),
     example=Example(
         inputs={"source": (1.0, 2.0, 4.0, 3.0), "volume": (9.0, 10.0, 10.0, 15.0)},

@@ -17,24 +17,31 @@ from collections.abc import Sequence
 import numpy as np
 
 from kernels.declare import Example, Indicator, Rule
-from kernels.jit import FLOATS, FLOATS_OUT, jit
+from kernels.jit import FLOATS, FLOATS_OUT, fma, jit
 
 _OUTPUTS = ("ha_open", "ha_high", "ha_low", "ha_close", "ha_body")
 
 
 @jit(FLOATS, FLOATS, FLOATS, FLOATS, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT)
 def kernel(open_, high, low, close, ha_open, ha_high, ha_low, ha_close, ha_body):
-    first = last = np.nan
+    # Each open waits for the one before: whether history begins is asked of the mean, which waits for nothing, and
+    # a halved sum is one `fma`, the same to the bit because halving is exact.
+    first = last = 0.0
+    begun = False
     for t in range(close.size):
-        mean = (open_[t] + high[t] + low[t] + close[t]) / 4.0
-        begins = not np.isfinite(first + last)
-        first = 0.5 * (open_[t] + close[t]) if begins else 0.5 * (first + last)
-        last = mean
+        top, bottom = high[t], low[t]
+        mean = (open_[t] + top + bottom + close[t]) / 4.0
         if not np.isfinite(mean):
+            ha_open[t] = ha_high[t] = ha_low[t] = ha_close[t] = ha_body[t] = np.nan
+            begun = False
             continue
+        first = fma(0.5, first, 0.5 * last) if begun else 0.5 * (open_[t] + close[t])
+        last = mean
+        begun = True
+        upper, lower = (first, last) if first > last else (last, first)
         ha_open[t], ha_close[t] = first, last
-        ha_high[t] = max(high[t], first, last)
-        ha_low[t] = min(low[t], first, last)
+        ha_high[t] = top if top > upper else upper
+        ha_low[t] = bottom if bottom < lower else lower
         ha_body[t] = last - first
 
 
@@ -64,6 +71,7 @@ INDICATOR = Indicator(
     outputs=_OUTPUTS,
     params={},
     lookback=lambda: 0,
+    fills=True,
     rule=Rule("sign_of_output", outputs=("ha_body",)),
     example=Example(
         inputs={"open": (1.0, 3.0), "high": (4.0, 5.0), "low": (0.0, 2.0), "close": (3.0, 4.0)},

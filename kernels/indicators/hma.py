@@ -45,6 +45,7 @@ INDICATOR = Indicator(
     outputs=("hma",),
     params={"window": Param("int", 20, 2, 10_000, 1, (5, 200, 5), "bars of the slow average")},
     lookback=lambda window: window - 1 + math.isqrt(window) - 1,
+    fills=True,
     rule=Rule("price_against_output", outputs=("hma",)),
     example=Example(
         inputs={"source": (1.0, 2.0, 4.0, 3.0, 6.0)},

@@ -27,6 +27,7 @@ def kernel(source, window, fast, slow, out):
     # Averaged as a distance from an anchor: a flat price is its own average to the bit.
     average = anchor = 0.0
     begun = False
+    out[:1] = np.nan
     for start in range(1, source.size, window):
         head = 0.0
         for t in range(start, min(start + window, source.size)):
@@ -34,6 +35,7 @@ def kernel(source, window, fast, slow, out):
             if not np.isfinite(path):
                 average = 0.0
                 begun = False
+                out[t] = np.nan
                 continue
             if not begun:
                 anchor = source[t - 1]
@@ -73,6 +75,7 @@ INDICATOR = Indicator(
     },
     lookback=lambda window, fast, slow: window,
     constraint=lambda window, fast, slow: None if fast < slow else f"fast {fast} must be below slow {slow}",
+    fills=True,
     rule=Rule("price_against_output", outputs=("kama",)),
     example=Example(
         inputs={"source": (1.0, 2.0, 3.0, 2.0)},

@@ -61,6 +61,7 @@ INDICATOR = Indicator(
         "multiplier": Param("float", 2.0, 0.1, 20.0, 0.1, (1.0, 3.0, 0.5), "ATRs to each band"),
     },
     lookback=lambda window, atr_window, multiplier: max(window - 1, atr_window),
+    fills=True,
     rule=Rule("mean_reversion_band", outputs=("lower", "upper")),
     example=Example(
         inputs={

@@ -56,6 +56,7 @@ INDICATOR = Indicator(
     },
     lookback=lambda fast, slow, signal: slow + signal - 2,
     constraint=lambda fast, slow, signal: None if fast < slow else f"fast {fast} must be below slow {slow}",
+    fills=True,
     rule=Rule("sign_of_output", outputs=("histogram",)),
     example=Example(
         inputs={"source": (1.0, 2.0, 6.0, 3.0)},

@@ -73,6 +73,7 @@ INDICATOR = Indicator(
     params={"window": Param("int", 14, 2, 5_000, 1, (7, 28, 7), "bars of both sums")},
     lookback=lambda window: window,
     bounds={"mfi": (0.0, 100.0)},
+    fills=True,
     rule=Rule(
         "threshold_band",
         outputs=("mfi",),

@@ -42,6 +42,7 @@ INDICATOR = Indicator(
     params={"window": Param("int", 14, 2, 5_000, 1, (7, 28, 7), "bars of Wilder's average")},
     lookback=lambda window: window,
     bounds={"natr": (0.0, math.inf)},
+    fills=True,
     rule=Rule("sign_of_change", outputs=("natr",), params=LAGS),
     example=Example(
         inputs={"high": (2.0, 3.0, 5.0, 4.0), "low": (1.0, 2.0, 3.0, 2.0), "close": (1.5, 2.5, 4.0, 3.0)},

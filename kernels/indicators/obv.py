@@ -25,7 +25,7 @@ def kernel(close, volume, obv):
     for t in range(close.size):
         change = close[t] - previous
         if not np.isfinite(close[t] + volume[t]):
-            previous = np.nan
+            previous = obv[t] = np.nan
             continue
         previous = close[t]
         total = total + np.sign(change) * volume[t] if np.isfinite(change) else volume[t]
@@ -54,6 +54,7 @@ INDICATOR = Indicator(
     outputs=("obv",),
     params={},
     lookback=lambda: 0,
+    fills=True,
     rule=Rule("sign_of_change", outputs=("obv",), params=LAGS),
     example=Example(
         inputs={"close": (1.0, 2.0, 2.0, 1.0), "volume": (10.0, 3.0, 4.0, 5.0)},

@@ -22,6 +22,7 @@ _STRIDE = 1024
 
 @jit(FLOATS, INT, FLOATS_OUT)
 def kernel(source, window, percent_rank):
+    percent_rank[:window] = np.nan
     # Bar by bar a count fills no vectors; lag by lag over a stretch of bars it does: a tenth of the time.
     for start in range(window, source.size, _STRIDE):
         last, ranks = source[start : start + _STRIDE], percent_rank[start : start + _STRIDE]
@@ -54,6 +55,7 @@ INDICATOR = Indicator(
     params={"window": Param("int", 50, 2, 2_000, 1, (20, 200, 20), "bars it is ranked among")},
     lookback=lambda window: window,
     bounds={"percent_rank": (0.0, 100.0)},
+    fills=True,
     rule=Rule(
         "threshold_band",
         outputs=("percent_rank",),

@@ -42,6 +42,7 @@ INDICATOR = Indicator(
     outputs=("rma",),
     params={"window": Param("int", 14, 2, 20_000, 1, (5, 100, 5), "bars; the rate is 1 / window")},
     lookback=lambda window: window - 1,
+    fills=True,
     rule=Rule("price_against_output", outputs=("rma",)),
     example=Example(
         inputs={"source": (1.0, 2.0, 3.0, 5.0)},

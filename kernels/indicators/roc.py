@@ -21,9 +21,8 @@ def kernel(source, window, out):
     run = 0
     for t in range(source.size):
         run = run + 1 if np.isfinite(source[t]) else 0
-        if run > window:
-            before = source[t - window]
-            out[t] = 100.0 * (source[t] - before) / before
+        before = source[t - window] if run > window else np.nan
+        out[t] = 100.0 * (source[t] - before) / before
 
 
 def reference(source: Sequence[float], window: int) -> list[list[float]]:
@@ -43,6 +42,7 @@ INDICATOR = Indicator(
     outputs=("roc",),
     params={"window": Param("int", 10, 1, 20_000, 1, (5, 60, 5), "bars back to the value compared with")},
     lookback=lambda window: window,
+    fills=True,
     rule=Rule("sign_of_output", outputs=("roc",)),
     example=Example(
         inputs={"source": (1.0, 2.0, 4.0, 1.0)},

@@ -23,6 +23,7 @@ from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 @jit(FLOATS, INT, FLOATS_OUT)
 def kernel(source, window, out):
     rate = 1.0 / window
+    out[:1] = np.nan
     gain = loss = 0.0
     seen = 0
     for t in range(1, source.size):
@@ -30,13 +31,16 @@ def kernel(source, window, out):
         if not np.isfinite(change):
             gain = loss = 0.0
             seen = 0
+            out[t] = np.nan
             continue
         seen += 1
         gain = smoothed(gain, max(change, 0.0), seen, window, rate)
         loss = smoothed(loss, max(-change, 0.0), seen, window, rate)
-        if seen >= window:
-            both = gain + loss
-            out[t] = 100.0 * gain / both if both > 0.0 else 50.0
+        if seen < window:
+            out[t] = np.nan
+            continue
+        both = gain + loss
+        out[t] = 100.0 * gain / both if both > 0.0 else 50.0
 
 
 def reference(source: Sequence[float], window: int) -> list[list[float]]:
@@ -68,6 +72,7 @@ INDICATOR = Indicator(
     params={"window": Param("int", 14, 2, 5_000, 1, (6, 30, 2), "bars of Wilder's averages")},
     lookback=lambda window: window,
     bounds={"rsi": (0.0, 100.0)},
+    fills=True,
     rule=Rule(
         "threshold_band",
         outputs=("rsi",),

@@ -43,6 +43,7 @@ INDICATOR = Indicator(
     outputs=("sma",),
     params={"window": Param("int", 20, 2, 20_000, 1, (5, 200, 5), "bars in the average")},
     lookback=lambda window: window - 1,
+    fills=True,
     rule=Rule("price_against_output", outputs=("sma",)),
     sweep=Sweep("window", sweep),
     version=2,

@@ -42,6 +42,7 @@ INDICATOR = Indicator(
     params={"window": Param("int", 20, 2, 20_000, 1, (10, 60, 10), "bars in the window")},
     lookback=lambda window: window - 1,
     bounds={"stddev": (0.0, math.inf)},
+    fills=True,
     rule=Rule("sign_of_change", outputs=("stddev",), params=LAGS),
     example=Example(
         inputs={"source": (1.0, 3.0, 2.0, 2.0)},

@@ -72,6 +72,7 @@ INDICATOR = Indicator(
     },
     lookback=lambda window, k_smooth, d_smooth: window + k_smooth + d_smooth - 3,
     bounds={"k": (0.0, 100.0), "d": (0.0, 100.0)},
+    fills=True,
     rule=Rule(
         "threshold_band",
         outputs=("k",),

@@ -26,7 +26,7 @@ from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 @jit(FLOATS, INT, INT, INT, INT, FLOATS_OUT, FLOATS_OUT)
 def kernel(source, window, stoch_window, k_smooth, d_smooth, k, d):
-    strength = np.full(source.size, np.nan)
+    strength = np.empty(source.size)
     relative_strength_index(source, window, strength)
     channel(strength, strength, stoch_window, k, d)
     smooth_positions(strength, k_smooth, d_smooth, k, d)
@@ -60,6 +60,7 @@ INDICATOR = Indicator(
     },
     lookback=lambda window, stoch_window, k_smooth, d_smooth: window + stoch_window + k_smooth + d_smooth - 3,
     bounds={"k": (0.0, 100.0), "d": (0.0, 100.0)},
+    fills=True,
     rule=Rule(
         "threshold_band",
         outputs=("k",),

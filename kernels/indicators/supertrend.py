@@ -29,7 +29,7 @@ def kernel(high, low, close, window, multiplier, supertrend, direction):
     for t in range(close.size):
         width = multiplier * supertrend[t]
         if math.isnan(width + close[t]):
-            supertrend[t] = math.nan
+            supertrend[t] = direction[t] = math.nan
             upper, lower = math.inf, -math.inf
             is_up = False
             continue
@@ -79,6 +79,7 @@ INDICATOR = Indicator(
     },
     lookback=lambda window, multiplier: window,
     bounds={"direction": (-1.0, 1.0)},
+    fills=True,
     rule=Rule("price_against_output", outputs=("supertrend",)),
     example=Example(
         inputs={

@@ -38,6 +38,7 @@ INDICATOR = Indicator(
     outputs=("tema",),
     params={"window": Param("int", 20, 2, 10_000, 1, (5, 200, 5), "bars of each EMA")},
     lookback=lambda window: 3 * (window - 1),
+    fills=True,
     rule=Rule("price_against_output", outputs=("tema",)),
     example=Example(
         inputs={"source": (1.0, 3.0, 5.0, 8.0)},

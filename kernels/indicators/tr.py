@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from kernels.declare import Example, Indicator, Rule
 from kernels.indicators._lags import LAGS
 from kernels.indicators._ranges import true_range
@@ -19,6 +21,7 @@ from kernels.jit import FLOATS, FLOATS_OUT, jit
 
 @jit(FLOATS, FLOATS, FLOATS, FLOATS_OUT)
 def kernel(high, low, close, out):
+    out[:1] = np.nan
     for t in range(1, close.size):
         out[t] = true_range(high[t], low[t], close[t - 1])
 
@@ -41,6 +44,7 @@ INDICATOR = Indicator(
     params={},
     lookback=lambda: 1,
     bounds={"tr": (0.0, math.inf)},
+    fills=True,
     rule=Rule("sign_of_change", outputs=("tr",), params=LAGS),
     example=Example(
         inputs={"high": (2.0, 3.0, 5.0), "low": (1.0, 2.0, 4.0), "close": (1.5, 2.5, 4.0)},

@@ -40,6 +40,7 @@ INDICATOR = Indicator(
     outputs=("trix",),
     params={"window": Param("int", 15, 2, 10_000, 1, (6, 30, 3), "bars of each EMA")},
     lookback=lambda window: 3 * (window - 1) + 1,
+    fills=True,
     rule=Rule("sign_of_output", outputs=("trix",)),
     example=Example(
         inputs={"source": (1.0, 3.0, 5.0, 8.0, 8.0)},

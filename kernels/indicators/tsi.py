@@ -25,21 +25,24 @@ def kernel(source, slow, fast, out):
     slow_rate, fast_rate = 2.0 / (slow + 1), 2.0 / (fast + 1)
     change_once = change_twice = size_once = size_twice = 0.0
     seen = 0
+    out[:1] = np.nan
     for t in range(1, source.size):
         change = source[t] - source[t - 1]
         if not np.isfinite(change):
             change_once = change_twice = size_once = size_twice = 0.0
             seen = 0
+            out[t] = np.nan
             continue
         seen += 1
         change_once = smoothed(change_once, change, seen, slow, slow_rate)
         size_once = smoothed(size_once, abs(change), seen, slow, slow_rate)
         if seen < slow:
+            out[t] = np.nan
             continue
         change_twice = smoothed(change_twice, change_once, seen - (slow - 1), fast, fast_rate)
         size_twice = smoothed(size_twice, size_once, seen - (slow - 1), fast, fast_rate)
-        if seen >= slow + fast - 1:
-            out[t] = 100.0 * change_twice / size_twice if size_twice != 0.0 else 0.0
+        strength = 100.0 * change_twice / size_twice if size_twice != 0.0 else 0.0
+        out[t] = strength if seen >= slow + fast - 1 else np.nan
 
 
 def reference(source: Sequence[float], slow: int, fast: int) -> list[list[float]]:
@@ -62,6 +65,7 @@ INDICATOR = Indicator(
     },
     lookback=lambda slow, fast: slow + fast - 1,
     bounds={"tsi": (-100.0, 100.0)},
+    fills=True,
     rule=Rule("sign_of_output", outputs=("tsi",)),
     example=Example(
         inputs={"source": (1.0, 3.0, 2.0, 3.0)},

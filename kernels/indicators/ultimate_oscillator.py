@@ -14,6 +14,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from kernels.declare import Example, Indicator, Param, Rule
 from kernels.indicators._ranges import true_range
 from kernels.indicators._sums import fold, no_tails, slide
@@ -38,7 +40,7 @@ def _add_share(high, low, close, window, weight, out):
 
 @jit(FLOATS, FLOATS, FLOATS, INT, INT, INT, FLOATS_OUT)
 def kernel(high, low, close, short, medium, long, out):
-    out[1:] = 0.0
+    out[:1], out[1:] = np.nan, 0.0
     _add_share(high, low, close, short, 400.0 / 7.0, out)
     _add_share(high, low, close, medium, 200.0 / 7.0, out)
     _add_share(high, low, close, long, 100.0 / 7.0, out)
@@ -78,6 +80,7 @@ INDICATOR = Indicator(
     lookback=lambda short, medium, long: long,
     constraint=_ordered,
     bounds={"ultimate_oscillator": (0.0, 100.0)},
+    fills=True,
     rule=Rule(
         "threshold_band",
         outputs=("ultimate_oscillator",),

@@ -22,6 +22,7 @@ INDICATOR = Indicator(
     params={"window": Param("int", 20, 2, 20_000, 1, (10, 100, 10), "bars in the average")},
     lookback=lambda window: window - 1,
     bounds={"volume_sma": (0.0, math.inf)},
+    fills=True,
     rule=Rule("volume_against_output", outputs=("volume_sma",)),
     version=2,
     example=Example(

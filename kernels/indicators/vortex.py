@@ -73,6 +73,7 @@ INDICATOR = Indicator(
     params={"window": Param("int", 14, 2, 20_000, 1, (7, 28, 7), "bars of the sums")},
     lookback=lambda window: window,
     bounds={"plus_vi": (0.0, math.inf), "minus_vi": (0.0, math.inf)},
+    fills=True,
     rule=Rule("sign_of_output", outputs=("difference",)),
     example=Example(
         inputs={"high": (2.0, 3.0, 5.0, 4.0), "low": (1.0, 2.0, 3.0, 2.0), "close": (1.5, 2.5, 4.0, 3.0)},

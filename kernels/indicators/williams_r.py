@@ -49,6 +49,7 @@ INDICATOR = Indicator(
     params={"window": Param("int", 14, 2, 20_000, 1, (7, 28, 7), "bars of the range")},
     lookback=lambda window: window - 1,
     bounds={"williams_r": (-100.0, 0.0)},
+    fills=True,
     rule=Rule(
         "threshold_band",
         outputs=("williams_r",),

@@ -38,6 +38,7 @@ INDICATOR = Indicator(
     outputs=("wma",),
     params={"window": Param("int", 20, 2, 20_000, 1, (5, 200, 5), "bars in the average")},
     lookback=lambda window: window - 1,
+    fills=True,
     rule=Rule("price_against_output", outputs=("wma",)),
     example=Example(
         inputs={"source": (1.0, 2.0, 3.0, 7.0)},

@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
 from kernels.indicators._averages import recursive_mean
 from kernels.indicators.ema import reference as ema
@@ -21,6 +23,7 @@ from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 @jit(FLOATS, INT, FLOATS_OUT)
 def kernel(source, window, out):
     lag = (window - 1) // 2
+    out[:lag] = np.nan
     for t in range(lag, source.size):
         out[t] = 2.0 * source[t] - source[t - lag]
     recursive_mean(out, window, 2.0 / (window + 1), out)
@@ -41,6 +44,7 @@ INDICATOR = Indicator(
     outputs=("zlema",),
     params={"window": Param("int", 20, 2, 20_000, 1, (5, 200, 5), "bars of the EMA; half of them are its lag")},
     lookback=lambda window: (window - 1) // 2 + window - 1,
+    fills=True,
     rule=Rule("price_against_output", outputs=("zlema",)),
     example=Example(
         inputs={"source": (1.0, 2.0, 3.0, 5.0, 6.0)},
