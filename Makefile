@@ -1,6 +1,6 @@
 # The commands a person types. Each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format docs bench lock clean
+.PHONY: help demo test faults check format docs bench lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -33,8 +33,11 @@ $(BENCH_READY): requirements-bench.lock pyproject.toml
 demo: $(READY) ## simulator -> backfill -> ClickHouse -> a ranked grid over a year of minutes
 	@$(BIN)/candleray demo
 
-test: $(READY) ## every test, on two processes
+test: $(READY) ## every test but the faults, on two processes
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+faults: $(READY) ## kill -9 of every part of real instances, one after another; FAULTS="--fault-rounds 10" for more
+	@$(BIN)/python -m pytest -v -m faults $(FAULTS)
 
 check: $(READY) ## format, lint, types, import fences
 	@$(BIN)/ruff format --check .

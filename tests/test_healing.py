@@ -31,6 +31,7 @@ from cluster.postgres import Postgres
 from cluster.valkey import Valkey
 
 pytestmark = [
+    pytest.mark.faults,
     pytest.mark.cluster,
     pytest.mark.slow,
     pytest.mark.timeout(600),

@@ -1,6 +1,6 @@
 """Jobs on a real instance: progress, cancel, and `kill -9` of everything there is (R5.1, R6.1).
 
-`--fault-rounds 10` kills each part at ten random moments.
+`make faults` kills every part, `FAULTS="--fault-rounds 10"` each at ten random moments.
 """
 
 from __future__ import annotations
@@ -201,7 +201,9 @@ FAULTS: dict[str, Callable[[Instance], list[psutil.Process]]] = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault", ["driver", *(pytest.param(name, marks=pytest.mark.faults) for name in FAULTS if name != "driver")]
+)
 def test_kill_9_at_a_random_moment_changes_no_byte(
     instance: Instance, client: Client, undisturbed: str, fault: str, fault_rounds: int
 ):
