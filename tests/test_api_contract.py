@@ -75,6 +75,8 @@ BODIES = {
     (path, method): next(iter(content["examples"].values()))["value"]
     for path, methods in SCHEMA.raw_schema["paths"].items()
     for method, operation in methods.items()
+    # Wrong codes are counted: the second answer rightly is another one. tests/test_second_factor.py has these.
+    if not path.startswith("/second-factor")
     if (content := operation.get("requestBody", {}).get("content", {}).get("application/json"))
 }
 DEEP = json.loads("[" * 200 + "]" * 200)
