@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any, Self, TypeAlias
@@ -78,6 +78,15 @@ class Steps(Model):
                 "start {start} is above stop {stop}",
                 {"start": f"{self.start:g}", "stop": f"{self.stop:g}"},
             )
+        try:
+            _ = self.count
+        except InvalidOperation:
+            # A quotient of more digits than decimals carry: no grid of it could be numbered.
+            raise PydanticCustomError(
+                "too_many_steps",
+                "step {step} is too small to count from {start} to {stop}",
+                {"step": f"{self.step:g}", "start": f"{self.start:g}", "stop": f"{self.stop:g}"},
+            ) from None
         return self
 
     @cached_property

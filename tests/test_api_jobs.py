@@ -231,6 +231,7 @@ HOSTILE: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("a value twice", {"risk": {"sl_pct": {"values": [1, 1]}}}, "risk.sl_pct"),
     ("a negative step", {"risk": {"sl_pct": {"start": 1, "stop": 5, "step": -1}}}, "risk.sl_pct"),
+    ("a step beyond counting", {"risk": {"sl_pct": {"start": 5, "stop": 50, "step": 1e-300}}}, "risk.sl_pct"),
     ("a top of a billion", {"top_k": 1_000_000_000}, "top_k"),
     ("nine indicators", {"indicators": [{"id": "sma"}] * 9}, "indicators"),
     ("no indicator", {"indicators": []}, "indicators"),

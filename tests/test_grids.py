@@ -65,6 +65,7 @@ def test_whole_numbers_have_one_spelling():
     [
         ({"start": 1, "stop": 5, "step": 0}, "axis", "step must be above 0, got 0"),
         ({"start": 1, "stop": 5, "step": -1}, "axis", "step must be above 0, got -1"),
+        ({"start": 5, "stop": 50, "step": 1e-300}, "axis", "step 1e-300 is too small to count from 5 to 50"),
         ({"start": 6, "stop": 5, "step": 1}, "axis", "start 6 is above stop 5"),
         ({"values": [1, 2, 1]}, "axis", "the value 1 stands twice"),
         ({"values": []}, "axis.values", "at least 1 item"),
