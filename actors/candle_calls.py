@@ -1,4 +1,4 @@
-"""The candle store as a driver or an actor reads it."""
+"""Calls of the candle store actor, for `candleray.candle_store_client`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 from actors.answers import own_errors
 from actors.candle_store import candle_store
-from candleray.candles import Candles
 from candleray.errors import ServiceUnavailable
 from candleray.settings import Settings
 
@@ -35,18 +34,3 @@ class ActorCall:
             # The actor may be gone for good; the next call looks for it anew.
             self._handle = None
             raise
-
-
-class ActorCandles:
-    """`candleray.bars.CandleReader` over the actor."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._call = ActorCall(settings)
-
-    async def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
-        candles: Candles = await self._call("read", market_id, symbol, start_ms, end_ms)
-        return candles
-
-    async def span(self, market_id: int, symbol: str) -> tuple[int, int]:
-        first_ms, end_ms = await self._call("span", market_id, symbol)
-        return first_ms, end_ms

@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from candleray import engine
+from candleray.backtests import Risk
+from candleray.candles import IntArray
 from candleray.engine import Bars, PlaneArray, Planes
 from candleray.grids import Axis, Values, ranges
 from candleray.rankings import Ranking
@@ -74,25 +75,15 @@ def measure_costs(bars: Bars, grid: VariantGrid, default_warmup: int) -> Costs:
     table_s = base_s = combination_s = 0.0
     if grid.has_stops:
         table_s, base_s, combination_s = _stop_costs(bars, grid, planes, [first for first, _ in runs])
-    some = np.array([first for first, _ in runs[:SAMPLED_REPORTS]])
-    ranking = Ranking.empty().merged(_as_ranking(some * grid.combinations.size), len(some))
-    bare = VariantGrid(grid.request.model_copy(update={"risk": type(grid.request.risk)()}))
-    reported = Ranking.empty().merged(_as_ranking(some), len(some))
-    report_s = _fastest(lambda: engine.report_variants(bars, bare, planes, reported, 1)) / len(ranking)
+    report_s = _report_s(bars, grid, planes, np.array([first for first, _ in runs[:SAMPLED_REPORTS]]))
     return Costs(plane_s, variant_s, table_s, base_s, combination_s, report_s)
 
 
-def _as_ranking(index: Any) -> Ranking:
-    empty = Ranking.empty()
-    count = len(index)
-    return Ranking(
-        **{
-            **vars(empty),
-            "index": np.asarray(index, np.int64),
-            "total_return_pct": np.zeros(count),
-            "conflicts": np.zeros(count, np.int64),
-        }
-    )
+def _report_s(bars: Bars, grid: VariantGrid, planes: Planes, bases: IntArray) -> float:
+    """One report, of a base variant: with stops it has hardly other trades."""
+    bare = VariantGrid(grid.request.model_copy(update={"risk": Risk()}))
+    ranking = Ranking(bases, np.zeros(len(bases)), np.zeros(len(bases), np.int64))
+    return _fastest(lambda: engine.report_variants(bars, bare, planes, ranking, 1)) / len(bases)
 
 
 def _sampled_runs(grid: VariantGrid) -> list[tuple[int, int]]:

@@ -53,9 +53,10 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The sweeps of a search that have begun, over the candles of that hash."""
+    """The sweeps of a search that have begun, over the candles and by the engine of these hashes."""
 
     candles_hash: str
+    engine_params_hash: str
     sweeps: tuple[Sweep, ...]
     elapsed_s: dict[str, float]
     """By phase, over all attempts."""
@@ -72,7 +73,12 @@ class Checkpoint:
             )
             for one in fields(Ranking):
                 arrays[f"{sweep.phase}.{one.name}"] = getattr(sweep.ranking, one.name)
-        about = {"candles_hash": self.candles_hash, "sweeps": described, "elapsed_s": self.elapsed_s}
+        about = {
+            "candles_hash": self.candles_hash,
+            "engine_params_hash": self.engine_params_hash,
+            "sweeps": described,
+            "elapsed_s": self.elapsed_s,
+        }
         arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
         sink = io.BytesIO()
         np.savez(sink, **arrays)  # type: ignore[arg-type]
@@ -92,4 +98,4 @@ class Checkpoint:
                 )
                 for one in about["sweeps"]
             )
-        return Checkpoint(about["candles_hash"], sweeps, about["elapsed_s"])
+        return Checkpoint(about["candles_hash"], about["engine_params_hash"], sweeps, about["elapsed_s"])

@@ -80,9 +80,6 @@ class Jobs(_Section):
         12, ge=1, description="drivers in a row that may end without having ranked anything"
     )
     keep_days: float = Field(30.0, gt=0, description="how long an ended job is kept")
-    calibrated_seconds: float = Field(
-        0.3, gt=0, le=5, description="how long a job's cost is measured before it runs"
-    )
 
 
 class Guards(_Section):

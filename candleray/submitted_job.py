@@ -9,20 +9,22 @@ print(job.result())
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
 from candleray.backtests import BacktestRequest, BacktestResult
-from candleray.connection import encoded
+from candleray.connection import encoded, read
 from candleray.errors import ApiError, Conflict
 from candleray.jobs import Job, JobDetail, JobPage, JobState, JobTop
+from candleray.pages import collected
 from candleray.preflight import Preflight
 
 if TYPE_CHECKING:
     from candleray.client import Client
 
 LOOK_S = 0.5
+_PAGE = 500
 
 T = TypeVar("T")
 
@@ -82,8 +84,6 @@ class SubmittedJob:
         self._client.send("DELETE", f"/backtests/jobs/{self.job_id}", repeatable=False)
 
     def _read(self, kind: type[T], method: str, what: str = "", **sent: Any) -> T:
-        from candleray.client import read
-
         return read(kind, self._client.send(method, f"/backtests/jobs/{self.job_id}{what}", **sent))
 
 
@@ -99,8 +99,6 @@ class JobMethods:
             request: as a model, as a dict, or as the bytes of its JSON.
             key: a name of your own for this submission: with the same one again the same job comes back.
         """
-        from candleray.client import read
-
         # Without a key of the caller's, one of our own: an answer that was lost on its way makes no second job.
         headers = {"Idempotency-Key": key or uuid4().hex}
         body = request if isinstance(request, bytes) else encoded(request)
@@ -113,23 +111,15 @@ class JobMethods:
 
     def jobs(self: Any, state: str | Iterable[str] | None = None, limit: int | None = None) -> list[Job]:
         """Your jobs, the newest first; of one state or of some alone."""
-        from candleray.client import read
+        wanted = [state] if isinstance(state, str) else list(state or [])
 
-        found: list[Job] = []
-        cursor: str | None = None
-        while limit is None or len(found) < limit:
-            size = 500 if limit is None else min(500, limit - len(found))
-            wanted = [state] if isinstance(state, str) else list(state or [])
-            params = {"limit": size, "cursor": cursor, "state": wanted or None}
-            page = read(JobPage, self.send("GET", "/backtests/jobs", params=params))
-            found += page.jobs
-            cursor = page.next_cursor
-            if cursor is None:
-                break
-        return found
+        def page(size: int, cursor: str | None) -> tuple[Sequence[Job], str | None]:
+            params = {"state": wanted or None, "limit": size, "cursor": cursor}
+            answer = read(JobPage, self.send("GET", "/backtests/jobs", params=params))
+            return answer.jobs, answer.next_cursor
+
+        return collected(page, limit, _PAGE)
 
     def preflight(self: Any, request: BacktestRequest | Mapping[str, Any]) -> Preflight:
         """What a request would cost on this cluster, and whether it may run."""
-        from candleray.client import read
-
         return read(Preflight, self.send("POST", "/backtests/preflight", content=encoded(request)))

@@ -21,20 +21,25 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from actors.answers import own_errors
-from actors.candle_calls import ActorCandles
+from actors.candle_calls import ActorCall
 from actors.options import NAMESPACE
 from candleray import engine
 from candleray.backtests import BacktestRequest, BacktestResult, Elapsed
+from candleray.bars import CandleReader
+from candleray.calibration import Costs
+from candleray.candle_store_client import CandleStoreClient
 from candleray.checkpoints import Checkpoint, Sweep
 from candleray.errors import CandlerayError, InstanceError
+from candleray.guards import refuse_exceeded
 from candleray.jobs import JobState
 from candleray.logs import configure_logs, get_logger
+from candleray.preflight import Guard
 from candleray.rankings import Ranking
 from candleray.settings import Settings, get_settings
 from candleray.stops import shortlisted
 from candleray.stores.jobs import Jobs, Progress, Superseded
 from candleray.stores.postgres import Postgres
-from candleray.variants import VariantGrid
+from candleray.variants import VariantGrid, engine_params_hash
 from cluster import tasks
 from cluster.grid import FanOut, read_bars, stage_a, stage_b
 from cluster.job_metrics import JobMetrics
@@ -56,23 +61,26 @@ class Search:
         self.settings = settings
         self.phase = "candles"
         self.done, self.total = 0, 1
-        self.sweeps: list[Sweep] = []
+        self.sweeps: dict[str, Sweep] = {}
+        """By phase: what this attempt ranks, and what former ones have ranked."""
         self.candles_hash: str | None = None
         self.elapsed_s: dict[str, float] = dict(checkpoint.elapsed_s) if checkpoint else {}
         self.metrics = JobMetrics()
         self.entered = asyncio.Event()
         """A phase has begun since it was cleared."""
+        self._engine = engine_params_hash(request, settings.backtests.warmup_bars)
         self._checkpoint = checkpoint
         self._phase_began = time.monotonic()
         self._ranked_since: tuple[float, int] | None = None
 
-    async def run(self, candles: ActorCandles) -> BacktestResult:
+    async def run(self, candles: CandleReader) -> BacktestResult:
         grid, warmup = self.grid, self.settings.backtests.warmup_bars
         bars = await read_bars(candles, grid, warmup)
         self._take_up(bars.hash)
         bars_ref = ray.put(bars)
         costs = await tasks.measure_costs.options(name="calibration").remote(bars_ref, grid.request, warmup)
         log.info("job_calibrated", core_seconds=round(costs.total_s(grid), 3))
+        self._require_short(costs)
         fan_out = FanOut(grid, bars_ref, costs, self.settings.compute)
         self._enter("planes")
         await fan_out.build_planes(warmup, self._tell)
@@ -95,7 +103,7 @@ class Search:
             phase=self.phase,
             done=sweep.done if sweep else self.done,
             total=sweep.total if sweep else self.total,
-            variants_done=sum(one.done for one in self.sweeps),
+            variants_done=sum(one.done for one in self.sweeps.values()),
             variants_per_s=self._rate(),
             best_total_return_pct=self._best(),
             candles_hash=self.candles_hash,
@@ -103,22 +111,33 @@ class Search:
 
     def checkpoint(self) -> Checkpoint | None:
         """None before anything is ranked."""
-        if self.candles_hash is None or not any(sweep.done for sweep in self.sweeps):
+        if self.candles_hash is None or not any(sweep.done for sweep in self.sweeps.values()):
             return None
-        return Checkpoint(self.candles_hash, tuple(self.sweeps), self._elapsed_s())
+        return Checkpoint(self.candles_hash, self._engine, tuple(self.sweeps.values()), self._elapsed_s())
 
     def _take_up(self, candles_hash: str) -> None:
-        """What another attempt has ranked counts over the very same candles alone."""
+        """What other attempts have ranked counts over the very same candles, by the very same engine, alone."""
         self.candles_hash = candles_hash
-        if self._checkpoint and self._checkpoint.candles_hash != candles_hash:
-            log.warning("job_starts_over", reason="the candles of its range have changed since its checkpoint")
-            self._checkpoint, self.elapsed_s = None, {}
+        saved = self._checkpoint
+        if saved and (saved.candles_hash, saved.engine_params_hash) == (candles_hash, self._engine):
+            # All of it at once: a checkpoint of this attempt must not forget a phase that it has yet to come to.
+            self.sweeps = {sweep.phase: sweep for sweep in saved.sweeps}
+        elif saved:
+            log.warning("job_starts_over", reason="the candles or the engine have changed since its checkpoint")
+            self.elapsed_s = {}
+
+    def _require_short(self, costs: Costs) -> None:
+        """
+        Raises:
+            GuardExceeded: the search would take longer than any job may.
+        """
+        seconds = costs.total_s(self.grid) / max(1, int(ray.cluster_resources().get("CPU", 1)))
+        limit = self.settings.jobs.max_seconds
+        refuse_exceeded([Guard(name="seconds", number=round(seconds, 1), limit=limit)], "any job")
 
     async def _ranked(self, sweep: Sweep, rank: Any) -> Ranking:
-        saved = self._checkpoint.sweep(sweep.phase) if self._checkpoint else None
-        sweep = saved if saved and (saved.total, saved.k) == (sweep.total, sweep.k) else sweep
+        sweep = self.sweeps.setdefault(sweep.phase, sweep)
         self._enter(sweep.phase)
-        self.sweeps.append(sweep)
         self._ranked_since = (time.monotonic(), sweep.done)
         if not sweep.is_complete:
             await rank(sweep)
@@ -127,11 +146,11 @@ class Search:
 
     @property
     def _sweep(self) -> Sweep | None:
-        return self.sweeps[-1] if self.sweeps and self.sweeps[-1].phase == self.phase else None
+        return self.sweeps.get(self.phase)
 
     def _best(self) -> float | None:
         """Of the newest sweep that has any: before Stage B the best without stops."""
-        found = [sweep.ranking for sweep in self.sweeps if len(sweep.ranking)]
+        found = [sweep.ranking for sweep in self.sweeps.values() if len(sweep.ranking)]
         return float(found[-1].total_return_pct[0]) if found else None
 
     def _rate(self) -> float | None:
@@ -212,7 +231,9 @@ async def drive(jobs: Jobs, job_id: UUID, attempt: int, settings: Settings) -> N
     heart = Heart(jobs, job_id, attempt, search, settings)
     try:
         with own_errors("the cluster"):
-            result = await _unless(heart.beat_until_cancelled(), search.run(ActorCandles(settings)))
+            result = await _unless(
+                heart.beat_until_cancelled(), search.run(CandleStoreClient(ActorCall(settings)))
+            )
     except Cancelled:
         await _patiently(lambda: heart.beat(last=True))
         await _patiently(lambda: jobs.move(job_id, JobState.CANCELLED, "cancelled by its user", attempt))

@@ -51,13 +51,20 @@ def rotate(data: DataDir = None) -> None:
     from candleray.console import output
     from candleray.identity.local import add_key
     from candleray.identity.vault import KeyRing
-    from candleray.stores.exchange_keys import rotate_keys
+    from candleray.stores.key_rotation import rotate_keys
 
     settings = _settings(data)
     given = settings.identity.key_encryption_keys
     ring = KeyRing.parse(given.get_secret_value()) if given else add_key(settings)
-    rewrapped = asyncio.run(_at_postgres(settings, lambda postgres: rotate_keys(postgres, ring)))
-    output().print(f"{rewrapped} records wrapped by key {ring.current!r}; none is left on another")
+    done = asyncio.run(_at_postgres(settings, lambda postgres: rotate_keys(postgres, ring)))
+    output().print(f"{done.rewrapped} records wrapped by key {ring.current!r}")
+    if done.unopened:
+        for key_id in done.unopened_keys:
+            output().print(f"exchange key {key_id} does not open: it is left as it was")
+        for user_id in done.unopened_factors:
+            output().print(f"the second factor of user {user_id} does not open: it is left as it was")
+        raise typer.Exit(1)
+    output().print("none is left on another")
 
 
 @audit.command("verify")

@@ -15,6 +15,7 @@ from ray.exceptions import RayError, RayTaskError
 from actors.answers import own_errors
 from actors.candle_calls import ActorCall
 from candleray.backtests import BacktestRequest, BacktestResult
+from candleray.candle_store_client import CandleStoreClient
 from candleray.errors import InstanceError, ServiceUnavailable
 from candleray.logs import configure_logs
 from candleray.preflight import Preflight
@@ -27,7 +28,7 @@ from cluster.grid import run_backtest
 from cluster.preflight import require_job_guards, weigh
 from cluster.tasks import warm_workers
 from serve_apps.api import build_api
-from serve_apps.backend import Backend, CandleStoreClient
+from serve_apps.backend import Backend
 from serve_apps.telemetry import Metrics
 
 T = TypeVar("T")

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from candleray.backtests import BacktestRequest, BacktestResult
-from candleray.candles import CandleRows, Candles
-from candleray.coverage import Coverage, MissingRun, RowCounts
-from candleray.ingest import InsertReport
-from candleray.markets import InstrumentReference
+from candleray.candle_store_client import CandleStoreClient, StoreCall
 from candleray.preflight import Preflight
 from candleray.settings import Settings
 from candleray.stores.jobs import Jobs
@@ -22,51 +19,11 @@ from candleray.stores.valkey import Valkey
 from serve_apps.telemetry import Metrics
 
 
-class StoreCall(Protocol):
-    """Calls a method of the candle store by its name, wherever the store is."""
-
-    async def __call__(self, method: str, *arguments: Any) -> Any: ...
-
-
 def in_process(store: Any) -> StoreCall:
     async def call(method: str, *arguments: Any) -> Any:
         return await asyncio.to_thread(getattr(store, method), *arguments)
 
     return call
-
-
-class CandleStoreClient:
-    """The candle store's methods, typed and awaited; their meaning and errors are the store's own."""
-
-    def __init__(self, call: StoreCall) -> None:
-        self._call = call
-
-    async def ping(self) -> None:
-        await self._call("ping")
-
-    async def span(self, market_id: int, symbol: str) -> tuple[int, int]:
-        return await self._call("span", market_id, symbol)
-
-    async def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
-        return await self._call("read", market_id, symbol, start_ms, end_ms)
-
-    async def coverage(self, market_id: int | None, symbol: str | None) -> list[Coverage]:
-        return await self._call("coverage", market_id, symbol)
-
-    async def counts(self) -> list[RowCounts]:
-        return await self._call("counts")
-
-    async def missing(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> tuple[MissingRun, ...]:
-        return await self._call("missing", market_id, symbol, start_ms, end_ms)
-
-    async def instruments(self, market_id: int | None, q: str, limit: int) -> list[InstrumentReference]:
-        return await self._call("instruments", market_id, q, limit)
-
-    async def put_instruments(self, instruments: Sequence[InstrumentReference]) -> int:
-        return await self._call("put_instruments", instruments)
-
-    async def insert(self, market_id: int, symbol: str, rows: CandleRows) -> InsertReport:
-        return await self._call("insert", market_id, symbol, rows)
 
 
 Probe = Callable[[], Awaitable[None]]

@@ -17,6 +17,7 @@ import numpy as np
 from candleray import engine
 from candleray.backtests import BacktestRequest, BacktestResult
 from candleray.calibration import measure_costs
+from candleray.candle_store_client import CandleStoreClient
 from candleray.candles import CandleRows, Candles
 from candleray.errors import ServiceUnavailable
 from candleray.guards import check_guards, refuse_exceeded
@@ -32,7 +33,7 @@ from candleray.timeframes import MINUTE_MS, minutes_of
 from candleray.variants import VariantGrid, resolve
 from candleray.weighing import describe, guards_for
 from serve_apps.api import build_api
-from serve_apps.backend import Backend, CandleStoreClient, in_process
+from serve_apps.backend import Backend, in_process
 from serve_apps.telemetry import Metrics
 from tests import embedded
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from candleray import engine
@@ -64,9 +62,7 @@ def test_a_grid_of_any_size_is_measured_without_being_walked(minutes):
         risk=STOPS,
     )
     assert vast.size > 7 * 10**10
-    began = time.process_time()
-    costs = costs_of(vast, minutes)
-    assert costs.total_s(vast) > time.process_time() - began  # it would take far longer than its sample
+    assert costs_of(vast, minutes).total_s(vast) > 3600
 
 
 @pytest.mark.parametrize("changes", [{}, {"indicators": [{"id": "sma"}]}, {"risk": {"sl_pct": 1}}])

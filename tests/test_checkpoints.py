@@ -38,7 +38,7 @@ def test_the_order_of_answers_and_a_stop_between_them_change_nothing(order, stop
     sweep = Sweep("stage-a", TOTAL, k)
     for number in order[:stopped_after]:
         sweep.add(*parts[number])
-    kept = Checkpoint.from_bytes(Checkpoint("hash", (sweep,), {"planes": 0.5}).to_bytes())
+    kept = Checkpoint.from_bytes(Checkpoint("hash", "engine", (sweep,), {"planes": 0.5}).to_bytes())
     taken_up = kept.sweep("stage-a")
     assert taken_up is not None
     assert taken_up.done == stopped_after * 10
@@ -51,6 +51,9 @@ def test_the_order_of_answers_and_a_stop_between_them_change_nothing(order, stop
 
 
 def test_a_checkpoint_says_what_it_is_of():
-    kept = Checkpoint.from_bytes(Checkpoint("hash", (Sweep("stage-b", 7, 3),), {"planes": 0.5}).to_bytes())
-    assert (kept.candles_hash, kept.elapsed_s) == ("hash", {"planes": 0.5})
+    kept = Checkpoint.from_bytes(
+        Checkpoint("hash", "engine", (Sweep("stage-b", 7, 3),), {"planes": 0.5}).to_bytes()
+    )
+    assert (kept.candles_hash, kept.engine_params_hash) == ("hash", "engine")
+    assert kept.elapsed_s == {"planes": 0.5}
     assert kept.sweep("stage-a") is None

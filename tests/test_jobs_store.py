@@ -198,7 +198,7 @@ async def test_a_checkpoint_comes_back_as_it_was_saved(jobs: Jobs, user: UUID):
     await jobs.take_next()
     sweep = Sweep("stage-a", 10, 3)
     sweep.add(2, 4, Ranking(np.array([2, 3]), np.array([0.1, -1e-17]), np.array([0, 4])))
-    await jobs.tell(job.job_id, 1, progress(2), Checkpoint("candles", (sweep,), {"planes": 0.25}))
+    await jobs.tell(job.job_id, 1, progress(2), Checkpoint("candles", "engine", (sweep,), {"planes": 0.25}))
     request, checkpoint = await jobs.job_to_run(job.job_id, 1)
     assert request == REQUEST
     assert checkpoint is not None

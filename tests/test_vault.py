@@ -21,7 +21,8 @@ from candleray.identity.local import KEY_FILE, add_key, key_ring, new_key_encryp
 from candleray.identity.vault import CannotOpen, KeyRing, Secret
 from candleray.settings import Settings
 from candleray.stores.audit import verify_audit
-from candleray.stores.exchange_keys import ExchangeKeys, rotate_keys
+from candleray.stores.exchange_keys import ExchangeKeys
+from candleray.stores.key_rotation import rotate_keys
 from candleray.stores.postgres import Postgres
 
 RING = KeyRing.parse(new_key_encryption_key("1"))
@@ -162,11 +163,12 @@ async def test_ten_thousand_records_are_wrapped_anew_while_others_read_and_write
     others = [asyncio.create_task(read_on()), asyncio.create_task(write_on())]
     await asyncio.sleep(0.1)
     current[0] = rings[1]
-    rewrapped = await rotate_keys(postgres, rings[1])
+    rotation = await rotate_keys(postgres, rings[1])
     await asyncio.sleep(0.1)
     stopped.set()
     await asyncio.gather(*others)
-    assert rewrapped >= 10_000
+    assert rotation.rewrapped >= 10_000
+    assert rotation.unopened == 0
     assert read > 10
     assert written
     new_only = KeyRing({"2": rings[1].keys["2"]}, "2")
@@ -181,6 +183,24 @@ async def test_ten_thousand_records_are_wrapped_anew_while_others_read_and_write
         ]
         await connection.execute("DELETE FROM exchange_keys")
     assert await verify_audit(postgres) > 0
+
+
+async def test_a_record_that_does_not_open_is_named_and_stops_no_other(postgres: Postgres, user_id: UUID):
+    keys = ExchangeKeys(postgres, lambda: RING)
+    added = [await keys.add(user_id, new_key(at)) for at in range(3)]
+    async with postgres.connection() as connection:
+        # What other tests have sealed is of other rings.
+        await connection.execute("DELETE FROM recovery_codes; DELETE FROM second_factors")
+        await connection.execute("DELETE FROM exchange_keys WHERE user_id <> $1", user_id)
+        await connection.execute("UPDATE exchange_keys SET exchange = 'bybit' WHERE key_id = $1", added[1].key_id)
+    new = KeyRing.parse(f"{new_key_encryption_key('2')},1:{base64.b64encode(RING.keys['1']).decode()}")
+    rotation = await rotate_keys(postgres, new)
+    assert (rotation.rewrapped, rotation.unopened_keys, rotation.unopened_factors) == (2, [added[1].key_id], [])
+    keys = ExchangeKeys(postgres, lambda: new)
+    for at in (0, 2):
+        assert (await keys.credentials(user_id, added[at].key_id)).api_secret.reveal() == f"secret-{at:08}"
+    async with postgres.connection() as connection:
+        await connection.execute("DELETE FROM exchange_keys")
 
 
 async def test_an_unknown_key_is_not_found(postgres: Postgres, user_id: UUID):

@@ -11,8 +11,6 @@ from candleray.identity.vault import KeyRing, Sealed
 from candleray.stores.audit import record
 from candleray.stores.postgres import Postgres
 
-BATCH_RECORDS = 500
-
 
 class ExchangeKeys:
     def __init__(self, postgres: Postgres, ring: Callable[[], KeyRing], max_per_user: int = 50) -> None:
@@ -67,57 +65,6 @@ class ExchangeKeys:
             if await transaction.fetch_one("delete_exchange_key", user_id, key_id) is None:
                 raise _unknown(key_id)
             await record(transaction, user_id, "key_deleted", key_id=str(key_id))
-
-
-async def rotate_keys(postgres: Postgres, ring: KeyRing) -> int:
-    """Wrap every record's data key by the ring's current key while others read and write; how many records.
-
-    What is sealed meanwhile is sealed by the current key, once every process has it: this waits for those that
-    were sealing when it began.
-    """
-    async with postgres.transaction() as transaction:
-        await transaction.fetch("await_key_rotation")
-    rewrapped = await _rewrap_factors(postgres, ring)
-    while True:
-        done = await _rewrap_keys(postgres, ring)
-        rewrapped += done
-        if not done:
-            left = await postgres.fetch_one("count_keys_of_other_versions", ring.current)
-            if not left or not left["keys"]:
-                break
-    async with postgres.transaction() as transaction:
-        await record(transaction, None, "keys_rotated", key_version=ring.current, records=rewrapped)
-    return rewrapped
-
-
-async def _rewrap_keys(postgres: Postgres, ring: KeyRing) -> int:
-    async with postgres.transaction() as transaction:
-        rows = await transaction.fetch("keys_of_other_versions", ring.current, BATCH_RECORDS)
-        fresh = [
-            ring.rewrap(Sealed(**row["sealed"]), row["user_id"], row["key_id"], row["exchange"]).model_dump()
-            for row in rows
-        ]
-        await transaction.fetch("store_rewrapped_keys", [row["key_id"] for row in rows], fresh)
-    return len(rows)
-
-
-async def _rewrap_factors(postgres: Postgres, ring: KeyRing) -> int:
-    rewrapped = 0
-    while True:
-        async with postgres.transaction() as transaction:
-            rows = await transaction.fetch("lock_factors_to_rewrap", ring.current, BATCH_RECORDS)
-            for row in rows:
-                fresh = [
-                    sealed and ring.rewrap(Sealed(**sealed), "totp", row["user_id"], factor_id).model_dump()
-                    for sealed, factor_id in (
-                        (row["sealed"], row["factor_id"]),
-                        (row["pending"], row["pending_id"]),
-                    )
-                ]
-                await transaction.fetch("store_rewrapped_factor", row["user_id"], *fresh)
-        rewrapped += len(rows)
-        if not rows:
-            return rewrapped
 
 
 def _unknown(key_id: UUID) -> NotFound:

@@ -132,8 +132,7 @@ class Jobs:
         """The newest first, those created before `before`."""
         at, job_id = before or (None, None)
         wanted = [state.value for state in states] if states else None
-        rows = await self._postgres.fetch("list_jobs", user_id, wanted, at, job_id, limit)
-        return [await self._told(row) for row in rows]
+        return await self._told_all(await self._postgres.fetch("list_jobs", user_id, wanted, at, job_id, limit))
 
     async def events(self, job_id: UUID) -> list[JobEvent]:
         return [JobEvent(**row) for row in await self._postgres.fetch("job_events", job_id)]
@@ -304,23 +303,35 @@ class Jobs:
         return [row["job_id"] for row in rows]
 
     async def _told(self, row: dict[str, Any]) -> Job:
-        waiting = await self._waiting_for(row) if row["state"] == JobState.QUEUED else None
-        shown = {name: row[name] for name in Job.model_fields if name in row}
-        return Job(**shown, eta_s=_eta_s(row), waiting_for=waiting)
+        return (await self._told_all([row]))[0]
 
-    async def _waiting_for(self, row: dict[str, Any]) -> str:
-        others = await self._postgres.fetch("unfinished_jobs")
-        running = [other for other in others if other["state"] == JobState.RUNNING]
-        mine = [str(other["job_id"]) for other in running if other["user_id"] == row["user_id"]]
-        limits = self._limits
-        if len(mine) >= limits.max_running_per_user:
-            return f"your job {mine[0]} runs, and one user may run {limits.max_running_per_user} at once"
-        if len(running) >= limits.max_running:
-            ahead = sum(
-                other["state"] == JobState.QUEUED and other["created_at"] < row["created_at"] for other in others
+    async def _told_all(self, rows: Sequence[dict[str, Any]]) -> list[Job]:
+        waits = any(row["state"] == JobState.QUEUED for row in rows)
+        others = await self._postgres.fetch("unfinished_jobs") if waits else []
+        return [
+            Job(
+                **{name: row[name] for name in Job.model_fields if name in row},
+                eta_s=_eta_s(row),
+                waiting_for=_waiting_for(row, others, self._limits),
             )
-            return f"{len(running)} jobs run, the most at once; {ahead} wait since before this one"
-        return "it starts in a moment"
+            for row in rows
+        ]
+
+
+def _waiting_for(row: dict[str, Any], others: Sequence[dict[str, Any]], limits: Limits) -> str | None:
+    """Why a queued job does not run yet, by all jobs that have not ended."""
+    if row["state"] != JobState.QUEUED:
+        return None
+    running = [other for other in others if other["state"] == JobState.RUNNING]
+    mine = [str(other["job_id"]) for other in running if other["user_id"] == row["user_id"]]
+    if len(mine) >= limits.max_running_per_user:
+        return f"your job {mine[0]} runs, and one user may run {limits.max_running_per_user} at once"
+    if len(running) >= limits.max_running:
+        ahead = sum(
+            other["state"] == JobState.QUEUED and other["created_at"] < row["created_at"] for other in others
+        )
+        return f"{len(running)} jobs run, the most at once; {ahead} wait since before this one"
+    return "it starts in a moment"
 
 
 async def _save_answer(transaction: Transaction, job_id: UUID, result: BacktestResult) -> None:

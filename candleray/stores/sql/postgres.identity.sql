@@ -129,7 +129,8 @@ DELETE FROM exchange_keys WHERE user_id = $1 AND key_id = $2 RETURNING key_id;
 
 -- name: keys_of_other_versions
 -- Locked ones are somebody's at this moment; the next page has them.
-SELECT key_id, user_id, exchange, sealed FROM exchange_keys WHERE key_version <> $1
+SELECT key_id, user_id, exchange, sealed FROM exchange_keys
+WHERE key_version <> $1 AND key_id <> ALL($3::uuid[])
 LIMIT $2 FOR UPDATE SKIP LOCKED;
 
 -- name: store_rewrapped_keys
@@ -138,11 +139,11 @@ FROM (SELECT unnest($1::uuid[]) AS key_id, unnest($2::jsonb[]) AS sealed) AS fre
 WHERE kept.key_id = fresh.key_id;
 
 -- name: count_keys_of_other_versions
-SELECT count(*) AS keys FROM exchange_keys WHERE key_version <> $1;
+SELECT count(*) AS keys FROM exchange_keys WHERE key_version <> $1 AND key_id <> ALL($2::uuid[]);
 
 -- name: lock_factors_to_rewrap
 SELECT user_id, factor_id, sealed, pending_id, pending FROM second_factors
-WHERE sealed ->> 'key_version' <> $1 OR pending ->> 'key_version' <> $1
+WHERE (sealed ->> 'key_version' <> $1 OR pending ->> 'key_version' <> $1) AND user_id <> ALL($3::uuid[])
 ORDER BY user_id LIMIT $2 FOR UPDATE;
 
 -- name: store_rewrapped_factor

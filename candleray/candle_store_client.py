@@ -1,0 +1,59 @@
+"""The candle store as everyone but its owner calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from candleray.candles import CandleRows, Candles
+from candleray.coverage import Coverage, MissingRun, RowCounts
+from candleray.ingest import InsertReport
+from candleray.markets import InstrumentReference
+
+
+class StoreCall(Protocol):
+    """Calls a method of the candle store by its name, wherever the store is."""
+
+    async def __call__(self, method: str, *arguments: Any) -> Any: ...
+
+
+class CandleStoreClient:
+    """The candle store's methods, typed and awaited; their meaning and errors are the store's own."""
+
+    def __init__(self, call: StoreCall) -> None:
+        self._call = call
+
+    async def ping(self) -> None:
+        await self._call("ping")
+
+    async def span(self, market_id: int, symbol: str) -> tuple[int, int]:
+        found: tuple[int, int] = await self._call("span", market_id, symbol)
+        return found
+
+    async def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
+        found: Candles = await self._call("read", market_id, symbol, start_ms, end_ms)
+        return found
+
+    async def coverage(self, market_id: int | None, symbol: str | None) -> list[Coverage]:
+        found: list[Coverage] = await self._call("coverage", market_id, symbol)
+        return found
+
+    async def counts(self) -> list[RowCounts]:
+        found: list[RowCounts] = await self._call("counts")
+        return found
+
+    async def missing(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> tuple[MissingRun, ...]:
+        found: tuple[MissingRun, ...] = await self._call("missing", market_id, symbol, start_ms, end_ms)
+        return found
+
+    async def instruments(self, market_id: int | None, q: str, limit: int) -> list[InstrumentReference]:
+        found: list[InstrumentReference] = await self._call("instruments", market_id, q, limit)
+        return found
+
+    async def put_instruments(self, instruments: Sequence[InstrumentReference]) -> int:
+        found: int = await self._call("put_instruments", instruments)
+        return found
+
+    async def insert(self, market_id: int, symbol: str, rows: CandleRows) -> InsertReport:
+        found: InsertReport = await self._call("insert", market_id, symbol, rows)
+        return found

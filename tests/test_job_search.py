@@ -1,0 +1,55 @@
+"""One attempt at a job, without its cluster: what it takes up, tells and keeps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from candleray.calibration import Costs
+from candleray.checkpoints import Checkpoint, Sweep
+from candleray.errors import GuardExceeded
+from candleray.rankings import Ranking
+from candleray.settings import Jobs, Settings
+from candleray.variants import engine_params_hash
+from cluster import job
+from cluster.job import Search
+from tests.test_jobs_store import REQUEST
+
+ENGINE = engine_params_hash(REQUEST, 200)
+
+
+def half_done(candles_hash: str = "candles", engine: str = ENGINE) -> Checkpoint:
+    first, second = Sweep("stage-a", 10, 3), Sweep("stage-b", 40, 3)
+    first.add(0, 10, Ranking(np.arange(3), np.array([3.0, 2.0, 1.0]), np.zeros(3, np.int64)))
+    second.add(8, 20, Ranking(np.array([9]), np.array([7.0]), np.zeros(1, np.int64)))
+    return Checkpoint(candles_hash, engine, (first, second), {"stage-a": 4.0})
+
+
+def search(checkpoint: Checkpoint | None) -> Search:
+    return Search(REQUEST, checkpoint, Settings(environment="test"))
+
+
+def test_an_attempt_that_is_killed_again_at_once_has_forgotten_no_phase():
+    taken_up = search(half_done())
+    taken_up._take_up("candles")
+    kept = taken_up.checkpoint()
+    assert kept is not None
+    assert [(sweep.phase, sweep.done) for sweep in kept.sweeps] == [("stage-a", 10), ("stage-b", 12)]
+    told = taken_up.progress()
+    assert (told.variants_done, told.best_total_return_pct) == (22, 7.0)
+
+
+@pytest.mark.parametrize("former", [half_done(candles_hash="others"), half_done(engine="another")])
+def test_what_was_ranked_over_other_candles_or_by_another_engine_does_not_count(former: Checkpoint):
+    anew = search(former)
+    anew._take_up("candles")
+    assert anew.checkpoint() is None
+    assert anew.progress().variants_done == 0
+
+
+def test_a_search_that_would_take_longer_than_any_job_may_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(job.ray, "cluster_resources", lambda: {"CPU": 2.0})
+    limited = Search(REQUEST, None, Settings(environment="test", jobs=Jobs(max_seconds=1)))
+    limited._require_short(Costs(0, 0.1, 0, 0, 0, 0))
+    with pytest.raises(GuardExceeded, match=r"any job: seconds 50\.0 is over the limit of 1"):
+        limited._require_short(Costs(0, 10, 0, 0, 0, 0))
