@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 
@@ -32,6 +35,12 @@ class Sweep:
         self._recent = self._recent.merged(answer, self.k)
         if len(self._recent) * 16 > self.k:
             self._settle()
+
+    def left(self, cuts: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """What is not covered yet, as ranges that end at these cuts at the latest."""
+        for first, last in self.covered.gaps(self.total):
+            inner = cuts[bisect_right(cuts, first) : bisect_left(cuts, last)]
+            yield from pairwise([first, *inner, last])
 
     @property
     def ranking(self) -> Ranking:

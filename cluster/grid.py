@@ -8,17 +8,19 @@ order of merging cannot matter, because the ranking's order is total.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import ray
 
 from candleray import engine
 from candleray.backtests import BacktestRequest, BacktestResult, RankedVariant
 from candleray.bars import CandleReader
-from candleray.calibration import Costs
-from candleray.candles import Candles, IntArray
+from candleray.calibration import Costs, SignalCosts, StopCosts
+from candleray.candles import Candles, FloatArray, IntArray
 from candleray.checkpoints import Sweep
+from candleray.cuts import by_part, even_cuts
 from candleray.grids import ranges
 from candleray.guards import check_guards
 from candleray.rankings import Ranking
@@ -71,7 +73,7 @@ async def run_backtest(request: BacktestRequest, store: CandleReader, settings: 
         watch.lap("variants")
     if grid.has_stops:
         bases, shortlist = shortlisted(grid, ranking)
-        await fan_out.build_tables()
+        await fan_out.finish_tables()
         watch.lap("tables")
         sweep = stage_b(grid)
         await fan_out.rank_under_stops(sweep, bases)
@@ -123,13 +125,18 @@ def rough_costs(bars: int) -> Costs:
     """Good enough to cut a search that somebody waits for: measuring would take longer than it gains."""
     words = -(-bars // BARS_PER_WORD)
     return Costs(
-        plane_s=0.0,
-        variant_s=words * VARIANT_S_PER_WORD,
-        table_s=0.0,
-        base_s=words * GATHER_S_PER_WORD,
-        combination_s=words * COMBINATION_S_PER_WORD,
-        report_s=REPORT_S,
+        SignalCosts(plane_s=0.0, variant_s=words * VARIANT_S_PER_WORD, report_s=REPORT_S),
+        StopCosts(base_s=words * GATHER_S_PER_WORD, combination_s=words * COMBINATION_S_PER_WORD),
     )
+
+
+async def measured_costs(bars_ref: Any, grid: VariantGrid, default_warmup: int) -> Costs:
+    """Measured on a sample of this very search, on two workers at once."""
+    refs = [
+        measure.options(name="calibration").remote(bars_ref, grid.request, default_warmup)
+        for measure in (tasks.measure_signals, tasks.measure_stops)
+    ]
+    return Costs(*await _all_finished(refs))
 
 
 def stage_a(grid: VariantGrid) -> Sweep:
@@ -156,44 +163,52 @@ class FanOut:
         self._table_refs: list[Any] = []
 
     async def build_planes(self, default_warmup: int, tell: Tell | None = None) -> None:
+        """And begin with the tables, which wait for nothing: no core then waits for the last plane."""
         submit = tasks.build_planes.options(name="planes")
         self._plane_refs = [
             submit.remote(self._bars_ref, self._request_ref, first, last, default_warmup)
-            for first, last in ranges(self.grid.planes, max(4 * self._cpus, self._parts(self._costs.plane_s)))
+            for first, last in ranges(
+                self.grid.planes, max(4 * self._cpus, self._parts(self._costs.signals.plane_s))
+            )
         ]
-        await _all_finished(self._plane_refs, tell)
+        submit = tasks.build_table.options(name="tables")
+        self._table_refs = [
+            submit.remote(self._bars_ref, self._request_ref, table) for table in stop_tables(self.grid)
+        ]
+        try:
+            await _all_finished(self._plane_refs, tell)
+        except BaseException:
+            _cancel(self._table_refs)
+            raise
 
     async def rank(self, sweep: Sweep) -> None:
         """Stage A: what is left of the sweep."""
         submit = tasks.rank_variants.options(name=sweep.phase)
         refs = self._bars_ref, self._request_ref, self._plane_refs
-        seconds = self.grid.radix.size * self._costs.variant_s
-        await _swept(
-            sweep,
-            {
-                submit.remote(*refs, first, last): (first, last)
-                for first, last in self._cut(sweep, 1, seconds / max(1, sweep.total))
-            },
-        )
+        costs, size = self._costs.signals, self.grid.radix.size
+        cuts = even_cuts(size, 1, self._parts(size * costs.variant_s, size), by_part(costs.weights, size))
+        pending = {submit.remote(*refs, first, last): (first, last) for first, last in sweep.left(cuts)}
+        await _swept(sweep, pending)
 
-    async def build_tables(self, tell: Tell | None = None) -> None:
-        submit = tasks.build_table.options(name="tables")
-        self._table_refs = [
-            submit.remote(self._bars_ref, self._request_ref, table) for table in stop_tables(self.grid)
-        ]
+    async def finish_tables(self, tell: Tell | None = None) -> None:
         await _all_finished(self._table_refs, tell)
 
     async def rank_under_stops(self, sweep: Sweep, bases: IntArray | range) -> None:
         """Stage B: what is left of these base variants under every combination of stop levels."""
         each = self.grid.combinations.size
-        costs = self._costs
-        variant_s = costs.base_s / each + costs.combination_s
+        costs = self._costs.stops
+        parts = self._parts(len(bases) * (costs.base_s + each * costs.combination_s), sweep.total)
         # What a base variant's combinations share is computed once where a range holds all of them.
-        unit = each if len(bases) >= self._parts(sweep.total * variant_s, sweep.total) else 1
+        unit = each if len(bases) >= parts else 1
+        base_weight = by_part(costs.weights, self.grid.radix.size)
+
+        def weight(variants: IntArray) -> FloatArray:
+            return base_weight(np.array([bases[at] for at in (variants // each).tolist()], np.int64))
+
         submit = tasks.rank_under_stops.options(name=sweep.phase)
         refs = self._bars_ref, self._request_ref, self._plane_refs, self._table_refs
         pending = {}
-        for first, last in self._cut(sweep, unit, variant_s):
+        for first, last in sweep.left(even_cuts(sweep.total, unit, parts, weight)):
             chosen = bases[first // each : -(-last // each)]
             ref = submit.remote(*refs, chosen, first % each, first % each + last - first)
             pending[ref] = (first, last)
@@ -202,27 +217,20 @@ class FanOut:
     async def report(self, ranking: Ranking, tell: Tell | None = None) -> list[RankedVariant]:
         submit = tasks.report_variants.options(name="reports")
         refs = self._bars_ref, self._request_ref, self._plane_refs, self._table_refs
-        parts = self._parts(len(ranking) * self._costs.report_s)
+        parts = self._parts(len(ranking) * self._costs.signals.report_s)
         reports = [
             submit.remote(*refs, ranking.between(first, last), first + 1)
             for first, last in ranges(len(ranking), parts)
         ]
         return [row for rows in await _all_finished(reports, tell) for row in rows]
 
-    def _cut(self, sweep: Sweep, unit: int, variant_s: float) -> Iterator[tuple[int, int]]:
-        """What is left of a sweep as ranges of about `task_seconds`, cut at multiples of `unit`."""
-        size = -(-sweep.total // (self._parts(sweep.total * variant_s, sweep.total) * unit)) * unit
-        for first, last in sweep.covered.gaps(sweep.total):
-            while first < last:
-                # At multiples of the size, so that a sweep taken up again is cut as the first time.
-                following = min((first // size + 1) * size, last)
-                yield first, following
-                first = following
-
     def _parts(self, seconds: float, variants: int = 0) -> int:
-        """How many tasks for that much work: each about `task_seconds`, and a few for every CPU."""
+        """How many tasks for that much work: each about `task_seconds`, and a few for every CPU.
+
+        The last of a few long ones would leave the other cores idle: of 0.1 s there may be more of them.
+        """
         wanted = int(seconds / self._compute.task_seconds) + 1
-        even = 3 * self._cpus if seconds > 0.1 else 1
+        even = max(3 * self._cpus if seconds > 0.1 else 1, min(12 * self._cpus, int(seconds / 0.1)))
         if variants and self._compute.task_variants:
             wanted, even = -(-variants // self._compute.task_variants), 1
         return min(max(wanted, even), self._compute.max_tasks_per_phase)

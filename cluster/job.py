@@ -41,7 +41,7 @@ from candleray.stores.jobs import Jobs, Progress, Superseded
 from candleray.stores.postgres import Postgres
 from candleray.variants import VariantGrid, engine_params_hash
 from cluster import tasks
-from cluster.grid import FanOut, read_bars, stage_a, stage_b
+from cluster.grid import FanOut, measured_costs, read_bars, stage_a, stage_b
 from cluster.job_metrics import JobMetrics
 from cluster.runtime import own_error
 
@@ -78,7 +78,7 @@ class Search:
         bars = await read_bars(candles, grid, warmup)
         self._take_up(bars.hash)
         bars_ref = ray.put(bars)
-        costs = await tasks.measure_costs.options(name="calibration").remote(bars_ref, grid.request, warmup)
+        costs = await measured_costs(bars_ref, grid, warmup)
         log.info("job_calibrated", core_seconds=round(costs.total_s(grid), 3))
         self._require_short(costs)
         fan_out = FanOut(grid, bars_ref, costs, self.settings.compute)
@@ -90,7 +90,7 @@ class Search:
         if grid.has_stops:
             bases, shortlist = shortlisted(grid, ranking)
             self._enter("tables")
-            await fan_out.build_tables(self._tell)
+            await fan_out.finish_tables(self._tell)
             ranking = await self._ranked(stage_b(grid), lambda sweep: fan_out.rank_under_stops(sweep, bases))
         self._enter("reports")
         top = await fan_out.report(ranking, self._tell)
@@ -311,5 +311,6 @@ if __name__ == "__main__":
     configure_logs(get_settings().log_level)
     os.environ["RAY_ADDRESS"] = sys.argv[3]
     ray.init(sys.argv[3], namespace=NAMESPACE, log_to_driver=False, logging_level="WARNING")
+    tasks.warm_workers()  # they start while the candles are read
     code = asyncio.run(main(UUID(sys.argv[1]), int(sys.argv[2])))
     os._exit(code)  # Ray's own shutdown takes seconds, in which the job would count as running

@@ -13,8 +13,7 @@ from candleray.preflight import Preflight
 from candleray.settings import Settings
 from candleray.variants import VariantGrid, resolve
 from candleray.weighing import describe, guards_for
-from cluster import tasks
-from cluster.grid import most_bars, read_bars
+from cluster.grid import measured_costs, most_bars, read_bars
 
 
 async def weigh(request: BacktestRequest, store: CandleReader, settings: Settings, launch_s: float) -> Preflight:
@@ -30,7 +29,7 @@ async def weigh(request: BacktestRequest, store: CandleReader, settings: Setting
     read = await read_bars(store, grid, warmup)
     candles_s = time.perf_counter() - began
     # The search measures as well, before it cuts its ranges: that time comes before its own.
-    costs = await tasks.measure_costs.options(name="calibration").remote(ray.put(read), grid.request, warmup)
+    costs = await measured_costs(ray.put(read), grid, warmup)
     fixed_s = time.perf_counter() - began if grid.simulations > settings.guards.max_variants else candles_s
     cpus = int(ray.cluster_resources().get("CPU", 1))
     return describe(grid, bars, settings, costs, cpus, fixed_s, launch_s)

@@ -87,7 +87,7 @@ def joined_cluster(settings: Settings) -> Iterator[RayCluster]:
 
 def _start(ray: Any, settings: Settings, folder: DataFolder, ports: Ports, mark: str) -> RayCluster:
     try:
-        with _agent_port(ports.dashboard_agent):
+        with _ray_parameters(ports.dashboard_agent):
             context = ray.init(
                 address="local",
                 num_cpus=settings.compute.num_cpus,
@@ -115,12 +115,15 @@ def _start(ray: Any, settings: Settings, folder: DataFolder, ports: Ports, mark:
 
 
 @contextmanager
-def _agent_port(port: int) -> Iterator[None]:
-    """`ray.init` has no argument for its agent's port, 52365: a second instance's agent could not run jobs."""
+def _ray_parameters(port: int) -> Iterator[None]:
+    """`ray.init` has no argument for its agent's port, 52365: a second instance's agent could not run jobs.
+
+    Nor for its log monitor, which copies workers' lines to drivers: ours want none, and it takes 1 % of a core.
+    """
     from ray._private import parameter
 
     original = parameter.RayParams
-    parameter.RayParams = partial(original, dashboard_agent_listen_port=port)
+    parameter.RayParams = partial(original, dashboard_agent_listen_port=port, include_log_monitor=False)
     try:
         yield
     finally:

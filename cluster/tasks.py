@@ -80,8 +80,13 @@ def report_variants(
 
 
 @ray.remote(**TASK)
-def measure_costs(bars: engine.Bars, request: BacktestRequest, default_warmup: int) -> calibration.Costs:
-    return calibration.measure_costs(bars, VariantGrid(request), default_warmup)
+def measure_signals(bars: engine.Bars, request: BacktestRequest, default_warmup: int) -> calibration.SignalCosts:
+    return calibration.measure_signals(bars, VariantGrid(request), default_warmup)
+
+
+@ray.remote(**TASK)
+def measure_stops(bars: engine.Bars, request: BacktestRequest, default_warmup: int) -> calibration.StopCosts:
+    return calibration.measure_stops(bars, VariantGrid(request), default_warmup)
 
 
 @ray.remote(**TASK)
