@@ -38,6 +38,8 @@ class Preflight(Model):
     """Seconds of one core, measured on a sample of the grid; null where the request is refused."""
     estimated_s: float | None
     """From sending it to its answer, on the cores of this cluster and with nothing else on them."""
+    estimated_job_s: float | None
+    """The same as a job, from its turn to its end, judged by the newest jobs."""
     mode: Literal["sync", "job", "refused"]
     """`sync`: may be sent to `/backtests`; `job`: to `/backtests/jobs` alone; `refused`: to neither."""
     violated_for_sync: tuple[Guard, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from candleray.calibration import Costs
@@ -10,8 +11,15 @@ from candleray.preflight import Guard, Preflight
 from candleray.settings import Settings
 from candleray.variants import VariantGrid, request_hash
 
-LAUNCH_S = 5.0
-"""From a job's turn to its driver's first work, until jobs of this instance have shown theirs."""
+
+@dataclass(frozen=True)
+class Pace:
+    """What the jobs of this instance have shown; until there are any, what they took where this was written."""
+
+    fixed_s: float = 7.0
+    """From a job's turn to its end, without its search: its driver and workers start, read and measure."""
+    stretch: float = 1.3
+    """A search's time over that of its kernels alone on all cores."""
 
 
 def guards_for(grid: VariantGrid, bars: int, settings: Settings) -> tuple[list[Guard], list[Guard]]:
@@ -29,24 +37,25 @@ def describe(
     costs: Costs | None,
     cpus: int,
     fixed_s: float,
-    launch_s: float,
+    pace: Pace,
 ) -> Preflight:
     """
     Args:
         costs: None where a guard of jobs is exceeded and nothing was measured.
-        fixed_s: what does not shrink with more cores, as reading candles.
-        launch_s: what a job takes before it begins.
+        fixed_s: what a synchronous search does beside searching: reading candles.
     """
     for_sync, for_job = guards_for(grid, bars, settings)
     core_s = None if costs is None else costs.total_s(grid)
-    search_s = None if core_s is None else fixed_s + core_s / max(1, cpus)
-    if search_s is not None:
-        for_sync.append(Guard(name="seconds", number=round(search_s, 1), limit=settings.api.backtest_timeout_s))
-        for_job.append(Guard(name="seconds", number=round(search_s, 1), limit=settings.jobs.max_seconds))
+    search_s = None if core_s is None else core_s / max(1, cpus) * pace.stretch
+    sync_s = None if search_s is None else fixed_s + search_s
+    job_s = None if search_s is None else pace.fixed_s + search_s
+    if sync_s is not None and job_s is not None:
+        for_sync.append(Guard(name="seconds", number=round(sync_s, 1), limit=settings.api.backtest_timeout_s))
+        for_job.append(Guard(name="seconds", number=round(job_s, 1), limit=settings.jobs.max_seconds))
     sync_violated = tuple(guard for guard in for_sync if guard.is_exceeded)
     job_violated = tuple(guard for guard in for_job if guard.is_exceeded)
     mode: Literal["sync", "job", "refused"] = "refused" if job_violated else "job" if sync_violated else "sync"
-    estimated_s = search_s if search_s is None or mode != "job" else search_s + launch_s
+    estimated_s = job_s if mode == "job" else sync_s
     return Preflight(
         request_hash=request_hash(grid.request),
         variants_total=grid.size,
@@ -57,6 +66,7 @@ def describe(
         compute_bytes=next(int(guard.number) for guard in for_job if guard.name == "compute_bytes"),
         core_s=None if core_s is None else round(core_s, 3),
         estimated_s=None if estimated_s is None else round(estimated_s, 4),
+        estimated_job_s=None if job_s is None else round(job_s, 4),
         mode=mode,
         violated_for_sync=sync_violated,
         violated_for_job=job_violated,

@@ -26,7 +26,6 @@ from actors.options import NAMESPACE
 from candleray import engine
 from candleray.backtests import BacktestRequest, BacktestResult, Elapsed
 from candleray.bars import CandleReader
-from candleray.calibration import Costs
 from candleray.candle_store_client import CandleStoreClient
 from candleray.checkpoints import Checkpoint, Sweep
 from candleray.errors import CandlerayError, InstanceError
@@ -64,6 +63,7 @@ class Search:
         self.sweeps: dict[str, Sweep] = {}
         """By phase: what this attempt ranks, and what former ones have ranked."""
         self.candles_hash: str | None = None
+        self.expected_s: float | None = None
         self.elapsed_s: dict[str, float] = dict(checkpoint.elapsed_s) if checkpoint else {}
         self.metrics = JobMetrics()
         self.entered = asyncio.Event()
@@ -80,7 +80,8 @@ class Search:
         bars_ref = ray.put(bars)
         costs = await measured_costs(bars_ref, grid, warmup)
         log.info("job_calibrated", core_seconds=round(costs.total_s(grid), 3))
-        self._require_short(costs)
+        self.expected_s = costs.total_s(grid) / max(1, int(ray.cluster_resources().get("CPU", 1)))
+        self._require_short(self.expected_s)
         fan_out = FanOut(grid, bars_ref, costs, self.settings.compute)
         self._enter("planes")
         await fan_out.build_planes(warmup, self._tell)
@@ -107,6 +108,7 @@ class Search:
             variants_per_s=self._rate(),
             best_total_return_pct=self._best(),
             candles_hash=self.candles_hash,
+            expected_s=self.expected_s,
         )
 
     def checkpoint(self) -> Checkpoint | None:
@@ -126,12 +128,11 @@ class Search:
             log.warning("job_starts_over", reason="the candles or the engine have changed since its checkpoint")
             self.elapsed_s = {}
 
-    def _require_short(self, costs: Costs) -> None:
+    def _require_short(self, seconds: float) -> None:
         """
         Raises:
             GuardExceeded: the search would take longer than any job may.
         """
-        seconds = costs.total_s(self.grid) / max(1, int(ray.cluster_resources().get("CPU", 1)))
         limit = self.settings.jobs.max_seconds
         refuse_exceeded([Guard(name="seconds", number=round(seconds, 1), limit=limit)], "any job")
 

@@ -12,27 +12,25 @@ from candleray.guards import refuse_exceeded
 from candleray.preflight import Preflight
 from candleray.settings import Settings
 from candleray.variants import VariantGrid, resolve
-from candleray.weighing import describe, guards_for
+from candleray.weighing import Pace, describe, guards_for
 from cluster.grid import measured_costs, most_bars, read_bars
 
 
-async def weigh(request: BacktestRequest, store: CandleReader, settings: Settings, launch_s: float) -> Preflight:
+async def weigh(request: BacktestRequest, store: CandleReader, settings: Settings, pace: Pace) -> Preflight:
     """
     Raises:
         NotFound: unknown symbol, or no candles there.
     """
     grid, bars = await sized(request, store, settings)
     if any(guard.is_exceeded for guard in guards_for(grid, bars, settings)[1]):
-        return describe(grid, bars, settings, None, 1, 0.0, launch_s)
+        return describe(grid, bars, settings, None, 1, 0.0, pace)
     began = time.perf_counter()
     warmup = settings.backtests.warmup_bars
     read = await read_bars(store, grid, warmup)
     candles_s = time.perf_counter() - began
-    # The search measures as well, before it cuts its ranges: that time comes before its own.
     costs = await measured_costs(ray.put(read), grid, warmup)
-    fixed_s = time.perf_counter() - began if grid.simulations > settings.guards.max_variants else candles_s
     cpus = int(ray.cluster_resources().get("CPU", 1))
-    return describe(grid, bars, settings, costs, cpus, fixed_s, launch_s)
+    return describe(grid, bars, settings, costs, cpus, candles_s, pace)
 
 
 async def require_job_guards(request: BacktestRequest, store: CandleReader, settings: Settings) -> BacktestRequest:

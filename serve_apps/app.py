@@ -23,7 +23,6 @@ from candleray.settings import Settings, get_settings
 from candleray.stores.jobs import Jobs
 from candleray.stores.postgres import Postgres
 from candleray.stores.valkey import Valkey
-from candleray.weighing import LAUNCH_S
 from cluster.grid import run_backtest
 from cluster.preflight import require_job_guards, weigh
 from cluster.tasks import warm_workers
@@ -79,9 +78,7 @@ def _backend(settings: Settings) -> Backend:
 
     async def preflight(request: BacktestRequest) -> Preflight:
         jobs = Jobs(await postgres.get(), settings.jobs)
-        launch_s = await jobs.launch_s()
-        weighed = weigh(request, candles, settings, LAUNCH_S if launch_s is None else launch_s)
-        return await _on_the_cluster(weighed)
+        return await _on_the_cluster(weigh(request, candles, settings, await jobs.pace()))
 
     async def job_request(request: BacktestRequest) -> BacktestRequest:
         if not settings.compute.dashboard:

@@ -356,6 +356,7 @@ PREFLIGHT = {
     "compute_bytes": 119000000,
     "core_s": 83.1,
     "estimated_s": 47.2,
+    "estimated_job_s": 47.2,
     "mode": "job",
     "violated_for_sync": [{"name": "variants", "number": 4000000, "limit": 1000000}],
     "violated_for_job": [],

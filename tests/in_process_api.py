@@ -31,7 +31,7 @@ from candleray.stores.postgres import Postgres
 from candleray.stores.valkey import Valkey
 from candleray.timeframes import MINUTE_MS, minutes_of
 from candleray.variants import VariantGrid, resolve
-from candleray.weighing import describe, guards_for
+from candleray.weighing import Pace, describe, guards_for
 from serve_apps.api import build_api
 from serve_apps.backend import Backend, in_process
 from serve_apps.telemetry import Metrics
@@ -87,11 +87,11 @@ def backend(store: Any, postgres: Postgres | None = None, **changes: Any) -> Bac
     async def preflight(request: BacktestRequest) -> Preflight:
         grid, bars = await sized(request)
         if any(guard.is_exceeded for guard in guards_for(grid, bars, chosen)[1]):
-            return describe(grid, bars, chosen, None, 1, 0.0, 0.0)
+            return describe(grid, bars, chosen, None, 1, 0.0, Pace())
         instrument, span = grid.request.instrument, grid.request.time_range
         minutes = await candles.read(instrument.market_id, instrument.symbol, span.start_ms, span.end_ms)
         costs = measure_costs(engine.bars_of(minutes, grid.request, 0), grid, chosen.backtests.warmup_bars)
-        return describe(grid, bars, chosen, costs, 1, 0.0, 0.0)
+        return describe(grid, bars, chosen, costs, 1, 0.0, Pace())
 
     async def job_request(request: BacktestRequest) -> BacktestRequest:
         grid, bars = await sized(request)

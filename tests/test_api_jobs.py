@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from candleray import engine
+from candleray.backtests import Elapsed
 from candleray.checkpoints import Checkpoint, Sweep
 from candleray.jobs import JobState
 from candleray.rankings import Ranking
@@ -20,6 +21,7 @@ from candleray.stores.clickhouse import CandleStore
 from candleray.stores.jobs import Jobs, Progress
 from candleray.stores.postgres import Postgres
 from candleray.stores.users import Users
+from candleray.weighing import Pace
 from tests.in_process_api import backend, serving, stored_walk, unreachable
 
 MINUTES = 3000
@@ -119,7 +121,7 @@ async def test_the_best_so_far_is_shown_while_it_runs(api: httpx.AsyncClient, jo
     assert (await api.get(f"/backtests/jobs/{job_id}/top")).json()["top"] == []
     sweep = Sweep("stage-b", 20, 3)
     sweep.add(0, 4, Ranking(np.array([3, 1]), np.array([7.5, -2.0]), np.array([0, 1])))
-    told = Progress("stage-b", 4, 20, 4, 40.0, 7.5, "candles")
+    told = Progress("stage-b", 4, 20, 4, 40.0, 7.5, "candles", None)
     await jobs.tell(job_id, attempt, told, Checkpoint("candles", "engine", (sweep,), {}))
     found = (await api.get(f"/backtests/jobs/{job_id}/top")).json()
     assert (found["partial"], found["variants_done"], found["simulations"]) == (True, 4, 20)
@@ -155,7 +157,7 @@ async def test_progress_comes_as_events_until_the_end(api: httpx.AsyncClient, jo
     async def drive() -> None:
         for done in (5, 10):
             await asyncio.sleep(0.5)
-            await jobs.tell(job_id, attempt, Progress("stage-b", done, 20, done, 10.0, 1.0, "candles"))
+            await jobs.tell(job_id, attempt, Progress("stage-b", done, 20, done, 10.0, 1.0, "candles", None))
         await asyncio.sleep(0.5)
         await jobs.move(job_id, JobState.CANCELLED, "cancelled by its user", attempt)
 
@@ -185,6 +187,19 @@ async def test_without_its_database_nothing_is_accepted(embedded_store: CandleSt
     async with serving(backend(embedded_store), postgres=unreachable) as api:
         answer = await api.post("/backtests/jobs", json=REQUEST)
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "service_unavailable")
+
+
+async def test_estimates_learn_from_the_newest_jobs(api: httpx.AsyncClient, jobs: Jobs, candles: Any):
+    before = (await api.post("/backtests/preflight", json=REQUEST)).json()
+    assert before["estimated_job_s"] > before["estimated_s"]
+    await submit(api)
+    job_id, attempt = (await jobs.take_next()) or pytest.fail("nothing to run")
+    request, _ = await jobs.job_to_run(job_id, attempt)
+    await jobs.tell(job_id, attempt, Progress("stage-a", 1, 20, 1, 1.0, None, "candles", expected_s=0.5))
+    elapsed = Elapsed(candles=2.0, planes=0.5, variants=1.0, reports=0.5, total=4.0)
+    result = engine.run(request, candles, 200).model_copy(update={"elapsed_s": elapsed})
+    await jobs.finish(job_id, attempt, result)
+    assert await jobs.pace() == Pace(fixed_s=0.0, stretch=4.0)
 
 
 class TestPreflight:

@@ -65,7 +65,7 @@ async def submitted(jobs: Jobs, user: UUID, key: str | None = None, request: Bac
 
 
 def progress(done: int = 5) -> Progress:
-    return Progress("stage-a", done, 10, done, 100.0, 1.5, "candles")
+    return Progress("stage-a", done, 10, done, 100.0, 1.5, "candles", None)
 
 
 async def silence(postgres: Postgres, job_id: UUID, seconds: float) -> None:

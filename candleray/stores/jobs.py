@@ -18,6 +18,7 @@ from candleray.logs import get_logger
 from candleray.settings import Jobs as Limits
 from candleray.stores.postgres import Postgres, Transaction
 from candleray.variants import VariantGrid, engine_params_hash, request_hash
+from candleray.weighing import Pace
 
 log = get_logger("jobs")
 
@@ -33,6 +34,8 @@ class Progress:
     variants_per_s: float | None
     best_total_return_pct: float | None
     candles_hash: str | None
+    expected_s: float | None
+    """What the driver expected of the search, once it had measured it."""
 
 
 @dataclass(frozen=True)
@@ -209,6 +212,7 @@ class Jobs:
                 progress.variants_per_s,
                 progress.best_total_return_pct,
                 progress.candles_hash,
+                progress.expected_s,
             )
             if row is None:
                 raise Superseded(f"job {job_id} is not at attempt {attempt}")
@@ -256,10 +260,10 @@ class Jobs:
         top = ",".join(report["content"] for report in reports)
         return BacktestResult.model_validate_json(f'{content["content"][:-1]},"top":[{top}]}}')
 
-    async def launch_s(self) -> float | None:
-        """From a job's turn to its driver's first work, as the newest jobs had it; None before there are any."""
-        row = await self._postgres.fetch_one("launch_seconds")
-        return row["median_s"] if row else None
+    async def pace(self) -> Pace:
+        """As the newest jobs had it."""
+        row = await self._postgres.fetch_one("job_pace") or {}
+        return Pace(**{name: median for name, median in row.items() if median is not None})
 
     # What the scheduler needs.
 

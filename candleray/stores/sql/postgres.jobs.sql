@@ -78,7 +78,7 @@ RETURNING job_id;
 -- Nothing comes back where another attempt has taken over: whoever asked must stop.
 UPDATE jobs SET
     heartbeat_at = now(), phase = $3, done = $4, total = $5, variants_done = $6, variants_per_s = $7,
-    best_total_return_pct = $8, candles_hash = $9,
+    best_total_return_pct = $8, candles_hash = $9, expected_s = $10,
     fruitless = CASE WHEN $6 > variants_done THEN 0 ELSE fruitless END
 WHERE job_id = $1 AND attempt = $2 AND state = 'running'
 RETURNING cancel_requested;
@@ -154,12 +154,16 @@ DELETE FROM jobs
 WHERE state IN ('succeeded', 'failed', 'cancelled') AND finished_at < now() - make_interval(secs => $1)
 RETURNING job_id;
 
--- name: launch_seconds
--- What the newest jobs took from their turn to their driver's first work.
-SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY took_s) AS median_s FROM (
-    SELECT extract(epoch FROM finished_at - started_at)::double precision
-           - (content::json -> 'elapsed_s' ->> 'total')::double precision AS took_s
+-- name: job_pace
+-- Of the newest jobs: what they took beside their search, and their search over what was expected of it.
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY greatest(took_s - search_s, 0.0)) AS fixed_s,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY search_s / expected_s) FILTER (WHERE expected_s >= 0.5) AS stretch
+FROM (
+    SELECT extract(epoch FROM finished_at - started_at)::double precision AS took_s,
+           (content::json -> 'elapsed_s' ->> 'total')::double precision
+           - (content::json -> 'elapsed_s' ->> 'candles')::double precision AS search_s,
+           expected_s
     FROM jobs JOIN job_results USING (job_id)
-    WHERE state = 'succeeded' AND attempt = 1
+    WHERE state = 'succeeded' AND attempt = 1 AND expected_s > 0
     ORDER BY finished_at DESC LIMIT 20
 ) AS newest;
