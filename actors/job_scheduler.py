@@ -11,12 +11,12 @@ from typing import Any
 import ray
 from pydantic import SecretStr
 from ray.actor import ActorHandle
-from ray.util.metrics import Counter, Gauge
+from ray.util.metrics import Counter
 
 from actors.drivers import RayJobs
+from actors.job_metrics import JobMetrics
 from actors.options import JOB_SCHEDULER, ON_HEAD
 from candleray.errors import CandlerayError, InstanceError
-from candleray.jobs import JobState
 from candleray.logs import configure_logs, get_logger
 from candleray.scheduler import Scheduler
 from candleray.settings import Jobs as Limits
@@ -28,6 +28,7 @@ log = get_logger("scheduler")
 
 STEP_S = 0.3
 TIDY_S = 60.0
+MEASURE_S = 1.0
 LONGEST_PAUSE_S = 5.0
 
 
@@ -36,7 +37,7 @@ class JobSchedulerActor:
         configure_logs(log_level)
         self._url = url
         self._limits = limits
-        self._by_state = Gauge("candleray_jobs", "Jobs by state.", tag_keys=("state",))
+        self._metrics = JobMetrics()
         self._failures = Counter("candleray_scheduler_failures", "Steps that a service did not let happen.")
         threading.Thread(target=self._live, name="scheduler", daemon=True).start()
 
@@ -67,21 +68,18 @@ class JobSchedulerActor:
         try:
             jobs = Jobs(postgres, self._limits)
             scheduler = Scheduler(jobs, RayJobs(), self._limits)
-            tidied_at = 0.0
+            tidied_at = measured_at = 0.0
             while True:
                 await scheduler.step()
                 if time.monotonic() - tidied_at > TIDY_S:
                     await scheduler.forget_old()
                     tidied_at = time.monotonic()
-                await self._count(jobs)
+                if time.monotonic() - measured_at > MEASURE_S:
+                    await self._metrics.observe(jobs, postgres)
+                    measured_at = time.monotonic()
                 await asyncio.sleep(STEP_S)
         finally:
             await postgres.close()
-
-    async def _count(self, jobs: Jobs) -> None:
-        counts = await jobs.count_by_state()
-        for state in JobState:
-            self._by_state.set(counts.get(state.value, 0), {"state": state.value})
 
 
 def job_scheduler(settings: Settings) -> ActorHandle:

@@ -20,6 +20,9 @@ log = get_logger("scheduler")
 LAUNCH_S = 90.0
 """How long a driver may take to its first word: 5 s, many times that on a machine that is starting everything."""
 
+QUIET_HEARTBEATS = 3
+"""A driver that was heard since lives: asking Ray for each step takes a twentieth of a core from its search."""
+
 
 class Launcher(Protocol):
     """Starts and stops drivers; each is one attempt at one job. Raises `ServiceUnavailable` where it cannot."""
@@ -57,7 +60,8 @@ class Scheduler:
             log.info("job_forgotten", job_id=str(job_id), keep_days=self._limits.keep_days)
 
     async def _replace_lost(self) -> None:
-        running = await self._jobs.running()
+        quiet_s = QUIET_HEARTBEATS * self._limits.heartbeat_s
+        running = [job for job in await self._jobs.running() if job.silent_s > quiet_s]
         if not running:
             return
         # Asked for after the rows were read: a driver that ended since then has written its end before.

@@ -41,7 +41,6 @@ from candleray.stores.postgres import Postgres
 from candleray.variants import VariantGrid, engine_params_hash
 from cluster import tasks
 from cluster.grid import FanOut, measured_costs, read_bars, stage_a, stage_b
-from cluster.job_metrics import JobMetrics
 from cluster.runtime import own_error
 
 log = get_logger("job")
@@ -65,7 +64,6 @@ class Search:
         self.candles_hash: str | None = None
         self.expected_s: float | None = None
         self.elapsed_s: dict[str, float] = dict(checkpoint.elapsed_s) if checkpoint else {}
-        self.metrics = JobMetrics()
         self.entered = asyncio.Event()
         """A phase has begun since it was cleared."""
         self._engine = engine_params_hash(request, settings.backtests.warmup_bars)
@@ -167,7 +165,6 @@ class Search:
 
     def _enter(self, phase: str) -> None:
         self.elapsed_s = self._elapsed_s()
-        self.metrics.phase_ended(self.phase, time.monotonic() - self._phase_began)
         self.phase, self.done, self.total = phase, 0, 1
         self._phase_began = time.monotonic()
         self.entered.set()
@@ -214,10 +211,8 @@ class Heart:
         checkpoint = self._search.checkpoint() if due else None
         progress = self._search.progress()
         cancel = await self._jobs.tell(self._job_id, self._attempt, progress, checkpoint)
-        self._search.metrics.told(progress)
         if checkpoint:
             self._saved_at = time.monotonic()
-        self._search.metrics.checkpoint_age(time.monotonic() - self._saved_at)
         return cancel
 
 

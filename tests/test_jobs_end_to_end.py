@@ -5,27 +5,33 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
 from candleray import Client
 from candleray.candles import Candles
 from candleray.catalogue import get_catalogue
+from candleray.credentials import read_private
 from candleray.engine import run
 from candleray.errors import CandlerayError
 from candleray.generated import GeneratedCandles
+from candleray.identity.local import BOT_TOKEN
+from candleray.identity.telegram import sign_widget
 from candleray.jobs import Job
 from candleray.settings import Backtests
 from candleray.submitted_job import SubmittedJob
@@ -161,6 +167,55 @@ def test_a_users_second_job_says_why_it_waits(client: Client):
     ended(second)
 
 
+def test_two_users_share_the_machine_and_a_third_job_says_why_it_waits(instance: Instance, undisturbed: str):
+    with ExitStack() as stack:
+        jobs = [stack.enter_context(client_of(instance, person)).submit(LARGE) for person in (11, 12, 13)]
+        first, second, third = jobs
+        give_up_at = time.monotonic() + 120
+        while not all(job.status().variants_per_s for job in (first, second)):
+            assert time.monotonic() < give_up_at, [job.status() for job in jobs]
+            time.sleep(0.1)
+        waiting = third.status()
+        assert waiting.state == "queued"
+        assert "2 jobs run, the most at once" in str(waiting.waiting_for)
+        assert [top_of(ended(job)) for job in jobs] == [undisturbed] * 3
+
+
+def client_of(instance: Instance, telegram_user_id: int) -> Client:
+    """Another person's."""
+    bot_token = read_private(instance.data / BOT_TOKEN)
+    assert bot_token is not None
+    with Client(instance.url, timeout_s=60) as anybody:
+        token = anybody.log_in(sign_widget(telegram_user_id, bot_token, time.time())).token
+    return Client(instance.url, token=token, timeout_s=60)
+
+
+def test_what_a_driver_did_is_measured_after_its_end(instance: Instance, client: Client):
+    pruned = client.submit({**SMALL, "pruning": {"max_drawdown_pct": 20}}).result().pruned
+    assert pruned["max_drawdown_pct"] > 0
+    wanted = {
+        f'ray_candleray_job_pruned_total{{reason="max_drawdown_pct"}} {pruned["max_drawdown_pct"]:.1f}',
+        'ray_candleray_job_phase_seconds_count{phase="reports"}',
+        "ray_candleray_job_variants_total",
+        'ray_candleray_jobs{state="succeeded"}',
+    }
+    urls = json.loads((instance.data / "instance.json").read_text())["metrics_urls"]
+    give_up_at = time.monotonic() + 60  # Ray collects every 10 s
+    while missing := [line for line in wanted if line not in "\n".join(map(metrics_at, urls))]:
+        assert time.monotonic() < give_up_at, missing
+        time.sleep(1)
+
+
+def metrics_at(url: str) -> str:
+    """With our own labels alone."""
+    text = httpx.get(url, trust_env=False).text
+    return (
+        re.sub(r'(?:Component|NodeAddress|SessionName|Version|WorkerId|otel_\w+)="[^"]*",?', "", text)
+        .replace(",}", "}")
+        .replace("{}", "")
+    )
+
+
 def _processes(instance: Instance) -> list[psutil.Process]:
     found = instance.processes()
     for name in ("postgres", "valkey"):
@@ -201,6 +256,22 @@ FAULTS: dict[str, Callable[[Instance], list[psutil.Process]]] = {
 }
 
 
+def work_lost(job: SubmittedJob, before: Job) -> float:
+    """Seconds of ranking that the next attempt had to do again; 0 where the same one goes on."""
+    give_up_at = time.monotonic() + 120
+    while time.monotonic() < give_up_at:
+        with suppress(CandlerayError):
+            seen = job.status()
+            if seen.ended or (seen.attempt == before.attempt and time.monotonic() > give_up_at - 110):
+                return 0.0
+            # It tells what its checkpoint holds as soon as it has read the candles.
+            if seen.attempt > before.attempt and seen.phase not in ("queued", "candles"):
+                lost = max(0, before.variants_done - seen.variants_done)
+                return lost / before.variants_per_s if before.variants_per_s else 0.0
+        time.sleep(0.05)
+    raise AssertionError(f"no attempt after {before.attempt}: {job.status()}")
+
+
 @pytest.mark.parametrize(
     "fault", ["driver", *(pytest.param(name, marks=pytest.mark.faults) for name in FAULTS if name != "driver")]
 )
@@ -214,14 +285,17 @@ def test_kill_9_at_a_random_moment_changes_no_byte(
         wait_s = moments.uniform(0, 6)
         time.sleep(wait_s)
         victims = FAULTS[fault](instance)
+        before = job.status()
         for victim in victims:
             with suppress(psutil.NoSuchProcess):
                 victim.send_signal(signal.SIGKILL)
         killed_at = time.monotonic()
+        lost_s = work_lost(job, before)
+        assert lost_s < 5
         assert top_of(ended(job)) == undisturbed
         detail = job.status()
         print(
-            f"{fault}: killed {len(victims)} after {wait_s:.1f} s, "
+            f"{fault}: killed {len(victims)} after {wait_s:.1f} s in {before.phase}, {lost_s:.1f} s of work lost, "
             f"ended {time.monotonic() - killed_at:.1f} s later at attempt {detail.attempt}"
         )
         running = [event for event in detail.events if event.to_state == "running"]

@@ -26,7 +26,7 @@ from candleray.stores.users import Users
 from candleray.variants import resolve
 
 PEOPLE = itertools.count(9_000_000)
-LIMITS = Limits(max_running=2, max_running_per_user=1, max_fruitless_attempts=3, lost_after_s=2)
+LIMITS = Limits(heartbeat_s=1e-6, max_running=2, max_running_per_user=1, max_fruitless_attempts=3, lost_after_s=2)
 
 REQUEST = resolve(
     BacktestRequest.model_validate(

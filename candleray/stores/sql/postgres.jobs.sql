@@ -145,6 +145,17 @@ SELECT job_id, attempt FROM jobs WHERE state = 'queued' AND cancel_requested ORD
 -- name: count_jobs_by_state
 SELECT state, count(*) AS jobs FROM jobs GROUP BY state;
 
+-- name: now
+SELECT now() AS now;
+
+-- name: watched_jobs
+SELECT job_id, attempt, variants_done, coalesce(variants_per_s, 0.0) AS variants_per_s, finished_at,
+       coalesce(extract(epoch FROM now() - saved_at)::double precision, 0.0) AS checkpoint_age_s,
+       job_results.content AS result
+FROM jobs LEFT JOIN job_checkpoints USING (job_id) LEFT JOIN job_results USING (job_id)
+WHERE state = 'running' OR finished_at > $1
+ORDER BY finished_at NULLS FIRST;
+
 -- name: unfinished_jobs
 SELECT job_id, user_id, state, created_at, started_at FROM jobs WHERE state IN ('queued', 'running')
 ORDER BY created_at, job_id;
