@@ -40,6 +40,7 @@ class RayJobs:
                 entrypoint=f"{sys.executable} -m cluster.job {job_id} {attempt} {address}",
                 submission_id=f"{job_id}-{attempt}",
                 metadata={"job_id": str(job_id), "attempt": str(attempt)},
+                runtime_env=_inherited(),
             )
         )
 
@@ -63,6 +64,16 @@ class RayJobs:
             self._client = None
             reason = (str(exc).splitlines() or [type(exc).__name__])[0][:200]
             raise ServiceUnavailable(f"Ray's dashboard, which starts jobs, does not answer: {reason}") from exc
+
+
+def _inherited() -> dict[str, dict[str, str]]:
+    """On a cluster of others this actor was told its settings, and drivers must be; on our own all inherit them.
+
+    Ray shows it to whoever sees the job: a driver works without knowing who may do what.
+    """
+    told = ray.get_runtime_context().runtime_env.get("env_vars") or {}
+    kept = {name: value for name, value in told.items() if not name.startswith("CANDLERAY_IDENTITY__")}
+    return {"env_vars": kept} if kept else {}
 
 
 def _stop(client: JobSubmissionClient, submission_id: str) -> None:
