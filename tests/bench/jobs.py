@@ -26,8 +26,11 @@ import psutil
 
 from candleray import Client
 from candleray.candles import CandleRows
+from candleray.errors import InvalidInput
 from tests.bench.workload import load_market
+from tests.hostile_requests import HOSTILE
 
+SECTIONS = ("million", "estimates", "latency", "refusals", "bytes")
 YEAR = {"start": "2025-01-01T00:00:00Z", "end": "2026-01-01T00:00:00Z"}
 PLACE = {"market_id": 1, "symbol": "BTCUSDT"}
 COMMON: dict[str, Any] = {"instrument": PLACE, "timeframe": "1m", "time_range": YEAR, "top_k": 500}
@@ -217,16 +220,64 @@ def _compared(how: str, expected_s: float | None, seconds: float) -> str:
     return f"{how} {expected_s:.1f} s expected, {seconds:.1f} s taken ({off:+.0%})"
 
 
+def show_latency(client: Client, rounds: int = 5) -> None:
+    """From the first ranked range to the first best so far; from a cancel to its end."""
+    shown_s, cancelled_s = [], []
+    for _ in range(rounds):
+        job = client.submit({**MILLION, "fee_pct": 0.05})
+        next(seen for seen in job.watch(every_s=0.05) if seen.variants_done > 0)
+        began = time.perf_counter()
+        while not job.top(1).top:
+            time.sleep(0.02)
+        shown_s.append(time.perf_counter() - began)
+        began = time.perf_counter()
+        job.cancel()
+        *_, last = job.watch(every_s=0.05)
+        cancelled_s.append(time.perf_counter() - began)
+        assert (last.state, last.partial, bool(job.top(1).top)) == ("cancelled", True, True), last
+    print(f"first best after the first range, {rounds} times: at most {max(shown_s):.2f} s")
+    print(f"cancelled, what was found kept, {rounds} times: at most {max(cancelled_s):.2f} s")
+
+
+def show_refusals(client: Client) -> None:
+    """Of the hostile requests of the tests, sent to a job and to its preflight."""
+    slowest_ms = 0.0
+    for name, changes, field in HOSTILE:
+        body = json.dumps({**MILLION, **changes}).encode()
+        for path in ("/backtests/jobs", "/backtests/preflight"):
+            began = time.perf_counter()
+            said = _refusal(client, path, body)
+            took_ms = (time.perf_counter() - began) * 1000
+            slowest_ms = max(slowest_ms, took_ms)
+            print(f"{name} at {path}: {took_ms:.0f} ms, {said[:90]}")
+            if field.rpartition(".")[2] not in said:
+                sys.exit(f"not refused for {field}: {said}")
+    print(f"{len(HOSTILE)} hostile requests refused, the slowest after {slowest_ms:.0f} ms")
+
+
+def _refusal(client: Client, path: str, body: bytes) -> str:
+    """Why; empty where it is not refused."""
+    try:
+        found = json.loads(client.send("POST", path, content=body))
+    except InvalidInput as error:
+        return f"{error} {' '.join(problem.field for problem in error.problems)}"
+    return ", ".join(f"{one['name']} {one['number']} over {one['limit']}" for one in found["violated_for_job"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=("million", "estimates", "bytes"), action="append")
-    wanted = parser.parse_args().only or ["million", "estimates", "bytes"]
+    parser.add_argument("--only", choices=SECTIONS, action="append")
+    wanted = parser.parse_args().only or SECTIONS
     digests: dict[str, str] = {}
     with instance() as (client, pid):
         if "million" in wanted:
             digests["as it is"] = show_million(client, pid)
         if "estimates" in wanted:
             show_estimates(client)
+        if "latency" in wanted:
+            show_latency(client)
+        if "refusals" in wanted:
+            show_refusals(client)
     if "bytes" in wanted:
         for name, changes in (
             (
