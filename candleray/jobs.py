@@ -58,6 +58,9 @@ class Job(Model):
     """Variants of this phase that are ranked; planes, tables or reports in the others."""
     total: int
     """Of the same kind; 0 while it is not known."""
+    tasks_done: int
+    """Of this phase's tasks, as the Ray dashboard counts them: each takes about as long as another."""
+    tasks_total: int
     variants_total: int
     variants_done: int
     """Simulations over all phases, of `simulations`."""

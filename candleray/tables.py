@@ -11,6 +11,7 @@ from rich.progress import (
     BarColumn,
     ProgressColumn,
     Task,
+    TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -74,18 +75,11 @@ def print_table(
         console.print(line)
 
 
-class Variants(ProgressColumn):
-    """Variants done, of how many, and how fast."""
-
-    def render(self, task: Task) -> Text:
-        every = "" if task.total is None else f"/{task.total:,.0f}"
-        return Text(f"{task.completed:,.0f}{every}")
-
-
 JOB_COLUMNS: tuple[ProgressColumn, ...] = (
     TextColumn("{task.description:<9}"),
     BarColumn(bar_width=24),
-    Variants(),
+    TaskProgressColumn(),
+    TextColumn("{task.fields[variants]}"),
     TextColumn("{task.fields[rate]}"),
     TextColumn("{task.fields[eta]}"),
     TextColumn("{task.fields[best]}", style="green"),

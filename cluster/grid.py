@@ -181,19 +181,19 @@ class FanOut:
             _cancel(self._table_refs)
             raise
 
-    async def rank(self, sweep: Sweep) -> None:
+    async def rank(self, sweep: Sweep, tell: Tell | None = None) -> None:
         """Stage A: what is left of the sweep."""
         submit = tasks.rank_variants.options(name=sweep.phase)
         refs = self._bars_ref, self._request_ref, self._plane_refs
         costs, size = self._costs.signals, self.grid.radix.size
         cuts = even_cuts(size, 1, self._parts(size * costs.variant_s, size), by_part(costs.weights, size))
         pending = {submit.remote(*refs, first, last): (first, last) for first, last in sweep.left(cuts)}
-        await _swept(sweep, pending)
+        await _swept(sweep, pending, tell)
 
     async def finish_tables(self, tell: Tell | None = None) -> None:
         await _all_finished(self._table_refs, tell)
 
-    async def rank_under_stops(self, sweep: Sweep, bases: IntArray | range) -> None:
+    async def rank_under_stops(self, sweep: Sweep, bases: IntArray | range, tell: Tell | None = None) -> None:
         """Stage B: what is left of these base variants under every combination of stop levels."""
         each = self.grid.combinations.size
         costs = self._costs.stops
@@ -212,7 +212,7 @@ class FanOut:
             chosen = bases[first // each : -(-last // each)]
             ref = submit.remote(*refs, chosen, first % each, first % each + last - first)
             pending[ref] = (first, last)
-        await _swept(sweep, pending)
+        await _swept(sweep, pending, tell)
 
     async def report(self, ranking: Ranking, tell: Tell | None = None) -> list[RankedVariant]:
         submit = tasks.report_variants.options(name="reports")
@@ -236,16 +236,21 @@ class FanOut:
         return min(max(wanted, even), self._compute.max_tasks_per_phase)
 
 
-async def _swept(sweep: Sweep, pending: dict[Any, tuple[int, int]]) -> None:
+async def _swept(sweep: Sweep, pending: dict[Any, tuple[int, int]], tell: Tell | None) -> None:
     """Merges the answers as they come; none is kept."""
     futures = {asyncio.wrap_future(ref.future()): (ref, span) for ref, span in pending.items()}
     pending.clear()
+    total = len(futures)
+    if tell:
+        tell(0, total)
     try:
         while futures:
             done, _ = await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
             for future in done:
                 _, span = futures.pop(future)
                 sweep.add(*span, future.result())
+            if tell:
+                tell(total - len(futures), total)
     except BaseException:
         _cancel([ref for ref, _ in futures.values()])
         raise

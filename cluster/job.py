@@ -85,12 +85,14 @@ class Search:
         await fan_out.build_planes(warmup, self._tell)
         ranking, shortlist = Ranking.empty(), None
         if grid.needs_stage_a:
-            ranking = await self._ranked(stage_a(grid), fan_out.rank)
+            ranking = await self._ranked(stage_a(grid), lambda sweep: fan_out.rank(sweep, self._tell))
         if grid.has_stops:
             bases, shortlist = shortlisted(grid, ranking)
             self._enter("tables")
             await fan_out.finish_tables(self._tell)
-            ranking = await self._ranked(stage_b(grid), lambda sweep: fan_out.rank_under_stops(sweep, bases))
+            ranking = await self._ranked(
+                stage_b(grid), lambda sweep: fan_out.rank_under_stops(sweep, bases, self._tell)
+            )
         self._enter("reports")
         top = await fan_out.report(ranking, self._tell)
         self._enter("done")
@@ -107,6 +109,8 @@ class Search:
             best_total_return_pct=self._best(),
             candles_hash=self.candles_hash,
             expected_s=self.expected_s,
+            tasks_done=self.done,
+            tasks_total=self.total,
         )
 
     def checkpoint(self) -> Checkpoint | None:

@@ -295,6 +295,8 @@ JOB: dict[str, Any] = {
     "phase": "stage-b",
     "done": 420000,
     "total": 1000000,
+    "tasks_done": 12,
+    "tasks_total": 25,
     "variants_total": 1000000,
     "variants_done": 420000,
     "simulations": 1000000,

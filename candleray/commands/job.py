@@ -164,10 +164,15 @@ def _watch(submitted: SubmittedJob, top: int) -> None:
     last: Job | None = None
     try:
         with progress(*JOB_COLUMNS) as display:
-            bar = display.add_task("queued", total=None, best="", eta="", rate="")
+            bar = display.add_task("queued", total=None, variants="", best="", eta="", rate="")
             for last in submitted.watch():
                 display.update(
-                    bar, description=last.phase, completed=last.done, total=last.total or None, **_told(last)
+                    bar,
+                    description=last.phase,
+                    # By tasks, as the Ray dashboard's bar: a task takes as long as another, a variant does not.
+                    completed=last.tasks_done,
+                    total=last.tasks_total or None,
+                    **_told(last),
                 )
                 if last.waiting_for != said and (said := last.waiting_for):
                     notes().print(f"waiting: {said}")
@@ -183,6 +188,7 @@ def _watch(submitted: SubmittedJob, top: int) -> None:
 def _told(seen: Job) -> dict[str, Any]:
     best = "" if seen.best_total_return_pct is None else f"best {seen.best_total_return_pct:+,.2f} %"
     return {
+        "variants": f"{seen.done:,}/{seen.total:,}" if seen.total else "",
         "best": best,
         "eta": "" if seen.eta_s is None else f"{seen.eta_s:,.0f} s left",
         "rate": "" if seen.variants_per_s is None else f"{seen.variants_per_s:,.0f}/s",

@@ -36,6 +36,8 @@ class Progress:
     candles_hash: str | None
     expected_s: float | None
     """What the driver expected of the search, once it had measured it."""
+    tasks_done: int = 0
+    tasks_total: int = 0
 
 
 @dataclass(frozen=True)
@@ -213,6 +215,8 @@ class Jobs:
                 progress.best_total_return_pct,
                 progress.candles_hash,
                 progress.expected_s,
+                progress.tasks_done,
+                progress.tasks_total,
             )
             if row is None:
                 raise Superseded(f"job {job_id} is not at attempt {attempt}")

@@ -51,6 +51,7 @@ WITH former AS (
         phase = CASE $3 WHEN 'succeeded' THEN 'done' WHEN 'queued' THEN 'queued' ELSE phase END,
         partial = $3 <> 'succeeded',
         done = CASE $3 WHEN 'succeeded' THEN total ELSE done END,
+        tasks_done = CASE $3 WHEN 'succeeded' THEN tasks_total ELSE tasks_done END,
         variants_done = CASE $3 WHEN 'succeeded' THEN simulations ELSE variants_done END,
         variants_per_s = CASE WHEN $3 IN ('queued', 'running') THEN NULL ELSE variants_per_s END,
         error = $6
@@ -79,6 +80,7 @@ RETURNING job_id;
 UPDATE jobs SET
     heartbeat_at = now(), phase = $3, done = $4, total = $5, variants_done = $6, variants_per_s = $7,
     best_total_return_pct = $8, candles_hash = $9, expected_s = $10,
+    tasks_done = $11, tasks_total = $12,
     fruitless = CASE WHEN $6 > variants_done THEN 0 ELSE fruitless END
 WHERE job_id = $1 AND attempt = $2 AND state = 'running'
 RETURNING cancel_requested;
