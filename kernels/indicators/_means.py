@@ -92,9 +92,10 @@ def sliding_mean(source, window, out):
 def sliding_weighted_mean(source, window, out):
     """The mean of each bar's last `window` values weighted 1, 2 … window, the last bar most; NaN before."""
     total_weight = 0.5 * window * (window + 1)
-    if window <= FEW:
+    if window < FEW:
         sliding_weighing(source, np.arange(1, window + 1) / total_weight, out)
         return
+    rate = 1.0 / total_weight
     tails = np.full(window + 1, np.nan)
     tails[window] = 0.0
     anchor = source[0] if source.size else 0.0
@@ -107,7 +108,7 @@ def sliding_weighted_mean(source, window, out):
             total += distance
             means[i] = ramp
         for i in range(block.size):
-            means[i] = anchor + (means[i] + tails[i + 1]) / total_weight
+            means[i] = fma(means[i] + tails[i + 1], rate, anchor)
         if start + window >= source.size:
             return
         anchor = source[start + window]
