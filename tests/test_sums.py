@@ -56,3 +56,8 @@ def test_a_sum_of_a_prefix_is_the_same_to_the_bit(window):
     whole = sums(VALUES, window)
     for end in (0, 1, window, 1_500, 2_047, 2_100):
         assert sums(VALUES[:end].copy(), window).tobytes() == whole[:end].tobytes()
+
+
+@pytest.mark.parametrize("window", [2, 7, 20, 512])
+def test_a_sum_of_few_values_is_the_same_wherever_history_begins(window):
+    assert sums(VALUES[37:].copy(), window)[window:].tobytes() == sums(VALUES, window)[37 + window :].tobytes()

@@ -1,9 +1,9 @@
-"""Sums over a sliding window that cannot drift: nothing is ever subtracted, and its bars alone decide a sum.
+"""Sums over a sliding window that cannot drift: nothing is ever subtracted.
 
-Sums of 4, 16, 64 … values are made from one another over a stretch of bars, and a window is put together of those
-that its length is made of. A bar waits for no other, so every step fills vectors, where a running sum waits 3
-cycles for each bar, and its counterpart from behind 3 more. A longer window takes more steps: from `_LONG` on it
-is the tail of one block of bars and the head of the next. A NaN is in the sums of the windows that hold it alone.
+A window of 14 values is two of 7, 7 are two of 3 and one value more, 3 are two of 1 and one more. Each step goes
+over a stretch of bars, and as no bar waits for another it fills vectors; a running sum waits 3 cycles for each
+bar, and its counterpart from behind 3 more. A longer window takes more steps: beyond `_LONG` it is the tail of one
+block of bars and the head of the next. A NaN is in the sums of the windows that hold it alone.
 """
 
 import numpy as np
@@ -43,44 +43,34 @@ def window_sums(values, window, spare, sums):
     if window > _LONG:
         _long_sums(values, window, sums)
         return
-    sums[:] = 0.0
-    length, done = 1, window % 4
-    _take(values, 0, 1, done, sums)
-    size = values.size
-    part, longer = spare[0], spare[1]
-    while 4 * length <= window:
-        size -= 3 * length
+    if window == 1:
+        sums[:] = values
+        return
+    bit = 1
+    while 4 * bit <= window:
+        bit *= 2
+    length, part, longer = 1, spare[0], spare[1]
+    while bit:
+        odd = window // bit % 2
+        room = longer[: values.size - 2 * length - odd + 1] if bit > 1 else sums
         if length == 1:
-            _put_four_together(values, 1, longer[:size])
+            _double(values, length, odd, values, room)
         else:
-            _put_four_together(part, length, longer[:size])
+            _double(part, length, odd, values, room)
         part, longer = longer, part
-        length *= 4
-        times = window // length % 4
-        _take(part, done, length, times, sums)
-        done += times * length
+        length = 2 * length + odd
+        bit //= 2
 
 
 @inline
-def _take(part, done, length, times, sums):
-    """Add as many parts, one after another; not more than three."""
-    one, two, three = part[done:], part[done + length :], part[done + 2 * length :]
-    if times == 1:
-        for i in range(sums.size):
-            sums[i] += one[i]
-    elif times == 2:
-        for i in range(sums.size):
-            sums[i] += one[i] + two[i]
-    elif times == 3:
-        for i in range(sums.size):
-            sums[i] += one[i] + two[i] + three[i]
-
-
-@inline
-def _put_four_together(part, length, four):
-    two, three, last = part[length:], part[2 * length :], part[3 * length :]
-    for i in range(four.size):
-        four[i] = (part[i] + two[i]) + (three[i] + last[i])
+def _double(part, length, odd, values, longer):
+    later, last = part[length:], values[2 * length :]
+    if odd:
+        for i in range(longer.size):
+            longer[i] = part[i] + later[i] + last[i]
+    else:
+        for i in range(longer.size):
+            longer[i] = part[i] + later[i]
 
 
 @inline
