@@ -20,7 +20,7 @@ _DIGEST_LENGTH = 16
 _OURS = re.compile(rf"[0-9a-f]{{{_DIGEST_LENGTH}}}(\.removed)?")
 _DAY_S = 86_400
 _UNUSED_DAYS = 30
-_KEPT = 8  # of those unused for a day: 10 MB each, and a day's work on the sources leaves dozens
+_KEPT = 8  # of those unused for a day: 10 to 70 MB each, and a day's work on the sources leaves dozens
 
 
 def base_folder() -> Path:
