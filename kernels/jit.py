@@ -1,4 +1,4 @@
-"""The only place with compiler flags, compiled types and the cache of compiled code.
+"""The only place with compiler flags and compiled types.
 
 No fast-math anywhere: a reordered sum would make a result depend on the compiler (R4.11). `nogil` lets a thread
 compute beside an event loop. Signatures are explicit, with read-only arrays: what comes out of Ray's object store
@@ -8,9 +8,6 @@ signature takes writable arrays too.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +17,8 @@ from typing import Any, TypeVar
 import numba
 from numba import types
 from numba.extending import intrinsic, typeof_impl
+
+from kernels.cache import base_folder, open_folder
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -117,28 +116,4 @@ def fma(_context, left, right, addend):
     return FLOAT(FLOAT, FLOAT, FLOAT), generate
 
 
-def _cache_folder() -> Path:
-    """A folder of compiled code for exactly these sources: `$NUMBA_CACHE_DIR`, or the user's cache folder.
-
-    Numba looks for changes in the file of a function alone, not in the files of the functions it calls, and would
-    go on running an old callee; so the folder's name is a digest of every source here.
-    """
-    digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(source.read_bytes())
-    user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    base = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(user_cache) / "candleray" / "numba")
-    return base / digest.hexdigest()[:16]
-
-
-def _writable(folder: Path) -> Path:
-    # Not a fixed name in the shared temporary folder: numba unpickles what it finds in its cache.
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="candleray-numba-"))
-    return folder
-
-
-numba.config.CACHE_DIR = str(_writable(_cache_folder()))
+numba.config.CACHE_DIR = str(open_folder(Path(__file__).parent, base_folder()))

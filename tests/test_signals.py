@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -271,27 +270,3 @@ def test_the_kernels_are_ours():
 def test_declarations_are_importable_without_numba():
     code = "import sys; sys.modules['numba'] = sys.modules['numpy'] = None; import kernels.declare"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
-
-
-def test_compiled_code_is_cached_outside_the_sources(tmp_path):
-    code = (
-        "import numpy, numba, kernels.jit, kernels.rules.sign_of_output as rule; kernels.jit.load(rule);"
-        "print(numba.config.CACHE_DIR)"
-    )
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-    )
-    folder = Path(done.stdout.strip())
-    assert folder.parent == tmp_path
-    assert list(folder.rglob("*.nbi"))
-
-
-def test_a_cache_that_cannot_be_written_does_not_stop_anyone(tmp_path):
-    (tmp_path / "file").write_text("")
-    code = "import kernels.jit, numba; print(numba.config.CACHE_DIR)"
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "file")}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-    )
-    assert "candleray-numba-" in done.stdout

@@ -37,19 +37,41 @@ def smoothed_thrice(averages, value, seen, window, rate):
 def recursive_mean(source, window, rate, out):
     """The average of a series, from its `window`-th value on; NaN before. `out` may be the source itself."""
     average = anchor = 0.0
-    seen = 0
-    for t in range(source.size):
+    seen = t = 0
+    while t < source.size:
         value = source[t]
         if not np.isfinite(value):
             average = 0.0
             seen = 0
             out[t] = np.nan
+        elif seen >= window:
+            done, average = average_on(source[t:], anchor, average, rate, out[t:])
+            t += done
             continue
-        if seen == 0:
-            anchor = value
-        seen += 1
-        average = smoothed(average, value - anchor, seen, window, rate)
-        out[t] = anchor + average if seen >= window else np.nan
+        else:
+            if seen == 0:
+                anchor = value
+            seen += 1
+            average = smoothed(average, value - anchor, seen, window, rate)
+            out[t] = anchor + average if seen >= window else np.nan
+        t += 1
+
+
+@inline
+def average_on(source, anchor, average, rate, out):
+    """As long as values are known: how many there were, and the average then.
+
+    A loop without the questions of the first bars waits for one `fma` a bar; with them two averages took twice as
+    long.
+    """
+    kept = 1.0 - rate
+    for i in range(source.size):
+        value = source[i]
+        if not np.isfinite(value):
+            return i, average
+        average = fma(kept, average, rate * (value - anchor))
+        out[i] = anchor + average
+    return source.size, average
 
 
 @inline
@@ -63,21 +85,43 @@ def mixed_emas(source, window, depth, weights, out):
     first = depth * (window - 1)
     averages = (0.0, 0.0, 0.0)
     anchor = 0.0
-    seen = 0
-    for t in range(source.size):
+    seen = t = 0
+    while t < source.size:
         value = source[t]
         if not np.isfinite(value):
             averages = (0.0, 0.0, 0.0)
             seen = 0
             out[t] = np.nan
+        elif seen > first:
+            done, averages = _mix_on(source[t:], anchor, averages, rate, depth, weights, out[t:])
+            t += done
             continue
-        if seen == 0:
-            anchor = value
-        seen += 1
-        averages = smoothed_thrice(averages, value - anchor, seen, window, rate)
-        one, two, three = averages
-        mixed = anchor + (of_one * one + of_two * two + of_three * three)
-        out[t] = mixed if seen > first else np.nan
+        else:
+            if seen == 0:
+                anchor = value
+            seen += 1
+            averages = smoothed_thrice(averages, value - anchor, seen, window, rate)
+            one, two, three = averages
+            mixed = anchor + (of_one * one + of_two * two + of_three * three)
+            out[t] = mixed if seen > first else np.nan
+        t += 1
+
+
+@inline
+def _mix_on(source, anchor, averages, rate, depth, weights, out):
+    """As long as values are known: how many there were, and the averages then."""
+    of_one, of_two, of_three = weights
+    one, two, three = averages
+    kept = 1.0 - rate
+    for i in range(source.size):
+        if not np.isfinite(source[i]):
+            return i, (one, two, three)
+        one = fma(kept, one, rate * (source[i] - anchor))
+        two = fma(kept, two, rate * one)
+        if depth == 3:
+            three = fma(kept, three, rate * two)
+        out[i] = anchor + (of_one * one + of_two * two + of_three * three)
+    return source.size, (one, two, three)
 
 
 @inline
@@ -89,31 +133,67 @@ def convergence(source, windows, late, percent, line, signal_line, histogram):
     values. All outputs begin where the signal line does.
     """
     fast, slow, signal = windows
-    fast_rate, slow_rate, signal_rate = 2.0 / (fast + 1), 2.0 / (slow + 1), 2.0 / (signal + 1)
-    fast_average = slow_average = signal_average = anchor = 0.0
-    seen = 0
-    for t in range(source.size):
+    rates = 2.0 / (fast + 1), 2.0 / (slow + 1), 2.0 / (signal + 1)
+    averages = (0.0, 0.0, 0.0)
+    anchor = 0.0
+    seen = t = 0
+    while t < source.size:
         value = source[t]
         if not np.isfinite(value):
-            fast_average = slow_average = signal_average = 0.0
+            averages = (0.0, 0.0, 0.0)
             seen = 0
             line[t] = signal_line[t] = histogram[t] = np.nan
+        elif seen >= slow + signal - 1:
+            done, averages = _converge_on(
+                source[t:], anchor, averages, rates, percent, line[t:], signal_line[t:], histogram[t:]
+            )
+            t += done
             continue
-        if seen == 0:
-            anchor = value
-        seen += 1
-        value -= anchor
-        if seen > late:
-            fast_average = smoothed(fast_average, value, seen - late, fast, fast_rate)
-        slow_average = smoothed(slow_average, value, seen, slow, slow_rate)
-        if seen < slow:
+        else:
+            if seen == 0:
+                anchor = value
+            seen += 1
+            averages = _converge(value - anchor, seen, windows, late, anchor, averages, rates, percent)
             line[t] = signal_line[t] = histogram[t] = np.nan
-            continue
-        distance = fast_average - slow_average
-        if percent:
-            distance *= 100.0 / (anchor + slow_average)
-        signal_average = smoothed(signal_average, distance, seen - (slow - 1), signal, signal_rate)
-        known = seen >= slow + signal - 1
-        line[t] = distance if known else np.nan
-        signal_line[t] = signal_average if known else np.nan
-        histogram[t] = distance - signal_average if known else np.nan
+            if seen == slow + signal - 1:
+                line[t] = _distance(averages, anchor, percent)
+                signal_line[t] = averages[2]
+                histogram[t] = line[t] - averages[2]
+        t += 1
+
+
+@inline
+def _converge(value, seen, windows, late, anchor, averages, rates, percent):
+    """The fast, the slow and the signal average after value number `seen`."""
+    fast, slow, signal = windows
+    fast_average, slow_average, signal_average = averages
+    if seen > late:
+        fast_average = smoothed(fast_average, value, seen - late, fast, rates[0])
+    slow_average = smoothed(slow_average, value, seen, slow, rates[1])
+    if seen >= slow:
+        distance = _distance((fast_average, slow_average, 0.0), anchor, percent)
+        signal_average = smoothed(signal_average, distance, seen - (slow - 1), signal, rates[2])
+    return fast_average, slow_average, signal_average
+
+
+@inline
+def _distance(averages, anchor, percent):
+    distance = averages[0] - averages[1]
+    return distance * (100.0 / (anchor + averages[1])) if percent else distance
+
+
+@inline
+def _converge_on(source, anchor, averages, rates, percent, line, signal_line, histogram):
+    """As long as values are known: how many there were, and the averages then."""
+    fast, slow, signal = averages
+    fast_rate, slow_rate, signal_rate = rates
+    for i in range(source.size):
+        if not np.isfinite(source[i]):
+            return i, (fast, slow, signal)
+        value = source[i] - anchor
+        fast = fma(1.0 - fast_rate, fast, fast_rate * value)
+        slow = fma(1.0 - slow_rate, slow, slow_rate * value)
+        distance = _distance((fast, slow, signal), anchor, percent)
+        signal = fma(1.0 - signal_rate, signal, signal_rate * distance)
+        line[i], signal_line[i], histogram[i] = distance, signal, distance - signal
+    return source.size, (fast, slow, signal)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kernels.indicators._averages import smoothed
-from kernels.jit import inline
+from kernels.jit import fma, inline
 
 
 @inline
@@ -18,14 +18,32 @@ def average_true_range(high, low, close, window, out):
     """Wilder's average of the true range, NaN before bar `window`: the first bar has no close before it."""
     out[:1] = np.nan
     average = 0.0
-    seen = 0
-    for t in range(1, close.size):
+    seen, t = 0, 1
+    while t < out.size:
         reach = true_range(high[t], low[t], close[t - 1])
         if np.isnan(reach):
             average = 0.0
             seen = 0
             out[t] = np.nan
+        elif seen >= window:
+            done, average = _average_on(high[t:], low[t:], close[t - 1 :], average, 1.0 / window, out[t:])
+            t += done
             continue
-        seen += 1
-        average = smoothed(average, reach, seen, window, 1.0 / window)
-        out[t] = average if seen >= window else np.nan
+        else:
+            seen += 1
+            average = smoothed(average, reach, seen, window, 1.0 / window)
+            out[t] = average if seen >= window else np.nan
+        t += 1
+
+
+@inline
+def _average_on(high, low, previous_close, average, rate, out):
+    """As long as ranges are known: how many there were, and the average then."""
+    kept = 1.0 - rate
+    for i in range(out.size):
+        reach = true_range(high[i], low[i], previous_close[i])
+        if np.isnan(reach):
+            return i, average
+        average = fma(kept, average, rate * reach)
+        out[i] = average
+    return out.size, average

@@ -19,7 +19,7 @@ from kernels.jit import FLOAT, FLOATS, FLOATS_OUT, INT, jit
 def kernel(source, window, stddev, middle, upper, lower):
     sliding_spread(source, window, middle, upper)
     for t in range(source.size):
-        mean, width = source[t] - middle[t], stddev * math.sqrt(upper[t] / window)
+        mean, width = source[t] - middle[t], stddev * math.sqrt(upper[t])
         middle[t], upper[t], lower[t] = mean, mean + width, mean - width
 
 
@@ -56,4 +56,5 @@ INDICATOR = Indicator(
             "lower": (math.nan, 0.5, 1.5, 3.0),
         },
     ),
+    version=2,
 )

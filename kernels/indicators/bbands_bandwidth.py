@@ -25,7 +25,7 @@ def kernel(source, window, stddev, out):
     above = np.empty(source.size)
     sliding_spread(source, window, above, out)
     for t in range(out.size):
-        out[t] = 200.0 * stddev * math.sqrt(out[t] / window) / (source[t] - above[t])
+        out[t] = 200.0 * stddev * math.sqrt(out[t]) / (source[t] - above[t])
 
 
 def reference(source: Sequence[float], window: int, stddev: float) -> list[list[float]]:
@@ -56,4 +56,5 @@ INDICATOR = Indicator(
         params={"window": 2, "stddev": 2.0},
         expected={"bbands_bandwidth": (math.nan, 200.0, 0.0)},
     ),
+    version=2,
 )

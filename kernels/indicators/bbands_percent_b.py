@@ -24,7 +24,7 @@ def kernel(source, window, stddev, out):
     above = np.empty(source.size)
     sliding_spread(source, window, above, out)
     for t in range(out.size):
-        width = 2.0 * stddev * math.sqrt(out[t] / window)
+        width = 2.0 * stddev * math.sqrt(out[t])
         out[t] = 0.5 + (above[t] / width if width != 0.0 else 0.0)
 
 
@@ -67,4 +67,5 @@ INDICATOR = Indicator(
         params={"window": 2, "stddev": 2.0},
         expected={"bbands_percent_b": (math.nan, 0.75, 0.5)},
     ),
+    version=2,
 )

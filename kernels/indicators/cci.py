@@ -73,4 +73,5 @@ INDICATOR = Indicator(
         params={"window": 2},
         expected={"cci": (math.nan, 200 / 3, 200 / 3, 0.0)},
     ),
+    version=2,
 )

@@ -11,24 +11,32 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from kernels.declare import Example, Indicator, Param, Rule
-from kernels.indicators._sums import fold, no_tails, slide
+from kernels.indicators._sums import rows_for, stretch_of, window_sums
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
 @jit(FLOATS, FLOATS, FLOATS, FLOATS, INT, FLOATS_OUT)
 def kernel(high, low, close, volume, window, cmf):
-    flows, volumes = no_tails(window), no_tails(window)
-    for start in range(0, close.size, window):
-        flow = traded = 0.0
-        for t in range(start, min(start + window, close.size)):
-            width = high[t] - low[t]
-            place = ((close[t] - low[t]) - (high[t] - close[t])) / width if width != 0.0 else 0.0 * close[t]
-            flow, all_flow = slide(flows, t - start, flow, place * volume[t])
-            traded, all_traded = slide(volumes, t - start, traded, volume[t])
-            cmf[t] = all_flow / all_traded if all_traded != 0.0 else 0.0 * all_flow
-        fold(flows)
-        fold(volumes)
+    stretch = stretch_of(window)
+    rows, spare = rows_for(3, window), rows_for(2, window)
+    flows, flow, traded = rows[0], rows[1], rows[2]
+    cmf[: window - 1] = np.nan
+    for start in range(0, close.size - window + 1, stretch):
+        stop = min(start + stretch + window - 1, close.size)
+        tops, bottoms, lasts, volumes = high[start:stop], low[start:stop], close[start:stop], volume[start:stop]
+        for i in range(lasts.size):
+            top, bottom, last = tops[i], bottoms[i], lasts[i]
+            width = top - bottom
+            place = ((last - bottom) - (top - last)) / width if width != 0.0 else 0.0 * last
+            flows[i] = place * volumes[i]
+        shares = cmf[start + window - 1 : stop]
+        window_sums(flows[: lasts.size], window, spare, flow[: shares.size])
+        window_sums(volumes, window, spare, traded[: shares.size])
+        for i in range(shares.size):
+            shares[i] = flow[i] / traded[i] if traded[i] != 0.0 else 0.0 * flow[i]
 
 
 def reference(
@@ -76,4 +84,5 @@ INDICATOR = Indicator(
         params={"window": 2},
         expected={"cmf": (math.nan, 0.25, -0.25)},
     ),
+    version=2,
 )

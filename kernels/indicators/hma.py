@@ -52,4 +52,5 @@ INDICATOR = Indicator(
         params={"window": 4},
         expected={"hma": (math.nan, math.nan, math.nan, math.nan, 455 / 90)},
     ),
+    version=2,
 )

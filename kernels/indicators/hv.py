@@ -29,7 +29,7 @@ def kernel(source, window, bars_per_year, out):
     for t in range(1, source.size):
         returns[t] = math.log(source[t] / source[t - 1])
     sliding_spread(returns[1:], window, np.empty(window), out[1:])
-    scale = bars_per_year / (window - 1)
+    scale = bars_per_year * (window / (window - 1))
     for t in range(out.size):
         out[t] = 100.0 * math.sqrt(out[t] * scale)
 
@@ -64,4 +64,5 @@ INDICATOR = Indicator(
         params={"window": 2, "bars_per_year": 2},
         expected={"hv": (math.nan, math.nan, 200.0, 100.0)},
     ),
+    version=2,
 )

@@ -16,37 +16,48 @@ from collections.abc import Sequence
 import numpy as np
 
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
-from kernels.indicators._sums import fold, no_tails, slide
-from kernels.jit import FLOATS, FLOATS_OUT, INT, fma, jit
+from kernels.indicators._sums import rows_for, stretch_of, window_sums
+from kernels.jit import FLOATS, FLOATS_OUT, INT, fma, inline, jit
 
 
 @jit(FLOATS, INT, INT, INT, FLOATS_OUT)
 def kernel(source, window, fast, slow, out):
     fastest, slowest = 2.0 / (fast + 1), 2.0 / (slow + 1)
-    tails = no_tails(window)
+    _rates(source, window, fastest - slowest, slowest, out)
     # Averaged as a distance from an anchor: a flat price is its own average to the bit.
     average = anchor = 0.0
     begun = False
-    out[:1] = np.nan
-    for start in range(1, source.size, window):
-        head = 0.0
-        for t in range(start, min(start + window, source.size)):
-            head, path = slide(tails, t - start, head, abs(source[t] - source[t - 1]))
-            if not np.isfinite(path):
-                average = 0.0
-                begun = False
-                out[t] = np.nan
-                continue
-            if not begun:
-                anchor = source[t - 1]
-                begun = True
-            net = abs(source[t] - source[t - window])
-            efficiency = net / path if net < path else 1.0
-            root = efficiency * (fastest - slowest) + slowest
-            rate = root * root
-            average = fma(1.0 - rate, average, rate * (source[t] - anchor))
-            out[t] = anchor + average
-        fold(tails)
+    for t in range(window, source.size):
+        rate = out[t]
+        if np.isnan(rate):
+            average = 0.0
+            begun = False
+            continue
+        if not begun:
+            anchor = source[t - 1]
+            begun = True
+        average = fma(1.0 - rate, average, rate * (source[t] - anchor))
+        out[t] = anchor + average
+
+
+@inline
+def _rates(source, window, span, slowest, out):
+    """How much of the distance to the price the average covers at each bar; NaN where the path is unknown."""
+    stretch = stretch_of(window)
+    rows, spare = rows_for(2, window), rows_for(2, window)
+    changes, paths = rows[0], rows[1]
+    out[:window] = np.nan
+    for start in range(1, source.size - window + 1, stretch):
+        stop = min(start + stretch + window - 1, source.size)
+        prices, before = source[start:stop], source[start - 1 : stop]
+        for i in range(prices.size):
+            changes[i] = abs(prices[i] - before[i])
+        last, rates = source[start + window - 1 : stop], out[start + window - 1 : stop]
+        window_sums(changes[: prices.size], window, spare, paths[: rates.size])
+        for i in range(rates.size):
+            path, net = paths[i], abs(last[i] - before[i])
+            root = (net / path if net < path else 1.0) * span + slowest
+            rates[i] = root * root if np.isfinite(path) else np.nan
 
 
 def reference(source: Sequence[float], window: int, fast: int, slow: int) -> list[list[float]]:
@@ -82,4 +93,5 @@ INDICATOR = Indicator(
         params={"window": 2, "fast": 1, "slow": 3},
         expected={"kama": (math.nan, math.nan, 3.0, 2.75)},
     ),
+    version=2,
 )

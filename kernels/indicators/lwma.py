@@ -18,4 +18,5 @@ INDICATOR = replace(
     outputs=("lwma",),
     rule=Rule("price_against_output", outputs=("lwma",)),
     example=Example(WMA.example.inputs, WMA.example.params, {"lwma": WMA.example.expected["wma"]}),
+    version=2,
 )

@@ -18,32 +18,35 @@ from collections.abc import Sequence
 import numpy as np
 
 from kernels.declare import Example, Indicator, Param, Rule
-from kernels.indicators._sums import fold, no_tails, slide
+from kernels.indicators._sums import rows_for, stretch_of, window_sums
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
 @jit(FLOATS, FLOATS, FLOATS, FLOATS, INT, FLOATS_OUT)
 def kernel(high, low, close, volume, window, out):
-    gains, losses = no_tails(window), no_tails(window)
-    previous = np.nan
-    for start in range(0, close.size, window):
-        gain = loss = 0.0
-        for t in range(start, min(start + window, close.size)):
-            price = (high[t] + low[t] + close[t]) / 3.0
-            flow = price * volume[t]
-            change = price - previous
-            # NaN where a volume is unknown or there is no bar before, else nothing.
-            unknown = (change + volume[t]) * 0.0
-            rounding = 1e-14 * price
-            previous = price
-            risen = (flow if change > rounding else 0.0) + unknown
-            fallen = (flow if change < -rounding else 0.0) + unknown
-            gain, all_gain = slide(gains, t - start, gain, risen)
-            loss, all_loss = slide(losses, t - start, loss, fallen)
-            both = all_gain + all_loss
-            out[t] = 100.0 * (all_gain / both) if both != 0.0 else 50.0
-        fold(gains)
-        fold(losses)
+    stretch = stretch_of(window)
+    rows, spare = rows_for(5, window), rows_for(2, window)
+    prices, gains, losses, risen, fallen = rows[0], rows[1], rows[2], rows[3], rows[4]
+    out[:window] = np.nan
+    for start in range(1, close.size - window + 1, stretch):
+        stop = min(start + stretch + window - 1, close.size)
+        tops, bottoms, lasts = high[start - 1 : stop], low[start - 1 : stop], close[start - 1 : stop]
+        for i in range(lasts.size):
+            prices[i] = (tops[i] + bottoms[i] + lasts[i]) / 3.0
+        volumes, current = volume[start:stop], prices[1:]
+        for i in range(volumes.size):
+            price, traded = current[i], volumes[i]
+            change, rounding, flow = price - prices[i], 1e-14 * price, price * traded
+            # NaN where something is unknown, else nothing.
+            unknown = (change + traded) * 0.0
+            gains[i] = (flow if change > rounding else 0.0) + unknown
+            losses[i] = (flow if change < -rounding else 0.0) + unknown
+        shares = out[start + window - 1 : stop]
+        window_sums(gains[: volumes.size], window, spare, risen[: shares.size])
+        window_sums(losses[: volumes.size], window, spare, fallen[: shares.size])
+        for i in range(shares.size):
+            both = risen[i] + fallen[i]
+            shares[i] = 100.0 * (risen[i] / both) if both != 0.0 else 50.0
 
 
 def reference(
@@ -92,4 +95,5 @@ INDICATOR = Indicator(
         params={"window": 2},
         expected={"mfi": (math.nan, math.nan, 100.0, 50.0)},
     ),
+    version=2,
 )

@@ -18,11 +18,19 @@ from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 @jit(FLOATS, INT, FLOATS_OUT)
 def kernel(source, window, out):
-    run = 0
+    # Holes are counted first: without any, as nearly always, no change waits for another, and they fill vectors.
+    out[:window] = np.nan
+    last, changes = source[window:], out[window:]
+    for i in range(changes.size):
+        changes[i] = 100.0 * (last[i] - source[i]) / source[i]
+    holes = 0
     for t in range(source.size):
+        holes += not np.isfinite(source[t])
+    run = 0
+    for t in range(source.size if holes else 0):
         run = run + 1 if np.isfinite(source[t]) else 0
-        before = source[t - window] if run > window else np.nan
-        out[t] = 100.0 * (source[t] - before) / before
+        if run <= window:
+            out[t] = np.nan
 
 
 def reference(source: Sequence[float], window: int) -> list[list[float]]:

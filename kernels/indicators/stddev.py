@@ -24,7 +24,7 @@ from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 def kernel(source, window, out):
     sliding_spread(source, window, np.empty(window), out)
     for t in range(out.size):
-        out[t] = math.sqrt(out[t] / window)
+        out[t] = math.sqrt(out[t])
 
 
 def reference(source: Sequence[float], window: int) -> list[list[float]]:
@@ -49,4 +49,5 @@ INDICATOR = Indicator(
         params={"window": 2},
         expected={"stddev": (math.nan, 1.0, 0.5, 0.0)},
     ),
+    version=2,
 )

@@ -22,8 +22,9 @@ from kernels.jit import FLOATS, FLOATS_OUT, jit
 @jit(FLOATS, FLOATS, FLOATS, FLOATS_OUT)
 def kernel(high, low, close, out):
     out[:1] = np.nan
-    for t in range(1, close.size):
-        out[t] = true_range(high[t], low[t], close[t - 1])
+    tops, bottoms, ranges = high[1:], low[1:], out[1:]
+    for i in range(ranges.size):
+        ranges[i] = true_range(tops[i], bottoms[i], close[i])
 
 
 def reference(high: Sequence[float], low: Sequence[float], close: Sequence[float]) -> list[list[float]]:

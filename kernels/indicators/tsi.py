@@ -17,32 +17,62 @@ import numpy as np
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
 from kernels.indicators._averages import smoothed
 from kernels.indicators.ema import reference as ema
-from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
+from kernels.jit import FLOATS, FLOATS_OUT, INT, fma, inline, jit
 
 
 @jit(FLOATS, INT, INT, FLOATS_OUT)
 def kernel(source, slow, fast, out):
-    slow_rate, fast_rate = 2.0 / (slow + 1), 2.0 / (fast + 1)
-    change_once = change_twice = size_once = size_twice = 0.0
-    seen = 0
+    rates = 2.0 / (slow + 1), 2.0 / (fast + 1)
+    changes = sizes = (0.0, 0.0)
+    seen, t = 0, 1
     out[:1] = np.nan
-    for t in range(1, source.size):
+    while t < source.size:
         change = source[t] - source[t - 1]
         if not np.isfinite(change):
-            change_once = change_twice = size_once = size_twice = 0.0
+            changes = sizes = (0.0, 0.0)
             seen = 0
             out[t] = np.nan
+        elif seen >= slow + fast - 1:
+            done, changes, sizes = _strengths_on(source[t - 1 :], changes, sizes, rates, out[t:])
+            t += done
             continue
-        seen += 1
-        change_once = smoothed(change_once, change, seen, slow, slow_rate)
-        size_once = smoothed(size_once, abs(change), seen, slow, slow_rate)
-        if seen < slow:
-            out[t] = np.nan
-            continue
-        change_twice = smoothed(change_twice, change_once, seen - (slow - 1), fast, fast_rate)
-        size_twice = smoothed(size_twice, size_once, seen - (slow - 1), fast, fast_rate)
-        strength = 100.0 * change_twice / size_twice if size_twice != 0.0 else 0.0
-        out[t] = strength if seen >= slow + fast - 1 else np.nan
+        else:
+            seen += 1
+            changes = _smoothed_twice(changes, change, seen, slow, fast, rates)
+            sizes = _smoothed_twice(sizes, abs(change), seen, slow, fast, rates)
+            out[t] = _strength(changes, sizes) if seen == slow + fast - 1 else np.nan
+        t += 1
+
+
+@inline
+def _smoothed_twice(averages, value, seen, slow, fast, rates):
+    once, twice = averages
+    once = smoothed(once, value, seen, slow, rates[0])
+    if seen >= slow:
+        twice = smoothed(twice, once, seen - (slow - 1), fast, rates[1])
+    return once, twice
+
+
+@inline
+def _strength(changes, sizes):
+    return 100.0 * changes[1] / sizes[1] if sizes[1] != 0.0 else 0.0
+
+
+@inline
+def _strengths_on(source, changes, sizes, rates, out):
+    """As long as values are known: how many there were, and the averages then."""
+    slow_rate, fast_rate = rates
+    (change_once, change_twice), (size_once, size_twice) = changes, sizes
+    for i in range(out.size):
+        change = source[i + 1] - source[i]
+        if not np.isfinite(change):
+            return i, (change_once, change_twice), (size_once, size_twice)
+        change_once = fma(1.0 - slow_rate, change_once, slow_rate * change)
+        size_once = fma(1.0 - slow_rate, size_once, slow_rate * abs(change))
+        change_twice = fma(1.0 - fast_rate, change_twice, fast_rate * change_once)
+        size_twice = fma(1.0 - fast_rate, size_twice, fast_rate * size_once)
+        out[i] = _strength((change_once, change_twice), (size_once, size_twice))
+    return out.size, (change_once, change_twice), (size_once, size_twice)
 
 
 def reference(source: Sequence[float], slow: int, fast: int) -> list[list[float]]:

@@ -18,32 +18,41 @@ import numpy as np
 
 from kernels.declare import Example, Indicator, Param, Rule
 from kernels.indicators._ranges import true_range
-from kernels.indicators._sums import fold, no_tails, slide
+from kernels.indicators._sums import rows_for, stretch_of, window_sums
 from kernels.indicators.tr import reference as true_ranges
 from kernels.jit import FLOATS, FLOATS_OUT, INT, inline, jit
 
 
 @inline
-def _add_share(high, low, close, window, weight, out):
-    pressures, ranges = no_tails(window), no_tails(window)
-    for start in range(1, close.size, window):
-        pressure_head = range_head = 0.0
-        for t in range(start, min(start + window, close.size)):
-            before = close[t - 1]
-            reach = true_range(high[t], low[t], before)
-            pressure_head, pressure = slide(pressures, t - start, pressure_head, close[t] - min(low[t], before))
-            range_head, total = slide(ranges, t - start, range_head, reach)
-            out[t] += weight * (pressure / total if total != 0.0 else 0.5)
-        fold(pressures)
-        fold(ranges)
+def _add_share(pressures, ranges, window, weight, spare, room, out):
+    """The share of a window, of bars of which the last `out.size + window - 1` count."""
+    bars = out.size + window - 1
+    pressure, reach = room[0][: out.size], room[1][: out.size]
+    window_sums(pressures[pressures.size - bars :], window, spare, pressure)
+    window_sums(ranges[ranges.size - bars :], window, spare, reach)
+    for i in range(out.size):
+        out[i] += weight * (pressure[i] / reach[i] if reach[i] != 0.0 else 0.5)
 
 
 @jit(FLOATS, FLOATS, FLOATS, INT, INT, INT, FLOATS_OUT)
 def kernel(high, low, close, short, medium, long, out):
-    out[:1], out[1:] = np.nan, 0.0
-    _add_share(high, low, close, short, 400.0 / 7.0, out)
-    _add_share(high, low, close, medium, 200.0 / 7.0, out)
-    _add_share(high, low, close, long, 100.0 / 7.0, out)
+    stretch = stretch_of(long)
+    rows, spare, room = rows_for(2, long), rows_for(2, long), rows_for(2, long)
+    pressures, ranges = rows[0], rows[1]
+    out[:long], out[long:] = np.nan, 0.0
+    for start in range(1, close.size - long + 1, stretch):
+        stop = min(start + stretch + long - 1, close.size)
+        tops, bottoms, lasts = high[start:stop], low[start:stop], close[start:stop]
+        before = close[start - 1 : stop]
+        bars = lasts.size
+        for i in range(bars):
+            bottom, last = bottoms[i], before[i]
+            pressures[i] = lasts[i] - (bottom if bottom < last else last)
+            ranges[i] = true_range(tops[i], bottom, last)
+        shares = out[start + long - 1 : stop]
+        _add_share(pressures[:bars], ranges[:bars], short, 400.0 / 7.0, spare, room, shares)
+        _add_share(pressures[:bars], ranges[:bars], medium, 200.0 / 7.0, spare, room, shares)
+        _add_share(pressures[:bars], ranges[:bars], long, 100.0 / 7.0, spare, room, shares)
 
 
 def reference(
@@ -100,4 +109,5 @@ INDICATOR = Indicator(
             "ultimate_oscillator": (math.nan, math.nan, math.nan, 100 * (4 * 1 / 2 + 2 * 2.5 / 4.5 + 3.5 / 6) / 7)
         },
     ),
+    version=2,
 )

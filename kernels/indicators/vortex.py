@@ -17,30 +17,37 @@ import numpy as np
 
 from kernels.declare import Example, Indicator, Param, Rule
 from kernels.indicators._ranges import true_range
-from kernels.indicators._sums import fold, no_tails, slide
+from kernels.indicators._sums import rows_for, stretch_of, window_sums
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
 @jit(FLOATS, FLOATS, FLOATS, INT, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT)
 def kernel(high, low, close, window, plus_vi, minus_vi, difference):
-    ups, downs, ranges = no_tails(window), no_tails(window), no_tails(window)
-    last_high = last_low = last_close = np.nan
-    for start in range(0, close.size, window):
-        up = down = reach = 0.0
-        for t in range(start, min(start + window, close.size)):
-            slot = t - start
+    stretch = stretch_of(window)
+    rows, spare = rows_for(6, window), rows_for(2, window)
+    ups, downs, ranges, all_up, all_down, all_reach = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
+    plus_vi[:window] = minus_vi[:window] = difference[:window] = np.nan
+    for start in range(1, close.size - window + 1, stretch):
+        stop = min(start + stretch + window - 1, close.size)
+        tops, bottoms = high[start:stop], low[start:stop]
+        last_tops, last_bottoms, lasts = high[start - 1 : stop], low[start - 1 : stop], close[start - 1 : stop]
+        bars = tops.size
+        for i in range(bars):
+            ups[i] = abs(tops[i] - last_bottoms[i])
+            downs[i] = abs(bottoms[i] - last_tops[i])
             # NaN where the bar before is unknown, else nothing.
-            unknown = (last_high + last_low) * 0.0
-            up, all_up = slide(ups, slot, up, abs(high[t] - last_low))
-            down, all_down = slide(downs, slot, down, abs(low[t] - last_high))
-            reach, all_reach = slide(ranges, slot, reach, true_range(high[t], low[t], last_close) + unknown)
-            last_high, last_low, last_close = high[t], low[t], close[t]
-            plus_vi[t] = all_up / all_reach if all_reach != 0.0 else 1.0
-            minus_vi[t] = all_down / all_reach if all_reach != 0.0 else 1.0
-            difference[t] = plus_vi[t] - minus_vi[t]
-        fold(ups)
-        fold(downs)
-        fold(ranges)
+            unknown = (last_tops[i] + last_bottoms[i]) * 0.0
+            ranges[i] = true_range(tops[i], bottoms[i], lasts[i]) + unknown
+        first = start + window - 1
+        plus, minus, apart = plus_vi[first:stop], minus_vi[first:stop], difference[first:stop]
+        window_sums(ups[:bars], window, spare, all_up[: plus.size])
+        window_sums(downs[:bars], window, spare, all_down[: plus.size])
+        window_sums(ranges[:bars], window, spare, all_reach[: plus.size])
+        for i in range(plus.size):
+            reach = all_reach[i]
+            up = all_up[i] / reach if reach != 0.0 else 1.0
+            down = all_down[i] / reach if reach != 0.0 else 1.0
+            plus[i], minus[i], apart[i] = up, down, up - down
 
 
 def reference(
@@ -84,4 +91,5 @@ INDICATOR = Indicator(
             "difference": (math.nan, math.nan, 1.25, 1 / 4.5),
         },
     ),
+    version=2,
 )

@@ -45,4 +45,5 @@ INDICATOR = Indicator(
         params={"window": 3},
         expected={"wma": (math.nan, math.nan, 14 / 6, 29 / 6)},
     ),
+    version=2,
 )

@@ -24,8 +24,9 @@ from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 def kernel(source, window, out):
     lag = (window - 1) // 2
     out[:lag] = np.nan
-    for t in range(lag, source.size):
-        out[t] = 2.0 * source[t] - source[t - lag]
+    last, ahead = source[lag:], out[lag:]
+    for i in range(ahead.size):
+        ahead[i] = 2.0 * last[i] - source[i]
     recursive_mean(out, window, 2.0 / (window + 1), out)
 
 

@@ -20,10 +20,10 @@ from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 @jit(FLOATS, INT, FLOATS_OUT)
 def kernel(source, window, zscore):
-    squares = np.empty(source.size)
-    sliding_spread(source, window, zscore, squares)
+    variance = np.empty(source.size)
+    sliding_spread(source, window, zscore, variance)
     for t in range(source.size):
-        zscore[t] = zscore[t] / math.sqrt(squares[t] / window) if squares[t] != 0.0 else 0.0
+        zscore[t] = zscore[t] / math.sqrt(variance[t]) if variance[t] != 0.0 else 0.0
 
 
 def reference(source: Sequence[float], window: int) -> list[list[float]]:
@@ -60,4 +60,5 @@ INDICATOR = Indicator(
         params={"window": 2},
         expected={"zscore": (math.nan, 1.0, 0.0, 1.0)},
     ),
+    version=2,
 )
