@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import ray
 from pydantic import SecretStr
@@ -21,7 +22,9 @@ from candleray.ingest import InsertReport
 from candleray.logs import configure_logs, get_logger
 from candleray.markets import InstrumentReference, Market
 from candleray.settings import Settings
-from candleray.stores.clickhouse import CandleStore
+
+if TYPE_CHECKING:
+    from candleray.stores.clickhouse import CandleStore
 
 log = get_logger("candle-store")
 
@@ -72,6 +75,9 @@ class CandleStoreActor:
 
     def _store(self) -> CandleStore:
         if self._opened is None:
+            # Here: drivers and replicas import this module too and only call, for half a second and 60 MB each.
+            from candleray.stores.clickhouse import CandleStore
+
             store = CandleStore.open(self._url.get_secret_value())
             try:
                 store.migrate()
