@@ -10,7 +10,7 @@ from candleray.errors import GuardExceeded
 from candleray.rankings import Ranking
 from candleray.settings import Jobs, Settings
 from candleray.variants import engine_params_hash
-from cluster.job import Search
+from cluster.job_search import Search
 from tests.test_jobs_store import REQUEST
 
 ENGINE = engine_params_hash(REQUEST, 200)

@@ -13,9 +13,10 @@ from candleray.checkpoints import Checkpoint
 from candleray.cursors import Position
 from candleray.errors import Conflict, GuardExceeded, NotFound, Problem
 from candleray.hashes import canonical_json
-from candleray.jobs import ENDED, Job, JobEvent, JobState, sources
+from candleray.jobs import Job, JobEvent, JobState, sources
 from candleray.logs import get_logger
 from candleray.settings import Jobs as Limits
+from candleray.stores.job_rows import eta_s, waiting_for
 from candleray.stores.postgres import Postgres, Transaction
 from candleray.variants import VariantGrid, engine_params_hash, request_hash
 from candleray.weighing import Pace
@@ -319,27 +320,11 @@ class Jobs:
         return [
             Job(
                 **{name: row[name] for name in Job.model_fields if name in row},
-                eta_s=_eta_s(row),
-                waiting_for=_waiting_for(row, others, self._limits),
+                eta_s=eta_s(row),
+                waiting_for=waiting_for(row, others, self._limits),
             )
             for row in rows
         ]
-
-
-def _waiting_for(row: dict[str, Any], others: Sequence[dict[str, Any]], limits: Limits) -> str | None:
-    """Why a queued job does not run yet, by all jobs that have not ended."""
-    if row["state"] != JobState.QUEUED:
-        return None
-    running = [other for other in others if other["state"] == JobState.RUNNING]
-    mine = [str(other["job_id"]) for other in running if other["user_id"] == row["user_id"]]
-    if len(mine) >= limits.max_running_per_user:
-        return f"your job {mine[0]} runs, and one user may run {limits.max_running_per_user} at once"
-    if len(running) >= limits.max_running:
-        ahead = sum(
-            other["state"] == JobState.QUEUED and other["created_at"] < row["created_at"] for other in others
-        )
-        return f"{len(running)} jobs run, the most at once; {ahead} wait since before this one"
-    return "it starts in a moment"
 
 
 async def _save_answer(transaction: Transaction, job_id: UUID, result: BacktestResult) -> None:
@@ -353,13 +338,6 @@ async def _save_answer(transaction: Transaction, job_id: UUID, result: BacktestR
 
 def unknown_job(job_id: UUID) -> NotFound:
     return NotFound(f"there is no job {job_id}")
-
-
-def _eta_s(row: dict[str, Any]) -> float | None:
-    rate = row["variants_per_s"]
-    if not rate or row["state"] in ENDED:
-        return None
-    return round((row["simulations"] - row["variants_done"]) / rate, 1)
 
 
 def _log_move(row: dict[str, Any] | None, cause: str) -> None:
