@@ -77,10 +77,18 @@ class Costs:
     def reports_s(self, grid: VariantGrid) -> float:
         return min(grid.request.top_k or 1, grid.evaluated) * self.signals.report_s
 
+    def by_phase(self, grid: VariantGrid) -> dict[str, float]:
+        return {
+            "planes": self.signals.plane_s,
+            "stage-a": self.stage_a_s(grid),
+            "tables": self.stops.table_s,
+            "stage-b": self.stage_b_s(grid),
+            "reports": self.reports_s(grid),
+        }
+
     def total_s(self, grid: VariantGrid) -> float:
         """The whole search on one core."""
-        ranked = self.stage_a_s(grid) + self.stage_b_s(grid)
-        return self.signals.plane_s + self.stops.table_s + ranked + self.reports_s(grid)
+        return sum(self.by_phase(grid).values())
 
 
 def measure_costs(bars: Bars, grid: VariantGrid, default_warmup: int) -> Costs:

@@ -68,7 +68,7 @@ class Job(Model):
     variants_per_s: float | None
     """Over this attempt's ranking; null before there is any."""
     eta_s: float | None
-    """Seconds that are left at this rate; null while nobody can say."""
+    """Seconds that are left, by what the phases cost and how they kept to it; null while nobody can say."""
     best_total_return_pct: float | None
     """Of the best variant so far."""
     partial: bool

@@ -11,7 +11,9 @@ import ray
 from candleray import engine
 from candleray.backtests import BacktestRequest, BacktestResult, Elapsed
 from candleray.bars import CandleReader
+from candleray.calibration import Costs
 from candleray.checkpoints import Checkpoint, Sweep
+from candleray.forecasts import Forecast
 from candleray.guards import refuse_exceeded
 from candleray.logs import get_logger
 from candleray.preflight import Guard
@@ -42,7 +44,8 @@ class Search:
         """A phase has begun since it was cleared."""
         self._engine = engine_params_hash(request, settings.backtests.warmup_bars)
         self._checkpoint = checkpoint
-        self._phase_began = time.monotonic()
+        self._phase_began = self._search_began = time.monotonic()
+        self._forecast = Forecast({})
         self._ranked_since: tuple[float, int] | None = None
 
     async def run(self, candles: CandleReader) -> BacktestResult:
@@ -52,10 +55,10 @@ class Search:
         bars_ref = ray.put(bars)
         costs = await measured_costs(bars_ref, grid, warmup)
         log.info("job_calibrated", core_seconds=round(costs.total_s(grid), 3))
-        self.expected_s = costs.total_s(grid) / max(1, int(ray.cluster_resources().get("CPU", 1)))
-        self._require_short(self.expected_s)
+        self._require_short(self._expect(costs))
         fan_out = FanOut(grid, bars_ref, costs, self.settings.compute)
         self._enter("planes")
+        self._search_began = self._phase_began
         await fan_out.build_planes(warmup, self._tell)
         ranking, shortlist = Ranking.empty(), None
         if grid.needs_stage_a:
@@ -74,6 +77,8 @@ class Search:
 
     def progress(self) -> Progress:
         sweep = self._sweep
+        spent_s = time.monotonic() - self._search_began
+        left_s = self._forecast.left_s(self.phase, self.done / max(1, self.total), spent_s)
         return Progress(
             phase=self.phase,
             done=sweep.done if sweep else self.done,
@@ -85,6 +90,7 @@ class Search:
             expected_s=self.expected_s,
             tasks_done=self.done,
             tasks_total=self.total,
+            eta_s=None if left_s is None else round(left_s, 1),
         )
 
     def checkpoint(self) -> Checkpoint | None:
@@ -104,6 +110,14 @@ class Search:
             log.warning("job_starts_over", reason="the candles or the engine have changed since its checkpoint")
             self.elapsed_s = {}
 
+    def _expect(self, costs: Costs) -> float:
+        """Seconds on all cores."""
+        cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        by_phase = {phase: seconds / cpus for phase, seconds in costs.by_phase(self.grid).items()}
+        self._forecast = Forecast(by_phase)
+        self.expected_s = sum(by_phase.values())
+        return self.expected_s
+
     def _require_short(self, seconds: float) -> None:
         """
         Raises:
@@ -116,6 +130,7 @@ class Search:
         sweep = self.sweeps.setdefault(sweep.phase, sweep)
         self._enter(sweep.phase)
         self._ranked_since = (time.monotonic(), sweep.done)
+        self._forecast.shorten(sweep.phase, sweep.done / max(1, sweep.total))
         if not sweep.is_complete:
             await rank(sweep)
         self._ranked_since = None

@@ -122,7 +122,7 @@ async def test_the_best_so_far_is_shown_while_it_runs(api: httpx.AsyncClient, jo
     assert (await api.get(f"/backtests/jobs/{job_id}/top")).json()["top"] == []
     sweep = Sweep("stage-b", 20, 3)
     sweep.add(0, 4, Ranking(np.array([3, 1]), np.array([7.5, -2.0]), np.array([0, 1])))
-    told = Progress("stage-b", 4, 20, 4, 40.0, 7.5, "candles", None)
+    told = Progress("stage-b", 4, 20, 4, 40.0, 7.5, "candles", None, eta_s=0.4)
     await jobs.tell(job_id, attempt, told, Checkpoint("candles", "engine", (sweep,), {}))
     found = (await api.get(f"/backtests/jobs/{job_id}/top")).json()
     assert (found["partial"], found["variants_done"], found["simulations"]) == (True, 4, 20)

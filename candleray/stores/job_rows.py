@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from candleray.jobs import ENDED, JobState
+from candleray.jobs import JobState
 from candleray.settings import Jobs as Limits
 
 
@@ -23,10 +23,3 @@ def waiting_for(row: dict[str, Any], others: Sequence[dict[str, Any]], limits: L
         )
         return f"{len(running)} jobs run, the most at once; {ahead} wait since before this one"
     return "it starts in a moment"
-
-
-def eta_s(row: dict[str, Any]) -> float | None:
-    rate = row["variants_per_s"]
-    if not rate or row["state"] in ENDED:
-        return None
-    return round((row["simulations"] - row["variants_done"]) / rate, 1)

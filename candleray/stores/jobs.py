@@ -16,7 +16,7 @@ from candleray.hashes import canonical_json
 from candleray.jobs import Job, JobEvent, JobState, sources
 from candleray.logs import get_logger
 from candleray.settings import Jobs as Limits
-from candleray.stores.job_rows import eta_s, waiting_for
+from candleray.stores.job_rows import waiting_for
 from candleray.stores.postgres import Postgres, Transaction
 from candleray.variants import VariantGrid, engine_params_hash, request_hash
 from candleray.weighing import Pace
@@ -39,6 +39,7 @@ class Progress:
     """What the driver expected of the search, once it had measured it."""
     tasks_done: int = 0
     tasks_total: int = 0
+    eta_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -218,6 +219,7 @@ class Jobs:
                 progress.expected_s,
                 progress.tasks_done,
                 progress.tasks_total,
+                progress.eta_s,
             )
             if row is None:
                 raise Superseded(f"job {job_id} is not at attempt {attempt}")
@@ -320,7 +322,6 @@ class Jobs:
         return [
             Job(
                 **{name: row[name] for name in Job.model_fields if name in row},
-                eta_s=eta_s(row),
                 waiting_for=waiting_for(row, others, self._limits),
             )
             for row in rows

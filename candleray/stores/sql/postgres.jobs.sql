@@ -54,6 +54,7 @@ WITH former AS (
         tasks_done = CASE $3 WHEN 'succeeded' THEN tasks_total ELSE tasks_done END,
         variants_done = CASE $3 WHEN 'succeeded' THEN simulations ELSE variants_done END,
         variants_per_s = CASE WHEN $3 IN ('queued', 'running') THEN NULL ELSE variants_per_s END,
+        eta_s = NULL,
         error = $6
     FROM former WHERE jobs.job_id = former.job_id
     RETURNING jobs.*, former.state AS from_state
@@ -80,7 +81,7 @@ RETURNING job_id;
 UPDATE jobs SET
     heartbeat_at = now(), phase = $3, done = $4, total = $5, variants_done = $6, variants_per_s = $7,
     best_total_return_pct = $8, candles_hash = $9, expected_s = $10,
-    tasks_done = $11, tasks_total = $12,
+    tasks_done = $11, tasks_total = $12, eta_s = $13,
     fruitless = CASE WHEN $6 > variants_done THEN 0 ELSE fruitless END
 WHERE job_id = $1 AND attempt = $2 AND state = 'running'
 RETURNING cancel_requested;

@@ -1,0 +1,35 @@
+"""How long a search still takes: by what its phases cost, and by how they have kept to it so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+LEARNT_FROM = 0.05
+"""The share of a search after which its own pace says more than what was expected."""
+
+
+class Forecast:
+    """Seconds that each phase is expected to take, in the order in which they come."""
+
+    def __init__(self, expected_s: Mapping[str, float]) -> None:
+        self._expected_s = dict(expected_s)
+
+    def shorten(self, phase: str, done: float) -> None:
+        """That share of a phase was done before."""
+        self._expected_s[phase] = self._expected_s.get(phase, 0.0) * (1.0 - done)
+
+    def left_s(self, phase: str, done: float, spent_s: float) -> float | None:
+        """None in a phase that is not of the search itself.
+
+        Args:
+            done: the share of this phase that is done.
+            spent_s: since the first phase began.
+        """
+        if phase not in self._expected_s:
+            return None
+        phases = list(self._expected_s)
+        past_s = sum(self._expected_s[one] for one in phases[: phases.index(phase)])
+        past_s += done * self._expected_s[phase]
+        whole_s = sum(self._expected_s.values())
+        pace = spent_s / past_s if past_s > LEARNT_FROM * whole_s else 1.0
+        return (whole_s - past_s) * pace
