@@ -148,6 +148,37 @@ def test_progress_is_told_phase_by_phase_and_only_grows(client: Client):
     assert any(job.best_total_return_pct is not None and not job.ended for job in seen)
 
 
+def test_the_dashboard_counts_the_tasks_that_the_job_counts(instance: Instance, client: Client):
+    job = client.submit({**SMALL, "preselect": 20})
+    seen = list(job.watch(every_s=0.1))
+    counted = {one.phase: one.tasks_total for one in seen if one.tasks_done}
+    assert seen[-1].tasks_done == seen[-1].tasks_total
+    give_up_at = time.monotonic() + 30  # Ray gathers the states of tasks from its workers
+    while (shown := tasks_on_dashboard(instance, f"{job.job_id}-1")) and time.monotonic() < give_up_at:
+        if all(shown[phase] == (total, total) for phase, total in counted.items() if phase in shown):
+            break
+        time.sleep(0.5)
+    assert {"planes", "stage-a", "tables", "stage-b", "reports"} <= set(shown)
+    assert {phase: shown[phase] for phase in counted if phase in shown} == {
+        phase: (total, total) for phase, total in counted.items() if phase in shown
+    }
+
+
+def tasks_on_dashboard(instance: Instance, submission_id: str) -> dict[str, tuple[int, int]]:
+    """By name, how many have finished of how many."""
+    about = json.loads((instance.data / "instance.json").read_text())
+    token = Path(about["ray_token"]).read_text()
+    with httpx.Client(
+        base_url=about["dashboard_url"], headers={"Authorization": f"Bearer {token}"}, trust_env=False
+    ) as ray:
+        ray_id = ray.get(f"/api/jobs/{submission_id}").raise_for_status().json()["job_id"]
+        of_job = {"filter_keys": "job_id", "filter_predicates": "=", "filter_values": ray_id}
+        answer = ray.get("/api/v0/tasks/summarize", params=of_job).raise_for_status().json()
+    found = answer["data"]["result"]["result"]["node_id_to_summary"]["cluster"]["summary"]
+    states = {name: one["state_counts"] for name, one in found.items()}
+    return {name: (counts.get("FINISHED", 0), sum(counts.values())) for name, counts in states.items()}
+
+
 def test_a_cancelled_job_keeps_what_it_found_and_says_that_it_is_partial(client: Client):
     job = client.submit(LARGE)
     next(seen for seen in job.watch(every_s=0.1) if seen.variants_done > 10_000)
