@@ -18,9 +18,8 @@ from candleray.stores.users import Users
 from candleray.strategies import Strategy, StrategyPage
 from candleray.strategy_bodies import get_strategy_bodies
 from serve_apps import strategy_examples as examples
+from tests.attacks.bodies import HOSTILE, VARIANT
 from tests.in_process_api import backend, serving
-
-VARIANT: dict[str, Any] = examples.NEW_STRATEGIES["variant"]["value"]["strategy"]
 
 
 @pytest.fixture
@@ -150,31 +149,6 @@ async def test_a_foreign_id_answers_as_an_unknown_one(api, strangers_api):
         assert answers[0] == answers[1]
         assert answers[0][0] == 404
     assert (await strangers_api.get(f"/strategies/{foreign}")).status_code == 200
-
-
-def nested(depth: int) -> str:
-    return '{"strategy": ' + '{"risk": ' * depth + "1" + "}" * depth + "}"
-
-
-HOSTILE = {
-    "too large": json.dumps({"strategy": {**VARIANT, "timeframe": "x" * 1_000_000}}),
-    "too deep": nested(200_000 // 10),
-    "deep": nested(500),
-    "no object": "[]",
-    "no strategy": "{}",
-    "many indicators": json.dumps({"strategy": {**VARIANT, "indicators": [{"id": "sma"}] * 20_000}}),
-    "many wrong values": json.dumps({"strategy": {**VARIANT, "risk": {"sl_pct": {"values": ["x"] * 200_000}}}}),
-    "many keys": json.dumps({"strategy": {**VARIANT, "sizing": {f"k{i}": i for i in range(5000)}}}),
-    "endless number": '{"strategy": {"fee_pct": ' + "9" * 5000 + "}}",
-    "NaN": '{"strategy": {"fee_pct": NaN}}',
-    "sql": json.dumps(
-        {"strategy": {**VARIANT, "instrument": {"market_id": 1, "symbol": "'; DROP TABLE users--"}}}
-    ),
-    "path": json.dumps({"strategy": {**VARIANT, "indicators": [{"id": "../../etc/passwd"}]}}),
-    "zero byte": json.dumps({"strategy": {**VARIANT, "instrument": {"market_id": 1, "symbol": "BTC\0"}}}),
-    "half a surrogate": '{"strategy": {"timeframe": "\\ud800"}}',
-    "axes": json.dumps({"strategy": {**VARIANT, "risk": {"sl_pct": {"start": 1, "stop": 1e9, "step": 1e-9}}}}),
-}
 
 
 @pytest.mark.parametrize("body", HOSTILE.values(), ids=list(HOSTILE))

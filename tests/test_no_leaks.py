@@ -11,8 +11,8 @@ from uuid import uuid4
 
 from candleray.logs import configure_logs
 from candleray.stores.postgres import Postgres
+from tests.accounts import set_up
 from tests.in_process_api import BOT_TOKEN, KEY_ENCRYPTION_KEY, backend, fresh_login, serving_strangers
-from tests.test_second_factor import set_up
 
 API_KEY, API_SECRET = f"canary-key-{uuid4().hex}", f"canary-secret-{uuid4().hex}"
 
