@@ -23,7 +23,6 @@ from candleray.errors import ServiceUnavailable
 from candleray.guards import check_guards, refuse_exceeded
 from candleray.identity import User
 from candleray.identity.telegram import sign_widget
-from candleray.logs import configure_logs
 from candleray.preflight import Preflight
 from candleray.settings import Api, Guards, Identity, Settings
 from candleray.stores.clickhouse import CandleStore
@@ -35,12 +34,14 @@ from candleray.weighing import describe, guards_for
 from serve_apps.api import build_api
 from serve_apps.backend import Backend, in_process
 from serve_apps.telemetry import Metrics
-from tests import embedded
-
-configure_logs("WARNING")
+from tests import canaries, embedded
 
 BOT_TOKEN = "1234567890:test-bot-token-that-telegram-does-not-know"
 KEY_ENCRYPTION_KEY = "1:" + base64.b64encode(bytes(range(32))).decode()
+
+canaries.watch_logs()
+canaries.plant("bot token", BOT_TOKEN)
+canaries.plant("key-encryption key", KEY_ENCRYPTION_KEY.partition(":")[2])
 
 ServiceT = TypeVar("ServiceT", Postgres, Valkey)
 
@@ -154,7 +155,7 @@ async def serving(behind: Backend, user: User | None = None, **changes: Any) -> 
 @asynccontextmanager
 async def serving_strangers(behind: Backend, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A client whom the API does not know."""
-    transport = httpx.ASGITransport(build_api(replace(behind, **changes)))
+    transport = httpx.ASGITransport(canaries.watched(build_api(replace(behind, **changes))))
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
             yield client

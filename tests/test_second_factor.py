@@ -143,6 +143,25 @@ async def test_a_fresh_code_opens_the_exchange_keys_for_this_token_and_for_minut
     assert (await api.post("/exchange-keys", json=KEY)).status_code == 403
 
 
+async def test_a_second_factor_moved_to_another_user_does_not_open(api, postgres: Postgres):
+    totp, _ = await set_up(api)
+    mine = (await api.get("/me")).json()["user_id"]
+    await log_in(api)
+    await set_up(api)
+    theirs = (await api.get("/me")).json()["user_id"]
+    async with postgres.connection() as connection:
+        await connection.execute(
+            "UPDATE second_factors SET (factor_id, sealed, last_step) = (SELECT factor_id, sealed, 0 "
+            "FROM second_factors WHERE user_id = $1::text::uuid) WHERE user_id = $2::text::uuid",
+            mine,
+            theirs,
+        )
+    answer = await post(api, "/verify", totp.now())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
+    async with postgres.connection() as connection:
+        await connection.execute("DELETE FROM second_factors WHERE user_id = $1::text::uuid", theirs)
+
+
 async def test_codes_are_limited_by_user_before_any_is_looked_at():
     rules: dict[str, Any] = {"codes_per_user": 2, "address_header": "X-Real-IP"}
     async with serving_strangers(backend(object(), identity=rules)) as api:
