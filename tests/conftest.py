@@ -20,6 +20,7 @@ from tests import canaries, embedded
 settings.register_profile("candleray", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("candleray")
 
+CONTRACT_EXAMPLES = 8
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -108,6 +109,13 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     for told in config.stash[CANARIES]:
         terminalreporter.write_line(f"canaries: {told}")
+    if config.getoption("--contract-examples") > CONTRACT_EXAMPLES:
+        reports = [*terminalreporter.stats.get("passed", ()), *terminalreporter.stats.get("failed", ())]
+        told = [value for report in reports for name, value in report.user_properties if name == "contract"]
+        for operation, statuses in sorted(told):
+            succeeded = sum(number for status, number in statuses.items() if 200 <= int(status) < 300)
+            share = f"{100 * succeeded / sum(statuses.values()):5.1f} % succeeded"
+            terminalreporter.write_line(f"{operation:48} {share}  {statuses}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -117,12 +125,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--oracle-cases", type=int, default=1500, help="seeded cases of stops held against the oracle"
     )
+    parser.addoption(
+        "--contract-examples",
+        type=int,
+        default=CONTRACT_EXAMPLES,
+        help="requests made up for each operation of the API",
+    )
     parser.addoption("--fault-rounds", type=int, default=1, help="random moments at which each part is killed")
 
 
 @pytest.fixture(scope="session")
 def fault_rounds(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("--fault-rounds"))
+
+
+@pytest.fixture(scope="session")
+def contract_examples(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption("--contract-examples"))
 
 
 @pytest.fixture(scope="session")
