@@ -24,7 +24,7 @@ from candleray.guards import check_guards, refuse_exceeded
 from candleray.identity import User
 from candleray.identity.telegram import sign_widget
 from candleray.preflight import Preflight
-from candleray.settings import Api, Guards, Identity, Settings
+from candleray.settings import Api, Guards, Identity, SavedStrategies, Settings
 from candleray.stores.clickhouse import CandleStore
 from candleray.stores.postgres import Postgres
 from candleray.stores.valkey import Valkey
@@ -50,11 +50,12 @@ START_MS = 1_735_689_600_000
 
 
 def settings(**changes: Any) -> Settings:
-    """Those of the test environment, with `changes` to the sections `api`, `guards` and `identity`."""
+    """Those of the test environment, with `changes` to some of its sections."""
     often = {"logins_per_minute": 10_000, "logins_per_user": 10_000, "codes_per_user": 10_000}
     return Settings(
         environment="test",
         api=Api(max_body_bytes=1_000_000, **changes.get("api", {})),
+        strategies=SavedStrategies(**changes.get("strategies", {})),
         guards=Guards(max_candles_per_answer=5000, **changes.get("guards", {})),
         identity=Identity(
             bot_token=BOT_TOKEN, key_encryption_keys=KEY_ENCRYPTION_KEY, **often | changes.get("identity", {})

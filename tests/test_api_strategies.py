@@ -92,6 +92,17 @@ async def test_a_spec_sent_back_is_the_same_strategy(api):
     assert (await api.post("/strategies", json={"strategy": strategy["spec"]})).json() == strategy
 
 
+async def test_one_more_than_a_user_may_have_is_refused_with_the_number_and_the_limit(postgres):
+    user = await Users(postgres).known(uuid4().int >> 66)
+    async with serving(backend(object(), postgres, strategies={"max_per_user": 1}), user) as api:
+        strategy = await save(api)
+        clone = await api.post(f"/strategies/{strategy['strategy_id']}/clone", json={"direction": "long-only"})
+        new = await api.post("/strategies", json={"strategy": {**VARIANT, "timeframe": "4h"}})
+        for answer in (clone, new):
+            assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict")
+            assert "saved strategies 1, the limit of one user is 1" in answer.text
+
+
 async def test_pages_follow_the_cursor(api):
     for window in range(10, 15):
         await save(api, indicators=[{"id": "sma", "params": {"window": window}}])
