@@ -29,6 +29,7 @@ from cluster.preflight import require_job_guards, weigh
 from cluster.tasks import warm_workers
 from serve_apps.api import build_api
 from serve_apps.backend import Backend
+from serve_apps.garbage import set_apart
 from serve_apps.telemetry import Metrics
 
 T = TypeVar("T")
@@ -66,7 +67,9 @@ def build_replica() -> FastAPI:
     settings = get_settings()
     configure_logs(settings.log_level)
     warm_workers()
-    return build_api(_backend(settings))
+    api = build_api(_backend(settings))
+    set_apart()
+    return api
 
 
 def _backend(settings: Settings) -> Backend:

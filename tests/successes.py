@@ -126,14 +126,25 @@ async def be_somebody(somebody: Target) -> None:
     await set_up(somebody.api)
 
 
-async def wanted(operation: Operation, somebody: Target) -> AsyncIterator[Wanted]:
-    """What succeeds, each made when it is asked for: what was made first may be gone by then."""
+SPENT = ("/logout", "/second-factor", "/sessions")
+"""A request to these ends what the caller needs for the next one."""
+
+
+async def wanted(operation: Operation, somebody: Target, anew: bool = True) -> AsyncIterator[Wanted]:
+    """What succeeds, each made when it is asked for: what was made first may be gone by then.
+
+    Args:
+        anew: by somebody new each time, as it is in any case where the caller would not get any further.
+    """
+    anew = anew or operation.path.startswith(SPENT)
     if make := MADE.get(str(operation)):
-        await be_somebody(somebody)
+        if anew:
+            await be_somebody(somebody)
         yield await make(somebody)
         return
     for body in operation.bodies or [None]:
-        await be_somebody(somebody)
+        if anew:
+            await be_somebody(somebody)
         named = {str(place[-1]) for place, _ in places(body) if place} | {*operation.ids}
         ids = {name: await OWNED[name](somebody.api) for name in OWNED if name in named}
         ids |= {"indicator_id": "sma"} if "indicator_id" in named else {}
