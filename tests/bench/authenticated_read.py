@@ -59,7 +59,8 @@ async def _measure(route: Route, seconds: float, rate: float) -> list[Timed]:
         (await client.get(route.path, headers=route.headers)).raise_for_status()
         taken.append(Timed(due - began, sent - began, time.perf_counter() - began))
 
-    limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
+    # Let go of before the server does: its own closing would meet a request now and then.
+    limits = httpx.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=2)
     async with httpx.AsyncClient(base_url=route.url, trust_env=False, timeout=30, limits=limits) as client:
         for _ in range(20):
             await client.get(route.path, headers=route.headers)
