@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -53,6 +54,23 @@ def connect(api: str | None, data: Path | None, token: str | None = None) -> Cli
     from candleray.connection import find_api_url
 
     return Client(api or find_api_url(data), token=token)
+
+
+def ask_secret(what: str, variable: str | None = None) -> str:
+    """From the environment, else typed unseen, else the next line of stdin; never an argument, which `ps` shows.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    if variable and (given := os.environ.get(variable)):
+        return given
+    if sys.stdin.isatty():
+        return str(typer.prompt(what, hide_input=True, err=True)).strip()
+    line = sys.stdin.readline().strip()
+    if not line:
+        named = f", and {variable} is not set" if variable else ""
+        raise invalid("", "missing", f"{what}: nothing on stdin{named}")
+    return line
 
 
 def read_request(place: str) -> bytes:

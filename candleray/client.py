@@ -14,24 +14,19 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
-from uuid import UUID
 
 import httpx
 
 from candleray.backtests import BacktestRequest, BacktestResult
 from candleray.candle_stream import ARROW, bars_table, decode_bars, encode_rows, parts
 from candleray.candles import CandleRows
+from candleray.client_identity import IdentityMethods
 from candleray.client_runs import RunMethods
 from candleray.client_strategies import StrategyMethods
 from candleray.connection import Connection, QueryValue, encoded, find_api_url
 from candleray.connection import read as read
 from candleray.coverage import Coverage, MissingRun, RowCounts
 from candleray.errors import GuardExceeded, invalid
-from candleray.identity import User
-from candleray.identity.exchange_keys import ExchangeKey
-from candleray.identity.telegram import MiniAppLogin, WidgetLogin
-from candleray.identity.tokens import NewToken, TokenInfo, TokenRequest
-from candleray.identity.totp import CodeAccepted, RecoveryCodes, SecondFactorSetup, SecondFactorState
 from candleray.indicators import IndicatorInfo
 from candleray.ingest import InsertReport
 from candleray.markets import InstrumentReference, Market, find_market
@@ -61,7 +56,7 @@ Time: TypeAlias = str | datetime
 """A moment, or ISO text; without a zone it is UTC."""
 
 
-class Client(JobMethods, StrategyMethods, RunMethods):
+class Client(JobMethods, StrategyMethods, RunMethods, IdentityMethods):
     """A connection to one API; threads may share it."""
 
     def __init__(
@@ -227,72 +222,6 @@ class Client(JobMethods, StrategyMethods, RunMethods):
             "end": _iso(end, "end"),
         }
         return read(list[MissingRun], self.send("GET", "/market-data/missing", params=params))
-
-    def log_in(self, login: WidgetLogin | MiniAppLogin) -> NewToken:
-        """A session by what Telegram signed; a login is good for five minutes, once."""
-        kind = "widget" if isinstance(login, WidgetLogin) else "mini-app"
-        return read(
-            NewToken, self.send("POST", f"/login/telegram/{kind}", content=encoded(login), repeatable=False)
-        )
-
-    def log_out(self) -> None:
-        """End the session, or revoke the API token, of this client."""
-        self.send("POST", "/logout", repeatable=False)
-
-    def me(self) -> User:
-        """The user that this client's token stands for."""
-        return read(User, self.send("GET", "/me"))
-
-    def sessions(self) -> list[TokenInfo]:
-        return read(list[TokenInfo], self.send("GET", "/sessions"))
-
-    def tokens(self) -> list[TokenInfo]:
-        """The personal API tokens that are good."""
-        return read(list[TokenInfo], self.send("GET", "/tokens"))
-
-    def create_token(self, request: TokenRequest) -> NewToken:
-        """A personal API token, shown this once."""
-        return read(NewToken, self.send("POST", "/tokens", content=encoded(request), repeatable=False))
-
-    def revoke_token(self, token_id: UUID | str) -> None:
-        self.send("DELETE", f"/tokens/{quote(str(token_id), safe='')}", repeatable=False)
-
-    def revoke_session(self, session_id: UUID | str) -> None:
-        self.send("DELETE", f"/sessions/{quote(str(session_id), safe='')}", repeatable=False)
-
-    def second_factor(self) -> SecondFactorState:
-        return read(SecondFactorState, self.send("GET", "/second-factor"))
-
-    def begin_second_factor(self, code: str | None = None) -> SecondFactorSetup:
-        """A secret for an authenticator app; with a code of the present one it will replace that."""
-        return read(SecondFactorSetup, self._coded("", {} if code is None else {"code": code}))
-
-    def confirm_second_factor(self, code: str) -> RecoveryCodes:
-        return read(RecoveryCodes, self._coded("/confirm", {"code": code}))
-
-    def verify_code(self, code: str) -> CodeAccepted:
-        """For some minutes this client's token opens what asks for a fresh code."""
-        return read(CodeAccepted, self._coded("/verify", {"code": code}))
-
-    def replace_recovery_codes(self, code: str) -> RecoveryCodes:
-        return read(RecoveryCodes, self._coded("/recovery-codes", {"code": code}))
-
-    def disable_second_factor(self, code: str) -> SecondFactorState:
-        return read(SecondFactorState, self._coded("/disable", {"code": code}))
-
-    def _coded(self, path: str, body: dict[str, str]) -> bytes:
-        return self.send("POST", f"/second-factor{path}", content=encoded(body), repeatable=False)
-
-    def exchange_keys(self) -> list[ExchangeKey]:
-        return read(list[ExchangeKey], self.send("GET", "/exchange-keys"))
-
-    def add_exchange_key(self, exchange: str, label: str, api_key: str, api_secret: str) -> ExchangeKey:
-        """Keep a key encrypted; needs a code of the last minutes (`verify_code`)."""
-        body = {"exchange": exchange, "label": label, "api_key": api_key, "api_secret": api_secret}
-        return read(ExchangeKey, self.send("POST", "/exchange-keys", content=encoded(body), repeatable=False))
-
-    def delete_exchange_key(self, key_id: UUID | str) -> None:
-        self.send("DELETE", f"/exchange-keys/{quote(str(key_id), safe='')}", repeatable=False)
 
     def health(self) -> None:
         """Returns where the API's process lives."""

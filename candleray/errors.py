@@ -16,6 +16,7 @@ CandlerayError
 │   └── RateLimited         503  an exchange asked us to wait
 ├── ServiceUnavailable      503  ClickHouse, Postgres, Valkey or Ray does not answer
 ├── InstanceError           409  the data folder, its lock or a port is somebody else's
+├── StatementRefused        500  Postgres answers, and not to that statement: a mistake of ours
 └── ApiError                     what the SDK raises for an answer that is none of the above
 
 `payload()` is what the API sends and what the SDK turns back into the same class; it is a pure function of the
@@ -130,6 +131,10 @@ class RateLimited(ExchangeError):
 
 class ServiceUnavailable(CandlerayError):
     status, code = 503, "service_unavailable"
+
+
+class StatementRefused(CandlerayError):
+    """The cause tells it to the log; the message, which people may see, quotes neither SQL nor values."""
 
 
 class InstanceError(CandlerayError):

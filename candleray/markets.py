@@ -91,12 +91,16 @@ class Instrument(BaseModel):
         return self.market.instrument_key(self.symbol)
 
 
+ExchangeWord = Annotated[str, Field(pattern=r"^[\w .:+$-]{0,64}$")]
+"""A short word in any script."""
+
+
 class InstrumentReference(Instrument):
     """An instrument as its exchange describes it (R1.2)."""
 
     is_tradable: bool = True
-    status: str = Field(default="", description="the exchange's own word")
-    base_asset: str = ""
-    quote_asset: str = ""
-    price_tick: float | None = None
-    quantity_step: float | None = None
+    status: ExchangeWord = Field(default="", description="the exchange's own word")
+    base_asset: ExchangeWord = ""
+    quote_asset: ExchangeWord = ""
+    price_tick: float | None = Field(None, allow_inf_nan=False)
+    quantity_step: float | None = Field(None, allow_inf_nan=False)

@@ -107,6 +107,12 @@ class Backtests(_Section):
     preselect: int = Field(20_000, ge=1, description="shortlist of Stage A (R4.9)")
 
 
+class SavedStrategies(_Section):
+    """What is kept of strategies (R3.4)."""
+
+    max_per_user: int = Field(10_000, ge=1, description="strategies of one user, deleted ones not counted")
+
+
 class History(_Section):
     """REST history of the exchanges."""
 
@@ -157,6 +163,7 @@ class Settings(BaseSettings):
     guards: Guards = Guards()
     jobs: Jobs = Jobs()
     backtests: Backtests = Backtests()
+    strategies: SavedStrategies = SavedStrategies()
     history: History = History()
     identity: Identity = Identity()
 

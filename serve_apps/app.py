@@ -27,6 +27,7 @@ from cluster.grid import run_backtest
 from cluster.preflight import require_job_guards, weigh
 from serve_apps.api import build_api
 from serve_apps.backend import Backend
+from serve_apps.garbage import set_apart
 from serve_apps.telemetry import Metrics
 
 T = TypeVar("T")
@@ -63,7 +64,9 @@ class Api:
 def build_replica() -> FastAPI:
     settings = get_settings()
     configure_logs(settings.log_level)
-    return build_api(_backend(settings))
+    api = build_api(_backend(settings))
+    set_apart()
+    return api
 
 
 def _backend(settings: Settings) -> Backend:

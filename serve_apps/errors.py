@@ -23,6 +23,7 @@ from candleray.errors import (
     Problem,
     TooManyRequests,
 )
+from candleray.logs import get_logger
 from candleray.validation import invalid_from
 from serve_apps.route_table import RouteTable
 
@@ -31,6 +32,8 @@ CLIENT_LEFT = 499
 
 MAX_PROBLEMS = 100
 _MAX_PART = 64
+
+log = get_logger("api")
 
 
 INTERNAL = CandlerayError("the server failed on this request; its log says why, under this answer's X-Request-ID")
@@ -49,6 +52,10 @@ def error_response(error: CandlerayError, headers: Mapping[str, str] | None = No
 
 
 def error_payload(error: CandlerayError) -> str:
+    """What the caller is told; of a mistake of ours nothing but that there was one: the log gets all of it."""
+    if error.code == INTERNAL.code and error is not INTERNAL:
+        log.error("internal_error", exc_info=error)
+        error = INTERNAL
     return json.dumps(error.payload(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,12 +14,13 @@ from hypothesis import HealthCheck, settings
 from candleray.stores.clickhouse import CandleStore
 from candleray.stores.postgres import Postgres as PostgresStore
 from candleray.stores.users import Users
-from tests import embedded
+from tests import canaries, embedded
 
 # A busy machine is slow, not wrong.
 settings.register_profile("candleray", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("candleray")
 
+CONTRACT_EXAMPLES = 8
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -73,8 +76,46 @@ def _private_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-def pytest_sessionfinish() -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _canaries(_private_home: None, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever ran, no secret came out of it anywhere (I5); where one did, the run's last test is in error."""
+    with canaries.watching():
+        yield
+    asyncio.run(canaries.dump(*embedded.started_urls()))
+    leaks, told = canaries.found_leaks()
+    request.config.stash[CANARIES].append(told)
+    assert leaks == [], "\n".join(leaks[:20])
+
+
+CANARIES = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[CANARIES] = []
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
     embedded.stop_services()
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["canaries"] = session.config.stash[CANARIES]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A process of pytest-xdist has ended."""
+    node.config.stash[CANARIES] += getattr(node, "workeroutput", {}).get("canaries", [])
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    for told in config.stash[CANARIES]:
+        terminalreporter.write_line(f"canaries: {told}")
+    if config.getoption("--contract-examples") > CONTRACT_EXAMPLES:
+        reports = [*terminalreporter.stats.get("passed", ()), *terminalreporter.stats.get("failed", ())]
+        told = [value for report in reports for name, value in report.user_properties if name == "contract"]
+        for operation, statuses in sorted(told):
+            succeeded = sum(number for status, number in statuses.items() if 200 <= int(status) < 300)
+            share = f"{100 * succeeded / sum(statuses.values()):5.1f} % succeeded"
+            terminalreporter.write_line(f"{operation:48} {share}  {statuses}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -84,12 +125,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--oracle-cases", type=int, default=1500, help="seeded cases of stops held against the oracle"
     )
+    parser.addoption(
+        "--contract-examples",
+        type=int,
+        default=CONTRACT_EXAMPLES,
+        help="requests made up for each operation of the API",
+    )
     parser.addoption("--fault-rounds", type=int, default=1, help="random moments at which each part is killed")
 
 
 @pytest.fixture(scope="session")
 def fault_rounds(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("--fault-rounds"))
+
+
+@pytest.fixture(scope="session")
+def contract_examples(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption("--contract-examples"))
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,12 @@ def valkey_url() -> str:
     return _started(Valkey)
 
 
+def started_urls() -> tuple[str | None, str | None]:
+    """Those of Postgres and of Valkey, as far as a test asked for them."""
+    postgres, valkey = postgres_url.cache_info().currsize, valkey_url.cache_info().currsize
+    return (postgres_url() if postgres else None), (valkey_url() if valkey else None)
+
+
 def stop_services() -> None:
     _running.close()
 

@@ -23,9 +23,8 @@ from candleray.errors import ServiceUnavailable
 from candleray.guards import check_guards, refuse_exceeded
 from candleray.identity import User
 from candleray.identity.telegram import sign_widget
-from candleray.logs import configure_logs
 from candleray.preflight import Preflight
-from candleray.settings import Api, Guards, Identity, Settings
+from candleray.settings import Api, Guards, Identity, SavedStrategies, Settings
 from candleray.stores.clickhouse import CandleStore
 from candleray.stores.postgres import Postgres
 from candleray.stores.valkey import Valkey
@@ -35,12 +34,14 @@ from candleray.weighing import Pace, describe, guards_for
 from serve_apps.api import build_api
 from serve_apps.backend import Backend, in_process
 from serve_apps.telemetry import Metrics
-from tests import embedded
-
-configure_logs("WARNING")
+from tests import canaries, embedded
 
 BOT_TOKEN = "1234567890:test-bot-token-that-telegram-does-not-know"
 KEY_ENCRYPTION_KEY = "1:" + base64.b64encode(bytes(range(32))).decode()
+
+canaries.watch_logs()
+canaries.plant("bot token", BOT_TOKEN)
+canaries.plant("key-encryption key", KEY_ENCRYPTION_KEY.partition(":")[2])
 
 ServiceT = TypeVar("ServiceT", Postgres, Valkey)
 
@@ -49,11 +50,12 @@ START_MS = 1_735_689_600_000
 
 
 def settings(**changes: Any) -> Settings:
-    """Those of the test environment, with `changes` to the sections `api`, `guards` and `identity`."""
+    """Those of the test environment, with `changes` to some of its sections."""
     often = {"logins_per_minute": 10_000, "logins_per_user": 10_000, "codes_per_user": 10_000}
     return Settings(
         environment="test",
         api=Api(max_body_bytes=1_000_000, **changes.get("api", {})),
+        strategies=SavedStrategies(**changes.get("strategies", {})),
         guards=Guards(max_candles_per_answer=5000, **changes.get("guards", {})),
         identity=Identity(
             bot_token=BOT_TOKEN, key_encryption_keys=KEY_ENCRYPTION_KEY, **often | changes.get("identity", {})
@@ -154,7 +156,7 @@ async def serving(behind: Backend, user: User | None = None, **changes: Any) -> 
 @asynccontextmanager
 async def serving_strangers(behind: Backend, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A client whom the API does not know."""
-    transport = httpx.ASGITransport(build_api(replace(behind, **changes)))
+    transport = httpx.ASGITransport(canaries.watched(build_api(replace(behind, **changes))))
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
             yield client

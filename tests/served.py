@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import threading
 import time
@@ -11,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-import structlog
 import uvicorn
 
 from candleray import Client
@@ -19,13 +17,14 @@ from candleray.credentials import keep_token
 from candleray.identity.telegram import WidgetLogin
 from candleray.stores.clickhouse import CandleStore
 from serve_apps.api import build_api
+from tests.canaries import watched
 from tests.in_process_api import backend, fresh_login
 
 
 @contextmanager
 def served(app: Any) -> Iterator[str]:
     """The address of an ASGI application, which listens until the block ends."""
-    with socket.socket() as listener, _quiet():
+    with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="auto"))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
@@ -42,18 +41,7 @@ def served(app: Any) -> Iterator[str]:
 @contextmanager
 def served_api(store: CandleStore, **changes: Any) -> Iterator[str]:
     """The address of an API over this store, logged in at; `changes` replace parts of its backend."""
-    with served(build_api(replace(backend(store), **changes))) as url:
+    with served(watched(build_api(replace(backend(store), **changes)))) as url:
         with Client(url) as client:
             keep_token(url, client.log_in(WidgetLogin(**fresh_login(1))).token)
         yield url
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No log line on the stdout that a test looks at."""
-    former = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    try:
-        yield
-    finally:
-        structlog.configure(**former)

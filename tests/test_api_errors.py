@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from collections.abc import AsyncIterator
@@ -14,8 +15,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from candleray.candle_stream import ARROW
-from candleray.errors import ServiceUnavailable
+from candleray.errors import CandlerayError, ServiceUnavailable, StatementRefused
+from candleray.identity.vault import CannotOpen
+from candleray.logs import configure_logs
 from candleray.stores.clickhouse import CandleStore
+from serve_apps.errors import INTERNAL, error_payload
+from tests.canaries import watch_logs
 from tests.in_process_api import backend, serving, stored_walk
 
 JSON = {"Content-Type": "application/json"}
@@ -318,6 +323,24 @@ async def test_a_failure_says_nothing_of_its_cause(embedded_store):
     assert answer.status_code == 500
     assert error_of(answer)["code"] == "internal"
     assert not any(word in answer.text for word in ("hunter2", "KeyError", "Traceback", ".py"))
+
+
+@pytest.mark.parametrize("error", [StatementRefused, CannotOpen, CandlerayError])
+async def test_a_failure_of_ours_that_has_a_name_says_nothing_either(error):
+    async with serving(backend(BrokenStore(error("refused: SELECT hunter2")))) as api:
+        answer = await api.get("/market-data/coverage")
+    assert (answer.status_code, error_of(answer)["code"]) == (500, "internal")
+    assert answer.content == error_payload(INTERNAL).encode()
+
+
+async def test_a_statement_that_is_wrong_is_told_to_the_log_alone(postgres):
+    postgres._statements = {**postgres._statements, "list_runs": "SELECT hunter2 FROM runs"}
+    configure_logs("INFO", logged := io.StringIO())
+    async with serving(backend(object(), postgres)) as api:
+        answer = await api.get("/runs")
+    watch_logs()
+    assert (answer.status_code, answer.content) == (500, error_payload(INTERNAL).encode())
+    assert r"column \"hunter2\" does not exist" in logged.getvalue()
 
 
 async def test_a_service_that_does_not_answer_is_named():

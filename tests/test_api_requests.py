@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,7 @@ from candleray.stores.clickhouse import CandleStore
 from serve_apps.api import build_api
 from serve_apps.middleware import outside_serve
 from serve_apps.readiness import check_readiness
+from tests.canaries import LIBRARIES, watch_logs
 from tests.in_process_api import backend, serving
 
 
@@ -31,8 +33,10 @@ async def api(embedded_store: CandleStore) -> AsyncIterator[httpx.AsyncClient]:
 def logged() -> Iterator[io.StringIO]:
     stream = io.StringIO()
     configure_logs("INFO", stream)
+    for name in LIBRARIES:
+        logging.getLogger(name).setLevel(logging.NOTSET)
     yield stream
-    configure_logs("WARNING")
+    watch_logs()
 
 
 def lines(logged: io.StringIO) -> list[dict[str, Any]]:
@@ -107,8 +111,6 @@ async def test_a_failure_is_logged_with_its_traceback_and_without_credentials(lo
 
 
 def test_libraries_log_in_the_same_form_from_warnings_on(logged):
-    import logging
-
     logging.getLogger("some.library").info("chatter")
     logging.getLogger("some.library").warning("at %s", "redis://:pw@host/0")
     get_logger("api").debug("detail")

@@ -18,9 +18,8 @@ from candleray.stores.users import Users
 from candleray.strategies import Strategy, StrategyPage
 from candleray.strategy_bodies import get_strategy_bodies
 from serve_apps import strategy_examples as examples
+from tests.attacks.bodies import HOSTILE, VARIANT
 from tests.in_process_api import backend, serving
-
-VARIANT: dict[str, Any] = examples.NEW_STRATEGIES["variant"]["value"]["strategy"]
 
 
 @pytest.fixture
@@ -93,6 +92,17 @@ async def test_a_spec_sent_back_is_the_same_strategy(api):
     assert (await api.post("/strategies", json={"strategy": strategy["spec"]})).json() == strategy
 
 
+async def test_one_more_than_a_user_may_have_is_refused_with_the_number_and_the_limit(postgres):
+    user = await Users(postgres).known(uuid4().int >> 66)
+    async with serving(backend(object(), postgres, strategies={"max_per_user": 1}), user) as api:
+        strategy = await save(api)
+        clone = await api.post(f"/strategies/{strategy['strategy_id']}/clone", json={"direction": "long-only"})
+        new = await api.post("/strategies", json={"strategy": {**VARIANT, "timeframe": "4h"}})
+        for answer in (clone, new):
+            assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict")
+            assert "saved strategies 1, the limit of one user is 1" in answer.text
+
+
 async def test_pages_follow_the_cursor(api):
     for window in range(10, 15):
         await save(api, indicators=[{"id": "sma", "params": {"window": window}}])
@@ -150,31 +160,6 @@ async def test_a_foreign_id_answers_as_an_unknown_one(api, strangers_api):
         assert answers[0] == answers[1]
         assert answers[0][0] == 404
     assert (await strangers_api.get(f"/strategies/{foreign}")).status_code == 200
-
-
-def nested(depth: int) -> str:
-    return '{"strategy": ' + '{"risk": ' * depth + "1" + "}" * depth + "}"
-
-
-HOSTILE = {
-    "too large": json.dumps({"strategy": {**VARIANT, "timeframe": "x" * 1_000_000}}),
-    "too deep": nested(200_000 // 10),
-    "deep": nested(500),
-    "no object": "[]",
-    "no strategy": "{}",
-    "many indicators": json.dumps({"strategy": {**VARIANT, "indicators": [{"id": "sma"}] * 20_000}}),
-    "many wrong values": json.dumps({"strategy": {**VARIANT, "risk": {"sl_pct": {"values": ["x"] * 200_000}}}}),
-    "many keys": json.dumps({"strategy": {**VARIANT, "sizing": {f"k{i}": i for i in range(5000)}}}),
-    "endless number": '{"strategy": {"fee_pct": ' + "9" * 5000 + "}}",
-    "NaN": '{"strategy": {"fee_pct": NaN}}',
-    "sql": json.dumps(
-        {"strategy": {**VARIANT, "instrument": {"market_id": 1, "symbol": "'; DROP TABLE users--"}}}
-    ),
-    "path": json.dumps({"strategy": {**VARIANT, "indicators": [{"id": "../../etc/passwd"}]}}),
-    "zero byte": json.dumps({"strategy": {**VARIANT, "instrument": {"market_id": 1, "symbol": "BTC\0"}}}),
-    "half a surrogate": '{"strategy": {"timeframe": "\\ud800"}}',
-    "axes": json.dumps({"strategy": {**VARIANT, "risk": {"sl_pct": {"start": 1, "stop": 1e9, "step": 1e-9}}}}),
-}
 
 
 @pytest.mark.parametrize("body", HOSTILE.values(), ids=list(HOSTILE))

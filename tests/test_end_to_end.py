@@ -35,6 +35,7 @@ from candleray.markets import find_market
 from candleray.settings import Backtests
 from candleray.timeframes import MINUTE_MS
 from candleray.variants import resolve
+from tests.canaries import search_instance
 
 pytestmark = [
     pytest.mark.cluster,
@@ -147,6 +148,7 @@ def instance(candles: Candles) -> Iterator[Instance]:
         yield instance
     finally:
         instance.down()
+        search_instance(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 

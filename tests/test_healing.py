@@ -29,6 +29,7 @@ from cluster.instance import Instance, Restarts, read_instance
 from cluster.leftovers import left_by
 from cluster.postgres import Postgres
 from cluster.valkey import Valkey
+from tests.canaries import search_instance
 
 pytestmark = [
     pytest.mark.faults,
@@ -120,6 +121,7 @@ def patient() -> Iterator[Patient]:
         yield patient
     finally:
         patient.candleray("down")
+        search_instance(place)
         shutil.rmtree(place, ignore_errors=True)
 
 

@@ -36,6 +36,7 @@ from candleray.jobs import Job
 from candleray.settings import Backtests
 from candleray.submitted_job import SubmittedJob
 from candleray.variants import resolve
+from tests.canaries import search_instance
 from tests.test_end_to_end import END_MS, MARKET, REQUEST, START_MS, Instance
 
 pytestmark = [
@@ -90,6 +91,7 @@ def instance() -> Iterator[Instance]:
         yield instance
     finally:
         instance.down()
+        search_instance(folder)
         shutil.rmtree(folder, ignore_errors=True)
         for name, value in before.items():
             os.environ.pop(name, None)

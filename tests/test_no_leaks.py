@@ -11,8 +11,9 @@ from uuid import uuid4
 
 from candleray.logs import configure_logs
 from candleray.stores.postgres import Postgres
+from tests.accounts import set_up
+from tests.canaries import watch_logs
 from tests.in_process_api import BOT_TOKEN, KEY_ENCRYPTION_KEY, backend, fresh_login, serving_strangers
-from tests.test_second_factor import set_up
 
 API_KEY, API_SECRET = f"canary-key-{uuid4().hex}", f"canary-secret-{uuid4().hex}"
 
@@ -54,7 +55,7 @@ async def test_no_canary_comes_out_anywhere(postgres: Postgres):
             listed = await api.get("/exchange-keys")
             metrics = await api.get("/metrics")
     finally:
-        configure_logs("WARNING")
+        watch_logs()
     canaries = {
         *(API_KEY, API_SECRET, BOT_TOKEN, KEY_ENCRYPTION_KEY, session, by_cookie, token, login["hash"][:60]),
         *(begun, totp.secret, code, *recovery, *(one.replace("-", "") for one in recovery), wrong),

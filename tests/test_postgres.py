@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from candleray.errors import InstanceError, InvalidInput, ServiceUnavailable
+from candleray.errors import InstanceError, InvalidInput, ServiceUnavailable, StatementRefused
 from candleray.stores.postgres import Postgres
 from candleray.stores.statements import Migration, migrations
 from candleray.stores.valkey import Valkey
@@ -49,7 +49,7 @@ async def test_a_migration_that_fails_leaves_nothing_behind(postgres_url: str) -
     store = await Postgres.open(postgres_url)
     ours = list(migrations("postgres"))
     broken = [*ours, migration(9001, "CREATE TABLE half (id int)"), migration(9002, "CREATE TABLE half (id int)")]
-    with pytest.raises(ServiceUnavailable, match='relation "half" already exists'):
+    with pytest.raises(StatementRefused, match=r"duplicate table \(42P07\)"):
         await store.migrate(broken)
     assert await tables(store, "half") == []
     await store.migrate(broken[:-1])
@@ -86,3 +86,35 @@ async def test_what_does_not_answer_is_named_without_its_password(open_url, url:
     assert "s3cret" not in str(caught.value)
     if error is ServiceUnavailable:
         assert "127.0.0.1:9" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("statement", "arguments", "told"),
+    [
+        ("SELECT secret_column FROM users", (), "undefined column (42703)"),
+        ("SELEC 1", (), "postgres syntax (42601)"),
+        ("SELECT 1 / 0", (), "division by zero (22012)"),
+        ("SELECT $1::uuid", ("a-canary",), "data (22000)"),
+        ("SELECT 'a-canary'::int", (), "invalid text representation (22P02)"),
+        ("INSERT INTO users (user_id) VALUES (NULL)", (), "not null violation (23502)"),
+        ("SELECT 1", (2,), "the driver of Postgres was used wrongly"),
+    ],
+)
+async def test_a_mistake_in_a_statement_is_ours_and_says_nothing_of_it(
+    postgres: Postgres, statement: str, arguments: tuple[object, ...], told: str
+):
+    with pytest.raises(StatementRefused) as caught:
+        async with postgres.connection() as connection:
+            await connection.fetch(statement, *arguments)
+    assert caught.value.message.endswith(told)
+    assert (caught.value.status, caught.value.code) == (500, "internal")
+    assert "canary" not in f"{caught.value}{caught.value.__cause__}"
+
+
+@pytest.mark.parametrize("sqlstate", ["08006", "28P01", "40P01", "53300", "57P01", "57P03"])
+async def test_trouble_with_the_connection_is_passing_and_quotes_nothing(postgres: Postgres, sqlstate: str):
+    raised = f"DO $$ BEGIN RAISE EXCEPTION 'a-canary' USING ERRCODE = '{sqlstate}'; END $$"
+    with pytest.raises(ServiceUnavailable, match=rf"\({sqlstate}\)") as caught:
+        async with postgres.connection() as connection:
+            await connection.execute(raised)
+    assert "canary" not in caught.value.message

@@ -15,9 +15,9 @@ import pytest
 from candleray.identity.totp import matching_step, recovery_hash
 from candleray.identity.vault import Secret
 from candleray.stores.postgres import Postgres
-from tests.in_process_api import backend, fresh_login, serving_strangers
-
-KEY = {"exchange": "binance", "label": "main", "api_key": "an-api-key-1234", "api_secret": "its-own-secret"}
+from tests.accounts import KEY, log_in, set_up
+from tests.accounts import post_code as post
+from tests.in_process_api import backend, serving_strangers
 
 
 @pytest.fixture
@@ -26,23 +26,6 @@ async def api() -> AsyncIterator[httpx.AsyncClient]:
     async with serving_strangers(backend(object())) as client:
         await log_in(client, uuid4().int >> 80)
         yield client
-
-
-async def log_in(client: httpx.AsyncClient, telegram_user_id: int) -> None:
-    answer = await client.post("/login/telegram/widget", json=fresh_login(telegram_user_id))
-    client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
-
-
-async def post(api: httpx.AsyncClient, path: str, code: str | None = None) -> httpx.Response:
-    return await api.post(f"/second-factor{path}", json={} if code is None else {"code": code})
-
-
-async def set_up(api: httpx.AsyncClient) -> tuple[pyotp.TOTP, list[str]]:
-    """The authenticator, whose last step's code is spent, and the recovery codes."""
-    totp = pyotp.TOTP((await post(api, "")).json()["secret"])
-    answer = await post(api, "/confirm", totp.at(int(time.time()) - 30))
-    assert answer.status_code == 200, answer.text
-    return totp, answer.json()["recovery_codes"]
 
 
 async def wait_for_room(seconds: float = 8) -> None:
@@ -158,6 +141,25 @@ async def test_a_fresh_code_opens_the_exchange_keys_for_this_token_and_for_minut
     telegram_user_id = (await api.get("/me")).json()["telegram_user_id"]
     await log_in(api, telegram_user_id)
     assert (await api.post("/exchange-keys", json=KEY)).status_code == 403
+
+
+async def test_a_second_factor_moved_to_another_user_does_not_open(api, postgres: Postgres):
+    totp, _ = await set_up(api)
+    mine = (await api.get("/me")).json()["user_id"]
+    await log_in(api)
+    await set_up(api)
+    theirs = (await api.get("/me")).json()["user_id"]
+    async with postgres.connection() as connection:
+        await connection.execute(
+            "UPDATE second_factors SET (factor_id, sealed, last_step) = (SELECT factor_id, sealed, 0 "
+            "FROM second_factors WHERE user_id = $1::text::uuid) WHERE user_id = $2::text::uuid",
+            mine,
+            theirs,
+        )
+    answer = await post(api, "/verify", totp.now())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
+    async with postgres.connection() as connection:
+        await connection.execute("DELETE FROM second_factors WHERE user_id = $1::text::uuid", theirs)
 
 
 async def test_codes_are_limited_by_user_before_any_is_looked_at():

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from candleray.cursors import position_of
-from candleray.errors import NotFound
+from candleray.errors import Conflict, NotFound
 from candleray.settings import Backtests
 from candleray.specs import name_of, spec_of
 from candleray.stores.postgres import Postgres
@@ -180,3 +180,17 @@ async def test_a_list_is_narrowed_by_what_strategies_say(strategies, user_id, ch
         await saved(strategies, user_id, spec(window, **parts))
     page = await strategies.page(user_id, StrategyFilter(**chosen), None, 10)
     assert [one.spec.indicators[-1].params["window"] for one in page.strategies] == windows
+
+
+async def test_a_user_keeps_so_many_strategies_and_no_more_however_many_come_at_once(postgres, user_id):
+    strategies = Strategies(postgres, max_per_user=3)
+    tried = await asyncio.gather(
+        *(saved(strategies, user_id, spec(window)) for window in range(10, 20)), return_exceptions=True
+    )
+    kept = [one for one in tried if isinstance(one, Strategy)]
+    refused = {str(one) for one in tried if isinstance(one, Conflict)}
+    assert len(kept) == 3
+    assert refused == {"saved strategies 3, the limit of one user is 3: delete one"}
+    assert await saved(strategies, user_id, kept[0].spec) == kept[0]
+    await strategies.delete(user_id, kept[0].strategy_id)
+    await saved(strategies, user_id, spec(30))

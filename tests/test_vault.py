@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 import logging
 import pickle
+import re
 import secrets
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -24,6 +26,7 @@ from candleray.stores.audit import verify_audit
 from candleray.stores.exchange_keys import ExchangeKeys
 from candleray.stores.key_rotation import rotate_keys
 from candleray.stores.postgres import Postgres
+from tests.canaries import dump_postgres
 
 RING = KeyRing.parse(new_key_encryption_key("1"))
 
@@ -116,6 +119,33 @@ async def test_a_dump_of_the_database_holds_nothing_to_open_it_with(postgres: Po
     assert "secret-" not in row
     assert "key-0000" not in row
     assert base64.b64encode(RING.keys["1"]).decode() not in row
+
+
+async def test_nothing_that_stands_in_a_dump_opens_a_record_of_it(
+    postgres: Postgres, postgres_url: str, user_id: UUID
+):
+    keys = ExchangeKeys(postgres, lambda: RING)
+    added = await keys.add(user_id, new_key(4))
+    lines: list[str] = []
+    await dump_postgres(postgres_url, lines.append)
+    tried = {key for line in lines for key in key_shaped(line)}
+    assert len(tried) > 2
+    for key in tried:
+        with pytest.raises(CannotOpen):
+            await ExchangeKeys(postgres, lambda key=key: KeyRing({"1": key}, "1")).credentials(
+                user_id, added.key_id
+            )
+    async with postgres.connection() as connection:
+        await connection.execute("DELETE FROM exchange_keys WHERE key_id = $1", added.key_id)
+
+
+def key_shaped(text: str) -> set[bytes]:
+    """All that could be a key of 32 bytes: hexadecimal, base64, both ends of longer ones, two UUIDs, a hash."""
+    words = re.findall(r"[A-Za-z0-9+/]{32,}", text)
+    raw = [bytes.fromhex(word) for word in words if re.fullmatch(r"([0-9a-f]{2})+", word)]
+    raw += [base64.b64decode(word[: len(word) // 4 * 4]) for word in words]
+    ends = {piece for one in raw for piece in (one[:32], one[-32:]) if len(one) >= 32}
+    return ends | {hashlib.sha256(word.encode()).digest() for word in words}
 
 
 @pytest.mark.slow

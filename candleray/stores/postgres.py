@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 
-from candleray.errors import CandlerayError, ServiceUnavailable
+from candleray.errors import CandlerayError, ServiceUnavailable, StatementRefused
 from candleray.stores.addresses import show, split_url
 from candleray.stores.statements import Migration, migrations, named_statements, pending
 
 _CONNECT_TIMEOUT_S = 10.0
+
+_PASSING = ("08", "25006", "28", "3D", "40", "53", "55P03", "57", "58")
+"""Classes of SQLSTATE that are no fault of a statement: connections, accounts, resources, shutdowns, deadlocks."""
 
 
 class Postgres:
@@ -116,9 +120,25 @@ class Transaction:
 async def _translated(address: str) -> AsyncIterator[None]:
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as exc:
+    except asyncpg.PostgresError as exc:
+        if exc.sqlstate is None or exc.sqlstate.startswith(_PASSING):
+            raise ServiceUnavailable(f"Postgres at {address} does not answer: {_kind(exc)}") from exc
+        # Without the cause where its text quotes the value.
+        cause = None if isinstance(exc, asyncpg.DataError) else exc
+        raise StatementRefused(f"Postgres at {address} refused a statement: {_kind(exc)}") from cause
+    except asyncpg.InterfaceError as exc:
+        if "clos" not in str(exc):  # of a connection or the pool; it has no class of its own
+            raise StatementRefused("the driver of Postgres was used wrongly") from exc
+        raise ServiceUnavailable(f"Postgres at {address} does not answer: {exc}") from exc
+    except (OSError, TimeoutError) as exc:
         what = (str(exc).splitlines() or [type(exc).__name__])[0]
-        raise ServiceUnavailable(f"Postgres at {address}: {what[:300]}") from exc
+        raise ServiceUnavailable(f"Postgres at {address} does not answer: {what[:300]}") from exc
+
+
+def _kind(error: asyncpg.PostgresError) -> str:
+    """What class of error it is, and nothing of its text: that may quote SQL, values, accounts."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__.removesuffix("Error")).lower()
+    return f"{words} ({error.sqlstate})"
 
 
 async def _speak_json(connection: asyncpg.Connection) -> None:

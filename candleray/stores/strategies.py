@@ -8,7 +8,7 @@ from uuid import UUID
 from candleray.cursors import Position, cursor_of
 from candleray.errors import Conflict, NotFound
 from candleray.hashes import canonical_json
-from candleray.stores.postgres import Postgres
+from candleray.stores.postgres import Postgres, Transaction
 from candleray.stores.runs import refuse_active_run
 from candleray.strategies import Strategy, StrategyFilter, StrategyPage, StrategySpec
 
@@ -16,19 +16,40 @@ _ATTEMPTS = 5
 
 
 class Strategies:
-    def __init__(self, postgres: Postgres) -> None:
+    def __init__(self, postgres: Postgres, max_per_user: int = 10_000) -> None:
         self._postgres = postgres
+        self._max_per_user = max_per_user
 
     async def save(self, user_id: UUID, name: str, spec: StrategySpec, parent_id: UUID | None = None) -> Strategy:
-        """The strategy of that content: a new one, or the one that the user has, with the parent that one has."""
+        """The strategy of that content: a new one, or the one that the user has, with the parent that one has.
+
+        Raises:
+            Conflict: it would be one more than a user may have.
+        """
         row = (user_id, name, spec.hash, canonical_json(spec.model_dump(mode="json")).decode())
         indicators = sorted({one.id for one in spec.indicators})
         place = (spec.instrument.market_id, spec.instrument.symbol, spec.timeframe, indicators)
         for _ in range(_ATTEMPTS):
-            found = await self._postgres.fetch_one("save_strategy", *row, *place, parent_id)
+            async with self._postgres.transaction() as transaction:
+                found = await self._full(transaction, user_id, spec.hash)
+                found = found or await transaction.fetch_one("save_strategy", *row, *place, parent_id)
             if found is not None:
                 return _strategy(found)
         raise Conflict(f"the strategy {name} is being saved and deleted at the same time: try again")
+
+    async def _full(self, transaction: Transaction, user_id: UUID, spec_hash: str) -> dict[str, Any] | None:
+        """None while there is room for one more; else the one of this content, the only one that may be saved."""
+        await transaction.fetch("lock_user", user_id)
+        counted = await transaction.fetch_one("count_strategies", user_id)
+        if not counted or counted["strategies"] < self._max_per_user:
+            return None
+        found = await transaction.fetch_one("strategy_by_content", user_id, spec_hash)
+        if found is None:
+            raise Conflict(
+                f"saved strategies {counted['strategies']}, the limit of one user is {self._max_per_user}: "
+                "delete one"
+            )
+        return found
 
     async def page(
         self, user_id: UUID, chosen: StrategyFilter, after: Position | None, limit: int

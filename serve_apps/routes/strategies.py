@@ -36,6 +36,10 @@ router = APIRouter(prefix="/strategies", tags=["strategies"], route_class=Strict
 StrategyId = Annotated[UUID, Path(description="of the strategy", examples=[examples.STRATEGY_ID])]
 
 
+async def _strategies(backend: Backend) -> Strategies:
+    return Strategies(await backend.postgres(), backend.settings.strategies.max_per_user)
+
+
 @router.post("", response_model=Strategy, responses=example(examples.STRATEGY))
 async def save_strategy(
     body: Annotated[NarrowNewStrategy, Body(openapi_examples=examples.NEW_STRATEGIES)],
@@ -49,7 +53,7 @@ async def save_strategy(
     """
     content = await _content(body, user, backend)
     spec = spec_of(get_strategy_bodies().draft(content), backend.settings.backtests)
-    return await Strategies(await backend.postgres()).save(user.user_id, name_of(spec), spec)
+    return await (await _strategies(backend)).save(user.user_id, name_of(spec), spec)
 
 
 async def _content(body: NewStrategy, user: User, backend: Backend) -> dict[str, Any]:
@@ -80,13 +84,13 @@ async def list_strategies(query: Annotated[StrategiesQuery, Query()], user: InUs
     if query.indicator is not None:
         get_catalogue().find(query.indicator)
     after = None if query.cursor is None else position_of(query.cursor)
-    return await Strategies(await backend.postgres()).page(user.user_id, query, after, query.limit)
+    return await (await _strategies(backend)).page(user.user_id, query, after, query.limit)
 
 
 @router.get("/{strategy_id}", response_model=Strategy, responses=example(examples.STRATEGY))
 async def get_strategy(strategy_id: StrategyId, user: InUser, backend: InBackend) -> Any:
     """One strategy of the user with everything that makes it: with a `time_range` its `spec` is a request."""
-    return await Strategies(await backend.postgres()).get(user.user_id, strategy_id)
+    return await (await _strategies(backend)).get(user.user_id, strategy_id)
 
 
 @router.post("/{strategy_id}/clone", response_model=Strategy, responses=example(examples.CLONE))
@@ -100,7 +104,7 @@ async def clone_strategy(
 
     Each part that is named replaces the parent's whole part: `indicators` all of its indicators.
     """
-    strategies = Strategies(await backend.postgres())
+    strategies = await _strategies(backend)
     parent = await strategies.get(user.user_id, strategy_id)
     draft = get_strategy_bodies().draft({**parent.spec.model_dump(), **body.given})
     spec = clone_of(parent, draft, backend.settings.backtests)
@@ -110,4 +114,4 @@ async def clone_strategy(
 @router.delete("/{strategy_id}", response_model=Strategy, responses=example(examples.DELETED_STRATEGY))
 async def delete_strategy(strategy_id: StrategyId, user: InUser, backend: InBackend) -> Any:
     """Delete a strategy: it is listed and found no more, and its content may be saved again."""
-    return await Strategies(await backend.postgres()).delete(user.user_id, strategy_id)
+    return await (await _strategies(backend)).delete(user.user_id, strategy_id)

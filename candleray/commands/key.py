@@ -1,0 +1,81 @@
+"""Keys of exchanges: kept encrypted, past the second factor; nothing reads a secret back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from candleray.cli_options import ApiUrl, DataDir, ask_secret, connect
+
+key = typer.Typer(
+    no_args_is_help=True,
+    help=f"{__doc__}\n\nExample: candleray key add binance --label main",
+    rich_markup_mode="markdown",
+)
+
+KEY_VARIABLE, SECRET_VARIABLE = "CANDLERAY_EXCHANGE_KEY", "CANDLERAY_EXCHANGE_SECRET"
+
+
+@key.command()
+def add(
+    exchange: Annotated[str, typer.Argument(help="binance or bybit.")],
+    label: Annotated[str, typer.Option("--label", help="For you, to tell your keys apart.")] = "main",
+    api: ApiUrl = None,
+    data: DataDir = None,
+) -> None:
+    """Keep a key: it and its secret are asked for, or read from stdin as two lines, or from the environment.
+
+    The variables are CANDLERAY_EXCHANGE_KEY and CANDLERAY_EXCHANGE_SECRET. It needs a code of the last minutes:
+    `candleray second-factor verify`.
+
+    Example: candleray key add binance --label main
+    """
+    from candleray.console import output
+
+    api_key = ask_secret("API key", KEY_VARIABLE)
+    api_secret = ask_secret("API secret", SECRET_VARIABLE)
+    with connect(api, data) as client:
+        kept = client.add_exchange_key(exchange, label, api_key, api_secret)
+    output().print(f"{kept.key_id}  {kept.exchange}  {kept.label}  …{kept.last_four}")
+
+
+@key.command("list")
+def list_keys(
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+    api: ApiUrl = None,
+    data: DataDir = None,
+) -> None:
+    """List your keys, the newest first: never more of one than its last four characters.
+
+    Example: candleray key list
+    """
+    from candleray.connection import encoded
+    from candleray.console import output
+    from candleray.timeframes import iso, to_ms
+
+    with connect(api, data) as client:
+        found = client.exchange_keys()
+    if as_json:
+        typer.echo(encoded(found))
+        return
+    for one in found:
+        since = iso(to_ms(one.created_at))
+        output().print(f"{one.key_id}  {one.exchange}  {one.label}  …{one.last_four}  since {since}")
+
+
+@key.command()
+def delete(
+    key_id: Annotated[str, typer.Argument(metavar="KEY", help="The id that `add` or `list` printed.")],
+    api: ApiUrl = None,
+    data: DataDir = None,
+) -> None:
+    """Delete a key for good; it needs a code of the last minutes: `candleray second-factor verify`.
+
+    Example: candleray key delete 9a1f6a1e-52c7-4f7b-8d39-5d0b2f4c6e7a
+    """
+    from candleray.console import output
+
+    with connect(api, data) as client:
+        client.delete_exchange_key(key_id)
+    output().print(f"deleted {key_id}")
