@@ -35,7 +35,6 @@ from cluster.instance import RayCluster
 from cluster.outside import require_reachable
 from cluster.ports import Ports
 from cluster.signals import stop_on_signals
-from cluster.tasks import warm_workers
 
 ACTORS: Mapping[str, Callable[[Settings], ActorHandle]] = {"job scheduler": job_scheduler}
 """Actors that every instance has besides the candle store, by name: what starts them or finds them, in that order.
@@ -67,8 +66,6 @@ class RayDriver:
             for name, part in parts.items():
                 with self._telling_failure():
                     started.enter_context(reported(self.report, name, part()))
-            # Once and not by each replica, whose tasks are of this Ray job too: an idle worker holds 120 MB.
-            warm_workers()
             self.report(Event("ready"))
             with suppress(KeyboardInterrupt):
                 self._obey()
