@@ -65,7 +65,7 @@ class Api:
 def build_replica() -> FastAPI:
     settings = get_settings()
     configure_logs(settings.log_level)
-    warm_workers()  # for each replica: it keeps the workers that it leased, and the other one would wait for new ones
+    warm_workers()  # for each replica: the workers that one has leased are not for the other
     api = build_api(_backend(settings))
     set_apart()
     return api
