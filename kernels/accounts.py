@@ -101,7 +101,12 @@ def entry_fill(side, price, slippage):
 @inline
 def enter(side, price, available, rules):
     """The position that a signal opens at a close."""
-    fill = entry_fill(side, price, rules.slippage)
+    return enter_at(side, entry_fill(side, price, rules.slippage), available, rules)
+
+
+@inline
+def enter_at(side, fill, available, rules):
+    """The position opened at a fill that is known."""
     affordable = available / (1.0 + rules.fee)
     notional = min(rules.fixed_quote, affordable)
     fee = rules.fee * notional

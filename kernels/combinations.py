@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.accounts import LONG_SHORT, RULES, SHORT, Rules, enter, leave, settle, total_return_pct
+from kernels.accounts import LONG_SHORT, RULES, SHORT, Rules, enter, enter_at, entry_fill, leave, settle, total_return_pct
 from kernels.entries import bar_of, gather, place_of, reason_of
 from kernels.finals import check_planes, decide, empty_final, partial_ands
 from kernels.jit import FLOATS, FLOATS_OUT, INT, INTS, INTS_OUT, WORDS, inline, jit
@@ -116,7 +116,7 @@ def trades_under(
 
 
 @inline
-def _walk(bars, sides, ends, stop_rows, profit_rows, close, highs, exposed, rules, lanes, trades):
+def _walk(bars, sides, fills, ends, stop_rows, profit_rows, close, highs, exposed, rules, lanes, trades):
     """Walk some combinations abreast, one a lane; a lane's stops are two rows of `ends`.
 
     The money of a trade waits for that of the trade before it, through two divisions: 26 ns, mostly idle. Abreast
@@ -135,20 +135,30 @@ def _walk(bars, sides, ends, stop_rows, profit_rows, close, highs, exposed, rule
             if place >= bars.size or cash <= 0.0:
                 continue
             walking += 1
-            bar, side = bars[place], sides[place]
+            side = sides[place]
             end = min(ends[0, place], min(ends[stop_rows[lane], place], ends[profit_rows[lane], place]))
             exit_bar, reason = bar_of(end), reason_of(end)
-            position = enter(side, close[bar], cash, rules)
-            if bar < exposed and side == SHORT:
+            position = enter_at(side, fills[place], cash, rules)
+            if exposed > 0 and side == SHORT and bars[place] < exposed:
+                bar = bars[place]
                 exit_bar, reason = ruin_before(position, bar, exit_bar, reason, close, highs)
             done = leave(position, close[exit_bar], rules)
             profit, reason = booked_profit(cash, done.profit, reason)
             available[lane], reserve[lane] = settle(cash, reserve[lane], profit, rules)
             if n_trades[lane] < trades.size:
                 equity = available[lane] + reserve[lane]
-                write_trade(trades[n_trades[lane]], bar, exit_bar, position, done, profit, equity, reason)
+                write_trade(trades[n_trades[lane]], bars[place], exit_bar, position, done, profit, equity, reason)
             places[lane] = place_of(end)
             n_trades[lane] += 1
+
+
+@inline
+def _fills(bars, sides, close, rules):
+    """Of the entries: fetched once for all combinations, because each is a read from afar."""
+    fills = np.empty(bars.size)
+    for place in range(bars.size):
+        fills[place] = entry_fill(sides[place], close[bars[place]], rules.slippage)
+    return fills
 
 
 @inline
@@ -194,13 +204,14 @@ def _rank(
         base, combination = divmod(first + at, n_combinations)
         conflicts = decide(bases[base], addresses, offsets, sizes, partial, digits, final)
         bars, sides, ends = gather(final, tables, stop_losses, take_profits, close.size - 1, rules)
+        fills = _fills(bars, sides, close, rules)
         until = min(out_return_pct.size, at + n_combinations - combination)
         while at < until:
             abreast = min(LANES, until - at)
             for lane in range(abreast):
                 stop_rows[lane], profit_rows[lane] = _rows(combination + lane, stop_losses, take_profits)
             rows = stop_rows[:abreast], profit_rows[:abreast]
-            _walk(bars, sides, ends, *rows, close, highs, exposed, rules, lanes, unrecorded)
+            _walk(bars, sides, fills, ends, *rows, close, highs, exposed, rules, lanes, unrecorded)
             for lane in range(abreast):
                 equity = lanes[0][lane] + lanes[1][lane]
                 out_return_pct[at + lane] = total_return_pct(equity, rules.init_cash_quote)
@@ -307,5 +318,6 @@ def _trace(
     lanes = _lanes()
     stop_row, profit_row = _rows(combination, stop_losses, take_profits)
     stop_rows, profit_rows = np.full(1, stop_row), np.full(1, profit_row)
-    _walk(bars, sides, ends, stop_rows, profit_rows, close, highs, exposed, rules, lanes, trades)
+    fills = _fills(bars, sides, close, rules)
+    _walk(bars, sides, fills, ends, stop_rows, profit_rows, close, highs, exposed, rules, lanes, trades)
     return lanes[3][0], conflicts
