@@ -91,7 +91,10 @@ class Instrument(BaseModel):
         return self.market.instrument_key(self.symbol)
 
 
-ExchangeWord = Annotated[str, Field(pattern=r"^[\w .:+$-]{0,64}$")]
+NO_WORD = r"\x00-\x1f\x7f\"'`;\\/%<>(){}="
+"""What no word of an exchange has, as a class of characters that every regular expression takes alike."""
+
+ExchangeWord = Annotated[str, Field(pattern=rf"^[^{NO_WORD}]{{0,64}}$")]
 """A short word in any script."""
 
 

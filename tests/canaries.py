@@ -229,11 +229,17 @@ def found_leaks() -> tuple[list[str], str]:
     return _leaks, told
 
 
+def forget() -> None:
+    """The files go now; what is still logged goes with them."""
+    shutil.rmtree(_FOLDER, ignore_errors=True)
+
+
 @atexit.register
-def _forget() -> None:
+def _close() -> None:
+    """Also where no test ran; a process of pytest-xdist ends without coming here."""
     for file in (_LOG, _ANSWERS):
         file.close()
-    shutil.rmtree(_FOLDER, ignore_errors=True)
+    forget()
 
 
 def _search(search: SecretSearch, where: str, content: bytes) -> None:

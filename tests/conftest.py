@@ -83,6 +83,7 @@ def _canaries(_private_home: None, request: pytest.FixtureRequest) -> Iterator[N
         yield
     asyncio.run(canaries.dump(*embedded.started_urls()))
     leaks, told = canaries.found_leaks()
+    canaries.forget()
     request.config.stash[CANARIES].append(told)
     assert leaks == [], "\n".join(leaks[:20])
 

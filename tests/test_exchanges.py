@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from candleray.exchanges import EXCHANGES, Exchange
+from candleray.exchanges import EXCHANGES, Exchange, wire
 from candleray.exchanges.dialect import Question, Reply
 from candleray.exchanges.exchange import Failure, MalformedAnswer, RestAnswer, RestRequest
 from candleray.generated import GeneratedCandles
-from candleray.markets import MARKETS, Market
+from candleray.markets import MARKETS, InstrumentReference, Market
 from candleray.timeframes import MINUTE_MS
 
 SOURCE = GeneratedCandles(seed=3)
@@ -205,6 +205,13 @@ def replaced(content: Any, path: tuple[Any, ...], value: Any) -> Any:
     copy = content.copy()
     copy[path[0]] = replaced(content[path[0]], path[1:], value)
     return copy
+
+
+@given(st.text(st.characters(codec=None), max_size=80))
+def test_a_strange_name_costs_no_list(text):
+    word = wire.word({"baseAsset": text}, "baseAsset")
+    reference = InstrumentReference(market_id=1, symbol="BTCUSDT", base_asset=word, status=word)
+    assert InstrumentReference.model_validate_json(reference.model_dump_json()) == reference
 
 
 @every_market

@@ -119,14 +119,14 @@ def read_instruments(market: Market, content: Any) -> list[InstrumentReference]:
 
 def _instrument(market: Market, entry: dict[str, Any]) -> InstrumentReference:
     filters = {str(found.get("filterType")): found for found in wire.entries(entry, "filters")}
-    status = wire.member(entry, "status", kind=str)
+    status = wire.word(entry, "status")
     return InstrumentReference(
         market_id=market.market_id,
         symbol=entry["symbol"],
         is_tradable=status == "TRADING",
         status=status,
-        base_asset=wire.member(entry, "baseAsset", kind=str),
-        quote_asset=wire.member(entry, "quoteAsset", kind=str),
+        base_asset=wire.word(entry, "baseAsset"),
+        quote_asset=wire.word(entry, "quoteAsset"),
         price_tick=wire.step(filters.get("PRICE_FILTER", {}).get("tickSize")),
         quantity_step=wire.step(filters.get("LOT_SIZE", {}).get("stepSize")),
     )

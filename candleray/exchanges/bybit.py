@@ -88,15 +88,15 @@ def read_instruments(market: Market, content: Any) -> list[InstrumentReference]:
 
 
 def _instrument(market: Market, entry: dict[str, Any]) -> InstrumentReference:
-    status = wire.member(entry, "status", kind=str)
+    status = wire.word(entry, "status")
     lot = wire.member(entry, "lotSizeFilter", kind=dict)
     return InstrumentReference(
         market_id=market.market_id,
         symbol=entry["symbol"],
         is_tradable=status == "Trading",
         status=status,
-        base_asset=wire.member(entry, "baseCoin", kind=str),
-        quote_asset=wire.member(entry, "quoteCoin", kind=str),
+        base_asset=wire.word(entry, "baseCoin"),
+        quote_asset=wire.word(entry, "quoteCoin"),
         price_tick=wire.step(wire.member(entry, "priceFilter", kind=dict).get("tickSize")),
         quantity_step=wire.step(lot.get("qtyStep") or lot.get("basePrecision")),
     )

@@ -24,6 +24,7 @@ import numpy as np
 import uvicorn
 
 from candleray.credentials import token_for
+from serve_apps.garbage import set_apart
 from tests import embedded
 
 GOAL_MS = 30
@@ -74,6 +75,7 @@ async def _measure(route: Route, seconds: float, rate: float) -> list[Timed]:
 
 
 def main(seconds: float, rate: float, url: str | None) -> None:
+    set_apart()  # a collection in this process would look like one in theirs
     print(
         f"{'route':8}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'max ms':>9}{'at s':>8}{'late ms':>9}{'over 30':>9}"
     )
@@ -87,6 +89,7 @@ def main(seconds: float, rate: float, url: str | None) -> None:
             stack.callback(embedded.stop_services)
             api = stack.enter_context(_served("read", embedded.postgres_url(), embedded.valkey_url()))
             routes.append(Route("read", api, "/me", _log_in(api)))
+        asyncio.run(_measure(routes[0], 3, rate))  # what this process does for the first time is nobody's latency
         for route in routes:
             _print(route, asyncio.run(_measure(route, seconds, rate)))
 
@@ -133,7 +136,6 @@ def _api(postgres_url: str, valkey_url: str) -> Any:
     embedded.valkey_url = lambda: valkey_url  # type: ignore[assignment]
     from candleray.logs import configure_logs
     from serve_apps.api import build_api
-    from serve_apps.garbage import set_apart
     from tests.in_process_api import backend
 
     configure_logs("WARNING")
