@@ -11,7 +11,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.accounts import LONG_SHORT, RULES, SHORT, Rules, enter, enter_at, entry_fill, leave, settle, total_return_pct
+from kernels.accounts import (
+    LONG_SHORT,
+    RULES,
+    SHORT,
+    Rules,
+    enter,
+    enter_at,
+    entry_fill,
+    leave,
+    settle,
+    total_return_pct,
+)
 from kernels.entries import bar_of, gather, place_of, reason_of
 from kernels.finals import check_planes, decide, empty_final, partial_ands
 from kernels.jit import FLOATS, FLOATS_OUT, INT, INTS, INTS_OUT, WORDS, inline, jit
