@@ -25,7 +25,7 @@ def even_cuts(total: int, unit: int, parts: int, weight: Callable[[IntArray], Fl
     until = np.cumsum(weight(starts * unit) * widths)
     wanted = np.arange(1, min(parts, units)) / min(parts, units) * until[-1]
     inner = np.interp(wanted, np.concatenate([[0.0], until]), np.append(starts, units)).round().astype(np.int64)
-    return sorted({0, total, *(int(at) * unit for at in inner)})
+    return sorted({0, total, *(min(int(at) * unit, total) for at in inner)})
 
 
 def by_part(weights: Sequence[float], size: int) -> Callable[[IntArray], FloatArray]:
