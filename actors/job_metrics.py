@@ -22,7 +22,9 @@ class JobMetrics:
         self._by_state = Gauge("candleray_jobs", "Jobs by state.", ("state",))
         self._variants = Counter("candleray_job_variants", "Variants ranked by jobs.")
         self._rate = Gauge("candleray_job_variants_per_second", "Variants a second of the jobs that run.")
-        self._checkpoint = Gauge("candleray_job_checkpoint_age_seconds", "Age of the oldest newest checkpoint.")
+        self._checkpoint = Gauge(
+            "candleray_job_checkpoint_age_seconds", "The longest since a running job's checkpoint."
+        )
         self._retries = Counter("candleray_job_retries", "Drivers that took a job up after another was lost.")
         self._phases = Histogram("candleray_job_phase_seconds", "Duration of a phase.", _PHASE_S, ("phase",))
         self._pruned = Counter("candleray_job_pruned", "Variants that a limit ended, by reason.", ("reason",))
@@ -39,7 +41,7 @@ class JobMetrics:
             self._by_state.set(counts.get(state.value, 0), {"state": state.value})
         if self._ended_until is None:
             self._ended_until = await database_now(postgres)
-        watched = await watched_jobs(postgres, self._ended_until)
+        watched = await watched_jobs(postgres, self._ended_until, self._seen)
         running = [job for job in watched if job.finished_at is None]
         self._rate.set(sum(job.variants_per_s for job in running))
         self._checkpoint.set(max((job.checkpoint_age_s for job in running), default=0.0))
@@ -57,9 +59,9 @@ class JobMetrics:
             self._phases.observe(max(seconds, 1e-6), {"phase": phase})
         for reason, count in job.pruned.items():
             _add(self._pruned, count, {"reason": reason})
-        self._ended_until = job.finished_at
+        self._ended_until = max(job.finished_at, self._ended_until or job.finished_at)
 
 
 def _add(counter: Counter, count: int, tags: dict[str, str] | None = None) -> None:
-    if count > 0:  # a counter refuses nothing at all
+    if count > 0:  # Ray's counter raises for 0
         counter.inc(count, tags)

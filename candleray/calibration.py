@@ -91,20 +91,15 @@ class Costs:
         return sum(self.by_phase(grid).values())
 
 
-def measure_costs(bars: Bars, grid: VariantGrid, default_warmup: int) -> Costs:
-    """Takes some tenths of a second, however large the grid is."""
-    signals = measure_signals(bars, grid, default_warmup)
-    return Costs(signals, measure_stops(bars, grid, default_warmup))
-
-
 def measure_signals(bars: Bars, grid: VariantGrid, default_warmup: int) -> SignalCosts:
+    """Takes some tenths of a second, however large the grid is."""
     sample, plane_s = _sample(bars, grid, SIGNAL_RUNS, default_warmup)
     variant_s, weights = _spread_over([sample.variant_s(*run) for run in sample.runs])
     return SignalCosts(plane_s, variant_s, _report_s(sample), weights)
 
 
 def measure_stops(bars: Bars, grid: VariantGrid, default_warmup: int) -> StopCosts:
-    """Of a few levels; nothing where there are no stops."""
+    """As long, of a few levels; nothing where there are no stops."""
     if not grid.has_stops:
         return StopCosts()
     sample, _ = _sample(bars, grid, STOP_RUNS, default_warmup)

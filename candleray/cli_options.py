@@ -46,6 +46,7 @@ AnySymbol = Annotated[
     typer.Option("--symbol", parser=str.upper, metavar="SYMBOL", help="This symbol alone, such as BTCUSDT."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer, byte for byte.")]
+AsJsonList = Annotated[bool, typer.Option("--json", help="Print a JSON list.")]
 
 
 def connect(api: str | None, data: Path | None, token: str | None = None) -> Client:

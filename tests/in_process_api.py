@@ -16,7 +16,7 @@ import numpy as np
 
 from candleray import engine
 from candleray.backtests import BacktestRequest, BacktestResult
-from candleray.calibration import measure_costs
+from candleray.calibration import Costs, measure_signals, measure_stops
 from candleray.candle_store_client import CandleStoreClient
 from candleray.candles import CandleRows, Candles
 from candleray.errors import ServiceUnavailable
@@ -61,6 +61,11 @@ def settings(**changes: Any) -> Settings:
             bot_token=BOT_TOKEN, key_encryption_keys=KEY_ENCRYPTION_KEY, **often | changes.get("identity", {})
         ),
     )
+
+
+def measure_costs(bars: engine.Bars, grid: VariantGrid, default_warmup: int) -> Costs:
+    """What two workers measure at once."""
+    return Costs(measure_signals(bars, grid, default_warmup), measure_stops(bars, grid, default_warmup))
 
 
 def backend(store: Any, postgres: Postgres | None = None, **changes: Any) -> Backend:

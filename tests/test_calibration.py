@@ -6,10 +6,10 @@ import pytest
 
 from candleray import engine
 from candleray.backtests import BacktestRequest
-from candleray.calibration import Costs, StopCosts, _sampled_runs, measure_costs
+from candleray.calibration import Costs, StopCosts, _sampled_runs
 from candleray.settings import Backtests
 from candleray.variants import VariantGrid, resolve
-from tests.in_process_api import random_walk
+from tests.in_process_api import measure_costs, random_walk
 
 REQUEST = {
     "instrument": {"market_id": 1, "symbol": "BTCUSDT"},

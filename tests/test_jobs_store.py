@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -23,9 +24,11 @@ from candleray.settings import Jobs as Limits
 from candleray.stores.jobs import Jobs, Progress, Superseded
 from candleray.stores.postgres import Postgres
 from candleray.stores.users import Users
+from candleray.stores.watched_jobs import watched_jobs
 from candleray.variants import resolve
 
 PEOPLE = itertools.count(9_000_000)
+FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 LIMITS = Limits(heartbeat_s=1e-6, max_running=2, max_running_per_user=1, max_fruitless_attempts=3, lost_after_s=2)
 
 REQUEST = resolve(
@@ -331,6 +334,18 @@ class TestScheduler:
             )
         await Scheduler(jobs, Drivers(), LIMITS).forget_old()
         assert [job.job_id for job in await jobs.page(user, None, None, 10)] == [new.job_id]
+
+
+async def test_an_end_whose_transaction_began_earlier_is_measured_too(jobs: Jobs, user: UUID, postgres: Postgres):
+    """As when it waited for a lock: its time lies before that of an end which was measured already."""
+    job = await submitted(jobs, user)
+    await jobs.take_next()
+    (running,) = [one for one in await watched_jobs(postgres, FUTURE, []) if one.job_id == job.job_id]
+    assert running.finished_at is None
+    await jobs.move(job.job_id, JobState.CANCELLED, "cancelled", 1)
+    assert job.job_id not in {one.job_id for one in await watched_jobs(postgres, FUTURE, [])}
+    (ended,) = await watched_jobs(postgres, FUTURE, [job.job_id])
+    assert ended.finished_at is not None
 
 
 def test_the_table_of_transitions_has_every_state_and_an_end() -> None:

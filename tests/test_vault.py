@@ -148,6 +148,25 @@ def key_shaped(text: str) -> set[bytes]:
     return ends | {hashlib.sha256(word.encode()).digest() for word in words}
 
 
+async def only_keys(postgres: Postgres, user_id: UUID, count: int) -> list[UUID]:
+    """So many keys, in place of what other tests have sealed by other rings."""
+    ids = [uuid4() for _ in range(count)]
+    sealed = [
+        RING.seal(new_key(at).sealed_text(), user_id, key_id, "binance").model_dump()
+        for at, key_id in enumerate(ids)
+    ]
+    async with postgres.connection() as connection:
+        await connection.execute(
+            "DELETE FROM exchange_keys; DELETE FROM recovery_codes; DELETE FROM second_factors"
+        )
+        await connection.executemany(
+            "INSERT INTO exchange_keys (key_id, user_id, exchange, label, last_four, sealed) "
+            "VALUES ($1, $2, 'binance', 'x', '0000', $3)",
+            [(key_id, user_id, one) for key_id, one in zip(ids, sealed, strict=True)],
+        )
+    return ids
+
+
 @pytest.mark.slow
 async def test_ten_thousand_records_are_wrapped_anew_while_others_read_and_write(
     postgres: Postgres, user_id: UUID
@@ -155,28 +174,7 @@ async def test_ten_thousand_records_are_wrapped_anew_while_others_read_and_write
     rings = [RING, KeyRing.parse(f"{new_key_encryption_key('2')},1:{base64.b64encode(RING.keys['1']).decode()}")]
     current = [rings[0]]
     keys = ExchangeKeys(postgres, lambda: current[0], max_per_user=20_000)
-    ids = [uuid4() for _ in range(10_000)]
-    async with postgres.connection() as connection:
-        # What other tests have sealed is of other rings.
-        await connection.execute(
-            "DELETE FROM exchange_keys; DELETE FROM recovery_codes; DELETE FROM second_factors"
-        )
-        rows = [
-            (
-                key_id,
-                user_id,
-                "binance",
-                "x",
-                "0000",
-                RING.seal(new_key(at).sealed_text(), user_id, key_id, "binance").model_dump(),
-            )
-            for at, key_id in enumerate(ids)
-        ]
-        await connection.executemany(
-            "INSERT INTO exchange_keys (key_id, user_id, exchange, label, last_four, sealed) "
-            "VALUES ($1, $2, $3, $4, $5, $6)",
-            rows,
-        )
+    ids = await only_keys(postgres, user_id, 10_000)
     stopped, read, written = asyncio.Event(), 0, []
 
     async def read_on() -> None:

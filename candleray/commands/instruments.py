@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from candleray.cli_options import AnyMarket, ApiUrl, DataDir, connect
+from candleray.cli_options import AnyMarket, ApiUrl, AsJsonList, DataDir, connect
 
 
 def instruments(
     q: Annotated[str, typer.Argument(metavar="[PART]", help="Part of the symbol.")] = "",
     market: AnyMarket = None,
     limit: Annotated[int, typer.Option(min=1, help="How many to show, the likeliest first.")] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+    as_json: AsJsonList = False,
     api: ApiUrl = None,
     data: DataDir = None,
 ) -> None:

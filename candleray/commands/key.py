@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from candleray.cli_options import ApiUrl, DataDir, ask_secret, connect
+from candleray.cli_options import ApiUrl, AsJsonList, DataDir, ask_secret, connect
 
 key = typer.Typer(
     no_args_is_help=True,
@@ -19,7 +19,7 @@ KEY_VARIABLE, SECRET_VARIABLE = "CANDLERAY_EXCHANGE_KEY", "CANDLERAY_EXCHANGE_SE
 
 @key.command()
 def add(
-    exchange: Annotated[str, typer.Argument(help="binance or bybit.")],
+    exchange: Annotated[str, typer.Argument(help="Its name, such as binance.")],
     label: Annotated[str, typer.Option("--label", help="For you, to tell your keys apart.")] = "main",
     api: ApiUrl = None,
     data: DataDir = None,
@@ -42,7 +42,7 @@ def add(
 
 @key.command("list")
 def list_keys(
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+    as_json: AsJsonList = False,
     api: ApiUrl = None,
     data: DataDir = None,
 ) -> None:
@@ -52,6 +52,7 @@ def list_keys(
     """
     from candleray.connection import encoded
     from candleray.console import output
+    from candleray.tables import print_table
     from candleray.timeframes import iso, to_ms
 
     with connect(api, data) as client:
@@ -59,9 +60,12 @@ def list_keys(
     if as_json:
         typer.echo(encoded(found))
         return
-    for one in found:
-        since = iso(to_ms(one.created_at))
-        output().print(f"{one.key_id}  {one.exchange}  {one.label}  …{one.last_four}  since {since}")
+    rows = [
+        (str(one.key_id), one.exchange, one.label, f"…{one.last_four}", iso(to_ms(one.created_at)))
+        for one in found
+    ]
+    names = ("key", "exchange", "label", "ends in", "since")
+    print_table(output(), names, rows, text=names)
 
 
 @key.command()

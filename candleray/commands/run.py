@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candleray.cli_options import ApiUrl, AsJson, DataDir, connect
+from candleray.cli_options import ApiUrl, AsJson, AsJsonList, DataDir, connect
 
 if TYPE_CHECKING:
     from candleray.runs import Run
@@ -39,7 +39,7 @@ def list_runs(
     strategy_id: Annotated[str | None, typer.Option("--strategy", metavar="ID", help="Of it alone.")] = None,
     state: Annotated[str | None, typer.Option(help="In this state alone, such as running.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many of the newest.")] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+    as_json: AsJsonList = False,
     api: ApiUrl = None,
     data: DataDir = None,
 ) -> None:

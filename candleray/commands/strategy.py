@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candleray.cli_options import AnyMarket, AnySymbol, ApiUrl, AsJson, DataDir, connect, read_request
+from candleray.cli_options import AnyMarket, AnySymbol, ApiUrl, AsJson, AsJsonList, DataDir, connect, read_request
 
 if TYPE_CHECKING:
     from candleray.strategies import Strategy
@@ -53,7 +53,7 @@ def list_strategies(
     timeframe: Annotated[str | None, typer.Option(help="Such as 1h.")] = None,
     indicator: Annotated[str | None, typer.Option(help="Those that use it, such as sma.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many of the newest.")] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+    as_json: AsJsonList = False,
     api: ApiUrl = None,
     data: DataDir = None,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -33,11 +34,11 @@ async def database_now(postgres: Postgres) -> datetime:
     return moment
 
 
-async def watched_jobs(postgres: Postgres, ended_after: datetime) -> list[WatchedJob]:
-    """Those that run, then those that have ended since, in the order of their ends."""
+async def watched_jobs(postgres: Postgres, ended_after: datetime, seen: Collection[UUID]) -> list[WatchedJob]:
+    """Those that run, then those that have ended since or were `seen` running, in the order of their ends."""
     return [
         WatchedJob(**{name: value for name, value in row.items() if name != "result"}, **_of(row["result"]))
-        for row in await postgres.fetch("watched_jobs", ended_after)
+        for row in await postgres.fetch("watched_jobs", ended_after, list(seen))
     ]
 
 
