@@ -65,8 +65,8 @@ class Heart:
                     return
             # A phase that is shorter than a heartbeat is told as well.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._search.entered.wait(), self._limits.heartbeat_s)
-            self._search.entered.clear()
+                await asyncio.wait_for(self._search.news.wait(), self._limits.heartbeat_s)
+            self._search.news.clear()
 
     async def beat(self, last: bool = False) -> bool:
         due = last or time.monotonic() - self._saved_at >= self._limits.checkpoint_s

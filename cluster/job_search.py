@@ -40,8 +40,8 @@ class Search:
         self.candles_hash: str | None = None
         self.expected_s: float | None = None
         self.elapsed_s: dict[str, float] = dict(checkpoint.elapsed_s) if checkpoint else {}
-        self.entered = asyncio.Event()
-        """A phase has begun since it was cleared."""
+        self.news = asyncio.Event()
+        """A phase has begun, or the number of its tasks is known, since it was cleared."""
         self._engine = engine_params_hash(request, settings.backtests.warmup_bars)
         self._checkpoint = checkpoint
         self._phase_began = self._search_began = time.monotonic()
@@ -154,13 +154,15 @@ class Search:
         return ranked / seconds if ranked and seconds > 0 else None
 
     def _tell(self, done: int, total: int) -> None:
+        if total != self.total:
+            self.news.set()
         self.done, self.total = done, total
 
     def _enter(self, phase: str) -> None:
         self.elapsed_s = self._elapsed_s()
         self.phase, self.done, self.total = phase, 0, 1
         self._phase_began = time.monotonic()
-        self.entered.set()
+        self.news.set()
 
     def _elapsed_s(self) -> dict[str, float]:
         spent = time.monotonic() - self._phase_began
