@@ -8,8 +8,9 @@ them one after the other in this process.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,7 @@ from kernels.metrics import report
 from kernels.rollup import rollup
 from kernels.signals import PlaneSpec, build_planes
 from kernels.simulate import rank_range, trades_of
+from kernels.stops import Ruin
 
 PlaneArray = NDArray[np.uint64]
 
@@ -138,8 +140,25 @@ def stage_a_keeps(grid: VariantGrid) -> int:
     return grid.kept + 1 if grid.has_stops else grid.request.top_k or 1
 
 
+CHUNK = 50_000
+"""Variants ranked at once: their arrays stay in the cache, and memory does not grow with their number."""
+
+
+def _by_chunks(first: int, last: int, keep: int, rank: Callable[[int, int], Ranking]) -> Ranking:
+    ranking = Ranking.empty()
+    count = last - first
+    # Where more is kept than a chunk holds, to merge each would sort all of it again.
+    for begin, end in ranges(count, -(-count // max(CHUNK, keep))):
+        ranking = ranking.merged(rank(first + begin, first + end), keep)
+    return ranking
+
+
 def rank_variants(bars: Bars, grid: VariantGrid, planes: Planes, first: int, last: int) -> Ranking:
     """Stage A: the best of the base variants `[first, last)`, without stops."""
+    return _by_chunks(first, last, stage_a_keeps(grid), partial(_rank_variants, bars, grid, planes))
+
+
+def _rank_variants(bars: Bars, grid: VariantGrid, planes: Planes, first: int, last: int) -> Ranking:
     count = last - first
     ranking = Ranking(np.arange(first, last), np.empty(count), np.empty(count, np.int64))
     fates = np.zeros(count, np.int64)
@@ -174,6 +193,19 @@ def rank_under_stops(
 
     Those of one base follow those of the one before it.
     """
+    rank = partial(_rank_under_stops, bars, grid, planes, tables, bases)
+    return _by_chunks(first, last, grid.request.top_k or 1, rank)
+
+
+def _rank_under_stops(
+    bars: Bars,
+    grid: VariantGrid,
+    planes: Planes,
+    tables: Tables,
+    bases: IntArray | range,
+    first: int,
+    last: int,
+) -> Ranking:
     count, each = last - first, grid.combinations.size
     chosen = np.asarray(bases[first // each : -(-last // each)], np.int64)
     offset = first % each
@@ -221,8 +253,9 @@ def report_variants(
     bars: Bars, grid: VariantGrid, planes: Planes, ranking: Ranking, first_rank: int, tables: Tables | None = None
 ) -> list[RankedVariant]:
     """The full reports of these variants, the first of which has that rank; with stops, their tables."""
+    ruin = Ruin.over(bars.close, trading_rules(grid.request).slippage)
     return [
-        _report(bars, grid, planes, tables, ranking, position, first_rank + position)
+        _report(bars, grid, planes, tables, ruin, ranking, position, first_rank + position)
         for position in range(len(ranking))
     ]
 
@@ -232,13 +265,14 @@ def _report(
     grid: VariantGrid,
     planes: Planes,
     tables: Tables | None,
+    ruin: Ruin,
     ranking: Ranking,
     position: int,
     rank: int,
 ) -> RankedVariant:
     request = grid.request
     index = int(ranking.index[position])
-    trades = _trades_of(bars, grid, planes, tables, index)
+    trades = _trades_of(bars, grid, planes, tables, ruin, index)
     metrics = report(trades, bars.close, bars.ts_open_ms, bars.bar_ms, float(request.init_cash_quote or 0))
     shown = (
         [trade_of(row, bars.ts_open_ms + bars.bar_ms) for row in trades] if rank <= request.trades_for else None
@@ -256,7 +290,7 @@ def _report(
 
 
 def _trades_of(
-    bars: Bars, grid: VariantGrid, planes: Planes, tables: Tables | None, index: int
+    bars: Bars, grid: VariantGrid, planes: Planes, tables: Tables | None, ruin: Ruin, index: int
 ) -> NDArray[np.void]:
     """Every trade of one variant."""
     base, combination = divmod(index, grid.combinations.size)
@@ -264,8 +298,8 @@ def _trades_of(
     addresses = planes.addresses[[offset + digit for offset, digit in digits]]
     rules = trading_rules(grid.request)
     if tables is None:
-        return trades_of(addresses, bars.close, rules)[0]
-    return trades_under(addresses, tables.stops, combination, bars.close, rules)[0]
+        return trades_of(addresses, bars.close, rules, ruin)[0]
+    return trades_under(addresses, tables.stops, combination, bars.close, rules, ruin)[0]
 
 
 def result_of(
@@ -310,11 +344,6 @@ class Stopwatch:
         return Elapsed(**self._laps, total=round(self._last - self._started, 4))
 
 
-def _chunks(total: int) -> Iterator[tuple[int, int]]:
-    """Ranges of so few variants that memory does not grow with their number."""
-    return ranges(total, -(-total // 50_000))
-
-
 def run(request: BacktestRequest, minutes: Candles, default_warmup: int) -> BacktestResult:
     """A resolved request over these candles, in this process, step by step."""
     watch = Stopwatch()
@@ -325,19 +354,14 @@ def run(request: BacktestRequest, minutes: Candles, default_warmup: int) -> Back
     watch.lap("planes")
     ranking, shortlist, tables = Ranking.empty(), None, None
     if grid.needs_stage_a:
-        for first, last in _chunks(grid.radix.size):
-            answer = rank_variants(bars, grid, planes, first, last)
-            ranking = ranking.merged(answer, stage_a_keeps(grid))
+        ranking = rank_variants(bars, grid, planes, 0, grid.radix.size)
         watch.lap("variants")
     if grid.has_stops:
         bases, shortlist = shortlisted(grid, ranking)
         slippage = trading_rules(request).slippage
         tables = Tables.over(grid, [table.over(bars.close, slippage) for table in stop_tables(grid)])
         watch.lap("tables")
-        ranking = Ranking.empty()
-        for first, last in _chunks(grid.evaluated):
-            answer = rank_under_stops(bars, grid, planes, tables, bases, first, last)
-            ranking = ranking.merged(answer, request.top_k or 1)
+        ranking = rank_under_stops(bars, grid, planes, tables, bases, 0, grid.evaluated)
         watch.lap("combinations")
     top = report_variants(bars, grid, planes, ranking, 1, tables)
     watch.lap("reports")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from candleray.candles import FloatArray, IntArray
 from kernels.pruning import REASONS
@@ -29,14 +30,23 @@ class Ranking:
         return int(self.index.shape[0])
 
     def best(self, k: int) -> Ranking:
+        if 0 < k < len(self):
+            # To sort all of them took as long as to simulate them on hourly bars.
+            worst = -np.partition(-self.total_return_pct, k - 1)[k - 1]
+            return self._only(~(self.total_return_pct < worst))._sorted(k)
+        return self._sorted(k)
+
+    def _sorted(self, k: int) -> Ranking:
         order = np.lexsort((self.index, -self.total_return_pct))[:k]
         return Ranking(self.index[order], self.total_return_pct[order], self.conflicts[order], self.pruned)
 
     def without(self, fates: IntArray) -> Ranking:
         """Those that were kept, the others counted; `fates` says of each what became of it."""
-        kept = fates == 0
         pruned = self.pruned + np.bincount(fates, minlength=len(REASONS) + 1)[1:]
-        return Ranking(self.index[kept], self.total_return_pct[kept], self.conflicts[kept], pruned)
+        return replace(self._only(fates == 0), pruned=pruned)
+
+    def _only(self, kept: NDArray[np.bool_]) -> Ranking:
+        return Ranking(self.index[kept], self.total_return_pct[kept], self.conflicts[kept], self.pruned)
 
     def merged(self, other: Ranking, k: int) -> Ranking:
         """The best `k` of both, of different variants; associative and commutative, because the order is total."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from candleray.bars import CandleReader
 from candleray.calibration import Costs, SignalCosts, StopCosts
 from candleray.candles import Candles, FloatArray, IntArray
 from candleray.checkpoints import Sweep
-from candleray.cuts import by_part, even_cuts
+from candleray.cuts import by_part, cuts, even_shares, tapered_shares
 from candleray.grids import ranges
 from candleray.guards import check_guards
 from candleray.rankings import Ranking
@@ -41,6 +42,9 @@ COMBINATION_S_PER_WORD = 2e-9
 
 REPORT_S = 0.005
 """What one report costs on a year of minutes, at most."""
+
+SHORTEST_TASK_S = 0.1
+"""Of several; a task costs 4 ms besides its work."""
 
 Tell = Callable[[int, int], None]
 """Is told how many of how many parts of a phase are done."""
@@ -73,10 +77,8 @@ async def run_backtest(request: BacktestRequest, store: CandleReader, settings: 
         watch.lap("variants")
     if grid.has_stops:
         bases, shortlist = shortlisted(grid, ranking)
-        await fan_out.finish_tables()
-        watch.lap("tables")
         sweep = stage_b(grid)
-        await fan_out.rank_under_stops(sweep, bases)
+        await fan_out.rank_under_stops(sweep, bases, lambda: watch.lap("tables"))
         ranking = sweep.ranking
         watch.lap("combinations")
     top = await fan_out.report(ranking)
@@ -168,7 +170,7 @@ class FanOut:
         self._plane_refs = [
             submit.remote(self._bars_ref, self._request_ref, first, last, default_warmup)
             for first, last in ranges(
-                self.grid.planes, max(4 * self._cpus, self._parts(self._costs.signals.plane_s))
+                self.grid.planes, max(2 * self._cpus, len(self._shares(self._costs.signals.plane_s)))
             )
         ]
         submit = tasks.build_table.options(name="tables")
@@ -186,54 +188,60 @@ class FanOut:
         submit = tasks.rank_variants.options(name=sweep.phase)
         refs = self._bars_ref, self._request_ref, self._plane_refs
         costs, size = self._costs.signals, self.grid.radix.size
-        cuts = even_cuts(size, 1, self._parts(size * costs.variant_s, size), by_part(costs.weights, size))
-        pending = {submit.remote(*refs, first, last): (first, last) for first, last in sweep.left(cuts)}
+        bounds = cuts(size, 1, self._shares(size * costs.variant_s, size), by_part(costs.weights, size))
+        pending = {submit.remote(*refs, first, last): (first, last) for first, last in sweep.left(bounds)}
         await _swept(sweep, pending, tell)
 
-    async def finish_tables(self, tell: Tell | None = None) -> None:
-        await _all_finished(self._table_refs, tell)
+    async def rank_under_stops(
+        self, sweep: Sweep, bases: IntArray | range, begun: Callable[[], None], tell: Tell | None = None
+    ) -> None:
+        """Stage B: what is left of these base variants under every combination of stop levels.
 
-    async def rank_under_stops(self, sweep: Sweep, bases: IntArray | range, tell: Tell | None = None) -> None:
-        """Stage B: what is left of these base variants under every combination of stop levels."""
+        The tables' end comes first, with no pause after it; it calls `begun`.
+        """
         each = self.grid.combinations.size
         costs = self._costs.stops
-        parts = self._parts(len(bases) * (costs.base_s + each * costs.combination_s), sweep.total)
+        shares = self._shares(len(bases) * (costs.base_s + each * costs.combination_s), sweep.total)
         # What a base variant's combinations share is computed once where a range holds all of them.
-        unit = each if len(bases) >= parts else 1
+        unit = each if len(bases) >= len(shares) else 1
         base_weight = by_part(costs.weights, self.grid.radix.size)
 
         def weight(variants: IntArray) -> FloatArray:
             return base_weight(np.array([bases[at] for at in (variants // each).tolist()], np.int64))
 
         submit = tasks.rank_under_stops.options(name=sweep.phase)
-        refs = self._bars_ref, self._request_ref, self._plane_refs, self._table_refs
+        refs = self._bars_ref, self._request_ref, self._plane_refs
         pending = {}
-        for first, last in sweep.left(even_cuts(sweep.total, unit, parts, weight)):
+        for first, last in sweep.left(cuts(sweep.total, unit, shares, weight)):
             chosen = bases[first // each : -(-last // each)]
-            ref = submit.remote(*refs, chosen, first % each, first % each + last - first)
+            ref = submit.remote(*refs, chosen, first % each, first % each + last - first, *self._table_refs)
             pending[ref] = (first, last)
+        try:
+            await _all_finished(self._table_refs, tell)
+        except BaseException:
+            _cancel(list(pending))
+            raise
+        begun()
         await _swept(sweep, pending, tell)
 
     async def report(self, ranking: Ranking, tell: Tell | None = None) -> list[RankedVariant]:
         submit = tasks.report_variants.options(name="reports")
         refs = self._bars_ref, self._request_ref, self._plane_refs, self._table_refs
-        parts = self._parts(len(ranking) * self._costs.signals.report_s)
+        shares = self._shares(len(ranking) * self._costs.signals.report_s)
+        bounds = cuts(len(ranking), 1, shares, by_part((1.0,), len(ranking))) if len(ranking) else []
         reports = [
-            submit.remote(*refs, ranking.between(first, last), first + 1)
-            for first, last in ranges(len(ranking), parts)
+            submit.remote(*refs, ranking.between(first, last), first + 1) for first, last in pairwise(bounds)
         ]
         return [row for rows in await _all_finished(reports, tell) for row in rows]
 
-    def _parts(self, seconds: float, variants: int = 0) -> int:
-        """How many tasks for that much work: each about `task_seconds`, and a few for every CPU.
-
-        The last of a few long ones would leave the other cores idle: of 0.1 s there may be more of them.
-        """
-        wanted = int(seconds / self._compute.task_seconds) + 1
-        even = max(3 * self._cpus if seconds > 0.1 else 1, min(12 * self._cpus, int(seconds / 0.1)))
-        if variants and self._compute.task_variants:
-            wanted, even = -(-variants // self._compute.task_variants), 1
-        return min(max(wanted, even), self._compute.max_tasks_per_phase)
+    def _shares(self, seconds: float, variants: int = 0) -> FloatArray:
+        """How much of that much work each task does."""
+        compute = self._compute
+        if variants and compute.task_variants:
+            return even_shares(min(-(-variants // compute.task_variants), compute.max_tasks_per_phase))
+        return tapered_shares(
+            seconds, self._cpus, compute.task_seconds, SHORTEST_TASK_S, compute.max_tasks_per_phase
+        )
 
 
 async def _swept(sweep: Sweep, pending: dict[Any, tuple[int, int]], tell: Tell | None) -> None:
@@ -241,7 +249,7 @@ async def _swept(sweep: Sweep, pending: dict[Any, tuple[int, int]], tell: Tell |
     futures = {asyncio.wrap_future(ref.future()): (ref, span) for ref, span in pending.items()}
     pending.clear()
     total = len(futures)
-    if tell:
+    if tell and total:
         tell(0, total)
     try:
         while futures:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
 
 import ray
 
@@ -62,14 +61,16 @@ class Search:
         await fan_out.build_planes(warmup, self._tell)
         ranking, shortlist = Ranking.empty(), None
         if grid.needs_stage_a:
-            ranking = await self._ranked(stage_a(grid), lambda sweep: fan_out.rank(sweep, self._tell))
+            sweep = self._taken_up(stage_a(grid))
+            self._begin(sweep)
+            await fan_out.rank(sweep, self._tell)
+            ranking = sweep.ranking
         if grid.has_stops:
             bases, shortlist = shortlisted(grid, ranking)
+            sweep = self._taken_up(stage_b(grid))
             self._enter("tables")
-            await fan_out.finish_tables(self._tell)
-            ranking = await self._ranked(
-                stage_b(grid), lambda sweep: fan_out.rank_under_stops(sweep, bases, self._tell)
-            )
+            await fan_out.rank_under_stops(sweep, bases, lambda: self._begin(sweep), self._tell)
+            ranking = sweep.ranking
         self._enter("reports")
         top = await fan_out.report(ranking, self._tell)
         self._enter("done")
@@ -126,15 +127,14 @@ class Search:
         limit = self.settings.jobs.max_seconds
         refuse_exceeded([Guard(name="seconds", number=round(seconds, 1), limit=limit)], "any job")
 
-    async def _ranked(self, sweep: Sweep, rank: Any) -> Ranking:
-        sweep = self.sweeps.setdefault(sweep.phase, sweep)
+    def _taken_up(self, sweep: Sweep) -> Sweep:
+        """This one, or what former attempts have done of it."""
+        return self.sweeps.setdefault(sweep.phase, sweep)
+
+    def _begin(self, sweep: Sweep) -> None:
         self._enter(sweep.phase)
         self._ranked_since = (time.monotonic(), sweep.done)
         self._forecast.shorten(sweep.phase, sweep.done / max(1, sweep.total))
-        if not sweep.is_complete:
-            await rank(sweep)
-        self._ranked_since = None
-        return sweep.ranking
 
     @property
     def _sweep(self) -> Sweep | None:
@@ -162,6 +162,7 @@ class Search:
         self.elapsed_s = self._elapsed_s()
         self.phase, self.done, self.total = phase, 0, 1
         self._phase_began = time.monotonic()
+        self._ranked_since = None
         self.news.set()
 
     def _elapsed_s(self) -> dict[str, float]:

@@ -54,14 +54,15 @@ def rank_under_stops(
     bars: engine.Bars,
     request: BacktestRequest,
     plane_refs: list[Any],
-    table_refs: list[Any],
     bases: IntArray | range,
     first: int,
     last: int,
+    *tables: PassageArray,
 ) -> Ranking:
+    """The tables are arguments of their own: a task may then be submitted before they are there."""
     grid = VariantGrid(request)
-    planes, tables = engine.Planes.over(ray.get(plane_refs)), Tables.over(grid, ray.get(table_refs))
-    return engine.rank_under_stops(bars, grid, planes, tables, bases, first, last)
+    planes = engine.Planes.over(ray.get(plane_refs))
+    return engine.rank_under_stops(bars, grid, planes, Tables.over(grid, tables), bases, first, last)
 
 
 @ray.remote(**TASK)

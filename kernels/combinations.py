@@ -27,7 +27,7 @@ from kernels.entries import bar_of, gather, place_of, reason_of
 from kernels.finals import check_planes, decide, empty_final, partial_ands
 from kernels.jit import FLOATS, FLOATS_OUT, INT, INTS, INTS_OUT, WORDS, inline, jit
 from kernels.pruning import KEPT, LIMITS, Pruning, last_reason, start, trade_reason
-from kernels.stops import BLOCK_LEVELS, block_highs, block_lows, exposed_bars
+from kernels.stops import BLOCK_LEVELS, Ruin, block_lows
 from kernels.trades import TRADE, TRADES_OUT, booked_profit, ruin_before, write_trade
 
 LANES = 8
@@ -90,9 +90,7 @@ def rank_combinations(
         raise ValueError(f"combinations [{first}, {last}) of {bases.size * stops.combinations}")
     if any(out.size != last - first for out in (out_return_pct, out_trades, out_conflicts)):
         raise ValueError(f"the outputs must hold {last - first} combinations each")
-    if close.size == 0:
-        raise ValueError("no bars to simulate")
-    highs, exposed = block_highs(close), exposed_bars(close, rules.slippage)
+    highs, exposed = Ruin.over(close, rules.slippage)
     given = addresses, offsets, sizes, bases, *stops, first, close, highs
     outs = out_return_pct, out_trades, out_conflicts
     if pruning is None:
@@ -105,7 +103,12 @@ def rank_combinations(
 
 
 def trades_under(
-    addresses: NDArray[np.uint64], stops: Stops, combination: int, close: NDArray[np.float64], rules: Rules
+    addresses: NDArray[np.uint64],
+    stops: Stops,
+    combination: int,
+    close: NDArray[np.float64],
+    rules: Rules,
+    ruin: Ruin | None = None,
 ) -> tuple[NDArray[np.void], int]:
     """As `kernels.simulate.trades_of`, under one combination of the levels."""
     one_each = np.arange(addresses.size), np.ones(addresses.size, np.int64)
@@ -113,9 +116,7 @@ def trades_under(
     stops.check(rules.direction)
     if not 0 <= combination < stops.combinations:
         raise ValueError(f"combination {combination} of {stops.combinations}")
-    if close.size == 0:
-        raise ValueError("no bars to simulate")
-    highs, exposed = block_highs(close), exposed_bars(close, rules.slippage)
+    highs, exposed = ruin or Ruin.over(close, rules.slippage)
     trades = np.empty(1024, TRADE)
     while True:
         n_trades, conflicts = _trace(

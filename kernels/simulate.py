@@ -26,7 +26,7 @@ from kernels.finals import check_planes, decide, empty_final, partial_ands
 from kernels.jit import FLOATS, FLOATS_OUT, INT, INTS, INTS_OUT, WORDS, inline, jit
 from kernels.positions import find_positions, room_for_positions
 from kernels.pruning import KEPT, LIMITS, Pruning, last_reason, start, trade_reason
-from kernels.stops import block_highs, block_lows, exposed_bars
+from kernels.stops import Ruin, block_lows
 from kernels.trades import EXIT_LAST_BAR, EXIT_SIGNAL, TRADE, TRADES_OUT, booked_profit, ruin_before, write_trade
 
 LANES = 8
@@ -64,9 +64,7 @@ def rank_range(
         raise ValueError(f"variants [{first}, {last}) of {n_variants}")
     if any(out.size != last - first for out in (out_return_pct, out_trades, out_conflicts)):
         raise ValueError(f"the outputs must hold {last - first} variants each")
-    if close.size == 0:
-        raise ValueError("no bars to simulate")
-    highs, exposed = block_highs(close), exposed_bars(close, rules.slippage)
+    highs, exposed = Ruin.over(close, rules.slippage)
     outs = out_return_pct, out_trades, out_conflicts
     if pruning is None:
         _rank(addresses, offsets, sizes, first, close, highs, exposed, rules, *outs)
@@ -78,14 +76,15 @@ def rank_range(
 
 
 def trades_of(
-    addresses: NDArray[np.uint64], close: NDArray[np.float64], rules: Rules
+    addresses: NDArray[np.uint64], close: NDArray[np.float64], rules: Rules, ruin: Ruin | None = None
 ) -> tuple[NDArray[np.void], int]:
-    """Every trade of one variant (an array of `TRADE`) and its conflicting signals; one plane an indicator."""
+    """Every trade of one variant (an array of `TRADE`) and its conflicting signals; one plane an indicator.
+
+    To ask for many, pass the `ruin` that is the same for all.
+    """
     one_each = np.arange(addresses.size), np.ones(addresses.size, np.int64)
     check_planes(addresses, *one_each)
-    if close.size == 0:
-        raise ValueError("no bars to simulate")
-    highs, exposed = block_highs(close), exposed_bars(close, rules.slippage)
+    highs, exposed = ruin or Ruin.over(close, rules.slippage)
     trades = np.empty(1024, TRADE)
     while True:
         n_trades, conflicts = _trace(addresses, *one_each, close, highs, exposed, rules, trades)

@@ -7,6 +7,7 @@ variant of a search looks its exits up in it (R4.6).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numba import carray, types
@@ -82,9 +83,24 @@ def passages_at(address, n_bars, n_levels):
     return carray(_bar_pointer(address), (n_bars, n_levels))
 
 
-def block_highs(close: NDArray[np.float64]) -> NDArray[np.float64]:
+class Ruin(NamedTuple):
+    """Where shorts may meet ruin, by bars and slippage alone: one does for any number of variants."""
+
+    highs: NDArray[np.float64]
     """The highest close of each block of 64 bars."""
-    return np.maximum.reduceat(close, np.arange(0, close.size, BLOCK))
+    exposed: int
+    """Shorts opened before this bar may be ruined; from it on none can."""
+
+    @classmethod
+    def over(cls, close: NDArray[np.float64], slippage: float) -> Ruin:
+        """
+        Raises:
+            ValueError: without bars.
+        """
+        if close.size == 0:
+            raise ValueError("no bars to simulate")
+        highs = np.maximum.reduceat(close, np.arange(0, close.size, BLOCK))
+        return cls(highs, _exposed_bars(close, slippage))
 
 
 def block_lows(close: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -93,7 +109,7 @@ def block_lows(close: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @jit(FLOATS, FLOAT)
-def exposed_bars(close, slippage):
+def _exposed_bars(close, slippage):
     """Shorts opened before this bar may meet twice their fill, and with it ruin; from it on none can."""
     highest = 0.0
     for bar in range(close.size - 1, -1, -1):
