@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 
@@ -58,6 +58,11 @@ class Sweep:
     @property
     def is_complete(self) -> bool:
         return self.done == self.total
+
+
+def newest_ranked(sweeps: Iterable[Sweep]) -> Sweep | None:
+    """The last one that has ranked anything: before Stage B has, that is the sweep without stops."""
+    return next((sweep for sweep in reversed(list(sweeps)) if len(sweep.ranking)), None)
 
 
 @dataclass(frozen=True)

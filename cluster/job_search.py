@@ -11,7 +11,7 @@ from candleray import engine
 from candleray.backtests import BacktestRequest, BacktestResult, Elapsed
 from candleray.bars import CandleReader
 from candleray.calibration import Costs
-from candleray.checkpoints import Checkpoint, Sweep
+from candleray.checkpoints import Checkpoint, Sweep, newest_ranked
 from candleray.forecasts import Forecast
 from candleray.guards import refuse_exceeded
 from candleray.logs import get_logger
@@ -141,9 +141,8 @@ class Search:
         return self.sweeps.get(self.phase)
 
     def _best(self) -> float | None:
-        """Of the newest sweep that has any: before Stage B the best without stops."""
-        found = [sweep.ranking for sweep in self.sweeps.values() if len(sweep.ranking)]
-        return float(found[-1].total_return_pct[0]) if found else None
+        sweep = newest_ranked(self.sweeps.values())
+        return float(sweep.ranking.total_return_pct[0]) if sweep else None
 
     def _rate(self) -> float | None:
         if self._ranked_since is None or self._sweep is None:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candleray.checkpoints import Checkpoint, Sweep
+from candleray.checkpoints import Checkpoint, Sweep, newest_ranked
 from candleray.rankings import Ranking
 
 TOTAL = 500
@@ -57,3 +57,14 @@ def test_a_checkpoint_says_what_it_is_of():
     assert (kept.candles_hash, kept.engine_params_hash) == ("hash", "engine")
     assert kept.elapsed_s == {"planes": 0.5}
     assert kept.sweep("stage-a") is None
+
+
+def test_until_a_phase_has_ranked_something_the_one_before_it_holds_the_best():
+    """As when a job is asked for its best, or cancelled, in the first moments of Stage B."""
+    first, second = Sweep("stage-a", 10, 3), Sweep("stage-b", 40, 3)
+    assert newest_ranked([]) is None
+    assert newest_ranked([first, second]) is None
+    first.add(0, 1, Ranking(np.array([0]), np.array([3.0]), np.zeros(1, np.int64)))
+    assert newest_ranked([first, second]) is first
+    second.add(8, 9, Ranking(np.array([9]), np.array([7.0]), np.zeros(1, np.int64)))
+    assert newest_ranked([first, second]) is second

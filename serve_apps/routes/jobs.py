@@ -10,6 +10,7 @@ from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
 from candleray.backtests import BacktestResult
+from candleray.checkpoints import newest_ranked
 from candleray.cursors import CURSOR_PATTERN, Position, cursor_of, position_of
 from candleray.jobs import BestVariant, Job, JobDetail, JobPage, JobState, JobTop
 from candleray.preflight import Preflight
@@ -143,10 +144,10 @@ async def _top(jobs: Jobs, job: Job, user_id: UUID, limit: int) -> tuple[Any, ..
     if job.state is JobState.SUCCEEDED:
         return tuple(await jobs.reports(job.job_id, limit))
     checkpoint = await jobs.checkpoint(job.job_id)
-    if checkpoint is None:
+    sweep = newest_ranked(checkpoint.sweeps) if checkpoint else None
+    if sweep is None:
         return ()
     grid = VariantGrid(await jobs.request(user_id, job.job_id))
-    sweep = checkpoint.sweeps[-1]
     # Before Stage B its base variants, without stops, stand for what is to come.
     unit = 1 if sweep.phase == "stage-b" or not grid.has_stops else grid.combinations.size
     ranking = sweep.ranking
