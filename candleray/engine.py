@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,29 +154,29 @@ def _by_chunks(first: int, last: int, keep: int, rank: Callable[[int, int], Rank
 
 def rank_variants(bars: Bars, grid: VariantGrid, planes: Planes, first: int, last: int) -> Ranking:
     """Stage A: the best of the base variants `[first, last)`, without stops."""
-    return _by_chunks(first, last, stage_a_keeps(grid), partial(_rank_variants, bars, grid, planes))
 
+    def rank(first: int, last: int) -> Ranking:
+        count = last - first
+        ranking = Ranking(np.arange(first, last), np.empty(count), np.empty(count, np.int64))
+        fates = np.zeros(count, np.int64)
+        rank_range(
+            planes.addresses,
+            np.array(grid.plane_offsets, np.int64),
+            np.array(grid.radix.sizes, np.int64),
+            first,
+            last,
+            bars.close,
+            trading_rules(grid.request),
+            ranking.total_return_pct,
+            np.empty(count, np.int64),
+            ranking.conflicts,
+            # Without its stops a variant is another one: what it would be pruned for then says nothing.
+            None if grid.has_stops else pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms),
+            fates,
+        )
+        return ranking.without(fates).best(stage_a_keeps(grid))
 
-def _rank_variants(bars: Bars, grid: VariantGrid, planes: Planes, first: int, last: int) -> Ranking:
-    count = last - first
-    ranking = Ranking(np.arange(first, last), np.empty(count), np.empty(count, np.int64))
-    fates = np.zeros(count, np.int64)
-    rank_range(
-        planes.addresses,
-        np.array(grid.plane_offsets, np.int64),
-        np.array(grid.radix.sizes, np.int64),
-        first,
-        last,
-        bars.close,
-        trading_rules(grid.request),
-        ranking.total_return_pct,
-        np.empty(count, np.int64),
-        ranking.conflicts,
-        # Without its stops a variant is another one: what it would be pruned for then says nothing.
-        None if grid.has_stops else pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms),
-        fates,
-    )
-    return ranking.without(fates).best(stage_a_keeps(grid))
+    return _by_chunks(first, last, stage_a_keeps(grid), rank)
 
 
 def rank_under_stops(
@@ -193,42 +192,33 @@ def rank_under_stops(
 
     Those of one base follow those of the one before it.
     """
-    rank = partial(_rank_under_stops, bars, grid, planes, tables, bases)
+
+    def rank(first: int, last: int) -> Ranking:
+        count, each = last - first, grid.combinations.size
+        chosen = np.asarray(bases[first // each : -(-last // each)], np.int64)
+        offset = first % each
+        at = np.arange(offset, offset + count)
+        ranking = Ranking(chosen[at // each] * each + at % each, np.empty(count), np.empty(count, np.int64))
+        fates = np.zeros(count, np.int64)
+        rank_combinations(
+            planes.addresses,
+            np.array(grid.plane_offsets, np.int64),
+            np.array(grid.radix.sizes, np.int64),
+            chosen,
+            tables.stops,
+            offset,
+            offset + count,
+            bars.close,
+            trading_rules(grid.request),
+            ranking.total_return_pct,
+            np.empty(count, np.int64),
+            ranking.conflicts,
+            pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms),
+            fates,
+        )
+        return ranking.without(fates).best(grid.request.top_k or 1)
+
     return _by_chunks(first, last, grid.request.top_k or 1, rank)
-
-
-def _rank_under_stops(
-    bars: Bars,
-    grid: VariantGrid,
-    planes: Planes,
-    tables: Tables,
-    bases: IntArray | range,
-    first: int,
-    last: int,
-) -> Ranking:
-    count, each = last - first, grid.combinations.size
-    chosen = np.asarray(bases[first // each : -(-last // each)], np.int64)
-    offset = first % each
-    at = np.arange(offset, offset + count)
-    ranking = Ranking(chosen[at // each] * each + at % each, np.empty(count), np.empty(count, np.int64))
-    fates = np.zeros(count, np.int64)
-    rank_combinations(
-        planes.addresses,
-        np.array(grid.plane_offsets, np.int64),
-        np.array(grid.radix.sizes, np.int64),
-        chosen,
-        tables.stops,
-        offset,
-        offset + count,
-        bars.close,
-        trading_rules(grid.request),
-        ranking.total_return_pct,
-        np.empty(count, np.int64),
-        ranking.conflicts,
-        pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms),
-        fates,
-    )
-    return ranking.without(fates).best(grid.request.top_k or 1)
 
 
 def trading_rules(request: BacktestRequest) -> Rules:
