@@ -174,7 +174,7 @@ def rank_variants(bars: Bars, grid: VariantGrid, planes: Planes, first: int, las
             None if grid.has_stops else pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms),
             fates,
         )
-        return ranking.without(fates).best(stage_a_keeps(grid))
+        return ranking.without(fates)
 
     return _by_chunks(first, last, stage_a_keeps(grid), rank)
 
@@ -216,7 +216,7 @@ def rank_under_stops(
             pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms),
             fates,
         )
-        return ranking.without(fates).best(grid.request.top_k or 1)
+        return ranking.without(fates)
 
     return _by_chunks(first, last, grid.request.top_k or 1, rank)
 
