@@ -13,7 +13,7 @@ from candleray.errors import CandlerayError
 from candleray.jobs import JobState
 from candleray.logs import get_logger
 from candleray.settings import Jobs as Limits
-from candleray.stores.jobs import Jobs, RunningJob
+from candleray.stores.jobs import Jobs, UnfinishedJob
 
 log = get_logger("scheduler")
 
@@ -49,25 +49,30 @@ class Scheduler:
         Raises:
             ServiceUnavailable: Postgres or the launcher does not answer; the next step does what this one did not.
         """
-        for job_id in await self._jobs.cancelled_while_queued():
-            await self._jobs.move(job_id, JobState.CANCELLED, "cancelled by its user before it ran")
-        await self._replace_lost()
-        while taken := await self._jobs.take_next():
-            await self._launch(*taken)
+        unfinished = await self._jobs.unfinished()
+        waiting = [job for job in unfinished if job.state == JobState.QUEUED]
+        for job in waiting:
+            if job.cancel_requested:
+                await self._jobs.move(job.job_id, JobState.CANCELLED, "cancelled by its user before it ran")
+        quiet_s = QUIET_HEARTBEATS * self._limits.heartbeat_s
+        quiet = [job for job in unfinished if job.state == JobState.RUNNING and job.silent_s > quiet_s]
+        if quiet:
+            await self._replace_lost(quiet)
+        if waiting or quiet:  # else there is nothing to ask Postgres for, three times a second
+            while taken := await self._jobs.take_next():
+                await self._launch(*taken)
 
     async def forget_old(self) -> None:
         for job_id in await self._jobs.delete_old():
             log.info("job_forgotten", job_id=str(job_id), keep_days=self._limits.keep_days)
 
-    async def _replace_lost(self) -> None:
-        quiet_s = QUIET_HEARTBEATS * self._limits.heartbeat_s
-        running = [job for job in await self._jobs.running() if job.silent_s > quiet_s]
-        if not running:
-            return
+    async def _replace_lost(self, quiet: Collection[UnfinishedJob]) -> None:
         # Asked for after the rows were read: a driver that ended since then has written its end before.
         ended = await self._launcher.ended()
-        still = {(one.job_id, one.attempt) for one in await self._jobs.running()}
-        for job in running:
+        still = {
+            (one.job_id, one.attempt) for one in await self._jobs.unfinished() if one.state == JobState.RUNNING
+        }
+        for job in quiet:
             identity = job.job_id, job.attempt
             if identity not in still:
                 continue
@@ -76,7 +81,7 @@ class Scheduler:
             elif job.silent_s > (LAUNCH_S if job.is_launching else self._limits.lost_after_s):
                 await self._replace(job, f"its driver has said nothing for {job.silent_s:.1f} s")
 
-    async def _replace(self, job: RunningJob, cause: str) -> None:
+    async def _replace(self, job: UnfinishedJob, cause: str) -> None:
         # First of all that it is gone: nothing runs twice at once.
         await self._launcher.stop(job.job_id, job.attempt)
         move, most = self._jobs.move, self._limits.max_fruitless_attempts

@@ -54,8 +54,9 @@ def isolation(folder: DataFolder, ports: Ports, boot: str) -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
         # At the default, 15, the API gets 3 % of a core beside any busy program; at 5 a quarter.
         "RAY_worker_niceness": "5",
-        # Ray ends an idle worker after a second; a new one takes 3 s, ten times the search it is for.
-        "RAY_idle_worker_killing_time_threshold_ms": "600000",
+        # Ray ends idle workers over one a free CPU after a second; a new one takes 3 s, ten times the search it
+        # is for. Left for ever, each takes 0.7 % of a core from what runs.
+        "RAY_idle_worker_killing_time_threshold_ms": "60000",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",  # median latency 8 ms -> 0.7 ms
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         # At the default, 0.1, its controller takes 4 % of a core from whatever runs.

@@ -209,20 +209,32 @@ class FanOut:
         def weight(variants: IntArray) -> FloatArray:
             return base_weight(np.array([bases[at] for at in (variants // each).tolist()], np.int64))
 
-        submit = tasks.rank_under_stops.options(name=sweep.phase)
-        refs = self._bars_ref, self._request_ref, self._plane_refs
-        pending = {}
-        for first, last in sweep.left(cuts(sweep.total, unit, shares, weight)):
-            chosen = bases[first // each : -(-last // each)]
-            ref = submit.remote(*refs, chosen, first % each, first % each + last - first, *self._table_refs)
-            pending[ref] = (first, last)
+        def submitted(spans: Sequence[tuple[int, int]]) -> dict[Any, tuple[int, int]]:
+            return {self._submit_under_stops(sweep.phase, bases, *span): span for span in spans}
+
+        spans = list(sweep.left(cuts(sweep.total, unit, shares, weight)))
+        # One a core now, the rest later: what waits for the same tables begins in no order, and the long go first.
+        pending = submitted(spans[: self._cpus])
         try:
             await _all_finished(self._table_refs, tell)
         except BaseException:
             _cancel(list(pending))
             raise
         begun()
-        await _swept(sweep, pending, tell)
+        await _swept(sweep, pending | submitted(spans[self._cpus :]), tell)
+
+    def _submit_under_stops(self, phase: str, bases: IntArray | range, first: int, last: int) -> Any:
+        each = self.grid.combinations.size
+        chosen = bases[first // each : -(-last // each)]
+        return tasks.rank_under_stops.options(name=phase).remote(
+            self._bars_ref,
+            self._request_ref,
+            self._plane_refs,
+            chosen,
+            first % each,
+            first % each + last - first,
+            *self._table_refs,
+        )
 
     async def report(self, ranking: Ranking, tell: Tell | None = None) -> list[RankedVariant]:
         submit = tasks.report_variants.options(name="reports")

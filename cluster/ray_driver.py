@@ -3,6 +3,7 @@
     ray           our own cluster, or the one that the settings name
     candle store  the actor that owns the candles
     actors        the others that every instance has
+    workers       told to start, for the first search not to wait
     api           Ray Serve behind HAProxy
 
 The supervisor starts it (`cluster.ray_boot`), reads from a pipe what happens, and writes to its standard input the
@@ -35,6 +36,7 @@ from cluster.instance import RayCluster
 from cluster.outside import require_reachable
 from cluster.ports import Ports
 from cluster.signals import stop_on_signals
+from cluster.tasks import warm_workers
 
 ACTORS: Mapping[str, Callable[[Settings], ActorHandle]] = {"job scheduler": job_scheduler}
 """Actors that every instance has besides the candle store, by name: what starts them or finds them, in that order.
@@ -60,6 +62,7 @@ class RayDriver:
             "ray": self._cluster,
             "candle store": self._candle_store,
             **{name: partial(self._actor, start) for name, start in ACTORS.items()},
+            "workers": self._workers,
             "api": self.api.deployed,
         }
         with ExitStack() as started:
@@ -126,6 +129,12 @@ class RayDriver:
         with self._actor(candle_store):
             where = self.settings.services.clickhouse_url
             yield f"at {require_reachable(where, 'clickhouse_url')}" if where else ""
+
+    @contextmanager
+    def _workers(self) -> Iterator[str]:
+        """They are for every replica of the API: what it starts belongs to this process's job."""
+        warm_workers()
+        yield "warming up"
 
     @contextmanager
     def _actor(self, start: Callable[[Settings], ActorHandle]) -> Iterator[str]:

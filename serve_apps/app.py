@@ -25,7 +25,6 @@ from candleray.stores.postgres import Postgres
 from candleray.stores.valkey import Valkey
 from cluster.grid import run_backtest
 from cluster.preflight import require_job_guards, weigh
-from cluster.tasks import warm_workers
 from serve_apps.api import build_api
 from serve_apps.backend import Backend
 from serve_apps.garbage import set_apart
@@ -65,7 +64,6 @@ class Api:
 def build_replica() -> FastAPI:
     settings = get_settings()
     configure_logs(settings.log_level)
-    warm_workers()  # for each replica: the workers that one has leased are not for the other
     api = build_api(_backend(settings))
     set_apart()
     return api

@@ -179,7 +179,9 @@ async def test_cancel_and_delete(api: httpx.AsyncClient, jobs: Jobs):
     place = f"/backtests/jobs/{job['job_id']}"
     assert (await api.delete(place)).status_code == 409
     assert (await api.post(f"{place}/cancel")).json()["cancel_requested"] is True
-    await jobs.move((await jobs.cancelled_while_queued())[0], JobState.CANCELLED, "a test")
+    (asked,) = await jobs.unfinished()
+    assert (asked.state, asked.cancel_requested) == (JobState.QUEUED, True)
+    await jobs.move(asked.job_id, JobState.CANCELLED, "a test")
     assert (await api.delete(place)).status_code == 204
     assert (await api.get(place)).status_code == 404
 

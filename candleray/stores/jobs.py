@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID
 
@@ -43,10 +43,11 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class RunningJob:
-    """What the scheduler looks at to see whether a driver is still there."""
+class UnfinishedJob:
+    """What the scheduler looks at: whether one waits, whether the driver of another is still there."""
 
     job_id: UUID
+    state: JobState
     attempt: int
     fruitless: int
     """Attempts in a row, this one among them, that have ranked nothing."""
@@ -300,11 +301,13 @@ class Jobs:
         if await self.move(job_id, JobState.QUEUED, cause, attempt):
             await self._postgres.fetch("forgive_launch", job_id)
 
-    async def running(self) -> list[RunningJob]:
-        return [RunningJob(**row) for row in await self._postgres.fetch("running_jobs")]
-
-    async def cancelled_while_queued(self) -> list[UUID]:
-        return [row["job_id"] for row in await self._postgres.fetch("cancelled_while_queued")]
+    async def unfinished(self) -> list[UnfinishedJob]:
+        names = {field.name for field in fields(UnfinishedJob)}
+        rows = await self._postgres.fetch("unfinished_jobs")
+        return [
+            UnfinishedJob(**{name: row[name] for name in names - {"state"}}, state=JobState(row["state"]))
+            for row in rows
+        ]
 
     async def count_by_state(self) -> dict[str, int]:
         return {row["state"]: row["jobs"] for row in await self._postgres.fetch("count_jobs_by_state")}

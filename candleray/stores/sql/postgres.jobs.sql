@@ -137,14 +137,6 @@ LIMIT 1;
 -- name: running_job
 SELECT * FROM jobs WHERE job_id = $1 AND attempt = $2 AND state = 'running';
 
--- name: running_jobs
-SELECT job_id, attempt, fruitless, cancel_requested, phase,
-       extract(epoch FROM now() - heartbeat_at)::double precision AS silent_s
-FROM jobs WHERE state = 'running' ORDER BY created_at, job_id;
-
--- name: cancelled_while_queued
-SELECT job_id, attempt FROM jobs WHERE state = 'queued' AND cancel_requested ORDER BY created_at;
-
 -- name: count_jobs_by_state
 SELECT state, count(*) AS jobs FROM jobs GROUP BY state;
 
@@ -161,8 +153,9 @@ WHERE state = 'running' OR finished_at > $1 OR job_id = ANY($2::uuid[])
 ORDER BY finished_at NULLS FIRST;
 
 -- name: unfinished_jobs
-SELECT job_id, user_id, state, created_at, started_at FROM jobs WHERE state IN ('queued', 'running')
-ORDER BY created_at, job_id;
+SELECT job_id, user_id, state, created_at, started_at, attempt, fruitless, cancel_requested, phase,
+       coalesce(extract(epoch FROM now() - heartbeat_at)::double precision, 0.0) AS silent_s
+FROM jobs WHERE state IN ('queued', 'running') ORDER BY created_at, job_id;
 
 -- name: delete_old_jobs
 DELETE FROM jobs
