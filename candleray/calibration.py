@@ -19,7 +19,7 @@ from candleray.candles import IntArray
 from candleray.engine import Bars, PlaneArray, Planes
 from candleray.grids import Axis, Values, ranges
 from candleray.rankings import Ranking
-from candleray.stops import PassageArray, Tables, stop_tables
+from candleray.stops import Tables
 from candleray.variants import VariantGrid
 
 SIGNAL_RUNS = (24, 32)
@@ -104,8 +104,8 @@ def measure_stops(bars: Bars, grid: VariantGrid, default_warmup: int) -> StopCos
         return StopCosts()
     sample, _ = _sample(bars, grid, STOP_RUNS, default_warmup)
     some, more = _with_levels(grid, SOME_LEVELS), _with_levels(grid, MORE_LEVELS)
-    some_tables, some_tables_s = _timed_tables(bars, some)
-    more_tables, more_tables_s = _timed_tables(bars, more)
+    some_tables, some_tables_s = _timed_tables(bars, some, sample.planes)
+    more_tables, more_tables_s = _timed_tables(bars, more, sample.planes)
     table_s = (some_tables_s + more_tables_s) * _levels(grid) / (_levels(some) + _levels(more))
     if grid.needs_stage_a:
         # The best trade otherwise than the others, mostly less.
@@ -218,16 +218,11 @@ def _sampled_planes(
     return Planes(chunks, addresses), seconds
 
 
-def _timed_tables(bars: Bars, grid: VariantGrid) -> tuple[Tables, float]:
-    slippage = engine.trading_rules(grid.request).slippage
-    made: list[PassageArray] = []
-    seconds = 0.0
-    for table in stop_tables(grid):
-        # The first pass touches new pages, as it does in the search.
-        began = time.perf_counter()
-        made.append(table.over(bars.close, slippage))
-        seconds += time.perf_counter() - began
-    return Tables.over(grid, made), seconds
+def _timed_tables(bars: Bars, grid: VariantGrid, planes: Planes) -> tuple[Tables, float]:
+    # The first pass touches new pages, as it does in the search.
+    began = time.perf_counter()
+    tables = engine.all_tables(bars, grid, planes)
+    return tables, time.perf_counter() - began
 
 
 def _with_levels(grid: VariantGrid, most: tuple[int, int]) -> VariantGrid:

@@ -23,13 +23,14 @@ from candleray.limits import pruned_by_name, pruning_of
 from candleray.notes import notes_of
 from candleray.rankings import Ranking
 from candleray.reports import table_md
-from candleray.stops import Tables, shortlisted, stop_tables
+from candleray.stops import PassageArray, Tables, shortlisted, stop_tables
 from candleray.timeframes import MINUTE_MS, iso, minutes_of
 from candleray.trades import trade_of
 from candleray.variants import IndicatorVariant, VariantGrid, engine_params_hash, request_hash
 from kernels.accounts import Rules
 from kernels.bits import plane_addresses
 from kernels.combinations import rank_combinations, trades_under
+from kernels.entry_bars import EntryBars
 from kernels.indicators import INDICATORS
 from kernels.metrics import report
 from kernels.rollup import rollup
@@ -133,6 +134,11 @@ class Planes:
     def over(chunks: Sequence[PlaneArray]) -> Planes:
         return Planes(chunks, plane_addresses(list(chunks)))
 
+    def entry_bars(self, grid: VariantGrid) -> EntryBars:
+        """Where some variant of the grid may enter."""
+        axes = np.array(grid.plane_offsets, np.int64), np.array(grid.radix.sizes, np.int64)
+        return EntryBars.among(self.addresses, *axes, self.chunks[0].shape[2])
+
 
 def stage_a_keeps(grid: VariantGrid) -> int:
     """How many of the best Stage A keeps: the answer, or the shortlist and the best that is cut from it."""
@@ -177,6 +183,17 @@ def rank_variants(bars: Bars, grid: VariantGrid, planes: Planes, first: int, las
         return ranking.without(fates)
 
     return _by_chunks(first, last, stage_a_keeps(grid), rank)
+
+
+def tables_of(bars: Bars, grid: VariantGrid, entries: EntryBars, first: int, last: int) -> list[PassageArray]:
+    """The tables `[first, last)` of those that the grid needs."""
+    slippage = trading_rules(grid.request).slippage
+    return [table.over(bars.close, slippage, entries) for table in stop_tables(grid)[first:last]]
+
+
+def all_tables(bars: Bars, grid: VariantGrid, planes: Planes) -> Tables:
+    entries = planes.entry_bars(grid)
+    return Tables.over(grid, tables_of(bars, grid, entries, 0, len(stop_tables(grid))), entries)
 
 
 def rank_under_stops(
@@ -348,8 +365,7 @@ def run(request: BacktestRequest, minutes: Candles, default_warmup: int) -> Back
         watch.lap("variants")
     if grid.has_stops:
         bases, shortlist = shortlisted(grid, ranking)
-        slippage = trading_rules(request).slippage
-        tables = Tables.over(grid, [table.over(bars.close, slippage) for table in stop_tables(grid)])
+        tables = all_tables(bars, grid, planes)
         watch.lap("tables")
         ranking = rank_under_stops(bars, grid, planes, tables, bases, 0, grid.evaluated)
         watch.lap("combinations")

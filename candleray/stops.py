@@ -15,6 +15,7 @@ from candleray.variants import VariantGrid
 from kernels.accounts import LONG, SHORT
 from kernels.bits import row_addresses
 from kernels.combinations import Stops
+from kernels.entry_bars import EntryBars
 from kernels.stops import BLOCK_LEVELS, STOP_LOSS, TAKE_PROFIT, passages
 
 PassageArray = NDArray[np.int32]
@@ -30,9 +31,9 @@ class StopTable:
     kind: float
     levels_pct: tuple[float, ...]
 
-    def over(self, close: FloatArray, slippage: float) -> PassageArray:
-        """Its bars, int32 `(bars, levels)`."""
-        return passages(close, slippage, self.side, self.kind, self.levels_pct)
+    def over(self, close: FloatArray, slippage: float, entries: EntryBars) -> PassageArray:
+        """Its bars, int32 `(rows, levels)`."""
+        return passages(close, slippage, self.side, self.kind, self.levels_pct, entries)
 
 
 def stop_tables(grid: VariantGrid) -> list[StopTable]:
@@ -54,7 +55,7 @@ class Tables:
     stops: Stops
 
     @staticmethod
-    def over(grid: VariantGrid, chunks: Sequence[PassageArray]) -> Tables:
+    def over(grid: VariantGrid, chunks: Sequence[PassageArray], entries: EntryBars) -> Tables:
         losses, profits = grid.stop_losses, grid.take_profits
         return Tables(
             chunks,
@@ -62,6 +63,7 @@ class Tables:
                 row_addresses([chunk[None] for chunk in chunks]),
                 0 if losses is None else losses.count,
                 0 if profits is None else profits.count,
+                entries,
             ),
         )
 

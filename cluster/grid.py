@@ -165,7 +165,7 @@ class FanOut:
         self._table_refs: list[Any] = []
 
     async def build_planes(self, default_warmup: int, tell: Tell | None = None) -> None:
-        """And begin with the tables, which wait for nothing: no core then waits for the last plane."""
+        """And submit the tables, which begin when the last plane is there."""
         submit = tasks.build_planes.options(name="planes")
         self._plane_refs = [
             submit.remote(self._bars_ref, self._request_ref, first, last, default_warmup)
@@ -173,15 +173,27 @@ class FanOut:
                 self.grid.planes, max(2 * self._cpus, len(self._shares(self._costs.signals.plane_s)))
             )
         ]
-        submit = tasks.build_table.options(name="tables")
-        self._table_refs = [
-            submit.remote(self._bars_ref, self._request_ref, table) for table in stop_tables(self.grid)
-        ]
+        if self.grid.has_stops:
+            self._table_refs = self._submit_tables()
         try:
             await _all_finished(self._plane_refs, tell)
         except BaseException:
             _cancel(self._table_refs)
             raise
+
+    def _submit_tables(self) -> list[Any]:
+        """The bars they are about, then they in parts; Ray lets each wait for the planes and for one another."""
+        marks = tasks.mark_entries.options(name="tables").remote(self._request_ref, *self._plane_refs)
+        submit = tasks.build_tables.options(name="tables")
+        count = len(stop_tables(self.grid))
+        parts = max(2 * self._cpus, len(self._shares(self._costs.stops.table_s)))
+        return [
+            marks,
+            *(
+                submit.remote(self._bars_ref, self._request_ref, marks, first, last)
+                for first, last in ranges(count, min(count, parts))
+            ),
+        ]
 
     async def rank(self, sweep: Sweep, tell: Tell | None = None) -> None:
         """Stage A: what is left of the sweep."""

@@ -6,12 +6,15 @@ Chunks of planes come as nested references, so that a task fetches them itself a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import ray
 
 import kernels.bits
 import kernels.combinations
+import kernels.entry_bars
 import kernels.metrics
 import kernels.pruning
 import kernels.rollup
@@ -21,8 +24,9 @@ from candleray import calibration, engine
 from candleray.backtests import BacktestRequest, RankedVariant
 from candleray.candles import IntArray
 from candleray.rankings import Ranking
-from candleray.stops import PassageArray, StopTable, Tables
+from candleray.stops import PassageArray, Tables
 from candleray.variants import VariantGrid
+from kernels.entry_bars import EntryBars
 from kernels.jit import load
 
 # A killed worker's task runs again elsewhere; an error of ours would only come again, so it is not retried.
@@ -45,8 +49,16 @@ def rank_variants(
 
 
 @ray.remote(**TASK)
-def build_table(bars: engine.Bars, request: BacktestRequest, table: StopTable) -> PassageArray:
-    return table.over(bars.close, engine.trading_rules(request).slippage)
+def mark_entries(request: BacktestRequest, *planes: engine.PlaneArray) -> engine.PlaneArray:
+    """Where some variant may enter; it waits for the planes."""
+    return engine.Planes.over(planes).entry_bars(VariantGrid(request)).marks
+
+
+@ray.remote(**TASK)
+def build_tables(
+    bars: engine.Bars, request: BacktestRequest, marks: engine.PlaneArray, first: int, last: int
+) -> list[PassageArray]:
+    return engine.tables_of(bars, VariantGrid(request), EntryBars.of(marks), first, last)
 
 
 @ray.remote(**TASK)
@@ -57,12 +69,13 @@ def rank_under_stops(
     bases: IntArray | range,
     first: int,
     last: int,
-    *tables: PassageArray,
+    marks: engine.PlaneArray,
+    *tables: list[PassageArray],
 ) -> Ranking:
     """The tables are arguments of their own: a task may then be submitted before they are there."""
     grid = VariantGrid(request)
     planes = engine.Planes.over(ray.get(plane_refs))
-    return engine.rank_under_stops(bars, grid, planes, Tables.over(grid, tables), bases, first, last)
+    return engine.rank_under_stops(bars, grid, planes, _tables(grid, marks, tables), bases, first, last)
 
 
 @ray.remote(**TASK)
@@ -76,8 +89,15 @@ def report_variants(
 ) -> list[RankedVariant]:
     grid = VariantGrid(request)
     planes = engine.Planes.over(ray.get(plane_refs))
-    tables = Tables.over(grid, ray.get(table_refs)) if table_refs else None
+    tables = None
+    if table_refs:
+        marks, *parts = ray.get(table_refs)
+        tables = _tables(grid, marks, parts)
     return engine.report_variants(bars, grid, planes, ranking, first_rank, tables)
+
+
+def _tables(grid: VariantGrid, marks: engine.PlaneArray, parts: Sequence[list[PassageArray]]) -> Tables:
+    return Tables.over(grid, list(chain.from_iterable(parts)), EntryBars.of(marks))
 
 
 @ray.remote(**TASK)
@@ -99,6 +119,7 @@ def warm_worker() -> None:
     load(
         kernels.bits,
         kernels.combinations,
+        kernels.entry_bars,
         kernels.metrics,
         kernels.pruning,
         kernels.rollup,

@@ -6,7 +6,7 @@ level would stop it. A combination is then a short walk over that list: an entry
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,9 @@ from kernels.accounts import (
     total_return_pct,
 )
 from kernels.entries import bar_of, gather, place_of, reason_of
+from kernels.entry_bars import EntryBars
 from kernels.finals import check_planes, decide, empty_final, partial_ands
-from kernels.jit import FLOATS, FLOATS_OUT, INT, INTS, INTS_OUT, WORDS, inline, jit
+from kernels.jit import COUNTS, FLOATS, FLOATS_OUT, INT, INTS, INTS_OUT, PLANES, WORDS, inline, jit
 from kernels.pruning import KEPT, LIMITS, Pruning, last_reason, start, trade_reason
 from kernels.stops import BLOCK_LEVELS, Ruin, block_lows
 from kernels.trades import TRADE, TRADES_OUT, booked_profit, ruin_before, write_trade
@@ -38,16 +39,22 @@ class Stops(NamedTuple):
     """The tables of `kernels.stops.passages` for some levels: of all stop-losses, then of all take-profits.
 
     Each kind's levels are cut into blocks of `BLOCK_LEVELS`, and a block has one table a side that the direction
-    allows, long before short. `addresses` names the tables in this order.
+    allows, long before short. `addresses` names the tables in this order, and their rows are those of `entries`.
     """
 
     addresses: NDArray[np.uint64]
     stop_losses: int
     take_profits: int
+    entries: EntryBars
 
     @property
     def combinations(self) -> int:
         return max(1, self.stop_losses) * max(1, self.take_profits)
+
+    @property
+    def given(self) -> tuple[Any, ...]:
+        """As the kernels take them."""
+        return self.addresses, self.stop_losses, self.take_profits, *self.entries
 
     def check(self, direction: int) -> None:
         """Raises ValueError where there are not as many tables as there must be."""
@@ -91,7 +98,7 @@ def rank_combinations(
     if any(out.size != last - first for out in (out_return_pct, out_trades, out_conflicts)):
         raise ValueError(f"the outputs must hold {last - first} combinations each")
     highs, exposed = Ruin.over(close, rules.slippage)
-    given = addresses, offsets, sizes, bases, *stops, first, close, highs
+    given = addresses, offsets, sizes, bases, *stops.given, first, close, highs
     outs = out_return_pct, out_trades, out_conflicts
     if pruning is None:
         _rank(*given, exposed, rules, *outs)
@@ -120,7 +127,7 @@ def trades_under(
     trades = np.empty(1024, TRADE)
     while True:
         n_trades, conflicts = _trace(
-            addresses, *one_each, *stops, combination, close, highs, exposed, rules, trades
+            addresses, *one_each, *stops.given, combination, close, highs, exposed, rules, trades
         )
         if n_trades <= trades.size:
             return trades[:n_trades].copy(), conflicts
@@ -187,8 +194,9 @@ def _lanes():
 
 
 @jit(
-    WORDS, INTS, INTS, INTS, WORDS, INT, INT, INT, FLOATS, FLOATS, INT, RULES, FLOATS_OUT, INTS_OUT, INTS_OUT
-)  # fmt: skip
+    *(WORDS, INTS, INTS, INTS, WORDS, INT, INT, PLANES, COUNTS, INT, FLOATS, FLOATS, INT, RULES),
+    *(FLOATS_OUT, INTS_OUT, INTS_OUT),
+)
 def _rank(
     addresses,
     offsets,
@@ -197,6 +205,8 @@ def _rank(
     tables,
     stop_losses,
     take_profits,
+    marks,
+    rows_before,
     first,
     close,
     highs,
@@ -208,6 +218,7 @@ def _rank(
 ):
     final = empty_final(close.size)
     partial, digits = partial_ands(sizes.size, final)
+    stops = tables, stop_losses, take_profits, marks, rows_before
     lanes, unrecorded = _lanes(), np.empty(0, TRADE)
     stop_rows, profit_rows = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     n_combinations = max(1, stop_losses) * max(1, take_profits)
@@ -215,7 +226,7 @@ def _rank(
     while at < out_return_pct.size:
         base, combination = divmod(first + at, n_combinations)
         conflicts = decide(bases[base], addresses, offsets, sizes, partial, digits, final)
-        bars, sides, ends = gather(final, tables, stop_losses, take_profits, close.size - 1, rules)
+        bars, sides, ends = gather(final, *stops, close.size - 1, rules)
         fills = _fills(bars, sides, close, rules)
         until = min(out_return_pct.size, at + n_combinations - combination)
         while at < until:
@@ -263,7 +274,8 @@ def _pruned_walk(bars, sides, ends, rows, close, highs, lows, exposed, rules, de
 
 
 @jit(
-    *(WORDS, INTS, INTS, INTS, WORDS, INT, INT, INT, FLOATS, FLOATS, FLOATS, INT, RULES, INTS, LIMITS),
+    *(WORDS, INTS, INTS, INTS, WORDS, INT, INT, PLANES, COUNTS, INT, FLOATS, FLOATS, FLOATS, INT, RULES),
+    *(INTS, LIMITS),
     *(FLOATS_OUT, INTS_OUT, INTS_OUT, INTS_OUT),
 )
 def _rank_pruned(
@@ -274,6 +286,8 @@ def _rank_pruned(
     tables,
     stop_losses,
     take_profits,
+    marks,
+    rows_before,
     first,
     close,
     highs,
@@ -290,12 +304,13 @@ def _rank_pruned(
     """One combination after the other: where most end early, lanes would wait for the few that go on."""
     final = empty_final(close.size)
     partial, digits = partial_ands(sizes.size, final)
+    stops = tables, stop_losses, take_profits, marks, rows_before
     n_combinations = max(1, stop_losses) * max(1, take_profits)
     at = 0
     while at < out_return_pct.size:
         base, combination = divmod(first + at, n_combinations)
         conflicts = decide(bases[base], addresses, offsets, sizes, partial, digits, final)
-        bars, sides, ends = gather(final, tables, stop_losses, take_profits, close.size - 1, rules)
+        bars, sides, ends = gather(final, *stops, close.size - 1, rules)
         until = min(out_return_pct.size, at + n_combinations - combination)
         while at < until:
             rows = _rows(combination, stop_losses, take_profits)
@@ -307,7 +322,7 @@ def _rank_pruned(
             combination += 1
 
 
-@jit(WORDS, INTS, INTS, WORDS, INT, INT, INT, FLOATS, FLOATS, INT, RULES, TRADES_OUT)
+@jit(WORDS, INTS, INTS, WORDS, INT, INT, PLANES, COUNTS, INT, FLOATS, FLOATS, INT, RULES, TRADES_OUT)
 def _trace(
     addresses,
     offsets,
@@ -315,6 +330,8 @@ def _trace(
     tables,
     stop_losses,
     take_profits,
+    marks,
+    rows_before,
     combination,
     close,
     highs,
@@ -325,8 +342,9 @@ def _trace(
     """Write one combination's trades, as many as there is room for; return their number, and the conflicts."""
     final = empty_final(close.size)
     partial, digits = partial_ands(sizes.size, final)
+    stops = tables, stop_losses, take_profits, marks, rows_before
     conflicts = decide(0, addresses, offsets, sizes, partial, digits, final)
-    bars, sides, ends = gather(final, tables, stop_losses, take_profits, close.size - 1, rules)
+    bars, sides, ends = gather(final, *stops, close.size - 1, rules)
     lanes = _lanes()
     stop_row, profit_row = _rows(combination, stop_losses, take_profits)
     stop_rows, profit_rows = np.full(1, stop_row), np.full(1, profit_row)

@@ -11,6 +11,7 @@ import numpy as np
 
 from kernels.accounts import LONG, LONG_SHORT, NEUTRAL, SHORT
 from kernels.bits import WORD_BITS, popcount, trailing_zeros
+from kernels.entry_bars import row_of
 from kernels.finals import EVERY, LONGS, NONE, SHORTS, fresh_entries, next_bar
 from kernels.jit import inline
 from kernels.stops import BLOCK_LEVELS, passages_at
@@ -87,21 +88,21 @@ def _gather_entries(final, entries, last, exit_on, before, bars, sides, ends):
 
 
 @inline
-def _gather_block(tables, n_sides, n_bars, bars, sides, ends):
-    """Write the bars at which the levels of one block stop the entries; n_bars for never.
+def _gather_block(tables, n_sides, n_rows, rows, sides, ends):
+    """Write the bars at which the levels of one block stop the entries; the number of bars for never.
 
     Twice over the entries: the first level alone has many rows of the table under way at once, and the others find
     them in the cache; 10 % of a search. And no branch on what is read: one that is guessed wrong throws away the
     reads behind it.
     """
     n_levels = ends.shape[0]
-    for place in range(bars.size):
-        table = passages_at(tables[np.int64(sides[place] == SHORT) * (n_sides - 1)], n_bars, n_levels)
-        ends[0, place] = table[bars[place], 0]
-    for place in range(bars.size):
-        table = passages_at(tables[np.int64(sides[place] == SHORT) * (n_sides - 1)], n_bars, n_levels)
+    for place in range(rows.size):
+        table = passages_at(tables[np.int64(sides[place] == SHORT) * (n_sides - 1)], n_rows, n_levels)
+        ends[0, place] = table[rows[place], 0]
+    for place in range(rows.size):
+        table = passages_at(tables[np.int64(sides[place] == SHORT) * (n_sides - 1)], n_rows, n_levels)
         for level in range(1, n_levels):
-            ends[level, place] = table[bars[place], level]
+            ends[level, place] = table[rows[place], level]
 
 
 @inline
@@ -115,29 +116,32 @@ def _pack_ends(reason, entries, before, last, ends):
 
 
 @inline
-def _gather_kind(tables, n_levels, reason, entries, before, last, n_sides, bars, sides, ends):
+def _gather_kind(tables, n_levels, reason, entries, before, last, n_sides, rows, sides, ends):
     """Write what the entries end by at all levels of one kind; return the number of tables read."""
     read = 0
     for first in range(0, n_levels, BLOCK_LEVELS):
         block = ends[first : min(first + BLOCK_LEVELS, n_levels)]
-        _gather_block(tables[read:], n_sides, last + 1, bars, sides, block)
+        _gather_block(tables[read:], n_sides, last + 1, rows, sides, block)
         read += n_sides
     _pack_ends(reason, entries, before, last, ends)
     return read
 
 
 @inline
-def gather(final, tables, stop_losses, take_profits, last, rules):
+def gather(final, tables, stop_losses, take_profits, marks, rows_before, last, rules):
     """The fresh entries: bars, sides, and what each ends by: `(1 + levels, entries)`, without a stop in row 0."""
     entries = fresh_entries(final, last, rules.direction)
     before, count = _places(entries)
     bars, sides = np.empty(count, np.int64), np.empty(count)
     ends = np.empty((1 + stop_losses + take_profits, count), np.int64)
     _gather_entries(final, entries, last, rules.exit_on, before, bars, sides, ends[0])
+    rows = np.empty(count, np.int64)
+    for place in range(count):
+        rows[place] = row_of(marks, rows_before, sides[place], bars[place])
     n_sides = 2 if rules.direction == LONG_SHORT else 1
     losses, profits = ends[1 : 1 + stop_losses], ends[1 + stop_losses :]
-    read = _gather_kind(tables, stop_losses, EXIT_STOP_LOSS, entries, before, last, n_sides, bars, sides, losses)
+    read = _gather_kind(tables, stop_losses, EXIT_STOP_LOSS, entries, before, last, n_sides, rows, sides, losses)
     _gather_kind(
-        tables[read:], take_profits, EXIT_TAKE_PROFIT, entries, before, last, n_sides, bars, sides, profits
+        tables[read:], take_profits, EXIT_TAKE_PROFIT, entries, before, last, n_sides, rows, sides, profits
     )
     return bars, sides, ends

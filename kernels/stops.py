@@ -13,8 +13,10 @@ import numpy as np
 from numba import carray, types
 from numpy.typing import NDArray
 
-from kernels.accounts import entry_fill
-from kernels.jit import BARS_OUT, FLOAT, FLOATS, inline, jit, pointer_to
+from kernels.accounts import SHORT, entry_fill
+from kernels.bits import WORD_BITS
+from kernels.entry_bars import EntryBars
+from kernels.jit import BARS_OUT, FLOAT, FLOATS, WORDS, inline, jit, pointer_to
 
 BLOCK = 64
 
@@ -27,9 +29,14 @@ BLOCK_LEVELS = 16
 
 
 def passages(
-    close: NDArray[np.float64], slippage: float, side: float, kind: float, levels_pct: Sequence[float]
+    close: NDArray[np.float64],
+    slippage: float,
+    side: float,
+    kind: float,
+    levels_pct: Sequence[float],
+    entries: EntryBars,
 ) -> NDArray[np.int32]:
-    """The table `(n, levels)`: for each bar the first bar after it whose close stops what was entered on it.
+    """The table `(rows, levels)`: for each marked bar the first bar after it that stops what was entered on it.
 
     A level is its percent off the entry fill, against the position for `STOP_LOSS` and with it for `TAKE_PROFIT`;
     a close at the level stops. Where none does it is n; a level of 100 % or more below the fill is never reached.
@@ -40,13 +47,13 @@ def passages(
     levels = np.array(levels_pct, np.float64)
     if not 0 < levels.size <= BLOCK_LEVELS or not (levels > 0.0).all():
         raise ValueError(f"a table has 1 to {BLOCK_LEVELS} levels above 0 %, got {list(levels_pct)}")
-    bars = np.empty((close.size, levels.size), np.int32)
-    _passages(close, slippage, side, side * kind, levels, bars)
+    bars = np.empty((entries.rows(side), levels.size), np.int32)
+    _passages(close, slippage, side, side * kind, levels, entries.marks[int(side == SHORT)], bars)
     return bars
 
 
-@jit(FLOATS, FLOAT, FLOAT, FLOAT, FLOATS, BARS_OUT)
-def _passages(close, slippage, side, towards, levels_pct, out):
+@jit(FLOATS, FLOAT, FLOAT, FLOAT, FLOATS, WORDS, BARS_OUT)
+def _passages(close, slippage, side, towards, levels_pct, marks, out):
     """Backwards over the bars with the records that lie ahead on a stack, the nearest on top.
 
     Seen from a bar, only a close that is further than all closes before it can be the first to reach a level.
@@ -54,20 +61,22 @@ def _passages(close, slippage, side, towards, levels_pct, out):
     """
     ahead = np.empty(close.size)
     bars = np.empty(close.size, np.int32)
-    count = 0
+    count, row = 0, out.shape[0]
     for bar in range(close.size - 1, -1, -1):
         # Mirrored where the level lies above, so that a passage is always a fall.
         price = -towards * close[bar]
-        fill = -towards * entry_fill(side, close[bar], slippage)
-        for column in range(levels_pct.size):
-            level = fill * (1.0 + towards * levels_pct[column] / 100.0)
-            below = 0
-            left = count
-            while left > 0:
-                half = (left + 1) // 2
-                below += half if ahead[below + half - 1] <= level else 0
-                left -= half
-            out[bar, column] = bars[below - 1] if below else close.size
+        if marks[bar // WORD_BITS] >> np.uint64(bar % WORD_BITS) & np.uint64(1):
+            row -= 1
+            fill = -towards * entry_fill(side, close[bar], slippage)
+            for column in range(levels_pct.size):
+                level = fill * (1.0 + towards * levels_pct[column] / 100.0)
+                below = 0
+                left = count
+                while left > 0:
+                    half = (left + 1) // 2
+                    below += half if ahead[below + half - 1] <= level else 0
+                    left -= half
+                out[row, column] = bars[below - 1] if below else close.size
         while count and ahead[count - 1] >= price:
             count -= 1
         ahead[count], bars[count] = price, bar
@@ -78,9 +87,9 @@ _bar_pointer = pointer_to(types.int32)
 
 
 @inline
-def passages_at(address, n_bars, n_levels):
-    """The table at an address as an array `int32[n_bars, n_levels]`; for compiled code."""
-    return carray(_bar_pointer(address), (n_bars, n_levels))
+def passages_at(address, n_rows, n_levels):
+    """The table at an address as an array `int32[n_rows, n_levels]`; for compiled code."""
+    return carray(_bar_pointer(address), (n_rows, n_levels))
 
 
 class Ruin(NamedTuple):

@@ -17,7 +17,7 @@ from candleray.errors import InvalidInput
 from candleray.rankings import Ranking
 from candleray.results import as_text
 from candleray.settings import Backtests
-from candleray.stops import Tables, shortlisted, stop_tables
+from candleray.stops import shortlisted
 from candleray.variants import VariantGrid, request_hash, resolve
 from kernels.combinations import rank_combinations
 from kernels.pruning import REASONS, Limits, Pruning, deadlines, no_deadlines
@@ -325,8 +325,7 @@ def test_any_cut_counts_the_same_whatever_is_merged_first(parts: int, risk: dict
     grid = VariantGrid(request)
     bars = engine.bars_of(CANDLES, request, engine.warmup_bars(grid, WARMUP))
     planes = engine.Planes.over([engine.planes_of(bars, grid, 0, grid.planes, WARMUP)])
-    slippage = engine.trading_rules(request).slippage
-    tables = Tables.over(grid, [table.over(bars.close, slippage) for table in stop_tables(grid)])
+    tables = engine.all_tables(bars, grid, planes)
     bases, _ = shortlisted(grid, Ranking.empty())
     merged = Ranking.empty()
     for part in np.random.default_rng(parts).permutation(parts):

@@ -17,7 +17,6 @@ from candleray import engine
 from candleray.candles import COLUMNS, Candles
 from candleray.catalogue import get_catalogue
 from candleray.settings import Backtests
-from candleray.stops import Tables, stop_tables
 from candleray.variants import VariantGrid, resolve
 from kernels.bits import unpack
 from tests import oracle
@@ -63,8 +62,7 @@ def test_variants_drawn_at_random_equal_the_oracle(candles: Candles, oracle_vari
     assert grid.radix.size == 2000
     bars = engine.bars_of(candles, request, engine.warmup_bars(grid, WARMUP))
     planes = engine.Planes.over([engine.planes_of(bars, grid, 0, grid.planes, WARMUP)])
-    slippage = engine.trading_rules(request).slippage
-    tables = Tables.over(grid, [table.over(bars.close, slippage) for table in stop_tables(grid)])
+    tables = engine.all_tables(bars, grid, planes)
     for index in random.Random(2025).sample(range(grid.size), oracle_variants):
         base, combination = divmod(index, grid.combinations.size)
         if risk:

@@ -17,7 +17,7 @@ from candleray.guards import check_guards
 from candleray.rankings import Ranking
 from candleray.results import headlines
 from candleray.settings import Backtests, Guards
-from candleray.stops import Tables, shortlisted, stop_tables
+from candleray.stops import shortlisted
 from candleray.variants import VariantGrid, resolve
 from tests.test_engine import CANDLES, START_MS, WARMUP, by_hand, numbers_of, resolved, run
 
@@ -88,8 +88,7 @@ def test_any_cut_of_stage_b_merged_in_any_order_gives_the_same_ranking(parts: in
     grid = VariantGrid(request)
     bars = engine.bars_of(CANDLES, request, engine.warmup_bars(grid, WARMUP))
     planes = engine.Planes.over([engine.planes_of(bars, grid, 0, grid.planes, WARMUP)])
-    slippage = engine.trading_rules(request).slippage
-    tables = Tables.over(grid, [table.over(bars.close, slippage) for table in stop_tables(grid)])
+    tables = engine.all_tables(bars, grid, planes)
     bases, _ = shortlisted(grid, Ranking.empty())
     merged = Ranking.empty()
     for part in np.random.default_rng(parts).permutation(parts):

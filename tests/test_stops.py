@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels.accounts import LONG, SHORT
-from kernels.bits import pack, plane_addresses, row_addresses
+from kernels.bits import pack, plane_addresses, row_addresses, unpack
 from kernels.combinations import Stops, rank_combinations, trades_under
+from kernels.entry_bars import EntryBars
 from kernels.simulate import rank_range, trades_of
 from kernels.stops import BLOCK_LEVELS, STOP_LOSS, TAKE_PROFIT, passages
 from kernels.trades import EXIT_REASONS
@@ -41,13 +42,16 @@ class Grid:
 
     def tables(self, stop_losses, take_profits) -> Stops:
         sides = {"long-only": [LONG], "short-only": [SHORT], "long-short": [LONG, SHORT]}[self.rules.direction]
+        n_words = self._chunks[0].shape[2]
+        entries = EntryBars.among(self.planes, self.offsets, self.sizes, n_words)
         tables = [
-            passages(self.close, self.terms.slippage, side, kind, levels[first : first + BLOCK_LEVELS])
+            passages(self.close, self.terms.slippage, side, kind, levels[first : first + BLOCK_LEVELS], entries)
             for kind, levels in ((STOP_LOSS, stop_losses), (TAKE_PROFIT, take_profits))
             for first in range(0, len(levels), BLOCK_LEVELS)
             for side in sides
         ]
-        stops = Stops(row_addresses([table[None] for table in tables]), len(stop_losses), len(take_profits))
+        addresses = row_addresses([table[None] for table in tables])
+        stops = Stops(addresses, len(stop_losses), len(take_profits), entries)
         self._tables = tables
         return stops
 
@@ -130,8 +134,9 @@ def test_a_stop_goes_before_a_signal_on_the_same_bar():
 def test_of_both_levels_on_one_bar_the_stop_loss_goes_first():
     # No close is beyond both levels, so both are given the same passages: the order alone decides.
     grid = Grid([100, 110, 90], [["L.."]], oracle.Rules(), [5], [5])
-    table = passages(grid.close, 0.0, LONG, TAKE_PROFIT, [5])
-    both = Stops(row_addresses([table[None]] * 4), 1, 1)
+    every = EntryBars.every(3)
+    table = passages(grid.close, 0.0, LONG, TAKE_PROFIT, [5], every)
+    both = Stops(row_addresses([table[None]] * 4), 1, 1, every)
     trades, _ = trades_under(grid.planes, both, 0, grid.close, grid.terms)
     assert [EXIT_REASONS[code] for code in trades["exit_reason"]] == ["stop_loss"]
 
@@ -182,25 +187,58 @@ def test_what_lies_100_percent_below_the_fill_is_never_reached(level: float):
     st.sampled_from([STOP_LOSS, TAKE_PROFIT]),
     st.lists(st.sampled_from([0.1, 1.0, 5.0, 50.0, 99.0, 100.0, 300.0]), min_size=1, max_size=BLOCK_LEVELS),
     st.sampled_from([0.0, 0.01, 2.0]),
+    st.data(),
 )
-def test_a_table_holds_the_first_close_at_or_beyond_each_level(closes, side, kind, levels, slippage_pct):
+def test_a_table_holds_the_first_close_at_or_beyond_each_level(closes, side, kind, levels, slippage_pct, data):
     slippage = slippage_pct / 100
-    table = passages(np.array(closes), slippage, side, kind, levels)
+    marked = np.array(data.draw(st.lists(st.booleans(), min_size=len(closes), max_size=len(closes))))
+    entries = EntryBars.of(pack(np.stack([marked, ~marked])))
+    table = passages(np.array(closes), slippage, side, kind, levels, entries)
     towards = side * kind
-    for bar, column in product(range(len(closes)), range(len(levels))):
+    rows = np.flatnonzero(marked if side == LONG else ~marked)
+    assert table.shape == (rows.size, len(levels))
+    for (row, bar), column in product(enumerate(rows), range(len(levels))):
         level = closes[bar] * (1 + side * slippage) * (1 + towards * levels[column] / 100)
         hits = [
             later
             for later in range(bar + 1, len(closes))
             if (closes[later] >= level if towards > 0 else closes[later] <= level)
         ]
-        assert table[bar, column] == min(hits, default=len(closes))
+        assert table[row, column] == min(hits, default=len(closes))
 
 
 @pytest.mark.parametrize("levels", [[], [0.0], [-1.0], [float("nan")], [1.0] * (BLOCK_LEVELS + 1)])
 def test_levels_that_make_no_table_are_refused(levels: list[float]):
     with pytest.raises(ValueError, match="levels above 0 %"):
-        passages(np.array([1.0, 2.0]), 0.0, LONG, STOP_LOSS, levels)
+        passages(np.array([1.0, 2.0]), 0.0, LONG, STOP_LOSS, levels, EntryBars.every(2))
+
+
+def test_tables_are_about_the_bars_on_which_some_variant_may_enter():
+    grid = Grid([100, 90, 80, 95, 70], [["L.L.L", "LL..S"], ["LSL..", "...SS"]], oracle.Rules(), [5], [])
+    entries = EntryBars.among(grid.planes, grid.offsets, grid.sizes, 1)
+    assert unpack(entries.marks, 5).tolist() == [
+        [True, False, True, False, False],
+        [False, False, False, False, True],
+    ]
+    assert (entries.rows(LONG), entries.rows(SHORT)) == (2, 1)
+
+
+def test_an_entry_that_the_tables_are_not_about_is_refused():
+    grid = Grid([100.0] * 200, [["." * 150 + "L" + "." * 49]], oracle.Rules(), [5], [])
+    none = EntryBars.of(np.zeros((2, 4), np.uint64))
+    with pytest.raises(ValueError, match="tables of stops are not about"):
+        trades_under(grid.planes, grid.stops._replace(entries=none), 0, grid.close, grid.terms)
+
+
+@given(st.integers(1, 300), st.data())
+def test_a_bar_s_row_is_the_number_of_marked_bars_before_it(n_bars: int, data):
+    marked = np.array(data.draw(st.lists(st.booleans(), min_size=n_bars, max_size=n_bars)))
+    entries = EntryBars.of(pack(np.stack([marked, marked])))
+    each = [
+        entries.before[0, bar // 64] + int(np.count_nonzero(marked[bar // 64 * 64 : bar])) for bar in range(n_bars)
+    ]
+    assert each == np.concatenate([[0], np.cumsum(marked)[:-1]]).tolist()
+    assert EntryBars.every(n_bars).rows(SHORT) == n_bars
 
 
 # Against the oracle --------------------------------------------------------------------------------------------

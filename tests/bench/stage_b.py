@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import cycle
 
 from candleray import engine
-from candleray.stops import Tables, shortlisted, stop_tables
+from candleray.stops import shortlisted
 from tests.bench.peers import ENGINES, Vectorbt
 from tests.bench.stage_a import typical_variant
 from tests.bench.table import Row
@@ -27,15 +27,10 @@ def _ours(workload: Workload, repeats: int) -> tuple[Timing, list[Row]]:
     """Every base variant under every combination: the tables, and the walks through them."""
     bars, grid, planes = workload.bars, workload.grid, workload.planes
     bases, _ = shortlisted(grid, engine.Ranking.empty())
-    slippage = engine.trading_rules(workload.request).slippage
-
-    def build() -> Tables:
-        return Tables.over(grid, [table.over(bars.close, slippage) for table in stop_tables(grid)])
-
-    tables = build()
+    tables = engine.all_tables(bars, grid, planes)
     timings = medians(
         {
-            "tables": build,
+            "tables": lambda: engine.all_tables(bars, grid, planes),
             "walks": lambda: engine.rank_under_stops(bars, grid, planes, tables, bases, 0, grid.evaluated),
         },
         repeats,
