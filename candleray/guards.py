@@ -27,7 +27,7 @@ def guards_of(grid: VariantGrid, bars: int, limits: Guards, max_variants: int) -
 
 
 def compute_bytes(grid: VariantGrid, bars: int) -> int:
-    """Shared memory of a search: planes, bars, tables of first passages."""
+    """Shared memory of a search at most: planes, bars, tables of first passages for every bar."""
     words = -(-bars // BARS_PER_WORD)
     return grid.planes * 2 * words * WORD_BYTES + bars * 6 * WORD_BYTES + table_rows(grid) * bars * TABLE_BYTES
 

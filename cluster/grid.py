@@ -8,6 +8,7 @@ order of merging cannot matter, because the ranking's order is total.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -182,17 +183,12 @@ class FanOut:
             raise
 
     def _submit_tables(self) -> list[Any]:
-        """The bars they are about, then they in parts; Ray lets each wait for the planes and for one another."""
-        marks = tasks.mark_entries.options(name="tables").remote(self._request_ref, *self._plane_refs)
         submit = tasks.build_tables.options(name="tables")
         count = len(stop_tables(self.grid))
-        parts = max(2 * self._cpus, len(self._shares(self._costs.stops.table_s)))
+        parts = max(self._cpus, math.ceil(self._costs.stops.table_s / SHORTEST_TASK_S))
         return [
-            marks,
-            *(
-                submit.remote(self._bars_ref, self._request_ref, marks, first, last)
-                for first, last in ranges(count, min(count, parts))
-            ),
+            submit.remote(self._bars_ref, self._request_ref, first, last, *self._plane_refs)
+            for first, last in ranges(count, min(count, parts))
         ]
 
     async def rank(self, sweep: Sweep, tell: Tell | None = None) -> None:

@@ -23,7 +23,7 @@ from kernels.accounts import (
     settle,
     total_return_pct,
 )
-from kernels.entries import bar_of, gather, place_of, reason_of
+from kernels.entries import bar_of, gather, gather_under, place_of, reason_of
 from kernels.entry_bars import EntryBars
 from kernels.finals import check_planes, decide, empty_final, partial_ands
 from kernels.jit import COUNTS, FLOATS, FLOATS_OUT, INT, INTS, INTS_OUT, PLANES, WORDS, inline, jit
@@ -344,10 +344,9 @@ def _trace(
     partial, digits = partial_ands(sizes.size, final)
     stops = tables, stop_losses, take_profits, marks, rows_before
     conflicts = decide(0, addresses, offsets, sizes, partial, digits, final)
-    bars, sides, ends = gather(final, *stops, close.size - 1, rules)
+    bars, sides, ends = gather_under(final, *stops, combination, close.size - 1, rules)
     lanes = _lanes()
-    stop_row, profit_row = _rows(combination, stop_losses, take_profits)
-    stop_rows, profit_rows = np.full(1, stop_row), np.full(1, profit_row)
+    stop_rows, profit_rows = np.full(1, 1), np.full(1, 2)
     fills = _fills(bars, sides, close, rules)
     _walk(bars, sides, fills, ends, stop_rows, profit_rows, close, highs, exposed, rules, lanes, trades)
     return lanes[3][0], conflicts

@@ -128,16 +128,55 @@ def _gather_kind(tables, n_levels, reason, entries, before, last, n_sides, rows,
 
 
 @inline
-def gather(final, tables, stop_losses, take_profits, marks, rows_before, last, rules):
-    """The fresh entries: bars, sides, and what each ends by: `(1 + levels, entries)`, without a stop in row 0."""
+def _gather_level(tables, level, n_levels, reason, entries, before, last, n_sides, rows, sides, ends):
+    """Write what the entries end by at one level of a kind: of its block, each row's column alone is read."""
+    first = level // BLOCK_LEVELS * BLOCK_LEVELS
+    width = min(BLOCK_LEVELS, n_levels - first)
+    block = tables[first // BLOCK_LEVELS * n_sides :]
+    for place in range(rows.size):
+        table = passages_at(block[np.int64(sides[place] == SHORT) * (n_sides - 1)], last + 1, width)
+        ends[0, place] = table[rows[place], level - first]
+    _pack_ends(reason, entries, before, last, ends)
+
+
+@inline
+def _listed(final, marks, rows_before, n_ends, last, rules):
+    """The fresh entries, their rows in the tables, and room for what they end by, written without a stop alone."""
     entries = fresh_entries(final, last, rules.direction)
     before, count = _places(entries)
     bars, sides = np.empty(count, np.int64), np.empty(count)
-    ends = np.empty((1 + stop_losses + take_profits, count), np.int64)
+    ends = np.empty((n_ends, count), np.int64)
     _gather_entries(final, entries, last, rules.exit_on, before, bars, sides, ends[0])
     rows = np.empty(count, np.int64)
     for place in range(count):
         rows[place] = row_of(marks, rows_before, sides[place], bars[place])
+    return entries, before, bars, sides, rows, ends
+
+
+@inline
+def gather_under(final, tables, stop_losses, take_profits, marks, rows_before, combination, last, rules):
+    """As `gather`, under one combination of the levels: of the stop-loss in row 1, of the take-profit in the last.
+
+    Where a kind has no levels, its row is that without a stop.
+    """
+    entries, before, bars, sides, rows, ends = _listed(final, marks, rows_before, 3, last, rules)
+    n_sides = 2 if rules.direction == LONG_SHORT else 1
+    stop_loss, take_profit = divmod(combination, max(1, take_profits))
+    ends[1:] = ends[0]
+    given = entries, before, last, n_sides, rows, sides
+    if stop_losses:
+        _gather_level(tables, stop_loss, stop_losses, EXIT_STOP_LOSS, *given, ends[1:2])
+    if take_profits:
+        profits = tables[-(-stop_losses // BLOCK_LEVELS) * n_sides :]
+        _gather_level(profits, take_profit, take_profits, EXIT_TAKE_PROFIT, *given, ends[2:])
+    return bars, sides, ends
+
+
+@inline
+def gather(final, tables, stop_losses, take_profits, marks, rows_before, last, rules):
+    """The fresh entries: bars, sides, and what each ends by: `(1 + levels, entries)`, without a stop in row 0."""
+    n_ends = 1 + stop_losses + take_profits
+    entries, before, bars, sides, rows, ends = _listed(final, marks, rows_before, n_ends, last, rules)
     n_sides = 2 if rules.direction == LONG_SHORT else 1
     losses, profits = ends[1 : 1 + stop_losses], ends[1 + stop_losses :]
     read = _gather_kind(tables, stop_losses, EXIT_STOP_LOSS, entries, before, last, n_sides, rows, sides, losses)
