@@ -3,7 +3,6 @@
     ray           our own cluster, or the one that the settings name
     candle store  the actor that owns the candles
     actors        the others that every instance has
-    workers       told to start, for the first search not to wait
     api           Ray Serve behind HAProxy
 
 The supervisor starts it (`cluster.ray_boot`), reads from a pipe what happens, and writes to its standard input the
@@ -62,8 +61,7 @@ class RayDriver:
             "ray": self._cluster,
             "candle store": self._candle_store,
             **{name: partial(self._actor, start) for name, start in ACTORS.items()},
-            "workers": self._workers,
-            "api": self.api.deployed,
+            "api": self._api,
         }
         with ExitStack() as started:
             for name, part in parts.items():
@@ -131,10 +129,11 @@ class RayDriver:
             yield f"at {require_reachable(where, 'clickhouse_url')}" if where else ""
 
     @contextmanager
-    def _workers(self) -> Iterator[str]:
-        """They are for every replica of the API: what it starts belongs to this process's job."""
+    def _api(self) -> Iterator[str]:
+        # For every replica: what they start belongs to this process's job.
         warm_workers()
-        yield "warming up"
+        with self.api.deployed() as where:
+            yield where
 
     @contextmanager
     def _actor(self, start: Callable[[Settings], ActorHandle]) -> Iterator[str]:
