@@ -111,21 +111,27 @@ async def test_an_unknown_symbol_is_not_found(api):
 # Coverage --------------------------------------------------------------------------------------------------------
 
 
-async def test_coverage_and_missing_name_the_holes(api, embedded_store):
+@pytest.fixture
+def holed(embedded_store) -> str:
+    """A symbol of 98 candles, two minutes missing between them."""
     walk = random_walk(100, seed=9)
     rows = CandleRows.of(walk.ts_open_ms, walk.values)
     embedded_store.insert(1, "MDCUSDT", rows.take(np.delete(np.arange(100), [50, 51])))
+    return "MDCUSDT"
+
+
+async def test_coverage_and_missing_name_the_holes(api, holed):
     hole = {"start": "2025-01-01T00:50:00Z", "end": "2025-01-01T00:52:00Z", "minutes": 2}
-    (coverage,) = (await api.get("/market-data/coverage", params={"market_id": 1, "symbol": "MDCUSDT"})).json()
+    (coverage,) = (await api.get("/market-data/coverage", params={"market_id": 1, "symbol": holed})).json()
     assert (coverage["candles"], coverage["missing_minutes"]) == (98, 2)
     assert coverage["missing_runs"] == [hole]
-    query = {"market_id": 1, "symbol": "MDCUSDT", "start": "2025-01-01T00:10:00Z", "end": "2025-01-01T01:00:00Z"}
+    query = {"market_id": 1, "symbol": holed, "start": "2025-01-01T00:10:00Z", "end": "2025-01-01T01:00:00Z"}
     assert (await api.get("/market-data/missing", params=query)).json() == [hole]
 
 
-async def test_counts_tell_raw_from_canonical(api):
+async def test_counts_tell_raw_from_canonical(api, holed):
     counts = {one["symbol"]: one for one in (await api.get("/market-data/counts")).json()}
-    assert (counts["MDCUSDT"]["raw"], counts["MDCUSDT"]["canonical"]) == (98, 98)
+    assert (counts[holed]["raw"], counts[holed]["canonical"]) == (98, 98)
 
 
 async def test_coverage_lists_every_instrument(api):
