@@ -134,10 +134,13 @@ class Planes:
     def over(chunks: Sequence[PlaneArray]) -> Planes:
         return Planes(chunks, plane_addresses(list(chunks)))
 
+    def axes(self, grid: VariantGrid) -> tuple[NDArray[np.uint64], IntArray, IntArray]:
+        """Their addresses, where each indicator's begin, how many it has: as the kernels take a grid."""
+        return self.addresses, np.array(grid.plane_offsets, np.int64), np.array(grid.radix.sizes, np.int64)
+
     def entry_bars(self, grid: VariantGrid) -> EntryBars:
         """Where some variant of the grid may enter."""
-        axes = np.array(grid.plane_offsets, np.int64), np.array(grid.radix.sizes, np.int64)
-        return EntryBars.among(self.addresses, *axes, self.chunks[0].shape[2])
+        return EntryBars.among(*self.axes(grid), self.chunks[0].shape[2])
 
 
 def stage_a_keeps(grid: VariantGrid) -> int:
@@ -166,9 +169,7 @@ def rank_variants(bars: Bars, grid: VariantGrid, planes: Planes, first: int, las
         ranking = Ranking(np.arange(first, last), np.empty(count), np.empty(count, np.int64))
         fates = np.zeros(count, np.int64)
         rank_range(
-            planes.addresses,
-            np.array(grid.plane_offsets, np.int64),
-            np.array(grid.radix.sizes, np.int64),
+            *planes.axes(grid),
             first,
             last,
             bars.close,
@@ -218,9 +219,7 @@ def rank_under_stops(
         ranking = Ranking(chosen[at // each] * each + at % each, np.empty(count), np.empty(count, np.int64))
         fates = np.zeros(count, np.int64)
         rank_combinations(
-            planes.addresses,
-            np.array(grid.plane_offsets, np.int64),
-            np.array(grid.radix.sizes, np.int64),
+            *planes.axes(grid),
             chosen,
             tables.stops,
             offset,

@@ -155,7 +155,7 @@ def _listed(final, marks, rows_before, n_ends, last, rules):
 
 @inline
 def gather_under(final, tables, stop_losses, take_profits, marks, rows_before, combination, last, rules):
-    """As `gather`, under one combination of the levels: of the stop-loss in row 1, of the take-profit in the last.
+    """As `gather`, under one combination of the levels: of the stop-loss in row 1, of the take-profit in row 2.
 
     Where a kind has no levels, its row is that without a stop.
     """
