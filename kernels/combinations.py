@@ -17,22 +17,18 @@ from kernels.accounts import (
     SHORT,
     Rules,
     enter,
-    enter_at,
-    entry_fill,
     leave,
     settle,
     total_return_pct,
 )
-from kernels.entries import bar_of, gather, gather_under, place_of, reason_of
+from kernels.entries import bar_of, gather, gather_under, list_entries, place_of, reason_of
 from kernels.entry_bars import EntryBars
 from kernels.finals import check_planes, decide, empty_final, partial_ands
 from kernels.jit import COUNTS, FLOATS, FLOATS_OUT, INT, INTS, INTS_OUT, PLANES, WORDS, inline, jit
 from kernels.pruning import KEPT, LIMITS, Pruning, last_reason, start, trade_reason
 from kernels.stops import BLOCK_LEVELS, Ruin, block_lows
-from kernels.trades import TRADE, TRADES_OUT, booked_profit, ruin_before, write_trade
-
-LANES = 8
-"""Combinations walked abreast."""
+from kernels.trades import TRADE, TRADES_OUT, booked_profit, ruin_before
+from kernels.walks import fetch_prices, new_accounts, rows_of, walk, walk_all
 
 
 class Stops(NamedTuple):
@@ -134,65 +130,6 @@ def trades_under(
         trades = np.empty(n_trades, TRADE)
 
 
-@inline
-def _walk(bars, sides, fills, ends, stop_rows, profit_rows, close, highs, exposed, rules, lanes, trades):
-    """Walk some combinations abreast, one a lane; a lane's stops are two rows of `ends`.
-
-    The money of a trade waits for that of the trade before it, through two divisions: 26 ns, mostly idle. Abreast
-    the lanes fill each other's waits. Writes as many trades as there is room for, which is meant for one lane.
-    """
-    available, reserve, places, n_trades = lanes
-    available[:] = rules.budget_quote
-    reserve[:] = rules.init_cash_quote - rules.budget_quote
-    places[:] = 0
-    n_trades[:] = 0
-    walking = stop_rows.size
-    while walking:
-        walking = 0
-        for lane in range(stop_rows.size):
-            place, cash = places[lane], available[lane]
-            if place >= bars.size or cash <= 0.0:
-                continue
-            walking += 1
-            side = sides[place]
-            end = min(ends[0, place], min(ends[stop_rows[lane], place], ends[profit_rows[lane], place]))
-            exit_bar, reason = bar_of(end), reason_of(end)
-            position = enter_at(side, fills[place], cash, rules)
-            if exposed > 0 and side == SHORT and bars[place] < exposed:
-                bar = bars[place]
-                exit_bar, reason = ruin_before(position, bar, exit_bar, reason, close, highs)
-            done = leave(position, close[exit_bar], rules)
-            profit, reason = booked_profit(cash, done.profit, reason)
-            available[lane], reserve[lane] = settle(cash, reserve[lane], profit, rules)
-            if n_trades[lane] < trades.size:
-                equity = available[lane] + reserve[lane]
-                write_trade(trades[n_trades[lane]], bars[place], exit_bar, position, done, profit, equity, reason)
-            places[lane] = place_of(end)
-            n_trades[lane] += 1
-
-
-@inline
-def _fills(bars, sides, close, rules):
-    """Of the entries: fetched once for all combinations, because each is a read from afar."""
-    fills = np.empty(bars.size)
-    for place in range(bars.size):
-        fills[place] = entry_fill(sides[place], close[bars[place]], rules.slippage)
-    return fills
-
-
-@inline
-def _rows(combination, stop_losses, take_profits):
-    """The rows of `ends` of a combination's stop-loss and take-profit; row 0 where there is no such level."""
-    stop_loss, take_profit = divmod(combination, max(1, take_profits))
-    return 1 + stop_loss if stop_losses else 0, 1 + stop_losses + take_profit if take_profits else 0
-
-
-@inline
-def _lanes():
-    """Room for what each lane has: available, reserve, place in the list, number of trades."""
-    return np.empty(LANES), np.empty(LANES), np.empty(LANES, np.int64), np.empty(LANES, np.int64)
-
-
 @jit(
     *(WORDS, INTS, INTS, INTS, WORDS, INT, INT, PLANES, COUNTS, INT, FLOATS, FLOATS, INT, RULES),
     *(FLOATS_OUT, INTS_OUT, INTS_OUT),
@@ -219,29 +156,20 @@ def _rank(
     final = empty_final(close.size)
     partial, digits = partial_ands(sizes.size, final)
     stops = tables, stop_losses, take_profits, marks, rows_before
-    lanes, unrecorded = _lanes(), np.empty(0, TRADE)
-    stop_rows, profit_rows = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     n_combinations = max(1, stop_losses) * max(1, take_profits)
     at = 0
     while at < out_return_pct.size:
         base, combination = divmod(first + at, n_combinations)
-        conflicts = decide(bases[base], addresses, offsets, sizes, partial, digits, final)
-        bars, sides, ends = gather(final, *stops, close.size - 1, rules)
-        fills = _fills(bars, sides, close, rules)
         until = min(out_return_pct.size, at + n_combinations - combination)
-        while at < until:
-            abreast = min(LANES, until - at)
-            for lane in range(abreast):
-                stop_rows[lane], profit_rows[lane] = _rows(combination + lane, stop_losses, take_profits)
-            rows = stop_rows[:abreast], profit_rows[:abreast]
-            _walk(bars, sides, fills, ends, *rows, close, highs, exposed, rules, lanes, unrecorded)
-            for lane in range(abreast):
-                equity = lanes[0][lane] + lanes[1][lane]
-                out_return_pct[at + lane] = total_return_pct(equity, rules.init_cash_quote)
-                out_trades[at + lane] = lanes[3][lane]
-                out_conflicts[at + lane] = conflicts
-            at += abreast
-            combination += abreast
+        out_conflicts[at:until] = decide(bases[base], addresses, offsets, sizes, partial, digits, final)
+        entries = list_entries(final, marks, rows_before, close.size - 1, rules)
+        accounts = new_accounts(until - at, rules)
+        walk_all(entries, stops, combination, close, highs, exposed, rules, accounts)
+        available, reserve, _, n_trades = accounts
+        for place in range(until - at):
+            out_return_pct[at + place] = total_return_pct(available[place] + reserve[place], rules.init_cash_quote)
+            out_trades[at + place] = n_trades[place]
+        at = until
 
 
 @inline
@@ -252,7 +180,7 @@ def _pruned_walk(bars, sides, ends, rows, close, highs, lows, exposed, rules, de
     place = n_trades = exit_bar = 0
     while place < bars.size and available > 0.0:
         bar, side = bars[place], sides[place]
-        end = min(ends[0, place], min(ends[rows[0], place], ends[rows[1], place]))
+        end = min(ends[rows[0], place], ends[rows[1], place])
         before, exit_bar, reason = exit_bar, bar_of(end), reason_of(end)
         position = enter(side, close[bar], available, rules)
         if bar < exposed and side == SHORT:
@@ -310,12 +238,14 @@ def _rank_pruned(
     while at < out_return_pct.size:
         base, combination = divmod(first + at, n_combinations)
         conflicts = decide(bases[base], addresses, offsets, sizes, partial, digits, final)
-        bars, sides, ends = gather(final, *stops, close.size - 1, rules)
+        entries = list_entries(final, marks, rows_before, close.size - 1, rules)
+        ends = np.empty((1 + stop_losses + take_profits, entries.bars.size), np.int64)
+        gather(entries, 0, entries.bars.size, stops, close.size - 1, rules, ends)
         until = min(out_return_pct.size, at + n_combinations - combination)
         while at < until:
-            rows = _rows(combination, stop_losses, take_profits)
+            rows = rows_of(combination, stop_losses, take_profits)
             out_return_pct[at], out_trades[at], out_pruned[at] = _pruned_walk(
-                bars, sides, ends, rows, close, highs, lows, exposed, rules, deadlines, limits
+                entries.bars, entries.sides, ends, rows, close, highs, lows, exposed, rules, deadlines, limits
             )
             out_conflicts[at] = conflicts
             at += 1
@@ -344,9 +274,12 @@ def _trace(
     partial, digits = partial_ands(sizes.size, final)
     stops = tables, stop_losses, take_profits, marks, rows_before
     conflicts = decide(0, addresses, offsets, sizes, partial, digits, final)
-    bars, sides, ends = gather_under(final, *stops, combination, close.size - 1, rules)
-    lanes = _lanes()
-    stop_rows, profit_rows = np.full(1, 1), np.full(1, 2)
-    fills = _fills(bars, sides, close, rules)
-    _walk(bars, sides, fills, ends, stop_rows, profit_rows, close, highs, exposed, rules, lanes, trades)
-    return lanes[3][0], conflicts
+    entries = list_entries(final, marks, rows_before, close.size - 1, rules)
+    count = entries.bars.size
+    ends, prices, fills = np.empty((3, count), np.int64), np.empty((3, count)), np.empty(count)
+    gather_under(entries, stops, combination, close.size - 1, rules, ends)
+    fetch_prices(entries.bars, entries.sides, ends, close, rules.slippage, fills, prices)
+    accounts = new_accounts(1, rules)
+    window = 0, entries.bars, entries.sides, fills, ends, prices
+    walk(*window, (np.full(1, 1), np.full(1, 2)), close, highs, exposed, rules, accounts, trades)
+    return accounts[3][0], conflicts

@@ -7,7 +7,10 @@ what the rules of trading say (R4.4, R4.6).
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from kernels.accounts import LONG, LONG_SHORT, NEUTRAL, SHORT
 from kernels.bits import WORD_BITS, popcount, trailing_zeros
@@ -20,6 +23,19 @@ from kernels.trades import EXIT_LAST_BAR, EXIT_SIGNAL, EXIT_STOP_LOSS, EXIT_TAKE
 _PLACE_BITS, _REASON_BITS = 32, 2
 _PLACE = (1 << _PLACE_BITS) - 1
 _REASON = (1 << _REASON_BITS) - 1
+
+
+class Entries(NamedTuple):
+    """The fresh entries of a base variant, in order; `words` marks their bars, with `before` each how many."""
+
+    words: NDArray[np.uint64]
+    before: NDArray[np.int64]
+    bars: NDArray[np.int64]
+    sides: NDArray[np.float64]
+    rows: NDArray[np.int64]
+    """Where the tables of stops are about them."""
+    ends: NDArray[np.int64]
+    """What they end by without a stop."""
 
 
 @inline
@@ -57,7 +73,7 @@ def _end(bar, reason, word, before_word):
 
 
 @inline
-def _gather_entries(final, entries, last, exit_on, before, bars, sides, ends):
+def _list_entries(final, entries, last, exit_on, before, bars, sides, ends):
     """Write the list of entries: their bars, their sides, and what they end by without any stop."""
     longs, shorts = final[LONGS], final[SHORTS]
     flip = EVERY if exit_on == NEUTRAL else NONE
@@ -106,81 +122,79 @@ def _gather_block(tables, n_sides, n_rows, rows, sides, ends):
 
 
 @inline
-def _pack_ends(reason, entries, before, last, ends):
-    """Make what entries end by of the bars they end on; one that is never reached stays behind all others."""
+def _pack_ends(reason, entries, last, first, count, ends):
+    """Make what entries end by, at a level or by their signal, of the bars at which the level stops them."""
     for level in range(ends.shape[0]):
-        for place in range(ends.shape[1]):
+        for place in range(count):
             bar = ends[level, place]
             word = min(bar, last) // WORD_BITS
-            ends[level, place] = _end(bar, reason, entries[word], before[word])
+            stopped = _end(bar, reason, entries.words[word], entries.before[word])
+            ends[level, place] = min(entries.ends[first + place], stopped)
 
 
 @inline
-def _gather_kind(tables, n_levels, reason, entries, before, last, n_sides, rows, sides, ends):
-    """Write what the entries end by at all levels of one kind; return the number of tables read."""
+def _gather_kind(tables, n_levels, reason, entries, first, count, last, n_sides, ends):
+    """Write what some entries end by at all levels of one kind; return the number of tables read."""
+    rows, sides = entries.rows[first : first + count], entries.sides[first : first + count]
     read = 0
-    for first in range(0, n_levels, BLOCK_LEVELS):
-        block = ends[first : min(first + BLOCK_LEVELS, n_levels)]
+    for level in range(0, n_levels, BLOCK_LEVELS):
+        block = ends[level : min(level + BLOCK_LEVELS, n_levels)]
         _gather_block(tables[read:], n_sides, last + 1, rows, sides, block)
         read += n_sides
-    _pack_ends(reason, entries, before, last, ends)
+    _pack_ends(reason, entries, last, first, count, ends)
     return read
 
 
 @inline
-def _gather_level(tables, level, n_levels, reason, entries, before, last, n_sides, rows, sides, ends):
+def _gather_level(tables, level, n_levels, reason, entries, last, n_sides, ends):
     """Write what the entries end by at one level of a kind: of its block, each row's column alone is read."""
+    rows, sides = entries.rows, entries.sides
     first = level // BLOCK_LEVELS * BLOCK_LEVELS
     width = min(BLOCK_LEVELS, n_levels - first)
     block = tables[first // BLOCK_LEVELS * n_sides :]
     for place in range(rows.size):
         table = passages_at(block[np.int64(sides[place] == SHORT) * (n_sides - 1)], last + 1, width)
         ends[0, place] = table[rows[place], level - first]
-    _pack_ends(reason, entries, before, last, ends)
+    _pack_ends(reason, entries, last, 0, rows.size, ends)
 
 
 @inline
-def _listed(final, marks, rows_before, n_ends, last, rules):
-    """The fresh entries, their rows in the tables, and room for what they end by, written without a stop alone."""
-    entries = fresh_entries(final, last, rules.direction)
-    before, count = _places(entries)
-    bars, sides = np.empty(count, np.int64), np.empty(count)
-    ends = np.empty((n_ends, count), np.int64)
-    _gather_entries(final, entries, last, rules.exit_on, before, bars, sides, ends[0])
+def list_entries(final, marks, rows_before, last, rules):
+    """The fresh entries of a base variant."""
+    words = fresh_entries(final, last, rules.direction)
+    before, count = _places(words)
+    bars, sides, ends = np.empty(count, np.int64), np.empty(count), np.empty(count, np.int64)
+    _list_entries(final, words, last, rules.exit_on, before, bars, sides, ends)
     rows = np.empty(count, np.int64)
     for place in range(count):
         rows[place] = row_of(marks, rows_before, sides[place], bars[place])
-    return entries, before, bars, sides, rows, ends
+    return Entries(words, before, bars, sides, rows, ends)
 
 
 @inline
-def gather_under(final, tables, stop_losses, take_profits, marks, rows_before, combination, last, rules):
-    """As `gather`, under one combination of the levels: of the stop-loss in row 1, of the take-profit in row 2.
+def gather(entries, first, count, stops, last, rules, ends):
+    """Write what so many entries from `first` on end by at the latest, in row 0 by their signal, in the others by
+    their signal or that level: of all stop-losses, then of all take-profits."""
+    tables, stop_losses, take_profits, _, _ = stops
+    n_sides = 2 if rules.direction == LONG_SHORT else 1
+    ends[0, :count] = entries.ends[first : first + count]
+    given = entries, first, count, last, n_sides
+    read = _gather_kind(tables, stop_losses, EXIT_STOP_LOSS, *given, ends[1 : 1 + stop_losses])
+    _gather_kind(tables[read:], take_profits, EXIT_TAKE_PROFIT, *given, ends[1 + stop_losses :])
 
-    Where a kind has no levels, its row is that without a stop.
-    """
-    entries, before, bars, sides, rows, ends = _listed(final, marks, rows_before, 3, last, rules)
+
+@inline
+def gather_under(entries, stops, combination, last, rules, ends):
+    """As `gather` of all entries, under one combination of the levels: its stop-loss in row 1, its take-profit in
+    row 2. Where a kind has no levels, its row is that without a stop."""
+    tables, stop_losses, take_profits, _, _ = stops
     n_sides = 2 if rules.direction == LONG_SHORT else 1
     stop_loss, take_profit = divmod(combination, max(1, take_profits))
-    ends[1:] = ends[0]
-    given = entries, before, last, n_sides, rows, sides
+    for row in range(3):
+        ends[row] = entries.ends
+    given = entries, last, n_sides
     if stop_losses:
         _gather_level(tables, stop_loss, stop_losses, EXIT_STOP_LOSS, *given, ends[1:2])
     if take_profits:
         profits = tables[-(-stop_losses // BLOCK_LEVELS) * n_sides :]
         _gather_level(profits, take_profit, take_profits, EXIT_TAKE_PROFIT, *given, ends[2:])
-    return bars, sides, ends
-
-
-@inline
-def gather(final, tables, stop_losses, take_profits, marks, rows_before, last, rules):
-    """The fresh entries: bars, sides, and what each ends by: `(1 + levels, entries)`, without a stop in row 0."""
-    n_ends = 1 + stop_losses + take_profits
-    entries, before, bars, sides, rows, ends = _listed(final, marks, rows_before, n_ends, last, rules)
-    n_sides = 2 if rules.direction == LONG_SHORT else 1
-    losses, profits = ends[1 : 1 + stop_losses], ends[1 + stop_losses :]
-    read = _gather_kind(tables, stop_losses, EXIT_STOP_LOSS, entries, before, last, n_sides, rows, sides, losses)
-    _gather_kind(
-        tables[read:], take_profits, EXIT_TAKE_PROFIT, entries, before, last, n_sides, rows, sides, profits
-    )
-    return bars, sides, ends

@@ -34,13 +34,13 @@ openings; its return is its last equity against that of the day before, the firs
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernels.accounts import total_return_pct
-from kernels.jit import FLOAT, FLOATS, FLOATS_OUT, INT, INTS, jit
+from kernels.jit import FLOAT, FLOATS, FLOATS_OUT, INT, INTS, inline, jit
 from kernels.trades import TRADES
 
 Metric: TypeAlias = float | int | None
@@ -68,10 +68,12 @@ def report(
     """
     if close.size == 0 or close.size != ts_open_ms.size:
         raise ValueError(f"{close.size} closes and {ts_open_ms.size} stamps make no report")
-    equity = np.empty(close.size)
-    exposure = _mark(trades, close, init_cash_quote, equity)
+    curve, exposure = _follow(trades, close, ts_open_ms, bar_ms, init_cash_quote)
+    lasts = _last_bars_of_days(ts_open_ms)
+    equity = np.empty(lasts.size)
+    _mark(trades, close, init_cash_quote, lasts, equity)
     start, end = int(ts_open_ms[0]), int(ts_open_ms[-1]) + bar_ms
-    drawdowns = _drawdown_metrics(equity, ts_open_ms, bar_ms, init_cash_quote)
+    drawdowns = _drawdown_metrics(curve)
     last = float(equity[-1])
     return {
         "Start": start,
@@ -85,68 +87,99 @@ def report(
         **drawdowns,
         **_trade_metrics(trades, ts_open_ms, init_cash_quote),
         "Gross Exposure": exposure,
-        **_ratios(equity, ts_open_ms, init_cash_quote, (end - start) / _DAY_MS, drawdowns["Max. Drawdown [%]"]),
+        **_ratios(equity, init_cash_quote, (end - start) / _DAY_MS, drawdowns["Max. Drawdown [%]"]),
     }
 
 
-@jit(TRADES, FLOATS, FLOAT, FLOATS_OUT)
-def _mark(trades, close, init_cash, equity):
-    """Write the equity at each bar's close; return the mean of position value / equity."""
+class Curve(NamedTuple):
+    """What is remembered of an equity curve up to a bar: its drawdown episodes, its peak, and what came after."""
+
+    deepest: float
+    depths: float
+    """Of all episodes, added up, as are `times_ms`."""
+    longest_ms: int
+    times_ms: int
+    episodes: int
+    peak: float
+    peak_ms: int
+    lowest: float
+
+
+@inline
+def _seen(curve, equity, now_ms, is_last):
+    """The curve with one more point; the last one of all ends the episode that is under way."""
+    deepest, depths, longest_ms, times_ms, episodes, peak, peak_ms, lowest = curve
+    if equity < peak * (1.0 - _ROUNDING):
+        lowest = min(lowest, equity)
+        if not is_last:
+            return Curve(deepest, depths, longest_ms, times_ms, episodes, peak, peak_ms, lowest)
+    if lowest < peak:
+        depth = (peak - lowest) / peak
+        deepest = max(deepest, depth)
+        depths += depth
+        longest_ms = max(longest_ms, now_ms - peak_ms)
+        times_ms += now_ms - peak_ms
+        episodes += 1
+    peak = max(peak, equity)
+    return Curve(deepest, depths, longest_ms, times_ms, episodes, peak, now_ms, peak)
+
+
+@inline
+def _rested(curve, equity, first, stop, ts_open_ms, bar_ms):
+    """The curve after bars without a position: of equal points the first and the last say it all."""
+    last = ts_open_ms.size - 1
+    if first < stop:
+        curve = _seen(curve, equity, ts_open_ms[first] + bar_ms, first == last)
+    if first + 1 < stop:
+        curve = _seen(curve, equity, ts_open_ms[stop - 1] + bar_ms, stop - 1 == last)
+    return curve
+
+
+@jit(TRADES, FLOATS, INTS, INT, FLOAT)
+def _follow(trades, close, ts_open_ms, bar_ms, init_cash):
+    """The curve of the equity at the bars' closes, none of which is kept; the mean of position value / equity."""
+    curve = Curve(0.0, 0.0, 0, 0, 0, init_cash, ts_open_ms[0], init_cash)
     settled = init_cash
     exposure = 0.0
     bar = 0
     for i in range(trades.size):
         trade = trades[i]
-        equity[bar : trade.entry_bar] = settled
+        curve = _rested(curve, settled, bar, trade.entry_bar, ts_open_ms, bar_ms)
         base = settled - trade.entry_fee_quote
         for t in range(trade.entry_bar, trade.exit_bar):
             marked = base + trade.side * trade.quantity * (close[t] - trade.entry_fill)
-            equity[t] = marked
             exposure += trade.quantity * close[t] / marked
+            curve = _seen(curve, marked, ts_open_ms[t] + bar_ms, False)
         bar = trade.exit_bar
         settled = trade.equity_quote
-    equity[bar:] = settled
-    return exposure / close.size
+    return _rested(curve, settled, bar, close.size, ts_open_ms, bar_ms), exposure / close.size
 
 
-def _drawdown_metrics(
-    equity: NDArray[np.float64], ts_open_ms: NDArray[np.int64], bar_ms: int, init_cash: float
-) -> dict[str, Metric]:
-    deepest, depths, longest, times, episodes = _drawdowns(equity, ts_open_ms, bar_ms, init_cash)
+@jit(TRADES, FLOATS, FLOAT, INTS, FLOATS_OUT)
+def _mark(trades, close, init_cash, bars, equity):
+    """Write the equity at the close of some bars, given in order."""
+    settled = init_cash
+    i = 0
+    for place in range(bars.size):
+        bar = bars[place]
+        while i < trades.size and trades[i].exit_bar <= bar:
+            settled = trades[i].equity_quote
+            i += 1
+        equity[place] = settled
+        if i < trades.size and trades[i].entry_bar <= bar:
+            trade = trades[i]
+            base = settled - trade.entry_fee_quote
+            equity[place] = base + trade.side * trade.quantity * (close[bar] - trade.entry_fill)
+
+
+def _drawdown_metrics(curve: Curve) -> dict[str, Metric]:
+    episodes = curve.episodes
     return {
-        "Max. Drawdown [%]": deepest * 100.0,
-        "Avg. Drawdown [%]": depths / episodes * 100.0 if episodes else None,
-        "Max. Drawdown Duration": longest if episodes else None,
-        "Avg. Drawdown Duration": round(times / episodes) if episodes else None,
+        "Max. Drawdown [%]": curve.deepest * 100.0,
+        "Avg. Drawdown [%]": curve.depths / episodes * 100.0 if episodes else None,
+        "Max. Drawdown Duration": curve.longest_ms if episodes else None,
+        "Avg. Drawdown Duration": round(curve.times_ms / episodes) if episodes else None,
     }
-
-
-@jit(FLOATS, INTS, INT, FLOAT)
-def _drawdowns(equity, ts_open_ms, bar_ms, init_cash):
-    """The deepest fall, the sum of the episodes' depths, the longest, the sum of their times, and their number."""
-    peak = init_cash
-    peak_ms = ts_open_ms[0]
-    lowest = peak
-    deepest = depths = 0.0
-    longest = times = episodes = 0
-    for t in range(equity.size):
-        value = equity[t]
-        if value < peak * (1.0 - _ROUNDING):
-            lowest = min(lowest, value)
-            if t < equity.size - 1:
-                continue
-        now_ms = ts_open_ms[t] + bar_ms
-        if lowest < peak:
-            depth = (peak - lowest) / peak
-            deepest = max(deepest, depth)
-            depths += depth
-            longest = max(longest, now_ms - peak_ms)
-            times += now_ms - peak_ms
-            episodes += 1
-        peak = max(peak, value)
-        peak_ms = now_ms
-        lowest = peak
-    return deepest, depths, longest, times, episodes
 
 
 def _trade_metrics(trades: NDArray[np.void], ts_open_ms: NDArray[np.int64], init_cash: float) -> dict[str, Metric]:
@@ -167,31 +200,27 @@ def _trade_metrics(trades: NDArray[np.void], ts_open_ms: NDArray[np.int64], init
     }
 
 
+def _last_bars_of_days(ts_open_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+    midnights = np.arange(ts_open_ms[0] // _DAY_MS + 1, ts_open_ms[-1] // _DAY_MS + 1) * _DAY_MS
+    # A day without bars ends where the day before did.
+    return np.unique(np.append(np.searchsorted(ts_open_ms, midnights), ts_open_ms.size)) - 1
+
+
 def _ratios(
-    equity: NDArray[np.float64],
-    ts_open_ms: NDArray[np.int64],
-    init_cash: float,
-    days: float,
-    max_drawdown_pct: Metric,
+    day_ends: NDArray[np.float64], init_cash: float, days: float, max_drawdown_pct: Metric
 ) -> dict[str, Metric]:
-    returns = _daily_returns(equity, ts_open_ms, init_cash)
+    returns = _daily_returns(day_ends, init_cash)
     mean, deviation = _moments(returns)
     downside = math.sqrt(_moments(np.minimum(returns, 0.0) ** 2)[0])
     annual = math.sqrt(_DAYS_A_YEAR)
     return {
         "Sharpe Ratio": mean / deviation * annual if deviation > _ROUNDING else None,
         "Sortino Ratio": mean / downside * annual if downside > _ROUNDING else None,
-        "Calmar Ratio": _calmar(float(equity[-1]) / init_cash, days, max_drawdown_pct),
+        "Calmar Ratio": _calmar(float(day_ends[-1]) / init_cash, days, max_drawdown_pct),
     }
 
 
-def _daily_returns(
-    equity: NDArray[np.float64], ts_open_ms: NDArray[np.int64], init_cash: float
-) -> NDArray[np.float64]:
-    midnights = np.arange(ts_open_ms[0] // _DAY_MS + 1, ts_open_ms[-1] // _DAY_MS + 1) * _DAY_MS
-    # A day without bars ends where the day before did.
-    lasts = np.unique(np.append(np.searchsorted(ts_open_ms, midnights), ts_open_ms.size)) - 1
-    ends = equity[lasts]
+def _daily_returns(ends: NDArray[np.float64], init_cash: float) -> NDArray[np.float64]:
     begins = np.concatenate(([init_cash], ends[:-1]))
     # A ruined account has nothing that could return anything.
     return np.where(begins > 0, ends / np.where(begins > 0, begins, 1.0) - 1.0, 0.0)
