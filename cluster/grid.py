@@ -31,6 +31,7 @@ from candleray.stops import shortlisted, stop_tables
 from candleray.timeframes import MINUTE_MS, minutes_of
 from candleray.variants import BARS_PER_WORD, VariantGrid, resolve
 from cluster import tasks
+from cluster.tasks import submit
 
 VARIANT_S_PER_WORD = 3.4e-9
 """What one variant costs for each 64 bars: measured 27 µs for a year of minutes, 8,213 words."""
@@ -136,7 +137,7 @@ def rough_costs(bars: int) -> Costs:
 async def measured_costs(bars_ref: Any, grid: VariantGrid, default_warmup: int) -> Costs:
     """Measured on a sample of this very search, on two workers at once."""
     refs = [
-        measure.options(name="calibration").remote(bars_ref, grid.request, default_warmup)
+        submit("calibration", measure, bars_ref, grid.request, default_warmup)
         for measure in (tasks.measure_signals, tasks.measure_stops)
     ]
     return Costs(*await _all_finished(refs))
@@ -167,9 +168,8 @@ class FanOut:
 
     async def build_planes(self, default_warmup: int, tell: Tell | None = None) -> None:
         """And submit the tables, which begin when the last plane is there."""
-        submit = tasks.build_planes.options(name="planes")
         self._plane_refs = [
-            submit.remote(self._bars_ref, self._request_ref, first, last, default_warmup)
+            submit("planes", tasks.build_planes, self._bars_ref, self._request_ref, first, last, default_warmup)
             for first, last in ranges(
                 self.grid.planes, max(2 * self._cpus, len(self._shares(self._costs.signals.plane_s)))
             )
@@ -183,21 +183,22 @@ class FanOut:
             raise
 
     def _submit_tables(self) -> list[Any]:
-        submit = tasks.build_tables.options(name="tables")
         count = len(stop_tables(self.grid))
         parts = max(self._cpus, math.ceil(self._costs.stops.table_s / SHORTEST_TASK_S))
         return [
-            submit.remote(self._bars_ref, self._request_ref, first, last, *self._plane_refs)
+            submit("tables", tasks.build_tables, self._bars_ref, self._request_ref, first, last, *self._plane_refs)
             for first, last in ranges(count, min(count, parts))
         ]
 
     async def rank(self, sweep: Sweep, tell: Tell | None = None) -> None:
         """Stage A: what is left of the sweep."""
-        submit = tasks.rank_variants.options(name=sweep.phase)
         refs = self._bars_ref, self._request_ref, self._plane_refs
         costs, size = self._costs.signals, self.grid.radix.size
         bounds = cuts(size, 1, self._shares(size * costs.variant_s, size), by_part(costs.weights, size))
-        pending = {submit.remote(*refs, first, last): (first, last) for first, last in sweep.left(bounds)}
+        pending = {
+            submit(sweep.phase, tasks.rank_variants, *refs, first, last): (first, last)
+            for first, last in sweep.left(bounds)
+        }
         await _swept(sweep, pending, tell)
 
     async def rank_under_stops(
@@ -234,7 +235,9 @@ class FanOut:
     def _submit_under_stops(self, phase: str, bases: IntArray | range, first: int, last: int) -> Any:
         each = self.grid.combinations.size
         chosen = bases[first // each : -(-last // each)]
-        return tasks.rank_under_stops.options(name=phase).remote(
+        return submit(
+            phase,
+            tasks.rank_under_stops,
             self._bars_ref,
             self._request_ref,
             self._plane_refs,
@@ -245,12 +248,12 @@ class FanOut:
         )
 
     async def report(self, ranking: Ranking, tell: Tell | None = None) -> list[RankedVariant]:
-        submit = tasks.report_variants.options(name="reports")
         refs = self._bars_ref, self._request_ref, self._plane_refs, self._table_refs
         shares = self._shares(len(ranking) * self._costs.signals.report_s)
         bounds = cuts(len(ranking), 1, shares, by_part((1.0,), len(ranking))) if len(ranking) else []
         reports = [
-            submit.remote(*refs, ranking.between(first, last), first + 1) for first, last in pairwise(bounds)
+            submit("reports", tasks.report_variants, *refs, ranking.between(first, last), first + 1)
+            for first, last in pairwise(bounds)
         ]
         return [row for rows in await _all_finished(reports, tell) for row in rows]
 

@@ -1,4 +1,4 @@
-"""The grid's Ray tasks: each fetches shared arrays without a copy, calls one step of the engine, returns.
+"""The steps of a search as Ray tasks: each fetches shared arrays without a copy, calls the engine, returns.
 
 A task's arguments are ids and references, its answer its own top K: two thousand of them pending cost nothing.
 Chunks of planes come as nested references, so that a task fetches them itself and Ray does not copy them.
@@ -6,7 +6,7 @@ Chunks of planes come as nested references, so that a task fetches them itself a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import ray
@@ -28,21 +28,30 @@ from candleray.variants import VariantGrid
 from kernels.entry_bars import EntryBars
 from kernels.jit import load
 
-# A killed worker's task runs again elsewhere; an error of ours would only come again, so it is not retried.
-TASK = {"num_cpus": 1, "max_retries": 5}
-
 TablePart: TypeAlias = tuple[engine.PlaneArray, list[PassageArray]]
 """The bars that all tables are about, and some of the tables."""
 
 
-@ray.remote(**TASK)
+@ray.remote(num_cpus=1, max_retries=5)
+def _run(step: Callable[..., Any], *arguments: Any) -> Any:
+    """Any step: so a worker fetches what Ray calls a function once, when it is warmed up, and not in each phase.
+
+    A killed worker's task runs again elsewhere; an error of ours would only come again, so it is not retried.
+    """
+    return step(*arguments)
+
+
+def submit(phase: str, step: Callable[..., Any], *arguments: Any) -> Any:
+    """A reference to the answer of one of the functions below; references among its arguments are fetched."""
+    return _run.options(name=phase).remote(step, *arguments)
+
+
 def build_planes(
     bars: engine.Bars, request: BacktestRequest, first: int, last: int, default_warmup: int
 ) -> engine.PlaneArray:
     return engine.planes_of(bars, VariantGrid(request), first, last, default_warmup)
 
 
-@ray.remote(**TASK)
 def rank_variants(
     bars: engine.Bars, request: BacktestRequest, plane_refs: list[Any], first: int, last: int
 ) -> Ranking:
@@ -50,7 +59,6 @@ def rank_variants(
     return engine.rank_variants(bars, VariantGrid(request), planes, first, last)
 
 
-@ray.remote(**TASK)
 def build_tables(
     bars: engine.Bars, request: BacktestRequest, first: int, last: int, *planes: engine.PlaneArray
 ) -> TablePart:
@@ -60,7 +68,6 @@ def build_tables(
     return entries.marks, engine.tables_of(bars, grid, entries, first, last)
 
 
-@ray.remote(**TASK)
 def rank_under_stops(
     bars: engine.Bars,
     request: BacktestRequest,
@@ -76,7 +83,6 @@ def rank_under_stops(
     return engine.rank_under_stops(bars, grid, planes, _tables(grid, tables), bases, first, last)
 
 
-@ray.remote(**TASK)
 def report_variants(
     bars: engine.Bars,
     request: BacktestRequest,
@@ -96,17 +102,14 @@ def _tables(grid: VariantGrid, parts: Sequence[TablePart]) -> Tables:
     return Tables.over(grid, tables, EntryBars.of(parts[0][0]))
 
 
-@ray.remote(**TASK)
 def measure_signals(bars: engine.Bars, request: BacktestRequest, default_warmup: int) -> calibration.SignalCosts:
     return calibration.measure_signals(bars, VariantGrid(request), default_warmup)
 
 
-@ray.remote(**TASK)
 def measure_stops(bars: engine.Bars, request: BacktestRequest, default_warmup: int) -> calibration.StopCosts:
     return calibration.measure_stops(bars, VariantGrid(request), default_warmup)
 
 
-@ray.remote(**TASK)
 def warm_worker() -> None:
     """Starts a worker, and has it load what every search needs: before anyone waits for it.
 
@@ -127,4 +130,4 @@ def warm_worker() -> None:
 def warm_workers() -> None:
     """A warm worker for every CPU, without waiting for them."""
     for _ in range(int(ray.cluster_resources().get("CPU", 1))):
-        warm_worker.options(name="warm-up").remote()
+        submit("warm-up", warm_worker)
