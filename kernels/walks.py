@@ -3,7 +3,8 @@
 An entry ends at the earlier of two ends, that at the combination's stop-loss and that at its take-profit, neither
 of them later than by its signal. All combinations go through a window of entries before any goes on to the next
 one: what a window ends by at all levels stays in the core's own cache. Each walking to its end alone would fetch
-it anew, out of a cache that all cores share: a fifth slower on one core, two fifths on two.
+it anew, out of a cache that all cores share, on a rented machine with strangers: on two cores that took a half
+longer (measured 10.7 against 6.6 us a combination of a year of minutes).
 """
 
 from __future__ import annotations
@@ -20,6 +21,12 @@ LANES = 8
 
 WINDOW_BYTES = 1 << 18
 """What a window's entries end by at all levels, bars and prices: half of a core's own cache."""
+
+
+@inline
+def entries_a_window(n_levels):
+    """As many as fit; at least as many as make it worth to walk some combinations abreast."""
+    return max(16, WINDOW_BYTES // (16 * (1 + n_levels)))
 
 
 @inline
@@ -90,7 +97,7 @@ def walk_all(entries, stops, combination, close, highs, exposed, rules, accounts
     _, stop_losses, take_profits, _, _ = stops
     available, reserve, places, n_trades = accounts
     n_rows = 1 + stop_losses + take_profits
-    width = min(entries.bars.size, max(LANES, WINDOW_BYTES // (16 * n_rows)))
+    width = min(entries.bars.size, entries_a_window(stop_losses + take_profits))
     ends, prices, fills = np.empty((n_rows, width), np.int64), np.empty((n_rows, width)), np.empty(width)
     stop_rows, profit_rows = np.empty(LANES, np.int64), np.empty(LANES, np.int64)
     unrecorded = np.empty(0, TRADE)

@@ -6,9 +6,10 @@ prints its seed.
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from kernels.entry_bars import EntryBars
 from kernels.simulate import rank_range, trades_of
 from kernels.stops import BLOCK_LEVELS, STOP_LOSS, TAKE_PROFIT, passages
 from kernels.trades import EXIT_REASONS
+from kernels.walks import entries_a_window
 from tests import oracle
 from tests.test_simulate import assert_close, cases, flags, kernel_rules, prices
 
@@ -264,6 +266,33 @@ def test_a_range_of_combinations_is_a_slice_of_all(case, stop_losses, take_profi
     last = data.draw(st.integers(first, count))
     for part, whole in zip(grid.rank(first=first, last=last), grid.rank(), strict=True):
         assert part.tobytes() == whole[first:last].tobytes()
+
+
+@pytest.mark.parametrize("direction", ["long-only", "short-only", "long-short"])
+@pytest.mark.parametrize("exit_on", ["opposite", "neutral"])
+def test_entries_of_many_windows_equal_the_oracle(direction: str, exit_on: str):
+    """A window is as narrow as there are many levels: the walks go on from one to the next, and leap over some."""
+    draw = random.Random(f"{direction} {exit_on}")
+    stop_losses, take_profits = [0.1 * step for step in range(1, 301)], [0.7, 90.0]
+    closes = [100 * (1 + 0.3 * math.sin(t / 150)) * (1 + draw.gauss(0, 0.004)) for t in range(1500)]
+    signal = "".join(draw.choice("LLSS.") for _ in closes)
+    rules = oracle.Rules(fee_pct=0.01, slippage_pct=0.01, direction=direction, exit_on=exit_on)
+    grid = Grid(closes, [[signal]], rules, stop_losses, take_profits)
+    fresh = sum(
+        a != b and b in {"long-only": "L", "short-only": "S"}.get(direction, "LS") for a, b in pairwise(signal)
+    )
+    assert fresh > 4 * entries_a_window(len(stop_losses) + len(take_profits))
+    whole = totals, counts, _ = grid.rank()
+    for at, levels in enumerate(grid.levels):
+        trades, _ = grid.trades(0, levels)  # in one window
+        assert (counts[at], totals[at]) == (trades.size, (trades["equity_quote"][-1] / 10_000 - 1) * 100)
+    for at in draw.sample(range(len(grid.levels)), 5):
+        expected = grid.told_by_the_oracle(0, grid.levels[at])
+        assert counts[at] == len(expected.trades)
+        assert_close(totals[at], expected.total_return_pct, "total return")
+    for first in (0, 7, 299, 411):
+        for part, of in zip(grid.rank(first=first, last=first + 189), whole, strict=True):
+            assert part.tobytes() == of[first : first + 189].tobytes()
 
 
 @settings(max_examples=60, deadline=None)
