@@ -22,21 +22,18 @@ from candleray.hashes import candles_hash
 from candleray.limits import pruned_by_name, pruning_of
 from candleray.notes import notes_of
 from candleray.rankings import Ranking
-from candleray.reports import table_md
+from candleray.reporter import Reporter
+from candleray.rules import trading_rules
 from candleray.stops import PassageArray, Tables, shortlisted, stop_tables
 from candleray.timeframes import MINUTE_MS, iso, minutes_of
-from candleray.trades import trade_of
 from candleray.variants import IndicatorVariant, VariantGrid, engine_params_hash, request_hash
-from kernels.accounts import Rules
 from kernels.bits import plane_addresses
-from kernels.combinations import rank_combinations, trades_under
+from kernels.combinations import rank_combinations
 from kernels.entry_bars import EntryBars
 from kernels.indicators import INDICATORS
-from kernels.metrics import report
 from kernels.rollup import rollup
 from kernels.signals import PlaneSpec, build_planes
-from kernels.simulate import rank_range, trades_of
-from kernels.stops import Ruin
+from kernels.simulate import rank_range
 
 PlaneArray = NDArray[np.uint64]
 
@@ -237,75 +234,12 @@ def rank_under_stops(
     return _by_chunks(first, last, grid.request.top_k or 1, rank)
 
 
-def trading_rules(request: BacktestRequest) -> Rules:
-    """What a resolved request says about trading, as the kernel takes it."""
-    assert request.fee_pct is not None
-    assert request.slippage_pct is not None
-    assert request.init_cash_quote is not None
-    sizing = request.sizing
-    return Rules.of(
-        request.direction.value,
-        request.exit_on.value,
-        fee_pct=request.fee_pct,
-        slippage_pct=request.slippage_pct,
-        init_cash_quote=request.init_cash_quote,
-        budget_quote=getattr(sizing, "budget_quote", None),
-        fixed_quote=getattr(sizing, "quote", None),
-        safe_profit_pct=getattr(sizing, "safe_profit_percent", 0.0),
-    )
-
-
 def report_variants(
     bars: Bars, grid: VariantGrid, planes: Planes, ranking: Ranking, first_rank: int, tables: Tables | None = None
 ) -> list[RankedVariant]:
     """The full reports of these variants, the first of which has that rank; with stops, their tables."""
-    ruin = Ruin.over(bars.close, trading_rules(grid.request).slippage)
-    return [
-        _report(bars, grid, planes, tables, ruin, ranking, position, first_rank + position)
-        for position in range(len(ranking))
-    ]
-
-
-def _report(
-    bars: Bars,
-    grid: VariantGrid,
-    planes: Planes,
-    tables: Tables | None,
-    ruin: Ruin,
-    ranking: Ranking,
-    position: int,
-    rank: int,
-) -> RankedVariant:
-    request = grid.request
-    index = int(ranking.index[position])
-    trades = _trades_of(bars, grid, planes, tables, ruin, index)
-    metrics = report(trades, bars.close, bars.ts_open_ms, bars.bar_ms, float(request.init_cash_quote or 0))
-    shown = (
-        [trade_of(row, bars.ts_open_ms + bars.bar_ms) for row in trades] if rank <= request.trades_for else None
-    )
-    return RankedVariant(
-        rank=rank,
-        variant_index=index,
-        total_return_pct=float(ranking.total_return_pct[position]),
-        conflicting_signals=int(ranking.conflicts[position]),
-        metrics=metrics,
-        table_md=table_md(metrics),
-        trades=tuple(shown) if shown is not None else None,
-        strategy=grid.strategy(index),
-    )
-
-
-def _trades_of(
-    bars: Bars, grid: VariantGrid, planes: Planes, tables: Tables | None, ruin: Ruin, index: int
-) -> NDArray[np.void]:
-    """Every trade of one variant."""
-    base, combination = divmod(index, grid.combinations.size)
-    digits = zip(grid.plane_offsets, grid.radix.decode(base), strict=True)
-    addresses = planes.addresses[[offset + digit for offset, digit in digits]]
-    rules = trading_rules(grid.request)
-    if tables is None:
-        return trades_of(addresses, bars.close, rules, ruin)[0]
-    return trades_under(addresses, tables.stops, combination, bars.close, rules, ruin)[0]
+    reporter = Reporter.of(bars, grid, planes.addresses, tables)
+    return [reporter.report(ranking, position, first_rank + position) for position in range(len(ranking))]
 
 
 def result_of(

@@ -56,12 +56,14 @@ def report(
     ts_open_ms: NDArray[np.int64],
     bar_ms: int,
     init_cash_quote: float,
+    last_bars: NDArray[np.int64] | None = None,
 ) -> dict[str, Metric]:
     """Every metric of one simulation by its name, in the order of R4.10.
 
     Args:
         trades: the simulation's trades, of `kernels.trades.TRADE`.
         close, ts_open_ms: the bars the trades count in; `bar_ms` is the length of one.
+        last_bars: to ask for many, the `last_bars_of_days` that are the same for all.
 
     Raises:
         ValueError: without bars.
@@ -69,7 +71,7 @@ def report(
     if close.size == 0 or close.size != ts_open_ms.size:
         raise ValueError(f"{close.size} closes and {ts_open_ms.size} stamps make no report")
     curve, exposure = _follow(trades, close, ts_open_ms, bar_ms, init_cash_quote)
-    lasts = _last_bars_of_days(ts_open_ms)
+    lasts = last_bars_of_days(ts_open_ms) if last_bars is None else last_bars
     equity = np.empty(lasts.size)
     _mark(trades, close, init_cash_quote, lasts, equity)
     start, end = int(ts_open_ms[0]), int(ts_open_ms[-1]) + bar_ms
@@ -200,9 +202,9 @@ def _trade_metrics(trades: NDArray[np.void], ts_open_ms: NDArray[np.int64], init
     }
 
 
-def _last_bars_of_days(ts_open_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+def last_bars_of_days(ts_open_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The last bar of each UTC day that has any, of at least one bar."""
     midnights = np.arange(ts_open_ms[0] // _DAY_MS + 1, ts_open_ms[-1] // _DAY_MS + 1) * _DAY_MS
-    # A day without bars ends where the day before did.
     return np.unique(np.append(np.searchsorted(ts_open_ms, midnights), ts_open_ms.size)) - 1
 
 
