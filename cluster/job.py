@@ -37,6 +37,9 @@ from cluster.runtime import own_error
 log = get_logger("job")
 T = TypeVar("T")
 
+TOLD_AFTER_S = 1.5
+"""Ray tells its dashboard once a second which tasks have ended; what its driver had no time to tell is lost."""
+
 
 class Cancelled(Exception):  # not an error that a person meets
     """Somebody asked for the end of this job."""
@@ -171,4 +174,6 @@ if __name__ == "__main__":
     ray.init(sys.argv[3], namespace=NAMESPACE, log_to_driver=False, logging_level="WARNING")
     tasks.warm_workers()  # they start while the candles are read
     code = asyncio.run(main(UUID(sys.argv[1]), int(sys.argv[2])))
+    if code == 0:
+        time.sleep(TOLD_AFTER_S)
     os._exit(code)  # Ray's own shutdown takes seconds, in which the job would count as running
