@@ -28,7 +28,7 @@ STOP_RUNS = (48, 8)
 of the first was within 7 % of the true one, of the second within 2 %."""
 SOME_LEVELS = (4, 2)
 MORE_LEVELS = (8, 8)
-"""Of stop-losses and of take-profits: two grids, which differ in whole blocks of `kernels.combinations.LANES`."""
+"""Of stop-losses and of take-profits: two grids, which differ in whole blocks of `kernels.walks.LANES`."""
 SAMPLED_REPORTS = 4
 
 

@@ -174,7 +174,7 @@ def _rank(
 
 @inline
 def _pruned_walk(bars, sides, ends, rows, close, highs, lows, exposed, rules, deadlines, limits):
-    """One combination as in `_walk`, with what became of it; ends where a limit is broken."""
+    """One combination as in `walk`, with what became of it; ends where a limit is broken."""
     available, reserve = rules.budget_quote, rules.init_cash_quote - rules.budget_quote
     standing = start(available + reserve, deadlines)
     place = n_trades = exit_bar = 0
