@@ -1,179 +1,37 @@
 """The driver of one job: a process of its own, started as a Ray Job (`python -m cluster.job ID ATTEMPT ADDRESS`).
 
-It runs the search of a synchronous backtest phase by phase, tells Postgres twice a second how far it is, and
-leaves a checkpoint there every two seconds. Whatever kills it, the next attempt goes on from that checkpoint, and
-because the ranking's order is total the answer is the same to the byte.
+It imports what a search needs after it has asked Ray for workers: so they start meanwhile.
 """
 
 from __future__ import annotations
 
-import asyncio
+import gc
 import os
-import signal
 import sys
 import time
-from collections.abc import Awaitable
-from contextlib import suppress
-from typing import Any, TypeVar
 from uuid import UUID
 
 import ray
-from ray.exceptions import RayError, RayTaskError
 
-from actors.answers import own_errors
-from actors.candle_calls import ActorCall
 from actors.options import NAMESPACE
-from candleray.candle_store_client import CandleStoreClient
-from candleray.errors import CandlerayError, InstanceError
-from candleray.jobs import JobState
-from candleray.logs import configure_logs, get_logger
-from candleray.settings import Settings, get_settings
-from candleray.stores.jobs import Jobs, Superseded
-from candleray.stores.postgres import Postgres
-from cluster import tasks
-from cluster.job_search import Search
-from cluster.runtime import own_error
-
-log = get_logger("job")
-T = TypeVar("T")
+from cluster.warm_up import warm_workers
 
 TOLD_AFTER_S = 1.5
 """Ray tells its dashboard once a second which tasks have ended; what its driver had no time to tell is lost."""
 
 
-class Cancelled(Exception):  # not an error that a person meets
-    """Somebody asked for the end of this job."""
+def main(job_id: UUID, attempt: int, address: str) -> int:
+    ray.init(address, namespace=NAMESPACE, log_to_driver=False, logging_level="WARNING")
+    warm_workers()
+    from cluster.job_attempt import run  # a second of imports
 
-
-class Heart:
-    """Tells Postgres about a search while it runs, and hears from there that it shall end."""
-
-    def __init__(self, jobs: Jobs, job_id: UUID, attempt: int, search: Search, settings: Settings) -> None:
-        self._jobs = jobs
-        self._job_id = job_id
-        self._attempt = attempt
-        self._search = search
-        self._limits = settings.jobs
-        self._saved_at = time.monotonic()
-
-    async def beat_until_cancelled(self) -> None:
-        """Returns when the job shall be cancelled. A database that is away for a while ends nothing.
-
-        Raises:
-            Superseded: another attempt has taken over.
-        """
-        while True:
-            with suppress(CandlerayError):
-                if await self.beat():
-                    return
-            # A phase that is shorter than a heartbeat is told as well.
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._search.news.wait(), self._limits.heartbeat_s)
-            self._search.news.clear()
-
-    async def beat(self, last: bool = False) -> bool:
-        due = last or time.monotonic() - self._saved_at >= self._limits.checkpoint_s
-        checkpoint = self._search.checkpoint() if due else None
-        progress = self._search.progress()
-        cancel = await self._jobs.tell(self._job_id, self._attempt, progress, checkpoint)
-        if checkpoint:
-            self._saved_at = time.monotonic()
-        return cancel
-
-
-async def drive(jobs: Jobs, job_id: UUID, attempt: int, settings: Settings) -> None:
-    """Run the job to its end, whichever that is.
-
-    Raises:
-        Superseded: another attempt has taken it over.
-    """
-    request, checkpoint = await jobs.job_to_run(job_id, attempt)
-    search = Search(request, checkpoint, settings)
-    heart = Heart(jobs, job_id, attempt, search, settings)
-    try:
-        with own_errors("the cluster"):
-            result = await _unless(
-                heart.beat_until_cancelled(), search.run(CandleStoreClient(ActorCall(settings)))
-            )
-    except Cancelled:
-        await _patiently(lambda: heart.beat(last=True))
-        await _patiently(lambda: jobs.move(job_id, JobState.CANCELLED, "cancelled by its user", attempt))
-    except CandlerayError as error:
-        # What is not of the request itself passes: the scheduler sends another driver.
-        if error.status >= 500:
-            raise
-        code, message = error.code, error.message
-        await _patiently(lambda: jobs.move(job_id, JobState.FAILED, code, attempt, message))
-    except RayTaskError:
-        # Our own code failed on it, and would again; a worker that was killed comes as another error.
-        log.exception("job_failed", job_id=str(job_id))
-        reason = "the search failed; the log of its driver says why"
-        await _patiently(lambda: jobs.move(job_id, JobState.FAILED, "internal", attempt, reason))
-    else:
-        await _patiently(lambda: jobs.finish(job_id, attempt, result))
-
-
-async def _unless(cancelled: Awaitable[None], work: Awaitable[T]) -> T:
-    """The outcome of `work`.
-
-    Raises:
-        Cancelled: `cancelled` returned first.
-    """
-    heart, working = asyncio.ensure_future(cancelled), asyncio.ensure_future(work)
-    try:
-        await asyncio.wait({heart, working}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        heart.result()
-        raise Cancelled
-    finally:
-        for task in (heart, working):
-            task.cancel()
-        await asyncio.wait({heart, working}, timeout=1.0)
-
-
-async def _patiently(call: Any) -> None:
-    """Again until the database answers: it may be starting anew, and what was found must not be lost to that."""
-    give_up_at = time.monotonic() + 60.0
-    while True:
-        try:
-            await call()
-            return
-        except CandlerayError:
-            if time.monotonic() > give_up_at:
-                raise
-            await asyncio.sleep(0.5)
-
-
-async def main(job_id: UUID, attempt: int) -> int:
-    settings = get_settings()
-    url = settings.services.postgres_url
-    if url is None:
-        raise InstanceError("the setting postgres_url names no address")
-    postgres = await Postgres.open(url.get_secret_value(), max_connections=2)
-    try:
-        working = asyncio.ensure_future(drive(Jobs(postgres, settings.jobs), job_id, attempt, settings))
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
-        await working
-    except Superseded as reason:
-        log.warning("job_superseded", reason=str(reason))
-    except asyncio.CancelledError:
-        log.warning("job_stopped", reason="SIGTERM; another attempt goes on from the checkpoint")
-        return 1
-    except (CandlerayError, RayError) as error:
-        log.error("job_attempt_failed", reason=str(own_error(error))[:500])
-        return 1
-    finally:
-        await postgres.close()
-    return 0
+    gc.freeze()
+    code = run(job_id, attempt)
+    if code == 0:
+        time.sleep(TOLD_AFTER_S)
+    return code
 
 
 if __name__ == "__main__":
-    configure_logs(get_settings().log_level)
-    os.environ["RAY_ADDRESS"] = sys.argv[3]
-    ray.init(sys.argv[3], namespace=NAMESPACE, log_to_driver=False, logging_level="WARNING")
-    tasks.warm_workers()  # they start while the candles are read
-    code = asyncio.run(main(UUID(sys.argv[1]), int(sys.argv[2])))
-    if code == 0:
-        time.sleep(TOLD_AFTER_S)
-    os._exit(code)  # Ray's own shutdown takes seconds, in which the job would count as running
+    # Ray's own shutdown takes seconds, in which the job would count as running.
+    os._exit(main(UUID(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))

@@ -35,7 +35,7 @@ from cluster.instance import RayCluster
 from cluster.outside import require_reachable
 from cluster.ports import Ports
 from cluster.signals import stop_on_signals
-from cluster.tasks import warm_workers
+from cluster.warm_up import warm_workers
 
 ACTORS: Mapping[str, Callable[[Settings], ActorHandle]] = {"job scheduler": job_scheduler}
 """Actors that every instance has besides the candle store, by name: what starts them or finds them, in that order.

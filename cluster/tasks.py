@@ -34,7 +34,7 @@ TablePart: TypeAlias = tuple[engine.PlaneArray, list[PassageArray]]
 
 @ray.remote(num_cpus=1, max_retries=5)
 def _run(step: Callable[..., Any], *arguments: Any) -> Any:
-    """Any step: so a worker fetches what Ray calls a function once, when it is warmed up, and not in each phase.
+    """Any step: so a worker fetches what Ray calls a function once, and not in each phase.
 
     A killed worker's task runs again elsewhere; an error of ours would only come again, so it is not retried.
     """
@@ -110,11 +110,8 @@ def measure_stops(bars: engine.Bars, request: BacktestRequest, default_warmup: i
     return calibration.measure_stops(bars, VariantGrid(request), default_warmup)
 
 
-def warm_worker() -> None:
-    """Starts a worker, and has it load what every search needs: before anyone waits for it.
-
-    A process takes 2 s to begin, and the first one after a change compiles for 15 s more.
-    """
+def load_kernels() -> None:
+    """All that a search may run, but for its indicators."""
     load(
         kernels.bits,
         kernels.combinations,
@@ -125,9 +122,3 @@ def warm_worker() -> None:
         kernels.simulate,
         kernels.stops,
     )
-
-
-def warm_workers() -> None:
-    """A warm worker for every CPU, without waiting for them."""
-    for _ in range(int(ray.cluster_resources().get("CPU", 1))):
-        submit("warm-up", warm_worker)
