@@ -54,7 +54,7 @@ class Compute(_Section):
     object_store_bytes: int = Field(2_000_000_000, ge=100_000_000, description="Ray's shared memory on this node")
     dashboard: bool = Field(True, description="start the Ray dashboard")
     dashboard_port: int = Field(8265, ge=1, le=65535, description="first port tried for the Ray dashboard")
-    task_seconds: float = Field(0.3, gt=0, le=10, description="aimed length of one range task")
+    task_seconds: float = Field(0.5, gt=0, le=10, description="aimed length of one range task")
     task_variants: int | None = Field(
         None, ge=1, description="variants of one range task; by default as many as take task_seconds"
     )

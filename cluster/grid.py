@@ -168,11 +168,11 @@ class FanOut:
 
     async def build_planes(self, default_warmup: int, tell: Tell | None = None) -> None:
         """And submit the tables, which begin when the last plane is there."""
+        seconds = self._costs.signals.plane_s
+        worth = min(len(self._shares(seconds)), math.ceil(seconds / SHORTEST_TASK_S))
         self._plane_refs = [
             submit("planes", tasks.build_planes, self._bars_ref, self._request_ref, first, last, default_warmup)
-            for first, last in ranges(
-                self.grid.planes, max(2 * self._cpus, len(self._shares(self._costs.signals.plane_s)))
-            )
+            for first, last in ranges(self.grid.planes, max(2 * self._cpus, worth))
         ]
         if self.grid.has_stops:
             self._table_refs = self._submit_tables()
@@ -184,7 +184,8 @@ class FanOut:
 
     def _submit_tables(self) -> list[Any]:
         count = len(stop_tables(self.grid))
-        parts = max(self._cpus, math.ceil(self._costs.stops.table_s / SHORTEST_TASK_S))
+        # As many for every core: tables take equally long.
+        parts = self._cpus * max(1, round(self._costs.stops.table_s / (self._cpus * SHORTEST_TASK_S)))
         return [
             submit("tables", tasks.build_tables, self._bars_ref, self._request_ref, first, last, *self._plane_refs)
             for first, last in ranges(count, min(count, parts))
