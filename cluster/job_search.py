@@ -21,7 +21,8 @@ from candleray.settings import Settings
 from candleray.stops import shortlisted
 from candleray.stores.jobs import Progress
 from candleray.variants import VariantGrid, engine_params_hash
-from cluster.grid import FanOut, measured_costs, read_bars, stage_a, stage_b
+from cluster.bars import read_bars
+from cluster.grid import FanOut, measured_costs, stage_a, stage_b
 
 log = get_logger("job")
 

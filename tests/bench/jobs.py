@@ -170,9 +170,9 @@ def run_job(client: Client, request: dict[str, Any]) -> tuple[Any, str, float]:
 
 
 def show_million(client: Client, pid: int) -> str:
-    run_job(client, {**MILLION, "risk": {"sl_pct": 1}})  # the kernels are compiled, the workers warm
+    idle = Memory(pid).now()  # before any job: an ended one's driver and workers stay for a while
+    run_job(client, {**MILLION, "risk": {"sl_pct": 1}})  # the kernels are compiled
     job, digest = show_efficiency(client)
-    idle = Memory(pid).now()
     with Memory(pid) as memory:  # a run of its own: to sample takes a tenth of a core
         run_job(client, MILLION)
     print(f"PSS idle {idle / 2**30:.2f} GiB, most over idle {(memory.most - idle) / 2**30:.2f} GiB")
