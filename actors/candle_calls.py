@@ -27,7 +27,8 @@ class ActorCall:
         answer = getattr(self._handle, method).remote(*arguments)
         try:
             with own_errors("the candle store"):
-                return await asyncio.wait_for(answer, TIMEOUT_S)
+                async with asyncio.timeout(TIMEOUT_S):
+                    return await answer
         except TimeoutError as exc:
             raise ServiceUnavailable(f"the candle store did not answer within {TIMEOUT_S:g} s") from exc
         except ServiceUnavailable:

@@ -47,7 +47,8 @@ async def check_readiness(probes: Mapping[str, Probe], timeout_s: float = PROBE_
 async def _state_of(probe: Probe, timeout_s: float) -> ServiceState:
     started, reason = time.perf_counter(), None
     try:
-        await asyncio.wait_for(probe(), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            await probe()
     except TimeoutError:
         reason = f"no answer within {timeout_s:g} s"
     except CandlerayError as error:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any, cast
+from uuid import uuid4
+
 import numpy as np
 import pytest
 
@@ -9,7 +13,9 @@ from candleray.checkpoints import Checkpoint, Sweep
 from candleray.errors import GuardExceeded
 from candleray.rankings import Ranking
 from candleray.settings import Jobs, Settings
+from candleray.stores.jobs import Jobs as Store
 from candleray.variants import engine_params_hash
+from cluster.job_attempt import Heart, _unless
 from cluster.job_search import Search
 from tests.test_jobs_store import REQUEST
 
@@ -50,3 +56,26 @@ def test_a_search_that_would_take_longer_than_any_job_may_is_refused():
     limited._require_short(0.9)
     with pytest.raises(GuardExceeded, match=r"any job: seconds 50\.0 is over the limit of 1"):
         limited._require_short(50.0)
+
+
+class Listener:
+    """Hears the heartbeats instead of Postgres; nobody cancels."""
+
+    async def tell(self, *_: Any) -> bool:
+        return False
+
+
+async def test_a_search_that_ends_on_its_own_news_ends_its_heart_too():
+    """`asyncio.wait_for` would hear the news and not that it is cancelled: each job ended a second later."""
+    ending, listener = search(None), cast(Store, Listener())
+    beating = asyncio.ensure_future(
+        Heart(listener, uuid4(), 1, ending, Settings(environment="test")).beat_until_cancelled()
+    )
+
+    async def end() -> str:
+        await asyncio.sleep(0.01)
+        ending._enter("done")
+        return "the answer"
+
+    assert await _unless(beating, end()) == "the answer"
+    assert beating.cancelled()
