@@ -41,7 +41,6 @@ pytestmark = [
     pytest.mark.cluster,
     pytest.mark.slow,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("end to end"),
 ]
 
 MARKET = find_market("binance-spot")

@@ -36,7 +36,6 @@ pytestmark = [
     pytest.mark.cluster,
     pytest.mark.slow,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("healing"),
 ]
 
 START_MS = 1_746_057_600_000

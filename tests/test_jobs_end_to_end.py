@@ -43,7 +43,6 @@ pytestmark = [
     pytest.mark.cluster,
     pytest.mark.slow,
     pytest.mark.timeout(3000),
-    pytest.mark.xdist_group("jobs end to end"),
 ]
 
 SMALL: dict[str, Any] = {**REQUEST, "trades_for": 0, "risk": {"sl_pct": {"values": [1, 2]}}, "top_k": 20}
@@ -106,9 +105,16 @@ def client(instance: Instance) -> Iterator[Client]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(instance: Instance) -> str:
+def watched(instance: Instance) -> tuple[Job, ...]:
+    """What an undisturbed job told, from its submission to its end."""
     with Client(instance.url, timeout_s=60) as client:
-        return top_of(ended(client.submit(LARGE)))
+        return tuple(client.submit(LARGE).watch(every_s=0.1))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(instance: Instance, watched: tuple[Job, ...]) -> str:
+    with Client(instance.url, timeout_s=60) as client:
+        return top_of(client.job(watched[-1].job_id))
 
 
 def ended(job: SubmittedJob, within_s: float = 240) -> SubmittedJob:
@@ -138,28 +144,26 @@ def test_a_job_gives_the_answer_of_a_backtest_in_one_process(client: Client):
     assert result.model_dump_json(exclude={"elapsed_s"}) == direct.model_dump_json(exclude={"elapsed_s"})
 
 
-def test_progress_is_told_phase_by_phase_and_only_grows(client: Client):
-    seen: list[Job] = list(client.submit(LARGE).watch(every_s=0.1))
-    phases = list(dict.fromkeys(job.phase for job in seen))
+def test_progress_is_told_phase_by_phase_and_only_grows(watched: tuple[Job, ...]):
+    phases = list(dict.fromkeys(job.phase for job in watched))
     order = ["queued", "candles", "planes", "stage-a", "tables", "stage-b", "reports", "done"]
     assert phases == [phase for phase in order if phase in phases]
     assert {"stage-a", "stage-b"} <= set(phases)
-    assert [job.variants_done for job in seen] == sorted(job.variants_done for job in seen)
-    assert seen[-1].variants_done == seen[-1].simulations == 10_539_100
-    assert any(job.eta_s for job in seen)
-    assert any(job.best_total_return_pct is not None and not job.ended for job in seen)
+    assert [job.variants_done for job in watched] == sorted(job.variants_done for job in watched)
+    assert watched[-1].variants_done == watched[-1].simulations == 10_539_100
+    assert any(job.eta_s for job in watched)
+    assert any(job.best_total_return_pct is not None and not job.ended for job in watched)
 
 
-def test_the_dashboard_counts_the_tasks_that_the_job_counts(instance: Instance, client: Client):
-    job = client.submit(LARGE)
-    seen = list(job.watch(every_s=0.1))
-    assert seen[-1].tasks_done == seen[-1].tasks_total
-    counted = {one.phase: one.tasks_total for one in seen if one.tasks_total > 1 and one.phase != "done"}
+def test_the_dashboard_counts_the_tasks_that_the_job_counts(instance: Instance, watched: tuple[Job, ...]):
+    last = watched[-1]
+    assert last.tasks_done == last.tasks_total
+    counted = {one.phase: one.tasks_total for one in watched if one.tasks_total > 1 and one.phase != "done"}
     assert {"stage-a", "stage-b"} <= set(counted)
     phases = {"planes", "stage-a", "tables", "stage-b", "reports"}
     give_up_at = time.monotonic() + 30  # Ray gathers the states of tasks from time to time
     while True:
-        shown = tasks_on_dashboard(instance, f"{job.job_id}-1")
+        shown = tasks_on_dashboard(instance, f"{last.job_id}-1")
         finished = {phase for phase, (done, total) in shown.items() if done == total}
         if phases <= finished or time.monotonic() > give_up_at:
             break
@@ -198,7 +202,7 @@ def test_a_users_second_job_says_why_it_waits(client: Client):
     first, second = client.submit(LARGE), client.submit(SMALL)
     next(seen for seen in first.watch(every_s=0.1) if seen.state == "running")
     assert str(first.job_id) in str(second.status().waiting_for)
-    ended(first)
+    first.cancel()
     ended(second)
 
 

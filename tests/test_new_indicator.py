@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("new indicator")]
+pytestmark = [pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("kernels", "candleray", "actors", "cluster", "serve_apps", "configs", "docs", "tests")

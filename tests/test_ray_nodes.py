@@ -36,7 +36,7 @@ from cluster.grid import run_backtest
 from cluster.instance import Instance, read_instance
 from tests.ray_nodes import RayNodes, free_port, ray_nodes
 
-pytestmark = [pytest.mark.faults, pytest.mark.cluster, pytest.mark.slow, pytest.mark.xdist_group("nodes")]
+pytestmark = [pytest.mark.faults, pytest.mark.cluster, pytest.mark.slow]
 
 START_MS = 1_746_057_600_000  # 2025-05-01
 DAYS = 40

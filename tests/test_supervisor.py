@@ -29,7 +29,7 @@ from cluster.leftovers import left_by
 from cluster.postgres import Postgres
 from cluster.valkey import Valkey
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.xdist_group("supervisor")]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 TINY = "tests.tiny_app:build"
 
