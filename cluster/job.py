@@ -25,7 +25,7 @@ def main(job_id: UUID, attempt: int, address: str) -> int:
     warm_workers()
     from cluster.job_attempt import run  # a second of imports
 
-    gc.freeze()
+    gc.freeze()  # what is imported stays: no collection looks at it again
     code = run(job_id, attempt)
     if code == 0:
         time.sleep(TOLD_AFTER_S)
