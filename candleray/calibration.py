@@ -44,6 +44,8 @@ class SignalCosts:
     """One report."""
     weights: tuple[float, ...] = (1.0,)
     """What a base variant of each equal part of the grid costs, over what one costs on average."""
+    plane_each_s: tuple[float, ...] = ()
+    """One plane of each indicator; empty where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,10 @@ class Costs:
 
 def measure_signals(bars: Bars, grid: VariantGrid, default_warmup: int) -> SignalCosts:
     """Takes some tenths of a second, however large the grid is."""
-    sample, plane_s = _sample(bars, grid, SIGNAL_RUNS, default_warmup)
+    sample, plane_each_s = _sample(bars, grid, SIGNAL_RUNS, default_warmup)
+    plane_s = sum(each_s * one.size for each_s, one in zip(plane_each_s, grid.indicators, strict=True))
     variant_s, weights = _spread_over([sample.variant_s(*run) for run in sample.runs])
-    return SignalCosts(plane_s, variant_s, _report_s(sample), weights)
+    return SignalCosts(plane_s, variant_s, _report_s(sample), weights, plane_each_s)
 
 
 def measure_stops(bars: Bars, grid: VariantGrid, default_warmup: int) -> StopCosts:
@@ -106,7 +109,7 @@ def measure_stops(bars: Bars, grid: VariantGrid, default_warmup: int) -> StopCos
     some, more = _with_levels(grid, SOME_LEVELS), _with_levels(grid, MORE_LEVELS)
     some_tables, some_tables_s = _timed_tables(bars, some, sample.planes)
     more_tables, more_tables_s = _timed_tables(bars, more, sample.planes)
-    table_s = (some_tables_s + more_tables_s) * _levels(grid) / (_levels(some) + _levels(more))
+    table_s = _table_s((_levels(some), some_tables_s), (_levels(more), more_tables_s), _levels(grid))
     if grid.needs_stage_a:
         # The best trade otherwise than the others, mostly less.
         groups = [np.sort(sample.best(grid.kept).index)]
@@ -158,11 +161,13 @@ class _Sample:
         return max(whole_s - part_s, 0.2 * whole_s * (last - middle) / (last - first))
 
 
-def _sample(bars: Bars, grid: VariantGrid, wanted: tuple[int, int], default_warmup: int) -> tuple[_Sample, float]:
-    """And the seconds of all planes."""
+def _sample(
+    bars: Bars, grid: VariantGrid, wanted: tuple[int, int], default_warmup: int
+) -> tuple[_Sample, tuple[float, ...]]:
+    """And the seconds of a plane of each indicator."""
     runs = _sampled_runs(grid, *wanted)
-    planes, plane_s = _sampled_planes(bars, grid, runs, default_warmup)
-    return _Sample(bars, grid, runs, planes), plane_s
+    planes, plane_each_s = _sampled_planes(bars, grid, runs, default_warmup)
+    return _Sample(bars, grid, runs, planes), plane_each_s
 
 
 def _spread_over(each_s: Sequence[float]) -> tuple[float, tuple[float, ...]]:
@@ -195,17 +200,17 @@ def _sampled_runs(grid: VariantGrid, count: int, length: int) -> list[tuple[int,
 
 def _sampled_planes(
     bars: Bars, grid: VariantGrid, runs: Sequence[tuple[int, int]], default_warmup: int
-) -> tuple[Planes, float]:
-    """The planes that the runs need, the others absent; and the seconds that all planes would take."""
-    wanted: dict[int, set[int]] = {}
+) -> tuple[Planes, tuple[float, ...]]:
+    """The planes that the runs need, the others absent; and the seconds of one of each indicator."""
+    digits_of: list[set[int]] = [set() for _ in grid.indicators]
     for first, last in runs:
         for base in range(first, last):
-            for axis, digit in enumerate(grid.radix.decode(base)):
-                wanted.setdefault(axis, set()).add(digit)
+            for digits, digit in zip(digits_of, grid.radix.decode(base), strict=True):
+                digits.add(digit)
     addresses = np.zeros(grid.planes, np.uint64)
     chunks: list[PlaneArray] = []
-    seconds = 0.0
-    for axis, digits in wanted.items():
+    each_s = []
+    for axis, digits in enumerate(digits_of):
         offset = grid.plane_offsets[axis]
         engine.planes_of(bars, grid, offset, offset + 1, default_warmup)  # compiled, and its pages touched
         began = time.perf_counter()
@@ -213,9 +218,8 @@ def _sampled_planes(
             chunk = engine.planes_of(bars, grid, offset + digit, offset + digit + 1, default_warmup)
             chunks.append(chunk)
             addresses[offset + digit] = Planes.over([chunk]).addresses[0]
-        each_s = (time.perf_counter() - began) / len(digits)
-        seconds += each_s * grid.indicators[axis].size
-    return Planes(chunks, addresses), seconds
+        each_s.append((time.perf_counter() - began) / len(digits))
+    return Planes(chunks, addresses), tuple(each_s)
 
 
 def _timed_tables(bars: Bars, grid: VariantGrid, planes: Planes) -> tuple[Tables, float]:
@@ -223,6 +227,15 @@ def _timed_tables(bars: Bars, grid: VariantGrid, planes: Planes) -> tuple[Tables
     began = time.perf_counter()
     tables = engine.all_tables(bars, grid, planes)
     return tables, time.perf_counter() - began
+
+
+def _table_s(few: tuple[int, float], many: tuple[int, float], levels: int) -> float:
+    """Seconds of the tables of so many levels, from those of two numbers of them.
+
+    To pass over the bars takes the same for any number of levels.
+    """
+    level_s = max(0.0, many[1] - few[1]) / max(1, many[0] - few[0])
+    return many[1] + level_s * (levels - many[0])
 
 
 def _with_levels(grid: VariantGrid, most: tuple[int, int]) -> VariantGrid:

@@ -34,6 +34,7 @@ from kernels.indicators import INDICATORS
 from kernels.rollup import rollup
 from kernels.signals import PlaneSpec, build_planes
 from kernels.simulate import rank_range
+from kernels.stops import passages
 
 PlaneArray = NDArray[np.uint64]
 
@@ -183,15 +184,16 @@ def rank_variants(bars: Bars, grid: VariantGrid, planes: Planes, first: int, las
     return _by_chunks(first, last, stage_a_keeps(grid), rank)
 
 
-def tables_of(bars: Bars, grid: VariantGrid, entries: EntryBars, first: int, last: int) -> list[PassageArray]:
-    """The tables `[first, last)` of those that the grid needs."""
+def tables_of(bars: Bars, grid: VariantGrid, entries: EntryBars, numbers: Sequence[int]) -> list[PassageArray]:
+    """Those of the tables that the grid needs which have these numbers."""
+    tables = stop_tables(grid)
     slippage = trading_rules(grid.request).slippage
-    return [table.over(bars.close, slippage, entries) for table in stop_tables(grid)[first:last]]
+    return passages(bars.close, slippage, [tables[number] for number in numbers], entries)
 
 
 def all_tables(bars: Bars, grid: VariantGrid, planes: Planes) -> Tables:
     entries = planes.entry_bars(grid)
-    return Tables.over(grid, tables_of(bars, grid, entries, 0, len(stop_tables(grid))), entries)
+    return Tables.over(grid, tables_of(bars, grid, entries, range(len(stop_tables(grid)))), entries)
 
 
 def rank_under_stops(

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candleray.backtests import RankedVariant
-from candleray.candles import IntArray
 from candleray.rankings import Ranking
 from candleray.reports import table_md
 from candleray.rules import trading_rules
@@ -18,7 +17,7 @@ from candleray.trades import trade_of
 from candleray.variants import VariantGrid
 from kernels.accounts import Rules
 from kernels.combinations import trades_under
-from kernels.metrics import last_bars_of_days, report
+from kernels.metrics import Outline, report
 from kernels.simulate import trades_of
 from kernels.stops import Ruin
 
@@ -36,22 +35,22 @@ class Reporter:
     tables: Tables | None
     rules: Rules
     ruin: Ruin
-    last_bars: IntArray
+    outline: Outline
 
     @classmethod
     def of(
         cls, bars: Bars, grid: VariantGrid, plane_addresses: NDArray[np.uint64], tables: Tables | None
     ) -> Reporter:
         rules = trading_rules(grid.request)
-        ruin, last_bars = Ruin.over(bars.close, rules.slippage), last_bars_of_days(bars.ts_open_ms)
-        return cls(bars, grid, plane_addresses, tables, rules, ruin, last_bars)
+        ruin, outline = Ruin.over(bars.close, rules.slippage), Outline.of(bars.close, bars.ts_open_ms)
+        return cls(bars, grid, plane_addresses, tables, rules, ruin, outline)
 
     def report(self, ranking: Ranking, position: int, rank: int) -> RankedVariant:
         """Of the variant at that position of the ranking."""
         bars, index = self.bars, int(ranking.index[position])
         trades = self._trades(index)
         cash = self.rules.init_cash_quote
-        metrics = report(trades, bars.close, bars.ts_open_ms, bars.bar_ms, cash, self.last_bars)
+        metrics = report(trades, bars.close, bars.ts_open_ms, bars.bar_ms, cash, self.outline)
         return RankedVariant(
             rank=rank,
             variant_index=index,

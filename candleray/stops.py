@@ -9,31 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candleray.backtests import Direction, Shortlist
-from candleray.candles import FloatArray, IntArray
+from candleray.candles import IntArray
 from candleray.rankings import Ranking
 from candleray.variants import VariantGrid
 from kernels.accounts import LONG, SHORT
 from kernels.bits import row_addresses
 from kernels.combinations import Stops
 from kernels.entry_bars import EntryBars
-from kernels.stops import BLOCK_LEVELS, STOP_LOSS, TAKE_PROFIT, passages
+from kernels.stops import BLOCK_LEVELS, STOP_LOSS, TAKE_PROFIT, StopTable
 
 PassageArray = NDArray[np.int32]
 
 _SIDES = {Direction.LONG_ONLY: (LONG,), Direction.SHORT_ONLY: (SHORT,), Direction.LONG_SHORT: (LONG, SHORT)}
-
-
-@dataclass(frozen=True)
-class StopTable:
-    """One table of first passages: up to `BLOCK_LEVELS` levels of one kind, for positions of one side."""
-
-    side: float
-    kind: float
-    levels_pct: tuple[float, ...]
-
-    def over(self, close: FloatArray, slippage: float, entries: EntryBars) -> PassageArray:
-        """Its bars, int32 `(rows, levels)`."""
-        return passages(close, slippage, self.side, self.kind, self.levels_pct, entries)
 
 
 def stop_tables(grid: VariantGrid) -> list[StopTable]:
@@ -45,6 +32,20 @@ def stop_tables(grid: VariantGrid) -> list[StopTable]:
         for first in range(0, axis.count, BLOCK_LEVELS)
         for side in _SIDES[grid.request.direction]
     ]
+
+
+def table_parts(grid: VariantGrid, parts: int) -> list[list[int]]:
+    """The numbers of all tables in so many parts of about as many levels, or in fewer.
+
+    Tables that share a pass over the bars come one after the other: where there are enough of them for two parts,
+    none makes both passes.
+    """
+    tables = stop_tables(grid)
+    order = sorted(range(len(tables)), key=lambda number: tables[number].towards)
+    levels = np.array([len(tables[number].levels_pct) for number in order])
+    middles = np.cumsum(levels) - levels / 2
+    part_of = dict(zip(order, (middles * parts // levels.sum()).tolist(), strict=True))
+    return [[number for number in order if part_of[number] == part] for part in sorted(set(part_of.values()))]
 
 
 @dataclass(frozen=True)

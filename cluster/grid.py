@@ -8,7 +8,6 @@ order of merging cannot matter, because the ranking's order is total.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -23,11 +22,10 @@ from candleray.calibration import Costs, SignalCosts, StopCosts
 from candleray.candles import FloatArray, IntArray
 from candleray.checkpoints import Sweep
 from candleray.cuts import by_part, cuts, even_shares, tapered_shares
-from candleray.grids import ranges
 from candleray.guards import check_guards
 from candleray.rankings import Ranking
 from candleray.settings import Compute, Settings
-from candleray.stops import shortlisted, stop_tables
+from candleray.stops import shortlisted, table_parts
 from candleray.variants import BARS_PER_WORD, VariantGrid, resolve
 from cluster import tasks
 from cluster.bars import most_bars, read_bars
@@ -131,11 +129,9 @@ class FanOut:
 
     async def build_planes(self, default_warmup: int, tell: Tell | None = None) -> None:
         """And submit the tables, which begin when the last plane is there."""
-        seconds = self._costs.signals.plane_s
-        worth = min(len(self._shares(seconds)), math.ceil(seconds / SHORTEST_TASK_S))
         self._plane_refs = [
             submit("planes", tasks.build_planes, self._bars_ref, self._request_ref, first, last, default_warmup)
-            for first, last in ranges(self.grid.planes, max(2 * self._cpus, worth))
+            for first, last in pairwise(self._plane_bounds())
         ]
         if self.grid.has_stops:
             self._table_refs = self._submit_tables()
@@ -145,13 +141,22 @@ class FanOut:
             _cancel(self._table_refs)
             raise
 
+    def _plane_bounds(self) -> list[int]:
+        seconds, each_s = self._costs.signals.plane_s, self._costs.signals.plane_each_s
+        if not each_s:
+            return cuts(self.grid.planes, 1, even_shares(2 * self._cpus), np.ones_like)
+        # As many for every core where a task is short: each costs 10 ms until its planes are in shared memory.
+        few = seconds < 2 * self._cpus * SHORTEST_TASK_S
+        shares = even_shares(self._cpus) if few else self._shares(seconds)
+        costs = np.repeat(each_s, self.grid.radix.sizes)
+        return cuts(self.grid.planes, 1, shares, lambda planes: costs[planes])
+
     def _submit_tables(self) -> list[Any]:
-        count = len(stop_tables(self.grid))
-        # As many for every core: tables take equally long.
+        # As many for every core: they take about equally long.
         parts = self._cpus * max(1, round(self._costs.stops.table_s / (self._cpus * SHORTEST_TASK_S)))
         return [
-            submit("tables", tasks.build_tables, self._bars_ref, self._request_ref, first, last, *self._plane_refs)
-            for first, last in ranges(count, min(count, parts))
+            submit("tables", tasks.build_tables, self._bars_ref, self._request_ref, numbers, *self._plane_refs)
+            for numbers in table_parts(self.grid, parts)
         ]
 
     async def rank(self, sweep: Sweep, tell: Tell | None = None) -> None:

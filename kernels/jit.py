@@ -35,7 +35,6 @@ WORDS_OUT = types.Array(WORD, 1, "C")
 PLANES = types.Array(WORD, 2, "C", readonly=True)
 PLANES_OUT = types.Array(WORD, 2, "C")
 COUNTS = types.Array(INT, 2, "C", readonly=True)
-BARS_OUT = types.Array(types.int32, 2, "C")
 TABLE = types.Array(FLOAT, 2, "C", readonly=True)
 TABLE_OUT = types.Array(FLOAT, 2, "C")
 

@@ -13,10 +13,10 @@ import numpy as np
 from numba import carray, types
 from numpy.typing import NDArray
 
-from kernels.accounts import SHORT, entry_fill
-from kernels.bits import WORD_BITS
+from kernels.accounts import LONG, SHORT, entry_fill
+from kernels.bits import WORD_BITS, popcount, row_addresses
 from kernels.entry_bars import EntryBars
-from kernels.jit import BARS_OUT, FLOAT, FLOATS, WORDS, inline, jit, pointer_to
+from kernels.jit import FLOAT, FLOATS, INTS, PLANES, WORDS, inline, jit, pointer_to
 
 BLOCK = 64
 
@@ -28,59 +28,115 @@ BLOCK_LEVELS = 16
 """Levels of one table: a line of the cache holds where they all stop an entry."""
 
 
+class StopTable(NamedTuple):
+    """What a table of first passages is about: some levels of one kind, for positions of one side."""
+
+    side: float
+    kind: float
+    levels_pct: Sequence[float]
+    """1 to `BLOCK_LEVELS` of them, above 0."""
+
+    @property
+    def towards(self) -> float:
+        """Which way from the entry its levels lie: tables that agree in this share a pass over the bars."""
+        return self.side * self.kind
+
+
 def passages(
-    close: NDArray[np.float64],
-    slippage: float,
-    side: float,
-    kind: float,
-    levels_pct: Sequence[float],
-    entries: EntryBars,
-) -> NDArray[np.int32]:
-    """The table `(rows, levels)`: for each marked bar the first bar after it that stops what was entered on it.
+    close: NDArray[np.float64], slippage: float, tables: Sequence[StopTable], entries: EntryBars
+) -> list[NDArray[np.int32]]:
+    """Tables `(rows, levels)`: for each marked bar the first bar after it that stops what was entered on it.
 
     A level is its percent off the entry fill, against the position for `STOP_LOSS` and with it for `TAKE_PROFIT`;
     a close at the level stops. Where none does it is n; a level of 100 % or more below the fill is never reached.
 
     Raises:
-        ValueError: for a level that is not above 0, or too many of them.
+        ValueError: for a level that is not above 0, or too many of them in a table.
     """
-    levels = np.array(levels_pct, np.float64)
-    if not 0 < levels.size <= BLOCK_LEVELS or not (levels > 0.0).all():
-        raise ValueError(f"a table has 1 to {BLOCK_LEVELS} levels above 0 %, got {list(levels_pct)}")
-    bars = np.empty((entries.rows(side), levels.size), np.int32)
-    _passages(close, slippage, side, side * kind, levels, entries.marks[int(side == SHORT)], bars)
-    return bars
+    for table in tables:
+        if not 0 < len(table.levels_pct) <= BLOCK_LEVELS or not all(level > 0.0 for level in table.levels_pct):
+            raise ValueError(f"a table has 1 to {BLOCK_LEVELS} levels above 0 %, got {list(table.levels_pct)}")
+    outs = [np.empty((entries.rows(table.side), len(table.levels_pct)), np.int32) for table in tables]
+    for towards in {table.towards for table in tables}:
+        chosen = [place for place, table in enumerate(tables) if table.towards == towards]
+        chosen.sort(key=lambda place: tables[place].side == SHORT)
+        levels = [tables[place].levels_pct for place in chosen]
+        longs = sum(tables[place].side != SHORT for place in chosen)
+        _passages(
+            close,
+            slippage,
+            towards,
+            np.concatenate(levels, dtype=np.float64),
+            np.cumsum([0, *map(len, levels)]),
+            np.array([0, longs, len(chosen)]),
+            entries.marks,
+            row_addresses([outs[place][None] for place in chosen]),
+        )
+    return outs
 
 
-@jit(FLOATS, FLOAT, FLOAT, FLOAT, FLOATS, WORDS, BARS_OUT)
-def _passages(close, slippage, side, towards, levels_pct, marks, out):
+@jit(FLOATS, FLOAT, FLOAT, FLOATS, INTS, INTS, PLANES, WORDS)
+def _passages(close, slippage, towards, levels_pct, bounds, of_side, marks, tables):
     """Backwards over the bars with the records that lie ahead on a stack, the nearest on top.
 
     Seen from a bar, only a close that is further than all closes before it can be the first to reach a level.
     Those records are sorted, so the first beyond a level is found by halving: n · log n for any prices.
+
+    Args:
+        bounds: which of the levels each table has.
+        of_side: which of the tables are for long positions, and then which for short ones.
     """
     ahead = np.empty(close.size)
     bars = np.empty(close.size, np.int32)
-    count, row = 0, out.shape[0]
+    factors = 1.0 + towards * levels_pct / 100.0
+    prices, below = np.empty(levels_pct.size), np.empty(levels_pct.size, np.int64)
+    rows = np.array([_marked(marks[0]), _marked(marks[1])])
+    count = 0
     for bar in range(close.size - 1, -1, -1):
         # Mirrored where the level lies above, so that a passage is always a fall.
         price = -towards * close[bar]
-        if marks[bar // WORD_BITS] >> np.uint64(bar % WORD_BITS) & np.uint64(1):
-            row -= 1
-            fill = -towards * entry_fill(side, close[bar], slippage)
-            for column in range(levels_pct.size):
-                level = fill * (1.0 + towards * levels_pct[column] / 100.0)
-                below = 0
-                left = count
-                while left > 0:
-                    half = (left + 1) // 2
-                    below += half if ahead[below + half - 1] <= level else 0
-                    left -= half
-                out[row, column] = bars[below - 1] if below else close.size
+        for short in range(2):
+            if marks[short, bar // WORD_BITS] >> np.uint64(bar % WORD_BITS) & np.uint64(1):
+                rows[short] -= 1
+                fill = -towards * entry_fill(SHORT if short else LONG, close[bar], slippage)
+                first, last = bounds[of_side[short]], bounds[of_side[short + 1]]
+                for level in range(last - first):
+                    prices[level] = fill * factors[first + level]
+                _count_below(ahead, count, prices, last - first, below)
+                for table in range(of_side[short], of_side[short + 1]):
+                    start, stop = bounds[table], bounds[table + 1]
+                    out = passages_at(tables[table], rows[short] + 1, stop - start)
+                    for column in range(stop - start):
+                        place = below[start - first + column]
+                        out[rows[short], column] = bars[place - 1] if place else close.size
         while count and ahead[count - 1] >= price:
             count -= 1
         ahead[count], bars[count] = price, bar
         count += 1
+
+
+@inline
+def _marked(words):
+    count = 0
+    for word in words:
+        count += np.int64(popcount(word))
+    return count
+
+
+@inline
+def _count_below(ahead, count, prices, n_prices, below):
+    """Write how many of the records lie at or below each of the prices.
+
+    All prices take each halving together: one alone would wait for its loads, twice as long.
+    """
+    for level in range(n_prices):
+        below[level] = 0
+    left = count
+    while left > 0:
+        half = (left + 1) // 2
+        for level in range(n_prices):
+            below[level] += half if ahead[below[level] + half - 1] <= prices[level] else 0
+        left -= half
 
 
 _bar_pointer = pointer_to(types.int32)
@@ -108,8 +164,12 @@ class Ruin(NamedTuple):
         """
         if close.size == 0:
             raise ValueError("no bars to simulate")
-        highs = np.maximum.reduceat(close, np.arange(0, close.size, BLOCK))
-        return cls(highs, _exposed_bars(close, slippage))
+        return cls(block_highs(close), _exposed_bars(close, slippage))
+
+
+def block_highs(close: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The highest close of each block of 64 bars."""
+    return np.maximum.reduceat(close, np.arange(0, close.size, BLOCK))
 
 
 def block_lows(close: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from candleray.guards import check_guards
 from candleray.rankings import Ranking
 from candleray.results import headlines
 from candleray.settings import Backtests, Guards
-from candleray.stops import shortlisted
+from candleray.stops import shortlisted, stop_tables, table_parts
 from candleray.variants import VariantGrid, resolve
 from tests.test_engine import CANDLES, START_MS, WARMUP, by_hand, numbers_of, resolved, run
 
@@ -73,9 +73,11 @@ def test_one_kind_of_level_alone_and_each_direction(risk: dict[str, Any], direct
         assert alone.top[0].metrics == row.metrics
 
 
+MANY_LEVELS = {"sl_pct": {"start": 0.1, "stop": 4, "step": 0.1}, "tp_pct": {"start": 0.2, "stop": 4, "step": 0.2}}
+
+
 def test_more_levels_than_a_table_holds():
-    many = {"sl_pct": {"start": 0.1, "stop": 4, "step": 0.1}, "tp_pct": {"start": 0.2, "stop": 4, "step": 0.2}}
-    whole = run(indicators=[{"id": "sma", "params": {"window": 30}}], risk=many, top_k=800)
+    whole = run(indicators=[{"id": "sma", "params": {"window": 30}}], risk=MANY_LEVELS, top_k=800)
     assert whole.variants_evaluated == 40 * 20
     for row in whole.top[::97]:
         again = resolve(get_catalogue().validated_request(row.strategy), Backtests())
@@ -97,6 +99,23 @@ def test_any_cut_of_stage_b_merged_in_any_order_gives_the_same_ranking(parts: in
         merged = answer.merged(merged, 20)
     assert [row.variant_index for row in run(**GRID, top_k=20).top] == merged.index.tolist()
     assert [row.total_return_pct for row in run(**GRID, top_k=20).top] == merged.total_return_pct.tolist()
+
+
+@pytest.mark.parametrize("direction", ["long-only", "short-only", "long-short"])
+@pytest.mark.parametrize("parts", [1, 2, 3, 7, 100])
+def test_every_table_is_in_one_part(direction: str, parts: int):
+    grid = VariantGrid(resolved(risk=MANY_LEVELS, direction=direction))
+    cut = table_parts(grid, parts)
+    assert sorted(number for part in cut for number in part) == list(range(len(stop_tables(grid))))
+    assert 1 <= len(cut) <= parts
+
+
+def test_two_parts_have_the_tables_of_one_pass_each():
+    grid = VariantGrid(resolved(risk=MANY_LEVELS, direction="long-short"))
+    tables = stop_tables(grid)
+    down, up = ([tables[number] for number in part] for part in table_parts(grid, 2))
+    assert {table.towards for table in down} == {-1.0}
+    assert {table.towards for table in up} == {1.0}
 
 
 def test_without_stop_levels_there_is_no_shortlist():

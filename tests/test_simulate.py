@@ -304,6 +304,23 @@ def test_every_variant_equals_the_oracle(case):
             assert_close(metrics[name], value, name)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_positions_of_hundreds_of_bars_are_reported_as_by_the_oracle(seed):
+    """Whole blocks of bars lie within a drawdown, others reach a new peak."""
+    random = np.random.default_rng(seed)
+    closes = (100 * np.exp(np.cumsum(random.normal(0.001, 0.01, 1500)))).tolist()
+    signal = "".join(random.choice(["L", "S", "."], 1500, p=[0.004, 0.002, 0.994]))
+    rules = oracle.Rules(fee_pct=0.05, slippage_pct=0.02)
+    stamps = (np.arange(1500) * 60_000).tolist()
+    longs, shorts = flags(signal)
+    expected = oracle.simulate([longs], [shorts], closes, rules)
+    trades, _ = trades_of(plane_addresses([pack(flags(signal))[None]]), np.array(closes), kernel_rules(rules))
+    assert (trades["exit_bar"] - trades["entry_bar"]).max() > 128
+    metrics = report(trades, np.array(closes), np.array(stamps), 60_000, rules.init_cash_quote)
+    for name, value in oracle.report(expected, closes, stamps, 60_000, rules.init_cash_quote).items():
+        assert_close(metrics[name], value, name)
+
+
 @settings(max_examples=100, deadline=None)
 @given(cases(), st.data())
 def test_a_range_of_variants_is_a_slice_of_all(case, data):

@@ -22,7 +22,7 @@ from kernels.bits import pack, plane_addresses, row_addresses, unpack
 from kernels.combinations import Stops, rank_combinations, trades_under
 from kernels.entry_bars import EntryBars
 from kernels.simulate import rank_range, trades_of
-from kernels.stops import BLOCK_LEVELS, STOP_LOSS, TAKE_PROFIT, passages
+from kernels.stops import BLOCK_LEVELS, STOP_LOSS, TAKE_PROFIT, StopTable, passages
 from kernels.trades import EXIT_REASONS
 from kernels.walks import entries_a_window
 from tests import oracle
@@ -46,12 +46,13 @@ class Grid:
         sides = {"long-only": [LONG], "short-only": [SHORT], "long-short": [LONG, SHORT]}[self.rules.direction]
         n_words = self._chunks[0].shape[2]
         entries = EntryBars.among(self.planes, self.offsets, self.sizes, n_words)
-        tables = [
-            passages(self.close, self.terms.slippage, side, kind, levels[first : first + BLOCK_LEVELS], entries)
+        wanted = [
+            StopTable(side, kind, levels[first : first + BLOCK_LEVELS])
             for kind, levels in ((STOP_LOSS, stop_losses), (TAKE_PROFIT, take_profits))
             for first in range(0, len(levels), BLOCK_LEVELS)
             for side in sides
         ]
+        tables = passages(self.close, self.terms.slippage, wanted, entries)
         addresses = row_addresses([table[None] for table in tables])
         stops = Stops(addresses, len(stop_losses), len(take_profits), entries)
         self._tables = tables
@@ -137,7 +138,7 @@ def test_of_both_levels_on_one_bar_the_stop_loss_goes_first():
     # No close is beyond both levels, so both are given the same passages: the order alone decides.
     grid = Grid([100, 110, 90], [["L.."]], oracle.Rules(), [5], [5])
     every = EntryBars.every(3)
-    table = passages(grid.close, 0.0, LONG, TAKE_PROFIT, [5], every)
+    [table] = passages(grid.close, 0.0, [StopTable(LONG, TAKE_PROFIT, [5])], every)
     both = Stops(row_addresses([table[None]] * 4), 1, 1, every)
     trades, _ = trades_under(grid.planes, both, 0, grid.close, grid.terms)
     assert [EXIT_REASONS[code] for code in trades["exit_reason"]] == ["stop_loss"]
@@ -182,37 +183,44 @@ def test_what_lies_100_percent_below_the_fill_is_never_reached(level: float):
 # First passages ------------------------------------------------------------------------------------------------
 
 
+levels_pct = st.lists(
+    st.sampled_from([0.1, 1.0, 5.0, 50.0, 99.0, 100.0, 300.0]), min_size=1, max_size=BLOCK_LEVELS
+)
+stop_tables = st.builds(
+    StopTable, st.sampled_from([LONG, SHORT]), st.sampled_from([STOP_LOSS, TAKE_PROFIT]), levels_pct
+)
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     st.integers(1, 200).flatmap(prices),
-    st.sampled_from([LONG, SHORT]),
-    st.sampled_from([STOP_LOSS, TAKE_PROFIT]),
-    st.lists(st.sampled_from([0.1, 1.0, 5.0, 50.0, 99.0, 100.0, 300.0]), min_size=1, max_size=BLOCK_LEVELS),
+    st.lists(stop_tables, max_size=6),
     st.sampled_from([0.0, 0.01, 2.0]),
     st.data(),
 )
-def test_a_table_holds_the_first_close_at_or_beyond_each_level(closes, side, kind, levels, slippage_pct, data):
+def test_a_table_holds_the_first_close_at_or_beyond_each_level(closes, wanted, slippage_pct, data):
     slippage = slippage_pct / 100
     marked = np.array(data.draw(st.lists(st.booleans(), min_size=len(closes), max_size=len(closes))))
     entries = EntryBars.of(pack(np.stack([marked, ~marked])))
-    table = passages(np.array(closes), slippage, side, kind, levels, entries)
-    towards = side * kind
-    rows = np.flatnonzero(marked if side == LONG else ~marked)
-    assert table.shape == (rows.size, len(levels))
-    for (row, bar), column in product(enumerate(rows), range(len(levels))):
-        level = closes[bar] * (1 + side * slippage) * (1 + towards * levels[column] / 100)
-        hits = [
-            later
-            for later in range(bar + 1, len(closes))
-            if (closes[later] >= level if towards > 0 else closes[later] <= level)
-        ]
-        assert table[row, column] == min(hits, default=len(closes))
+    tables = passages(np.array(closes), slippage, wanted, entries)
+    for (side, kind, levels), table in zip(wanted, tables, strict=True):
+        towards = side * kind
+        rows = np.flatnonzero(marked if side == LONG else ~marked)
+        assert table.shape == (rows.size, len(levels))
+        for (row, bar), column in product(enumerate(rows), range(len(levels))):
+            level = closes[bar] * (1 + side * slippage) * (1 + towards * levels[column] / 100)
+            hits = [
+                later
+                for later in range(bar + 1, len(closes))
+                if (closes[later] >= level if towards > 0 else closes[later] <= level)
+            ]
+            assert table[row, column] == min(hits, default=len(closes))
 
 
 @pytest.mark.parametrize("levels", [[], [0.0], [-1.0], [float("nan")], [1.0] * (BLOCK_LEVELS + 1)])
 def test_levels_that_make_no_table_are_refused(levels: list[float]):
     with pytest.raises(ValueError, match="levels above 0 %"):
-        passages(np.array([1.0, 2.0]), 0.0, LONG, STOP_LOSS, levels, EntryBars.every(2))
+        passages(np.array([1.0, 2.0]), 0.0, [StopTable(LONG, STOP_LOSS, levels)], EntryBars.every(2))
 
 
 def test_tables_are_about_the_bars_on_which_some_variant_may_enter():
