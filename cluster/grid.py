@@ -18,36 +18,21 @@ import ray
 from candleray import engine
 from candleray.backtests import BacktestRequest, BacktestResult, RankedVariant
 from candleray.bars import CandleReader
-from candleray.calibration import Costs, SignalCosts, StopCosts
+from candleray.calibration import Costs
 from candleray.candles import FloatArray, IntArray
 from candleray.checkpoints import Sweep
 from candleray.cuts import by_part, cuts, even_shares, tapered_shares
 from candleray.guards import check_guards
 from candleray.rankings import Ranking
 from candleray.settings import Compute, Settings
-from candleray.stops import shortlisted, table_parts
-from candleray.variants import BARS_PER_WORD, VariantGrid, resolve
+from candleray.stops import shortlisted
+from candleray.variants import VariantGrid, resolve
 from cluster import tasks
 from cluster.bars import most_bars, read_bars
+from cluster.costs import rough_costs
+from cluster.groundwork import SHORTEST_TASK_S, Groundwork
+from cluster.pending import Tell, all_finished, cancel
 from cluster.tasks import submit
-
-VARIANT_S_PER_WORD = 3.4e-9
-"""What one variant costs for each 64 bars: measured 27 µs for a year of minutes, 8,213 words."""
-
-GATHER_S_PER_WORD = 1e-7
-"""What it costs to find where the stops end a base variant's entries: measured 0.8 ms for a year of minutes."""
-
-COMBINATION_S_PER_WORD = 2e-9
-"""What a combination of stop levels costs on top: measured 16 µs for a year of minutes."""
-
-REPORT_S = 0.005
-"""What one report costs on a year of minutes, at most."""
-
-SHORTEST_TASK_S = 0.1
-"""Of several; a task costs 4 ms besides its work."""
-
-Tell = Callable[[int, int], None]
-"""Is told how many of how many parts of a phase are done."""
 
 
 async def run_backtest(request: BacktestRequest, store: CandleReader, settings: Settings) -> BacktestResult:
@@ -66,9 +51,11 @@ async def run_backtest(request: BacktestRequest, store: CandleReader, settings: 
     check_guards(grid, most_bars(request, stored), settings.guards)
     bars = await read_bars(store, grid, default_warmup)
     watch.lap("candles")
-    fan_out = FanOut(grid, ray.put(bars), rough_costs(bars.count), settings.compute)
-    await fan_out.build_planes(default_warmup)
+    costs = rough_costs(bars.count)
+    ground = Groundwork(grid, ray.put(bars), costs.signals, settings.compute, default_warmup)
+    await ground.planes()
     watch.lap("planes")
+    fan_out = FanOut(ground, costs, settings.compute)
     ranking, shortlist = Ranking.empty(), None
     if grid.needs_stage_a:
         sweep = stage_a(grid)
@@ -86,24 +73,6 @@ async def run_backtest(request: BacktestRequest, store: CandleReader, settings: 
     return engine.result_of(bars, grid, default_warmup, watch.elapsed(), top, shortlist, ranking.pruned)
 
 
-def rough_costs(bars: int) -> Costs:
-    """Good enough to cut a search that somebody waits for: measuring would take longer than it gains."""
-    words = -(-bars // BARS_PER_WORD)
-    return Costs(
-        SignalCosts(plane_s=0.0, variant_s=words * VARIANT_S_PER_WORD, report_s=REPORT_S),
-        StopCosts(base_s=words * GATHER_S_PER_WORD, combination_s=words * COMBINATION_S_PER_WORD),
-    )
-
-
-async def measured_costs(bars_ref: Any, grid: VariantGrid, default_warmup: int) -> Costs:
-    """Measured on a sample of this very search, on two workers at once."""
-    refs = [
-        submit("calibration", measure, bars_ref, grid.request, default_warmup)
-        for measure in (tasks.measure_signals, tasks.measure_stops)
-    ]
-    return Costs(*await _all_finished(refs))
-
-
 def stage_a(grid: VariantGrid) -> Sweep:
     """All base variants, without stops."""
     return Sweep("stage-a", grid.radix.size, engine.stage_a_keeps(grid))
@@ -115,53 +84,17 @@ def stage_b(grid: VariantGrid) -> Sweep:
 
 
 class FanOut:
-    """The phases of one grid on Ray, over bars and planes in shared memory."""
+    """The phases of one grid on Ray, over what is in shared memory."""
 
-    def __init__(self, grid: VariantGrid, bars_ref: Any, costs: Costs, compute: Compute) -> None:
-        self.grid = grid
-        self._bars_ref = bars_ref
-        self._request_ref = ray.put(grid.request)
+    def __init__(self, ground: Groundwork, costs: Costs, compute: Compute) -> None:
+        self.grid = ground.grid
+        self._ground = ground
         self._costs = costs
         self._compute = compute
-        self._cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
-        self._plane_refs: list[Any] = []
-        self._table_refs: list[Any] = []
-
-    async def build_planes(self, default_warmup: int, tell: Tell | None = None) -> None:
-        """And submit the tables, which begin when the last plane is there."""
-        self._plane_refs = [
-            submit("planes", tasks.build_planes, self._bars_ref, self._request_ref, first, last, default_warmup)
-            for first, last in pairwise(self._plane_bounds())
-        ]
-        if self.grid.has_stops:
-            self._table_refs = self._submit_tables()
-        try:
-            await _all_finished(self._plane_refs, tell)
-        except BaseException:
-            _cancel(self._table_refs)
-            raise
-
-    def _plane_bounds(self) -> list[int]:
-        seconds, each_s = self._costs.signals.plane_s, self._costs.signals.plane_each_s
-        if not each_s:
-            return cuts(self.grid.planes, 1, even_shares(2 * self._cpus), np.ones_like)
-        # As many for every core where a task is short: each costs 10 ms until its planes are in shared memory.
-        few = seconds < 2 * self._cpus * SHORTEST_TASK_S
-        shares = even_shares(self._cpus) if few else self._shares(seconds)
-        costs = np.repeat(each_s, self.grid.radix.sizes)
-        return cuts(self.grid.planes, 1, shares, lambda planes: costs[planes])
-
-    def _submit_tables(self) -> list[Any]:
-        # As many for every core: they take about equally long.
-        parts = self._cpus * max(1, round(self._costs.stops.table_s / (self._cpus * SHORTEST_TASK_S)))
-        return [
-            submit("tables", tasks.build_tables, self._bars_ref, self._request_ref, numbers, *self._plane_refs)
-            for numbers in table_parts(self.grid, parts)
-        ]
 
     async def rank(self, sweep: Sweep, tell: Tell | None = None) -> None:
         """Stage A: what is left of the sweep."""
-        refs = self._bars_ref, self._request_ref, self._plane_refs
+        refs = self._shared
         costs, size = self._costs.signals, self.grid.radix.size
         bounds = cuts(size, 1, self._shares(size * costs.variant_s, size), by_part(costs.weights, size))
         pending = {
@@ -192,14 +125,14 @@ class FanOut:
 
         spans = list(sweep.left(cuts(sweep.total, unit, shares, weight)))
         # One a core now, the rest later: what waits for the same tables begins in no order, and the long go first.
-        pending = submitted(spans[: self._cpus])
+        pending = submitted(spans[: self._ground.cpus])
         try:
-            await _all_finished(self._table_refs, tell)
+            await self._ground.tables(tell)
         except BaseException:
-            _cancel(list(pending))
+            cancel(list(pending))
             raise
         begun()
-        await _swept(sweep, pending | submitted(spans[self._cpus :]), tell)
+        await _swept(sweep, pending | submitted(spans[self._ground.cpus :]), tell)
 
     def _submit_under_stops(self, phase: str, bases: IntArray | range, first: int, last: int) -> Any:
         each = self.grid.combinations.size
@@ -207,24 +140,26 @@ class FanOut:
         return submit(
             phase,
             tasks.rank_under_stops,
-            self._bars_ref,
-            self._request_ref,
-            self._plane_refs,
+            *self._shared,
             chosen,
             first % each,
             first % each + last - first,
-            *self._table_refs,
+            *self._ground.table_refs,
         )
 
     async def report(self, ranking: Ranking, tell: Tell | None = None) -> list[RankedVariant]:
-        refs = self._bars_ref, self._request_ref, self._plane_refs, self._table_refs
+        refs = *self._shared, self._ground.table_refs
         shares = self._shares(len(ranking) * self._costs.signals.report_s)
         bounds = cuts(len(ranking), 1, shares, by_part((1.0,), len(ranking))) if len(ranking) else []
         reports = [
             submit("reports", tasks.report_variants, *refs, ranking.between(first, last), first + 1)
             for first, last in pairwise(bounds)
         ]
-        return [row for rows in await _all_finished(reports, tell) for row in rows]
+        return [row for rows in await all_finished(reports, tell) for row in rows]
+
+    @property
+    def _shared(self) -> tuple[Any, Any, list[Any]]:
+        return self._ground.bars_ref, self._ground.request_ref, self._ground.plane_refs
 
     def _shares(self, seconds: float, variants: int = 0) -> FloatArray:
         """How much of that much work each task does."""
@@ -232,7 +167,7 @@ class FanOut:
         if variants and compute.task_variants:
             return even_shares(min(-(-variants // compute.task_variants), compute.max_tasks_per_phase))
         return tapered_shares(
-            seconds, self._cpus, compute.task_seconds, SHORTEST_TASK_S, compute.max_tasks_per_phase
+            seconds, self._ground.cpus, compute.task_seconds, SHORTEST_TASK_S, compute.max_tasks_per_phase
         )
 
 
@@ -252,31 +187,5 @@ async def _swept(sweep: Sweep, pending: dict[Any, tuple[int, int]], tell: Tell |
             if tell:
                 tell(total - len(futures), total)
     except BaseException:
-        _cancel([ref for ref, _ in futures.values()])
+        cancel([ref for ref, _ in futures.values()])
         raise
-
-
-async def _all_finished(refs: Sequence[Any], tell: Tell | None = None) -> list[Any]:
-    """All answers in order; when one fails or the caller leaves, the rest is cancelled."""
-    done = 0
-
-    async def one(ref: Any) -> Any:
-        nonlocal done
-        answer = await ref
-        done += 1
-        if tell:
-            tell(done, len(refs))
-        return answer
-
-    if tell:
-        tell(0, len(refs))
-    try:
-        return list(await asyncio.gather(*(one(ref) for ref in refs)))
-    except BaseException:
-        _cancel(refs)
-        raise
-
-
-def _cancel(refs: Sequence[Any]) -> None:
-    for ref in refs:
-        ray.cancel(ref, force=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import ray
 
@@ -22,7 +23,9 @@ from candleray.stops import shortlisted
 from candleray.stores.jobs import Progress
 from candleray.variants import VariantGrid, engine_params_hash
 from cluster.bars import read_bars
-from cluster.grid import FanOut, measured_costs, stage_a, stage_b
+from cluster.costs import Measuring
+from cluster.grid import FanOut, stage_a, stage_b
+from cluster.groundwork import Groundwork
 
 log = get_logger("job")
 
@@ -52,14 +55,11 @@ class Search:
         grid, warmup = self.grid, self.settings.backtests.warmup_bars
         bars = await read_bars(candles, grid, warmup)
         self._take_up(bars.hash)
-        bars_ref = ray.put(bars)
-        costs = await measured_costs(bars_ref, grid, warmup)
-        log.info("job_calibrated", core_seconds=round(costs.total_s(grid), 3))
-        self._require_short(self._expect(costs))
-        fan_out = FanOut(grid, bars_ref, costs, self.settings.compute)
+        ground, costs = await self._prepared(ray.put(bars), warmup)
+        fan_out = FanOut(ground, costs, self.settings.compute)
         self._enter("planes")
         self._search_began = self._phase_began
-        await fan_out.build_planes(warmup, self._tell)
+        await ground.planes(self._tell)
         ranking, shortlist = Ranking.empty(), None
         if grid.needs_stage_a:
             sweep = self._taken_up(stage_a(grid))
@@ -76,6 +76,27 @@ class Search:
         top = await fan_out.report(ranking, self._tell)
         self._enter("done")
         return engine.result_of(bars, grid, warmup, self._elapsed(), top, shortlist, ranking.pruned)
+
+    async def _prepared(self, bars_ref: Any, warmup: int) -> tuple[Groundwork, Costs]:
+        """What it will be ranked over, as submitted, and what it costs.
+
+        Raises:
+            GuardExceeded: the search would take longer than any job may.
+        """
+        measuring, ground = Measuring(bars_ref, self.grid, warmup), None
+        try:
+            # Planes and tables take no more than these costs, and the worker that measured them is free.
+            signals = await measuring.signals()
+            ground = Groundwork(self.grid, bars_ref, signals, self.settings.compute, warmup)
+            costs = await measuring.all()
+            log.info("job_calibrated", core_seconds=round(costs.total_s(self.grid), 3))
+            self._require_short(self._expect(costs))
+        except BaseException:
+            for begun in (measuring, ground):
+                if begun is not None:
+                    begun.cancel()
+            raise
+        return ground, costs
 
     def progress(self) -> Progress:
         sweep = self._sweep

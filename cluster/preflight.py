@@ -14,7 +14,7 @@ from candleray.settings import Settings
 from candleray.variants import VariantGrid, resolve
 from candleray.weighing import Pace, describe, guards_for
 from cluster.bars import most_bars, read_bars
-from cluster.grid import measured_costs
+from cluster.costs import measured_costs
 
 
 async def weigh(request: BacktestRequest, store: CandleReader, settings: Settings, pace: Pace) -> Preflight:

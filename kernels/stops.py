@@ -117,7 +117,7 @@ def _passages(close, slippage, towards, levels_pct, bounds, of_side, marks, tabl
 
 @inline
 def _marked(words):
-    count = 0
+    count = np.int64(0)
     for word in words:
         count += np.int64(popcount(word))
     return count

@@ -1,0 +1,62 @@
+"""What a search costs: roughly, at once, or measured on a sample of it by the workers that will run it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from candleray.calibration import Costs, SignalCosts, StopCosts
+from candleray.variants import BARS_PER_WORD, VariantGrid
+from cluster import tasks
+from cluster.pending import cancel
+from cluster.tasks import submit
+
+VARIANT_S_PER_WORD = 3.4e-9
+"""What one variant costs for each 64 bars: measured 27 µs for a year of minutes, 8,213 words."""
+
+GATHER_S_PER_WORD = 1e-7
+"""What it costs to find where the stops end a base variant's entries: measured 0.8 ms for a year of minutes."""
+
+COMBINATION_S_PER_WORD = 2e-9
+"""What a combination of stop levels costs on top: measured 16 µs for a year of minutes."""
+
+REPORT_S = 0.005
+"""What one report costs on a year of minutes, at most."""
+
+
+def rough_costs(bars: int) -> Costs:
+    """Good enough to cut a search that somebody waits for: measuring would take longer than it gains."""
+    words = -(-bars // BARS_PER_WORD)
+    return Costs(
+        SignalCosts(plane_s=0.0, variant_s=words * VARIANT_S_PER_WORD, report_s=REPORT_S),
+        StopCosts(base_s=words * GATHER_S_PER_WORD, combination_s=words * COMBINATION_S_PER_WORD),
+    )
+
+
+class Measuring:
+    """Costs being measured on a sample of this very search, on two workers at once."""
+
+    def __init__(self, bars_ref: Any, grid: VariantGrid, default_warmup: int) -> None:
+        self._signals, self._stops = (
+            submit("calibration", measure, bars_ref, grid.request, default_warmup)
+            for measure in (tasks.measure_signals, tasks.measure_stops)
+        )
+
+    async def signals(self) -> SignalCosts:
+        """Known first: those of the stops take twice as long."""
+        costs: SignalCosts = await self._signals
+        return costs
+
+    async def all(self) -> Costs:
+        return Costs(await self._signals, await self._stops)
+
+    def cancel(self) -> None:
+        cancel([self._signals, self._stops])
+
+
+async def measured_costs(bars_ref: Any, grid: VariantGrid, default_warmup: int) -> Costs:
+    measuring = Measuring(bars_ref, grid, default_warmup)
+    try:
+        return await measuring.all()
+    except BaseException:
+        measuring.cancel()
+        raise

@@ -1,0 +1,79 @@
+"""What all variants of a search are ranked over: its bars, planes and tables of stops, in shared memory."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import ray
+
+from candleray.calibration import SignalCosts
+from candleray.cuts import cuts, even_shares, tapered_shares
+from candleray.settings import Compute
+from candleray.stops import stop_tables, table_parts
+from candleray.variants import VariantGrid
+from cluster import tasks
+from cluster.pending import Tell, all_finished, cancel
+from cluster.tasks import submit
+
+SHORTEST_TASK_S = 0.1
+"""Of several; a task costs 4 ms besides its work."""
+
+TABLES_A_TASK = 8
+"""Of 16 levels each: 0.05 to 0.5 s on a year of minutes, by how many of its bars some variant enters on."""
+
+
+class Groundwork:
+    """Submitted whole, at once: the tables begin when the last plane is there."""
+
+    def __init__(
+        self, grid: VariantGrid, bars_ref: Any, costs: SignalCosts, compute: Compute, default_warmup: int
+    ) -> None:
+        self.grid = grid
+        self.cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        self.bars_ref = bars_ref
+        self.request_ref = ray.put(grid.request)
+        self.plane_refs = [
+            submit("planes", tasks.build_planes, bars_ref, self.request_ref, first, last, default_warmup)
+            for first, last in pairwise(self._plane_bounds(costs, compute))
+        ]
+        self.table_refs = [
+            submit("tables", tasks.build_tables, bars_ref, self.request_ref, numbers, *self.plane_refs)
+            for numbers in self._table_parts()
+        ]
+
+    async def planes(self, tell: Tell | None = None) -> None:
+        """Until all are there."""
+        try:
+            await all_finished(self.plane_refs, tell)
+        except BaseException:
+            cancel(self.table_refs)
+            raise
+
+    async def tables(self, tell: Tell | None = None) -> None:
+        """Until all are there, of as many as there are."""
+        await all_finished(self.table_refs, tell)
+
+    def cancel(self) -> None:
+        cancel([*self.plane_refs, *self.table_refs])
+
+    def _plane_bounds(self, costs: SignalCosts, compute: Compute) -> list[int]:
+        if not costs.plane_each_s:
+            return cuts(self.grid.planes, 1, even_shares(2 * self.cpus), np.ones_like)
+        # As many for every core where a task is short: each costs 10 ms until its planes are in shared memory.
+        if costs.plane_s < 2 * self.cpus * SHORTEST_TASK_S:
+            shares = even_shares(self.cpus)
+        else:
+            shares = tapered_shares(
+                costs.plane_s, self.cpus, compute.task_seconds, SHORTEST_TASK_S, compute.max_tasks_per_phase
+            )
+        each_s = np.repeat(costs.plane_each_s, self.grid.radix.sizes)
+        return cuts(self.grid.planes, 1, shares, lambda planes: each_s[planes])
+
+    def _table_parts(self) -> list[list[int]]:
+        """As many for every core: they take about equally long."""
+        if not self.grid.has_stops:
+            return []
+        rounds = -(-len(stop_tables(self.grid)) // (TABLES_A_TASK * self.cpus))
+        return table_parts(self.grid, rounds * self.cpus)
