@@ -211,7 +211,9 @@ def test_two_users_share_the_machine_and_a_third_job_says_why_it_waits(instance:
         jobs = [stack.enter_context(client_of(instance, person)).submit(LARGE) for person in (11, 12, 13)]
         first, second, third = jobs
         give_up_at = time.monotonic() + 120
-        while not all(seen.state == "running" and seen.variants_done for seen in (first.status(), second.status())):
+        while not all(
+            seen.state == "running" and seen.variants_done for seen in (first.status(), second.status())
+        ):
             assert time.monotonic() < give_up_at, [job.status() for job in jobs]
             time.sleep(0.1)
         waiting = third.status()
