@@ -115,12 +115,21 @@ def measure_stops(bars: Bars, grid: VariantGrid, default_warmup: int) -> StopCos
         groups = [np.sort(sample.best(grid.kept).index)]
     else:
         groups = [np.arange(*run) for run in sample.runs]
-    some_s, _ = _spread_over([sample.under_stops_s(some, some_tables, bases) for bases in groups])
-    more_s, weights = _spread_over([sample.under_stops_s(more, more_tables, bases) for bases in groups])
-    added = more.combinations.size - some.combinations.size
-    combination_s = max(0.0, more_s - some_s) / added if added else more_s / more.combinations.size
-    base_s = max(0.0, more_s - combination_s * more.combinations.size)
+    some_s = [sample.under_stops_s(some, some_tables, bases) for bases in groups]
+    more_s = [sample.under_stops_s(more, more_tables, bases) for bases in groups]
+    sizes = some.combinations.size, more.combinations.size
+    costs = [_base_and_combination_s(*seconds, *sizes) for seconds in zip(some_s, more_s, strict=True)]
+    _, weights = _spread_over([base_s + each_s * grid.combinations.size for base_s, each_s in costs])
+    base_s, combination_s = (sum(seconds) / len(costs) for seconds in zip(*costs, strict=True))
     return StopCosts(table_s, base_s, combination_s, weights)
+
+
+def _base_and_combination_s(some_s: float, more_s: float, some: int, more: int) -> tuple[float, float]:
+    """Seconds of what a base variant's combinations share, and of one of them, from those of some and of more."""
+    if some == more:
+        return 0.0, more_s / more
+    combination_s = max(0.0, more_s - some_s) / (more - some)
+    return max(0.0, more_s - combination_s * more), combination_s
 
 
 @dataclass(frozen=True)

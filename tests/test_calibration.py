@@ -6,7 +6,7 @@ import pytest
 
 from candleray import engine
 from candleray.backtests import BacktestRequest
-from candleray.calibration import Costs, StopCosts, _sampled_runs
+from candleray.calibration import Costs, StopCosts, _base_and_combination_s, _sampled_runs, _table_s
 from candleray.settings import Backtests
 from candleray.variants import VariantGrid, resolve
 from tests.in_process_api import measure_costs, random_walk
@@ -77,3 +77,15 @@ def test_the_sample_lies_in_the_grid_and_is_spread_over_it():
     assert all(0 <= first < last <= grid.radix.size for first, last in runs)
     assert runs == sorted(runs)
     assert runs[-1][0] > grid.radix.size * 0.8
+
+
+def test_costs_of_many_levels_follow_from_those_of_a_few():
+    assert _table_s((6, 0.07), (16, 0.09), 66) == pytest.approx(0.19)
+    assert _table_s((16, 0.09), (16, 0.1), 16) == 0.1
+    assert _base_and_combination_s(0.0010, 0.0024, 8, 64) == pytest.approx((0.0008, 0.000025))
+    assert _base_and_combination_s(0.0010, 0.0012, 2, 2) == pytest.approx((0.0, 0.0006))
+
+
+def test_a_disturbed_measurement_makes_no_cost_negative():
+    assert _table_s((6, 0.09), (16, 0.07), 66) == 0.07
+    assert _base_and_combination_s(0.003, 0.002, 8, 64) == (0.002, 0.0)
