@@ -21,6 +21,7 @@ from candleray.grids import Axis, Values, ranges
 from candleray.rankings import Ranking
 from candleray.stops import Tables
 from candleray.variants import VariantGrid
+from kernels.stops import Ruin
 
 SIGNAL_RUNS = (24, 32)
 STOP_RUNS = (48, 8)
@@ -140,6 +141,7 @@ class _Sample:
     grid: VariantGrid
     runs: Sequence[tuple[int, int]]
     planes: Planes
+    ruin: Ruin
 
     def variant_s(self, first: int, last: int) -> float:
         """Seconds of one base variant of the run, as one of many: a call costs as much as twenty of them."""
@@ -148,7 +150,7 @@ class _Sample:
 
     def under_stops_s(self, few: VariantGrid, tables: Tables, bases: IntArray) -> float:
         """Seconds of one of these under all combinations of a grid of a few levels, as one of many."""
-        rank = partial(engine.rank_under_stops, self.bars, few, self.planes, tables, bases)
+        rank = partial(engine.rank_under_stops, self.bars, few, self.planes, tables, bases, ruin=self.ruin)
         return self._added_s(rank, 0, 0, len(bases) * few.combinations.size) / max(1, len(bases))
 
     def best(self, kept: int) -> Ranking:
@@ -160,7 +162,7 @@ class _Sample:
         return ranking.between(0, max(SAMPLED_REPORTS, size * kept // self.grid.radix.size))
 
     def _rank(self, first: int, last: int) -> Ranking:
-        return engine.rank_variants(self.bars, self.grid, self.planes, first, last)
+        return engine.rank_variants(self.bars, self.grid, self.planes, first, last, self.ruin)
 
     @staticmethod
     def _added_s(rank: Callable[[int, int], object], first: int, middle: int, last: int) -> float:
@@ -176,7 +178,7 @@ def _sample(
     """And the seconds of a plane of each indicator."""
     runs = _sampled_runs(grid, *wanted)
     planes, plane_each_s = _sampled_planes(bars, grid, runs, default_warmup)
-    return _Sample(bars, grid, runs, planes), plane_each_s
+    return _Sample(bars, grid, runs, planes, engine.ruin_of(bars, grid)), plane_each_s
 
 
 def _spread_over(each_s: Sequence[float]) -> tuple[float, tuple[float, ...]]:

@@ -34,7 +34,7 @@ from kernels.indicators import INDICATORS
 from kernels.rollup import rollup
 from kernels.signals import PlaneSpec, build_planes
 from kernels.simulate import rank_range
-from kernels.stops import passages
+from kernels.stops import Ruin, passages
 
 PlaneArray = NDArray[np.uint64]
 
@@ -159,8 +159,16 @@ def _by_chunks(first: int, last: int, keep: int, rank: Callable[[int, int], Rank
     return ranking
 
 
-def rank_variants(bars: Bars, grid: VariantGrid, planes: Planes, first: int, last: int) -> Ranking:
+def ruin_of(bars: Bars, grid: VariantGrid) -> Ruin:
+    """What is the same for all variants: who ranks in many small parts passes it."""
+    return Ruin.over(bars.close, trading_rules(grid.request).slippage)
+
+
+def rank_variants(
+    bars: Bars, grid: VariantGrid, planes: Planes, first: int, last: int, ruin: Ruin | None = None
+) -> Ranking:
     """Stage A: the best of the base variants `[first, last)`, without stops."""
+    shared = ruin or ruin_of(bars, grid)
 
     def rank(first: int, last: int) -> Ranking:
         count = last - first
@@ -178,6 +186,7 @@ def rank_variants(bars: Bars, grid: VariantGrid, planes: Planes, first: int, las
             # Without its stops a variant is another one: what it would be pruned for then says nothing.
             None if grid.has_stops else pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms),
             fates,
+            shared,
         )
         return ranking.without(fates)
 
@@ -204,11 +213,13 @@ def rank_under_stops(
     bases: IntArray | range,
     first: int,
     last: int,
+    ruin: Ruin | None = None,
 ) -> Ranking:
     """Stage B: the best `top_k` of the variants `[first, last)` of these base variants under all combinations.
 
     Those of one base follow those of the one before it.
     """
+    shared = ruin or ruin_of(bars, grid)
 
     def rank(first: int, last: int) -> Ranking:
         count, each = last - first, grid.combinations.size
@@ -230,6 +241,7 @@ def rank_under_stops(
             ranking.conflicts,
             pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms),
             fates,
+            shared,
         )
         return ranking.without(fates)
 

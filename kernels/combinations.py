@@ -75,6 +75,7 @@ def rank_combinations(
     out_conflicts: NDArray[np.int64],
     pruning: Pruning | None = None,
     out_pruned: NDArray[np.int64] | None = None,
+    ruin: Ruin | None = None,
 ) -> None:
     """As `kernels.simulate.rank_range`, for the combinations `[first, last)` of these base variants.
 
@@ -93,7 +94,7 @@ def rank_combinations(
         raise ValueError(f"combinations [{first}, {last}) of {bases.size * stops.combinations}")
     if any(out.size != last - first for out in (out_return_pct, out_trades, out_conflicts)):
         raise ValueError(f"the outputs must hold {last - first} combinations each")
-    highs, exposed = Ruin.over(close, rules.slippage)
+    highs, exposed = ruin or Ruin.over(close, rules.slippage)
     given = addresses, offsets, sizes, bases, *stops.given, first, close, highs
     outs = out_return_pct, out_trades, out_conflicts
     if pruning is None:

@@ -46,6 +46,7 @@ def rank_range(
     out_conflicts: NDArray[np.int64],
     pruning: Pruning | None = None,
     out_pruned: NDArray[np.int64] | None = None,
+    ruin: Ruin | None = None,
 ) -> None:
     """Simulate the variants `[first, last)`; write total return, number of trades and conflicting signals of each.
 
@@ -53,7 +54,7 @@ def rank_range(
     indicator `i`, digit `d` lies at `addresses[offsets[i] + d]` and holds exactly the bars of `close`.
 
     With limits to prune by, `out_pruned` says what became of each; a pruned one's return and trades are those up
-    to where it ended.
+    to where it ended. To call it often, pass the `ruin` that is the same for all.
 
     Raises:
         ValueError: for indices, tables or outputs that do not go together.
@@ -64,7 +65,7 @@ def rank_range(
         raise ValueError(f"variants [{first}, {last}) of {n_variants}")
     if any(out.size != last - first for out in (out_return_pct, out_trades, out_conflicts)):
         raise ValueError(f"the outputs must hold {last - first} variants each")
-    highs, exposed = Ruin.over(close, rules.slippage)
+    highs, exposed = ruin or Ruin.over(close, rules.slippage)
     outs = out_return_pct, out_trades, out_conflicts
     if pruning is None:
         _rank(addresses, offsets, sizes, first, close, highs, exposed, rules, *outs)
