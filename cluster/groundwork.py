@@ -14,7 +14,7 @@ from candleray.settings import Compute
 from candleray.stops import stop_tables, table_parts
 from candleray.variants import VariantGrid
 from cluster import tasks
-from cluster.pending import Tell, all_finished, cancel
+from cluster.pending import Tell, all_finished, cancel, share_pending
 from cluster.tasks import submit
 
 SHORTEST_TASK_S = 0.1
@@ -54,6 +54,10 @@ class Groundwork:
     async def tables(self, tell: Tell | None = None) -> None:
         """Until all are there, of as many as there are."""
         await all_finished(self.table_refs, tell)
+
+    def left(self) -> dict[str, float]:
+        """What part of each of its phases is still to be done."""
+        return {"planes": share_pending(self.plane_refs), "tables": share_pending(self.table_refs)}
 
     def cancel(self) -> None:
         cancel([*self.plane_refs, *self.table_refs])

@@ -8,6 +8,7 @@ because the ranking's order is total the answer is the same to the byte.
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import time
 from collections.abc import Awaitable
@@ -46,7 +47,7 @@ class Heart:
         self._attempt = attempt
         self._search = search
         self._limits = settings.jobs
-        self._saved_at = time.monotonic()
+        self._saved_at = -math.inf  # the first ranges are kept, and shown, at the next heartbeat
 
     async def beat_until_cancelled(self) -> None:
         """Returns when the job shall be cancelled. A database that is away for a while ends nothing.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import ray
@@ -90,7 +91,7 @@ class Search:
             ground = Groundwork(self.grid, bars_ref, signals, self.settings.compute, warmup)
             costs = await measuring.all()
             log.info("job_calibrated", core_seconds=round(costs.total_s(self.grid), 3))
-            self._require_short(self._expect(costs))
+            self._require_short(self._expect(costs, ground.left()))
         except BaseException:
             for begun in (measuring, ground):
                 if begun is not None:
@@ -133,10 +134,12 @@ class Search:
             log.warning("job_starts_over", reason="the candles or the engine have changed since its checkpoint")
             self.elapsed_s = {}
 
-    def _expect(self, costs: Costs) -> float:
-        """Seconds on all cores."""
+    def _expect(self, costs: Costs, left: Mapping[str, float]) -> float:
+        """Seconds on all cores, of phases of which a part is done already."""
         cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
-        by_phase = {phase: seconds / cpus for phase, seconds in costs.by_phase(self.grid).items()}
+        by_phase = {
+            phase: seconds * left.get(phase, 1.0) / cpus for phase, seconds in costs.by_phase(self.grid).items()
+        }
         self._forecast = Forecast(by_phase)
         self.expected_s = sum(by_phase.values())
         return self.expected_s

@@ -36,3 +36,11 @@ async def all_finished(refs: Sequence[Any], tell: Tell | None = None) -> list[An
 def cancel(refs: Sequence[Any]) -> None:
     for ref in refs:
         ray.cancel(ref, force=False)
+
+
+def share_pending(refs: Sequence[Any]) -> float:
+    """What part of them has no answer yet; nothing of none."""
+    if not refs:
+        return 0.0
+    _, pending = ray.wait(list(refs), num_returns=len(refs), timeout=0, fetch_local=False)
+    return len(pending) / len(refs)

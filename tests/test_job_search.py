@@ -61,8 +61,22 @@ def test_a_search_that_would_take_longer_than_any_job_may_is_refused():
 class Listener:
     """Hears the heartbeats instead of Postgres; nobody cancels."""
 
-    async def tell(self, *_: Any) -> bool:
+    def __init__(self) -> None:
+        self.checkpoints: list[Checkpoint | None] = []
+
+    async def tell(self, *told: Any) -> bool:
+        self.checkpoints.append(told[-1])
         return False
+
+
+async def test_the_first_ranges_are_kept_at_once_and_the_next_ones_after_a_while():
+    begun, listener = search(half_done()), Listener()
+    heart = Heart(cast(Store, listener), uuid4(), 1, begun, Settings(environment="test"))
+    await heart.beat()
+    begun._take_up("candles")
+    await heart.beat()
+    await heart.beat()
+    assert [checkpoint is not None for checkpoint in listener.checkpoints] == [False, True, False]
 
 
 async def test_a_search_that_ends_on_its_own_news_ends_its_heart_too():
