@@ -21,7 +21,7 @@ SHORTEST_TASK_S = 0.1
 """Of several; a task costs 4 ms besides its work."""
 
 TABLES_A_TASK = 8
-"""Of 16 levels each: 0.05 to 0.5 s on a year of minutes, by how many of its bars some variant enters on."""
+"""Of 16 levels each: measured 0.09 s for a year of minutes with entries on an eighth of them, 0.65 s on all."""
 
 
 class Groundwork:

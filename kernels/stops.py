@@ -14,7 +14,7 @@ from numba import carray, types
 from numpy.typing import NDArray
 
 from kernels.accounts import LONG, SHORT, entry_fill
-from kernels.bits import WORD_BITS, popcount, row_addresses
+from kernels.bits import WORD_BITS, row_addresses
 from kernels.entry_bars import EntryBars
 from kernels.jit import FLOAT, FLOATS, INTS, PLANES, WORDS, inline, jit, pointer_to
 
@@ -70,13 +70,14 @@ def passages(
             np.cumsum([0, *map(len, levels)]),
             np.array([0, longs, len(chosen)]),
             entries.marks,
+            np.array([entries.rows(LONG), entries.rows(SHORT)]),
             row_addresses([outs[place][None] for place in chosen]),
         )
     return outs
 
 
-@jit(FLOATS, FLOAT, FLOAT, FLOATS, INTS, INTS, PLANES, WORDS)
-def _passages(close, slippage, towards, levels_pct, bounds, of_side, marks, tables):
+@jit(FLOATS, FLOAT, FLOAT, FLOATS, INTS, INTS, PLANES, INTS, WORDS)
+def _passages(close, slippage, towards, levels_pct, bounds, of_side, marks, n_marked, tables):
     """Backwards over the bars with the records that lie ahead on a stack, the nearest on top.
 
     Seen from a bar, only a close that is further than all closes before it can be the first to reach a level.
@@ -90,7 +91,7 @@ def _passages(close, slippage, towards, levels_pct, bounds, of_side, marks, tabl
     bars = np.empty(close.size, np.int32)
     factors = 1.0 + towards * levels_pct / 100.0
     prices, below = np.empty(levels_pct.size), np.empty(levels_pct.size, np.int64)
-    rows = np.array([_marked(marks[0]), _marked(marks[1])])
+    rows = n_marked.copy()
     count = 0
     for bar in range(close.size - 1, -1, -1):
         # Mirrored where the level lies above, so that a passage is always a fall.
@@ -113,14 +114,6 @@ def _passages(close, slippage, towards, levels_pct, bounds, of_side, marks, tabl
             count -= 1
         ahead[count], bars[count] = price, bar
         count += 1
-
-
-@inline
-def _marked(words):
-    count = np.int64(0)
-    for word in words:
-        count += np.int64(popcount(word))
-    return count
 
 
 @inline

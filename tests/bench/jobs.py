@@ -214,8 +214,7 @@ def _shown(seconds: list[float]) -> str:
 
 
 def kernel_s(request: dict[str, Any]) -> float:
-    """The same search in this process on one core, but for the planes and tables: a job's are there when its
-    calibration ends."""
+    """The same search in this process on one core, without planes and tables: a job calibrates meanwhile."""
     resolved = resolve(get_catalogue().validated_request(request), Backtests())
     elapsed = engine.run(resolved, load_market().minutes, Backtests().warmup_bars).elapsed_s
     return elapsed.combinations + elapsed.reports
