@@ -16,13 +16,13 @@ from ray.util.metrics import Counter
 from actors.drivers import RayJobs
 from actors.job_metrics import JobMetrics
 from actors.options import JOB_SCHEDULER, ON_HEAD
+from candleray.databases.postgres import Postgres
 from candleray.errors import CandlerayError, InstanceError
 from candleray.logs import configure_logs, get_logger
 from candleray.scheduler import Scheduler
 from candleray.settings import Jobs as Limits
 from candleray.settings import Settings
 from candleray.stores.jobs import Jobs
-from candleray.stores.postgres import Postgres
 
 log = get_logger("scheduler")
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 if TYPE_CHECKING:
+    from candleray.databases.postgres import Postgres
     from candleray.settings import Settings
-    from candleray.stores.postgres import Postgres
 
 KEYS = """Look after the key-encryption keys.
 
@@ -85,7 +85,7 @@ def _settings(data: Path | None) -> Settings:
 
 
 async def _at_postgres(settings: Settings, work: Callable[[Postgres], Awaitable[T]]) -> T:
-    from candleray.stores.postgres import Postgres
+    from candleray.databases.postgres import Postgres
     from cluster.data_folder import DataFolder
     from cluster.postgres import Postgres as EmbeddedPostgres
 

@@ -16,13 +16,13 @@ from actors.answers import own_errors
 from actors.candle_calls import ActorCall
 from candleray.backtests import BacktestRequest, BacktestResult
 from candleray.candle_store_client import CandleStoreClient
+from candleray.databases.postgres import Postgres
+from candleray.databases.valkey import Valkey
 from candleray.errors import InstanceError, ServiceUnavailable
 from candleray.logs import configure_logs
 from candleray.preflight import Preflight
 from candleray.settings import Settings, get_settings
 from candleray.stores.jobs import Jobs
-from candleray.stores.postgres import Postgres
-from candleray.stores.valkey import Valkey
 from cluster.grid import run_backtest
 from cluster.preflight import require_job_guards, weigh
 from serve_apps.api import build_api

@@ -11,11 +11,11 @@ from fastapi import Depends, Request
 
 from candleray.backtests import BacktestRequest, BacktestResult
 from candleray.candle_store_client import CandleStoreClient, StoreCall
+from candleray.databases.postgres import Postgres
+from candleray.databases.valkey import Valkey
 from candleray.preflight import Preflight
 from candleray.settings import Settings
 from candleray.stores.jobs import Jobs
-from candleray.stores.postgres import Postgres
-from candleray.stores.valkey import Valkey
 from serve_apps.telemetry import Metrics
 
 

@@ -24,13 +24,13 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from candleray.databases.postgres import Postgres
+from candleray.databases.valkey import Valkey
 from candleray.identity import local
 from candleray.identity.vault import KeyRing, Secret
 from candleray.logs import configure_logs
 from candleray.settings import ROOT
 from candleray.stores import access_tokens, second_factors
-from candleray.stores.postgres import Postgres
-from candleray.stores.valkey import Valkey
 from tests.secret_search import SecretSearch
 
 LIBRARIES = ("asyncio", "fastapi", "httpcore", "httpx", "multipart", "redis", "uvicorn", "websockets")

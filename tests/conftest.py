@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import HealthCheck, settings
 
+from candleray.databases.postgres import Postgres as PostgresStore
 from candleray.stores.clickhouse import CandleStore
-from candleray.stores.postgres import Postgres as PostgresStore
 from candleray.stores.users import Users
 from tests import canaries, embedded
 

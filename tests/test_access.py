@@ -11,8 +11,8 @@ import pytest
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
+from candleray.databases.postgres import Postgres
 from candleray.identity.tokens import token_hash
-from candleray.stores.postgres import Postgres
 from serve_apps.access import CSRF_HEADER, SESSION_COOKIE, scope_of
 from serve_apps.discovery import discover_routers
 from tests.in_process_api import backend, fresh_login, serving, serving_strangers

@@ -18,8 +18,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from candleray.databases.postgres import Postgres
 from candleray.stores.clickhouse import CandleStore
-from candleray.stores.postgres import Postgres
 from serve_apps.api import build_api
 from serve_apps.job_events import EVENT_STREAM
 from tests.api_document import operations

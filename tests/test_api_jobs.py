@@ -15,11 +15,11 @@ import pytest
 from candleray import engine
 from candleray.backtests import Elapsed
 from candleray.checkpoints import Checkpoint, Sweep
+from candleray.databases.postgres import Postgres
 from candleray.jobs import JobState
 from candleray.rankings import Ranking
 from candleray.stores.clickhouse import CandleStore
 from candleray.stores.jobs import Jobs, Progress
-from candleray.stores.postgres import Postgres
 from candleray.stores.users import Users
 from candleray.weighing import Pace
 from tests.hostile_requests import HOSTILE

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from pydantic import TypeAdapter
 
+from candleray.databases.postgres import Postgres
 from candleray.runs import FIRST_STATE, TRANSITIONS, NewRun, Run, RunAction, RunHistory, RunPage, RunState
-from candleray.stores.postgres import Postgres
 from candleray.stores.runs import Runs
 from candleray.stores.users import Users
 from serve_apps import strategy_examples as examples

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from pydantic import TypeAdapter
 
+from candleray.databases.postgres import Postgres
 from candleray.stores.clickhouse import CandleStore
-from candleray.stores.postgres import Postgres
 from candleray.stores.users import Users
 from candleray.strategy_bodies import get_strategy_bodies
 from serve_apps import strategy_examples as examples

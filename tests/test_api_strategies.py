@@ -13,7 +13,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from candleray.catalogue import get_catalogue
-from candleray.stores.postgres import Postgres
+from candleray.databases.postgres import Postgres
 from candleray.stores.users import Users
 from candleray.strategies import Strategy, StrategyPage
 from candleray.strategy_bodies import get_strategy_bodies

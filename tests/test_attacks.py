@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from candleray.databases.postgres import Postgres
 from candleray.stores.clickhouse import CandleStore
-from candleray.stores.postgres import Postgres
 from tests.accounts import KEY
 from tests.attacks import bodies, logins
 from tests.attacks.every import ATTACKS

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from candleray.databases.statements import migrations, pending
 from candleray.errors import InstanceError
 from candleray.files import read_candle_file
 from candleray.ingest import InsertReport
 from candleray.stores.clickhouse import CandleStore
-from candleray.stores.statements import migrations, pending
 from tests.candle_store_contract import CandleStoreContract
 
 YEAR_2025_MS = (1_735_689_600_000, 1_767_225_600_000)
@@ -108,7 +108,7 @@ def test_a_kill_during_inserts_loses_no_acknowledged_row_and_leaves_canonical_co
 HALF_MIGRATED = (
     OPEN
     + """
-from candleray.stores.statements import migrations
+from candleray.databases.statements import migrations
 first = migrations("clickhouse")[0]
 store._session.run("create_migrations")
 for statement in first.statements[: int(sys.argv[2])]:

@@ -15,6 +15,7 @@ import pytest
 from candleray.backtests import BacktestRequest
 from candleray.checkpoints import Checkpoint, Sweep
 from candleray.cursors import Position
+from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, GuardExceeded, NotFound, ServiceUnavailable
 from candleray.jobs import ENDED, NEXT, JobState
 from candleray.rankings import Ranking
@@ -22,7 +23,6 @@ from candleray.scheduler import Scheduler
 from candleray.settings import Backtests
 from candleray.settings import Jobs as Limits
 from candleray.stores.jobs import Jobs, Progress, Superseded
-from candleray.stores.postgres import Postgres
 from candleray.stores.users import Users
 from candleray.stores.watched_jobs import watched_jobs
 from candleray.variants import resolve

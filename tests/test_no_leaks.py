@@ -9,8 +9,8 @@ import io
 import time
 from uuid import uuid4
 
+from candleray.databases.postgres import Postgres
 from candleray.logs import configure_logs
-from candleray.stores.postgres import Postgres
 from tests.accounts import set_up
 from tests.canaries import watch_logs
 from tests.in_process_api import BOT_TOKEN, KEY_ENCRYPTION_KEY, backend, fresh_login, serving_strangers

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
+from candleray.databases.postgres import Postgres
+from candleray.databases.statements import Migration, migrations
+from candleray.databases.valkey import Valkey
 from candleray.errors import InstanceError, InvalidInput, ServiceUnavailable, StatementRefused
-from candleray.stores.postgres import Postgres
-from candleray.stores.statements import Migration, migrations
-from candleray.stores.valkey import Valkey
 
 
 def migration(number: int, *statements: str, checksum: str = "") -> Migration:

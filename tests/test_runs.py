@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from candleray.catalogue import get_catalogue
 from candleray.cursors import position_of
+from candleray.databases.postgres import Postgres
+from candleray.databases.statements import SQL
 from candleray.errors import Conflict, NotFound
 from candleray.runs import (
     ACTION_MEANINGS,
@@ -31,9 +33,7 @@ from candleray.runs import (
 )
 from candleray.settings import Backtests
 from candleray.specs import name_of, spec_of
-from candleray.stores.postgres import Postgres
 from candleray.stores.runs import Runs
-from candleray.stores.statements import SQL
 from candleray.stores.strategies import Strategies
 from candleray.stores.users import Users
 from candleray.strategies import StrategyDraft, StrategySpec

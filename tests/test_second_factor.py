@@ -12,9 +12,9 @@ import httpx
 import pyotp
 import pytest
 
+from candleray.databases.postgres import Postgres
 from candleray.identity.totp import matching_step, recovery_hash
 from candleray.identity.vault import Secret
-from candleray.stores.postgres import Postgres
 from tests.accounts import KEY, log_in, set_up
 from tests.accounts import post_code as post
 from tests.in_process_api import backend, serving_strangers

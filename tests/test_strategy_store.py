@@ -10,10 +10,10 @@ import asyncpg
 import pytest
 
 from candleray.cursors import position_of
+from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, NotFound
 from candleray.settings import Backtests
 from candleray.specs import name_of, spec_of
-from candleray.stores.postgres import Postgres
 from candleray.stores.strategies import Strategies
 from candleray.stores.users import Users
 from candleray.strategies import Strategy, StrategyDraft, StrategyFilter, StrategySpec

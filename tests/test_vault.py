@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from candleray.databases.postgres import Postgres
 from candleray.errors import InstanceError, NotFound
 from candleray.identity.exchange_keys import NewExchangeKey
 from candleray.identity.local import KEY_FILE, add_key, key_ring, new_key_encryption_key, with_local_secrets
@@ -25,7 +26,6 @@ from candleray.settings import Settings
 from candleray.stores.audit import verify_audit
 from candleray.stores.exchange_keys import ExchangeKeys
 from candleray.stores.key_rotation import rotate_keys
-from candleray.stores.postgres import Postgres
 from tests.canaries import dump_postgres
 
 RING = KeyRing.parse(new_key_encryption_key("1"))

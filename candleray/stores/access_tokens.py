@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict, NotFound
 from candleray.identity import User
 from candleray.identity.audit import Event
@@ -23,7 +24,6 @@ from candleray.identity.tokens import (
 )
 from candleray.settings import Identity
 from candleray.stores.audit import record
-from candleray.stores.postgres import Postgres, Transaction
 
 TOUCH_AFTER = timedelta(minutes=1)
 """How stale `last_used_at` may be: a write a minute and token, not one a request."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from candleray.databases.postgres import Postgres, Transaction
 from candleray.identity.audit import GENESIS, AuditEvent, Event, verify_chain
 from candleray.identity.tokens import utc_now
-from candleray.stores.postgres import Postgres, Transaction
 
 _PAGE_EVENTS = 1000
 

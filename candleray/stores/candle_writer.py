@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candleray.candles import CandleRows, FloatArray, IntArray, screen
+from candleray.databases.clickhouse import ClickHouse
 from candleray.errors import ServiceUnavailable
 from candleray.ingest import InsertReport
 from candleray.markets import MARKETS, Instrument
 from candleray.stores.candle_tables import raw_table, rows_of, stamps_of, without_nonsense
-from candleray.stores.clickhouse_session import ClickHouse
 
 
 class CandleWriter:

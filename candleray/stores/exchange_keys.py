@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID, uuid4
 
+from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, NotFound
 from candleray.identity.exchange_keys import Credentials, ExchangeKey, NewExchangeKey, credentials_of
 from candleray.identity.vault import KeyRing, Sealed
 from candleray.stores.audit import record
-from candleray.stores.postgres import Postgres
 
 
 class ExchangeKeys:

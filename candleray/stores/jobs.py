@@ -11,13 +11,13 @@ from uuid import UUID
 from candleray.backtests import BacktestRequest, BacktestResult, RankedVariant
 from candleray.checkpoints import Checkpoint
 from candleray.cursors import Position
+from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict, GuardExceeded, NotFound, Problem
 from candleray.hashes import canonical_json
 from candleray.jobs import Job, JobEvent, JobState, sources
 from candleray.logs import get_logger
 from candleray.settings import Jobs as Limits
 from candleray.stores.job_rows import waiting_for
-from candleray.stores.postgres import Postgres, Transaction
 from candleray.variants import VariantGrid, engine_params_hash, request_hash
 from candleray.weighing import Pace
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from candleray.databases.postgres import Postgres
 from candleray.identity.vault import CannotOpen, KeyRing, Sealed
 from candleray.logs import get_logger
 from candleray.stores.audit import record
-from candleray.stores.postgres import Postgres
 
 BATCH_RECORDS = 500
 

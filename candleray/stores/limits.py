@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+from candleray.databases.valkey import Valkey
 from candleray.errors import TooManyRequests
-from candleray.stores.valkey import Valkey
 
 # One step on the server: a count whose window were set later could live for ever.
 _COUNT = """

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
+from candleray.databases.clickhouse import ClickHouse
 from candleray.markets import MARKETS, InstrumentReference, Market
-from candleray.stores.clickhouse_session import ClickHouse
 
 _MOMENT = pa.timestamp("ms", "UTC")
 

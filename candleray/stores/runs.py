@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from candleray.cursors import Position, cursor_of
+from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict, NotFound
 from candleray.runs import (
     ACTIVE_STATES,
@@ -20,7 +21,6 @@ from candleray.runs import (
     RunState,
     next_state,
 )
-from candleray.stores.postgres import Postgres, Transaction
 
 MAX_EVENTS = 500
 """Of a history; a run has more only where somebody starts and stops it hundreds of times."""

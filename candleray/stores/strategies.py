@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from candleray.cursors import Position, cursor_of
+from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict, NotFound
 from candleray.hashes import canonical_json
-from candleray.stores.postgres import Postgres, Transaction
 from candleray.stores.runs import refuse_active_run
 from candleray.strategies import Strategy, StrategyFilter, StrategyPage, StrategySpec
 

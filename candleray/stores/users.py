@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from candleray.databases.postgres import Postgres
 from candleray.identity import User
-from candleray.stores.postgres import Postgres
 
 
 class Users:

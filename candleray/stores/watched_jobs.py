@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from candleray.stores.postgres import Postgres
+from candleray.databases.postgres import Postgres
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from candleray.stores.postgres import Postgres
+from candleray.databases.postgres import Postgres
 
 Statuses = frozenset[int]
 

@@ -15,8 +15,8 @@ import tempfile
 
 import httpx
 
+from candleray.databases.postgres import Postgres
 from candleray.stores.clickhouse import CandleStore
-from candleray.stores.postgres import Postgres
 from serve_apps.api import build_api
 from tests import embedded
 from tests.attacks.every import ATTACKS

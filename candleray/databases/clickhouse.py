@@ -18,9 +18,9 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from candleray.databases.statements import migrations, named_statements, pending
+from candleray.databases.urls import show, split_url
 from candleray.errors import CandlerayError, InstanceError, ServiceUnavailable, invalid
-from candleray.stores.addresses import show, split_url
-from candleray.stores.statements import migrations, named_statements, pending
 
 EMBEDDED_MEMORY_BYTES = 2_000_000_000
 """What the embedded engine may use at once; `?max_server_memory_usage=` of the URL says otherwise."""

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
+from candleray.databases.urls import show, split_url
 from candleray.errors import ServiceUnavailable
-from candleray.stores.addresses import show, split_url
 
 
 class Valkey:

@@ -10,9 +10,9 @@ from typing import Any
 
 import asyncpg
 
+from candleray.databases.statements import Migration, migrations, named_statements, pending
+from candleray.databases.urls import show, split_url
 from candleray.errors import CandlerayError, ServiceUnavailable, StatementRefused
-from candleray.stores.addresses import show, split_url
-from candleray.stores.statements import Migration, migrations, named_statements, pending
 
 _CONNECT_TIMEOUT_S = 10.0
 
