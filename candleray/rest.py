@@ -17,8 +17,8 @@ from candleray import settings
 from candleray.errors import ExchangeError, NotFound, RateLimited, invalid
 from candleray.exchanges import EXCHANGES, Exchange
 from candleray.exchanges.exchange import Failure, MalformedAnswer, RestAnswer, RestRequest
+from candleray.exchanges.rate_limits import RateLimiter
 from candleray.markets import Market
-from candleray.rate_limits import RateLimiter
 
 log = logging.getLogger(__name__)
 

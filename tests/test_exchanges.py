@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from candleray.exchanges import EXCHANGES, Exchange, wire
+from candleray.exchanges import EXCHANGES, Exchange, json_tables
 from candleray.exchanges.dialect import Question, Reply
 from candleray.exchanges.exchange import Failure, MalformedAnswer, RestAnswer, RestRequest
 from candleray.generated import GeneratedCandles
@@ -209,7 +209,7 @@ def replaced(content: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 @given(st.text(st.characters(codec=None), max_size=80))
 def test_a_strange_name_costs_no_list(text):
-    word = wire.word({"baseAsset": text}, "baseAsset")
+    word = json_tables.word({"baseAsset": text}, "baseAsset")
     reference = InstrumentReference(market_id=1, symbol="BTCUSDT", base_asset=word, status=word)
     assert InstrumentReference.model_validate_json(reference.model_dump_json()) == reference
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from candleray.candles import CandleRows
-from candleray.exchanges import dialect, wire
+from candleray.exchanges import dialect, json_tables
 from candleray.exchanges.dialect import CandleSource, KlinesQuery, Question, Reply, json_reply
 from candleray.exchanges.exchange import (
     Exchange,
@@ -89,7 +89,7 @@ def server_time_request(market: Market) -> RestRequest:
 
 
 def read_server_time_ms(content: Any) -> int:
-    return int(wire.member(content, "serverTime", kind=int))
+    return int(json_tables.member(content, "serverTime", kind=int))
 
 
 def instruments_requests(market: Market) -> Sequence[RestRequest]:
@@ -111,24 +111,24 @@ def read_instruments(market: Market, content: Any) -> list[InstrumentReference]:
     contract = _interface(market).contract.items()
     return [
         _instrument(market, entry)
-        for entry in wire.entries(content, "symbols")
+        for entry in json_tables.entries(content, "symbols")
         if all(entry.get(name) == value for name, value in contract)
-        and is_symbol(wire.member(entry, "symbol", kind=str))
+        and is_symbol(json_tables.member(entry, "symbol", kind=str))
     ]
 
 
 def _instrument(market: Market, entry: dict[str, Any]) -> InstrumentReference:
-    filters = {str(found.get("filterType")): found for found in wire.entries(entry, "filters")}
-    status = wire.word(entry, "status")
+    filters = {str(found.get("filterType")): found for found in json_tables.entries(entry, "filters")}
+    status = json_tables.word(entry, "status")
     return InstrumentReference(
         market_id=market.market_id,
         symbol=entry["symbol"],
         is_tradable=status == "TRADING",
         status=status,
-        base_asset=wire.word(entry, "baseAsset"),
-        quote_asset=wire.word(entry, "quoteAsset"),
-        price_tick=wire.step(filters.get("PRICE_FILTER", {}).get("tickSize")),
-        quantity_step=wire.step(filters.get("LOT_SIZE", {}).get("stepSize")),
+        base_asset=json_tables.word(entry, "baseAsset"),
+        quote_asset=json_tables.word(entry, "quoteAsset"),
+        price_tick=json_tables.step(filters.get("PRICE_FILTER", {}).get("tickSize")),
+        quantity_step=json_tables.step(filters.get("LOT_SIZE", {}).get("stepSize")),
     )
 
 
@@ -152,13 +152,13 @@ def _klines(market: Market, symbol: str, rows: int, **window_ms: int) -> RestReq
 
 
 def read_klines(market: Market, symbol: str, content: Any) -> CandleRows:
-    cells = wire.columns(content, _KLINE_CELLS)
+    cells = json_tables.columns(content, _KLINE_CELLS)
     names = ("open", "high", "low", "close", "volume")
     return CandleRows(
-        wire.integers(cells[0], "open time"),
-        np.stack([wire.decimals(column, name) for name, column in zip(names, cells[1:6], strict=True)]),
-        wire.decimals(cells[7], "quote volume"),
-        wire.integers(cells[8], "trades").astype(np.float64),
+        json_tables.integers(cells[0], "open time"),
+        np.stack([json_tables.decimals(column, name) for name, column in zip(names, cells[1:6], strict=True)]),
+        json_tables.decimals(cells[7], "quote volume"),
+        json_tables.integers(cells[8], "trades").astype(np.float64),
     )
 
 
@@ -171,7 +171,7 @@ def read_failure(answer: RestAnswer) -> Failure | None:
     if error.get("code") == _UNKNOWN_SYMBOL:
         return Failure("unknown_symbol", message)
     kind = _KIND_OF.get(answer.status, "unavailable" if answer.status >= 500 else "rejected")
-    return Failure(kind, message, wire.step(answer.headers.get("retry-after")))
+    return Failure(kind, message, json_tables.step(answer.headers.get("retry-after")))
 
 
 def read_used_weight(headers: Mapping[str, str]) -> int | None:
@@ -304,21 +304,21 @@ def _refusal_of_numbers(market: Market, asked: Mapping[str, str]) -> Reply | Non
 
 def _klines_json(market: Market, rows: CandleRows) -> bytes:
     """Twelve cells a candle; the takers' share, which a candle here does not know, is half of the volume."""
-    open_, high, low, close, volume = (wire.decimal_text(column, 8) for column in rows.values)
-    return wire.table_json(
+    open_, high, low, close, volume = (json_tables.decimal_text(column, 8) for column in rows.values)
+    return json_tables.table_json(
         '[{ts},"{open}","{high}","{low}","{close}","{volume}",{end},"{quote}",{trades},"{taker}","{taker_quote}","0"]',
         {
-            "ts": wire.integer_text(rows.ts_open_ms),
-            "end": wire.integer_text(rows.ts_open_ms + MINUTE_MS - 1),
+            "ts": json_tables.integer_text(rows.ts_open_ms),
+            "end": json_tables.integer_text(rows.ts_open_ms + MINUTE_MS - 1),
             "open": open_,
             "high": high,
             "low": low,
             "close": close,
             "volume": volume,
-            "quote": wire.decimal_text(rows.quote_volume, 8),
-            "trades": wire.integer_text(rows.trades),
-            "taker": wire.decimal_text(rows.values[4] / 2, 8),
-            "taker_quote": wire.decimal_text(rows.quote_volume / 2, 8),
+            "quote": json_tables.decimal_text(rows.quote_volume, 8),
+            "trades": json_tables.integer_text(rows.trades),
+            "taker": json_tables.decimal_text(rows.values[4] / 2, 8),
+            "taker_quote": json_tables.decimal_text(rows.quote_volume / 2, 8),
         },
     )
 

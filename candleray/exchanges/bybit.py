@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from candleray.candles import CandleRows
-from candleray.exchanges import dialect, wire
+from candleray.exchanges import dialect, json_tables
 from candleray.exchanges.dialect import CandleSource, KlinesQuery, Question, Reply, json_reply
 from candleray.exchanges.exchange import (
     Exchange,
@@ -60,7 +60,7 @@ def server_time_request(market: Market) -> RestRequest:
 
 
 def read_server_time_ms(content: Any) -> int:
-    return int(wire.member(content, "time", kind=int))
+    return int(json_tables.member(content, "time", kind=int))
 
 
 def instruments_requests(market: Market) -> Sequence[RestRequest]:
@@ -73,7 +73,7 @@ def instruments_requests(market: Market) -> Sequence[RestRequest]:
 
 
 def next_page(request: RestRequest, content: Any) -> RestRequest | None:
-    cursor = wire.member(content, "result", kind=dict).get("nextPageCursor")
+    cursor = json_tables.member(content, "result", kind=dict).get("nextPageCursor")
     return replace(request, params={**request.params, "cursor": str(cursor)}) if cursor else None
 
 
@@ -81,24 +81,24 @@ def read_instruments(market: Market, content: Any) -> list[InstrumentReference]:
     contract = _PERPETUAL.items() if market.market_type == "futures" else ()
     return [
         _instrument(market, entry)
-        for entry in wire.entries(content, "result", "list")
+        for entry in json_tables.entries(content, "result", "list")
         if all(entry.get(name) == value for name, value in contract)
-        and is_symbol(wire.member(entry, "symbol", kind=str))
+        and is_symbol(json_tables.member(entry, "symbol", kind=str))
     ]
 
 
 def _instrument(market: Market, entry: dict[str, Any]) -> InstrumentReference:
-    status = wire.word(entry, "status")
-    lot = wire.member(entry, "lotSizeFilter", kind=dict)
+    status = json_tables.word(entry, "status")
+    lot = json_tables.member(entry, "lotSizeFilter", kind=dict)
     return InstrumentReference(
         market_id=market.market_id,
         symbol=entry["symbol"],
         is_tradable=status == "Trading",
         status=status,
-        base_asset=wire.word(entry, "baseCoin"),
-        quote_asset=wire.word(entry, "quoteCoin"),
-        price_tick=wire.step(wire.member(entry, "priceFilter", kind=dict).get("tickSize")),
-        quantity_step=wire.step(lot.get("qtyStep") or lot.get("basePrecision")),
+        base_asset=json_tables.word(entry, "baseCoin"),
+        quote_asset=json_tables.word(entry, "quoteCoin"),
+        price_tick=json_tables.step(json_tables.member(entry, "priceFilter", kind=dict).get("tickSize")),
+        quantity_step=json_tables.step(lot.get("qtyStep") or lot.get("basePrecision")),
     )
 
 
@@ -117,16 +117,18 @@ def _klines(market: Market, symbol: str, rows: int, **window_ms: int) -> RestReq
 
 
 def read_klines(market: Market, symbol: str, content: Any) -> CandleRows:
-    result = wire.member(content, "result", kind=dict)
+    result = json_tables.member(content, "result", kind=dict)
     told = (result.get("category"), result.get("symbol"))
     if told != (_CATEGORY[market.market_type], symbol):
         raise MalformedAnswer(f"the candles are of {told[1]} ({told[0]}), not of {symbol}")
-    cells = wire.columns(result.get("list"), _KLINE_CELLS)
+    cells = json_tables.columns(result.get("list"), _KLINE_CELLS)
     names = ("open", "high", "low", "close", "volume")
     return CandleRows(
-        wire.integers(cells[0], "start time")[::-1].copy(),
-        np.stack([wire.decimals(column, name)[::-1] for name, column in zip(names, cells[1:6], strict=True)]),
-        wire.decimals(cells[6], "turnover")[::-1].copy(),
+        json_tables.integers(cells[0], "start time")[::-1].copy(),
+        np.stack(
+            [json_tables.decimals(column, name)[::-1] for name, column in zip(names, cells[1:6], strict=True)]
+        ),
+        json_tables.decimals(cells[6], "turnover")[::-1].copy(),
         np.full(len(cells[0]), np.nan),
     )
 
@@ -147,13 +149,13 @@ def read_failure(answer: RestAnswer) -> Failure | None:
         return Failure("banned", message, _BAN_S)
     if answer.status == 429 or answer.status >= 500:
         kind: FailureKind = "rate_limited" if answer.status == 429 else "unavailable"
-        return Failure(kind, message, wire.step(answer.headers.get("retry-after")))
+        return Failure(kind, message, json_tables.step(answer.headers.get("retry-after")))
     return Failure("rejected", message)
 
 
 def _until_reset_s(headers: Mapping[str, str], now_ms: Any) -> float | None:
     """The limit's reset is a time of the venue's clock; public candles are often refused without one."""
-    reset_ms = wire.step(headers.get(_RESET_AT))
+    reset_ms = json_tables.step(headers.get(_RESET_AT))
     if reset_ms is None or not isinstance(now_ms, int):
         return None
     return max(0.0, (reset_ms - now_ms) / 1000)
@@ -293,15 +295,18 @@ def _answer_klines(market: Market, question: Question, source: CandleSource) -> 
 def _klines_json(instrument: InstrumentReference, rows: CandleRows) -> bytes:
     newest_first = rows.take(np.arange(len(rows))[::-1])
     prices = (
-        wire.decimal_text(column, dialect.decimals_of(instrument.price_tick)) for column in newest_first.values[:4]
+        json_tables.decimal_text(column, dialect.decimals_of(instrument.price_tick))
+        for column in newest_first.values[:4]
     )
-    return wire.table_json(
+    return json_tables.table_json(
         '["{ts}","{open}","{high}","{low}","{close}","{volume}","{turnover}"]',
         {
-            "ts": wire.integer_text(newest_first.ts_open_ms),
+            "ts": json_tables.integer_text(newest_first.ts_open_ms),
             **dict(zip(("open", "high", "low", "close"), prices, strict=True)),
-            "volume": wire.decimal_text(newest_first.values[4], dialect.decimals_of(instrument.quantity_step)),
-            "turnover": wire.decimal_text(newest_first.quote_volume, 8),
+            "volume": json_tables.decimal_text(
+                newest_first.values[4], dialect.decimals_of(instrument.quantity_step)
+            ),
+            "turnover": json_tables.decimal_text(newest_first.quote_volume, 8),
         },
     )
 
