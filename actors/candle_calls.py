@@ -1,4 +1,4 @@
-"""Calls of the candle store actor, for `candleray.candle_store_client`."""
+"""Calls of the candle store actor, for `candleray.market_data.candle_store_client`."""
 
 from __future__ import annotations
 

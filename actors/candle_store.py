@@ -16,15 +16,15 @@ from ray.actor import ActorHandle
 
 from actors.options import CANDLE_STORE, ON_HEAD
 from candleray.candles import CandleRows, Candles
-from candleray.coverage import Coverage, MissingRun, RowCounts
 from candleray.errors import CandlerayError, InstanceError
 from candleray.ingest import InsertReport
 from candleray.logs import configure_logs, get_logger
+from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.markets import InstrumentReference, Market
 from candleray.settings import Settings
 
 if TYPE_CHECKING:
-    from candleray.stores.clickhouse import CandleStore
+    from candleray.market_data.candle_store import CandleStore
 
 log = get_logger("candle-store")
 
@@ -76,7 +76,7 @@ class CandleStoreActor:
     def _store(self) -> CandleStore:
         if self._opened is None:
             # Here: drivers and replicas import this module too and only call, for half a second and 60 MB each.
-            from candleray.stores.clickhouse import CandleStore
+            from candleray.market_data.candle_store import CandleStore
 
             store = CandleStore.open(self._url.get_secret_value())
             try:

@@ -18,17 +18,17 @@ from urllib.parse import quote
 import httpx
 
 from candleray.backtests import BacktestRequest, BacktestResult
-from candleray.candle_stream import ARROW, bars_table, decode_bars, encode_rows, parts
 from candleray.candles import CandleRows
 from candleray.client_identity import IdentityMethods
 from candleray.client_runs import RunMethods
 from candleray.client_strategies import StrategyMethods
 from candleray.connection import Connection, QueryValue, encoded, find_api_url
 from candleray.connection import read as read
-from candleray.coverage import Coverage, MissingRun, RowCounts
 from candleray.errors import GuardExceeded, invalid
 from candleray.indicators import IndicatorInfo
 from candleray.ingest import InsertReport
+from candleray.market_data.arrow_stream import ARROW, bars_table, decode_bars, encode_rows, parts
+from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.markets import InstrumentReference, Market, find_market
 from candleray.pages import InstrumentPage, InstrumentsReport
 from candleray.series import LAST_BARS, IndicatorSeries, SeriesRequest
@@ -263,7 +263,7 @@ class Client(JobMethods, StrategyMethods, RunMethods, IdentityMethods):
 
 
 class ClientSink:
-    """The API as the place a backfill asks and puts (`candleray.backfill.CandleSink`)."""
+    """The API as the place a backfill asks and puts (`candleray.market_data.backfill.CandleSink`)."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

@@ -22,12 +22,12 @@ from candleray.reports import MetricValue, shown
 from candleray.timeframes import iso
 
 if TYPE_CHECKING:
-    from candleray.backfill import BackfillReport
     from candleray.backtests import Elapsed
-    from candleray.coverage import Coverage, RowCounts
     from candleray.indicators import IndicatorInfo, ParamInfo
     from candleray.ingest import InsertReport
     from candleray.jobs import Job, JobTop
+    from candleray.market_data.backfill import BackfillReport
+    from candleray.market_data.coverage import Coverage, RowCounts
     from candleray.markets import InstrumentReference
     from candleray.results import Headlines
     from candleray.series import IndicatorSeries

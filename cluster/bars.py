@@ -6,8 +6,8 @@ import asyncio
 
 from candleray import engine
 from candleray.backtests import BacktestRequest
-from candleray.bars import CandleReader
 from candleray.candles import Candles
+from candleray.market_data.bars import CandleReader
 from candleray.timeframes import MINUTE_MS, minutes_of
 from candleray.variants import VariantGrid
 

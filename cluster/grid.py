@@ -17,12 +17,12 @@ import ray
 
 from candleray import engine
 from candleray.backtests import BacktestRequest, BacktestResult, RankedVariant
-from candleray.bars import CandleReader
 from candleray.calibration import Costs
 from candleray.candles import FloatArray, IntArray
 from candleray.checkpoints import Sweep
 from candleray.cuts import by_part, cuts, even_shares, tapered_shares
 from candleray.guards import check_guards
+from candleray.market_data.bars import CandleReader
 from candleray.rankings import Ranking
 from candleray.settings import Compute, Settings
 from candleray.stops import shortlisted

@@ -7,8 +7,8 @@ import time
 import ray
 
 from candleray.backtests import BacktestRequest
-from candleray.bars import CandleReader
 from candleray.guards import refuse_exceeded
+from candleray.market_data.bars import CandleReader
 from candleray.preflight import Preflight
 from candleray.settings import Settings
 from candleray.variants import VariantGrid, resolve

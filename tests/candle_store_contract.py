@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from candleray.candles import CandleRows, Candles
-from candleray.coverage import RowCounts, missing_runs
 from candleray.errors import InvalidInput, NotFound, ServiceUnavailable
+from candleray.market_data.candle_store import CandleStore
+from candleray.market_data.candle_tables import raw_table
+from candleray.market_data.coverage import RowCounts, missing_runs
 from candleray.markets import MARKETS, Instrument, InstrumentReference
-from candleray.stores.candle_tables import raw_table
-from candleray.stores.clickhouse import CandleStore
 
 START_MS = 1_735_689_600_000  # 2025-01-01
 MINUTE_MS = 60_000

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from candleray.databases.postgres import Postgres as PostgresStore
-from candleray.stores.clickhouse import CandleStore
+from candleray.market_data.candle_store import CandleStore
 from candleray.stores.users import Users
 from tests import canaries, embedded
 

@@ -17,7 +17,6 @@ import numpy as np
 from candleray import engine
 from candleray.backtests import BacktestRequest, BacktestResult
 from candleray.calibration import Costs, measure_signals, measure_stops
-from candleray.candle_store_client import CandleStoreClient
 from candleray.candles import CandleRows, Candles
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
@@ -25,9 +24,10 @@ from candleray.errors import ServiceUnavailable
 from candleray.guards import check_guards, refuse_exceeded
 from candleray.identity import User
 from candleray.identity.telegram import sign_widget
+from candleray.market_data.candle_store import CandleStore
+from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.preflight import Preflight
 from candleray.settings import Api, Guards, Identity, SavedStrategies, Settings
-from candleray.stores.clickhouse import CandleStore
 from candleray.timeframes import MINUTE_MS, minutes_of
 from candleray.variants import VariantGrid, resolve
 from candleray.weighing import Pace, describe, guards_for

@@ -11,7 +11,7 @@ from candleray import settings
 from candleray.candles import CandleRows
 from candleray.exchanges.dialect import CandleSource
 from candleray.generated import GeneratedCandles
-from candleray.history import History
+from candleray.market_data.history import History
 from candleray.markets import InstrumentReference, Market
 from candleray.timeframes import MINUTE_MS
 from serve_apps.simulator import Faults, build_simulator

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from candleray.backtests import BacktestResult
+from candleray.market_data.candle_store import CandleStore
 from candleray.reports import table_md
-from candleray.stores.clickhouse import CandleStore
 from serve_apps.api import build_api
 from tests.in_process_api import backend, serving, stored_walk
 

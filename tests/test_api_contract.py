@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from candleray.databases.postgres import Postgres
-from candleray.stores.clickhouse import CandleStore
+from candleray.market_data.candle_store import CandleStore
 from serve_apps.api import build_api
 from serve_apps.job_events import EVENT_STREAM
 from tests.api_document import operations

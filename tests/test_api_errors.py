@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from candleray.candle_stream import ARROW
 from candleray.errors import CandlerayError, ServiceUnavailable, StatementRefused
 from candleray.identity.vault import CannotOpen
 from candleray.logs import configure_logs
-from candleray.stores.clickhouse import CandleStore
+from candleray.market_data.arrow_stream import ARROW
+from candleray.market_data.candle_store import CandleStore
 from serve_apps.errors import INTERNAL, error_payload
 from tests.canaries import watch_logs
 from tests.in_process_api import backend, serving, stored_walk

@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
-from candleray.stores.clickhouse import CandleStore
+from candleray.market_data.candle_store import CandleStore
 from kernels.indicators import INDICATORS
 from kernels.rollup import rollup
 from kernels.signals import compute

@@ -17,8 +17,8 @@ from candleray.backtests import Elapsed
 from candleray.checkpoints import Checkpoint, Sweep
 from candleray.databases.postgres import Postgres
 from candleray.jobs import JobState
+from candleray.market_data.candle_store import CandleStore
 from candleray.rankings import Ranking
-from candleray.stores.clickhouse import CandleStore
 from candleray.stores.jobs import Jobs, Progress
 from candleray.stores.users import Users
 from candleray.weighing import Pace

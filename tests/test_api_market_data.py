@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from candleray.candle_stream import ARROW, decode_bars, encode_rows
 from candleray.candles import COLUMNS, CandleRows, Candles
-from candleray.stores.clickhouse import CandleStore
+from candleray.market_data.arrow_stream import ARROW, decode_bars, encode_rows
+from candleray.market_data.candle_store import CandleStore
 from candleray.timeframes import MINUTE_MS
 from tests.in_process_api import START_MS, backend, random_walk, serving, stored_walk
 

@@ -13,11 +13,11 @@ from pydantic import TypeAdapter
 import serve_apps.routes
 from candleray.backtests import BacktestResult
 from candleray.catalogue import get_catalogue
-from candleray.coverage import Coverage
 from candleray.errors import error_classes
 from candleray.indicators import IndicatorInfo
 from candleray.ingest import InsertReport
 from candleray.jobs import Job, JobDetail, JobTop
+from candleray.market_data.coverage import Coverage
 from candleray.markets import InstrumentReference
 from candleray.outputs import series_model
 from candleray.pages import CandlePage, InstrumentPage

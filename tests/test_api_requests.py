@@ -15,7 +15,7 @@ import pytest
 
 from candleray.errors import ServiceUnavailable
 from candleray.logs import configure_logs, get_logger, mask_credentials
-from candleray.stores.clickhouse import CandleStore
+from candleray.market_data.candle_store import CandleStore
 from serve_apps.api import build_api
 from serve_apps.middleware import outside_serve
 from serve_apps.readiness import check_readiness

@@ -11,7 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from candleray.databases.postgres import Postgres
-from candleray.stores.clickhouse import CandleStore
+from candleray.market_data.candle_store import CandleStore
 from candleray.stores.users import Users
 from candleray.strategy_bodies import get_strategy_bodies
 from serve_apps import strategy_examples as examples

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from candleray.databases.postgres import Postgres
-from candleray.stores.clickhouse import CandleStore
+from candleray.market_data.candle_store import CandleStore
 from tests.accounts import KEY
 from tests.attacks import bodies, logins
 from tests.attacks.every import ATTACKS

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from candleray.bars import BarReader
 from candleray.candles import Candles
 from candleray.errors import NotFound
+from candleray.market_data.bars import BarReader
 from candleray.markets import Instrument
 from candleray.timeframes import MINUTE_MS, Timeframe, minutes_of
 from kernels.rollup import rollup

@@ -15,9 +15,9 @@ import pytest
 
 from candleray.databases.statements import migrations, pending
 from candleray.errors import InstanceError
-from candleray.files import read_candle_file
 from candleray.ingest import InsertReport
-from candleray.stores.clickhouse import CandleStore
+from candleray.market_data.candle_store import CandleStore
+from candleray.market_data.files import read_candle_file
 from tests.candle_store_contract import CandleStoreContract
 
 YEAR_2025_MS = (1_735_689_600_000, 1_767_225_600_000)
@@ -36,7 +36,7 @@ def in_another_process(script: str, *arguments: object) -> subprocess.CompletedP
 
 OPEN = """
 import sys
-from candleray.stores.clickhouse import CandleStore
+from candleray.market_data.candle_store import CandleStore
 store = CandleStore.open("chdb://" + sys.argv[1])
 """
 

@@ -116,7 +116,7 @@ def test_candles_already_read_outlive_the_actor(settings: Settings) -> None:
 def test_another_owner_is_named_to_every_caller_until_it_is_gone(settings: Settings, tmp_path: Path) -> None:
     opened = f"""
 import time
-from candleray.stores.clickhouse import CandleStore
+from candleray.market_data.candle_store import CandleStore
 store = CandleStore.open("chdb://{tmp_path}")
 print("open", flush=True)
 time.sleep(60)

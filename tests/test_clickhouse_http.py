@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from candleray.errors import InvalidInput, ServiceUnavailable
-from candleray.stores.clickhouse import CandleStore
+from candleray.market_data.candle_store import CandleStore
 from tests.candle_store_contract import CandleStoreContract
 
 FRONT = Path(__file__).parent / "clickhouse_front.py"

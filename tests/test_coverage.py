@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candleray.coverage import MissingRun, missing_ranges, missing_runs
+from candleray.market_data.coverage import MissingRun, missing_ranges, missing_runs
 
 MINUTE_MS = 60_000
 

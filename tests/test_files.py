@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from candleray.candles import CandleRows, screen
 from candleray.errors import BadFile
-from candleray.file_rows import read_times
-from candleray.files import read_candle_file
+from candleray.market_data.file_columns import read_times
+from candleray.market_data.files import read_candle_file
 
 START_S = 1_735_689_600
 MINUTE_MS = 60_000
@@ -155,7 +155,7 @@ def test_numbers_missing_in_an_optional_column_are_unknown(tmp_path: Path) -> No
 def test_a_long_file_comes_in_batches_that_know_their_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("candleray.csv_rows.CHUNK_BYTES", 1000)
+    monkeypatch.setattr("candleray.market_data.csv_files.CHUNK_BYTES", 1000)
     batches = list(read_candle_file(written(tmp_path / "a.csv", HEADER + lines(200).rstrip("\n"))))
     assert len(batches) > 5
     assert [minute for batch in batches for minute in minutes(batch)] == list(range(200))

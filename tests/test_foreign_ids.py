@@ -13,7 +13,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from candleray.stores.clickhouse import CandleStore
+from candleray.market_data.candle_store import CandleStore
 from tests.accounts import OWNED, log_in, set_up
 from tests.api_document import Operation, with_ids
 from tests.attacks.ids import IN_BODIES, IN_PATHS, IN_QUERIES

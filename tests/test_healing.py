@@ -20,8 +20,8 @@ import psutil
 import pytest
 
 from candleray import Client, ServiceUnavailable
-from candleray.coverage import Coverage
 from candleray.generated import GeneratedCandles
+from candleray.market_data.coverage import Coverage
 from candleray.markets import find_market
 from candleray.timeframes import MINUTE_MS
 from cluster.data_folder import DataFolder

@@ -16,7 +16,7 @@ from candleray.errors import ExchangeError, InvalidInput, NotFound, RateLimited
 from candleray.exchanges.exchange import RateBudget
 from candleray.exchanges.rate_limits import RateLimiter
 from candleray.generated import GeneratedCandles
-from candleray.history import History
+from candleray.market_data.history import History
 from candleray.markets import MARKETS, Market
 from candleray.timeframes import DAY_MS, MINUTE_MS
 from serve_apps.simulator import Faults

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from candleray import Client, cli
 from candleray.credentials import keep_token
 from candleray.identity.telegram import WidgetLogin
-from candleray.stores.clickhouse import CandleStore
+from candleray.market_data.candle_store import CandleStore
 from tests.in_process_api import fresh_login
 from tests.served import served_api
 

@@ -10,8 +10,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from candleray.candle_stream import ARROW
-from candleray.stores.clickhouse import CandleStore
+from candleray.market_data.arrow_stream import ARROW
+from candleray.market_data.candle_store import CandleStore
 from tests.accounts import log_in, set_up
 from tests.api_document import Operation, operations
 from tests.attacks.bodies import CODED, FRAGMENTS, FREE_TEXT

@@ -12,7 +12,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from candleray import Client, Conflict, InvalidInput, NotFound, cli
-from candleray.stores.clickhouse import CandleStore
+from candleray.market_data.candle_store import CandleStore
 from candleray.strategies import Strategy
 from tests.in_process_api import stored_walk
 from tests.served import served_api

@@ -13,9 +13,9 @@ from candleray.cli_options import INTERRUPTED, ApiUrl, DataDir, MarketName, Symb
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from candleray.backfill import BackfillReport
     from candleray.client import Client
-    from candleray.history import History
+    from candleray.market_data.backfill import BackfillReport
+    from candleray.market_data.history import History
     from candleray.markets import Market
     from candleray.settings import History as HistorySettings
 
@@ -73,7 +73,7 @@ async def _backfill(
     """Whether the exchange knew every symbol."""
     from candleray.console import notes, output, progress, show_error
     from candleray.errors import NotFound
-    from candleray.history import History
+    from candleray.market_data.history import History
     from candleray.tables import ROW_COLUMNS, print_backfilled
 
     known = True
@@ -95,8 +95,8 @@ async def _backfill(
 async def _backfill_symbol(
     client: Client, history: History, market: Market, symbol: str, window_ms: tuple[int, int], bars: Progress
 ) -> BackfillReport:
-    from candleray.backfill import backfill as backfill_symbol
     from candleray.client import ClientSink
+    from candleray.market_data.backfill import backfill as backfill_symbol
 
     bar = bars.add_task(symbol, total=None)
     try:

@@ -22,7 +22,7 @@ def candles(
     """
     from candleray.client import read
     from candleray.console import notes, output
-    from candleray.coverage import Coverage
+    from candleray.market_data.coverage import Coverage
     from candleray.markets import find_market
     from candleray.tables import print_coverage
 

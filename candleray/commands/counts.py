@@ -17,7 +17,7 @@ def counts(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) ->
     """
     from candleray.client import read
     from candleray.console import output
-    from candleray.coverage import RowCounts
+    from candleray.market_data.coverage import RowCounts
     from candleray.tables import print_counts
 
     with connect(api, data) as client:

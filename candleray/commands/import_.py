@@ -64,8 +64,8 @@ def _import(
 ) -> tuple[InsertReport, BadFile | None]:
     """What became of the rows, and why the file could not be read to its end if it could not."""
     from candleray.errors import BadFile
-    from candleray.files import read_candle_file
     from candleray.ingest import InsertReport
+    from candleray.market_data.files import read_candle_file
 
     report = InsertReport()
     try:

@@ -10,12 +10,12 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
-from candleray.bars import BarReader
-from candleray.candle_stream import ARROW
 from candleray.candles import COLUMNS, Candles
-from candleray.coverage import Coverage, MissingRun, RowCounts
 from candleray.errors import GuardExceeded, Problem, UnsupportedMediaType
 from candleray.ingest import InsertReport
+from candleray.market_data.arrow_stream import ARROW
+from candleray.market_data.bars import BarReader
+from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.markets import Instrument, Symbol
 from candleray.pages import CandlePage
 from candleray.timeframes import Moment, Timeframe, TimeRange, iso, to_ms

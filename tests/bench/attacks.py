@@ -16,7 +16,7 @@ import tempfile
 import httpx
 
 from candleray.databases.postgres import Postgres
-from candleray.stores.clickhouse import CandleStore
+from candleray.market_data.candle_store import CandleStore
 from serve_apps.api import build_api
 from tests import embedded
 from tests.attacks.every import ATTACKS

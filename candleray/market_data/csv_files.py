@@ -12,7 +12,14 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from candleray.candles import CandleRows
-from candleray.file_rows import LAYOUTS_WITHOUT_HEADER, TIME, find_columns, read_times, refuse, to_rows
+from candleray.market_data.file_columns import (
+    LAYOUTS_WITHOUT_HEADER,
+    TIME,
+    find_columns,
+    read_times,
+    refuse,
+    to_rows,
+)
 
 CHUNK_BYTES = 8 * 2**20
 """About 75,000 rows of an exchange archive."""

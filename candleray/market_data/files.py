@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from candleray.candles import YEAR_2009_MS, CandleRows
-from candleray.csv_rows import ByteStream, csv_batches
-from candleray.file_rows import find_columns, refuse, to_rows
+from candleray.market_data.csv_files import ByteStream, csv_batches
+from candleray.market_data.file_columns import find_columns, refuse, to_rows
 from candleray.timeframes import MINUTE_MS
 
 BATCH_ROWS = 100_000

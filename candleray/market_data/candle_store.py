@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from candleray.candles import CandleRows, Candles
-from candleray.coverage import Coverage, MissingRun, RowCounts, missing_runs, runs_of
 from candleray.databases.clickhouse import ClickHouse
 from candleray.errors import NotFound, invalid, nearest
 from candleray.ingest import InsertReport
+from candleray.market_data.candle_tables import candles_of, stamps_of
+from candleray.market_data.candle_writer import CandleWriter
+from candleray.market_data.coverage import Coverage, MissingRun, RowCounts, missing_runs, runs_of
+from candleray.market_data.instrument_store import References
 from candleray.markets import Instrument, InstrumentReference, Market, find_market, is_symbol
-from candleray.stores.candle_tables import candles_of, stamps_of
-from candleray.stores.candle_writer import CandleWriter
-from candleray.stores.references import References
 from candleray.timeframes import MINUTE_MS, from_ms
 
 _ALL_MARKETS, _ALL_SYMBOLS = 0, ""

@@ -18,8 +18,8 @@ from candleray.candles import CandleRows, FloatArray, IntArray, screen
 from candleray.databases.clickhouse import ClickHouse
 from candleray.errors import ServiceUnavailable
 from candleray.ingest import InsertReport
+from candleray.market_data.candle_tables import raw_table, rows_of, stamps_of, without_nonsense
 from candleray.markets import MARKETS, Instrument
-from candleray.stores.candle_tables import raw_table, rows_of, stamps_of, without_nonsense
 
 
 class CandleWriter:

@@ -17,10 +17,10 @@ from typing import Protocol
 from pydantic import Field
 
 from candleray.candles import CandleRows
-from candleray.coverage import MissingRun, runs_of
 from candleray.errors import invalid
-from candleray.history import History
 from candleray.ingest import InsertReport
+from candleray.market_data.coverage import MissingRun, runs_of
+from candleray.market_data.history import History
 from candleray.markets import Instrument, Market
 from candleray.timeframes import MINUTE_MS, Moment, from_ms, iso
 
