@@ -22,11 +22,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from candleray.errors import InstanceError, InvalidInput, Problem, invalid
 from candleray.exchanges import EXCHANGES, Exchange
-from candleray.exchanges.dialect import CandleSource, Question, Reply
 from candleray.exchanges.exchange import Failure
-from candleray.generated import GeneratedCandles
 from candleray.markets import MARKETS, Market
-from candleray.recorded import RecordedCandles
+from candleray.simulator.generated import GeneratedCandles
+from candleray.simulator.recorded import RecordedCandles
+from candleray.simulator.venue import CandleSource, Question, Reply
 
 FaultKind = Literal["rate_limited", "banned", "unavailable", "html", "truncated", "slow"]
 Every = Annotated[int | None, Field(ge=2, description="one of that many requests")]

@@ -9,10 +9,10 @@ import numpy as np
 
 from candleray import settings
 from candleray.candles import CandleRows
-from candleray.exchanges.dialect import CandleSource
-from candleray.generated import GeneratedCandles
 from candleray.market_data.history import History
 from candleray.markets import InstrumentReference, Market
+from candleray.simulator.generated import GeneratedCandles
+from candleray.simulator.venue import CandleSource
 from candleray.timeframes import MINUTE_MS
 from serve_apps.simulator import Faults, build_simulator
 

@@ -11,12 +11,12 @@ import pytest
 from candleray.candles import CandleRows, screen
 from candleray.errors import InvalidInput, NotFound
 from candleray.exchanges import EXCHANGES
-from candleray.generated import GeneratedCandles
 from candleray.ingest import InsertReport
 from candleray.market_data.backfill import BATCH_ROWS, BackfillProgress, backfill
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.coverage import missing_ranges, runs_of
 from candleray.markets import MARKETS
+from candleray.simulator.generated import GeneratedCandles
 from candleray.timeframes import DAY_MS, MINUTE_MS, to_ms
 from serve_apps.simulator import Faults
 from tests.simulated import NOW_MS, Clock, Holes, history_of, minutes_before_now

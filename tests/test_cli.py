@@ -19,9 +19,9 @@ from typer.testing import CliRunner
 
 from candleray import __version__, cli, connection
 from candleray.client import Client
-from candleray.generated import GeneratedCandles
 from candleray.markets import MARKETS, InstrumentReference
 from candleray.settings import get_settings
+from candleray.simulator.generated import GeneratedCandles
 from candleray.timeframes import DAY_MS, MINUTE_MS
 from serve_apps.simulator import build_simulator
 from tests.served import served, served_api

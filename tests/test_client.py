@@ -25,10 +25,10 @@ from candleray.backtests import BacktestRequest, BacktestResult
 from candleray.candles import COLUMNS, CandleRows
 from candleray.client import ClientSink
 from candleray.errors import error_classes
-from candleray.generated import GeneratedCandles
 from candleray.markets import MARKETS, InstrumentReference
 from candleray.results import parameters, varied
 from candleray.settings import get_settings
+from candleray.simulator.generated import GeneratedCandles
 from candleray.timeframes import DAY_MS, MINUTE_MS
 from tests.served import served_api
 

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from candleray.exchanges import EXCHANGES, Exchange, json_tables
-from candleray.exchanges.dialect import Question, Reply
 from candleray.exchanges.exchange import Failure, MalformedAnswer, RestAnswer, RestRequest
-from candleray.generated import GeneratedCandles
 from candleray.markets import MARKETS, InstrumentReference, Market
+from candleray.simulator.generated import GeneratedCandles
+from candleray.simulator.venue import Question, Reply
 from candleray.timeframes import MINUTE_MS
 
 SOURCE = GeneratedCandles(seed=3)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from candleray.candles import CandleRows, screen
 from candleray.errors import InvalidInput
-from candleray.exchanges.dialect import decimals_of
-from candleray.generated import PROFILES, GeneratedCandles
 from candleray.markets import MARKETS
+from candleray.simulator.generated import PROFILES, GeneratedCandles
+from candleray.simulator.venue import decimals_of
 from candleray.timeframes import DAY_MS, MINUTE_MS
 
 SPOT, FUTURES = MARKETS[1], MARKETS[2]

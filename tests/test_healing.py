@@ -20,9 +20,9 @@ import psutil
 import pytest
 
 from candleray import Client, ServiceUnavailable
-from candleray.generated import GeneratedCandles
 from candleray.market_data.coverage import Coverage
 from candleray.markets import find_market
+from candleray.simulator.generated import GeneratedCandles
 from candleray.timeframes import MINUTE_MS
 from cluster.data_folder import DataFolder
 from cluster.instance import Instance, Restarts, read_instance

@@ -29,11 +29,11 @@ from candleray.catalogue import get_catalogue
 from candleray.credentials import read_private
 from candleray.engine import run
 from candleray.errors import CandlerayError
-from candleray.generated import GeneratedCandles
 from candleray.identity.local import BOT_TOKEN
 from candleray.identity.telegram import sign_widget
 from candleray.jobs import Job
 from candleray.settings import Backtests
+from candleray.simulator.generated import GeneratedCandles
 from candleray.submitted_job import SubmittedJob
 from candleray.variants import resolve
 from tests.canaries import search_instance

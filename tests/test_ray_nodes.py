@@ -24,11 +24,11 @@ from candleray.backtests import BacktestRequest, BacktestResult
 from candleray.candles import CandleRows, Candles
 from candleray.credentials import read_private
 from candleray.engine import run
-from candleray.generated import GeneratedCandles
 from candleray.identity.local import BOT_TOKEN
 from candleray.identity.telegram import sign_widget
 from candleray.markets import find_market
 from candleray.settings import ROOT, Settings
+from candleray.simulator.generated import GeneratedCandles
 from candleray.timeframes import MINUTE_MS
 from candleray.variants import resolve
 from cluster.data_folder import DataFolder

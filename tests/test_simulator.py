@@ -14,8 +14,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from candleray.errors import InvalidInput
-from candleray.generated import GeneratedCandles
 from candleray.markets import MARKETS
+from candleray.simulator.generated import GeneratedCandles
 from serve_apps.simulator import Faults, build_simulator
 from tests.simulated import NOW_MS, Clock
 

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from candleray.candles import CandleRows
-from candleray.exchanges import dialect, json_tables
-from candleray.exchanges.dialect import CandleSource, KlinesQuery, Question, Reply, json_reply
+from candleray.exchanges import json_tables
 from candleray.exchanges.exchange import (
     Exchange,
     Failure,
@@ -26,6 +25,8 @@ from candleray.exchanges.exchange import (
     RestRequest,
 )
 from candleray.markets import MARKETS, InstrumentReference, Market, MarketType, is_symbol
+from candleray.simulator import venue as dialect
+from candleray.simulator.venue import CandleSource, KlinesQuery, Question, Reply, json_reply
 from candleray.timeframes import MINUTE_MS
 
 NAME = "binance"

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from candleray.candles import CandleRows
-from candleray.exchanges import dialect, json_tables
-from candleray.exchanges.dialect import CandleSource, KlinesQuery, Question, Reply, json_reply
+from candleray.exchanges import json_tables
 from candleray.exchanges.exchange import (
     Exchange,
     Failure,
@@ -27,6 +26,8 @@ from candleray.exchanges.exchange import (
     RestRequest,
 )
 from candleray.markets import MARKETS, InstrumentReference, Market, MarketType, is_symbol
+from candleray.simulator import venue as dialect
+from candleray.simulator.venue import CandleSource, KlinesQuery, Question, Reply, json_reply
 
 NAME = "bybit"
 _KLINE, _INSTRUMENTS, _TIME = "/v5/market/kline", "/v5/market/instruments-info", "/v5/market/time"

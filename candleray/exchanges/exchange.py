@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from candleray.candles import CandleRows
-from candleray.exchanges.dialect import CandleSource, Question, Reply
 from candleray.markets import InstrumentReference, Market, MarketType
+from candleray.simulator.venue import CandleSource, Question, Reply
 
 FailureKind = Literal["rate_limited", "banned", "unavailable", "unknown_symbol", "rejected"]
 

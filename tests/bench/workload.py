@@ -15,9 +15,9 @@ from candleray import engine
 from candleray.backtests import BacktestRequest
 from candleray.candles import COLUMNS, Candles
 from candleray.catalogue import get_catalogue
-from candleray.generated import GeneratedCandles
 from candleray.markets import find_market
 from candleray.settings import Backtests
+from candleray.simulator.generated import GeneratedCandles
 from candleray.timeframes import TimeRange
 from candleray.variants import VariantGrid, resolve
 from kernels.bits import unpack

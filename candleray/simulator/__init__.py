@@ -1,0 +1,1 @@
+"""The venues' own side, simulated; production code never imports it."""
