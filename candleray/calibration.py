@@ -14,10 +14,10 @@ from functools import partial
 import numpy as np
 
 from candleray import engine
-from candleray.backtests import Risk
+from candleray.backtests.axes import Axis, Values, ranges
+from candleray.backtests.request import Risk
 from candleray.candles import IntArray
 from candleray.engine import Bars, PlaneArray, Planes
-from candleray.grids import Axis, Values, ranges
 from candleray.rankings import Ranking
 from candleray.stops import Tables
 from candleray.variants import VariantGrid

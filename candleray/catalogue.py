@@ -17,9 +17,9 @@ import yaml
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
-from candleray.backtests import MAX_INDICATORS, BacktestRequest, IndicatorAxes
+from candleray.backtests.axes import Axis, Number, Steps, Values, levels
+from candleray.backtests.request import MAX_INDICATORS, BacktestRequest, IndicatorAxes
 from candleray.errors import InvalidInput, NotFound, nearest
-from candleray.grids import Axis, Number, Steps, Values, levels
 from candleray.indicators import IndicatorInfo, InputInfo, ParamInfo, RuleInfo
 from candleray.settings import CONFIGS, get_settings
 from candleray.validation import Model, generated_model, validated

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import httpx
 
-from candleray.backtests import BacktestRequest, BacktestResult
+from candleray.backtests.request import BacktestRequest, BacktestResult
 from candleray.candles import CandleRows
 from candleray.client_identity import IdentityMethods
 from candleray.client_runs import RunMethods

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from candleray.backtests import RankedVariant
+from candleray.backtests.request import RankedVariant
 from candleray.connection import encoded, read
 from candleray.jobs import BestVariant
 from candleray.markets import find_market

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from candleray.backtests import BacktestRequest, BacktestResult, Elapsed, RankedVariant, Shortlist
+from candleray.backtests.axes import ranges
+from candleray.backtests.request import BacktestRequest, BacktestResult, Elapsed, RankedVariant, Shortlist
 from candleray.candles import Candles, FloatArray, IntArray
 from candleray.errors import NotFound
-from candleray.grids import ranges
 from candleray.hashes import candles_hash
 from candleray.limits import pruned_by_name, pruning_of
 from candleray.notes import notes_of

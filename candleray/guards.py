@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from candleray.backtests import Direction
+from candleray.backtests.preflight import Guard
+from candleray.backtests.request import Direction
 from candleray.errors import GuardExceeded, Problem
-from candleray.preflight import Guard
 from candleray.settings import Guards
 from candleray.variants import BARS_PER_WORD, VariantGrid
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from candleray.grids import Number, Steps
+from candleray.backtests.axes import Number, Steps
 from candleray.validation import Model
 
 

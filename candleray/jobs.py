@@ -19,7 +19,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from candleray.backtests import BacktestRequest, RankedVariant
+from candleray.backtests.request import BacktestRequest, RankedVariant
 from candleray.validation import Model
 
 

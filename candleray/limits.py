@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from candleray.backtests import BacktestRequest
+from candleray.backtests.request import BacktestRequest
 from candleray.candles import IntArray
 from candleray.timeframes import DAY_MS
 from kernels.pruning import REASONS, Limits, Pruning, deadlines, no_deadlines

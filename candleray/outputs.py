@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
+from candleray.backtests.axes import Number
 from candleray.candles import FloatArray, IntArray
 from candleray.catalogue import Bounds, Catalogue, one_of, within
 from candleray.errors import GuardExceeded, Problem, invalid
-from candleray.grids import Number
 from candleray.indicators import IndicatorInfo
 from candleray.market_data.bars import BarReader, CandleReader, Window
 from candleray.series import LAST_BARS, IndicatorChoice, SeriesRequest

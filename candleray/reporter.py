@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from candleray.backtests import RankedVariant
+from candleray.backtests.report import table_md
+from candleray.backtests.request import RankedVariant
 from candleray.rankings import Ranking
-from candleray.reports import table_md
 from candleray.rules import trading_rules
 from candleray.stops import Tables
 from candleray.trades import trade_of

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from candleray.backtests.report import shown
 from candleray.columns import aligned
 from candleray.errors import NotFound
-from candleray.reports import shown
 from candleray.timeframes import iso
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from candleray.backtests import BacktestRequest, BacktestResult, RankedVariant
+    from candleray.backtests.request import BacktestRequest, BacktestResult, RankedVariant
 
 HEADLINE_METRICS = (
     "Total Return [%]",
@@ -109,7 +109,7 @@ def trades(result: BacktestResult, rank: int) -> pd.DataFrame:
     """
     import pandas as pd
 
-    from candleray.backtests import Trade
+    from candleray.backtests.request import Trade
 
     variant = ranked(result, rank)
     if variant.trades is None:

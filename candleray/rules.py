@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from candleray.backtests import BacktestRequest
+from candleray.backtests.request import BacktestRequest
 from kernels.accounts import Rules
 
 

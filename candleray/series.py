@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from candleray.grids import Number
+from candleray.backtests.axes import Number
 from candleray.markets import Instrument
 from candleray.timeframes import Timeframe, TimeRange
 from candleray.validation import Model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from candleray.backtests import BacktestRequest, IndicatorAxes
+from candleray.backtests.request import BacktestRequest, IndicatorAxes
 from candleray.errors import invalid
 from candleray.settings import Backtests
 from candleray.strategies import SHORT_HASH, Strategy, StrategyDraft, StrategySpec

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from candleray.backtests import Direction, Shortlist
+from candleray.backtests.request import Direction, Shortlist
 from candleray.candles import IntArray
 from candleray.rankings import Ranking
 from candleray.variants import VariantGrid

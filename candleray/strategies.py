@@ -15,8 +15,8 @@ from uuid import UUID
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from candleray.backtests import BacktestRequest, StrategyAxes
-from candleray.grids import Steps, Values
+from candleray.backtests.axes import Steps, Values
+from candleray.backtests.request import BacktestRequest, StrategyAxes
 from candleray.hashes import content_hash
 from candleray.timeframes import TimeRange
 from candleray.validation import Model

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
-from candleray.backtests import BacktestRequest, StrategyAxes
+from candleray.backtests.request import BacktestRequest, StrategyAxes
 from candleray.catalogue import Catalogue, get_catalogue
 from candleray.strategies import NewStrategy, SavedBacktest, StrategyChanges, StrategyDraft
 from candleray.validation import generated_model, validated

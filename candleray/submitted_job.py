@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
-from candleray.backtests import BacktestRequest, BacktestResult
+from candleray.backtests.preflight import Preflight
+from candleray.backtests.request import BacktestRequest, BacktestResult
 from candleray.connection import encoded, read
 from candleray.errors import ApiError, Conflict
 from candleray.jobs import Job, JobDetail, JobPage, JobState, JobTop
 from candleray.pages import collected
-from candleray.preflight import Preflight
 
 if TYPE_CHECKING:
     from candleray.client import Client

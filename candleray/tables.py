@@ -17,12 +17,12 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from candleray.backtests.report import MetricValue, shown
 from candleray.columns import aligned
-from candleray.reports import MetricValue, shown
 from candleray.timeframes import iso
 
 if TYPE_CHECKING:
-    from candleray.backtests import Elapsed
+    from candleray.backtests.request import Elapsed
     from candleray.indicators import IndicatorInfo, ParamInfo
     from candleray.ingest import InsertReport
     from candleray.jobs import Job, JobTop

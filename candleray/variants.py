@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from candleray.backtests import BacktestRequest, IndicatorAxes, StrategyAxes
+from candleray.backtests.axes import Radix, Steps, Values, levels
+from candleray.backtests.request import BacktestRequest, IndicatorAxes, StrategyAxes
+from candleray.backtests.sizing import with_budget
 from candleray.errors import GuardExceeded, Problem, invalid
-from candleray.grids import Radix, Steps, Values, levels
 from candleray.hashes import canonical_json, content_hash
 from candleray.settings import Backtests
-from candleray.sizings import with_budget
 from kernels import ENGINE_VERSION
 from kernels.indicators import INDICATORS
 from kernels.signals import lookback

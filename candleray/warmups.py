@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from candleray.backtests import IndicatorAxes
+from candleray.backtests.request import IndicatorAxes
 from candleray.runs import RunMetadata
 from candleray.strategies import StrategySpec
 from candleray.timeframes import MINUTE_MS, from_ms, minutes_of, to_ms

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from candleray.backtests.preflight import Guard, Preflight
 from candleray.calibration import Costs
 from candleray.guards import guards_of
-from candleray.preflight import Guard, Preflight
 from candleray.settings import Settings
 from candleray.variants import VariantGrid, request_hash
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from candleray import engine
-from candleray.backtests import BacktestRequest
+from candleray.backtests.request import BacktestRequest
 from candleray.candles import Candles
 from candleray.market_data.bars import CandleReader
 from candleray.timeframes import MINUTE_MS, minutes_of

@@ -16,7 +16,7 @@ import numpy as np
 import ray
 
 from candleray import engine
-from candleray.backtests import BacktestRequest, BacktestResult, RankedVariant
+from candleray.backtests.request import BacktestRequest, BacktestResult, RankedVariant
 from candleray.calibration import Costs
 from candleray.candles import FloatArray, IntArray
 from candleray.checkpoints import Sweep

@@ -10,14 +10,14 @@ from typing import Any
 import ray
 
 from candleray import engine
-from candleray.backtests import BacktestRequest, BacktestResult, Elapsed
+from candleray.backtests.preflight import Guard
+from candleray.backtests.request import BacktestRequest, BacktestResult, Elapsed
 from candleray.calibration import Costs
 from candleray.checkpoints import Checkpoint, Sweep, newest_ranked
 from candleray.forecasts import Forecast
 from candleray.guards import refuse_exceeded
 from candleray.logs import get_logger
 from candleray.market_data.bars import CandleReader
-from candleray.preflight import Guard
 from candleray.rankings import Ranking
 from candleray.settings import Settings
 from candleray.stops import shortlisted

@@ -6,10 +6,10 @@ import time
 
 import ray
 
-from candleray.backtests import BacktestRequest
+from candleray.backtests.preflight import Preflight
+from candleray.backtests.request import BacktestRequest
 from candleray.guards import refuse_exceeded
 from candleray.market_data.bars import CandleReader
-from candleray.preflight import Preflight
 from candleray.settings import Settings
 from candleray.variants import VariantGrid, resolve
 from candleray.weighing import Pace, describe, guards_for

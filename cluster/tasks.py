@@ -20,7 +20,7 @@ import kernels.rollup
 import kernels.simulate
 import kernels.stops
 from candleray import calibration, engine
-from candleray.backtests import BacktestRequest, RankedVariant
+from candleray.backtests.request import BacktestRequest, RankedVariant
 from candleray.candles import IntArray
 from candleray.rankings import Ranking
 from candleray.stops import PassageArray, Tables

@@ -14,13 +14,13 @@ from ray.exceptions import RayError, RayTaskError
 
 from actors.answers import own_errors
 from actors.candle_calls import ActorCall
-from candleray.backtests import BacktestRequest, BacktestResult
+from candleray.backtests.preflight import Preflight
+from candleray.backtests.request import BacktestRequest, BacktestResult
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.errors import InstanceError, ServiceUnavailable
 from candleray.logs import configure_logs
 from candleray.market_data.candle_store_client import CandleStoreClient
-from candleray.preflight import Preflight
 from candleray.settings import Settings, get_settings
 from candleray.stores.jobs import Jobs
 from cluster.grid import run_backtest

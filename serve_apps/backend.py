@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from candleray.backtests import BacktestRequest, BacktestResult
+from candleray.backtests.preflight import Preflight
+from candleray.backtests.request import BacktestRequest, BacktestResult
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.market_data.candle_store_client import CandleStoreClient, StoreCall
-from candleray.preflight import Preflight
 from candleray.settings import Settings
 from candleray.stores.jobs import Jobs
 from serve_apps.telemetry import Metrics

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Body, Depends
 from pydantic import Discriminator, Tag
 
-from candleray.backtests import BacktestRequest
+from candleray.backtests.request import BacktestRequest
 from candleray.catalogue import get_catalogue
 from candleray.stores.strategies import Strategies
 from candleray.strategies import SavedBacktest, request_of

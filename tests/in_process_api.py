@@ -15,7 +15,8 @@ import httpx
 import numpy as np
 
 from candleray import engine
-from candleray.backtests import BacktestRequest, BacktestResult
+from candleray.backtests.preflight import Preflight
+from candleray.backtests.request import BacktestRequest, BacktestResult
 from candleray.calibration import Costs, measure_signals, measure_stops
 from candleray.candles import CandleRows, Candles
 from candleray.databases.postgres import Postgres
@@ -26,7 +27,6 @@ from candleray.identity import User
 from candleray.identity.telegram import sign_widget
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.candle_store_client import CandleStoreClient
-from candleray.preflight import Preflight
 from candleray.settings import Api, Guards, Identity, SavedStrategies, Settings
 from candleray.timeframes import MINUTE_MS, minutes_of
 from candleray.variants import VariantGrid, resolve

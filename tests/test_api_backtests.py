@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from candleray.backtests import BacktestResult
+from candleray.backtests.report import table_md
+from candleray.backtests.request import BacktestResult
 from candleray.market_data.candle_store import CandleStore
-from candleray.reports import table_md
 from serve_apps.api import build_api
 from tests.in_process_api import backend, serving, stored_walk
 

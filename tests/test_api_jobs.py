@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from candleray import engine
-from candleray.backtests import Elapsed
+from candleray.backtests.request import Elapsed
 from candleray.checkpoints import Checkpoint, Sweep
 from candleray.databases.postgres import Postgres
 from candleray.jobs import JobState

@@ -11,7 +11,8 @@ import pytest
 from pydantic import TypeAdapter
 
 import serve_apps.routes
-from candleray.backtests import BacktestResult
+from candleray.backtests.preflight import Preflight
+from candleray.backtests.request import BacktestResult
 from candleray.catalogue import get_catalogue
 from candleray.errors import error_classes
 from candleray.indicators import IndicatorInfo
@@ -21,7 +22,6 @@ from candleray.market_data.coverage import Coverage
 from candleray.markets import InstrumentReference
 from candleray.outputs import series_model
 from candleray.pages import CandlePage, InstrumentPage
-from candleray.preflight import Preflight
 from candleray.series import IndicatorSeries
 from kernels.indicators import INDICATORS
 from serve_apps import examples

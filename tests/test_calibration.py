@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from candleray import engine
-from candleray.backtests import BacktestRequest
+from candleray.backtests.request import BacktestRequest
 from candleray.calibration import Costs, StopCosts, _base_and_combination_s, _sampled_runs, _table_s
 from candleray.settings import Backtests
 from candleray.variants import VariantGrid, resolve

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from candleray.backtests import BacktestRequest
+from candleray.backtests.request import BacktestRequest
 from candleray.catalogue import Catalogue, RangesFile, declared_ranges, get_catalogue, narrowed
 from candleray.errors import InvalidInput, NotFound
 from kernels.indicators import INDICATORS

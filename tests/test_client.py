@@ -21,7 +21,7 @@ from candleray import (
     ServiceUnavailable,
     connection,
 )
-from candleray.backtests import BacktestRequest, BacktestResult
+from candleray.backtests.request import BacktestRequest, BacktestResult
 from candleray.candles import COLUMNS, CandleRows
 from candleray.client import ClientSink
 from candleray.errors import error_classes

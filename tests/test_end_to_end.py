@@ -25,7 +25,7 @@ import psutil
 import pytest
 
 from candleray import Client, GuardExceeded, InvalidInput, NotFound
-from candleray.backtests import BacktestResult
+from candleray.backtests.request import BacktestResult
 from candleray.candles import Candles
 from candleray.catalogue import get_catalogue
 from candleray.credentials import token_for

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from candleray import engine
-from candleray.backtests import BacktestRequest, BacktestResult
+from candleray.backtests.request import BacktestRequest, BacktestResult
 from candleray.candles import Candles
 from candleray.catalogue import get_catalogue
 from candleray.errors import GuardExceeded, InvalidInput, NotFound

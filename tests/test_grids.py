@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from candleray.backtests.axes import Axis, Radix, Steps, Values, levels, ranges
 from candleray.errors import InvalidInput
-from candleray.grids import Axis, Radix, Steps, Values, levels, ranges
 from candleray.validation import Model, validated
 
 

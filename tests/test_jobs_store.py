@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 
-from candleray.backtests import BacktestRequest
+from candleray.backtests.request import BacktestRequest
 from candleray.checkpoints import Checkpoint, Sweep
 from candleray.cursors import Position
 from candleray.databases.postgres import Postgres

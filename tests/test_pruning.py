@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from candleray import engine
-from candleray.backtests import BacktestResult
+from candleray.backtests.request import BacktestResult
 from candleray.candles import Candles
 from candleray.catalogue import get_catalogue
 from candleray.errors import InvalidInput

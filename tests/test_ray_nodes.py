@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from candleray import Client
-from candleray.backtests import BacktestRequest, BacktestResult
+from candleray.backtests.request import BacktestRequest, BacktestResult
 from candleray.candles import CandleRows, Candles
 from candleray.credentials import read_private
 from candleray.engine import run

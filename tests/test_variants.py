@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from candleray.backtests import BacktestRequest
+from candleray.backtests.request import BacktestRequest
 from candleray.catalogue import get_catalogue
 from candleray.errors import GuardExceeded, InvalidInput
 from candleray.guards import check_guards

@@ -37,7 +37,7 @@ def backtest(
 
 
 def _show(answer: bytes, top: int, report: bool) -> None:
-    from candleray.backtests import BacktestResult
+    from candleray.backtests.request import BacktestResult
     from candleray.client import read
     from candleray.console import output
     from candleray.results import headlines

@@ -146,9 +146,9 @@ def preflight(request: RequestFile, api: ApiUrl = None, data: DataDir = None) ->
 
     Example: candleray job preflight request.json
     """
+    from candleray.backtests.preflight import Preflight
     from candleray.client import read
     from candleray.console import output
-    from candleray.preflight import Preflight
 
     body = read_request(request)
     with connect(api, data) as client:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID
 
-from candleray.backtests import BacktestRequest, BacktestResult, RankedVariant
+from candleray.backtests.request import BacktestRequest, BacktestResult, RankedVariant
 from candleray.checkpoints import Checkpoint
 from candleray.cursors import Position
 from candleray.databases.postgres import Postgres, Transaction

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from candleray.backtests import BacktestResult
+from candleray.backtests.request import BacktestResult
 from serve_apps import examples
 from serve_apps.access import needs
 from serve_apps.answers import example

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Header, Path, Query
 from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
-from candleray.backtests import BacktestResult
+from candleray.backtests.preflight import Preflight
+from candleray.backtests.request import BacktestResult
 from candleray.checkpoints import newest_ranked
 from candleray.cursors import CURSOR_PATTERN, Position, cursor_of, position_of
 from candleray.jobs import BestVariant, Job, JobDetail, JobPage, JobState, JobTop
-from candleray.preflight import Preflight
 from candleray.stores.jobs import Jobs
 from candleray.validation import Model
 from candleray.variants import VariantGrid

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from candleray import engine
-from candleray.backtests import BacktestRequest, RankedVariant
+from candleray.backtests.request import BacktestRequest, RankedVariant
 from tests.bench.peers import Vectorbt, long_only_signals
 from tests.bench.table import Row
 from tests.bench.workload import RSI, SMA, WARMUP, Market, Workload

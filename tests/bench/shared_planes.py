@@ -16,7 +16,7 @@ import psutil
 import ray
 
 from candleray import engine
-from candleray.grids import ranges
+from candleray.backtests.axes import ranges
 from candleray.variants import VariantGrid
 from cluster import tasks
 from tests.bench.workload import WARMUP, Workload, load_market

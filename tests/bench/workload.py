@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from candleray import engine
-from candleray.backtests import BacktestRequest
+from candleray.backtests.request import BacktestRequest
 from candleray.candles import COLUMNS, Candles
 from candleray.catalogue import get_catalogue
 from candleray.markets import find_market

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from candleray.grids import Axis, Number, Steps, Values, levels
+from candleray.backtests.axes import Axis, Number, Steps, Values, levels
+from candleray.backtests.pruning import Pruning
+from candleray.backtests.sizing import AllIn, Sizing
 from candleray.markets import Instrument
-from candleray.pruning import Pruning
-from candleray.sizings import AllIn, Sizing
 from candleray.timeframes import Timeframe, TimeRange
 from candleray.validation import Model
 

@@ -7,7 +7,7 @@ from typing import Annotated, Self, TypeAlias
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from candleray.grids import Number
+from candleray.backtests.axes import Number
 from candleray.validation import Model
 
 Count: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)]

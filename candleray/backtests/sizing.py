@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
+from candleray.backtests.axes import Number
 from candleray.errors import invalid, nearest
-from candleray.grids import Number
 from candleray.validation import Model
 
 Quote: TypeAlias = Annotated[Number, Field(gt=0)]

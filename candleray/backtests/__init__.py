@@ -1,0 +1,1 @@
+"""A backtest as it is asked for and answered: pure models, no arrays."""
