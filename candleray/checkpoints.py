@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from candleray.intervals import Intervals
-from candleray.rankings import Ranking
+from candleray.search.rankings import Ranking
 
 
 class Sweep:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from candleray.backtests.preflight import Guard
 from candleray.backtests.request import Direction
 from candleray.errors import GuardExceeded, Problem
+from candleray.search.variants import BARS_PER_WORD, VariantGrid
 from candleray.settings import Guards
-from candleray.variants import BARS_PER_WORD, VariantGrid
 
 WORD_BYTES = 8
 TABLE_BYTES = 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from candleray.variants import VariantGrid
+from candleray.search.variants import VariantGrid
 
 
 def notes_of(grid: VariantGrid, start: int, stop: int, default_warmup: int) -> tuple[str, ...]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from candleray.backtests.request import BacktestRequest, IndicatorAxes
 from candleray.errors import invalid
+from candleray.search.variants import IndicatorGrid, VariantGrid, filled_in
 from candleray.settings import Backtests
 from candleray.strategies import SHORT_HASH, Strategy, StrategyDraft, StrategySpec
-from candleray.variants import IndicatorGrid, VariantGrid, filled_in
 from kernels.indicators import INDICATORS
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from candleray import engine
 from candleray.backtests.request import BacktestRequest
 from candleray.candles import Candles
 from candleray.market_data.bars import CandleReader
+from candleray.search import engine
+from candleray.search.variants import VariantGrid
 from candleray.timeframes import MINUTE_MS, minutes_of
-from candleray.variants import VariantGrid
 
 
 def most_bars(request: BacktestRequest, stored: tuple[int, int]) -> int:

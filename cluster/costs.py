@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from candleray.calibration import Costs, SignalCosts, StopCosts
-from candleray.variants import BARS_PER_WORD, VariantGrid
+from candleray.search.costs import Costs, SignalCosts, StopCosts
+from candleray.search.variants import BARS_PER_WORD, VariantGrid
 from cluster import tasks
 from cluster.pending import cancel
 from cluster.tasks import submit

@@ -15,18 +15,18 @@ from typing import Any
 import numpy as np
 import ray
 
-from candleray import engine
 from candleray.backtests.request import BacktestRequest, BacktestResult, RankedVariant
-from candleray.calibration import Costs
 from candleray.candles import FloatArray, IntArray
 from candleray.checkpoints import Sweep
-from candleray.cuts import by_part, cuts, even_shares, tapered_shares
 from candleray.guards import check_guards
 from candleray.market_data.bars import CandleReader
-from candleray.rankings import Ranking
+from candleray.search import engine
+from candleray.search.costs import Costs
+from candleray.search.ranges import by_part, cuts, even_shares, tapered_shares
+from candleray.search.rankings import Ranking
+from candleray.search.stop_tables import shortlisted
+from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import Compute, Settings
-from candleray.stops import shortlisted
-from candleray.variants import VariantGrid, resolve
 from cluster import tasks
 from cluster.bars import most_bars, read_bars
 from cluster.costs import rough_costs

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import ray
 
-from candleray.calibration import SignalCosts
-from candleray.cuts import cuts, even_shares, tapered_shares
+from candleray.search.costs import SignalCosts
+from candleray.search.ranges import cuts, even_shares, tapered_shares
+from candleray.search.stop_tables import stop_tables, table_parts
+from candleray.search.variants import VariantGrid
 from candleray.settings import Compute
-from candleray.stops import stop_tables, table_parts
-from candleray.variants import VariantGrid
 from cluster import tasks
 from cluster.pending import Tell, all_finished, cancel, share_pending
 from cluster.tasks import submit

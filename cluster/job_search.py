@@ -9,20 +9,20 @@ from typing import Any
 
 import ray
 
-from candleray import engine
 from candleray.backtests.preflight import Guard
 from candleray.backtests.request import BacktestRequest, BacktestResult, Elapsed
-from candleray.calibration import Costs
 from candleray.checkpoints import Checkpoint, Sweep, newest_ranked
 from candleray.forecasts import Forecast
 from candleray.guards import refuse_exceeded
 from candleray.logs import get_logger
 from candleray.market_data.bars import CandleReader
-from candleray.rankings import Ranking
+from candleray.search import engine
+from candleray.search.costs import Costs
+from candleray.search.rankings import Ranking
+from candleray.search.stop_tables import shortlisted
+from candleray.search.variants import VariantGrid, engine_params_hash
 from candleray.settings import Settings
-from candleray.stops import shortlisted
 from candleray.stores.jobs import Progress
-from candleray.variants import VariantGrid, engine_params_hash
 from cluster.bars import read_bars
 from cluster.costs import Measuring
 from cluster.grid import FanOut, stage_a, stage_b

@@ -10,9 +10,9 @@ from candleray.backtests.preflight import Preflight
 from candleray.backtests.request import BacktestRequest
 from candleray.guards import refuse_exceeded
 from candleray.market_data.bars import CandleReader
+from candleray.search.estimate import Pace, describe, guards_for
+from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import Settings
-from candleray.variants import VariantGrid, resolve
-from candleray.weighing import Pace, describe, guards_for
 from cluster.bars import most_bars, read_bars
 from cluster.costs import measured_costs
 

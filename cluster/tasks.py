@@ -19,12 +19,12 @@ import kernels.pruning
 import kernels.rollup
 import kernels.simulate
 import kernels.stops
-from candleray import calibration, engine
 from candleray.backtests.request import BacktestRequest, RankedVariant
 from candleray.candles import IntArray
-from candleray.rankings import Ranking
-from candleray.stops import PassageArray, Tables
-from candleray.variants import VariantGrid
+from candleray.search import costs, engine
+from candleray.search.rankings import Ranking
+from candleray.search.stop_tables import PassageArray, Tables
+from candleray.search.variants import VariantGrid
 from kernels.entry_bars import EntryBars
 from kernels.jit import load
 
@@ -102,12 +102,12 @@ def _tables(grid: VariantGrid, parts: Sequence[TablePart]) -> Tables:
     return Tables.over(grid, [tables[number] for number in sorted(tables)], EntryBars.of(parts[0][0]))
 
 
-def measure_signals(bars: engine.Bars, request: BacktestRequest, default_warmup: int) -> calibration.SignalCosts:
-    return calibration.measure_signals(bars, VariantGrid(request), default_warmup)
+def measure_signals(bars: engine.Bars, request: BacktestRequest, default_warmup: int) -> costs.SignalCosts:
+    return costs.measure_signals(bars, VariantGrid(request), default_warmup)
 
 
-def measure_stops(bars: engine.Bars, request: BacktestRequest, default_warmup: int) -> calibration.StopCosts:
-    return calibration.measure_stops(bars, VariantGrid(request), default_warmup)
+def measure_stops(bars: engine.Bars, request: BacktestRequest, default_warmup: int) -> costs.StopCosts:
+    return costs.measure_stops(bars, VariantGrid(request), default_warmup)
 
 
 def load_kernels() -> None:

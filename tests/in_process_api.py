@@ -14,10 +14,8 @@ from typing import Any, Generic, TypeVar
 import httpx
 import numpy as np
 
-from candleray import engine
 from candleray.backtests.preflight import Preflight
 from candleray.backtests.request import BacktestRequest, BacktestResult
-from candleray.calibration import Costs, measure_signals, measure_stops
 from candleray.candles import CandleRows, Candles
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
@@ -27,10 +25,12 @@ from candleray.identity import User
 from candleray.identity.telegram import sign_widget
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.candle_store_client import CandleStoreClient
+from candleray.search import engine
+from candleray.search.costs import Costs, measure_signals, measure_stops
+from candleray.search.estimate import Pace, describe, guards_for
+from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import Api, Guards, Identity, SavedStrategies, Settings
 from candleray.timeframes import MINUTE_MS, minutes_of
-from candleray.variants import VariantGrid, resolve
-from candleray.weighing import Pace, describe, guards_for
 from serve_apps.api import build_api
 from serve_apps.backend import Backend, in_process
 from serve_apps.telemetry import Metrics

@@ -14,11 +14,11 @@ from uuid import UUID, uuid4
 
 import pyotp
 
-from candleray import engine
 from candleray.candles import CandleRows
 from candleray.identity.telegram import sign_mini_app
 from candleray.jobs import JobState
 from candleray.market_data.arrow_stream import ARROW, encode_rows
+from candleray.search import engine
 from candleray.settings import Jobs as JobRules
 from candleray.stores.jobs import Jobs
 from tests.accounts import KEY, OWNED, job_id, log_in, post_code, run_id, set_up

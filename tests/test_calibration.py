@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from candleray import engine
 from candleray.backtests.request import BacktestRequest
-from candleray.calibration import Costs, StopCosts, _base_and_combination_s, _sampled_runs, _table_s
+from candleray.search import engine
+from candleray.search.costs import Costs, StopCosts, _base_and_combination_s, _sampled_runs, _table_s
+from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import Backtests
-from candleray.variants import VariantGrid, resolve
 from tests.in_process_api import measure_costs, random_walk
 
 REQUEST = {

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from candleray.checkpoints import Checkpoint, Sweep, newest_ranked
-from candleray.rankings import Ranking
+from candleray.search.rankings import Ranking
 
 TOTAL = 500
 

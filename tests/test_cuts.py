@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from candleray.checkpoints import Sweep
-from candleray.cuts import by_part, cuts, even_shares, tapered_shares
 from candleray.intervals import Intervals
+from candleray.search.ranges import by_part, cuts, even_shares, tapered_shares
 
 
 def flat(index):

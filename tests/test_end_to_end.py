@@ -29,12 +29,12 @@ from candleray.backtests.request import BacktestResult
 from candleray.candles import Candles
 from candleray.catalogue import get_catalogue
 from candleray.credentials import token_for
-from candleray.engine import run
 from candleray.markets import find_market
+from candleray.search.engine import run
+from candleray.search.variants import resolve
 from candleray.settings import Backtests
 from candleray.simulator.generated import GeneratedCandles
 from candleray.timeframes import MINUTE_MS
-from candleray.variants import resolve
 from tests.canaries import search_instance
 
 pytestmark = [

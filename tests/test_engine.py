@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from candleray import engine
 from candleray.backtests.request import BacktestRequest, BacktestResult
 from candleray.candles import Candles
 from candleray.catalogue import get_catalogue
 from candleray.errors import GuardExceeded, InvalidInput, NotFound
-from candleray.rankings import Ranking
+from candleray.search import engine
+from candleray.search.rankings import Ranking
+from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import Backtests
 from candleray.timeframes import MINUTE_MS
-from candleray.variants import VariantGrid, resolve
 from kernels.indicators import INDICATORS
 
 START_MS = 1_735_689_600_000  # 2025-01-01

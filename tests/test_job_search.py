@@ -11,10 +11,10 @@ import pytest
 
 from candleray.checkpoints import Checkpoint, Sweep
 from candleray.errors import GuardExceeded
-from candleray.rankings import Ranking
+from candleray.search.rankings import Ranking
+from candleray.search.variants import engine_params_hash
 from candleray.settings import Jobs, Settings
 from candleray.stores.jobs import Jobs as Store
-from candleray.variants import engine_params_hash
 from cluster.job_attempt import Heart, _unless
 from cluster.job_search import Search
 from tests.test_jobs_store import REQUEST

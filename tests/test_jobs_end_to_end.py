@@ -27,15 +27,15 @@ from candleray import Client
 from candleray.candles import Candles
 from candleray.catalogue import get_catalogue
 from candleray.credentials import read_private
-from candleray.engine import run
 from candleray.errors import CandlerayError
 from candleray.identity.local import BOT_TOKEN
 from candleray.identity.telegram import sign_widget
 from candleray.jobs import Job
+from candleray.search.engine import run
+from candleray.search.variants import resolve
 from candleray.settings import Backtests
 from candleray.simulator.generated import GeneratedCandles
 from candleray.submitted_job import SubmittedJob
-from candleray.variants import resolve
 from tests.canaries import search_instance
 from tests.test_end_to_end import END_MS, MARKET, REQUEST, START_MS, Instance
 

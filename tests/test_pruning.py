@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from candleray import engine
 from candleray.backtests.request import BacktestResult
 from candleray.candles import Candles
 from candleray.catalogue import get_catalogue
 from candleray.errors import InvalidInput
-from candleray.rankings import Ranking
 from candleray.results import as_text
+from candleray.search import engine
+from candleray.search.rankings import Ranking
+from candleray.search.stop_tables import shortlisted
+from candleray.search.variants import VariantGrid, request_hash, resolve
 from candleray.settings import Backtests
-from candleray.stops import shortlisted
-from candleray.variants import VariantGrid, request_hash, resolve
 from kernels.combinations import rank_combinations
 from kernels.pruning import REASONS, Limits, Pruning, deadlines, no_deadlines
 from kernels.simulate import rank_range

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candleray.rankings import Ranking
+from candleray.search.rankings import Ranking
 
 FEW_VALUES = st.sampled_from([-100.0, -1.0, -0.0, 0.0, 1.0, 1.0 + 1e-15, 5e300, np.inf, np.nan])
 RETURNS = st.lists(FEW_VALUES, max_size=60)

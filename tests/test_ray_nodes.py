@@ -23,14 +23,14 @@ from candleray import Client
 from candleray.backtests.request import BacktestRequest, BacktestResult
 from candleray.candles import CandleRows, Candles
 from candleray.credentials import read_private
-from candleray.engine import run
 from candleray.identity.local import BOT_TOKEN
 from candleray.identity.telegram import sign_widget
 from candleray.markets import find_market
+from candleray.search.engine import run
+from candleray.search.variants import resolve
 from candleray.settings import ROOT, Settings
 from candleray.simulator.generated import GeneratedCandles
 from candleray.timeframes import MINUTE_MS
-from candleray.variants import resolve
 from cluster.data_folder import DataFolder
 from cluster.grid import run_backtest
 from cluster.instance import Instance, read_instance

@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from candleray import engine
 from candleray.candles import COLUMNS, Candles
 from candleray.catalogue import get_catalogue
+from candleray.search import engine
+from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import Backtests
-from candleray.variants import VariantGrid, resolve
 from kernels.bits import unpack
 from tests import oracle
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import ray
 
-from candleray import engine
 from candleray.candles import Candles
+from candleray.search import engine
 from candleray.settings import Compute, Settings
 from candleray.timeframes import MINUTE_MS
 from cluster.grid import run_backtest

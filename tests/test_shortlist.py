@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from candleray import engine
 from candleray.backtests.request import BacktestResult
 from candleray.candles import Candles
 from candleray.catalogue import get_catalogue
 from candleray.errors import GuardExceeded, InvalidInput
 from candleray.guards import check_guards
-from candleray.rankings import Ranking
 from candleray.results import headlines
+from candleray.search import engine
+from candleray.search.rankings import Ranking
+from candleray.search.stop_tables import shortlisted, stop_tables, table_parts
+from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import Backtests, Guards
-from candleray.stops import shortlisted, stop_tables, table_parts
-from candleray.variants import VariantGrid, resolve
 from tests.test_engine import CANDLES, START_MS, WARMUP, by_hand, numbers_of, resolved, run
 
 SMA = {"id": "sma", "params": {"window": {"values": [10, 30, 60, 120]}}}

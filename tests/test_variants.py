@@ -10,8 +10,8 @@ from candleray.backtests.request import BacktestRequest
 from candleray.catalogue import get_catalogue
 from candleray.errors import GuardExceeded, InvalidInput
 from candleray.guards import check_guards
+from candleray.search.variants import VariantGrid, engine_params_hash, request_hash, resolve
 from candleray.settings import Backtests, Guards
-from candleray.variants import VariantGrid, engine_params_hash, request_hash, resolve
 
 SMA: dict[str, Any] = {
     "id": "sma",

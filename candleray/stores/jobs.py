@@ -16,10 +16,10 @@ from candleray.errors import Conflict, GuardExceeded, NotFound, Problem
 from candleray.hashes import canonical_json
 from candleray.jobs import Job, JobEvent, JobState, sources
 from candleray.logs import get_logger
+from candleray.search.estimate import Pace
+from candleray.search.variants import VariantGrid, engine_params_hash, request_hash
 from candleray.settings import Jobs as Limits
 from candleray.stores.job_rows import waiting_for
-from candleray.variants import VariantGrid, engine_params_hash, request_hash
-from candleray.weighing import Pace
 
 log = get_logger("jobs")
 

@@ -14,9 +14,9 @@ from candleray.backtests.request import BacktestResult
 from candleray.checkpoints import newest_ranked
 from candleray.cursors import CURSOR_PATTERN, Position, cursor_of, position_of
 from candleray.jobs import BestVariant, Job, JobDetail, JobPage, JobState, JobTop
+from candleray.search.variants import VariantGrid
 from candleray.stores.jobs import Jobs
 from candleray.validation import Model
-from candleray.variants import VariantGrid
 from serve_apps import examples
 from serve_apps.access import needs
 from serve_apps.answers import example

@@ -10,7 +10,7 @@ import talib
 import talib.abstract
 from numpy.typing import NDArray
 
-from candleray import engine
+from candleray.search import engine
 from kernels.bits import pack, unpack
 from kernels.indicators import INDICATORS
 from kernels.signals import compute

@@ -27,12 +27,13 @@ from typing import Any
 
 import psutil
 
-from candleray import Client, engine
+from candleray import Client
 from candleray.candles import CandleRows
 from candleray.catalogue import get_catalogue
 from candleray.errors import InvalidInput
+from candleray.search import engine
+from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import Backtests
-from candleray.variants import VariantGrid, resolve
 from tests.bench.workload import load_market
 from tests.hostile_requests import HOSTILE
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from candleray import engine
+from candleray.search import engine
 from tests.bench.compiling import ROOT
 from tests.bench.table import Row
 from tests.bench.workload import WARMUP, Market, Workload, load_market

@@ -15,9 +15,9 @@ from typing import Any
 import psutil
 import ray
 
-from candleray import engine
 from candleray.backtests.axes import ranges
-from candleray.variants import VariantGrid
+from candleray.search import engine
+from candleray.search.variants import VariantGrid
 from cluster import tasks
 from tests.bench.workload import WARMUP, Workload, load_market
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from candleray import engine
+from candleray.search import engine
 from kernels.bits import words
 from tests.bench.limits import COPIED_BYTES, Memory, and_and_count
 from tests.bench.peers import ENGINES, Vectorbt, backtesting_run, oracle_run

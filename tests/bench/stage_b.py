@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import cycle
 
-from candleray import engine
-from candleray.stops import shortlisted
+from candleray.search import engine
+from candleray.search.stop_tables import shortlisted
 from tests.bench.peers import ENGINES, Vectorbt
 from tests.bench.stage_a import typical_variant
 from tests.bench.table import Row

@@ -11,15 +11,15 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from candleray import engine
 from candleray.backtests.request import BacktestRequest
 from candleray.candles import COLUMNS, Candles
 from candleray.catalogue import get_catalogue
 from candleray.markets import find_market
+from candleray.search import engine
+from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import Backtests
 from candleray.simulator.generated import GeneratedCandles
 from candleray.timeframes import TimeRange
-from candleray.variants import VariantGrid, resolve
 from kernels.bits import unpack
 
 REAL_YEARS = (

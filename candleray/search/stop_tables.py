@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from candleray.backtests.request import Direction, Shortlist
 from candleray.candles import IntArray
-from candleray.rankings import Ranking
-from candleray.variants import VariantGrid
+from candleray.search.rankings import Ranking
+from candleray.search.variants import VariantGrid
 from kernels.accounts import LONG, SHORT
 from kernels.bits import row_addresses
 from kernels.combinations import Stops

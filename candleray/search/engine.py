@@ -21,12 +21,12 @@ from candleray.errors import NotFound
 from candleray.hashes import candles_hash
 from candleray.limits import pruned_by_name, pruning_of
 from candleray.notes import notes_of
-from candleray.rankings import Ranking
-from candleray.reporter import Reporter
-from candleray.rules import trading_rules
-from candleray.stops import PassageArray, Tables, shortlisted, stop_tables
+from candleray.search.kernel_types import trading_rules
+from candleray.search.rankings import Ranking
+from candleray.search.reports import Reporter
+from candleray.search.stop_tables import PassageArray, Tables, shortlisted, stop_tables
+from candleray.search.variants import IndicatorVariant, VariantGrid, engine_params_hash, request_hash
 from candleray.timeframes import MINUTE_MS, iso, minutes_of
-from candleray.variants import IndicatorVariant, VariantGrid, engine_params_hash, request_hash
 from kernels.bits import plane_addresses
 from kernels.combinations import rank_combinations
 from kernels.entry_bars import EntryBars

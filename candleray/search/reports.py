@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from candleray.backtests.report import table_md
 from candleray.backtests.request import RankedVariant
-from candleray.rankings import Ranking
-from candleray.rules import trading_rules
-from candleray.stops import Tables
+from candleray.search.kernel_types import trading_rules
+from candleray.search.rankings import Ranking
+from candleray.search.stop_tables import Tables
+from candleray.search.variants import VariantGrid
 from candleray.trades import trade_of
-from candleray.variants import VariantGrid
 from kernels.accounts import Rules
 from kernels.combinations import trades_under
 from kernels.metrics import Outline, report
@@ -22,7 +22,7 @@ from kernels.simulate import trades_of
 from kernels.stops import Ruin
 
 if TYPE_CHECKING:
-    from candleray.engine import Bars
+    from candleray.search.engine import Bars
 
 
 @dataclass(frozen=True)

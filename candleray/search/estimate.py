@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from candleray.backtests.preflight import Guard, Preflight
-from candleray.calibration import Costs
 from candleray.guards import guards_of
+from candleray.search.costs import Costs
+from candleray.search.variants import VariantGrid, request_hash
 from candleray.settings import Settings
-from candleray.variants import VariantGrid, request_hash
 
 
 @dataclass(frozen=True)

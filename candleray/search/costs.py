@@ -13,14 +13,14 @@ from functools import partial
 
 import numpy as np
 
-from candleray import engine
 from candleray.backtests.axes import Axis, Values, ranges
 from candleray.backtests.request import Risk
 from candleray.candles import IntArray
-from candleray.engine import Bars, PlaneArray, Planes
-from candleray.rankings import Ranking
-from candleray.stops import Tables
-from candleray.variants import VariantGrid
+from candleray.search import engine
+from candleray.search.engine import Bars, PlaneArray, Planes
+from candleray.search.rankings import Ranking
+from candleray.search.stop_tables import Tables
+from candleray.search.variants import VariantGrid
 from kernels.stops import Ruin
 
 SIGNAL_RUNS = (24, 32)

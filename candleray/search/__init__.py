@@ -1,0 +1,1 @@
+"""The computation of a search: variants, bars, planes, rankings, stops, reports."""
