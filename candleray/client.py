@@ -25,13 +25,13 @@ from candleray.client_strategies import StrategyMethods
 from candleray.connection import Connection, QueryValue, encoded, find_api_url
 from candleray.connection import read as read
 from candleray.errors import GuardExceeded, invalid
-from candleray.indicators import IndicatorInfo
+from candleray.indicators.info import IndicatorInfo
+from candleray.indicators.series import LAST_BARS, IndicatorSeries, SeriesRequest
 from candleray.ingest import InsertReport
 from candleray.market_data.arrow_stream import ARROW, bars_table, decode_bars, encode_rows, parts
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.markets import InstrumentReference, Market, find_market
 from candleray.pages import InstrumentPage, InstrumentsReport
-from candleray.series import LAST_BARS, IndicatorSeries, SeriesRequest
 from candleray.submitted_job import JobMethods
 from candleray.timeframes import Timeframe, iso, to_ms
 

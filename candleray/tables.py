@@ -23,14 +23,14 @@ from candleray.timeframes import iso
 
 if TYPE_CHECKING:
     from candleray.backtests.request import Elapsed
-    from candleray.indicators import IndicatorInfo, ParamInfo
+    from candleray.indicators.info import IndicatorInfo, ParamInfo
+    from candleray.indicators.series import IndicatorSeries
     from candleray.ingest import InsertReport
     from candleray.jobs import Job, JobTop
     from candleray.market_data.backfill import BackfillReport
     from candleray.market_data.coverage import Coverage, RowCounts
     from candleray.markets import InstrumentReference
     from candleray.results import Headlines
-    from candleray.series import IndicatorSeries
 
 MOST_ABSENT_RUNS = 5
 

@@ -13,8 +13,8 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from candleray.catalogue import declared_ranges, get_catalogue
-from candleray.indicators import IndicatorInfo, ParamInfo
+from candleray.indicators.catalogue import declared_ranges, get_catalogue
+from candleray.indicators.info import IndicatorInfo, ParamInfo
 from candleray.runs import ACTION_MEANINGS, ACTIVE_STATES, FIRST_STATE, TRANSITIONS
 from candleray.settings import Settings
 from kernels.indicators import INDICATORS

@@ -8,10 +8,10 @@ from fastapi import Body, Depends
 from pydantic import Discriminator, Tag
 
 from candleray.backtests.request import BacktestRequest
-from candleray.catalogue import get_catalogue
+from candleray.indicators.catalogue import get_catalogue
+from candleray.indicators.request_models import get_strategy_bodies
 from candleray.stores.strategies import Strategies
 from candleray.strategies import SavedBacktest, request_of
-from candleray.strategy_bodies import get_strategy_bodies
 from serve_apps import examples, strategy_examples
 from serve_apps.backend import InBackend
 from serve_apps.users import InUser

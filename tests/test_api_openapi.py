@@ -13,16 +13,16 @@ from pydantic import TypeAdapter
 import serve_apps.routes
 from candleray.backtests.preflight import Preflight
 from candleray.backtests.request import BacktestResult
-from candleray.catalogue import get_catalogue
 from candleray.errors import error_classes
-from candleray.indicators import IndicatorInfo
+from candleray.indicators.catalogue import get_catalogue
+from candleray.indicators.compute import series_model
+from candleray.indicators.info import IndicatorInfo
+from candleray.indicators.series import IndicatorSeries
 from candleray.ingest import InsertReport
 from candleray.jobs import Job, JobDetail, JobTop
 from candleray.market_data.coverage import Coverage
 from candleray.markets import InstrumentReference
-from candleray.outputs import series_model
 from candleray.pages import CandlePage, InstrumentPage
-from candleray.series import IndicatorSeries
 from kernels.indicators import INDICATORS
 from serve_apps import examples
 from serve_apps.answers import ERRORS, ErrorAnswer

@@ -12,11 +12,11 @@ import httpx
 import pytest
 from pydantic import TypeAdapter
 
-from candleray.catalogue import get_catalogue
 from candleray.databases.postgres import Postgres
+from candleray.indicators.catalogue import get_catalogue
+from candleray.indicators.request_models import get_strategy_bodies
 from candleray.stores.users import Users
 from candleray.strategies import Strategy, StrategyPage
-from candleray.strategy_bodies import get_strategy_bodies
 from serve_apps import strategy_examples as examples
 from tests.attacks.bodies import HOSTILE, VARIANT
 from tests.in_process_api import backend, serving

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from candleray.backtests.request import BacktestRequest
-from candleray.catalogue import Catalogue, RangesFile, declared_ranges, get_catalogue, narrowed
 from candleray.errors import InvalidInput, NotFound
+from candleray.indicators.catalogue import Catalogue, RangesFile, declared_ranges, get_catalogue, narrowed
 from kernels.indicators import INDICATORS
 
 WHOLE: dict[str, Any] = {

@@ -27,8 +27,8 @@ import pytest
 from candleray import Client, GuardExceeded, InvalidInput, NotFound
 from candleray.backtests.request import BacktestResult
 from candleray.candles import Candles
-from candleray.catalogue import get_catalogue
 from candleray.credentials import token_for
+from candleray.indicators.catalogue import get_catalogue
 from candleray.markets import find_market
 from candleray.search.engine import run
 from candleray.search.variants import resolve

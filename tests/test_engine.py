@@ -9,8 +9,8 @@ import pytest
 
 from candleray.backtests.request import BacktestRequest, BacktestResult
 from candleray.candles import Candles
-from candleray.catalogue import get_catalogue
 from candleray.errors import GuardExceeded, InvalidInput, NotFound
+from candleray.indicators.catalogue import get_catalogue
 from candleray.search import engine
 from candleray.search.rankings import Ranking
 from candleray.search.variants import VariantGrid, resolve

@@ -25,11 +25,11 @@ import pytest
 
 from candleray import Client
 from candleray.candles import Candles
-from candleray.catalogue import get_catalogue
 from candleray.credentials import read_private
 from candleray.errors import CandlerayError
 from candleray.identity.local import BOT_TOKEN
 from candleray.identity.telegram import sign_widget
+from candleray.indicators.catalogue import get_catalogue
 from candleray.jobs import Job
 from candleray.search.engine import run
 from candleray.search.variants import resolve

@@ -11,8 +11,8 @@ import pytest
 
 from candleray.backtests.request import BacktestResult
 from candleray.candles import Candles
-from candleray.catalogue import get_catalogue
 from candleray.errors import InvalidInput
+from candleray.indicators.catalogue import get_catalogue
 from candleray.results import as_text
 from candleray.search import engine
 from candleray.search.rankings import Ranking

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from candleray.candles import COLUMNS, Candles
-from candleray.catalogue import get_catalogue
+from candleray.indicators.catalogue import get_catalogue
 from candleray.search import engine
 from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import Backtests

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candleray.catalogue import get_catalogue
 from candleray.cursors import position_of
 from candleray.databases.postgres import Postgres
 from candleray.databases.statements import SQL
 from candleray.errors import Conflict, NotFound
+from candleray.indicators.catalogue import get_catalogue
 from candleray.runs import (
     ACTION_MEANINGS,
     ACTIVE_STATES,

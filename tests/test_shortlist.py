@@ -10,9 +10,9 @@ import pytest
 
 from candleray.backtests.request import BacktestResult
 from candleray.candles import Candles
-from candleray.catalogue import get_catalogue
 from candleray.errors import GuardExceeded, InvalidInput
 from candleray.guards import check_guards
+from candleray.indicators.catalogue import get_catalogue
 from candleray.results import headlines
 from candleray.search import engine
 from candleray.search.rankings import Ranking

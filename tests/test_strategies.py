@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candleray.catalogue import get_catalogue
 from candleray.cursors import Position, cursor_of, position_of
 from candleray.errors import InvalidInput
 from candleray.hashes import canonical_json
+from candleray.indicators.catalogue import get_catalogue
+from candleray.indicators.request_models import get_strategy_bodies
 from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import Backtests
 from candleray.specs import name_of, spec_of
 from candleray.strategies import StrategySpec, request_of
-from candleray.strategy_bodies import get_strategy_bodies
 from candleray.timeframes import TIMEFRAMES, TimeRange
 from kernels.indicators import INDICATORS
 

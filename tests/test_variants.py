@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from candleray.backtests.request import BacktestRequest
-from candleray.catalogue import get_catalogue
 from candleray.errors import GuardExceeded, InvalidInput
 from candleray.guards import check_guards
+from candleray.indicators.catalogue import get_catalogue
 from candleray.search.variants import VariantGrid, engine_params_hash, request_hash, resolve
 from candleray.settings import Backtests, Guards
 

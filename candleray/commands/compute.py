@@ -11,7 +11,7 @@ import typer
 from candleray.cli_options import ApiUrl, AsJson, DataDir, MarketName, SymbolName, connect, utc_ms
 
 if TYPE_CHECKING:
-    from candleray.series import IndicatorSeries
+    from candleray.indicators.series import IndicatorSeries
 
 
 def compute(
@@ -45,8 +45,8 @@ def compute(
     from candleray.client import read
     from candleray.connection import encoded
     from candleray.console import output
+    from candleray.indicators.series import IndicatorSeries
     from candleray.markets import find_market
-    from candleray.series import IndicatorSeries
     from candleray.tables import print_series
 
     request: dict[str, Any] = {

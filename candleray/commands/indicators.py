@@ -25,7 +25,7 @@ def indicators(
     """
     from candleray.client import read
     from candleray.console import output
-    from candleray.indicators import IndicatorInfo
+    from candleray.indicators.info import IndicatorInfo
     from candleray.tables import print_indicator, print_indicators
 
     path = "/indicators" if indicator_id is None else f"/indicators/{quote(indicator_id, safe='')}"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Body, Path
 from starlette.responses import Response
 
-from candleray.catalogue import get_catalogue
-from candleray.indicators import IndicatorInfo
-from candleray.outputs import compute_outputs, series_model, widened
-from candleray.series import IndicatorSeries, SeriesRequest
+from candleray.indicators.catalogue import get_catalogue
+from candleray.indicators.compute import compute_outputs, series_model, widened
+from candleray.indicators.info import IndicatorInfo
+from candleray.indicators.series import IndicatorSeries, SeriesRequest
 from serve_apps import examples
 from serve_apps.access import needs
 from serve_apps.answers import example, json_of_arrays

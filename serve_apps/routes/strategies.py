@@ -9,14 +9,14 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Path, Query
 from pydantic import Field
 
-from candleray.catalogue import get_catalogue
 from candleray.cursors import CURSOR_PATTERN, position_of
 from candleray.identity import User
+from candleray.indicators.catalogue import get_catalogue
+from candleray.indicators.request_models import get_strategy_bodies
 from candleray.markets import Symbol
 from candleray.specs import clone_of, name_of, spec_of, variant_content
 from candleray.stores.strategies import Strategies
 from candleray.strategies import NewStrategy, Strategy, StrategyChanges, StrategyFilter, StrategyPage
-from candleray.strategy_bodies import get_strategy_bodies
 from candleray.timeframes import Timeframe
 from serve_apps import strategy_examples as examples
 from serve_apps.answers import example

@@ -29,8 +29,8 @@ import psutil
 
 from candleray import Client
 from candleray.candles import CandleRows
-from candleray.catalogue import get_catalogue
 from candleray.errors import InvalidInput
+from candleray.indicators.catalogue import get_catalogue
 from candleray.search import engine
 from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import Backtests

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from candleray.backtests.request import BacktestRequest
 from candleray.candles import COLUMNS, Candles
-from candleray.catalogue import get_catalogue
+from candleray.indicators.catalogue import get_catalogue
 from candleray.markets import find_market
 from candleray.search import engine
 from candleray.search.variants import VariantGrid, resolve

@@ -9,7 +9,7 @@ from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from candleray.backtests.request import BacktestRequest, StrategyAxes
-from candleray.catalogue import Catalogue, get_catalogue
+from candleray.indicators.catalogue import Catalogue, get_catalogue
 from candleray.strategies import NewStrategy, SavedBacktest, StrategyChanges, StrategyDraft
 from candleray.validation import generated_model, validated
 

@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 from candleray.backtests.axes import Axis, Number, Steps, Values, levels
 from candleray.backtests.request import MAX_INDICATORS, BacktestRequest, IndicatorAxes
 from candleray.errors import InvalidInput, NotFound, nearest
-from candleray.indicators import IndicatorInfo, InputInfo, ParamInfo, RuleInfo
+from candleray.indicators.info import IndicatorInfo, InputInfo, ParamInfo, RuleInfo
 from candleray.settings import CONFIGS, get_settings
 from candleray.validation import Model, generated_model, validated
 from kernels.declare import Indicator, Param

@@ -10,11 +10,11 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 from candleray.backtests.axes import Number
 from candleray.candles import FloatArray, IntArray
-from candleray.catalogue import Bounds, Catalogue, one_of, within
 from candleray.errors import GuardExceeded, Problem, invalid
-from candleray.indicators import IndicatorInfo
+from candleray.indicators.catalogue import Bounds, Catalogue, one_of, within
+from candleray.indicators.info import IndicatorInfo
+from candleray.indicators.series import LAST_BARS, IndicatorChoice, SeriesRequest
 from candleray.market_data.bars import BarReader, CandleReader, Window
-from candleray.series import LAST_BARS, IndicatorChoice, SeriesRequest
 from candleray.settings import Settings
 from candleray.validation import Model, generated_model
 from kernels.declare import Indicator, Param

@@ -1,6 +1,6 @@
 """What an indicator is to those who choose one: its inputs, parameters, bounds and signal rule, as data.
 
-`candleray.catalogue` makes these from the declarations; the SDK reads them without knowing any kernel.
+`candleray.indicators.catalogue` makes these from the declarations; the SDK reads them without knowing any kernel.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The indicators as data for people: their catalogue, request models and series."""
