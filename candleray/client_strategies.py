@@ -12,7 +12,7 @@ from candleray.connection import encoded, read
 from candleray.jobs import BestVariant
 from candleray.markets import find_market
 from candleray.pages import collected
-from candleray.strategies import Strategy, StrategyPage, StrategySpec
+from candleray.strategies.strategy import Strategy, StrategyPage, StrategySpec
 
 _PAGE = 500
 

@@ -12,7 +12,7 @@ from candleray.tables import print_table
 
 if TYPE_CHECKING:
     from candleray.runs import Run, RunHistory
-    from candleray.strategies import Strategy
+    from candleray.strategies.strategy import Strategy
 
 
 def print_strategies(console: Console, found: Iterable[Strategy]) -> None:

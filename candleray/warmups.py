@@ -8,7 +8,7 @@ from typing import Any
 
 from candleray.backtests.request import IndicatorAxes
 from candleray.runs import RunMetadata
-from candleray.strategies import StrategySpec
+from candleray.strategies.strategy import StrategySpec
 from candleray.timeframes import MINUTE_MS, from_ms, minutes_of, to_ms
 from kernels.indicators import INDICATORS
 from kernels.signals import lookback

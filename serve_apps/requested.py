@@ -10,8 +10,8 @@ from pydantic import Discriminator, Tag
 from candleray.backtests.request import BacktestRequest
 from candleray.indicators.catalogue import get_catalogue
 from candleray.indicators.request_models import get_strategy_bodies
-from candleray.stores.strategies import Strategies
-from candleray.strategies import SavedBacktest, request_of
+from candleray.strategies.store import Strategies
+from candleray.strategies.strategy import SavedBacktest, request_of
 from serve_apps import examples, strategy_examples
 from serve_apps.backend import InBackend
 from serve_apps.users import InUser

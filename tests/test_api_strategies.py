@@ -16,7 +16,7 @@ from candleray.databases.postgres import Postgres
 from candleray.indicators.catalogue import get_catalogue
 from candleray.indicators.request_models import get_strategy_bodies
 from candleray.stores.users import Users
-from candleray.strategies import Strategy, StrategyPage
+from candleray.strategies.strategy import Strategy, StrategyPage
 from serve_apps import strategy_examples as examples
 from tests.attacks.bodies import HOSTILE, VARIANT
 from tests.in_process_api import backend, serving

@@ -32,11 +32,11 @@ from candleray.runs import (
     next_state,
 )
 from candleray.settings import Backtests
-from candleray.specs import name_of, spec_of
 from candleray.stores.runs import Runs
-from candleray.stores.strategies import Strategies
 from candleray.stores.users import Users
-from candleray.strategies import StrategyDraft, StrategySpec
+from candleray.strategies.saving import name_of, spec_of
+from candleray.strategies.store import Strategies
+from candleray.strategies.strategy import StrategyDraft, StrategySpec
 from candleray.warmups import run_metadata, warmup_bars
 from kernels.indicators import INDICATORS
 from tests.run_paths import path_to

@@ -18,8 +18,8 @@ from candleray.indicators.catalogue import get_catalogue
 from candleray.indicators.request_models import get_strategy_bodies
 from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import Backtests
-from candleray.specs import name_of, spec_of
-from candleray.strategies import StrategySpec, request_of
+from candleray.strategies.saving import name_of, spec_of
+from candleray.strategies.strategy import StrategySpec, request_of
 from candleray.timeframes import TIMEFRAMES, TimeRange
 from kernels.indicators import INDICATORS
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from candleray import Client, Conflict, InvalidInput, NotFound, cli
 from candleray.market_data.candle_store import CandleStore
-from candleray.strategies import Strategy
+from candleray.strategies.strategy import Strategy
 from tests.in_process_api import stored_walk
 from tests.served import served_api
 

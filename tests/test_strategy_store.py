@@ -13,10 +13,10 @@ from candleray.cursors import position_of
 from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, NotFound
 from candleray.settings import Backtests
-from candleray.specs import name_of, spec_of
-from candleray.stores.strategies import Strategies
 from candleray.stores.users import Users
-from candleray.strategies import Strategy, StrategyDraft, StrategyFilter, StrategySpec
+from candleray.strategies.saving import name_of, spec_of
+from candleray.strategies.store import Strategies
+from candleray.strategies.strategy import Strategy, StrategyDraft, StrategyFilter, StrategySpec
 
 ANY = StrategyFilter()
 

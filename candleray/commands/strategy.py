@@ -9,7 +9,7 @@ import typer
 from candleray.cli_options import AnyMarket, AnySymbol, ApiUrl, AsJson, AsJsonList, DataDir, connect, read_request
 
 if TYPE_CHECKING:
-    from candleray.strategies import Strategy
+    from candleray.strategies.strategy import Strategy
 
 strategy = typer.Typer(
     no_args_is_help=True,

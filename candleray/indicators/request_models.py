@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from candleray.backtests.request import BacktestRequest, StrategyAxes
 from candleray.indicators.catalogue import Catalogue, get_catalogue
-from candleray.strategies import NewStrategy, SavedBacktest, StrategyChanges, StrategyDraft
+from candleray.strategies.strategy import NewStrategy, SavedBacktest, StrategyChanges, StrategyDraft
 from candleray.validation import generated_model, validated
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from candleray.cursors import CURSOR_PATTERN, position_of
 from candleray.runs import NewRun, Run, RunAction, RunFilter, RunHistory, RunPage, RunState
 from candleray.stores.runs import Runs
-from candleray.stores.strategies import Strategies
+from candleray.strategies.store import Strategies
 from candleray.warmups import run_metadata
 from serve_apps import strategy_examples as examples
 from serve_apps.answers import example

@@ -14,9 +14,9 @@ from candleray.identity import User
 from candleray.indicators.catalogue import get_catalogue
 from candleray.indicators.request_models import get_strategy_bodies
 from candleray.markets import Symbol
-from candleray.specs import clone_of, name_of, spec_of, variant_content
-from candleray.stores.strategies import Strategies
-from candleray.strategies import NewStrategy, Strategy, StrategyChanges, StrategyFilter, StrategyPage
+from candleray.strategies.saving import clone_of, name_of, spec_of, variant_content
+from candleray.strategies.store import Strategies
+from candleray.strategies.strategy import NewStrategy, Strategy, StrategyChanges, StrategyFilter, StrategyPage
 from candleray.timeframes import Timeframe
 from serve_apps import strategy_examples as examples
 from serve_apps.answers import example

@@ -6,7 +6,7 @@ from candleray.backtests.request import BacktestRequest, IndicatorAxes
 from candleray.errors import invalid
 from candleray.search.variants import IndicatorGrid, VariantGrid, filled_in
 from candleray.settings import Backtests
-from candleray.strategies import SHORT_HASH, Strategy, StrategyDraft, StrategySpec
+from candleray.strategies.strategy import SHORT_HASH, Strategy, StrategyDraft, StrategySpec
 from kernels.indicators import INDICATORS
 
 

@@ -10,7 +10,7 @@ from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict, NotFound
 from candleray.hashes import canonical_json
 from candleray.stores.runs import refuse_active_run
-from candleray.strategies import Strategy, StrategyFilter, StrategyPage, StrategySpec
+from candleray.strategies.strategy import Strategy, StrategyFilter, StrategyPage, StrategySpec
 
 _ATTEMPTS = 5
 

@@ -1,0 +1,1 @@
+"""Saved strategies: immutable, named by their content, one owner each."""
