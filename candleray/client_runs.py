@@ -8,8 +8,8 @@ from urllib.parse import quote
 from uuid import UUID
 
 from candleray.connection import encoded, read
+from candleray.live.run import Run, RunHistory, RunPage
 from candleray.pages import collected
-from candleray.runs import Run, RunHistory, RunPage
 
 _PAGE = 500
 

@@ -11,7 +11,7 @@ from candleray.results import parameters
 from candleray.tables import print_table
 
 if TYPE_CHECKING:
-    from candleray.runs import Run, RunHistory
+    from candleray.live.run import Run, RunHistory
     from candleray.strategies.strategy import Strategy
 
 

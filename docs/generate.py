@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from candleray.indicators.catalogue import declared_ranges, get_catalogue
 from candleray.indicators.info import IndicatorInfo, ParamInfo
-from candleray.runs import ACTION_MEANINGS, ACTIVE_STATES, FIRST_STATE, TRANSITIONS
+from candleray.live.run import ACTION_MEANINGS, ACTIVE_STATES, FIRST_STATE, TRANSITIONS
 from candleray.settings import Settings
 from kernels.indicators import INDICATORS
 from kernels.rules import FAMILIES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from candleray.runs import FIRST_STATE, TRANSITIONS, RunAction, RunState
+from candleray.live.run import FIRST_STATE, TRANSITIONS, RunAction, RunState
 
 
 def path_to(state: RunState) -> list[RunAction]:

@@ -13,8 +13,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from candleray.databases.postgres import Postgres
-from candleray.runs import FIRST_STATE, TRANSITIONS, NewRun, Run, RunAction, RunHistory, RunPage, RunState
-from candleray.stores.runs import Runs
+from candleray.live.run import FIRST_STATE, TRANSITIONS, NewRun, Run, RunAction, RunHistory, RunPage, RunState
+from candleray.live.store import Runs
 from candleray.stores.users import Users
 from serve_apps import strategy_examples as examples
 from tests.in_process_api import backend, serving

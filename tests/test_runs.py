@@ -19,7 +19,7 @@ from candleray.databases.postgres import Postgres
 from candleray.databases.statements import SQL
 from candleray.errors import Conflict, NotFound
 from candleray.indicators.catalogue import get_catalogue
-from candleray.runs import (
+from candleray.live.run import (
     ACTION_MEANINGS,
     ACTIVE_STATES,
     FIRST_STATE,
@@ -31,13 +31,13 @@ from candleray.runs import (
     RunState,
     next_state,
 )
+from candleray.live.store import Runs
+from candleray.live.warm_up import run_metadata, warmup_bars
 from candleray.settings import Backtests
-from candleray.stores.runs import Runs
 from candleray.stores.users import Users
 from candleray.strategies.saving import name_of, spec_of
 from candleray.strategies.store import Strategies
 from candleray.strategies.strategy import StrategyDraft, StrategySpec
-from candleray.warmups import run_metadata, warmup_bars
 from kernels.indicators import INDICATORS
 from tests.run_paths import path_to
 

@@ -9,7 +9,7 @@ import typer
 from candleray.cli_options import ApiUrl, AsJson, AsJsonList, DataDir, connect
 
 if TYPE_CHECKING:
-    from candleray.runs import Run
+    from candleray.live.run import Run
 
 run = typer.Typer(
     no_args_is_help=True,

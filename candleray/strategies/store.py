@@ -9,7 +9,7 @@ from candleray.cursors import Position, cursor_of
 from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict, NotFound
 from candleray.hashes import canonical_json
-from candleray.stores.runs import refuse_active_run
+from candleray.live.store import refuse_active_run
 from candleray.strategies.strategy import Strategy, StrategyFilter, StrategyPage, StrategySpec
 
 _ATTEMPTS = 5

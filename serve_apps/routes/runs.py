@@ -10,10 +10,10 @@ from fastapi import APIRouter, Body, Path, Query
 from pydantic import Field
 
 from candleray.cursors import CURSOR_PATTERN, position_of
-from candleray.runs import NewRun, Run, RunAction, RunFilter, RunHistory, RunPage, RunState
-from candleray.stores.runs import Runs
+from candleray.live.run import NewRun, Run, RunAction, RunFilter, RunHistory, RunPage, RunState
+from candleray.live.store import Runs
+from candleray.live.warm_up import run_metadata
 from candleray.strategies.store import Strategies
-from candleray.warmups import run_metadata
 from serve_apps import strategy_examples as examples
 from serve_apps.answers import example
 from serve_apps.backend import InBackend

@@ -8,7 +8,7 @@ from uuid import UUID
 from candleray.cursors import Position, cursor_of
 from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict, NotFound
-from candleray.runs import (
+from candleray.live.run import (
     ACTIVE_STATES,
     FIRST_STATE,
     Run,

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from candleray.backtests.request import IndicatorAxes
-from candleray.runs import RunMetadata
+from candleray.live.run import RunMetadata
 from candleray.strategies.strategy import StrategySpec
 from candleray.timeframes import MINUTE_MS, from_ms, minutes_of, to_ms
 from kernels.indicators import INDICATORS

@@ -1,0 +1,1 @@
+"""Live runs of saved strategies: their states, warm-up and store."""
