@@ -27,7 +27,7 @@ _SUBMISSION = re.compile(r"([0-9a-f-]{36})-(\d+)")
 
 
 class RayJobs:
-    """`candleray.scheduler.Launcher` by the Jobs API, which the dashboard answers."""
+    """`candleray.jobs.scheduler.Launcher` by the Jobs API, which the dashboard answers."""
 
     def __init__(self) -> None:
         self._client: JobSubmissionClient | None = None

@@ -8,9 +8,9 @@ from uuid import UUID
 from ray.util.metrics import Counter, Gauge, Histogram
 
 from candleray.databases.postgres import Postgres
-from candleray.jobs import JobState
-from candleray.stores.jobs import Jobs
-from candleray.stores.watched_jobs import WatchedJob, database_now, watched_jobs
+from candleray.jobs.job import JobState
+from candleray.jobs.store import Jobs
+from candleray.jobs.watched import WatchedJob, database_now, watched_jobs
 
 _PHASE_S = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0]
 

@@ -18,11 +18,11 @@ from actors.job_metrics import JobMetrics
 from actors.options import JOB_SCHEDULER, ON_HEAD
 from candleray.databases.postgres import Postgres
 from candleray.errors import CandlerayError, InstanceError
+from candleray.jobs.scheduler import Scheduler
+from candleray.jobs.store import Jobs
 from candleray.logs import configure_logs, get_logger
-from candleray.scheduler import Scheduler
 from candleray.settings import Jobs as Limits
 from candleray.settings import Settings
-from candleray.stores.jobs import Jobs
 
 log = get_logger("scheduler")
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from candleray.backtests.request import RankedVariant
 from candleray.connection import encoded, read
-from candleray.jobs import BestVariant
+from candleray.jobs.job import BestVariant
 from candleray.markets import find_market
 from candleray.pages import collected
 from candleray.strategies.strategy import Strategy, StrategyPage, StrategySpec

@@ -17,7 +17,7 @@ from candleray.backtests.preflight import Preflight
 from candleray.backtests.request import BacktestRequest, BacktestResult
 from candleray.connection import encoded, read
 from candleray.errors import ApiError, Conflict
-from candleray.jobs import Job, JobDetail, JobPage, JobState, JobTop
+from candleray.jobs.job import Job, JobDetail, JobPage, JobState, JobTop
 from candleray.pages import collected
 
 if TYPE_CHECKING:

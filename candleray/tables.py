@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from candleray.indicators.info import IndicatorInfo, ParamInfo
     from candleray.indicators.series import IndicatorSeries
     from candleray.ingest import InsertReport
-    from candleray.jobs import Job, JobTop
+    from candleray.jobs.job import Job, JobTop
     from candleray.market_data.backfill import BackfillReport
     from candleray.market_data.coverage import Coverage, RowCounts
     from candleray.markets import InstrumentReference

@@ -17,8 +17,8 @@ import ray
 
 from candleray.backtests.request import BacktestRequest, BacktestResult, RankedVariant
 from candleray.candles import FloatArray, IntArray
-from candleray.checkpoints import Sweep
 from candleray.guards import check_guards
+from candleray.jobs.checkpoint import Sweep
 from candleray.market_data.bars import CandleReader
 from candleray.search import engine
 from candleray.search.costs import Costs

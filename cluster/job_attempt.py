@@ -22,11 +22,11 @@ from actors.answers import own_errors
 from actors.candle_calls import ActorCall
 from candleray.databases.postgres import Postgres
 from candleray.errors import CandlerayError, InstanceError
-from candleray.jobs import JobState
+from candleray.jobs.job import JobState
+from candleray.jobs.store import Jobs, Superseded
 from candleray.logs import configure_logs, get_logger
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import Settings, get_settings
-from candleray.stores.jobs import Jobs, Superseded
 from cluster.job_search import Search
 from cluster.runtime import own_error
 

@@ -11,9 +11,10 @@ import ray
 
 from candleray.backtests.preflight import Guard
 from candleray.backtests.request import BacktestRequest, BacktestResult, Elapsed
-from candleray.checkpoints import Checkpoint, Sweep, newest_ranked
-from candleray.forecasts import Forecast
 from candleray.guards import refuse_exceeded
+from candleray.jobs.checkpoint import Checkpoint, Sweep, newest_ranked
+from candleray.jobs.forecast import Forecast
+from candleray.jobs.store import Progress
 from candleray.logs import get_logger
 from candleray.market_data.bars import CandleReader
 from candleray.search import engine
@@ -22,7 +23,6 @@ from candleray.search.rankings import Ranking
 from candleray.search.stop_tables import shortlisted
 from candleray.search.variants import VariantGrid, engine_params_hash
 from candleray.settings import Settings
-from candleray.stores.jobs import Progress
 from cluster.bars import read_bars
 from cluster.costs import Measuring
 from cluster.grid import FanOut, stage_a, stage_b

@@ -19,10 +19,10 @@ from candleray.backtests.request import BacktestRequest, BacktestResult
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.errors import InstanceError, ServiceUnavailable
+from candleray.jobs.store import Jobs
 from candleray.logs import configure_logs
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import Settings, get_settings
-from candleray.stores.jobs import Jobs
 from cluster.grid import run_backtest
 from cluster.preflight import require_job_guards, weigh
 from serve_apps.api import build_api

@@ -13,9 +13,9 @@ from candleray.backtests.preflight import Preflight
 from candleray.backtests.request import BacktestRequest, BacktestResult
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
+from candleray.jobs.store import Jobs
 from candleray.market_data.candle_store_client import CandleStoreClient, StoreCall
 from candleray.settings import Settings
-from candleray.stores.jobs import Jobs
 from serve_apps.telemetry import Metrics
 
 

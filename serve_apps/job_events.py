@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from candleray.errors import CandlerayError
-from candleray.jobs import Job
+from candleray.jobs.job import Job
 from serve_apps.errors import error_payload
 
 EVENT_STREAM = "text/event-stream"

@@ -16,11 +16,11 @@ import pyotp
 
 from candleray.candles import CandleRows
 from candleray.identity.telegram import sign_mini_app
-from candleray.jobs import JobState
+from candleray.jobs.job import JobState
+from candleray.jobs.store import Jobs
 from candleray.market_data.arrow_stream import ARROW, encode_rows
 from candleray.search import engine
 from candleray.settings import Jobs as JobRules
-from candleray.stores.jobs import Jobs
 from tests.accounts import KEY, OWNED, job_id, log_in, post_code, run_id, set_up
 from tests.api_document import Operation, places, with_ids
 from tests.attacks.target import Target

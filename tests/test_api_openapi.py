@@ -19,7 +19,7 @@ from candleray.indicators.compute import series_model
 from candleray.indicators.info import IndicatorInfo
 from candleray.indicators.series import IndicatorSeries
 from candleray.ingest import InsertReport
-from candleray.jobs import Job, JobDetail, JobTop
+from candleray.jobs.job import Job, JobDetail, JobTop
 from candleray.market_data.coverage import Coverage
 from candleray.markets import InstrumentReference
 from candleray.pages import CandlePage, InstrumentPage

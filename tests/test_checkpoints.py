@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candleray.checkpoints import Checkpoint, Sweep, newest_ranked
+from candleray.jobs.checkpoint import Checkpoint, Sweep, newest_ranked
 from candleray.search.rankings import Ranking
 
 TOTAL = 500

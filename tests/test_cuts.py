@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candleray.checkpoints import Sweep
 from candleray.intervals import Intervals
+from candleray.jobs.checkpoint import Sweep
 from candleray.search.ranges import by_part, cuts, even_shares, tapered_shares
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from candleray.forecasts import Forecast
+from candleray.jobs.forecast import Forecast
 
 PHASES = {"planes": 1.0, "stage-a": 5.0, "tables": 1.0, "stage-b": 12.0, "reports": 1.0}
 

@@ -9,12 +9,12 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from candleray.checkpoints import Checkpoint, Sweep
 from candleray.errors import GuardExceeded
+from candleray.jobs.checkpoint import Checkpoint, Sweep
+from candleray.jobs.store import Jobs as Store
 from candleray.search.rankings import Ranking
 from candleray.search.variants import engine_params_hash
 from candleray.settings import Jobs, Settings
-from candleray.stores.jobs import Jobs as Store
 from cluster.job_attempt import Heart, _unless
 from cluster.job_search import Search
 from tests.test_jobs_store import REQUEST

@@ -30,7 +30,7 @@ from candleray.errors import CandlerayError
 from candleray.identity.local import BOT_TOKEN
 from candleray.identity.telegram import sign_widget
 from candleray.indicators.catalogue import get_catalogue
-from candleray.jobs import Job
+from candleray.jobs.job import Job
 from candleray.search.engine import run
 from candleray.search.variants import resolve
 from candleray.settings import Backtests

@@ -13,19 +13,19 @@ import numpy as np
 import pytest
 
 from candleray.backtests.request import BacktestRequest
-from candleray.checkpoints import Checkpoint, Sweep
 from candleray.cursors import Position
 from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, GuardExceeded, NotFound, ServiceUnavailable
-from candleray.jobs import ENDED, NEXT, JobState
-from candleray.scheduler import Scheduler
+from candleray.jobs.checkpoint import Checkpoint, Sweep
+from candleray.jobs.job import ENDED, NEXT, JobState
+from candleray.jobs.scheduler import Scheduler
+from candleray.jobs.store import Jobs, Progress, Superseded
+from candleray.jobs.watched import watched_jobs
 from candleray.search.rankings import Ranking
 from candleray.search.variants import resolve
 from candleray.settings import Backtests
 from candleray.settings import Jobs as Limits
-from candleray.stores.jobs import Jobs, Progress, Superseded
 from candleray.stores.users import Users
-from candleray.stores.watched_jobs import watched_jobs
 
 PEOPLE = itertools.count(9_000_000)
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)

@@ -9,7 +9,7 @@ import typer
 from candleray.cli_options import INTERRUPTED, ApiUrl, AsJson, DataDir, connect, read_request
 
 if TYPE_CHECKING:
-    from candleray.jobs import Job
+    from candleray.jobs.job import Job
     from candleray.submitted_job import SubmittedJob
 
 job = typer.Typer(
@@ -197,7 +197,7 @@ def _told(seen: Job) -> dict[str, Any]:
 
 def _print_top(found: object) -> None:
     from candleray.console import output
-    from candleray.jobs import JobTop
+    from candleray.jobs.job import JobTop
     from candleray.tables import print_job_top
 
     assert isinstance(found, JobTop)

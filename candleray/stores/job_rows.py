@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from candleray.jobs import JobState
+from candleray.jobs.job import JobState
 from candleray.settings import Jobs as Limits
 
 

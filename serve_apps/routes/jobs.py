@@ -11,11 +11,11 @@ from starlette.responses import Response, StreamingResponse
 
 from candleray.backtests.preflight import Preflight
 from candleray.backtests.request import BacktestResult
-from candleray.checkpoints import newest_ranked
 from candleray.cursors import CURSOR_PATTERN, Position, cursor_of, position_of
-from candleray.jobs import BestVariant, Job, JobDetail, JobPage, JobState, JobTop
+from candleray.jobs.checkpoint import newest_ranked
+from candleray.jobs.job import BestVariant, Job, JobDetail, JobPage, JobState, JobTop
+from candleray.jobs.store import Jobs
 from candleray.search.variants import VariantGrid
-from candleray.stores.jobs import Jobs
 from candleray.validation import Model
 from serve_apps import examples
 from serve_apps.access import needs

@@ -10,10 +10,10 @@ from typing import Protocol
 from uuid import UUID
 
 from candleray.errors import CandlerayError
-from candleray.jobs import JobState
+from candleray.jobs.job import JobState
+from candleray.jobs.store import Jobs, UnfinishedJob
 from candleray.logs import get_logger
 from candleray.settings import Jobs as Limits
-from candleray.stores.jobs import Jobs, UnfinishedJob
 
 log = get_logger("scheduler")
 

@@ -9,12 +9,12 @@ from typing import Any
 from uuid import UUID
 
 from candleray.backtests.request import BacktestRequest, BacktestResult, RankedVariant
-from candleray.checkpoints import Checkpoint
 from candleray.cursors import Position
 from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict, GuardExceeded, NotFound, Problem
 from candleray.hashes import canonical_json
-from candleray.jobs import Job, JobEvent, JobState, sources
+from candleray.jobs.checkpoint import Checkpoint
+from candleray.jobs.job import Job, JobEvent, JobState, sources
 from candleray.logs import get_logger
 from candleray.search.estimate import Pace
 from candleray.search.variants import VariantGrid, engine_params_hash, request_hash

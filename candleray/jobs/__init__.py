@@ -1,0 +1,1 @@
+"""Jobs: large searches that outlive every process, their states, checkpoints and store."""
