@@ -27,7 +27,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from candleray.errors import CandlerayError
-from candleray.identity.local import with_local_secrets
+from candleray.identity.local_secrets import with_local_secrets
 from candleray.logs import configure_logs
 from candleray.settings import Settings, get_settings
 from cluster.api import api_url

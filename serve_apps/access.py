@@ -22,9 +22,9 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from candleray.errors import CandlerayError, Forbidden, Unauthenticated
+from candleray.identity.token_store import AccessTokens
 from candleray.identity.tokens import Caller, csrf_token
 from candleray.identity.tokens import Scope as TokenScope
-from candleray.stores.access_tokens import AccessTokens
 from serve_apps.backend import Backend
 from serve_apps.errors import error_response
 from serve_apps.middleware import HttpLayer

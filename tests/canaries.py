@@ -26,11 +26,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
-from candleray.identity import local
+from candleray.identity import local_secrets, second_factor_store, token_store
 from candleray.identity.vault import KeyRing, Secret
 from candleray.logs import configure_logs
 from candleray.settings import ROOT
-from candleray.stores import access_tokens, second_factors
 from tests.secret_search import SecretSearch
 
 LIBRARIES = ("asyncio", "fastapi", "httpcore", "httpx", "multipart", "redis", "uvicorn", "websockets")
@@ -96,10 +95,12 @@ def watching() -> Iterator[None]:
     """Every secret that this process makes or is given is planted; processes that it starts log at DEBUG."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CANDLERAY_LOG_LEVEL", "DEBUG")
-        patch.setattr(access_tokens, "new_token", _noting(access_tokens.new_token, "token"))
-        patch.setattr(local, "new_bot_token", _noting(local.new_bot_token, "bot token"))
-        patch.setattr(second_factors, "new_recovery_codes", _noting_codes(second_factors.new_recovery_codes))
-        patch.setattr(second_factors, "matching_step", _noting_match(second_factors.matching_step))
+        patch.setattr(token_store, "new_token", _noting(token_store.new_token, "token"))
+        patch.setattr(local_secrets, "new_bot_token", _noting(local_secrets.new_bot_token, "bot token"))
+        patch.setattr(
+            second_factor_store, "new_recovery_codes", _noting_codes(second_factor_store.new_recovery_codes)
+        )
+        patch.setattr(second_factor_store, "matching_step", _noting_match(second_factor_store.matching_step))
         patch.setattr(Secret, "__init__", _noting_text(Secret.__init__))
         patch.setattr(KeyRing, "parse", _noting_keys(KeyRing.parse))
         if routes := sys.modules.get("serve_apps.routes.login"):

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from candleray.databases.postgres import Postgres as PostgresStore
+from candleray.identity.user_store import Users
 from candleray.market_data.candle_store import CandleStore
-from candleray.stores.users import Users
 from tests import canaries, embedded
 
 # A busy machine is slow, not wrong.

@@ -14,6 +14,7 @@ import pytest
 
 from candleray.backtests.request import Elapsed
 from candleray.databases.postgres import Postgres
+from candleray.identity.user_store import Users
 from candleray.jobs.checkpoint import Checkpoint, Sweep
 from candleray.jobs.job import JobState
 from candleray.jobs.store import Jobs, Progress
@@ -21,7 +22,6 @@ from candleray.market_data.candle_store import CandleStore
 from candleray.search import engine
 from candleray.search.estimate import Pace
 from candleray.search.rankings import Ranking
-from candleray.stores.users import Users
 from tests.hostile_requests import HOSTILE
 from tests.in_process_api import backend, serving, stored_walk, unreachable
 

@@ -11,9 +11,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from candleray.databases.postgres import Postgres
+from candleray.identity.user_store import Users
 from candleray.indicators.request_models import get_strategy_bodies
 from candleray.market_data.candle_store import CandleStore
-from candleray.stores.users import Users
 from serve_apps import strategy_examples as examples
 from tests.in_process_api import backend, serving, stored_walk
 

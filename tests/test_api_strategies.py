@@ -13,9 +13,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from candleray.databases.postgres import Postgres
+from candleray.identity.user_store import Users
 from candleray.indicators.catalogue import get_catalogue
 from candleray.indicators.request_models import get_strategy_bodies
-from candleray.stores.users import Users
 from candleray.strategies.strategy import Strategy, StrategyPage
 from serve_apps import strategy_examples as examples
 from tests.attacks.bodies import HOSTILE, VARIANT

@@ -10,8 +10,8 @@ import pytest
 
 from candleray.databases.postgres import Postgres
 from candleray.identity.audit import AuditEvent, ChainBroken, verify_chain
+from candleray.identity.audit_store import record, verify_audit
 from candleray.identity.tokens import utc_now
-from candleray.stores.audit import record, verify_audit
 
 
 def chain(length: int) -> list[AuditEvent]:

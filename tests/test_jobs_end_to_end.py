@@ -27,7 +27,7 @@ from candleray import Client
 from candleray.candles import Candles
 from candleray.credentials import read_private
 from candleray.errors import CandlerayError
-from candleray.identity.local import BOT_TOKEN
+from candleray.identity.local_secrets import BOT_TOKEN
 from candleray.identity.telegram import sign_widget
 from candleray.indicators.catalogue import get_catalogue
 from candleray.jobs.job import Job

@@ -16,6 +16,7 @@ from candleray.backtests.request import BacktestRequest
 from candleray.cursors import Position
 from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, GuardExceeded, NotFound, ServiceUnavailable
+from candleray.identity.user_store import Users
 from candleray.jobs.checkpoint import Checkpoint, Sweep
 from candleray.jobs.job import ENDED, NEXT, JobState
 from candleray.jobs.scheduler import Scheduler
@@ -25,7 +26,6 @@ from candleray.search.rankings import Ranking
 from candleray.search.variants import resolve
 from candleray.settings import Backtests
 from candleray.settings import Jobs as Limits
-from candleray.stores.users import Users
 
 PEOPLE = itertools.count(9_000_000)
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)

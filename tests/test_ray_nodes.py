@@ -23,7 +23,7 @@ from candleray import Client
 from candleray.backtests.request import BacktestRequest, BacktestResult
 from candleray.candles import CandleRows, Candles
 from candleray.credentials import read_private
-from candleray.identity.local import BOT_TOKEN
+from candleray.identity.local_secrets import BOT_TOKEN
 from candleray.identity.telegram import sign_widget
 from candleray.markets import find_market
 from candleray.search.engine import run

@@ -18,6 +18,7 @@ from candleray.cursors import position_of
 from candleray.databases.postgres import Postgres
 from candleray.databases.statements import SQL
 from candleray.errors import Conflict, NotFound
+from candleray.identity.user_store import Users
 from candleray.indicators.catalogue import get_catalogue
 from candleray.live.run import (
     ACTION_MEANINGS,
@@ -34,7 +35,6 @@ from candleray.live.run import (
 from candleray.live.store import Runs
 from candleray.live.warm_up import run_metadata, warmup_bars
 from candleray.settings import Backtests
-from candleray.stores.users import Users
 from candleray.strategies.saving import name_of, spec_of
 from candleray.strategies.store import Strategies
 from candleray.strategies.strategy import StrategyDraft, StrategySpec

@@ -12,8 +12,8 @@ import pytest
 from candleray.cursors import position_of
 from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, NotFound
+from candleray.identity.user_store import Users
 from candleray.settings import Backtests
-from candleray.stores.users import Users
 from candleray.strategies.saving import name_of, spec_of
 from candleray.strategies.store import Strategies
 from candleray.strategies.strategy import Strategy, StrategyDraft, StrategyFilter, StrategySpec

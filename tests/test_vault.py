@@ -19,13 +19,19 @@ from hypothesis import strategies as st
 
 from candleray.databases.postgres import Postgres
 from candleray.errors import InstanceError, NotFound
+from candleray.identity.audit_store import verify_audit
+from candleray.identity.exchange_key_store import ExchangeKeys
 from candleray.identity.exchange_keys import NewExchangeKey
-from candleray.identity.local import KEY_FILE, add_key, key_ring, new_key_encryption_key, with_local_secrets
+from candleray.identity.key_rotation import rotate_keys
+from candleray.identity.local_secrets import (
+    KEY_FILE,
+    add_key,
+    key_ring,
+    new_key_encryption_key,
+    with_local_secrets,
+)
 from candleray.identity.vault import CannotOpen, KeyRing, Secret
 from candleray.settings import Settings
-from candleray.stores.audit import verify_audit
-from candleray.stores.exchange_keys import ExchangeKeys
-from candleray.stores.key_rotation import rotate_keys
 from tests.canaries import dump_postgres
 
 RING = KeyRing.parse(new_key_encryption_key("1"))

@@ -55,7 +55,7 @@ def _signed(telegram_user_id: int, data: Path | None) -> WidgetLogin:
 
     from candleray.credentials import read_private
     from candleray.errors import InstanceError
-    from candleray.identity.local import BOT_TOKEN
+    from candleray.identity.local_secrets import BOT_TOKEN
     from candleray.identity.telegram import sign_widget
     from candleray.settings import get_settings
 

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from candleray.identity.users import User
+from candleray.identity.models import User
 from candleray.timeframes import Moment
 from candleray.validation import Model
 

@@ -8,8 +8,8 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Path
 from starlette.responses import JSONResponse, Response
 
+from candleray.identity.token_store import AccessTokens
 from candleray.identity.tokens import NewToken, TokenInfo, TokenRequest
-from candleray.stores.access_tokens import AccessTokens
 from candleray.validation import Model
 from serve_apps import identity_examples as examples
 from serve_apps.access import needs

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Path
 
+from candleray.identity.exchange_key_store import ExchangeKeys
 from candleray.identity.exchange_keys import ExchangeKey, NewExchangeKey
-from candleray.identity.local import key_ring
-from candleray.stores.exchange_keys import ExchangeKeys
+from candleray.identity.local_secrets import key_ring
 from candleray.validation import Model
 from serve_apps import identity_examples as examples
 from serve_apps.access import needs

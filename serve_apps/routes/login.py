@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from candleray.errors import InstanceError
 from candleray.identity import User
+from candleray.identity.attempt_limits import Limits
 from candleray.identity.telegram import (
     MAX_AGE_S,
     MAX_SKEW_S,
@@ -21,10 +22,9 @@ from candleray.identity.telegram import (
     telegram_user_of_mini_app,
     telegram_user_of_widget,
 )
+from candleray.identity.token_store import AccessTokens
 from candleray.identity.tokens import CookieLogin, NewToken, TokenInfo, csrf_token
 from candleray.logs import get_logger
-from candleray.stores.access_tokens import AccessTokens
-from candleray.stores.limits import Limits
 from candleray.validation import Model
 from serve_apps import identity_examples as examples
 from serve_apps.access import SESSION_COOKIE, needs, public

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Request
 from starlette.responses import JSONResponse, Response
 
-from candleray.identity.local import key_ring
+from candleray.identity.attempt_limits import Limits
+from candleray.identity.local_secrets import key_ring
+from candleray.identity.second_factor_store import SecondFactors
 from candleray.identity.totp import (
     CodeAccepted,
     CodeBody,
@@ -16,8 +18,6 @@ from candleray.identity.totp import (
     SecondFactorSetup,
     SecondFactorState,
 )
-from candleray.stores.limits import Limits
-from candleray.stores.second_factors import SecondFactors
 from serve_apps import identity_examples as examples
 from serve_apps.access import needs
 from serve_apps.answers import example

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from candleray.databases.postgres import Postgres
+from candleray.identity.audit_store import record
 from candleray.identity.vault import CannotOpen, KeyRing, Sealed
 from candleray.logs import get_logger
-from candleray.stores.audit import record
 
 BATCH_RECORDS = 500
 

@@ -10,6 +10,7 @@ from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict, NotFound
 from candleray.identity import User
 from candleray.identity.audit import Event
+from candleray.identity.audit_store import record
 from candleray.identity.tokens import (
     SCOPES,
     Caller,
@@ -23,7 +24,6 @@ from candleray.identity.tokens import (
     utc_now,
 )
 from candleray.settings import Identity
-from candleray.stores.audit import record
 
 TOUCH_AFTER = timedelta(minutes=1)
 """How stale `last_used_at` may be: a write a minute and token, not one a request."""

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import CandlerayError, Conflict, Forbidden, TooManyRequests
 from candleray.identity import User
+from candleray.identity.audit_store import record
 from candleray.identity.tokens import Caller, utc_now
 from candleray.identity.totp import (
     CodeAccepted,
@@ -25,7 +26,6 @@ from candleray.identity.totp import (
 )
 from candleray.identity.vault import KeyRing, Sealed
 from candleray.settings import Identity
-from candleray.stores.audit import record
 
 WRONG_CODE = Forbidden("the code is not valid")
 NOT_SET_UP = Conflict("there is no second factor: set one up by POST /second-factor")
