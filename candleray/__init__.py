@@ -4,7 +4,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from candleray.client import Client as Client
     from candleray.errors import ApiError as ApiError
     from candleray.errors import BadFile as BadFile
     from candleray.errors import CandlerayError as CandlerayError
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from candleray.errors import TooManyRequests as TooManyRequests
     from candleray.errors import Unauthenticated as Unauthenticated
     from candleray.errors import UnsupportedMediaType as UnsupportedMediaType
+    from candleray.sdk.client import Client as Client
 
     __version__: str
 
@@ -56,7 +56,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'candleray' has no attribute {name!r}")
     if name == "__version__":
         return import_module("importlib.metadata").version("candleray")
-    return getattr(import_module("candleray.client" if name == "Client" else "candleray.errors"), name)
+    return getattr(import_module("candleray.sdk.client" if name == "Client" else "candleray.errors"), name)
 
 
 def __dir__() -> list[str]:

@@ -14,7 +14,7 @@ from candleray.errors import invalid
 from candleray.timeframes import to_ms
 
 if TYPE_CHECKING:
-    from candleray.client import Client
+    from candleray.sdk.client import Client
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells count it."""
@@ -51,8 +51,8 @@ AsJsonList = Annotated[bool, typer.Option("--json", help="Print a JSON list.")]
 
 def connect(api: str | None, data: Path | None, token: str | None = None) -> Client:
     """A client of the named API, else of the instance in that data folder, else of the one that is found."""
-    from candleray.client import Client
-    from candleray.connection import find_api_url
+    from candleray.sdk.client import Client
+    from candleray.sdk.connection import find_api_url
 
     return Client(api or find_api_url(data), token=token)
 

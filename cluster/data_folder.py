@@ -15,8 +15,8 @@ from pathlib import Path
 
 import psutil
 
-from candleray.connection import INSTANCE_FILE
 from candleray.errors import InstanceError
+from candleray.sdk.connection import INSTANCE_FILE
 
 LOCK_PATIENCE_S = 2.0
 """Longer than anybody holds the lock only to look at it."""

@@ -13,9 +13,9 @@ from typing import Any
 import uvicorn
 
 from candleray import Client
-from candleray.credentials import keep_token
 from candleray.identity.telegram import WidgetLogin
 from candleray.market_data.candle_store import CandleStore
+from candleray.sdk.credentials import keep_token
 from serve_apps.api import build_api
 from tests.canaries import watched
 from tests.in_process_api import backend, fresh_login

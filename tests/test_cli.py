@@ -17,9 +17,10 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from candleray import __version__, cli, connection
-from candleray.client import Client
+from candleray import __version__, cli
 from candleray.markets import MARKETS, InstrumentReference
+from candleray.sdk import connection
+from candleray.sdk.client import Client
 from candleray.settings import get_settings
 from candleray.simulator.generated import GeneratedCandles
 from candleray.timeframes import DAY_MS, MINUTE_MS

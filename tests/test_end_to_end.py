@@ -27,9 +27,9 @@ import pytest
 from candleray import Client, GuardExceeded, InvalidInput, NotFound
 from candleray.backtests.request import BacktestResult
 from candleray.candles import Candles
-from candleray.credentials import token_for
 from candleray.indicators.catalogue import get_catalogue
 from candleray.markets import find_market
+from candleray.sdk.credentials import token_for
 from candleray.search.engine import run
 from candleray.search.variants import resolve
 from candleray.settings import Backtests

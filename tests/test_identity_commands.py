@@ -14,9 +14,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from candleray import Client, cli
-from candleray.credentials import keep_token
 from candleray.identity.telegram import WidgetLogin
 from candleray.market_data.candle_store import CandleStore
+from candleray.sdk.credentials import keep_token
 from tests.in_process_api import fresh_login
 from tests.served import served_api
 

@@ -25,17 +25,17 @@ import pytest
 
 from candleray import Client
 from candleray.candles import Candles
-from candleray.credentials import read_private
 from candleray.errors import CandlerayError
 from candleray.identity.local_secrets import BOT_TOKEN
 from candleray.identity.telegram import sign_widget
 from candleray.indicators.catalogue import get_catalogue
 from candleray.jobs.job import Job
+from candleray.sdk.credentials import read_private
+from candleray.sdk.jobs import SubmittedJob
 from candleray.search.engine import run
 from candleray.search.variants import resolve
 from candleray.settings import Backtests
 from candleray.simulator.generated import GeneratedCandles
-from candleray.submitted_job import SubmittedJob
 from tests.canaries import search_instance
 from tests.test_end_to_end import END_MS, MARKET, REQUEST, START_MS, Instance
 

@@ -22,10 +22,10 @@ import pytest
 from candleray import Client
 from candleray.backtests.request import BacktestRequest, BacktestResult
 from candleray.candles import CandleRows, Candles
-from candleray.credentials import read_private
 from candleray.identity.local_secrets import BOT_TOKEN
 from candleray.identity.telegram import sign_widget
 from candleray.markets import find_market
+from candleray.sdk.credentials import read_private
 from candleray.search.engine import run
 from candleray.search.variants import resolve
 from candleray.settings import ROOT, Settings

@@ -13,10 +13,10 @@ from candleray.cli_options import INTERRUPTED, ApiUrl, DataDir, MarketName, Symb
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from candleray.client import Client
     from candleray.market_data.backfill import BackfillReport
     from candleray.market_data.history import History
     from candleray.markets import Market
+    from candleray.sdk.client import Client
     from candleray.settings import History as HistorySettings
 
 
@@ -95,8 +95,8 @@ async def _backfill(
 async def _backfill_symbol(
     client: Client, history: History, market: Market, symbol: str, window_ms: tuple[int, int], bars: Progress
 ) -> BackfillReport:
-    from candleray.client import ClientSink
     from candleray.market_data.backfill import backfill as backfill_symbol
+    from candleray.sdk.client import ClientSink
 
     bar = bars.add_task(symbol, total=None)
     try:

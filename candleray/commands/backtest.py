@@ -38,9 +38,9 @@ def backtest(
 
 def _show(answer: bytes, top: int, report: bool) -> None:
     from candleray.backtests.request import BacktestResult
-    from candleray.client import read
     from candleray.console import output
     from candleray.results import headlines
+    from candleray.sdk.client import read
     from candleray.tables import print_headlines, print_phases, print_report
 
     result = read(BacktestResult, answer)

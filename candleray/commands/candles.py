@@ -20,10 +20,10 @@ def candles(
 
     Example: candleray candles --market binance-spot --symbol BTCUSDT
     """
-    from candleray.client import read
     from candleray.console import notes, output
     from candleray.market_data.coverage import Coverage
     from candleray.markets import find_market
+    from candleray.sdk.client import read
     from candleray.tables import print_coverage
 
     params = {"market_id": find_market(market).market_id if market else None, "symbol": symbol}

@@ -42,11 +42,11 @@ def compute(
 
     Example: candleray compute sma window=20 --market binance-spot --symbol BTCUSDT --last 1000 --csv
     """
-    from candleray.client import read
-    from candleray.connection import encoded
     from candleray.console import output
     from candleray.indicators.series import IndicatorSeries
     from candleray.markets import find_market
+    from candleray.sdk.client import read
+    from candleray.sdk.connection import encoded
     from candleray.tables import print_series
 
     request: dict[str, Any] = {

@@ -15,9 +15,9 @@ def counts(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) ->
 
     Example: candleray counts
     """
-    from candleray.client import read
     from candleray.console import output
     from candleray.market_data.coverage import RowCounts
+    from candleray.sdk.client import read
     from candleray.tables import print_counts
 
     with connect(api, data) as client:

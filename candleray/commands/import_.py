@@ -12,10 +12,10 @@ import typer
 from candleray.cli_options import ApiUrl, DataDir, MarketName, SymbolName, connect
 
 if TYPE_CHECKING:
-    from candleray.client import Client
     from candleray.errors import BadFile
     from candleray.ingest import InsertReport
     from candleray.markets import Instrument
+    from candleray.sdk.client import Client
 
 
 def import_(

@@ -23,9 +23,9 @@ def indicators(
 
     Example: candleray indicators rsi
     """
-    from candleray.client import read
     from candleray.console import output
     from candleray.indicators.info import IndicatorInfo
+    from candleray.sdk.client import read
     from candleray.tables import print_indicator, print_indicators
 
     path = "/indicators" if indicator_id is None else f"/indicators/{quote(indicator_id, safe='')}"

@@ -23,8 +23,8 @@ def instruments(
 
     Example: candleray instruments BTC --market bybit-futures
     """
-    from candleray.connection import encoded
     from candleray.console import output
+    from candleray.sdk.connection import encoded
     from candleray.tables import print_instruments
 
     with connect(api, data) as client:

@@ -10,7 +10,7 @@ from candleray.cli_options import INTERRUPTED, ApiUrl, AsJson, DataDir, connect,
 
 if TYPE_CHECKING:
     from candleray.jobs.job import Job
-    from candleray.submitted_job import SubmittedJob
+    from candleray.sdk.jobs import SubmittedJob
 
 job = typer.Typer(
     no_args_is_help=True,
@@ -147,8 +147,8 @@ def preflight(request: RequestFile, api: ApiUrl = None, data: DataDir = None) ->
     Example: candleray job preflight request.json
     """
     from candleray.backtests.preflight import Preflight
-    from candleray.client import read
     from candleray.console import output
+    from candleray.sdk.client import read
 
     body = read_request(request)
     with connect(api, data) as client:

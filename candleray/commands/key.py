@@ -50,8 +50,8 @@ def list_keys(
 
     Example: candleray key list
     """
-    from candleray.connection import encoded
     from candleray.console import output
+    from candleray.sdk.connection import encoded
     from candleray.tables import print_table
     from candleray.timeframes import iso, to_ms
 

@@ -32,7 +32,7 @@ def login(
     Example: candleray login --data ~/candles
     """
     from candleray.console import notes, output
-    from candleray.credentials import TOKEN_VARIABLE, keep_token
+    from candleray.sdk.credentials import TOKEN_VARIABLE, keep_token
 
     with connect(api, data) as client:
         if token:
@@ -53,10 +53,10 @@ def login(
 def _signed(telegram_user_id: int, data: Path | None) -> WidgetLogin:
     import time
 
-    from candleray.credentials import read_private
     from candleray.errors import InstanceError
     from candleray.identity.local_secrets import BOT_TOKEN
     from candleray.identity.telegram import sign_widget
+    from candleray.sdk.credentials import read_private
     from candleray.settings import get_settings
 
     settings = get_settings()

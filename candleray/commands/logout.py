@@ -11,8 +11,8 @@ def logout(api: ApiUrl = None, data: DataDir = None) -> None:
     Example: candleray logout
     """
     from candleray.console import output
-    from candleray.credentials import forget_token
     from candleray.errors import Unauthenticated
+    from candleray.sdk.credentials import forget_token
 
     with connect(api, data) as client:
         try:

@@ -47,7 +47,7 @@ def list_runs(
 
     Example: candleray run list --state running
     """
-    from candleray.connection import encoded
+    from candleray.sdk.connection import encoded
 
     with connect(api, data) as client:
         found = client.runs(strategy_id, state, limit)

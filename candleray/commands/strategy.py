@@ -61,8 +61,8 @@ def list_strategies(
 
     Example: candleray strategy list --symbol BTCUSDT --indicator sma
     """
-    from candleray.connection import encoded
     from candleray.console import output
+    from candleray.sdk.connection import encoded
     from candleray.strategy_tables import print_strategies
 
     with connect(api, data) as client:
@@ -121,8 +121,8 @@ def _content(body: bytes, rank: int) -> bytes:
     """The strategy itself, where it was found in a backtest's answer."""
     import json
 
-    from candleray.connection import encoded
     from candleray.errors import BadFile, NotFound
+    from candleray.sdk.connection import encoded
 
     try:
         content = json.loads(body)

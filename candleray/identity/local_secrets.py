@@ -14,9 +14,9 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from candleray.credentials import read_private, write_private
 from candleray.errors import InstanceError
 from candleray.identity.vault import KeyRing
+from candleray.sdk.credentials import read_private, write_private
 from candleray.settings import Settings
 
 BOT_TOKEN = "bot_token"  # noqa: S105 - a file's name

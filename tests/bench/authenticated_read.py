@@ -23,7 +23,7 @@ import httpx
 import numpy as np
 import uvicorn
 
-from candleray.credentials import token_for
+from candleray.sdk.credentials import token_for
 from serve_apps.garbage import set_apart
 from tests import embedded
 

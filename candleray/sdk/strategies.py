@@ -8,10 +8,10 @@ from urllib.parse import quote
 from uuid import UUID
 
 from candleray.backtests.request import RankedVariant
-from candleray.connection import encoded, read
 from candleray.jobs.job import BestVariant
 from candleray.markets import find_market
 from candleray.pages import collected
+from candleray.sdk.connection import encoded, read
 from candleray.strategies.strategy import Strategy, StrategyPage, StrategySpec
 
 _PAGE = 500

@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from candleray.connection import encoded, read
 from candleray.live.run import Run, RunHistory, RunPage
 from candleray.pages import collected
+from candleray.sdk.connection import encoded, read
 
 _PAGE = 500
 

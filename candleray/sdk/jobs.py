@@ -15,13 +15,13 @@ from uuid import UUID, uuid4
 
 from candleray.backtests.preflight import Preflight
 from candleray.backtests.request import BacktestRequest, BacktestResult
-from candleray.connection import encoded, read
 from candleray.errors import ApiError, Conflict
 from candleray.jobs.job import Job, JobDetail, JobPage, JobState, JobTop
 from candleray.pages import collected
+from candleray.sdk.connection import encoded, read
 
 if TYPE_CHECKING:
-    from candleray.client import Client
+    from candleray.sdk.client import Client
 
 LOOK_S = 0.5
 _PAGE = 500

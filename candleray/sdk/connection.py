@@ -12,7 +12,6 @@ import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from candleray.credentials import token_for
 from candleray.errors import (
     ApiError,
     CandlerayError,
@@ -21,6 +20,7 @@ from candleray.errors import (
     ServiceUnavailable,
     error_classes,
 )
+from candleray.sdk.credentials import token_for
 
 INSTANCE_FILE = "instance.json"
 CONNECT_TIMEOUT_S = 5.0

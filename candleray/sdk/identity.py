@@ -6,12 +6,12 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from candleray.connection import encoded, read
 from candleray.identity import User
 from candleray.identity.exchange_keys import ExchangeKey
 from candleray.identity.telegram import MiniAppLogin, WidgetLogin
 from candleray.identity.tokens import NewToken, TokenInfo, TokenRequest
 from candleray.identity.totp import CodeAccepted, RecoveryCodes, SecondFactorSetup, SecondFactorState
+from candleray.sdk.connection import encoded, read
 
 
 class IdentityMethods:

@@ -19,11 +19,6 @@ import httpx
 
 from candleray.backtests.request import BacktestRequest, BacktestResult
 from candleray.candles import CandleRows
-from candleray.client_identity import IdentityMethods
-from candleray.client_runs import RunMethods
-from candleray.client_strategies import StrategyMethods
-from candleray.connection import Connection, QueryValue, encoded, find_api_url
-from candleray.connection import read as read
 from candleray.errors import GuardExceeded, invalid
 from candleray.indicators.info import IndicatorInfo
 from candleray.indicators.series import LAST_BARS, IndicatorSeries, SeriesRequest
@@ -32,7 +27,12 @@ from candleray.market_data.arrow_stream import ARROW, bars_table, decode_bars, e
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.markets import InstrumentReference, Market, find_market
 from candleray.pages import InstrumentPage, InstrumentsReport
-from candleray.submitted_job import JobMethods
+from candleray.sdk.connection import Connection, QueryValue, encoded, find_api_url
+from candleray.sdk.connection import read as read
+from candleray.sdk.identity import IdentityMethods
+from candleray.sdk.jobs import JobMethods
+from candleray.sdk.runs import RunMethods
+from candleray.sdk.strategies import StrategyMethods
 from candleray.timeframes import Timeframe, iso, to_ms
 
 if TYPE_CHECKING:

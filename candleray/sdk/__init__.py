@@ -1,0 +1,1 @@
+"""The Python SDK: a client of the API, light to import."""
