@@ -128,7 +128,7 @@ def _told(error: Exception) -> int:
     """Tell a person what went wrong, without a traceback; the exit code."""
     from pydantic import ValidationError
 
-    from candleray.console import show_error
+    from candleray.terminal.console import show_error
     from candleray.validation import invalid_from
 
     if isinstance(error, ValidationError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from candleray.results import parameters
-from candleray.tables import print_table
+from candleray.terminal.tables import print_table
 
 if TYPE_CHECKING:
     from candleray.live.run import Run, RunHistory

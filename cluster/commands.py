@@ -30,7 +30,7 @@ def up(data: DataDir = None, port: Port = None, detach: Detach = False, app: App
 
     Example: candleray up --detach --data ~/candles --port 8001
     """
-    from candleray.console import output
+    from candleray.terminal.console import output
     from cluster.data_folder import DataFolder
     from cluster.events import to_console
     from cluster.instance import running_instance
@@ -57,7 +57,7 @@ def down(data: DataDir = None) -> None:
 
     Example: candleray down --data ~/candles
     """
-    from candleray.console import output
+    from candleray.terminal.console import output
     from cluster.data_folder import DataFolder
     from cluster.stop import stop_instance
 
@@ -70,7 +70,7 @@ def status(data: DataDir = None, as_json: AsJson = False) -> None:
 
     Example: candleray status --json
     """
-    from candleray.console import output
+    from candleray.terminal.console import output
     from cluster.data_folder import DataFolder
     from cluster.status import inspect, status_table
 
@@ -95,8 +95,8 @@ def _settings(data: Path | None, port: int | None) -> Settings:
 
 
 def _show_instance(instance: Instance, what: str, settings: Settings) -> None:
-    from candleray.console import output
     from candleray.settings import get_settings
+    from candleray.terminal.console import output
 
     here = "" if settings.data_path == get_settings().data_path else f" --data {instance.data_dir}"
     token = f"  (asks for the token in {instance.ray_token})" if instance.ray_token else ""

@@ -48,10 +48,10 @@ def rotate(data: DataDir = None) -> None:
 
     Where the settings hold the keys, put the new one before the others, restart the API, then run this.
     """
-    from candleray.console import output
     from candleray.identity.key_rotation import rotate_keys
     from candleray.identity.local_secrets import add_key
     from candleray.identity.vault import KeyRing
+    from candleray.terminal.console import output
 
     settings = _settings(data)
     given = settings.identity.key_encryption_keys
@@ -70,8 +70,8 @@ def rotate(data: DataDir = None) -> None:
 @audit.command("verify")
 def verify(data: DataDir = None) -> None:
     """Check that every event follows from the one before it, unchanged."""
-    from candleray.console import output
     from candleray.identity.audit_store import verify_audit
+    from candleray.terminal.console import output
 
     events = asyncio.run(_at_postgres(_settings(data), verify_audit))
     output().print(f"{events} events, each follows from the one before")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candleray.cli_options import INTERRUPTED, ApiUrl, DataDir, MarketName, SymbolNames, connect, utc_ms
+from candleray.terminal.options import INTERRUPTED, ApiUrl, DataDir, MarketName, SymbolNames, connect, utc_ms
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -40,9 +40,9 @@ def backfill(
 
     Example: candleray backfill --market binance-spot --symbol BTCUSDT --symbol ETHUSDT --start 2025-01-01
     """
-    from candleray.console import notes
     from candleray.errors import invalid
     from candleray.markets import find_market
+    from candleray.terminal.console import notes
 
     chosen, now_ms = find_market(market), int(time.time() * 1000)
     window_ms = utc_ms(start, "--start"), utc_ms(end, "--end") if end else now_ms
@@ -71,10 +71,10 @@ async def _backfill(
     client: Client, market: Market, symbols: list[str], window_ms: tuple[int, int], settings: HistorySettings
 ) -> bool:
     """Whether the exchange knew every symbol."""
-    from candleray.console import notes, output, progress, show_error
     from candleray.errors import NotFound
     from candleray.market_data.history import History
-    from candleray.tables import ROW_COLUMNS, print_backfilled
+    from candleray.terminal.console import notes, output, progress, show_error
+    from candleray.terminal.tables import ROW_COLUMNS, print_backfilled
 
     known = True
     async with History(settings) as history:

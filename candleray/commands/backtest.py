@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from candleray.cli_options import ApiUrl, AsJson, DataDir, connect, read_request
+from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect, read_request
 
 
 def backtest(
@@ -25,7 +25,7 @@ def backtest(
 
     Example: candleray backtest request.json --top 20
     """
-    from candleray.console import notes
+    from candleray.terminal.console import notes
 
     body = read_request(request)
     with connect(api, data) as client, notes().status("searching"):
@@ -38,10 +38,10 @@ def backtest(
 
 def _show(answer: bytes, top: int, report: bool) -> None:
     from candleray.backtests.request import BacktestResult
-    from candleray.console import output
     from candleray.results import headlines
     from candleray.sdk.client import read
-    from candleray.tables import print_headlines, print_phases, print_report
+    from candleray.terminal.console import output
+    from candleray.terminal.tables import print_headlines, print_phases, print_report
 
     result = read(BacktestResult, answer)
     console = output()

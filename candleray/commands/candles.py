@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from candleray.cli_options import AnyMarket, AnySymbol, ApiUrl, AsJson, DataDir, connect
+from candleray.terminal.options import AnyMarket, AnySymbol, ApiUrl, AsJson, DataDir, connect
 
 
 def candles(
@@ -20,11 +20,11 @@ def candles(
 
     Example: candleray candles --market binance-spot --symbol BTCUSDT
     """
-    from candleray.console import notes, output
     from candleray.market_data.coverage import Coverage
     from candleray.markets import find_market
     from candleray.sdk.client import read
-    from candleray.tables import print_coverage
+    from candleray.terminal.console import notes, output
+    from candleray.terminal.tables import print_coverage
 
     params = {"market_id": find_market(market).market_id if market else None, "symbol": symbol}
     with connect(api, data) as client:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from candleray.cli_options import ApiUrl, AsJson, DataDir, MarketName, SymbolName, connect, utc_ms
+from candleray.terminal.options import ApiUrl, AsJson, DataDir, MarketName, SymbolName, connect, utc_ms
 
 if TYPE_CHECKING:
     from candleray.indicators.series import IndicatorSeries
@@ -42,12 +42,12 @@ def compute(
 
     Example: candleray compute sma window=20 --market binance-spot --symbol BTCUSDT --last 1000 --csv
     """
-    from candleray.console import output
     from candleray.indicators.series import IndicatorSeries
     from candleray.markets import find_market
     from candleray.sdk.client import read
     from candleray.sdk.connection import encoded
-    from candleray.tables import print_series
+    from candleray.terminal.console import output
+    from candleray.terminal.tables import print_series
 
     request: dict[str, Any] = {
         "instrument": {"market_id": find_market(market).market_id, "symbol": symbol},

@@ -15,9 +15,9 @@ def config(
 
     Example: CANDLERAY_GUARDS__MAX_VARIANTS=5000 candleray config
     """
-    from candleray.console import output
     from candleray.settings import get_settings
-    from candleray.tables import print_table
+    from candleray.terminal.console import output
+    from candleray.terminal.tables import print_table
 
     settings = get_settings()
     if as_json:

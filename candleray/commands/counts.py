@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from candleray.cli_options import ApiUrl, AsJson, DataDir, connect
+from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect
 
 
 def counts(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
@@ -15,10 +15,10 @@ def counts(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) ->
 
     Example: candleray counts
     """
-    from candleray.console import output
     from candleray.market_data.coverage import RowCounts
     from candleray.sdk.client import read
-    from candleray.tables import print_counts
+    from candleray.terminal.console import output
+    from candleray.terminal.tables import print_counts
 
     with connect(api, data) as client:
         answer = client.send("GET", "/market-data/counts")

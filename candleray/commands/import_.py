@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candleray.cli_options import ApiUrl, DataDir, MarketName, SymbolName, connect
+from candleray.terminal.options import ApiUrl, DataDir, MarketName, SymbolName, connect
 
 if TYPE_CHECKING:
     from candleray.errors import BadFile
@@ -32,10 +32,10 @@ def import_(
 
     Example: candleray import BTCUSDT-1m-2025-*.zip --market binance-spot --symbol BTCUSDT
     """
-    from candleray.console import notes, output, progress, show_error
     from candleray.ingest import InsertReport
     from candleray.markets import Instrument, find_market
-    from candleray.tables import ROW_COLUMNS, print_inserted
+    from candleray.terminal.console import notes, output, progress, show_error
+    from candleray.terminal.tables import ROW_COLUMNS, print_inserted
     from candleray.validation import validated
 
     place = {"market_id": find_market(market).market_id, "symbol": symbol}

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import typer
 
-from candleray.cli_options import ApiUrl, AsJson, DataDir, connect
+from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect
 
 
 def indicators(
@@ -23,10 +23,10 @@ def indicators(
 
     Example: candleray indicators rsi
     """
-    from candleray.console import output
     from candleray.indicators.info import IndicatorInfo
     from candleray.sdk.client import read
-    from candleray.tables import print_indicator, print_indicators
+    from candleray.terminal.console import output
+    from candleray.terminal.tables import print_indicator, print_indicators
 
     path = "/indicators" if indicator_id is None else f"/indicators/{quote(indicator_id, safe='')}"
     with connect(api, data) as client:

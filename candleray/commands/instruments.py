@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from candleray.cli_options import AnyMarket, ApiUrl, AsJsonList, DataDir, connect
+from candleray.terminal.options import AnyMarket, ApiUrl, AsJsonList, DataDir, connect
 
 
 def instruments(
@@ -23,9 +23,9 @@ def instruments(
 
     Example: candleray instruments BTC --market bybit-futures
     """
-    from candleray.console import output
     from candleray.sdk.connection import encoded
-    from candleray.tables import print_instruments
+    from candleray.terminal.console import output
+    from candleray.terminal.tables import print_instruments
 
     with connect(api, data) as client:
         found = client.instruments(market, q, limit)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from candleray.cli_options import INTERRUPTED, ApiUrl, AsJson, DataDir, connect, read_request
+from candleray.terminal.options import INTERRUPTED, ApiUrl, AsJson, DataDir, connect, read_request
 
 if TYPE_CHECKING:
     from candleray.jobs.job import Job
@@ -38,7 +38,7 @@ def submit(
 
     Example: candleray job submit request.json
     """
-    from candleray.console import notes
+    from candleray.terminal.console import notes
 
     body = read_request(request)
     with connect(api, data) as client:
@@ -68,7 +68,7 @@ def show_top(
 
     Example: candleray job top 0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90 --top 50
     """
-    from candleray.console import output
+    from candleray.terminal.console import output
 
     with connect(api, data) as client:
         found = client.job(job_id).top(top)
@@ -84,7 +84,7 @@ def show(job_id: JobId, api: ApiUrl = None, data: DataDir = None) -> None:
 
     Example: candleray job show 0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90
     """
-    from candleray.console import output
+    from candleray.terminal.console import output
 
     with connect(api, data) as client:
         output().print(client.job(job_id).status().model_dump_json(indent=2))
@@ -96,7 +96,7 @@ def cancel(job_id: JobId, api: ApiUrl = None, data: DataDir = None) -> None:
 
     Example: candleray job cancel 0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90
     """
-    from candleray.console import notes
+    from candleray.terminal.console import notes
 
     with connect(api, data) as client:
         submitted = client.job(job_id)
@@ -129,8 +129,8 @@ def list_jobs(
 
     Example: candleray job list --state running --state queued
     """
-    from candleray.console import output
-    from candleray.tables import print_jobs
+    from candleray.terminal.console import output
+    from candleray.terminal.tables import print_jobs
 
     with connect(api, data) as client:
         found = client.jobs(state=state, limit=limit)
@@ -147,8 +147,8 @@ def preflight(request: RequestFile, api: ApiUrl = None, data: DataDir = None) ->
     Example: candleray job preflight request.json
     """
     from candleray.backtests.preflight import Preflight
-    from candleray.console import output
     from candleray.sdk.client import read
+    from candleray.terminal.console import output
 
     body = read_request(request)
     with connect(api, data) as client:
@@ -157,8 +157,8 @@ def preflight(request: RequestFile, api: ApiUrl = None, data: DataDir = None) ->
 
 
 def _watch(submitted: SubmittedJob, top: int) -> None:
-    from candleray.console import notes, progress
-    from candleray.tables import JOB_COLUMNS
+    from candleray.terminal.console import notes, progress
+    from candleray.terminal.tables import JOB_COLUMNS
 
     said: str | None = None
     last: Job | None = None
@@ -196,9 +196,9 @@ def _told(seen: Job) -> dict[str, Any]:
 
 
 def _print_top(found: object) -> None:
-    from candleray.console import output
     from candleray.jobs.job import JobTop
-    from candleray.tables import print_job_top
+    from candleray.terminal.console import output
+    from candleray.terminal.tables import print_job_top
 
     assert isinstance(found, JobTop)
     print_job_top(output(), found)

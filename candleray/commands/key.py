@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from candleray.cli_options import ApiUrl, AsJsonList, DataDir, ask_secret, connect
+from candleray.terminal.options import ApiUrl, AsJsonList, DataDir, ask_secret, connect
 
 key = typer.Typer(
     no_args_is_help=True,
@@ -31,7 +31,7 @@ def add(
 
     Example: candleray key add binance --label main
     """
-    from candleray.console import output
+    from candleray.terminal.console import output
 
     api_key = ask_secret("API key", KEY_VARIABLE)
     api_secret = ask_secret("API secret", SECRET_VARIABLE)
@@ -50,9 +50,9 @@ def list_keys(
 
     Example: candleray key list
     """
-    from candleray.console import output
     from candleray.sdk.connection import encoded
-    from candleray.tables import print_table
+    from candleray.terminal.console import output
+    from candleray.terminal.tables import print_table
     from candleray.timeframes import iso, to_ms
 
     with connect(api, data) as client:
@@ -78,7 +78,7 @@ def delete(
 
     Example: candleray key delete 9a1f6a1e-52c7-4f7b-8d39-5d0b2f4c6e7a
     """
-    from candleray.console import output
+    from candleray.terminal.console import output
 
     with connect(api, data) as client:
         client.delete_exchange_key(key_id)

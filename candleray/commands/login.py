@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candleray.cli_options import ApiUrl, DataDir, connect
+from candleray.terminal.options import ApiUrl, DataDir, connect
 
 if TYPE_CHECKING:
     from candleray.identity.telegram import WidgetLogin
@@ -31,8 +31,8 @@ def login(
 
     Example: candleray login --data ~/candles
     """
-    from candleray.console import notes, output
     from candleray.sdk.credentials import TOKEN_VARIABLE, keep_token
+    from candleray.terminal.console import notes, output
 
     with connect(api, data) as client:
         if token:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from candleray.cli_options import ApiUrl, DataDir, connect
+from candleray.terminal.options import ApiUrl, DataDir, connect
 
 
 def logout(api: ApiUrl = None, data: DataDir = None) -> None:
@@ -10,9 +10,9 @@ def logout(api: ApiUrl = None, data: DataDir = None) -> None:
 
     Example: candleray logout
     """
-    from candleray.console import output
     from candleray.errors import Unauthenticated
     from candleray.sdk.credentials import forget_token
+    from candleray.terminal.console import output
 
     with connect(api, data) as client:
         try:

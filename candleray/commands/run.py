@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candleray.cli_options import ApiUrl, AsJson, AsJsonList, DataDir, connect
+from candleray.terminal.options import ApiUrl, AsJson, AsJsonList, DataDir, connect
 
 if TYPE_CHECKING:
     from candleray.live.run import Run
@@ -63,8 +63,8 @@ def show(run_id: RunId, as_json: AsJson = False, api: ApiUrl = None, data: DataD
 
     Example: candleray run show 9d1f2c5e-58a0-4a3c-b1c3-5d7f1f0e6a21
     """
-    from candleray.console import output
     from candleray.strategy_tables import print_history
+    from candleray.terminal.console import output
 
     with connect(api, data) as client:
         found = client.run(run_id)
@@ -95,7 +95,7 @@ def restart(run_id: RunId, api: ApiUrl = None, data: DataDir = None) -> None:
 
 
 def _print(found: list[Run]) -> None:
-    from candleray.console import output
     from candleray.strategy_tables import print_runs
+    from candleray.terminal.console import output
 
     print_runs(output(), found)

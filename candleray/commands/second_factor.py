@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from candleray.cli_options import ApiUrl, AsJson, DataDir, ask_secret, connect
+from candleray.terminal.options import ApiUrl, AsJson, DataDir, ask_secret, connect
 
 second_factor = typer.Typer(
     no_args_is_help=True,
@@ -21,7 +21,7 @@ def setup(api: ApiUrl = None, data: DataDir = None) -> None:
 
     Example: candleray second-factor setup
     """
-    from candleray.console import notes
+    from candleray.terminal.console import notes
 
     with connect(api, data) as client:
         replacing = client.second_factor().enabled
@@ -39,7 +39,7 @@ def verify(api: ApiUrl = None, data: DataDir = None) -> None:
 
     Example: candleray second-factor verify
     """
-    from candleray.console import output
+    from candleray.terminal.console import output
     from candleray.timeframes import iso, to_ms
 
     with connect(api, data) as client:
@@ -53,7 +53,7 @@ def status(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) ->
 
     Example: candleray second-factor status
     """
-    from candleray.console import output
+    from candleray.terminal.console import output
     from candleray.timeframes import iso, to_ms
 
     with connect(api, data) as client:
@@ -72,7 +72,7 @@ def disable(api: ApiUrl = None, data: DataDir = None) -> None:
 
     Example: candleray second-factor disable
     """
-    from candleray.console import output
+    from candleray.terminal.console import output
 
     with connect(api, data) as client:
         client.disable_second_factor(ask_secret(CODE))
@@ -91,7 +91,7 @@ def recovery_codes(api: ApiUrl = None, data: DataDir = None) -> None:
 
 
 def _print_recovery(codes: tuple[str, ...]) -> None:
-    from candleray.console import notes
+    from candleray.terminal.console import notes
 
     typer.echo("\n".join(codes))
     notes().print("Recovery codes: each stands in for one code when the telephone is lost; shown this once.")

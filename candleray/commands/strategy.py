@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candleray.cli_options import AnyMarket, AnySymbol, ApiUrl, AsJson, AsJsonList, DataDir, connect, read_request
+from candleray.terminal.options import (
+    AnyMarket,
+    AnySymbol,
+    ApiUrl,
+    AsJson,
+    AsJsonList,
+    DataDir,
+    connect,
+    read_request,
+)
 
 if TYPE_CHECKING:
     from candleray.strategies.strategy import Strategy
@@ -61,9 +70,9 @@ def list_strategies(
 
     Example: candleray strategy list --symbol BTCUSDT --indicator sma
     """
-    from candleray.console import output
     from candleray.sdk.connection import encoded
     from candleray.strategy_tables import print_strategies
+    from candleray.terminal.console import output
 
     with connect(api, data) as client:
         found = client.strategies(market, symbol, timeframe=timeframe, indicator=indicator, name=name, limit=limit)
@@ -110,7 +119,7 @@ def delete(strategy_id: StrategyId, api: ApiUrl = None, data: DataDir = None) ->
 
     Example: candleray strategy delete 0b4bd4f2-6c1a-4f0e-9d43-2a8c55a7f0b1
     """
-    from candleray.console import notes
+    from candleray.terminal.console import notes
 
     with connect(api, data) as client:
         gone = client.delete_strategy(strategy_id)
@@ -137,8 +146,8 @@ def _content(body: bytes, rank: int) -> bytes:
 
 
 def _show(found: Strategy, as_json: bool) -> None:
-    from candleray.console import output
     from candleray.strategy_tables import print_strategy
+    from candleray.terminal.console import output
 
     if as_json:
         typer.echo(found.model_dump_json())

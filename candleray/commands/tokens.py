@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from candleray.cli_options import ApiUrl, DataDir, connect
+from candleray.terminal.options import ApiUrl, DataDir, connect
 
 HELP = """List, make and revoke personal API tokens.
 
@@ -19,7 +19,7 @@ tokens = typer.Typer(no_args_is_help=True, help=HELP)
 @tokens.command("list")
 def list_tokens(api: ApiUrl = None, data: DataDir = None) -> None:
     """Show the tokens that are good; never what proves them."""
-    from candleray.console import output
+    from candleray.terminal.console import output
     from candleray.timeframes import iso, to_ms
 
     with connect(api, data) as client:
@@ -42,8 +42,8 @@ def create(
 
     Example: candleray tokens create notebook --scope read --scope trade
     """
-    from candleray.console import output
     from candleray.identity.tokens import TokenRequest
+    from candleray.terminal.console import output
     from candleray.validation import validated
 
     request = validated(TokenRequest, {"name": name, "scopes": scope, "days": days})
@@ -58,7 +58,7 @@ def revoke(
     data: DataDir = None,
 ) -> None:
     """Revoke a token at once."""
-    from candleray.console import output
+    from candleray.terminal.console import output
 
     with connect(api, data) as client:
         client.revoke_token(token_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from candleray.cli_options import ApiUrl, DataDir, connect
+from candleray.terminal.options import ApiUrl, DataDir, connect
 
 
 def whoami(api: ApiUrl = None, data: DataDir = None) -> None:
@@ -10,7 +10,7 @@ def whoami(api: ApiUrl = None, data: DataDir = None) -> None:
 
     Example: candleray whoami
     """
-    from candleray.console import output
+    from candleray.terminal.console import output
 
     with connect(api, data) as client:
         user = client.me()

@@ -1,0 +1,1 @@
+"""What all commands ask and print in a terminal."""
