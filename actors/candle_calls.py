@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from actors.answers import own_errors
 from actors.candle_store import candle_store
+from actors.own_errors import own_errors
 from candleray.errors import ServiceUnavailable
 from candleray.settings import Settings
 

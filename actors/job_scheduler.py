@@ -13,9 +13,9 @@ from pydantic import SecretStr
 from ray.actor import ActorHandle
 from ray.util.metrics import Counter
 
-from actors.drivers import RayJobs
 from actors.job_metrics import JobMetrics
 from actors.options import JOB_SCHEDULER, ON_HEAD
+from actors.ray_jobs import RayJobs
 from candleray.databases.postgres import Postgres
 from candleray.errors import CandlerayError, InstanceError
 from candleray.jobs.scheduler import Scheduler

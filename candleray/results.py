@@ -7,8 +7,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from candleray.backtests.report import shown
-from candleray.columns import aligned
 from candleray.errors import NotFound
+from candleray.text_table import aligned
 from candleray.timeframes import iso
 
 if TYPE_CHECKING:

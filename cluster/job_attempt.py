@@ -18,8 +18,8 @@ from uuid import UUID
 
 from ray.exceptions import RayError, RayTaskError
 
-from actors.answers import own_errors
 from actors.candle_calls import ActorCall
+from actors.own_errors import own_errors
 from candleray.databases.postgres import Postgres
 from candleray.errors import CandlerayError, InstanceError
 from candleray.jobs.job import JobState

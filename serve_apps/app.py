@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from ray import serve
 from ray.exceptions import RayError, RayTaskError
 
-from actors.answers import own_errors
 from actors.candle_calls import ActorCall
+from actors.own_errors import own_errors
 from candleray.backtests.preflight import Preflight
 from candleray.backtests.request import BacktestRequest, BacktestResult
 from candleray.databases.postgres import Postgres

@@ -22,7 +22,7 @@ from candleray.ingest import InsertReport
 from candleray.jobs.job import Job, JobDetail, JobTop
 from candleray.market_data.coverage import Coverage
 from candleray.markets import InstrumentReference
-from candleray.pages import CandlePage, InstrumentPage
+from candleray.paging import CandlePage, InstrumentPage
 from kernels.indicators import INDICATORS
 from serve_apps import examples
 from serve_apps.answers import ERRORS, ErrorAnswer

@@ -17,9 +17,9 @@ import pytest
 import ray
 from ray.actor import ActorHandle
 
-from actors.answers import own_errors
 from actors.candle_store import candle_store
 from actors.options import CANDLE_STORE, NAMESPACE
+from actors.own_errors import own_errors
 from candleray.errors import InstanceError, NotFound
 from candleray.settings import Services, Settings
 from tests.candle_store_contract import FOREVER, candle_rows

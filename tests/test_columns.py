@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candleray.columns import aligned
+from candleray.text_table import aligned
 
 CELL = st.text("ab._,0", max_size=12)
 

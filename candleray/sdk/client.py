@@ -26,7 +26,7 @@ from candleray.ingest import InsertReport
 from candleray.market_data.arrow_stream import ARROW, bars_table, decode_bars, encode_rows, parts
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.markets import InstrumentReference, Market, find_market
-from candleray.pages import InstrumentPage, InstrumentsReport
+from candleray.paging import InstrumentPage, InstrumentsReport
 from candleray.sdk.connection import Connection, QueryValue, encoded, find_api_url
 from candleray.sdk.connection import read as read
 from candleray.sdk.identity import IdentityMethods

@@ -17,7 +17,7 @@ from candleray.backtests.preflight import Preflight
 from candleray.backtests.request import BacktestRequest, BacktestResult
 from candleray.errors import ApiError, Conflict
 from candleray.jobs.job import Job, JobDetail, JobPage, JobState, JobTop
-from candleray.pages import collected
+from candleray.paging import collected
 from candleray.sdk.connection import encoded, read
 
 if TYPE_CHECKING:

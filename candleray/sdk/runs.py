@@ -8,7 +8,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from candleray.live.run import Run, RunHistory, RunPage
-from candleray.pages import collected
+from candleray.paging import collected
 from candleray.sdk.connection import encoded, read
 
 _PAGE = 500

@@ -10,7 +10,7 @@ from uuid import UUID
 from candleray.backtests.request import RankedVariant
 from candleray.jobs.job import BestVariant
 from candleray.markets import find_market
-from candleray.pages import collected
+from candleray.paging import collected
 from candleray.sdk.connection import encoded, read
 from candleray.strategies.strategy import Strategy, StrategyPage, StrategySpec
 

@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.text import Text
 
 from candleray.backtests.report import MetricValue, shown
-from candleray.columns import aligned
+from candleray.text_table import aligned
 from candleray.timeframes import iso
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from candleray.market_data.arrow_stream import ARROW
 from candleray.market_data.bars import BarReader
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.markets import Instrument, Symbol
-from candleray.pages import CandlePage
+from candleray.paging import CandlePage
 from candleray.timeframes import Moment, Timeframe, TimeRange, iso, to_ms
 from candleray.validation import Model
 from serve_apps import examples

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Query
 from pydantic import FailFast, Field
 
 from candleray.markets import MARKETS, InstrumentReference, MarketType
-from candleray.pages import InstrumentPage, InstrumentsReport
+from candleray.paging import InstrumentPage, InstrumentsReport
 from candleray.validation import Model
 from serve_apps import examples
 from serve_apps.answers import example
