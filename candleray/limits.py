@@ -5,7 +5,7 @@ from __future__ import annotations
 from candleray.backtests.request import BacktestRequest
 from candleray.candles import IntArray
 from candleray.timeframes import DAY_MS
-from kernels.pruning import REASONS, Limits, Pruning, deadlines, no_deadlines
+from kernels.simulation.pruning import REASONS, Limits, Pruning, deadlines, no_deadlines
 
 
 def pruning_of(request: BacktestRequest, ts_open_ms: IntArray, bar_ms: int) -> Pruning | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from candleray.backtests.request import Trade
 from candleray.timeframes import iso
-from kernels.trades import EXIT_REASONS
+from kernels.simulation.trades import EXIT_REASONS
 
 
 def trade_of(row: Any, close_time_ms: Any) -> Trade:

@@ -12,21 +12,21 @@ from typing import Any, TypeAlias
 import ray
 
 import kernels.bits
-import kernels.combinations
-import kernels.entry_bars
-import kernels.metrics
-import kernels.pruning
 import kernels.rollup
-import kernels.simulate
-import kernels.stops
+import kernels.simulation.entry_bars
+import kernels.simulation.first_passages
+import kernels.simulation.metrics
+import kernels.simulation.pruning
+import kernels.simulation.under_stops
+import kernels.simulation.without_stops
 from candleray.backtests.request import BacktestRequest, RankedVariant
 from candleray.candles import IntArray
 from candleray.search import costs, engine
 from candleray.search.rankings import Ranking
 from candleray.search.stop_tables import PassageArray, Tables
 from candleray.search.variants import VariantGrid
-from kernels.entry_bars import EntryBars
 from kernels.jit import load
+from kernels.simulation.entry_bars import EntryBars
 
 TablePart: TypeAlias = tuple[engine.PlaneArray, dict[int, PassageArray]]
 """The bars that all tables are about, and some of the tables by their numbers."""
@@ -114,11 +114,11 @@ def load_kernels() -> None:
     """All that a search may run, but for its indicators."""
     load(
         kernels.bits,
-        kernels.combinations,
-        kernels.entry_bars,
-        kernels.metrics,
-        kernels.pruning,
+        kernels.simulation.under_stops,
+        kernels.simulation.entry_bars,
+        kernels.simulation.metrics,
+        kernels.simulation.pruning,
         kernels.rollup,
-        kernels.simulate,
-        kernels.stops,
+        kernels.simulation.without_stops,
+        kernels.simulation.first_passages,
     )

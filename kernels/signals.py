@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.bits import WORD_BITS, words
+from kernels.comparisons import OCTET
 from kernels.declare import Indicator, Number, Param
-from kernels.packing import OCTET
 from kernels.rules import FAMILIES
 
 FloatArray: TypeAlias = NDArray[np.float64]

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from kernels.metrics import report
-from kernels.trades import TRADE
+from kernels.simulation.metrics import report
+from kernels.simulation.trades import TRADE
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000

@@ -19,9 +19,9 @@ from candleray.search.rankings import Ranking
 from candleray.search.stop_tables import shortlisted
 from candleray.search.variants import VariantGrid, request_hash, resolve
 from candleray.settings import Backtests
-from kernels.combinations import rank_combinations
-from kernels.pruning import REASONS, Limits, Pruning, deadlines, no_deadlines
-from kernels.simulate import rank_range
+from kernels.simulation.pruning import REASONS, Limits, Pruning, deadlines, no_deadlines
+from kernels.simulation.under_stops import rank_combinations
+from kernels.simulation.without_stops import rank_range
 from tests import oracle
 from tests.test_engine import CANDLES, WARMUP, resolved, run
 from tests.test_simulate import MINUTE_MS

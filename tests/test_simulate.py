@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels import accounts
 from kernels.bits import pack, plane_addresses
-from kernels.metrics import report
-from kernels.simulate import rank_range, trades_of
-from kernels.trades import EXIT_REASONS
+from kernels.simulation import accounts
+from kernels.simulation.metrics import report
+from kernels.simulation.trades import EXIT_REASONS
+from kernels.simulation.without_stops import rank_range, trades_of
 from tests import oracle
 
 MINUTE_MS = 60_000

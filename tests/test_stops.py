@@ -17,14 +17,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels.accounts import LONG, SHORT
 from kernels.bits import pack, plane_addresses, row_addresses, unpack
-from kernels.combinations import Stops, rank_combinations, trades_under
-from kernels.entry_bars import EntryBars
-from kernels.simulate import rank_range, trades_of
-from kernels.stops import BLOCK_LEVELS, STOP_LOSS, TAKE_PROFIT, StopTable, passages
-from kernels.trades import EXIT_REASONS
-from kernels.walks import entries_a_window
+from kernels.simulation.accounts import LONG, SHORT
+from kernels.simulation.entry_bars import EntryBars
+from kernels.simulation.first_passages import BLOCK_LEVELS, STOP_LOSS, TAKE_PROFIT, StopTable, passages
+from kernels.simulation.stop_walks import entries_a_window
+from kernels.simulation.trades import EXIT_REASONS
+from kernels.simulation.under_stops import Stops, rank_combinations, trades_under
+from kernels.simulation.without_stops import rank_range, trades_of
 from tests import oracle
 from tests.test_simulate import assert_close, cases, flags, kernel_rules, prices
 

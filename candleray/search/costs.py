@@ -21,7 +21,7 @@ from candleray.search.engine import Bars, PlaneArray, Planes
 from candleray.search.rankings import Ranking
 from candleray.search.stop_tables import Tables
 from candleray.search.variants import VariantGrid
-from kernels.stops import Ruin
+from kernels.simulation.first_passages import Ruin
 
 SIGNAL_RUNS = (24, 32)
 STOP_RUNS = (48, 8)
@@ -29,7 +29,7 @@ STOP_RUNS = (48, 8)
 of the first was within 7 % of the true one, of the second within 2 %."""
 SOME_LEVELS = (4, 2)
 MORE_LEVELS = (8, 8)
-"""Of stop-losses and of take-profits: two grids, which differ in whole blocks of `kernels.walks.LANES`."""
+"""Of stop-losses and of take-profits: two grids, which differ in whole blocks of `kernels.simulation.stop_walks.LANES`."""
 SAMPLED_REPORTS = 4
 
 

@@ -28,13 +28,13 @@ from candleray.search.stop_tables import PassageArray, Tables, shortlisted, stop
 from candleray.search.variants import IndicatorVariant, VariantGrid, engine_params_hash, request_hash
 from candleray.timeframes import MINUTE_MS, iso, minutes_of
 from kernels.bits import plane_addresses
-from kernels.combinations import rank_combinations
-from kernels.entry_bars import EntryBars
 from kernels.indicators import INDICATORS
 from kernels.rollup import rollup
 from kernels.signals import PlaneSpec, build_planes
-from kernels.simulate import rank_range
-from kernels.stops import Ruin, passages
+from kernels.simulation.entry_bars import EntryBars
+from kernels.simulation.first_passages import Ruin, passages
+from kernels.simulation.under_stops import rank_combinations
+from kernels.simulation.without_stops import rank_range
 
 PlaneArray = NDArray[np.uint64]
 

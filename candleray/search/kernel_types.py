@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from candleray.backtests.request import BacktestRequest
-from kernels.accounts import Rules
+from kernels.simulation.accounts import Rules
 
 
 def trading_rules(request: BacktestRequest) -> Rules:

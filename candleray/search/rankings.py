@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candleray.candles import FloatArray, IntArray
-from kernels.pruning import REASONS
+from kernels.simulation.pruning import REASONS
 
 
 def no_pruned() -> IntArray:
-    """None for each of `kernels.pruning.REASONS`, in their order."""
+    """None for each of `kernels.simulation.pruning.REASONS`, in their order."""
     return np.zeros(len(REASONS), np.int64)
 
 
@@ -24,7 +24,7 @@ class Ranking:
     total_return_pct: FloatArray
     conflicts: IntArray
     pruned: IntArray = field(default_factory=no_pruned)
-    """How many variants were pruned, by reason in the order of `kernels.pruning.REASONS`; none of them is here."""
+    """How many variants were pruned, by reason in the order of `kernels.simulation.pruning.REASONS`; none of them is here."""
 
     def __len__(self) -> int:
         return int(self.index.shape[0])

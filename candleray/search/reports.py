@@ -15,11 +15,11 @@ from candleray.search.rankings import Ranking
 from candleray.search.stop_tables import Tables
 from candleray.search.variants import VariantGrid
 from candleray.trades import trade_of
-from kernels.accounts import Rules
-from kernels.combinations import trades_under
-from kernels.metrics import Outline, report
-from kernels.simulate import trades_of
-from kernels.stops import Ruin
+from kernels.simulation.accounts import Rules
+from kernels.simulation.first_passages import Ruin
+from kernels.simulation.metrics import Outline, report
+from kernels.simulation.under_stops import trades_under
+from kernels.simulation.without_stops import trades_of
 
 if TYPE_CHECKING:
     from candleray.search.engine import Bars

@@ -12,11 +12,11 @@ from candleray.backtests.request import Direction, Shortlist
 from candleray.candles import IntArray
 from candleray.search.rankings import Ranking
 from candleray.search.variants import VariantGrid
-from kernels.accounts import LONG, SHORT
 from kernels.bits import row_addresses
-from kernels.combinations import Stops
-from kernels.entry_bars import EntryBars
-from kernels.stops import BLOCK_LEVELS, STOP_LOSS, TAKE_PROFIT, StopTable
+from kernels.simulation.accounts import LONG, SHORT
+from kernels.simulation.entry_bars import EntryBars
+from kernels.simulation.first_passages import BLOCK_LEVELS, STOP_LOSS, TAKE_PROFIT, StopTable
+from kernels.simulation.under_stops import Stops
 
 PassageArray = NDArray[np.int32]
 
@@ -24,7 +24,7 @@ _SIDES = {Direction.LONG_ONLY: (LONG,), Direction.SHORT_ONLY: (SHORT,), Directio
 
 
 def stop_tables(grid: VariantGrid) -> list[StopTable]:
-    """The tables a grid needs, in the order of `kernels.combinations.Stops`."""
+    """The tables a grid needs, in the order of `kernels.simulation.under_stops.Stops`."""
     return [
         StopTable(side, kind, tuple(axis.at(at) for at in range(first, min(first + BLOCK_LEVELS, axis.count))))
         for kind, axis in ((STOP_LOSS, grid.stop_losses), (TAKE_PROFIT, grid.take_profits))

@@ -7,9 +7,9 @@ a bar: 0.14 ms for a plane of a year of minutes, against 0.60 ms from a series o
 
 import numpy as np
 
+from kernels.comparisons import OCTET, sides_of_mean
 from kernels.indicators._means import FEW, block_length, sliding_mean, sum_up
 from kernels.jit import inline
-from kernels.packing import OCTET, sides_of_mean
 from kernels.rules.price_against_output import kernel as price_against_output
 
 _STRETCH = 1536

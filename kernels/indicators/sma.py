@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from kernels.comparisons import PLANES_OUT
 from kernels.declare import PRICES, Example, Indicator, Param, Rule, Sweep
 from kernels.indicators._mean_sweep import sides_of_means
 from kernels.indicators._means import sliding_mean
 from kernels.jit import FLOATS, FLOATS_OUT, INT, INTS, jit
-from kernels.packing import PLANES_OUT
 
 
 @jit(FLOATS, INT, FLOATS_OUT)

@@ -1,8 +1,8 @@
 """The candle's own direction: for outputs that measure the strength of a candle."""
 
+from kernels.comparisons import OCTET, OCTETS_OUT, above, at_least, below
 from kernels.declare import RuleFamily
 from kernels.jit import FLOAT, FLOATS, INT, jit
-from kernels.packing import OCTET, OCTETS_OUT, above, at_least, below
 
 
 @jit(FLOATS, FLOATS, FLOATS, FLOAT, INT, OCTETS_OUT, OCTETS_OUT)

@@ -1,8 +1,8 @@
 """Strength away from a centre: for momentum that swings around a middle value."""
 
+from kernels.comparisons import OCTET, OCTETS_OUT, above, below
 from kernels.declare import RuleFamily
 from kernels.jit import FLOAT, FLOATS, INT, jit
-from kernels.packing import OCTET, OCTETS_OUT, above, below
 
 
 @jit(FLOATS, FLOAT, FLOAT, INT, OCTETS_OUT, OCTETS_OUT)

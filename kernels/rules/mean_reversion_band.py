@@ -1,8 +1,8 @@
 """Back to the middle: the close outside a band is expected to return."""
 
+from kernels.comparisons import OCTET, OCTETS_OUT, above, below
 from kernels.declare import RuleFamily
 from kernels.jit import FLOATS, INT, jit
-from kernels.packing import OCTET, OCTETS_OUT, above, below
 
 
 @jit(FLOATS, FLOATS, FLOATS, INT, OCTETS_OUT, OCTETS_OUT)

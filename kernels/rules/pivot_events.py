@@ -2,9 +2,9 @@
 
 import math
 
+from kernels.comparisons import OCTET, OCTETS_OUT, above, below
 from kernels.declare import RuleFamily
 from kernels.jit import FLOATS, INT, inline, jit
-from kernels.packing import OCTET, OCTETS_OUT, above, below
 
 
 @inline

@@ -1,8 +1,8 @@
 """Trend following: the close above the output is long, below it short."""
 
+from kernels.comparisons import OCTET, OCTETS_OUT, above, below
 from kernels.declare import RuleFamily
 from kernels.jit import FLOATS, INT, jit
-from kernels.packing import OCTET, OCTETS_OUT, above, below
 
 
 @jit(FLOATS, FLOATS, INT, OCTETS_OUT, OCTETS_OUT)

@@ -1,8 +1,8 @@
 """Rising or falling: for outputs whose level says little and whose direction says much."""
 
+from kernels.comparisons import OCTET, OCTETS_OUT, fallen, risen
 from kernels.declare import RuleFamily
 from kernels.jit import FLOATS, INT, jit
-from kernels.packing import OCTET, OCTETS_OUT, fallen, risen
 
 
 @jit(FLOATS, INT, INT, INT, OCTETS_OUT, OCTETS_OUT)

@@ -1,8 +1,8 @@
 """The output's sign: for what swings around zero."""
 
+from kernels.comparisons import OCTET, OCTETS_OUT, above, below
 from kernels.declare import RuleFamily
 from kernels.jit import FLOATS, INT, jit
-from kernels.packing import OCTET, OCTETS_OUT, above, below
 
 
 @jit(FLOATS, INT, OCTETS_OUT, OCTETS_OUT)

@@ -1,8 +1,8 @@
 """Oversold and overbought: for bounded oscillators."""
 
+from kernels.comparisons import OCTET, OCTETS_OUT, at_least, at_most
 from kernels.declare import RuleFamily
 from kernels.jit import FLOAT, FLOATS, INT, jit
-from kernels.packing import OCTET, OCTETS_OUT, at_least, at_most
 
 
 @jit(FLOATS, FLOAT, FLOAT, INT, OCTETS_OUT, OCTETS_OUT)

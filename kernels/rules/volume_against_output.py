@@ -1,8 +1,8 @@
 """Volume that confirms a candle: volume has no direction of its own, so the candle's body gives it."""
 
+from kernels.comparisons import OCTET, OCTETS_OUT, above, below
 from kernels.declare import RuleFamily
 from kernels.jit import FLOATS, INT, jit
-from kernels.packing import OCTET, OCTETS_OUT, above, below
 
 
 @jit(FLOATS, FLOATS, FLOATS, FLOATS, INT, OCTETS_OUT, OCTETS_OUT)

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.accounts import SHORT
 from kernels.bits import WORD_BITS, plane_at, popcount
 from kernels.bits import words as words_of
-from kernels.finals import EVERY, NONE, check_planes
 from kernels.jit import INTS, PLANES_OUT, WORDS, inline, jit
+from kernels.simulation.accounts import SHORT
+from kernels.simulation.final_signals import EVERY, NONE, check_planes
 
 
 class EntryBars(NamedTuple):

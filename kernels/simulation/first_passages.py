@@ -13,10 +13,10 @@ import numpy as np
 from numba import carray, types
 from numpy.typing import NDArray
 
-from kernels.accounts import LONG, SHORT, entry_fill
 from kernels.bits import WORD_BITS, row_addresses
-from kernels.entry_bars import EntryBars
 from kernels.jit import FLOAT, FLOATS, INTS, PLANES, WORDS, inline, jit, pointer_to
+from kernels.simulation.accounts import LONG, SHORT, entry_fill
+from kernels.simulation.entry_bars import EntryBars
 
 BLOCK = 64
 

@@ -40,10 +40,10 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.accounts import total_return_pct
 from kernels.jit import FLOAT, FLOATS, FLOATS_OUT, INT, INTS, inline, jit
-from kernels.stops import BLOCK, block_highs, block_lows
-from kernels.trades import TRADES
+from kernels.simulation.accounts import total_return_pct
+from kernels.simulation.first_passages import BLOCK, block_highs, block_lows
+from kernels.simulation.trades import TRADES
 
 Metric: TypeAlias = float | int | None
 
@@ -63,7 +63,7 @@ def report(
     """Every metric of one simulation by its name, in the order of R4.10.
 
     Args:
-        trades: the simulation's trades, of `kernels.trades.TRADE`.
+        trades: the simulation's trades, of `kernels.simulation.trades.TRADE`.
         close, ts_open_ms: the bars the trades count in; `bar_ms` is the length of one.
         outline: of the same bars; to ask for many reports, one for all.
 

@@ -1,6 +1,6 @@
 """The simulator: from signal planes to trades and returns (R4.3-R4.5).
 
-Final signals are ANDs of the indicators' planes. `kernels.positions` makes of them the bars on which a position
+Final signals are ANDs of the indicators' planes. `kernels.simulation.positions` makes of them the bars on which a position
 opens and closes, a word of 64 bars at a time; a walk over that list does the money. `rank_range` and `trades_of`
 take both from the same functions, so that their totals are equal to the bit.
 """
@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.accounts import (
+from kernels.jit import FLOATS, FLOATS_OUT, INT, INTS, INTS_OUT, WORDS, inline, jit
+from kernels.simulation.accounts import (
     LONG,
     LONG_ONLY,
     LONG_SHORT,
@@ -22,12 +23,19 @@ from kernels.accounts import (
     settle,
     total_return_pct,
 )
-from kernels.finals import check_planes, decide, empty_final, partial_ands
-from kernels.jit import FLOATS, FLOATS_OUT, INT, INTS, INTS_OUT, WORDS, inline, jit
-from kernels.positions import find_positions, room_for_positions
-from kernels.pruning import KEPT, LIMITS, Pruning, last_reason, start, trade_reason
-from kernels.stops import Ruin, block_lows
-from kernels.trades import EXIT_LAST_BAR, EXIT_SIGNAL, TRADE, TRADES_OUT, booked_profit, ruin_before, write_trade
+from kernels.simulation.final_signals import check_planes, decide, empty_final, partial_ands
+from kernels.simulation.first_passages import Ruin, block_lows
+from kernels.simulation.positions import find_positions, room_for_positions
+from kernels.simulation.pruning import KEPT, LIMITS, Pruning, last_reason, start, trade_reason
+from kernels.simulation.trades import (
+    EXIT_LAST_BAR,
+    EXIT_SIGNAL,
+    TRADE,
+    TRADES_OUT,
+    booked_profit,
+    ruin_before,
+    write_trade,
+)
 
 LANES = 8
 """Variants walked abreast."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numba import from_dtype, types
 
-from kernels.accounts import ruin_price
 from kernels.jit import inline
-from kernels.stops import first_at_or_above
+from kernels.simulation.accounts import ruin_price
+from kernels.simulation.first_passages import first_at_or_above
 
 EXIT_STOP_LOSS, EXIT_TAKE_PROFIT, EXIT_SIGNAL, EXIT_LAST_BAR, EXIT_RUIN = range(5)
 """Why a trade ended. Of the first four the lowest wins where several hold on one bar; ruin wins over all."""

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.accounts import (
+from kernels.jit import COUNTS, FLOATS, FLOATS_OUT, INT, INTS, INTS_OUT, PLANES, WORDS, inline, jit
+from kernels.simulation.accounts import (
     LONG_SHORT,
     RULES,
     SHORT,
@@ -21,18 +22,17 @@ from kernels.accounts import (
     settle,
     total_return_pct,
 )
-from kernels.entries import bar_of, gather, gather_under, list_entries, place_of, reason_of
-from kernels.entry_bars import EntryBars
-from kernels.finals import check_planes, decide, empty_final, partial_ands
-from kernels.jit import COUNTS, FLOATS, FLOATS_OUT, INT, INTS, INTS_OUT, PLANES, WORDS, inline, jit
-from kernels.pruning import KEPT, LIMITS, Pruning, last_reason, start, trade_reason
-from kernels.stops import BLOCK_LEVELS, Ruin, block_lows
-from kernels.trades import TRADE, TRADES_OUT, booked_profit, ruin_before
-from kernels.walks import fetch_prices, new_accounts, rows_of, walk, walk_all
+from kernels.simulation.entries import bar_of, gather, gather_under, list_entries, place_of, reason_of
+from kernels.simulation.entry_bars import EntryBars
+from kernels.simulation.final_signals import check_planes, decide, empty_final, partial_ands
+from kernels.simulation.first_passages import BLOCK_LEVELS, Ruin, block_lows
+from kernels.simulation.pruning import KEPT, LIMITS, Pruning, last_reason, start, trade_reason
+from kernels.simulation.stop_walks import fetch_prices, new_accounts, rows_of, walk, walk_all
+from kernels.simulation.trades import TRADE, TRADES_OUT, booked_profit, ruin_before
 
 
 class Stops(NamedTuple):
-    """The tables of `kernels.stops.passages` for some levels: of all stop-losses, then of all take-profits.
+    """The tables of `kernels.simulation.first_passages.passages` for some levels: of all stop-losses, then of all take-profits.
 
     Each kind's levels are cut into blocks of `BLOCK_LEVELS`, and a block has one table a side that the direction
     allows, long before short. `addresses` names the tables in this order, and their rows are those of `entries`.
@@ -77,7 +77,7 @@ def rank_combinations(
     out_pruned: NDArray[np.int64] | None = None,
     ruin: Ruin | None = None,
 ) -> None:
-    """As `kernels.simulate.rank_range`, for the combinations `[first, last)` of these base variants.
+    """As `kernels.simulation.without_stops.rank_range`, for the combinations `[first, last)` of these base variants.
 
     The combinations of a base are numbered one after the other, the take-profit fastest; those of `bases[1]`
     follow those of `bases[0]`.
@@ -114,7 +114,7 @@ def trades_under(
     rules: Rules,
     ruin: Ruin | None = None,
 ) -> tuple[NDArray[np.void], int]:
-    """As `kernels.simulate.trades_of`, under one combination of the levels."""
+    """As `kernels.simulation.without_stops.trades_of`, under one combination of the levels."""
     one_each = np.arange(addresses.size), np.ones(addresses.size, np.int64)
     check_planes(addresses, *one_each)
     stops.check(rules.direction)

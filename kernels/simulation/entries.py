@@ -12,13 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.accounts import LONG, LONG_SHORT, NEUTRAL, SHORT
 from kernels.bits import WORD_BITS, popcount, trailing_zeros
-from kernels.entry_bars import row_of
-from kernels.finals import EVERY, LONGS, NONE, SHORTS, fresh_entries, next_bar
 from kernels.jit import inline
-from kernels.stops import BLOCK_LEVELS, passages_at
-from kernels.trades import EXIT_LAST_BAR, EXIT_SIGNAL, EXIT_STOP_LOSS, EXIT_TAKE_PROFIT
+from kernels.simulation.accounts import LONG, LONG_SHORT, NEUTRAL, SHORT
+from kernels.simulation.entry_bars import row_of
+from kernels.simulation.final_signals import EVERY, LONGS, NONE, SHORTS, fresh_entries, next_bar
+from kernels.simulation.first_passages import BLOCK_LEVELS, passages_at
+from kernels.simulation.trades import EXIT_LAST_BAR, EXIT_SIGNAL, EXIT_STOP_LOSS, EXIT_TAKE_PROFIT
 
 _PLACE_BITS, _REASON_BITS = 32, 2
 _PLACE = (1 << _PLACE_BITS) - 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.accounts import LONG_ONLY, SHORT_ONLY
 from kernels.bits import WORD_BITS, plane_at, popcount, trailing_zeros
 from kernels.jit import inline
+from kernels.simulation.accounts import LONG_ONLY, SHORT_ONLY
 
 EVERY = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 NONE = np.uint64(0)

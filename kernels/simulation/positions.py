@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels.accounts import LONG, LONG_SHORT, NEUTRAL, SHORT, SHORT_ONLY
 from kernels.bits import WORD_BITS, popcount, trailing_zeros
-from kernels.finals import LONGS, NONE, SHORTS
 from kernels.jit import inline
+from kernels.simulation.accounts import LONG, LONG_SHORT, NEUTRAL, SHORT, SHORT_ONLY
+from kernels.simulation.final_signals import LONGS, NONE, SHORTS
 
 _ONE, _TWO = np.uint64(1), np.uint64(2)
 _TOP = np.uint64(WORD_BITS - 1)

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernels.accounts import SHORT, enter_at, entry_fill, leave, settle
-from kernels.entries import bar_of, gather, place_of, reason_of
 from kernels.jit import inline
-from kernels.trades import TRADE, booked_profit, ruin_before, write_trade
+from kernels.simulation.accounts import SHORT, enter_at, entry_fill, leave, settle
+from kernels.simulation.entries import bar_of, gather, place_of, reason_of
+from kernels.simulation.trades import TRADE, booked_profit, ruin_before, write_trade
 
 LANES = 8
 """Combinations walked abreast."""

@@ -1,0 +1,1 @@
+"""Accounts walked through the bars: entries, exits, stops, pruning and metrics."""
