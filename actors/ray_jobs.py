@@ -37,7 +37,7 @@ class RayJobs:
         address = ray.get_runtime_context().gcs_address
         await self._ask(
             lambda client: client.submit_job(
-                entrypoint=f"{sys.executable} -m cluster.job {job_id} {attempt} {address}",
+                entrypoint=f"{sys.executable} -m cluster.search.job {job_id} {attempt} {address}",
                 submission_id=f"{job_id}-{attempt}",
                 metadata={"job_id": str(job_id), "attempt": str(attempt)},
                 runtime_env=_inherited(),

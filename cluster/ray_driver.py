@@ -34,8 +34,8 @@ from cluster.events import Event, Report, reported, to_pipe
 from cluster.instance import RayCluster
 from cluster.outside import require_reachable
 from cluster.ports import Ports
+from cluster.search.warm_up import warm_workers
 from cluster.signals import stop_on_signals
-from cluster.warm_up import warm_workers
 
 ACTORS: Mapping[str, Callable[[Settings], ActorHandle]] = {"job scheduler": job_scheduler}
 """Actors that every instance has besides the candle store, by name: what starts them or finds them, in that order.

@@ -23,8 +23,8 @@ from candleray.jobs.store import Jobs
 from candleray.logs import configure_logs
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import Settings, get_settings
-from cluster.grid import run_backtest
-from cluster.preflight import require_job_guards, weigh
+from cluster.search.fan_out import run_backtest
+from cluster.search.preflight import require_job_guards, weigh
 from serve_apps.api import build_api
 from serve_apps.backend import Backend
 from serve_apps.garbage import set_apart

@@ -26,7 +26,7 @@ def test_a_full_collection_has_next_to_nothing_to_look_at():
 
 WARM = """
 import gc
-from cluster.warm_up import _warm_up
+from cluster.search.warm_up import _warm_up
 _warm_up._function()
 print(gc.isenabled(), gc.get_freeze_count(), len(gc.get_objects()))
 """

@@ -15,8 +15,8 @@ from candleray.jobs.store import Jobs as Store
 from candleray.search.rankings import Ranking
 from candleray.search.variants import engine_params_hash
 from candleray.settings import Jobs, Settings
-from cluster.job_attempt import Heart, _unless
-from cluster.job_search import Search
+from cluster.search.job_attempt import Heart, _unless
+from cluster.search.job_search import Search
 from tests.test_jobs_store import REQUEST
 
 ENGINE = engine_params_hash(REQUEST, 200)

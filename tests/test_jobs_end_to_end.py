@@ -283,7 +283,7 @@ def _named(word: str) -> Callable[[Instance], list[psutil.Process]]:
 
 
 FAULTS: dict[str, Callable[[Instance], list[psutil.Process]]] = {
-    "driver": _named("cluster.job "),
+    "driver": _named("cluster.search.job "),
     "worker": lambda instance: _named("ray::stage-")(instance)[:1] or _named("ray::IDLE")(instance)[:1],
     "api replica": lambda instance: _named("ray::ServeReplica")(instance)[:1],
     "scheduler": _named("ray::JobSchedulerActor"),

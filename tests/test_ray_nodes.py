@@ -32,8 +32,8 @@ from candleray.settings import ROOT, Settings
 from candleray.simulator.generated import GeneratedCandles
 from candleray.timeframes import MINUTE_MS
 from cluster.data_folder import DataFolder
-from cluster.grid import run_backtest
 from cluster.instance import Instance, read_instance
+from cluster.search.fan_out import run_backtest
 from tests.ray_nodes import RayNodes, free_port, ray_nodes
 
 pytestmark = [pytest.mark.faults, pytest.mark.cluster, pytest.mark.slow]

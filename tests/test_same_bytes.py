@@ -16,7 +16,7 @@ from candleray.candles import Candles
 from candleray.search import engine
 from candleray.settings import Compute, Settings
 from candleray.timeframes import MINUTE_MS
-from cluster.grid import run_backtest
+from cluster.search.fan_out import run_backtest
 from tests.test_engine import CANDLES, numbers_of, resolved
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]

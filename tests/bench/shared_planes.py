@@ -18,7 +18,7 @@ import ray
 from candleray.backtests.axes import ranges
 from candleray.search import engine
 from candleray.search.variants import VariantGrid
-from cluster import tasks
+from cluster.search import tasks
 from tests.bench.workload import WARMUP, Workload, load_market
 
 SOURCES = ["close", "open", "high", "low", "hlc3"]

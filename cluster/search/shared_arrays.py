@@ -13,9 +13,9 @@ from candleray.search.ranges import cuts, even_shares, tapered_shares
 from candleray.search.stop_tables import stop_tables, table_parts
 from candleray.search.variants import VariantGrid
 from candleray.settings import Compute
-from cluster import tasks
 from cluster.pending import Tell, all_finished, cancel, share_pending
-from cluster.tasks import submit
+from cluster.search import tasks
+from cluster.search.tasks import submit
 
 SHORTEST_TASK_S = 0.1
 """Of several; a task costs 4 ms besides its work."""

@@ -27,8 +27,8 @@ from candleray.jobs.store import Jobs, Superseded
 from candleray.logs import configure_logs, get_logger
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import Settings, get_settings
-from cluster.job_search import Search
 from cluster.runtime import own_error
+from cluster.search.job_search import Search
 
 log = get_logger("job")
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""The driver of one job: a process of its own, started as a Ray Job (`python -m cluster.job ID ATTEMPT ADDRESS`).
+"""The driver of one job: a process of its own, started as a Ray Job (`python -m cluster.search.job ID ATTEMPT ADDRESS`).
 
 It imports what a search needs after it has asked Ray for workers: so they start meanwhile.
 """
@@ -14,7 +14,7 @@ from uuid import UUID
 import ray
 
 from actors.options import NAMESPACE
-from cluster.warm_up import warm_workers
+from cluster.search.warm_up import warm_workers
 
 TOLD_AFTER_S = 1.5
 """Ray tells its dashboard once a second which tasks have ended; what its driver had no time to tell is lost."""
@@ -23,7 +23,7 @@ TOLD_AFTER_S = 1.5
 def main(job_id: UUID, attempt: int, address: str) -> int:
     ray.init(address, namespace=NAMESPACE, log_to_driver=False, logging_level="WARNING")
     warm_workers()
-    from cluster.job_attempt import run  # a second of imports
+    from cluster.search.job_attempt import run  # a second of imports
 
     gc.freeze()  # what is imported stays: no collection looks at it again
     code = run(job_id, attempt)

@@ -24,9 +24,9 @@ from candleray.search.stop_tables import shortlisted
 from candleray.search.variants import VariantGrid, engine_params_hash
 from candleray.settings import Settings
 from cluster.bars import read_bars
-from cluster.costs import Measuring
-from cluster.grid import FanOut, stage_a, stage_b
-from cluster.groundwork import Groundwork
+from cluster.search.fan_out import FanOut, stage_a, stage_b
+from cluster.search.measured_costs import Measuring
+from cluster.search.shared_arrays import Groundwork
 
 log = get_logger("job")
 

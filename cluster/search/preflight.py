@@ -14,7 +14,7 @@ from candleray.search.estimate import Pace, describe, guards_for
 from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import Settings
 from cluster.bars import most_bars, read_bars
-from cluster.costs import measured_costs
+from cluster.search.measured_costs import measured_costs
 
 
 async def weigh(request: BacktestRequest, store: CandleReader, settings: Settings, pace: Pace) -> Preflight:

@@ -27,12 +27,12 @@ from candleray.search.rankings import Ranking
 from candleray.search.stop_tables import shortlisted
 from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import Compute, Settings
-from cluster import tasks
 from cluster.bars import most_bars, read_bars
-from cluster.costs import rough_costs
-from cluster.groundwork import SHORTEST_TASK_S, Groundwork
 from cluster.pending import Tell, all_finished, cancel
-from cluster.tasks import submit
+from cluster.search import tasks
+from cluster.search.measured_costs import rough_costs
+from cluster.search.shared_arrays import SHORTEST_TASK_S, Groundwork
+from cluster.search.tasks import submit
 
 
 async def run_backtest(request: BacktestRequest, store: CandleReader, settings: Settings) -> BacktestResult:

@@ -15,7 +15,7 @@ import ray
 def _warm_up() -> None:
     gc.disable()  # what is imported stays: to look through it takes a tenth of the time
     try:
-        from cluster.tasks import load_kernels
+        from cluster.search.tasks import load_kernels
 
         load_kernels()
         gc.freeze()  # nor is it looked through during a search, for 0.08 s each time

@@ -6,9 +6,9 @@ from typing import Any
 
 from candleray.search.costs import Costs, SignalCosts, StopCosts
 from candleray.search.variants import BARS_PER_WORD, VariantGrid
-from cluster import tasks
 from cluster.pending import cancel
-from cluster.tasks import submit
+from cluster.search import tasks
+from cluster.search.tasks import submit
 
 VARIANT_S_PER_WORD = 3.4e-9
 """What one variant costs for each 64 bars: measured 27 µs for a year of minutes, 8,213 words."""

@@ -1,0 +1,1 @@
+"""A search on Ray: its tasks, shared arrays, measured costs and jobs."""
