@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from candleray.settings import Settings
-    from cluster.instance import Instance
+    from cluster.instance.instance_file import Instance
 
 DataDir = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Data folder; by default the settings' data_dir.")
@@ -31,10 +31,10 @@ def up(data: DataDir = None, port: Port = None, detach: Detach = False, app: App
     Example: candleray up --detach --data ~/candles --port 8001
     """
     from candleray.terminal.console import output
-    from cluster.data_folder import DataFolder
-    from cluster.events import to_console
-    from cluster.instance import running_instance
-    from cluster.start import already_running, run_detached, run_here
+    from cluster.instance.data_folder import DataFolder
+    from cluster.instance.events import to_console
+    from cluster.instance.instance_file import running_instance
+    from cluster.instance.start import already_running, run_detached, run_here
 
     settings = _settings(data, port)
     folder = DataFolder(settings.data_path)
@@ -58,8 +58,8 @@ def down(data: DataDir = None) -> None:
     Example: candleray down --data ~/candles
     """
     from candleray.terminal.console import output
-    from cluster.data_folder import DataFolder
-    from cluster.stop import stop_instance
+    from cluster.instance.data_folder import DataFolder
+    from cluster.instance.stop import stop_instance
 
     folder = DataFolder(_settings(data, None).data_path)
     output().print(stop_instance(folder), soft_wrap=True)
@@ -71,8 +71,8 @@ def status(data: DataDir = None, as_json: AsJson = False) -> None:
     Example: candleray status --json
     """
     from candleray.terminal.console import output
-    from cluster.data_folder import DataFolder
-    from cluster.status import inspect, status_table
+    from cluster.instance.data_folder import DataFolder
+    from cluster.instance.status import inspect, status_table
 
     found = inspect(DataFolder(_settings(data, None).data_path))
     if as_json:

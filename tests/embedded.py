@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
-from cluster.data_folder import DataFolder
-from cluster.postgres import Postgres
-from cluster.service import EmbeddedService
-from cluster.valkey import Valkey
+from cluster.instance.data_folder import DataFolder
+from cluster.instance.embedded_postgres import Postgres
+from cluster.instance.embedded_service import EmbeddedService
+from cluster.instance.embedded_valkey import Valkey
 
 _running = ExitStack()
 

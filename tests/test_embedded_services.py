@@ -20,11 +20,11 @@ import redis
 
 from candleray.errors import InstanceError
 from candleray.settings import ROOT
-from cluster import postgres as postgres_module
-from cluster.data_folder import DataFolder
-from cluster.postgres import Postgres, reachable
-from cluster.service import EmbeddedService, as_account
-from cluster.valkey import Valkey
+from cluster.instance import embedded_postgres as postgres_module
+from cluster.instance.data_folder import DataFolder
+from cluster.instance.embedded_postgres import Postgres, reachable
+from cluster.instance.embedded_service import EmbeddedService, as_account
+from cluster.instance.embedded_valkey import Valkey
 
 SERVICES = (Postgres, Valkey)
 SOCKET_LIMIT = 107
@@ -34,7 +34,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs Postgres 
 STARTED_BY_ANOTHER = """
 import sys, time
 from pathlib import Path
-from cluster.data_folder import DataFolder
+from cluster.instance.data_folder import DataFolder
 from cluster.{module} import {name}
 service = {name}(DataFolder(Path(sys.argv[1])))
 service.start()
@@ -182,7 +182,7 @@ def test_a_deep_data_folder_still_has_short_and_private_sockets(
 
 
 def test_two_valkeys_never_write_to_the_same_files(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cluster.valkey.CLAIM_PATIENCE_S", 0.1)
+    monkeypatch.setattr("cluster.instance.embedded_valkey.CLAIM_PATIENCE_S", 0.1)
     first = Valkey(folder)
     first.start()
     assert first.process

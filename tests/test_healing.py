@@ -24,11 +24,11 @@ from candleray.market_data.coverage import Coverage
 from candleray.markets import find_market
 from candleray.simulator.generated import GeneratedCandles
 from candleray.timeframes import MINUTE_MS
-from cluster.data_folder import DataFolder
-from cluster.instance import Instance, Restarts, read_instance
-from cluster.leftovers import left_by
-from cluster.postgres import Postgres
-from cluster.valkey import Valkey
+from cluster.instance.data_folder import DataFolder
+from cluster.instance.embedded_postgres import Postgres
+from cluster.instance.embedded_valkey import Valkey
+from cluster.instance.instance_file import Instance, Restarts, read_instance
+from cluster.instance.leftovers import left_by
 from tests.canaries import search_instance
 
 pytestmark = [

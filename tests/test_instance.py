@@ -18,17 +18,17 @@ from pydantic import SecretStr
 
 from candleray.errors import InstanceError, ServiceUnavailable
 from candleray.settings import Services, Settings
-from cluster import data_folder as data_folder_module
-from cluster import instance as instance_module
-from cluster.api import imported
-from cluster.data_folder import DataFolder
-from cluster.environment import authentication, settings_environment
-from cluster.instance import Instance, read_instance, running_instance, start_ticks, wait_ready
-from cluster.leftovers import BOOT, kill_leftovers, left_by
-from cluster.outside import require_common_services, require_reachable
-from cluster.ports import BLOCK, FIRST, block_for, first_free, require_free
-from cluster.start import already_running
-from cluster.stop import stop_instance
+from cluster.instance import data_folder as data_folder_module
+from cluster.instance import instance_file as instance_module
+from cluster.instance.api_deployment import imported
+from cluster.instance.data_folder import DataFolder
+from cluster.instance.environment import authentication, settings_environment
+from cluster.instance.instance_file import Instance, read_instance, running_instance, start_ticks, wait_ready
+from cluster.instance.leftovers import BOOT, kill_leftovers, left_by
+from cluster.instance.outside_services import require_common_services, require_reachable
+from cluster.instance.ports import BLOCK, FIRST, block_for, first_free, require_free
+from cluster.instance.start import already_running
+from cluster.instance.stop import stop_instance
 
 HOLD_A_LOCK = """
 import fcntl, sys, time
@@ -296,7 +296,7 @@ def test_leftovers_are_found_by_their_boot_and_nothing_else_is_killed(folder: Da
 
 
 def test_the_guard_kills_when_its_supervisor_is_gone(folder: DataFolder) -> None:
-    from cluster import leftovers
+    from cluster.instance import leftovers
 
     guard_command = [
         sys.executable,

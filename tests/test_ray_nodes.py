@@ -31,8 +31,8 @@ from candleray.search.variants import resolve
 from candleray.settings import ROOT, Settings
 from candleray.simulator.generated import GeneratedCandles
 from candleray.timeframes import MINUTE_MS
-from cluster.data_folder import DataFolder
-from cluster.instance import Instance, read_instance
+from cluster.instance.data_folder import DataFolder
+from cluster.instance.instance_file import Instance, read_instance
 from cluster.search.fan_out import run_backtest
 from tests.ray_nodes import RayNodes, free_port, ray_nodes
 
@@ -176,7 +176,7 @@ def test_a_job_on_three_nodes_gives_the_bytes_of_one_process_when_one_of_them_di
 def test_an_instance_that_joins_a_cluster_joins_it_again_when_its_driver_is_lost(three_nodes: RayNodes) -> None:
     with joined(three_nodes, "--app", "tests.tiny_app:build") as started:
         (driver,) = [
-            one for one in psutil.Process(started.pid).children() if "cluster.ray_driver" in one.cmdline()
+            one for one in psutil.Process(started.pid).children() if "cluster.instance.ray_driver" in one.cmdline()
         ]
         driver.kill()
         give_up_at = time.monotonic() + 120

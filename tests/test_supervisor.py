@@ -23,11 +23,11 @@ import psutil
 import pytest
 
 from candleray.settings import ROOT
-from cluster.data_folder import DataFolder
-from cluster.instance import Instance, read_instance
-from cluster.leftovers import left_by
-from cluster.postgres import Postgres
-from cluster.valkey import Valkey
+from cluster.instance.data_folder import DataFolder
+from cluster.instance.embedded_postgres import Postgres
+from cluster.instance.embedded_valkey import Valkey
+from cluster.instance.instance_file import Instance, read_instance
+from cluster.instance.leftovers import left_by
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 

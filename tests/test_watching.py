@@ -10,9 +10,9 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
-from cluster import endpoint as endpoint_module
-from cluster.back_off import LASTED_S, BackOff
-from cluster.endpoint import Endpoint, answers
+from cluster.instance import endpoint as endpoint_module
+from cluster.instance.back_off import LASTED_S, BackOff
+from cluster.instance.endpoint import Endpoint, answers
 from tests.served import served
 
 

@@ -29,7 +29,8 @@ STOP_RUNS = (48, 8)
 of the first was within 7 % of the true one, of the second within 2 %."""
 SOME_LEVELS = (4, 2)
 MORE_LEVELS = (8, 8)
-"""Of stop-losses and of take-profits: two grids, which differ in whole blocks of `kernels.simulation.stop_walks.LANES`."""
+"""Of stop-losses and of take-profits: two grids, which differ in whole blocks of
+`kernels.simulation.stop_walks.LANES`."""
 SAMPLED_REPORTS = 4
 
 

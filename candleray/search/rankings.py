@@ -24,7 +24,7 @@ class Ranking:
     total_return_pct: FloatArray
     conflicts: IntArray
     pruned: IntArray = field(default_factory=no_pruned)
-    """How many variants were pruned, by reason in the order of `kernels.simulation.pruning.REASONS`; none of them is here."""
+    """How many variants were pruned, by reason in the order of `REASONS`; none of them is here."""
 
     def __len__(self) -> int:
         return int(self.index.shape[0])

@@ -1,4 +1,6 @@
-"""The driver of one job: a process of its own, started as a Ray Job (`python -m cluster.search.job ID ATTEMPT ADDRESS`).
+"""The driver of one job: a process of its own.
+
+It is started as a Ray Job, `python -m cluster.search.job ID ATTEMPT ADDRESS`.
 
 It imports what a search needs after it has asked Ray for workers: so they start meanwhile.
 """

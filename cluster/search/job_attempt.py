@@ -27,7 +27,7 @@ from candleray.jobs.store import Jobs, Superseded
 from candleray.logs import configure_logs, get_logger
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import Settings, get_settings
-from cluster.runtime import own_error
+from cluster.instance.ray_runtime import own_error
 from cluster.search.job_search import Search
 
 log = get_logger("job")

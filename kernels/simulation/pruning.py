@@ -1,7 +1,7 @@
 """Pruning: limits that end a variant inside its walk, so that it never ranks (R6.1).
 
 A walk that prunes says after each trade what its account has been at the bar closes since: the same points that
-`kernels.simulation.metrics` marks for the report, so that no variant is kept whose report breaks a limit. Where a block of 64
+`metrics` marks for the report, so that no variant is kept whose report breaks a limit. Where a block of 64
 bars cannot hold anything that matters, its highest and lowest close say so and none of its bars is looked at.
 
 On one bar the first of these holds: a trade that is too long, one too many, the drawdown, the loss window. Too few

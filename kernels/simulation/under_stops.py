@@ -32,7 +32,7 @@ from kernels.simulation.trades import TRADE, TRADES_OUT, booked_profit, ruin_bef
 
 
 class Stops(NamedTuple):
-    """The tables of `kernels.simulation.first_passages.passages` for some levels: of all stop-losses, then of all take-profits.
+    """The tables of `first_passages.passages` for some levels: of all stop-losses, then of all take-profits.
 
     Each kind's levels are cut into blocks of `BLOCK_LEVELS`, and a block has one table a side that the direction
     allows, long before short. `addresses` names the tables in this order, and their rows are those of `entries`.
@@ -77,7 +77,7 @@ def rank_combinations(
     out_pruned: NDArray[np.int64] | None = None,
     ruin: Ruin | None = None,
 ) -> None:
-    """As `kernels.simulation.without_stops.rank_range`, for the combinations `[first, last)` of these base variants.
+    """As `rank_range` of `without_stops`, for the combinations `[first, last)` of these base variants.
 
     The combinations of a base are numbered one after the other, the take-profit fastest; those of `bases[1]`
     follow those of `bases[0]`.

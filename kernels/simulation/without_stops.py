@@ -1,6 +1,6 @@
 """The simulator: from signal planes to trades and returns (R4.3-R4.5).
 
-Final signals are ANDs of the indicators' planes. `kernels.simulation.positions` makes of them the bars on which a position
+Final signals are ANDs of the indicators' planes. `positions` makes of them the bars on which a position
 opens and closes, a word of 64 bars at a time; a walk over that list does the money. `rank_range` and `trades_of`
 take both from the same functions, so that their totals are equal to the bit.
 """

@@ -13,8 +13,8 @@ from contextlib import suppress
 import psutil
 
 from candleray.errors import InstanceError
-from cluster.data_folder import DataFolder, describe, opened_by
-from cluster.service import EmbeddedService, is_running, missing_wheel, package_folder
+from cluster.instance.data_folder import DataFolder, describe, opened_by
+from cluster.instance.embedded_service import EmbeddedService, is_running, missing_wheel, package_folder
 
 CLAIM_PATIENCE_S = 5.0
 """A server that is just ending holds its lock a little longer than its socket."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psutil
 
 from candleray.errors import InstanceError
-from cluster.data_folder import describe
+from cluster.instance.data_folder import describe
 
 BLOCK = 100
 FIRST, LAST = 10_000, 29_999

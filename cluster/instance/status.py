@@ -11,10 +11,10 @@ import psutil
 from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 
-from cluster.api import readiness
-from cluster.data_folder import DataFolder
-from cluster.instance import Restarts, State, running_instance
-from cluster.stop import SERVICES
+from cluster.instance.api_deployment import readiness
+from cluster.instance.data_folder import DataFolder
+from cluster.instance.instance_file import Restarts, State, running_instance
+from cluster.instance.stop import SERVICES
 
 MIB = 2**20
 OK = 200

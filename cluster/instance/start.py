@@ -12,11 +12,11 @@ from typing import IO
 
 from candleray.errors import InstanceError
 from candleray.settings import ROOT, Settings
-from cluster.data_folder import DataFolder
-from cluster.environment import settings_environment
-from cluster.events import Event, Report, from_line
-from cluster.instance import Instance, read_instance, wait_ready
-from cluster.supervisor import Supervisor
+from cluster.instance.data_folder import DataFolder
+from cluster.instance.environment import settings_environment
+from cluster.instance.events import Event, Report, from_line
+from cluster.instance.instance_file import Instance, read_instance, wait_ready
+from cluster.instance.supervisor import Supervisor
 
 START_TIMEOUT_S = 300.0
 
@@ -63,7 +63,7 @@ def run_detached(settings: Settings, app: str, report: Report) -> Instance:
     reading, writing = os.pipe()
     with os.fdopen(reading) as events, log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "cluster.supervisor", app, str(writing)],
+            [sys.executable, "-m", "cluster.instance.supervisor", app, str(writing)],
             cwd=ROOT,
             env={**os.environ, **settings_environment(settings), "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,

@@ -5,8 +5,8 @@
     actors        the others that every instance has
     api           Ray Serve behind HAProxy
 
-The supervisor starts it (`cluster.ray_boot`), reads from a pipe what happens, and writes to its standard input the
-names of parts that are to be started again. SIGTERM stops it in order.
+The supervisor starts it (`cluster.instance.ray_boot`), reads from a pipe what happens, and writes to its standard
+input the names of parts that are to be started again. SIGTERM stops it in order.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from actors.job_scheduler import job_scheduler
 from actors.options import NAMESPACE
 from candleray.errors import CandlerayError
 from candleray.settings import Settings, get_settings
-from cluster import runtime
-from cluster.api import Api
-from cluster.data_folder import DataFolder
-from cluster.events import Event, Report, reported, to_pipe
-from cluster.instance import RayCluster
-from cluster.outside import require_reachable
-from cluster.ports import Ports
+from cluster.instance import ray_runtime
+from cluster.instance.api_deployment import Api
+from cluster.instance.data_folder import DataFolder
+from cluster.instance.events import Event, Report, reported, to_pipe
+from cluster.instance.exit_signals import stop_on_signals
+from cluster.instance.instance_file import RayCluster
+from cluster.instance.outside_services import require_reachable
+from cluster.instance.ports import Ports
 from cluster.search.warm_up import warm_workers
-from cluster.signals import stop_on_signals
 
 ACTORS: Mapping[str, Callable[[Settings], ActorHandle]] = {"job scheduler": job_scheduler}
 """Actors that every instance has besides the candle store, by name: what starts them or finds them, in that order.
@@ -77,7 +77,7 @@ class RayDriver:
         try:
             yield
         except CandlerayError as error:
-            self.report(Event("failed", detail=str(runtime.own_error(error).args[0])))
+            self.report(Event("failed", detail=str(ray_runtime.own_error(error).args[0])))
             raise
         except Exception as error:
             self.report(Event("failed", detail=f"{type(error).__name__}: {error}"))
@@ -100,16 +100,16 @@ class RayDriver:
         return self.api.url
 
     def _dashboard_again(self) -> str:
-        self._tell(runtime.restart_dashboard(self.cluster))
+        self._tell(ray_runtime.restart_dashboard(self.cluster))
         return str(self.cluster.dashboard_url)
 
     @contextmanager
     def _cluster(self) -> Iterator[str]:
         joined = self.settings.services.ray_address is not None
         cluster = (
-            runtime.joined_cluster(self.settings)
+            ray_runtime.joined_cluster(self.settings)
             if joined
-            else runtime.own_cluster(self.settings, self.folder, self.ports, self.mark)
+            else ray_runtime.own_cluster(self.settings, self.folder, self.ports, self.mark)
         )
         with cluster as found:
             stop_on_signals()  # Ray sets its own handler

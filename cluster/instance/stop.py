@@ -7,12 +7,12 @@ import signal
 import time
 from contextlib import suppress
 
-from cluster.data_folder import DataFolder
-from cluster.instance import Instance, read_instance, running_instance
-from cluster.leftovers import kill_leftovers
-from cluster.postgres import Postgres
-from cluster.service import EmbeddedService
-from cluster.valkey import Valkey
+from cluster.instance.data_folder import DataFolder
+from cluster.instance.embedded_postgres import Postgres
+from cluster.instance.embedded_service import EmbeddedService
+from cluster.instance.embedded_valkey import Valkey
+from cluster.instance.instance_file import Instance, read_instance, running_instance
+from cluster.instance.leftovers import kill_leftovers
 
 STOP_TIMEOUT_S = 60.0
 """Longer than the API lets requests under way finish."""

@@ -1,8 +1,8 @@
 """One start of Ray: the processes that belong to it, from the first to the last.
 
-Ray's driver is a process of its own, `cluster.ray_driver`, because one that loses its Ray is of no more use: its
-calls hang for a minute, then Ray ends it. So the supervisor sees of Ray but processes, and ends them by the mark
-of their start.
+Ray's driver is a process of its own, `cluster.instance.ray_driver`, because one that loses its Ray is of no more
+use: its calls hang for a minute, then Ray ends it. So the supervisor sees of Ray but processes, and ends them by the
+mark of their start.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from typing import IO
 import psutil
 
 from candleray.settings import ROOT, Settings
-from cluster import leftovers
-from cluster.data_folder import DataFolder
-from cluster.environment import driver_environment
-from cluster.events import Event, Report, from_line
-from cluster.instance import RayCluster
-from cluster.ports import block_for, require_free
-from cluster.service import is_running, process_of
+from cluster.instance import leftovers
+from cluster.instance.data_folder import DataFolder
+from cluster.instance.embedded_service import is_running, process_of
+from cluster.instance.environment import driver_environment
+from cluster.instance.events import Event, Report, from_line
+from cluster.instance.instance_file import RayCluster
+from cluster.instance.ports import block_for, require_free
 
 START_TIMEOUT_S = 240.0
 STOP_TIMEOUT_S = 40.0
@@ -145,7 +145,15 @@ class RayBoot:
         self._reader.start()
         try:
             return subprocess.Popen(
-                [sys.executable, "-m", "cluster.ray_driver", self.app, self.mark, str(ports.first), str(writing)],
+                [
+                    sys.executable,
+                    "-m",
+                    "cluster.instance.ray_driver",
+                    self.app,
+                    self.mark,
+                    str(ports.first),
+                    str(writing),
+                ],
                 cwd=ROOT,
                 env=driver_environment(self.settings, self.folder, ports, self.mark),
                 stdin=subprocess.PIPE,

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import psutil
 
 from candleray.errors import InstanceError, ServiceUnavailable
-from cluster.data_folder import DataFolder
+from cluster.instance.data_folder import DataFolder
 
 # Its own: neither the supervisor's mark nor a secret of the environment.
 ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"}

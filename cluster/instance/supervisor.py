@@ -3,7 +3,7 @@
     data folder   locked, so that it is this instance's alone
     postgres      from its wheel, or the server that the settings name
     valkey        likewise
-    ray           with the candle store and the API: see `cluster.ray_driver`
+    ray           with the candle store and the API: see `cluster.instance.ray_driver`
 
 Each part is a context manager: before its `yield` it starts, after it stops. Where a part has an address that
 later ones need, it puts it into the settings, which everything that Ray starts inherits. A part that ends is
@@ -30,19 +30,19 @@ from candleray.errors import CandlerayError
 from candleray.identity.local_secrets import with_local_secrets
 from candleray.logs import configure_logs
 from candleray.settings import Settings, get_settings
-from cluster.api import api_url
-from cluster.back_off import BackOff
-from cluster.data_folder import DataFolder
-from cluster.events import Event, Report, reported, to_log, until_started
-from cluster.instance import Instance, Restarts, State, read_instance, start_ticks
-from cluster.leftovers import kill_leftovers
-from cluster.outside import require_common_services, require_reachable
-from cluster.ports import require_free
-from cluster.postgres import Postgres
-from cluster.ray_part import RayPart
-from cluster.service import EmbeddedService
-from cluster.signals import stop_on_signals
-from cluster.valkey import Valkey
+from cluster.instance.api_deployment import api_url
+from cluster.instance.back_off import BackOff
+from cluster.instance.data_folder import DataFolder
+from cluster.instance.embedded_postgres import Postgres
+from cluster.instance.embedded_service import EmbeddedService
+from cluster.instance.embedded_valkey import Valkey
+from cluster.instance.events import Event, Report, reported, to_log, until_started
+from cluster.instance.exit_signals import stop_on_signals
+from cluster.instance.instance_file import Instance, Restarts, State, read_instance, start_ticks
+from cluster.instance.leftovers import kill_leftovers
+from cluster.instance.outside_services import require_common_services, require_reachable
+from cluster.instance.ports import require_free
+from cluster.instance.ray_part import RayPart
 
 WATCH_S = 0.5
 

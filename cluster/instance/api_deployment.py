@@ -13,7 +13,7 @@ import httpx
 
 from candleray.errors import InstanceError, ServiceUnavailable
 from candleray.settings import Settings
-from cluster.runtime import own_error
+from cluster.instance.ray_runtime import own_error
 
 APP = "serve_apps.app:build"
 NAME = "candleray"

@@ -22,8 +22,8 @@ from pwd import struct_passwd
 import psutil
 
 from candleray.errors import InstanceError, ServiceUnavailable
-from cluster.data_folder import DataFolder, own_folder
-from cluster.service import (
+from cluster.instance.data_folder import DataFolder, own_folder
+from cluster.instance.embedded_service import (
     ENVIRONMENT,
     EmbeddedService,
     as_account,

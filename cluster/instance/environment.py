@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import SecretStr
 
 from candleray.settings import ROOT, Settings
-from cluster.data_folder import DataFolder
-from cluster.leftovers import BOOT
-from cluster.ports import Ports
+from cluster.instance.data_folder import DataFolder
+from cluster.instance.leftovers import BOOT
+from cluster.instance.ports import Ports
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:

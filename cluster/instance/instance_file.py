@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from candleray.errors import InstanceError
-from cluster.data_folder import LOCK_PATIENCE_S, DataFolder
+from cluster.instance.data_folder import LOCK_PATIENCE_S, DataFolder
 
 State = Literal["starting", "ready", "restarting", "stopping"]
 

@@ -8,14 +8,14 @@ from typing import Literal
 
 from candleray.errors import CandlerayError, ServiceUnavailable
 from candleray.settings import Settings
-from cluster.api import api_url
-from cluster.back_off import BackOff
-from cluster.data_folder import DataFolder
-from cluster.endpoint import Endpoint
-from cluster.events import Event, Report
-from cluster.instance import RayCluster, Restarts
-from cluster.ray_boot import RayBoot
-from cluster.service import process_of
+from cluster.instance.api_deployment import api_url
+from cluster.instance.back_off import BackOff
+from cluster.instance.data_folder import DataFolder
+from cluster.instance.embedded_service import process_of
+from cluster.instance.endpoint import Endpoint
+from cluster.instance.events import Event, Report
+from cluster.instance.instance_file import RayCluster, Restarts
+from cluster.instance.ray_boot import RayBoot
 
 API_ATTEMPTS = 8
 """Longer than Serve itself takes to replace replicas or proxies, each two seconds."""

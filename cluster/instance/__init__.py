@@ -1,0 +1,1 @@
+"""One instance: its supervisor, Ray, embedded services, ports and data folder."""
