@@ -11,14 +11,14 @@ from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
-from serve_apps.access import Authentication, describe_access, require_access
-from serve_apps.answers import ERRORS
 from serve_apps.backend import Backend
 from serve_apps.discovery import discover_routers
-from serve_apps.errors import install_error_handlers
-from serve_apps.middleware import BodyLimit, HeadRequests, RequestIds, UnexpectedErrors
-from serve_apps.route_table import RouteTable
-from serve_apps.telemetry import RequestLog
+from serve_apps.http.access import Authentication, describe_access, require_access
+from serve_apps.http.errors import install_error_handlers
+from serve_apps.http.middleware import BodyLimit, HeadRequests, RequestIds, UnexpectedErrors
+from serve_apps.http.openapi import ERRORS
+from serve_apps.http.request_log import RequestLog
+from serve_apps.http.route_table import RouteTable
 
 _DESCRIPTION = """Search trading strategies exactly over one-minute candles.
 

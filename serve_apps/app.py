@@ -28,7 +28,7 @@ from cluster.search.preflight import require_job_guards, weigh
 from serve_apps.api import build_api
 from serve_apps.backend import Backend
 from serve_apps.garbage import set_apart
-from serve_apps.telemetry import Metrics
+from serve_apps.http.request_log import Metrics
 
 T = TypeVar("T")
 

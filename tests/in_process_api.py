@@ -33,7 +33,7 @@ from candleray.settings import Api, Guards, Identity, SavedStrategies, Settings
 from candleray.timeframes import MINUTE_MS, minutes_of
 from serve_apps.api import build_api
 from serve_apps.backend import Backend, in_process
-from serve_apps.telemetry import Metrics
+from serve_apps.http.request_log import Metrics
 from tests import canaries, embedded
 
 BOT_TOKEN = "1234567890:test-bot-token-that-telegram-does-not-know"

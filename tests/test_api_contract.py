@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 from candleray.databases.postgres import Postgres
 from candleray.market_data.candle_store import CandleStore
 from serve_apps.api import build_api
-from serve_apps.job_events import EVENT_STREAM
+from serve_apps.http.job_events import EVENT_STREAM
 from tests.api_document import operations
 from tests.attacks.target import Target
 from tests.in_process_api import backend, serving_strangers, stored_walk

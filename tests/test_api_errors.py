@@ -19,7 +19,7 @@ from candleray.identity.vault import CannotOpen
 from candleray.logs import configure_logs
 from candleray.market_data.arrow_stream import ARROW
 from candleray.market_data.candle_store import CandleStore
-from serve_apps.errors import INTERNAL, error_payload
+from serve_apps.http.errors import INTERNAL, error_payload
 from tests.canaries import watch_logs
 from tests.in_process_api import backend, serving, stored_walk
 

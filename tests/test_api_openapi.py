@@ -25,9 +25,9 @@ from candleray.markets import InstrumentReference
 from candleray.paging import CandlePage, InstrumentPage
 from kernels.indicators import INDICATORS
 from serve_apps import examples
-from serve_apps.answers import ERRORS, ErrorAnswer
 from serve_apps.api import build_api
-from serve_apps.readiness import NotReady
+from serve_apps.http.openapi import ERRORS, ErrorAnswer
+from serve_apps.http.readiness import NotReady
 from serve_apps.routes.health import _NOT_READY
 from serve_apps.routes.instruments import MarketInfo
 from tests.in_process_api import backend, serving

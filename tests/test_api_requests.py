@@ -17,8 +17,8 @@ from candleray.errors import ServiceUnavailable
 from candleray.logs import configure_logs, get_logger, mask_credentials
 from candleray.market_data.candle_store import CandleStore
 from serve_apps.api import build_api
-from serve_apps.middleware import outside_serve
-from serve_apps.readiness import check_readiness
+from serve_apps.http.middleware import outside_serve
+from serve_apps.http.readiness import check_readiness
 from tests.canaries import LIBRARIES, watch_logs
 from tests.in_process_api import backend, serving
 

@@ -71,7 +71,7 @@ def isolation(folder: DataFolder, ports: Ports, boot: str) -> dict[str, str]:
         "METRICS_RECORD_INTERVAL_S": "30",
         "RAY_event_stats": "0",
         # Here and not in the replicas' `runtime_env`: their tasks would need workers of that environment.
-        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_apps.middleware:outside_serve",
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_apps.http.middleware:outside_serve",
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{haproxy}/haproxy.cfg",
         "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{haproxy}/admin.sock",
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": f"{haproxy}/metrics.sock",

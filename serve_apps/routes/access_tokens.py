@@ -12,11 +12,11 @@ from candleray.identity.token_store import AccessTokens
 from candleray.identity.tokens import NewToken, TokenInfo, TokenRequest
 from candleray.validation import Model
 from serve_apps import identity_examples as examples
-from serve_apps.access import needs
-from serve_apps.answers import example
 from serve_apps.backend import Backend, InBackend
-from serve_apps.json_body import StrictRoute
-from serve_apps.users import InCaller, InUser
+from serve_apps.http.access import needs
+from serve_apps.http.callers import InCaller, InUser
+from serve_apps.http.json_body import StrictRoute
+from serve_apps.http.openapi import example
 
 router = APIRouter(tags=["identity"], route_class=StrictRoute)
 

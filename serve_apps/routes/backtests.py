@@ -8,12 +8,12 @@ from fastapi import APIRouter, Request
 
 from candleray.backtests.request import BacktestResult
 from serve_apps import examples
-from serve_apps.access import needs
-from serve_apps.answers import example
 from serve_apps.backend import InBackend
-from serve_apps.json_body import StrictRoute
-from serve_apps.requested import InRequest
-from serve_apps.waiting import answer_in_time
+from serve_apps.http.access import needs
+from serve_apps.http.backtest_body import InRequest
+from serve_apps.http.json_body import StrictRoute
+from serve_apps.http.openapi import example
+from serve_apps.http.timeouts import answer_in_time
 
 router = APIRouter(tags=["backtests"], route_class=StrictRoute)
 

@@ -21,9 +21,9 @@ from candleray.paging import CandlePage
 from candleray.timeframes import Moment, Timeframe, TimeRange, iso, to_ms
 from candleray.validation import Model
 from serve_apps import examples
-from serve_apps.answers import example, json_of_arrays
 from serve_apps.arrow_body import read_stream, write_stream
 from serve_apps.backend import InBackend
+from serve_apps.http.openapi import example, json_of_arrays
 
 router = APIRouter(prefix="/market-data", tags=["market data"])
 

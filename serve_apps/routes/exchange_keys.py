@@ -12,11 +12,11 @@ from candleray.identity.exchange_keys import ExchangeKey, NewExchangeKey
 from candleray.identity.local_secrets import key_ring
 from candleray.validation import Model
 from serve_apps import identity_examples as examples
-from serve_apps.access import needs
-from serve_apps.answers import example
 from serve_apps.backend import InBackend
-from serve_apps.json_body import StrictRoute
-from serve_apps.users import InFreshUser, InUser
+from serve_apps.http.access import needs
+from serve_apps.http.callers import InFreshUser, InUser
+from serve_apps.http.json_body import StrictRoute
+from serve_apps.http.openapi import example
 
 router = APIRouter(prefix="/exchange-keys", tags=["identity"], route_class=StrictRoute)
 

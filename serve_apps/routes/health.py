@@ -8,10 +8,10 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from candleray.validation import Model
-from serve_apps.access import public
-from serve_apps.answers import example
 from serve_apps.backend import InBackend
-from serve_apps.readiness import NotReady, Readiness, check_readiness
+from serve_apps.http.access import public
+from serve_apps.http.openapi import example
+from serve_apps.http.readiness import NotReady, Readiness, check_readiness
 
 router = APIRouter(tags=["health"])
 

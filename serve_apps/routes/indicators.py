@@ -12,10 +12,10 @@ from candleray.indicators.compute import compute_outputs, series_model, widened
 from candleray.indicators.info import IndicatorInfo
 from candleray.indicators.series import IndicatorSeries, SeriesRequest
 from serve_apps import examples
-from serve_apps.access import needs
-from serve_apps.answers import example, json_of_arrays
 from serve_apps.backend import InBackend
-from serve_apps.json_body import StrictRoute
+from serve_apps.http.access import needs
+from serve_apps.http.json_body import StrictRoute
+from serve_apps.http.openapi import example, json_of_arrays
 
 if TYPE_CHECKING:
     NarrowSeriesRequest = SeriesRequest

@@ -11,9 +11,9 @@ from candleray.markets import MARKETS, InstrumentReference, MarketType
 from candleray.paging import InstrumentPage, InstrumentsReport
 from candleray.validation import Model
 from serve_apps import examples
-from serve_apps.answers import example
 from serve_apps.backend import InBackend
-from serve_apps.json_body import StrictRoute
+from serve_apps.http.json_body import StrictRoute
+from serve_apps.http.openapi import example
 
 router = APIRouter(prefix="/market-data", tags=["market data"], route_class=StrictRoute)
 

@@ -18,13 +18,13 @@ from candleray.jobs.store import Jobs
 from candleray.search.variants import VariantGrid
 from candleray.validation import Model
 from serve_apps import examples
-from serve_apps.access import needs
-from serve_apps.answers import example
 from serve_apps.backend import InBackend
-from serve_apps.job_events import EVENT_STREAM, progress_stream
-from serve_apps.json_body import StrictRoute
-from serve_apps.requested import InRequest
-from serve_apps.users import InUser
+from serve_apps.http.access import needs
+from serve_apps.http.backtest_body import InRequest
+from serve_apps.http.callers import InUser
+from serve_apps.http.job_events import EVENT_STREAM, progress_stream
+from serve_apps.http.json_body import StrictRoute
+from serve_apps.http.openapi import example
 
 router = APIRouter(prefix="/backtests", tags=["jobs"], route_class=StrictRoute)
 

@@ -27,11 +27,11 @@ from candleray.identity.tokens import CookieLogin, NewToken, TokenInfo, csrf_tok
 from candleray.logs import get_logger
 from candleray.validation import Model
 from serve_apps import identity_examples as examples
-from serve_apps.access import SESSION_COOKIE, needs, public
-from serve_apps.answers import example
 from serve_apps.backend import Backend, InBackend
-from serve_apps.json_body import StrictRoute
-from serve_apps.users import InCaller, InUser, address_of
+from serve_apps.http.access import SESSION_COOKIE, needs, public
+from serve_apps.http.callers import InCaller, InUser, address_of
+from serve_apps.http.json_body import StrictRoute
+from serve_apps.http.openapi import example
 
 CSRF_COOKIE = "candleray_csrf"
 _DAY_S = 86_400

@@ -6,8 +6,8 @@ from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
-from serve_apps.access import public
 from serve_apps.backend import InBackend
+from serve_apps.http.access import public
 
 router = APIRouter(tags=["health"])
 

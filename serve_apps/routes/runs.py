@@ -15,10 +15,10 @@ from candleray.live.store import Runs
 from candleray.live.warm_up import run_metadata
 from candleray.strategies.store import Strategies
 from serve_apps import strategy_examples as examples
-from serve_apps.answers import example
 from serve_apps.backend import InBackend
-from serve_apps.json_body import StrictRoute
-from serve_apps.users import InUser
+from serve_apps.http.callers import InUser
+from serve_apps.http.json_body import StrictRoute
+from serve_apps.http.openapi import example
 
 router = APIRouter(prefix="/runs", tags=["runs"], route_class=StrictRoute)
 

@@ -19,11 +19,11 @@ from candleray.identity.totp import (
     SecondFactorState,
 )
 from serve_apps import identity_examples as examples
-from serve_apps.access import needs
-from serve_apps.answers import example
 from serve_apps.backend import InBackend
-from serve_apps.json_body import StrictRoute
-from serve_apps.users import InCaller, InUser, address_of
+from serve_apps.http.access import needs
+from serve_apps.http.callers import InCaller, InUser, address_of
+from serve_apps.http.json_body import StrictRoute
+from serve_apps.http.openapi import example
 
 router = APIRouter(prefix="/second-factor", tags=["identity"], route_class=StrictRoute)
 

@@ -19,10 +19,10 @@ from candleray.strategies.store import Strategies
 from candleray.strategies.strategy import NewStrategy, Strategy, StrategyChanges, StrategyFilter, StrategyPage
 from candleray.timeframes import Timeframe
 from serve_apps import strategy_examples as examples
-from serve_apps.answers import example
 from serve_apps.backend import Backend, InBackend
-from serve_apps.json_body import StrictRoute
-from serve_apps.users import InUser
+from serve_apps.http.callers import InUser
+from serve_apps.http.json_body import StrictRoute
+from serve_apps.http.openapi import example
 
 if TYPE_CHECKING:
     NarrowNewStrategy = NewStrategy

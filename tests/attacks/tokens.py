@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from candleray.identity.tokens import token_hash
-from serve_apps.access import CSRF_HEADER, SESSION_COOKIE
+from serve_apps.http.access import CSRF_HEADER, SESSION_COOKIE
 from tests.accounts import log_in
 from tests.api_document import operations
 from tests.attacks.target import Attack, Target

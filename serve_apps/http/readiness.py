@@ -9,8 +9,8 @@ from typing import Literal
 
 from candleray.errors import CandlerayError, Problem, ServiceUnavailable
 from candleray.validation import Model
-from serve_apps.answers import ErrorAnswer
 from serve_apps.backend import Probe
+from serve_apps.http.openapi import ErrorAnswer
 
 PROBE_TIMEOUT_S = 2.0
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from candleray.errors import GuardExceeded, NotFound, PayloadTooLarge, Problem, ServiceUnavailable
 from candleray.validation import Model
-from serve_apps.errors import INTERNAL
+from serve_apps.http.errors import INTERNAL
 
 
 class ProblemInfo(Model):

@@ -9,8 +9,8 @@ from fastapi import Depends, Request
 from candleray.errors import Forbidden
 from candleray.identity import User
 from candleray.identity.tokens import Caller, utc_now
-from serve_apps.access import CALLER, NOBODY
 from serve_apps.backend import InBackend
+from serve_apps.http.access import CALLER, NOBODY
 
 
 async def _caller_of(request: Request) -> Caller:

@@ -15,8 +15,8 @@ from prometheus_client import (
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from candleray.logs import get_logger
-from serve_apps.errors import CLIENT_LEFT
-from serve_apps.middleware import HttpLayer
+from serve_apps.http.errors import CLIENT_LEFT
+from serve_apps.http.middleware import HttpLayer
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)

@@ -26,8 +26,8 @@ from candleray.identity.token_store import AccessTokens
 from candleray.identity.tokens import Caller, csrf_token
 from candleray.identity.tokens import Scope as TokenScope
 from serve_apps.backend import Backend
-from serve_apps.errors import error_response
-from serve_apps.middleware import HttpLayer
+from serve_apps.http.errors import error_response
+from serve_apps.http.middleware import HttpLayer
 
 SESSION_COOKIE = "candleray_session"
 CSRF_HEADER = "X-CSRF-Token"

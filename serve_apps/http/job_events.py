@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from candleray.errors import CandlerayError
 from candleray.jobs.job import Job
-from serve_apps.errors import error_payload
+from serve_apps.http.errors import error_payload
 
 EVENT_STREAM = "text/event-stream"
 LOOK_S = 0.3

@@ -14,7 +14,7 @@ from candleray.strategies.store import Strategies
 from candleray.strategies.strategy import SavedBacktest, request_of
 from serve_apps import examples, strategy_examples
 from serve_apps.backend import InBackend
-from serve_apps.users import InUser
+from serve_apps.http.callers import InUser
 
 if TYPE_CHECKING:
     AnyBacktest = BacktestRequest | SavedBacktest

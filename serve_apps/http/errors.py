@@ -25,7 +25,7 @@ from candleray.errors import (
 )
 from candleray.logs import get_logger
 from candleray.validation import invalid_from
-from serve_apps.route_table import RouteTable
+from serve_apps.http.route_table import RouteTable
 
 CLIENT_LEFT = 499
 """The status under which the log and the metrics count a caller who did not wait."""

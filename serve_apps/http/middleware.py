@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from candleray.logs import get_logger
-from serve_apps.errors import INTERNAL, error_response, too_large
+from serve_apps.http.errors import INTERNAL, error_response, too_large
 
 REQUEST_ID = "X-Request-ID"
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")

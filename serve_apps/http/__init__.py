@@ -1,0 +1,1 @@
+"""HTTP itself: access, bodies, errors, timeouts, the OpenAPI document."""
