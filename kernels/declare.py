@@ -121,8 +121,8 @@ class RuleFamily:
 
     `kernel(*columns, *outputs, *params, start, long, short)` writes two bits a bar from the bar `start` on, eight
     to an octet (see `kernels.comparisons`), and zeros past the last bar; a NaN gives neither. `params` says what
-    each parameter means; its bounds and default are the indicator's. `lookback(**params)` is how many bars of output
-    before a bar the rule reads.
+    each parameter means; its bounds and default are the indicator's. `lookback(**params)` is how many bars of
+    output before a bar the rule reads.
     """
 
     title: str

@@ -24,8 +24,8 @@ from candleray.market_data.coverage import Coverage
 from candleray.markets import InstrumentReference
 from candleray.paging import CandlePage, InstrumentPage
 from kernels.indicators import INDICATORS
-from serve_apps import examples
 from serve_apps.api import build_api
+from serve_apps.examples import backtests as examples
 from serve_apps.http.openapi import ERRORS, ErrorAnswer
 from serve_apps.http.readiness import NotReady
 from serve_apps.routes.health import _NOT_READY

@@ -16,7 +16,7 @@ from candleray.databases.postgres import Postgres
 from candleray.identity.user_store import Users
 from candleray.live.run import FIRST_STATE, TRANSITIONS, NewRun, Run, RunAction, RunHistory, RunPage, RunState
 from candleray.live.store import Runs
-from serve_apps import strategy_examples as examples
+from serve_apps.examples import strategies as examples
 from tests.in_process_api import backend, serving
 from tests.run_paths import path_to
 

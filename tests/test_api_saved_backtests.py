@@ -14,7 +14,7 @@ from candleray.databases.postgres import Postgres
 from candleray.identity.user_store import Users
 from candleray.indicators.request_models import get_strategy_bodies
 from candleray.market_data.candle_store import CandleStore
-from serve_apps import strategy_examples as examples
+from serve_apps.examples import strategies as examples
 from tests.in_process_api import backend, serving, stored_walk
 
 TIME_RANGE = {"start": "2025-01-02T00:00:00Z", "end": "2025-01-05T00:00:00Z"}

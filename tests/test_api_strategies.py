@@ -17,7 +17,7 @@ from candleray.identity.user_store import Users
 from candleray.indicators.catalogue import get_catalogue
 from candleray.indicators.request_models import get_strategy_bodies
 from candleray.strategies.strategy import Strategy, StrategyPage
-from serve_apps import strategy_examples as examples
+from serve_apps.examples import strategies as examples
 from tests.attacks.bodies import HOSTILE, VARIANT
 from tests.in_process_api import backend, serving
 

@@ -1,8 +1,8 @@
 """One start of Ray: the processes that belong to it, from the first to the last.
 
 Ray's driver is a process of its own, `cluster.instance.ray_driver`, because one that loses its Ray is of no more
-use: its calls hang for a minute, then Ray ends it. So the supervisor sees of Ray but processes, and ends them by the
-mark of their start.
+use: its calls hang for a minute, then Ray ends it. So the supervisor sees of Ray but processes, and ends them by
+the mark of their start.
 """
 
 from __future__ import annotations

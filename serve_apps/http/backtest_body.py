@@ -12,8 +12,8 @@ from candleray.indicators.catalogue import get_catalogue
 from candleray.indicators.request_models import get_strategy_bodies
 from candleray.strategies.store import Strategies
 from candleray.strategies.strategy import SavedBacktest, request_of
-from serve_apps import examples, strategy_examples
 from serve_apps.backend import InBackend
+from serve_apps.examples import backtests, strategies
 from serve_apps.http.callers import InUser
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ else:
         Discriminator(_kind),
     ]
 
-_EXAMPLES: Any = {**examples.BACKTEST_REQUESTS, **strategy_examples.SAVED_BACKTESTS}
+_EXAMPLES: Any = {**backtests.BACKTEST_REQUESTS, **strategies.SAVED_BACKTESTS}
 
 
 async def _requested(

@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, Response
 from candleray.identity.token_store import AccessTokens
 from candleray.identity.tokens import NewToken, TokenInfo, TokenRequest
 from candleray.validation import Model
-from serve_apps import identity_examples as examples
 from serve_apps.backend import Backend, InBackend
+from serve_apps.examples import identity as examples
 from serve_apps.http.access import needs
 from serve_apps.http.callers import InCaller, InUser
 from serve_apps.http.json_body import StrictRoute

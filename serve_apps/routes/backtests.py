@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from candleray.backtests.request import BacktestResult
-from serve_apps import examples
 from serve_apps.backend import InBackend
+from serve_apps.examples import backtests as examples
 from serve_apps.http.access import needs
 from serve_apps.http.backtest_body import InRequest
 from serve_apps.http.json_body import StrictRoute

@@ -11,8 +11,8 @@ from candleray.identity.exchange_key_store import ExchangeKeys
 from candleray.identity.exchange_keys import ExchangeKey, NewExchangeKey
 from candleray.identity.local_secrets import key_ring
 from candleray.validation import Model
-from serve_apps import identity_examples as examples
 from serve_apps.backend import InBackend
+from serve_apps.examples import identity as examples
 from serve_apps.http.access import needs
 from serve_apps.http.callers import InFreshUser, InUser
 from serve_apps.http.json_body import StrictRoute

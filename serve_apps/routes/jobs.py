@@ -17,8 +17,8 @@ from candleray.jobs.job import BestVariant, Job, JobDetail, JobPage, JobState, J
 from candleray.jobs.store import Jobs
 from candleray.search.variants import VariantGrid
 from candleray.validation import Model
-from serve_apps import examples
 from serve_apps.backend import InBackend
+from serve_apps.examples import backtests as examples
 from serve_apps.http.access import needs
 from serve_apps.http.backtest_body import InRequest
 from serve_apps.http.callers import InUser

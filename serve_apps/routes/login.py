@@ -26,8 +26,8 @@ from candleray.identity.token_store import AccessTokens
 from candleray.identity.tokens import CookieLogin, NewToken, TokenInfo, csrf_token
 from candleray.logs import get_logger
 from candleray.validation import Model
-from serve_apps import identity_examples as examples
 from serve_apps.backend import Backend, InBackend
+from serve_apps.examples import identity as examples
 from serve_apps.http.access import SESSION_COOKIE, needs, public
 from serve_apps.http.callers import InCaller, InUser, address_of
 from serve_apps.http.json_body import StrictRoute

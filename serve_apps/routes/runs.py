@@ -14,8 +14,8 @@ from candleray.live.run import NewRun, Run, RunAction, RunFilter, RunHistory, Ru
 from candleray.live.store import Runs
 from candleray.live.warm_up import run_metadata
 from candleray.strategies.store import Strategies
-from serve_apps import strategy_examples as examples
 from serve_apps.backend import InBackend
+from serve_apps.examples import strategies as examples
 from serve_apps.http.callers import InUser
 from serve_apps.http.json_body import StrictRoute
 from serve_apps.http.openapi import example

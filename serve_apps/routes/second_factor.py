@@ -18,8 +18,8 @@ from candleray.identity.totp import (
     SecondFactorSetup,
     SecondFactorState,
 )
-from serve_apps import identity_examples as examples
 from serve_apps.backend import InBackend
+from serve_apps.examples import identity as examples
 from serve_apps.http.access import needs
 from serve_apps.http.callers import InCaller, InUser, address_of
 from serve_apps.http.json_body import StrictRoute

@@ -18,8 +18,8 @@ from candleray.strategies.saving import clone_of, name_of, spec_of, variant_cont
 from candleray.strategies.store import Strategies
 from candleray.strategies.strategy import NewStrategy, Strategy, StrategyChanges, StrategyFilter, StrategyPage
 from candleray.timeframes import Timeframe
-from serve_apps import strategy_examples as examples
 from serve_apps.backend import Backend, InBackend
+from serve_apps.examples import strategies as examples
 from serve_apps.http.callers import InUser
 from serve_apps.http.json_body import StrictRoute
 from serve_apps.http.openapi import example

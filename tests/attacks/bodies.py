@@ -8,12 +8,12 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from serve_apps import strategy_examples
+from serve_apps.examples import strategies
 from tests.accounts import log_in, set_up
 from tests.api_document import Operation, Place, operations, places, replaced
 from tests.attacks.target import Attack, Target
 
-VARIANT: dict[str, Any] = strategy_examples.NEW_STRATEGIES["variant"]["value"]["strategy"]
+VARIANT: dict[str, Any] = strategies.NEW_STRATEGIES["variant"]["value"]["strategy"]
 JSON = {"Content-Type": "application/json"}
 
 

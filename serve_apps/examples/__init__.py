@@ -1,0 +1,1 @@
+"""The examples that the API document shows, one file a topic."""
