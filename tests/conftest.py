@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from candleray.databases.postgres import Postgres as PostgresStore
 from candleray.identity.user_store import Users
 from candleray.market_data.candle_store import CandleStore
-from tests import canaries, embedded
+from tests.support import canaries, embedded
 
 # A busy machine is slow, not wrong.
 settings.register_profile("candleray", deadline=None, suppress_health_check=[HealthCheck.too_slow])

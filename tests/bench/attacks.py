@@ -1,4 +1,4 @@
-"""How long it takes to refuse each attack of `tests/attacks`, and whether all are refused.
+"""How long it takes to refuse each attack of `tests/api/attacks`, and whether all are refused.
 
     python -m tests.bench.attacks [part of a name]
 
@@ -18,11 +18,11 @@ import httpx
 from candleray.databases.postgres import Postgres
 from candleray.market_data.candle_store import CandleStore
 from serve_apps.api import build_api
-from tests import embedded
-from tests.attacks.every import ATTACKS
-from tests.attacks.target import Attack, Target
-from tests.in_process_api import backend, stored_walk
-from tests.served import served
+from tests.api.attacks.every import ATTACKS
+from tests.api.attacks.target import Attack, Target
+from tests.support import embedded
+from tests.support.in_process_api import backend, stored_walk
+from tests.support.served import served
 
 MOST_S = 1.0
 

@@ -35,7 +35,7 @@ from candleray.search import engine
 from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import Backtests
 from tests.bench.workload import load_market
-from tests.hostile_requests import HOSTILE
+from tests.support.hostile_requests import HOSTILE
 
 SECTIONS = ("million", "estimates", "latency", "refusals", "bytes")
 YEAR = {"start": "2025-01-01T00:00:00Z", "end": "2026-01-01T00:00:00Z"}

@@ -19,8 +19,8 @@ from backtesting.lib import FractionalBacktest
 from numpy.typing import NDArray
 from vectorbt.portfolio.enums import StopEntryPrice, StopExitPrice
 
-from tests import oracle
 from tests.bench.workload import Workload
+from tests.support import oracle
 
 Flags = NDArray[np.bool_]
 ENGINES = ("numba", "rust")

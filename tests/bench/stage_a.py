@@ -16,7 +16,7 @@ from tests.bench.peers import ENGINES, Vectorbt, backtesting_run, oracle_run
 from tests.bench.table import Row
 from tests.bench.timing import Timing, medians, once
 from tests.bench.workload import EMA, ROC, RSI, SMA, Market, Workload
-from tests.oracle import Run
+from tests.support.oracle import Run
 
 PER = "variant-year"
 COLUMNS = 10

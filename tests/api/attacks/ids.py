@@ -1,0 +1,36 @@
+"""Another user's ids: in every path and every body that takes one, as the OpenAPI document has them."""
+
+from __future__ import annotations
+
+from tests.api.attacks.target import Attack, Target
+from tests.support.accounts import OWNED, log_in, set_up
+from tests.support.api_document import operations, places, with_ids
+
+EVERYBODYS = {"indicator_id"}
+"""Ids of what belongs to nobody."""
+
+IN_PATHS = [one for one in operations() if one.ids and not EVERYBODYS.intersection(one.ids)]
+IN_BODIES = [
+    (one, body)
+    for one in operations()
+    for body in one.bodies
+    if any(place and place[-1] in OWNED for place, _ in places(body))
+]
+IN_QUERIES = [(one, name) for one in operations() for name in one.query if name in OWNED]
+"""These narrow a list: another user's id is as empty as an unknown one."""
+
+
+async def foreign_ids(target: Target) -> None:
+    await log_in(target.api)
+    await set_up(target.api)
+    owned = {name: await make(target.api) for name, make in OWNED.items()}
+    await log_in(target.api)
+    await set_up(target.api)
+    for one in IN_PATHS:
+        body = next(iter(one.bodies), None)
+        await target.attack(one.method, one.path.format(**owned), json=body)
+    for one, body in IN_BODIES:
+        await target.attack(one.method, one.path.format(**owned), json=with_ids(body, owned))
+
+
+ATTACKS = [Attack("another user's ids, on every route that takes one", frozenset({404}), foreign_ids)]

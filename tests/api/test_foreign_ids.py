@@ -1,0 +1,80 @@
+"""Every route with an id, asked by another user: answered exactly as an unknown id, 404.
+
+The routes come from the OpenAPI document: one that takes a new kind of id fails here until `OWNED` can make it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from candleray.market_data.candle_store import CandleStore
+from tests.api.attacks.ids import IN_BODIES, IN_PATHS, IN_QUERIES
+from tests.support.accounts import OWNED, log_in, set_up
+from tests.support.api_document import Operation, with_ids
+from tests.support.in_process_api import backend, serving_strangers, stored_walk
+
+
+@pytest.fixture
+async def somebody(embedded_store: CandleStore) -> AsyncIterator[httpx.AsyncClient]:
+    """A user who may do everything: logged in, and past a fresh code."""
+    stored_walk(embedded_store, "BTCUSDT")
+    async with serving_strangers(backend(embedded_store)) as client:
+        await log_in(client)
+        await set_up(client)
+        yield client
+
+
+async def answers_of(
+    client: httpx.AsyncClient, names: list[str], operation: Operation, **request: Any
+) -> list[tuple[int, str]]:
+    """To somebody else who names these ids, and to one who names unknown ones, which is all that differs."""
+    owned = {name: await OWNED[name](client) for name in names}
+    await log_in(client)
+    await set_up(client)
+    answers = []
+    for ids in (owned, {name: str(uuid4()) for name in names}):
+        given = {kind: with_ids(content, ids) for kind, content in request.items()}
+        answer = await client.request(operation.method, operation.path.format(**ids), **given)
+        text = json.dumps(answer.json())
+        for name, value in ids.items():
+            text = text.replace(value, name)
+        answers.append((answer.status_code, text))
+    return answers
+
+
+def test_there_is_an_owner_for_every_kind_of_id():
+    assert {name for one in IN_PATHS for name in one.ids} <= OWNED.keys()
+    assert len(IN_PATHS) > 8
+    assert len(IN_BODIES) > 5
+
+
+@pytest.mark.parametrize("operation", IN_PATHS, ids=str)
+async def test_a_foreign_id_is_answered_as_an_unknown_one(somebody: httpx.AsyncClient, operation: Operation):
+    body = next(iter(operation.bodies), None)
+    owned, unknown = await answers_of(somebody, operation.ids, operation, json=body)
+    assert owned == unknown
+    assert owned[0] == 404
+
+
+@pytest.mark.parametrize(("operation", "body"), IN_BODIES, ids=lambda value: str(value)[:30])
+async def test_a_foreign_id_in_a_body_is_answered_as_an_unknown_one(
+    somebody: httpx.AsyncClient, operation: Operation, body: Any
+):
+    owned, unknown = await answers_of(somebody, list(OWNED), operation, json=body)
+    assert owned == unknown
+    assert owned[0] == 404
+
+
+@pytest.mark.parametrize(("operation", "name"), IN_QUERIES, ids=str)
+async def test_a_list_narrowed_by_a_foreign_id_is_as_empty_as_by_an_unknown_one(
+    somebody: httpx.AsyncClient, operation: Operation, name: str
+):
+    owned, unknown = await answers_of(somebody, [name], operation, params={name: "its"})
+    assert owned == unknown
+    assert owned[0] == 200

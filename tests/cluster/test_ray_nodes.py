@@ -1,0 +1,243 @@
+"""A search gives the same bytes on one node, on three, and when one of them dies under it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from candleray import Client
+from candleray.backtests.request import BacktestRequest, BacktestResult
+from candleray.candles import CandleRows, Candles
+from candleray.identity.local_secrets import BOT_TOKEN
+from candleray.identity.telegram import sign_widget
+from candleray.markets import find_market
+from candleray.sdk.credentials import read_private
+from candleray.search.engine import run
+from candleray.search.variants import resolve
+from candleray.settings import ROOT, Settings
+from candleray.simulator.generated import GeneratedCandles
+from candleray.timeframes import MINUTE_MS
+from cluster.instance.data_folder import DataFolder
+from cluster.instance.instance_file import Instance, read_instance
+from cluster.search.fan_out import run_backtest
+from tests.support.ray_nodes import RayNodes, free_port, ray_nodes
+
+pytestmark = [pytest.mark.faults, pytest.mark.cluster, pytest.mark.slow]
+
+START_MS = 1_746_057_600_000  # 2025-05-01
+DAYS = 40
+REQUEST: dict[str, Any] = {
+    "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
+    "timeframe": "1m",
+    "time_range": {"start": "2025-05-02T00:00:00Z", "end": "2025-06-10T00:00:00Z"},
+    "indicators": [
+        {
+            "id": "sma",
+            "inputs": {"source": ["close", "hlc3"]},
+            "params": {"window": {"start": 2, "stop": 1000, "step": 1}},
+        },
+        {
+            "id": "rsi",
+            "params": {"window": {"values": [7, 14, 21]}},
+            "signal": {
+                "long_threshold": {"start": 20, "stop": 40, "step": 5},
+                "short_threshold": {"start": 60, "stop": 80, "step": 5},
+            },
+        },
+    ],
+    "top_k": 50,
+    "trades_for": 2,
+    "risk": {"sl_pct": {"start": 0.5, "stop": 4, "step": 0.5}, "tp_pct": {"start": 1, "stop": 5, "step": 1}},
+    "preselect": 20_000,
+}
+"""150,000 variants, then 800,000 combinations: each phase lasts long enough for a node to die in."""
+
+
+class Stored:
+    """The candle store, without one."""
+
+    def __init__(self, candles: Candles) -> None:
+        self._candles = candles
+
+    async def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
+        return self._candles.between(start_ms, end_ms)
+
+    async def span(self, market_id: int, symbol: str) -> tuple[int, int]:
+        return int(self._candles.ts_open_ms[0]), int(self._candles.ts_open_ms[-1]) + MINUTE_MS
+
+
+@pytest.fixture(scope="module")
+def candles() -> Candles:
+    rows = GeneratedCandles(seed=11).candles(
+        find_market("binance-spot"), "BTCUSDT", START_MS, START_MS + DAYS * 1440 * MINUTE_MS
+    )
+    return Candles(rows.ts_open_ms, rows.values)
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    base = Settings()
+    return base.model_copy(update={"compute": base.compute.model_copy(update={"task_seconds": 0.05})})
+
+
+@pytest.fixture(scope="module")
+def undisturbed(candles: Candles, settings: Settings) -> str:
+    """In this process alone, step by step."""
+    request = resolve(BacktestRequest.model_validate(REQUEST), settings.backtests)
+    return numbers_of(run(request, candles, settings.backtests.warmup_bars))
+
+
+@pytest.fixture(scope="module")
+def three_nodes() -> Iterator[RayNodes]:
+    with ray_nodes(1, 1, 1) as nodes:
+        yield nodes
+
+
+def numbers_of(result: BacktestResult) -> str:
+    return result.model_dump_json(exclude={"elapsed_s"})
+
+
+def search(candles: Candles, settings: Settings) -> str:
+    request = BacktestRequest.model_validate(REQUEST)
+    return numbers_of(asyncio.run(run_backtest(request, Stored(candles), settings)))
+
+
+def test_one_node_gives_the_bytes_of_one_process(candles: Candles, settings: Settings, undisturbed: str) -> None:
+    with ray_nodes(2):
+        assert search(candles, settings) == undisturbed
+
+
+def test_three_nodes_share_a_search_and_give_the_same_bytes(
+    three_nodes: RayNodes, candles: Candles, settings: Settings, undisturbed: str
+) -> None:
+    answer, seen = watched(three_nodes, lambda: search(candles, settings))
+    assert answer == undisturbed
+    # A node that is slow to start its worker may find nothing left to do.
+    assert len(seen) > 1
+
+
+@pytest.mark.parametrize("phase", ["planes", "stage-a", "stage-b"])
+def test_a_node_that_dies_in_the_middle_changes_no_byte(
+    three_nodes: RayNodes, candles: Candles, settings: Settings, undisturbed: str, phase: str
+) -> None:
+    """What lay in its object store, the signal planes among it, is computed again elsewhere."""
+    answers: list[str] = []
+    searching = threading.Thread(target=lambda: answers.append(search(candles, settings)))
+    began = time.monotonic()
+    searching.start()
+    while not works_on(three_nodes, 1, f"ray::{phase}"):
+        assert searching.is_alive(), f"it was over before {phase} reached the node"
+        time.sleep(0.002)
+    three_nodes.kill(1)
+    searching.join()
+    print(f"killed in {phase}: {time.monotonic() - began:.1f} s in all")
+    assert answers == [undisturbed]
+    three_nodes.add(1)
+    three_nodes.wait_alive()
+
+
+def test_a_job_on_three_nodes_gives_the_bytes_of_one_process_when_one_of_them_dies_too(
+    candles: Candles, undisturbed: str
+) -> None:
+    with (
+        ray_nodes(1, 1, 1, dashboard=True) as nodes,
+        joined(nodes, CANDLERAY_COMPUTE__TASK_SECONDS="0.1") as instance,
+        client_of(instance) as client,
+    ):
+        client.put_candles("binance-spot", "BTCUSDT", CandleRows.of(candles.ts_open_ms, candles.values))
+        job = client.submit(REQUEST)
+        answer, seen = watched(nodes, lambda: numbers_of(job.result()))
+        print(f"nodes that ranked: {sorted(seen)}")
+        assert answer == undisturbed
+        assert len(seen) > 1
+        again = client.submit({**REQUEST, "trades_for": 1})
+        while not works_on(nodes, 2, "ray::stage-"):
+            assert not again.status().ended
+            time.sleep(0.01)
+        nodes.kill(2)
+        assert numbers_of(client.submit(REQUEST).result()) == undisturbed
+        assert again.result().top[0].total_return_pct == job.result().top[0].total_return_pct
+
+
+def test_an_instance_that_joins_a_cluster_joins_it_again_when_its_driver_is_lost(three_nodes: RayNodes) -> None:
+    with joined(three_nodes, "--app", "tests.support.tiny_app:build") as started:
+        (driver,) = [
+            one for one in psutil.Process(started.pid).children() if "cluster.instance.ray_driver" in one.cmdline()
+        ]
+        driver.kill()
+        give_up_at = time.monotonic() + 120
+        while not is_ready_again(DataFolder(started.data_dir)):
+            assert time.monotonic() < give_up_at
+            time.sleep(0.1)
+        assert httpx.get(f"{started.api_url}/ready", trust_env=False).json() == {"ready": True, "services": {}}
+        three_nodes.wait_alive()  # it is not ours to end
+
+
+@contextmanager
+def joined(nodes: RayNodes, *options: str, **changes: str) -> Iterator[Instance]:
+    """An instance on this cluster."""
+    folder = DataFolder(Path(tempfile.mkdtemp(prefix="candleray-joined-", dir="/tmp")) / "data")
+    folder.path.parent.chmod(0o711)
+    environment = {**os.environ, "CANDLERAY_SERVICES__RAY_ADDRESS": nodes.address, **changes}
+
+    def candleray(*arguments: str) -> None:
+        command = [sys.executable, "-m", "candleray", *arguments, "--data", str(folder)]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    try:
+        candleray("up", "--detach", "--port", str(free_port()), *options)
+        started = read_instance(folder)
+        assert started is not None
+        assert started.ray_address == nodes.address
+        yield started
+    finally:
+        candleray("down")
+        shutil.rmtree(folder.path.parent, ignore_errors=True)
+
+
+def is_ready_again(folder: DataFolder) -> bool:
+    instance = read_instance(folder)
+    return instance is not None and instance.state == "ready" and "ray" in instance.restarts
+
+
+def client_of(instance: Instance) -> Client:
+    bot_token = read_private(instance.data_dir / BOT_TOKEN)
+    assert bot_token is not None
+    with Client(instance.api_url, timeout_s=60) as anybody:
+        token = anybody.log_in(sign_widget(1, bot_token, time.time())).token
+    return Client(instance.api_url, token=token, timeout_s=60)
+
+
+def watched(nodes: RayNodes, work: Callable[[], str]) -> tuple[str, set[int]]:
+    """What it returns, and the nodes that ranked meanwhile."""
+    answers: list[str] = []
+    working = threading.Thread(target=lambda: answers.append(work()))
+    working.start()
+    seen: set[int] = set()
+    while working.is_alive():
+        seen |= {number for number in range(3) if works_on(nodes, number, "ray::stage-")}
+        time.sleep(0.01)
+    return answers[0], seen
+
+
+def works_on(nodes: RayNodes, number: int, task: str) -> bool:
+    for process in nodes.processes(number):
+        with suppress(psutil.NoSuchProcess):
+            if " ".join(process.cmdline()).startswith(task):
+                return True
+    return False

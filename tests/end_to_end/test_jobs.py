@@ -1,0 +1,355 @@
+"""Jobs on a real instance: progress, cancel, and `kill -9` of everything there is (R5.1, R6.1).
+
+`make faults` kills every part, `FAULTS="--fault-rounds 10"` each at ten random moments.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from candleray import Client
+from candleray.candles import Candles
+from candleray.errors import CandlerayError
+from candleray.identity.local_secrets import BOT_TOKEN
+from candleray.identity.telegram import sign_widget
+from candleray.indicators.catalogue import get_catalogue
+from candleray.jobs.job import Job
+from candleray.sdk.credentials import read_private
+from candleray.sdk.jobs import SubmittedJob
+from candleray.search.engine import run
+from candleray.search.variants import resolve
+from candleray.settings import Backtests
+from candleray.simulator.generated import GeneratedCandles
+from tests.end_to_end.test_main_path import END_MS, MARKET, REQUEST, START_MS, Instance
+from tests.support.canaries import search_instance
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.slow,
+    pytest.mark.timeout(3000),
+]
+
+SMALL: dict[str, Any] = {**REQUEST, "trades_for": 0, "risk": {"sl_pct": {"values": [1, 2]}}, "top_k": 20}
+
+LARGE: dict[str, Any] = {
+    **REQUEST,
+    "indicators": [
+        {
+            "id": "sma",
+            "inputs": {"source": ["close", "hlc3"]},
+            "params": {"window": {"start": 2, "stop": 600, "step": 1}},
+        },
+        {
+            "id": "rsi",
+            "params": {"window": {"start": 6, "stop": 20, "step": 1}},
+            "signal": {
+                "long_threshold": {"start": 20, "stop": 40, "step": 4},
+                "short_threshold": {"start": 60, "stop": 80, "step": 5},
+            },
+        },
+    ],
+    "risk": {"sl_pct": {"start": 0.5, "stop": 5, "step": 0.5}, "tp_pct": {"start": 1, "stop": 10, "step": 1}},
+    "preselect": 100_000,
+    "top_k": 500,
+    "trades_for": 0,
+}
+"""539,100 base variants, then 100,000 of them under 100 combinations: each phase lasts long enough to be seen."""
+
+
+@pytest.fixture(scope="module")
+def instance() -> Iterator[Instance]:
+    folder = Path(tempfile.mkdtemp(prefix="candleray-jobs-", dir="/tmp"))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    changed = {"CANDLERAY_COMPUTE__DASHBOARD": "true", "CANDLERAY_JOBS__LOST_AFTER_S": "4"}
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
+    instance = Instance(folder / "data", port)
+    try:
+        instance.up()
+        rows = GeneratedCandles(seed=11).candles(MARKET, "BTCUSDT", START_MS, END_MS)
+        with Client(instance.url) as client:
+            client.put_candles("binance-spot", "BTCUSDT", rows)
+        yield instance
+    finally:
+        instance.down()
+        search_instance(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@pytest.fixture
+def client(instance: Instance) -> Iterator[Client]:
+    with Client(instance.url, timeout_s=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def watched(instance: Instance) -> tuple[Job, ...]:
+    """What an undisturbed job told, from its submission to its end."""
+    with Client(instance.url, timeout_s=60) as client:
+        return tuple(client.submit(LARGE).watch(every_s=0.1))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(instance: Instance, watched: tuple[Job, ...]) -> str:
+    with Client(instance.url, timeout_s=60) as client:
+        return top_of(client.job(watched[-1].job_id))
+
+
+def ended(job: SubmittedJob, within_s: float = 240) -> SubmittedJob:
+    """The job once it has succeeded; an API that is being started again is asked again."""
+    give_up_at = time.monotonic() + within_s
+    while time.monotonic() < give_up_at:
+        with suppress(CandlerayError):
+            seen = job.status()
+            if seen.ended:
+                assert seen.state == "succeeded", seen
+                return job
+        time.sleep(0.3)
+    raise AssertionError(f"not ended within {within_s:g} s: {job.status()}")
+
+
+def top_of(job: SubmittedJob) -> str:
+    top = job.top(500)
+    assert not top.partial
+    return top.model_dump_json(include={"top"})
+
+
+def test_a_job_gives_the_answer_of_a_backtest_in_one_process(client: Client):
+    rows = GeneratedCandles(seed=11).candles(MARKET, "BTCUSDT", START_MS, END_MS)
+    resolved = resolve(get_catalogue().validated_request(SMALL), Backtests())
+    direct = run(resolved, Candles(rows.ts_open_ms, rows.values), Backtests().warmup_bars)
+    result = client.submit(SMALL).result()
+    assert result.model_dump_json(exclude={"elapsed_s"}) == direct.model_dump_json(exclude={"elapsed_s"})
+
+
+def test_progress_is_told_phase_by_phase_and_only_grows(watched: tuple[Job, ...]):
+    phases = list(dict.fromkeys(job.phase for job in watched))
+    order = ["queued", "candles", "planes", "stage-a", "tables", "stage-b", "reports", "done"]
+    assert phases == [phase for phase in order if phase in phases]
+    assert {"stage-a", "stage-b"} <= set(phases)
+    assert [job.variants_done for job in watched] == sorted(job.variants_done for job in watched)
+    assert watched[-1].variants_done == watched[-1].simulations == 10_539_100
+    assert any(job.eta_s for job in watched)
+    assert any(job.best_total_return_pct is not None and not job.ended for job in watched)
+
+
+def test_the_dashboard_counts_the_tasks_that_the_job_counts(instance: Instance, watched: tuple[Job, ...]):
+    last = watched[-1]
+    assert last.tasks_done == last.tasks_total
+    counted = {one.phase: one.tasks_total for one in watched if one.tasks_total > 1 and one.phase != "done"}
+    assert {"stage-a", "stage-b"} <= set(counted)
+    phases = {"planes", "stage-a", "tables", "stage-b", "reports"}
+    give_up_at = time.monotonic() + 30  # Ray gathers the states of tasks from time to time
+    while True:
+        shown = tasks_on_dashboard(instance, f"{last.job_id}-1")
+        finished = {phase for phase, (done, total) in shown.items() if done == total}
+        if phases <= finished or time.monotonic() > give_up_at:
+            break
+        time.sleep(0.5)
+    assert phases <= finished, shown
+    assert {phase: shown[phase][1] for phase in counted} == counted
+
+
+def tasks_on_dashboard(instance: Instance, submission_id: str) -> dict[str, tuple[int, int]]:
+    """By name, how many have finished of how many."""
+    about = json.loads((instance.data / "instance.json").read_text())
+    token = Path(about["ray_token"]).read_text()
+    with httpx.Client(
+        base_url=about["dashboard_url"], headers={"Authorization": f"Bearer {token}"}, trust_env=False
+    ) as ray:
+        ray_id = ray.get(f"/api/jobs/{submission_id}").raise_for_status().json()["job_id"]
+        of_job = {"filter_keys": "job_id", "filter_predicates": "=", "filter_values": ray_id}
+        answer = ray.get("/api/v0/tasks/summarize", params=of_job).raise_for_status().json()
+    found = answer["data"]["result"]["result"]["node_id_to_summary"]["cluster"]["summary"]
+    states = {name: one["state_counts"] for name, one in found.items()}
+    return {name: (counts.get("FINISHED", 0), sum(counts.values())) for name, counts in states.items()}
+
+
+def test_a_cancelled_job_keeps_what_it_found_and_says_that_it_is_partial(client: Client):
+    job = client.submit(LARGE)
+    next(seen for seen in job.watch(every_s=0.1) if seen.variants_done > 10_000)
+    job.cancel()
+    *_, last = job.watch(every_s=0.1)
+    assert (last.state, last.partial) == ("cancelled", True)
+    assert 10_000 < last.variants_done < last.simulations
+    top = job.top(50)
+    assert (top.partial, len(top.top)) == (True, 50)
+
+
+def test_a_users_second_job_says_why_it_waits(client: Client):
+    first, second = client.submit(LARGE), client.submit(SMALL)
+    next(seen for seen in first.watch(every_s=0.1) if seen.state == "running")
+    assert str(first.job_id) in str(second.status().waiting_for)
+    first.cancel()
+    ended(second)
+
+
+def test_two_users_share_the_machine_and_a_third_job_says_why_it_waits(instance: Instance, undisturbed: str):
+    with ExitStack() as stack:
+        jobs = [stack.enter_context(client_of(instance, person)).submit(LARGE) for person in (11, 12, 13)]
+        first, second, third = jobs
+        give_up_at = time.monotonic() + 120
+        while not all(
+            seen.state == "running" and seen.variants_done for seen in (first.status(), second.status())
+        ):
+            assert time.monotonic() < give_up_at, [job.status() for job in jobs]
+            time.sleep(0.1)
+        waiting = third.status()
+        assert waiting.state == "queued"
+        assert "2 jobs run, the most at once" in str(waiting.waiting_for)
+        assert [top_of(ended(job)) for job in jobs] == [undisturbed] * 3
+
+
+def client_of(instance: Instance, telegram_user_id: int) -> Client:
+    """Another person's."""
+    bot_token = read_private(instance.data / BOT_TOKEN)
+    assert bot_token is not None
+    with Client(instance.url, timeout_s=60) as anybody:
+        token = anybody.log_in(sign_widget(telegram_user_id, bot_token, time.time())).token
+    return Client(instance.url, token=token, timeout_s=60)
+
+
+def test_what_a_driver_did_is_measured_after_its_end(instance: Instance, client: Client):
+    pruned = client.submit({**SMALL, "pruning": {"max_drawdown_pct": 20}}).result().pruned
+    assert pruned["max_drawdown_pct"] > 0
+    wanted = {
+        f'ray_candleray_job_pruned_total{{reason="max_drawdown_pct"}} {pruned["max_drawdown_pct"]:.1f}',
+        'ray_candleray_job_phase_seconds_count{phase="reports"}',
+        "ray_candleray_job_variants_total",
+        'ray_candleray_jobs{state="succeeded"}',
+    }
+    urls = json.loads((instance.data / "instance.json").read_text())["metrics_urls"]
+    give_up_at = time.monotonic() + 60  # Ray collects every 10 s
+    while missing := [line for line in wanted if line not in "\n".join(map(metrics_at, urls))]:
+        assert time.monotonic() < give_up_at, missing
+        time.sleep(1)
+
+
+def metrics_at(url: str) -> str:
+    """With our own labels alone."""
+    text = httpx.get(url, trust_env=False).text
+    return (
+        re.sub(r'(?:Component|NodeAddress|SessionName|Version|WorkerId|otel_\w+)="[^"]*",?', "", text)
+        .replace(",}", "}")
+        .replace("{}", "")
+    )
+
+
+def _processes(instance: Instance) -> list[psutil.Process]:
+    found = instance.processes()
+    for name in ("postgres", "valkey"):
+        found += [one for one in psutil.process_iter() if _is_of(one, str(instance.data / name))]
+    return found
+
+
+def _is_of(process: psutil.Process, folder: str) -> bool:
+    with suppress(psutil.Error):
+        return any(word.startswith(folder) for word in process.cmdline())
+    return False
+
+
+def _named(word: str) -> Callable[[Instance], list[psutil.Process]]:
+    def find(instance: Instance) -> list[psutil.Process]:
+        victims = []
+        for process in _processes(instance):
+            with suppress(psutil.Error):
+                if word in " ".join(process.cmdline()) or word in process.name():
+                    victims.append(process)
+        return victims
+
+    return find
+
+
+FAULTS: dict[str, Callable[[Instance], list[psutil.Process]]] = {
+    "driver": _named("cluster.search.job "),
+    "worker": lambda instance: _named("ray::stage-")(instance)[:1] or _named("ray::IDLE")(instance)[:1],
+    "api replica": lambda instance: _named("ray::ServeReplica")(instance)[:1],
+    "scheduler": _named("ray::JobSchedulerActor"),
+    "valkey": _named("valkey-server"),
+    "postgres": _named("postgres"),
+    "all of ray": lambda instance: [
+        *_named("gcs_server")(instance),
+        *_named("raylet")(instance),
+        *_named("ray::")(instance),
+    ],
+}
+
+
+def progress_of(job: SubmittedJob, seconds: float) -> list[tuple[float, Job]]:
+    """What it told for so long, and when."""
+    told: list[tuple[float, Job]] = []
+    until = time.monotonic() + seconds
+    while not told or time.monotonic() < until:
+        told.append((time.monotonic(), job.status()))
+        time.sleep(0.05)
+    return told
+
+
+def work_lost_s(job: SubmittedJob, told: list[tuple[float, Job]], killed_at: float) -> float:
+    """How long ago it was, at the kill, that what the next attempt began with had been ranked; 0 without one."""
+    attempt = told[-1][1].attempt
+    while time.monotonic() < killed_at + 120:
+        with suppress(CandlerayError):
+            seen = job.status()
+            if seen.ended or (seen.attempt == attempt and time.monotonic() > killed_at + 10):
+                return 0.0
+            # It tells what its checkpoint holds as soon as it has read the candles.
+            if seen.attempt > attempt and seen.phase not in ("queued", "candles"):
+                again = [at for at, before in told if before.variants_done > seen.variants_done]
+                return killed_at - again[0] if again else 0.0
+        time.sleep(0.05)
+    raise AssertionError(f"no attempt after {attempt}: {job.status()}")
+
+
+@pytest.mark.parametrize(
+    "fault", ["driver", *(pytest.param(name, marks=pytest.mark.faults) for name in FAULTS if name != "driver")]
+)
+def test_kill_9_at_a_random_moment_changes_no_byte(
+    instance: Instance, client: Client, undisturbed: str, fault: str, fault_rounds: int
+):
+    moments = random.Random(f"{fault} {os.environ.get('PYTEST_SEED', '')}")
+    for number in range(fault_rounds):
+        job = client.submit(LARGE)
+        # Every other time while it ranks: the rest of a job is as long, and has nothing to lose.
+        ranks = number % 2 == 0
+        next(seen for seen in job.watch(every_s=0.1) if seen.phase != "queued" and seen.variants_done >= ranks)
+        wait_s = moments.uniform(0, 2.5 if ranks else 6)
+        told = progress_of(job, wait_s)
+        victims = FAULTS[fault](instance)
+        for victim in victims:
+            with suppress(psutil.NoSuchProcess):
+                victim.send_signal(signal.SIGKILL)
+        killed_at = time.monotonic()
+        lost_s = work_lost_s(job, told, killed_at)
+        assert lost_s < 5
+        assert top_of(ended(job)) == undisturbed
+        detail = job.status()
+        print(
+            f"{fault}: killed {len(victims)} after {wait_s:.1f} s in {told[-1][1].phase}, "
+            f"{lost_s:.1f} s of work lost, "
+            f"ended {time.monotonic() - killed_at:.1f} s later at attempt {detail.attempt}"
+        )
+        running = [event for event in detail.events if event.to_state == "running"]
+        assert len(running) == detail.attempt

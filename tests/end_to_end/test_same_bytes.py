@@ -1,0 +1,89 @@
+"""One request, one answer, whatever the workers, the tasks, or the cache of compiled code (R4.9, R4.11)."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from candleray.candles import Candles
+from candleray.search import engine
+from candleray.settings import Compute, Settings
+from candleray.timeframes import MINUTE_MS
+from cluster.search.fan_out import run_backtest
+from tests.search.test_engine import CANDLES, numbers_of, resolved
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
+
+INDICATORS = [
+    {"id": "sma", "params": {"window": {"start": 5, "stop": 125, "step": 10}}},
+    {"id": "rsi", "params": {"window": {"values": [7, 14]}}, "signal": {"long_threshold": {"values": [40, 60]}}},
+]
+STOPS = {"sl_pct": {"values": [0.2, 0.5, 2]}, "tp_pct": {"start": 0.3, "stop": 0.6, "step": 0.3}}
+LOCKED = {"mode": "strategy_compound_profit_lock", "budget_quote": 2000, "safe_profit_percent": 20}
+SEARCHES: dict[str, dict[str, Any]] = {
+    "without stops": {"direction": "long-only", "exit_on": "neutral"},
+    "under stops, of a shortlist": {"risk": STOPS, "preselect": 30},
+    "pruned, with locked profits": {"risk": STOPS, "sizing": LOCKED, "pruning": {"max_drawdown_pct": 5}},
+}
+
+
+class Stored:
+    """`CANDLES` as the candle store gives them."""
+
+    async def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
+        return CANDLES.between(start_ms, end_ms)
+
+    async def span(self, market_id: int, symbol: str) -> tuple[int, int]:
+        return int(CANDLES.ts_open_ms[0]), int(CANDLES.ts_open_ms[-1]) + MINUTE_MS
+
+
+@contextmanager
+def workers(count: int, compiled: Path) -> Iterator[None]:
+    """A Ray cluster of so many CPUs, whose workers keep their compiled code in that folder."""
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as temp,
+    ):
+        environment.setenv("RAY_AUTH_MODE", "disabled")
+        environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        environment.setenv("NUMBA_CACHE_DIR", str(compiled))
+        ray.init(
+            address="local",
+            num_cpus=count,
+            object_store_memory=200_000_000,
+            include_dashboard=False,
+            log_to_driver=False,
+            _temp_dir=temp,
+        )
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def answers(variants_of_a_task: int | None) -> dict[str, str]:
+    settings = Settings(compute=Compute(task_variants=variants_of_a_task))
+    return {name: numbers_of(asyncio.run(run_backtest(request_of(name), Stored(), settings))) for name in SEARCHES}
+
+
+def request_of(name: str) -> Any:
+    return resolved(indicators=INDICATORS, top_k=25, trades_for=3, **SEARCHES[name])
+
+
+def test_any_workers_task_size_and_cache_give_the_same_bytes(tmp_path: Path):
+    default_warmup = Settings().backtests.warmup_bars
+    wanted = {name: numbers_of(engine.run(request_of(name), CANDLES, default_warmup)) for name in SEARCHES}
+    with workers(1, tmp_path):
+        assert not any(tmp_path.rglob("*.nbc"))
+        assert answers(None) == wanted
+        assert any(tmp_path.rglob("*.nbc"))
+    with workers(2, tmp_path):
+        for variants_of_a_task in (11, 1000):
+            assert answers(variants_of_a_task) == wanted

@@ -1,0 +1,95 @@
+"""One attempt at a job, without its cluster: what it takes up, tells and keeps."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from candleray.errors import GuardExceeded
+from candleray.jobs.checkpoint import Checkpoint, Sweep
+from candleray.jobs.store import Jobs as Store
+from candleray.search.rankings import Ranking
+from candleray.search.variants import engine_params_hash
+from candleray.settings import Jobs, Settings
+from cluster.search.job_attempt import Heart, _unless
+from cluster.search.job_search import Search
+from tests.jobs.test_jobs_store import REQUEST
+
+ENGINE = engine_params_hash(REQUEST, 200)
+
+
+def half_done(candles_hash: str = "candles", engine: str = ENGINE) -> Checkpoint:
+    first, second = Sweep("stage-a", 10, 3), Sweep("stage-b", 40, 3)
+    first.add(0, 10, Ranking(np.arange(3), np.array([3.0, 2.0, 1.0]), np.zeros(3, np.int64)))
+    second.add(8, 20, Ranking(np.array([9]), np.array([7.0]), np.zeros(1, np.int64)))
+    return Checkpoint(candles_hash, engine, (first, second), {"stage-a": 4.0})
+
+
+def search(checkpoint: Checkpoint | None) -> Search:
+    return Search(REQUEST, checkpoint, Settings(environment="test"))
+
+
+def test_an_attempt_that_is_killed_again_at_once_has_forgotten_no_phase():
+    taken_up = search(half_done())
+    taken_up._take_up("candles")
+    kept = taken_up.checkpoint()
+    assert kept is not None
+    assert [(sweep.phase, sweep.done) for sweep in kept.sweeps] == [("stage-a", 10), ("stage-b", 12)]
+    told = taken_up.progress()
+    assert (told.variants_done, told.best_total_return_pct) == (22, 7.0)
+
+
+@pytest.mark.parametrize("former", [half_done(candles_hash="others"), half_done(engine="another")])
+def test_what_was_ranked_over_other_candles_or_by_another_engine_does_not_count(former: Checkpoint):
+    anew = search(former)
+    anew._take_up("candles")
+    assert anew.checkpoint() is None
+    assert anew.progress().variants_done == 0
+
+
+def test_a_search_that_would_take_longer_than_any_job_may_is_refused():
+    limited = Search(REQUEST, None, Settings(environment="test", jobs=Jobs(max_seconds=1)))
+    limited._require_short(0.9)
+    with pytest.raises(GuardExceeded, match=r"any job: seconds 50\.0 is over the limit of 1"):
+        limited._require_short(50.0)
+
+
+class Listener:
+    """Hears the heartbeats instead of Postgres; nobody cancels."""
+
+    def __init__(self) -> None:
+        self.checkpoints: list[Checkpoint | None] = []
+
+    async def tell(self, *told: Any) -> bool:
+        self.checkpoints.append(told[-1])
+        return False
+
+
+async def test_the_first_ranges_are_kept_at_once_and_the_next_ones_after_a_while():
+    begun, listener = search(half_done()), Listener()
+    heart = Heart(cast(Store, listener), uuid4(), 1, begun, Settings(environment="test"))
+    await heart.beat()
+    begun._take_up("candles")
+    await heart.beat()
+    await heart.beat()
+    assert [checkpoint is not None for checkpoint in listener.checkpoints] == [False, True, False]
+
+
+async def test_a_search_that_ends_on_its_own_news_ends_its_heart_too():
+    """`asyncio.wait_for` would hear the news and not that it is cancelled: each job ended a second later."""
+    ending, listener = search(None), cast(Store, Listener())
+    beating = asyncio.ensure_future(
+        Heart(listener, uuid4(), 1, ending, Settings(environment="test")).beat_until_cancelled()
+    )
+
+    async def end() -> str:
+        await asyncio.sleep(0.01)
+        ending._enter("done")
+        return "the answer"
+
+    assert await _unless(beating, end()) == "the answer"
+    assert beating.cancelled()

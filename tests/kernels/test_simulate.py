@@ -1,0 +1,352 @@
+"""The simulator against hand-worked examples and the per-bar oracle (R4.3-R4.5, R4.7, R4.8, R4.11)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernels.bits import pack, plane_addresses
+from kernels.simulation import accounts
+from kernels.simulation.metrics import report
+from kernels.simulation.trades import EXIT_REASONS
+from kernels.simulation.without_stops import rank_range, trades_of
+from tests.support import oracle
+
+MINUTE_MS = 60_000
+
+
+def kernel_rules(rules: oracle.Rules) -> accounts.Rules:
+    return accounts.Rules.of(
+        rules.direction,
+        rules.exit_on,
+        fee_pct=rules.fee_pct,
+        slippage_pct=rules.slippage_pct,
+        init_cash_quote=rules.init_cash_quote,
+        budget_quote=rules.budget_quote if rules.sizing.startswith("strategy_compound") else None,
+        fixed_quote=rules.fixed_quote if rules.sizing == "fixed_quote" else None,
+        safe_profit_pct=rules.safe_profit_percent if rules.sizing == "strategy_compound_profit_lock" else 0.0,
+    )
+
+
+def flags(signal: str) -> np.ndarray:
+    """`L`, `S`, `.` and `X` (both) as long and short flags `(2, n)`."""
+    return np.array([[mark in "LX" for mark in signal], [mark in "SX" for mark in signal]])
+
+
+def run(close: list[float], *signals: str, **rules: object):
+    """Trades as records by name, total return and conflicts of one variant, as the kernel sees it."""
+    terms = kernel_rules(oracle.Rules(**rules))
+    closes = np.array(close, float)
+    planes = np.stack([pack(flags(signal)) for signal in signals])
+    addresses = plane_addresses([planes])
+    trades, conflicts = trades_of(addresses, closes, terms)
+    total, count, seen = rank(addresses, [1] * len(signals), closes, terms)
+    assert (count[0], seen[0]) == (trades.size, conflicts)
+    return trades, total[0], conflicts
+
+
+def rank(addresses, sizes, close, rules, first=0, last=None):
+    n = int(np.prod(sizes)) if last is None else last
+    out = np.empty(n - first), np.empty(n - first, np.int64), np.empty(n - first, np.int64)
+    offsets = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.int64)
+    rank_range(addresses, offsets, np.array(sizes, np.int64), first, n, close, rules, *out)
+    return out
+
+
+# Hand-worked examples ------------------------------------------------------------------------------------------
+
+
+def test_a_long_trade_pays_fee_and_slippage_on_both_fills():
+    trades, total, _ = run([100, 110, 120], "L.S", fee_pct=1, slippage_pct=1, init_cash_quote=1010)
+    # 1010 buys a notional of 1000 and its fee of 10 at 101; the sale at 118.8 pays 1 % again.
+    quantity = 1000 / 101
+    proceeds = quantity * 118.8
+    assert trades["entry_fill"] == pytest.approx([101])
+    assert trades["exit_fill"] == pytest.approx([118.8])
+    assert trades["pnl_quote"] == pytest.approx([proceeds * 0.99 - 1010])
+    assert total == pytest.approx((proceeds * 0.99 / 1010 - 1) * 100)
+
+
+def test_a_short_trade_gains_what_the_price_falls():
+    trades, total, _ = run([100, 90, 80], "S.L", fee_pct=1, slippage_pct=1, init_cash_quote=1010)
+    # Sold for 1000 at 99, bought back at 80.8, 1 % fee on both.
+    cost = 1000 / 99 * 80.8
+    assert trades["side"].tolist() == [-1]
+    assert trades["pnl_quote"] == pytest.approx([1000 - cost - 10 - cost * 0.01])
+    assert total == pytest.approx((1000 - cost * 1.01 - 10) / 1010 * 100)
+
+
+def test_a_reversal_is_two_trades_on_one_bar_and_pays_twice():
+    trades, total, _ = run([100, 100, 100, 100], "LLSS", fee_pct=1, init_cash_quote=10_000)
+    assert trades["entry_bar"].tolist() == [0, 2]
+    assert trades["exit_bar"].tolist() == [2, 3]
+    assert trades["side"].tolist() == [1, -1]
+    # At a flat price a trade costs (1 - f) / (1 + f) as a long, and 1 - 2 f / (1 + f) as a short: the same.
+    assert total == pytest.approx(((0.99 / 1.01) * (1 - 0.02 / 1.01) - 1) * 100)
+
+
+def test_conflicting_signals_are_counted_and_are_neutral():
+    trades, _, conflicts = run([100, 101, 102, 103], "XLX.", exit_on="neutral")
+    assert conflicts == 2
+    assert trades["entry_bar"].tolist() == [1]
+    assert trades["exit_bar"].tolist() == [2]
+
+
+def test_a_conflict_needs_every_indicator_on_both_sides():
+    trades, _, conflicts = run([100, 101, 102], "XX.", "LX.")
+    assert conflicts == 1
+    assert trades["entry_bar"].tolist() == [0]
+
+
+def test_only_a_fresh_signal_enters():
+    # In long-only the short signal closes; the long level that follows without a break in it is a fresh one.
+    trades, _, _ = run([100] * 7, "LLSLLS.", direction="long-only")
+    assert trades["entry_bar"].tolist() == [0, 3]
+    assert trades["exit_bar"].tolist() == [2, 5]
+
+
+def test_neutral_keeps_a_position_that_exits_on_the_opposite():
+    trades, _, _ = run([100, 101, 102, 103, 104], "L..L.")
+    assert trades["entry_bar"].tolist() == [0]
+    assert trades["exit_bar"].tolist() == [4]
+
+
+def test_a_position_closes_on_the_last_bar_with_costs():
+    trades, total, _ = run([100, 100], "LL", fee_pct=1)
+    assert [EXIT_REASONS[code] for code in trades["exit_reason"]] == ["last_bar"]
+    assert total == pytest.approx((0.99 / 1.01 - 1) * 100)
+
+
+def test_nothing_is_entered_on_the_last_bar():
+    trades, total, _ = run([100, 101, 102], "..L")
+    assert (trades.size, total) == (0, 0.0)
+
+
+def test_a_reversal_on_the_last_bar_only_closes():
+    trades, _, _ = run([100, 101, 102], "L.S")
+    assert trades["exit_bar"].tolist() == [2]
+    assert [EXIT_REASONS[code] for code in trades["exit_reason"]] == ["signal"]
+
+
+def test_a_short_is_ruined_at_twice_its_fill_and_trades_no_more():
+    trades, total, conflicts = run([100, 150, 200, 50, 50, 50], "S..LSX", fee_pct=0.1)
+    assert trades["exit_bar"].tolist() == [2]
+    assert [EXIT_REASONS[code] for code in trades["exit_reason"]] == ["ruin"]
+    assert trades["equity_quote"].tolist() == [0.0]
+    assert total == -100.0
+    assert conflicts == 1
+
+
+def test_a_short_that_its_exit_costs_ruin_ends_at_nothing():
+    trades, total, _ = run([100, 199.9, 199.9], "SL.", fee_pct=1)
+    assert [EXIT_REASONS[code] for code in trades["exit_reason"]] == ["ruin"]
+    assert total == -100.0
+
+
+def test_without_any_bar_to_trade_between_nothing_happens():
+    trades, total, conflicts = run([100], "L", "L")
+    assert (trades.size, total, conflicts) == (0, 0.0, 0)
+
+
+def test_locked_profit_is_not_spent_again():
+    trades, total, _ = run(
+        [100, 200, 200, 100],
+        "LSL.",
+        direction="long-only",
+        sizing="strategy_compound_profit_lock",
+        safe_profit_percent=50,
+        init_cash_quote=1000,
+    )
+    # A gain of 1000, half of it locked: 1500 are bought again and halve to 750, beside 500 in safe.
+    assert trades["entry_notional_quote"].tolist() == [1000, 1500]
+    assert total == pytest.approx(25)
+
+
+def test_a_fixed_notional_never_exceeds_what_is_available():
+    trades, _, _ = run(
+        [100, 50, 50, 60],
+        "LSL.",
+        direction="long-only",
+        sizing="fixed_quote",
+        fixed_quote=800,
+        init_cash_quote=1000,
+    )
+    assert trades["entry_notional_quote"].tolist() == [800, 600]
+
+
+def test_cash_outside_the_budget_lies_idle_and_counts():
+    _, total, _ = run([100, 200, 200], "LS.", sizing="strategy_compound", budget_quote=100, init_cash_quote=1000)
+    assert total == pytest.approx(10)
+
+
+def stops(close: list[float], signal: str, **rules: object) -> list[tuple[int, int, str]]:
+    """The oracle's trades under SL and TP: entry bar, exit bar, reason."""
+    long, short = flags(signal)
+    trades = oracle.simulate([long], [short], close, oracle.Rules(**rules)).trades
+    return [(trade.entry_bar, trade.exit_bar, trade.exit_reason) for trade in trades]
+
+
+def test_the_oracle_stops_at_closes_and_at_the_level_itself():
+    assert stops([100, 96, 95, 90], "L...", sl_pct=5, tp_pct=5) == [(0, 2, "stop_loss")]
+    assert stops([100, 104, 105, 90], "L...", sl_pct=5, tp_pct=5) == [(0, 2, "take_profit")]
+    assert stops([100, 104, 105, 90], "S...", sl_pct=5, tp_pct=5) == [(0, 2, "stop_loss")]
+    assert stops([100, 96, 95, 90], "S...", sl_pct=5, tp_pct=5) == [(0, 2, "take_profit")]
+
+
+def test_the_oracle_takes_stop_levels_off_the_entry_fill():
+    assert stops([100, 96, 95, 95], "L...", sl_pct=5, slippage_pct=2) == [(0, 1, "stop_loss")]
+
+
+def test_the_oracle_does_not_reopen_after_a_stop_what_is_not_fresh():
+    assert stops([100, 90, 90, 90, 80], "LLLL.", sl_pct=5) == [(0, 1, "stop_loss")]
+    assert stops([100, 90, 90, 90, 80], "LL.L.", sl_pct=5) == [(0, 1, "stop_loss"), (3, 4, "stop_loss")]
+
+
+def test_the_oracle_may_enter_on_the_bar_of_a_stop_by_a_fresh_signal():
+    assert stops([100, 90, 80, 80], "L.L.", sl_pct=15) == [(0, 2, "stop_loss"), (2, 3, "last_bar")]
+
+
+# Against the oracle --------------------------------------------------------------------------------------------
+
+PRICES = st.sampled_from([1.0, 50.0, 99.0, 100.0, 100.0, 100.0, 101.0, 105.0, 150.0, 200.0, 400.0])
+MARKS = st.sampled_from(".LSX")
+RULES = st.builds(
+    oracle.Rules,
+    direction=st.sampled_from(["long-only", "short-only", "long-short"]),
+    exit_on=st.sampled_from(["opposite", "neutral"]),
+    fee_pct=st.sampled_from([0.0, 0.075, 0.1, 5.0]),
+    slippage_pct=st.sampled_from([0.0, 0.01, 2.0]),
+    init_cash_quote=st.sampled_from([10_000.0, 1.0]),
+    sizing=st.sampled_from(["all_in", "fixed_quote", "strategy_compound", "strategy_compound_profit_lock"]),
+    fixed_quote=st.sampled_from([0.4, 3_000.0, 20_000.0]),
+    safe_profit_percent=st.sampled_from([0.0, 25.0, 100.0]),
+)
+
+
+@st.composite
+def signals(draw, n: int) -> str:
+    """Levels in runs, as indicators give them, from single bars to longer than a word of bits."""
+    marks = ""
+    while len(marks) < n:
+        marks += draw(MARKS) * draw(st.sampled_from([1, 1, 2, 3, 7, 64, 70]))
+    return marks[:n]
+
+
+@st.composite
+def prices(draw, n: int) -> list[float]:
+    closes: list[float] = []
+    while len(closes) < n:
+        closes += [draw(PRICES)] * draw(st.sampled_from([1, 1, 1, 2, 30]))
+    return closes[:n]
+
+
+@st.composite
+def cases(draw):
+    n = draw(st.one_of(st.integers(1, 12), st.sampled_from([63, 64, 65, 127, 128, 129, 200])))
+    axes = [[draw(signals(n)) for _ in range(draw(st.integers(1, 2)))] for _ in range(draw(st.integers(1, 3)))]
+    bar_minutes = draw(st.sampled_from([1, 60, 1440]))
+    gap = draw(st.sampled_from([0, 0, 5_000]))
+    stamps = [(t + (gap if t > n // 2 else 0)) * bar_minutes * MINUTE_MS for t in range(n)]
+    rules = draw(RULES)
+    return (
+        draw(prices(n)),
+        axes,
+        stamps,
+        bar_minutes * MINUTE_MS,
+        replace(rules, budget_quote=rules.init_cash_quote / 2),
+    )
+
+
+# They divide by a difference of nearly equal equities (costs of 0.01 %), which leaves 4 of 16 digits to rounding.
+RATIOS = {"SQN", "Sharpe Ratio", "Sortino Ratio", "Calmar Ratio"}
+
+
+def assert_close(got, expected, name: str) -> None:
+    if expected is None or isinstance(expected, int | str):
+        assert got == expected, name
+    else:
+        assert got is not None, name
+        assert got == pytest.approx(expected, rel=1e-10 if name in RATIOS else 1e-12, abs=1e-12), name
+
+
+@settings(max_examples=400, deadline=None)
+@given(cases())
+def test_every_variant_equals_the_oracle(case):
+    closes, axes, stamps, bar_ms, rules = case
+    close, ts = np.array(closes), np.array(stamps, np.int64)
+    terms = kernel_rules(rules)
+    sizes = [len(axis) for axis in axes]
+    addresses_of = [np.stack([pack(flags(signal)) for signal in axis]) for axis in axes]
+    addresses = plane_addresses(addresses_of)
+    totals, counts, conflicts = rank(addresses, sizes, close, terms)
+    for index, digits in enumerate(np.ndindex(*sizes)):
+        chosen = [flags(axis[digit]) for axis, digit in zip(axes, digits, strict=True)]
+        expected = oracle.simulate([f[0] for f in chosen], [f[1] for f in chosen], closes, rules)
+        rows = np.cumsum([0, *sizes[:-1]]) + digits
+        trades, seen = trades_of(addresses[rows], close, terms)
+        metrics = report(trades, close, ts, bar_ms, rules.init_cash_quote)
+
+        assert metrics["Total Return [%]"] == totals[index]
+        assert (trades.size, seen) == (counts[index], conflicts[index])
+        assert (len(expected.trades), expected.conflicts) == (counts[index], conflicts[index])
+        assert_close(totals[index], expected.total_return_pct, "total return")
+        for row, trade in zip(trades, expected.trades, strict=True):
+            assert EXIT_REASONS[row["exit_reason"]] == trade.exit_reason
+            for name in trades.dtype.names[:-1]:
+                assert_close(row[name].item(), getattr(trade, name), name)
+        wanted = oracle.report(expected, closes, stamps, bar_ms, rules.init_cash_quote)
+        assert list(metrics) == list(wanted)
+        for name, value in wanted.items():
+            assert_close(metrics[name], value, name)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_positions_of_hundreds_of_bars_are_reported_as_by_the_oracle(seed):
+    """Whole blocks of bars lie within a drawdown, others reach a new peak."""
+    random = np.random.default_rng(seed)
+    closes = (100 * np.exp(np.cumsum(random.normal(0.001, 0.01, 1500)))).tolist()
+    signal = "".join(random.choice(["L", "S", "."], 1500, p=[0.004, 0.002, 0.994]))
+    rules = oracle.Rules(fee_pct=0.05, slippage_pct=0.02)
+    stamps = (np.arange(1500) * 60_000).tolist()
+    longs, shorts = flags(signal)
+    expected = oracle.simulate([longs], [shorts], closes, rules)
+    trades, _ = trades_of(plane_addresses([pack(flags(signal))[None]]), np.array(closes), kernel_rules(rules))
+    assert (trades["exit_bar"] - trades["entry_bar"]).max() > 128
+    metrics = report(trades, np.array(closes), np.array(stamps), 60_000, rules.init_cash_quote)
+    for name, value in oracle.report(expected, closes, stamps, 60_000, rules.init_cash_quote).items():
+        assert_close(metrics[name], value, name)
+
+
+@settings(max_examples=100, deadline=None)
+@given(cases(), st.data())
+def test_a_range_of_variants_is_a_slice_of_all(case, data):
+    closes, axes, _, _, rules = case
+    close, terms = np.array(closes), kernel_rules(rules)
+    sizes = [len(axis) for axis in axes]
+    chunks = [np.stack([pack(flags(signal)) for signal in axis]) for axis in axes]
+    addresses = plane_addresses(chunks)
+    whole = rank(addresses, sizes, close, terms)
+    first = data.draw(st.integers(0, int(np.prod(sizes))))
+    last = data.draw(st.integers(first, int(np.prod(sizes))))
+    part = rank(addresses, sizes, close, terms, first, last)
+    for got, every in zip(part, whole, strict=True):
+        assert got.tobytes() == every[first:last].tobytes()
+
+
+def test_ranges_outside_the_grid_and_short_outputs_are_refused():
+    planes = np.stack([pack(flags("LS."))])
+    close, terms = np.array([1.0, 2.0, 3.0]), kernel_rules(oracle.Rules())
+    addresses, one, empty = plane_addresses([planes]), np.array([1]), np.array([0])
+    outs = np.empty(1), np.empty(1, np.int64), np.empty(1, np.int64)
+    with pytest.raises(ValueError, match=r"variants \[0, 2\) of 1"):
+        rank_range(addresses, empty, one, 0, 2, close, terms, *outs)
+    with pytest.raises(ValueError, match="hold 0 variants"):
+        rank_range(addresses, empty, one, 0, 0, close, terms, *outs)
+    with pytest.raises(ValueError, match="do not hold"):
+        rank_range(addresses, one, one, 0, 1, close, terms, *outs)
+    with pytest.raises(ValueError, match="no bars"):
+        rank_range(addresses, empty, one, 0, 1, close[:0], terms, *outs)

@@ -1,0 +1,135 @@
+"""The candle store behind a name in a real Ray cluster: kills, owners, errors (issue 2, must show 8 and 9)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+import ray
+from ray.actor import ActorHandle
+
+from actors.candle_store import candle_store
+from actors.options import CANDLE_STORE, NAMESPACE
+from actors.own_errors import own_errors
+from candleray.errors import InstanceError, NotFound
+from candleray.settings import Services, Settings
+from tests.support.candle_store_contract import FOREVER, candle_rows
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(scope="module")
+def ray_alone() -> Iterator[None]:
+    """A cluster of this module's own: the actor's name is one per cluster."""
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as temp,
+    ):
+        environment.setenv("RAY_AUTH_MODE", "disabled")
+        environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        ray.init(
+            address="local",
+            num_cpus=1,
+            object_store_memory=200_000_000,
+            include_dashboard=False,
+            log_to_driver=False,
+            _temp_dir=temp,
+        )
+        yield
+        ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def settings(ray_alone: None, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return settings_for(tmp_path_factory.mktemp("candles"))
+
+
+def settings_for(path: Path) -> Settings:
+    return Settings(services=Services(clickhouse_url=f"chdb://{path}"))
+
+
+def end(store: ActorHandle) -> None:
+    """For good, and only back when its name is free again."""
+    ray.kill(store)
+    with suppress(ValueError):
+        while ray.get_actor(CANDLE_STORE["name"], NAMESPACE):
+            time.sleep(0.05)
+
+
+def kill_process_of(store: ActorHandle) -> None:
+    """`kill -9`, which Ray takes for a crash, unlike `ray.kill`."""
+    ray.get(store.ping.remote())
+    (process,) = [
+        child
+        for child in psutil.Process().children(recursive=True)
+        if "CandleStoreActor" in " ".join(child.cmdline())
+    ]
+    os.kill(process.pid, signal.SIGKILL)
+
+
+def test_errors_arrive_as_they_were_raised(settings: Settings) -> None:
+    store = candle_store(settings)
+    ray.get(store.insert.remote(1, "BTCUSDT", candle_rows([0])))
+    with pytest.raises(NotFound) as error, own_errors("the candle store"):
+        ray.get(store.read.remote(1, "BTCUSD", *FOREVER))
+    assert error.value.message == "unknown symbol 'BTCUSD' on binance-spot; did you mean 'BTCUSDT'?"
+
+
+def test_everyone_gets_the_same_store(settings: Settings) -> None:
+    ray.get(candle_store(settings).insert.remote(1, "SAMEUSDT", candle_rows([0])))
+    assert len(ray.get(candle_store(settings).read.remote(1, "SAMEUSDT", *FOREVER))) == 1
+
+
+def test_a_kill_in_the_middle_of_inserts_costs_no_row_and_no_caller_notices(settings: Settings) -> None:
+    store = candle_store(settings)
+    reports = [
+        store.insert.remote(1, "KILLUSDT", candle_rows(range(first, first + 500)))
+        for first in range(0, 20_000, 500)
+    ]
+    ray.get(reports[3])
+    kill_process_of(store)
+    reports = ray.get(reports, timeout=60)
+    (counts,) = [row for row in ray.get(store.counts.remote()) if row.symbol == "KILLUSDT"]
+    assert sum(report.written + report.unchanged for report in reports) == 20_000
+    assert (counts.raw, counts.canonical) == (20_000, 20_000)
+
+
+def test_candles_already_read_outlive_the_actor(settings: Settings) -> None:
+    store = candle_store(settings)
+    given = candle_rows(range(50_000))
+    ray.get(store.insert.remote(1, "READUSDT", given))
+    candles = store.read.remote(1, "READUSDT", *FOREVER)
+    ray.wait([candles], timeout=30)
+    end(store)
+    assert (ray.get(candles).values == given.values).all()
+
+
+def test_another_owner_is_named_to_every_caller_until_it_is_gone(settings: Settings, tmp_path: Path) -> None:
+    opened = f"""
+import time
+from candleray.market_data.candle_store import CandleStore
+store = CandleStore.open("chdb://{tmp_path}")
+print("open", flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", opened], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout.readline() == "open\n"
+        end(candle_store(settings))
+        store = candle_store(settings_for(tmp_path))
+        for _ in range(2):
+            with (
+                pytest.raises(InstanceError, match=f"another process owns {tmp_path}"),
+                own_errors("the candle store"),
+            ):
+                ray.get(store.ping.remote())
+        owner.kill()
+    assert ray.get(store.counts.remote()) == []

@@ -1,0 +1,421 @@
+"""The SDK (issue 2, 9): typed answers, the API's errors as exceptions, retries of what may be repeated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import httpx
+import numpy as np
+import pytest
+
+from candleray import (
+    ApiError,
+    CandlerayError,
+    Client,
+    InstanceError,
+    InvalidInput,
+    NotFound,
+    PayloadTooLarge,
+    Problem,
+    ServiceUnavailable,
+)
+from candleray.backtests.request import BacktestRequest, BacktestResult
+from candleray.candles import COLUMNS, CandleRows
+from candleray.errors import error_classes
+from candleray.markets import MARKETS, InstrumentReference
+from candleray.results import parameters, varied
+from candleray.sdk import connection
+from candleray.sdk.client import ClientSink
+from candleray.settings import get_settings
+from candleray.simulator.generated import GeneratedCandles
+from candleray.timeframes import DAY_MS, MINUTE_MS
+from tests.support.served import served_api
+
+START_MS = 1_735_689_600_000  # 2025-01-01
+SYMBOL = "SDKUSDT"
+REQUEST = {
+    "instrument": {"market_id": 1, "symbol": SYMBOL},
+    "timeframe": "5m",
+    "time_range": {"start": "2025-01-02", "end": "2025-01-08"},
+    "indicators": [
+        {
+            "id": "sma",
+            "inputs": {"source": ["close", "hlc3"]},
+            "params": {"window": {"start": 10, "stop": 40, "step": 10}},
+        },
+        {"id": "ema", "params": {"window": {"values": [20, 50]}}},
+    ],
+    "top_k": 12,
+    "trades_for": 2,
+}
+
+
+async def fails() -> None:
+    raise ServiceUnavailable("no")
+
+
+@pytest.fixture(scope="module")
+def rows() -> CandleRows:
+    return GeneratedCandles().candles(MARKETS[1], "BTCUSDT", START_MS, START_MS + 8 * DAY_MS)
+
+
+@pytest.fixture(scope="module")
+def api_url(embedded_store) -> Iterator[str]:
+    with served_api(embedded_store) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def client(api_url, rows) -> Iterator[Client]:
+    with Client(api_url) as client:
+        client.put_candles("binance-spot", SYMBOL, rows)
+        yield client
+
+
+def mocked(handler: Callable[[httpx.Request], httpx.Response], **options: object) -> Client:
+    return Client("http://api", transport=httpx.MockTransport(handler), **options)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr(connection, "RETRY_DELAYS_S", (0.0, 0.0, 0.0))
+
+
+def test_what_was_put_comes_back_bar_by_bar(client, rows):
+    table = client.candles("binance-spot", SYMBOL, start="2025-01-01", end="2025-01-09")
+    assert np.array_equal(table["ts_open"].cast("int64").to_numpy(), rows.ts_open_ms)
+    assert all(np.array_equal(table[name].to_numpy(), rows.values[row]) for row, name in enumerate(COLUMNS))
+
+
+def test_bars_are_fetched_page_by_page_up_to_the_limit(client, rows, monkeypatch):
+    monkeypatch.setattr("candleray.sdk.client.PAGE_BARS", 1000)
+    whole = client.candles(1, SYMBOL, start="2025-01-01")
+    assert np.array_equal(whole["ts_open"].cast("int64").to_numpy(), rows.ts_open_ms)
+    assert len(client.candles(1, SYMBOL, start="2025-01-01", limit=2500)) == 2500
+    assert len(client.candles(1, SYMBOL)) == 1000
+    newest = client.candles(1, SYMBOL, limit=3).to_pandas()
+    assert str(newest["ts_open"].iloc[-1]) == "2025-01-08 23:59:00+00:00"
+
+
+def test_hours_are_derived_from_minutes(client):
+    hours = client.candles("binance-spot", SYMBOL, timeframe="1h", start="2025-01-03", end="2025-01-04")
+    assert len(hours) == 24
+
+
+def test_rows_in_several_requests_are_counted_as_one_insert_and_refused_by_their_own_number(
+    api_url, rows, monkeypatch
+):
+    monkeypatch.setattr("candleray.sdk.client.INSERT_ROWS", 500)
+    broken = rows.take(np.arange(1200))
+    broken.values[3, 700] = np.nan
+    with Client(api_url) as client:
+        report = client.put_candles("bybit-spot", SYMBOL, broken)
+        again = client.put_candles("bybit-spot", SYMBOL, broken)
+    assert (report.received, report.written, report.refused_count) == (1200, 1199, 1)
+    assert report.refused[0].first_example.startswith("row 701: ")
+    assert (again.written, again.unchanged) == (0, 1199)
+
+
+def test_coverage_and_missing_minutes(client, rows):
+    first, last = int(rows.ts_open_ms[0]), int(rows.ts_open_ms[-1]) + MINUTE_MS
+    covered = next(one for one in client.coverage("binance-spot") if one.symbol == SYMBOL)
+    assert (covered.candles, covered.missing_minutes) == (len(rows), 0)
+    sink = ClientSink(client)
+    before, after = first - 10 * MINUTE_MS, last + 5 * MINUTE_MS
+    assert sink.missing(1, SYMBOL, before, after) == [(before, first), (last, after)]
+    assert sink.missing(1, SYMBOL, first, first) == []
+    assert sink.put(1, SYMBOL, rows.take(np.arange(10))).unchanged == 10
+
+
+def test_instruments_go_in_and_come_out_page_by_page(client, monkeypatch):
+    monkeypatch.setattr("candleray.sdk.client.PAGE_INSTRUMENTS", 2)
+    references = [
+        InstrumentReference(market_id=4, symbol=f"PAGED{number}USDT", status="Trading") for number in range(5)
+    ]
+    assert client.put_instruments(references).received == 5
+    assert client.instruments("bybit-futures", "PAGED") == references
+    assert client.instruments("bybit-futures", "PAGED", limit=3) == references[:3]
+
+
+def test_indicators_are_typed(client):
+    sma = client.indicator("sma")
+    assert sma in client.indicators()
+    assert sma.params[0].name == "window"
+
+
+def test_an_indicator_over_the_last_bars_as_a_frame(client, rows):
+    series = client.compute(
+        {
+            "instrument": {"market_id": 1, "symbol": SYMBOL},
+            "indicator": {"id": "sma", "params": {"window": 20}},
+            "last": 5,
+        }
+    )
+    frame = series.to_pandas()
+    assert list(frame.columns) == ["sma"]
+    assert frame["sma"].iloc[-1] == pytest.approx(rows.values[3, -20:].mean(), rel=1e-12)
+    assert (
+        frame.index[-1].value // 10**6 == rows.ts_open_ms[-1]
+        or str(frame.index[-1]) == "2025-01-08 23:59:00+00:00"
+    )
+
+
+def test_markets_and_readiness(client):
+    assert client.markets() == list(MARKETS.values())
+    client.health()
+    assert set(client.ready()) == {"clickhouse"}
+
+
+def test_a_service_that_is_down_is_named(embedded_store):
+    with served_api(embedded_store, probes={"postgres": fails}) as url, Client(url) as client:
+        client.health()
+        with pytest.raises(ServiceUnavailable) as caught:
+            client.ready()
+    assert [problem.field for problem in caught.value.problems] == ["postgres"]
+
+
+def test_a_backtest_is_ranked_and_typed(client):
+    result = client.backtest(REQUEST)
+    assert isinstance(result, BacktestResult)
+    assert (result.variants_total, len(result.top)) == (16, 12)
+    assert client.backtest(BacktestRequest.model_validate(REQUEST)).top == result.top
+    assert client.backtest(result.top[3].strategy).top[0].metrics == result.top[3].metrics
+
+
+def test_the_ranked_table_has_a_row_a_variant_with_its_parameters_and_metrics(client):
+    result = client.backtest(REQUEST)
+    frame = result.to_pandas()
+    assert list(frame["rank"]) == list(range(1, 13))
+    assert list(frame["total_return_pct"]) == [one.total_return_pct for one in result.top]
+    assert list(frame["sma.window"]) == [parameters(one.strategy)["sma.window"] for one in result.top]
+    assert {"sma.source", "ema.window", "Sharpe Ratio", "variant_index"} <= set(frame.columns)
+    assert str(frame["Start"].dtype) == "datetime64[ms, UTC]"
+    assert str(frame["Duration"].dtype) == "timedelta64[ms]"
+    assert frame["Duration"].iloc[0].days == 6
+
+
+def test_trades_are_a_frame_where_they_were_asked_for(client):
+    result = client.backtest(REQUEST)
+    trades = result.trades(rank=2)
+    assert len(trades) == result.top[1].metrics["Num. Trades"]
+    assert (trades["exit_time"] > trades["entry_time"]).all()
+    with pytest.raises(NotFound, match="trades_for of 3 or more"):
+        result.trades(rank=3)
+    with pytest.raises(NotFound, match="ranks 1 to 12"):
+        result.trades(rank=13)
+
+
+def test_a_result_shows_itself_as_a_table_of_what_varies(client):
+    result = client.backtest(REQUEST)
+    text, html = str(result), result._repr_html_()
+    assert repr(result) == text
+    assert varied(result.request) == ["ema.window", "sma.source", "sma.window"]
+    assert all(
+        name in text and name in html for name in ("ema.window", "sma.source", "sma.window", "Sharpe Ratio")
+    )
+    assert text.splitlines()[-1].endswith("10 of 12 shown")
+    assert html.count("<tr>") == 11
+
+
+def test_parameters_of_an_indicator_that_stands_twice_are_told_apart():
+    strategy = {"indicators": [{"id": "sma", "params": {"window": 5}}, {"id": "sma", "params": {"window": 9}}]}
+    assert parameters(strategy) == {"sma.window": 5, "sma_2.window": 9}
+
+
+def test_a_wrong_request_is_the_same_error_as_in_the_api_with_every_problem(client):
+    wrong = {**REQUEST, "indicators": [{"id": "smaa"}], "feepct": 1}
+    with pytest.raises(InvalidInput) as caught:
+        client.backtest(wrong)
+    assert [problem.field for problem in caught.value.problems] == ["feepct", "indicators.0"]
+    assert "did you mean 'sma'?" in caught.value.problems[1].message
+
+
+def test_nan_in_a_request_is_named_by_its_field(client):
+    with pytest.raises(InvalidInput) as caught:
+        client.backtest({**REQUEST, "fee_pct": float("nan")})
+    assert caught.value.problems[0].field == "fee_pct"
+
+
+def test_numpy_values_and_dates_can_stand_in_a_request(client):
+    windows = {"values": np.arange(10, 50, 10)}
+    request = {**REQUEST, "indicators": [{"id": "sma", "params": {"window": windows}}], "top_k": np.int64(2)}
+    assert client.backtest(request).variants_total == 4
+
+
+def test_an_unknown_symbol_and_an_unknown_market_are_not_found(client):
+    with pytest.raises(NotFound, match=f"did you mean '{SYMBOL}'"):
+        client.candles("binance-spot", "SDKUSD")
+    with pytest.raises(NotFound, match="did you mean 'binance-spot'"):
+        client.candles("binancespot", SYMBOL)
+
+
+def test_a_body_over_the_limit_is_refused_with_the_limit(client):
+    with pytest.raises(PayloadTooLarge, match="limit of 1000000 bytes"):
+        client.backtest({**REQUEST, "indicators": ["x" * 2**21]})
+
+
+@pytest.mark.parametrize("cls", error_classes().values(), ids=lambda cls: cls.__name__)
+def test_every_error_of_ours_arrives_as_its_own_class(cls, monkeypatch):
+    error = cls("what is wrong", [Problem("b", "code", "second"), Problem("a", "code", "first")])
+    with (
+        mocked(lambda request: httpx.Response(cls.status, json=error.payload())) as client,
+        pytest.raises(CandlerayError) as caught,
+    ):
+        client.health()
+    assert type(caught.value) is cls
+    assert (caught.value.message, caught.value.problems) == ("what is wrong", error.problems)
+
+
+def test_an_answer_that_is_none_of_ours_is_an_api_error_with_its_status():
+    with (
+        mocked(lambda request: httpx.Response(418, text="<html>teapot")) as client,
+        pytest.raises(ApiError) as caught,
+    ):
+        client.health()
+    assert "418" in caught.value.message
+    assert "teapot" in caught.value.message
+
+
+def test_an_answer_of_another_version_is_an_api_error():
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"something": "else"})
+
+    with mocked(answer) as client, pytest.raises(ApiError, match="not understood"):
+        client.indicators()
+
+
+@pytest.mark.parametrize("trouble", [502, 503, 504, httpx.ConnectError("refused"), httpx.ReadError("reset")])
+def test_what_fails_in_passing_is_tried_again(trouble):
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.url.path)
+        if len(seen) <= 2:
+            if isinstance(trouble, Exception):
+                raise trouble
+            return httpx.Response(trouble, text="bad gateway")
+        return httpx.Response(200, json=[])
+
+    with mocked(answer) as client:
+        assert client.coverage() == []
+    assert len(seen) == 3
+
+
+def test_it_gives_up_after_four_attempts_and_says_so():
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(503, text="no server available")
+
+    with mocked(answer) as client, pytest.raises(ServiceUnavailable, match="answered 503: no server available"):
+        client.backtest(REQUEST)
+    assert len(seen) == 4
+
+
+@pytest.mark.parametrize("status", [404, 409, 413, 422, 500])
+def test_what_would_fail_again_is_not_tried_again(status):
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(status, text="no")
+
+    with mocked(answer) as client, pytest.raises(CandlerayError):
+        client.coverage()
+    assert len(seen) == 1
+
+
+def test_a_404_that_is_not_the_apis_own_means_that_the_api_is_not_there_yet():
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(404, text="Path '/candles/coverage' not found.")
+
+    with mocked(answer) as client, pytest.raises(ServiceUnavailable, match="answered 404: Path"):
+        client.coverage()
+
+
+def test_a_slow_answer_is_not_asked_for_twice():
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        raise httpx.ReadTimeout("slow")
+
+    with mocked(answer, timeout_s=7) as client, pytest.raises(ServiceUnavailable, match="within 7 s"):
+        client.backtest(REQUEST)
+    assert len(seen) == 1
+
+
+def test_what_took_long_to_fail_is_not_tried_again(monkeypatch):
+    monkeypatch.setattr(connection, "RETRY_WITHIN_S", -1.0)
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(503, json=ServiceUnavailable("the backtest took longer than 300 s").payload())
+
+    with mocked(answer) as client, pytest.raises(ServiceUnavailable, match="longer than 300 s"):
+        client.backtest(REQUEST)
+    assert len(seen) == 1
+
+
+def test_where_nothing_listens_it_says_what_to_do():
+    with Client("127.0.0.1:1") as client, pytest.raises(ServiceUnavailable) as caught:
+        client.health()
+    assert caught.value.message.startswith("no Candleray API at http://127.0.0.1:1: start one with `candleray up`")
+
+
+def test_no_password_and_no_token_is_ever_shown():
+    sent = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers["authorization"])
+        return httpx.Response(500, text="oops")
+
+    transport = httpx.MockTransport(answer)
+    with Client("http://me:hidden@api", token="secret", transport=transport) as client:
+        with pytest.raises(ApiError) as caught:
+            client.health()
+        shown = f"{client!r} {client.url} {caught.value}"
+    assert "hidden" not in shown
+    assert "secret" not in shown
+    assert len(sent) == 1
+
+
+def test_the_token_goes_out_as_a_bearer():
+    sent = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers["authorization"])
+        return httpx.Response(200, json={})
+
+    with mocked(answer, token="secret") as client:
+        client.health()
+    assert sent == ["Bearer secret"]
+
+
+@pytest.mark.parametrize("url", ["ftp://host", "http://", "http://host:port"])
+def test_what_is_no_url_is_refused(url):
+    with pytest.raises(ApiError, match="URL"):
+        Client(url)
+
+
+def test_the_api_is_found_in_the_settings_then_in_the_data_folder_then_at_the_default_port(tmp_path, monkeypatch):
+    def found() -> str:
+        get_settings.cache_clear()
+        return connection.find_api_url()
+
+    monkeypatch.delenv("CANDLERAY_API_URL", raising=False)
+    monkeypatch.setenv("CANDLERAY_DATA_DIR", str(tmp_path))
+    assert found() == "http://127.0.0.1:8000"
+    (tmp_path / "instance.json").write_text(json.dumps({"api_url": "http://127.0.0.1:9123", "pid": 1}))
+    assert found() == "http://127.0.0.1:9123"
+    assert connection.find_api_url(tmp_path) == "http://127.0.0.1:9123"
+    monkeypatch.setenv("CANDLERAY_API_URL", "http://elsewhere")
+    assert found() == "http://elsewhere"
+    assert connection.find_api_url(tmp_path) == "http://127.0.0.1:9123"
+    (tmp_path / "instance.json").write_text("{torn")
+    with pytest.raises(InstanceError, match="no instance runs in"):
+        connection.find_api_url(tmp_path)
+    get_settings.cache_clear()

@@ -1,0 +1,91 @@
+"""Costs of a search, measured on a sample of its grid."""
+
+from __future__ import annotations
+
+import pytest
+
+from candleray.backtests.request import BacktestRequest
+from candleray.search import engine
+from candleray.search.costs import Costs, StopCosts, _base_and_combination_s, _sampled_runs, _table_s
+from candleray.search.variants import VariantGrid, resolve
+from candleray.settings import Backtests
+from tests.support.in_process_api import measure_costs, random_walk
+
+REQUEST = {
+    "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
+    "timeframe": "1m",
+    "time_range": {"start": "2025-01-02T00:00:00Z", "end": "2025-01-15T00:00:00Z"},
+    "indicators": [
+        {"id": "sma", "params": {"window": {"start": 2, "stop": 100, "step": 2}}},
+        {"id": "rsi", "params": {"window": {"values": [7, 14]}}},
+    ],
+    "top_k": 10,
+}
+STOPS = {"sl_pct": {"start": 0.5, "stop": 10, "step": 0.5}, "tp_pct": {"values": [1, 2, 4, 8]}}
+
+
+def grid_of(**changes) -> VariantGrid:
+    return VariantGrid(resolve(BacktestRequest.model_validate({**REQUEST, **changes}), Backtests()))
+
+
+@pytest.fixture(scope="module")
+def minutes():
+    return random_walk(15 * 1440)
+
+
+def costs_of(grid: VariantGrid, minutes) -> Costs:
+    bars = engine.bars_of(minutes, grid.request, engine.warmup_bars(grid, 200))
+    return measure_costs(bars, grid, 200)
+
+
+def test_every_part_of_a_search_with_stops_costs_something(minutes):
+    costs = costs_of(grid_of(risk=STOPS), minutes)
+    assert min(costs.signals.plane_s, costs.signals.variant_s, costs.signals.report_s) > 0
+    assert min(costs.stops.table_s, costs.stops.combination_s) > 0
+    assert costs.stops.base_s >= 0
+
+
+def test_without_stops_there_are_no_tables_and_no_combinations(minutes):
+    grid = grid_of()
+    costs = costs_of(grid, minutes)
+    assert costs.stops == StopCosts()
+    assert costs.stage_b_s(grid) == 0
+    assert costs.total_s(grid) > costs.stage_a_s(grid) > 0
+
+
+def test_a_grid_of_any_size_is_measured_without_being_walked(minutes):
+    vast = grid_of(
+        indicators=[
+            {"id": "sma", "params": {"window": {"start": 2, "stop": 1000, "step": 1}}},
+            {"id": "ema", "params": {"window": {"start": 2, "stop": 1000, "step": 1}}},
+            {"id": "roc", "params": {"window": {"start": 1, "stop": 1000, "step": 1}}},
+        ],
+        risk=STOPS,
+    )
+    assert vast.size > 7 * 10**10
+    assert costs_of(vast, minutes).total_s(vast) > 600
+
+
+@pytest.mark.parametrize("changes", [{}, {"indicators": [{"id": "sma"}]}, {"risk": {"sl_pct": 1}}])
+def test_small_grids_are_measured_too(minutes, changes):
+    assert costs_of(grid_of(**changes), minutes).total_s(grid_of(**changes)) > 0
+
+
+def test_the_sample_lies_in_the_grid_and_is_spread_over_it():
+    grid = grid_of()
+    runs = _sampled_runs(grid, 24, 8)
+    assert all(0 <= first < last <= grid.radix.size for first, last in runs)
+    assert runs == sorted(runs)
+    assert runs[-1][0] > grid.radix.size * 0.8
+
+
+def test_costs_of_many_levels_follow_from_those_of_a_few():
+    assert _table_s((6, 0.07), (16, 0.09), 66) == pytest.approx(0.19)
+    assert _table_s((16, 0.09), (16, 0.1), 16) == 0.1
+    assert _base_and_combination_s(0.0010, 0.0024, 8, 64) == pytest.approx((0.0008, 0.000025))
+    assert _base_and_combination_s(0.0010, 0.0012, 2, 2) == pytest.approx((0.0, 0.0006))
+
+
+def test_a_disturbed_measurement_makes_no_cost_negative():
+    assert _table_s((6, 0.09), (16, 0.07), 66) == 0.07
+    assert _base_and_combination_s(0.003, 0.002, 8, 64) == (0.002, 0.0)

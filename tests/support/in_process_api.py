@@ -1,0 +1,209 @@
+"""The API without Ray: its backend in this process, spoken to through ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import count
+from typing import Any, Generic, TypeVar
+
+import httpx
+import numpy as np
+
+from candleray.backtests.preflight import Preflight
+from candleray.backtests.request import BacktestRequest, BacktestResult
+from candleray.candles import CandleRows, Candles
+from candleray.databases.postgres import Postgres
+from candleray.databases.valkey import Valkey
+from candleray.errors import ServiceUnavailable
+from candleray.guards import check_guards, refuse_exceeded
+from candleray.identity import User
+from candleray.identity.telegram import sign_widget
+from candleray.market_data.candle_store import CandleStore
+from candleray.market_data.candle_store_client import CandleStoreClient
+from candleray.search import engine
+from candleray.search.costs import Costs, measure_signals, measure_stops
+from candleray.search.estimate import Pace, describe, guards_for
+from candleray.search.variants import VariantGrid, resolve
+from candleray.settings import Api, Guards, Identity, SavedStrategies, Settings
+from candleray.timeframes import MINUTE_MS, minutes_of
+from serve_apps.api import build_api
+from serve_apps.backend import Backend, in_process
+from serve_apps.http.request_log import Metrics
+from tests.support import canaries, embedded
+
+BOT_TOKEN = "1234567890:test-bot-token-that-telegram-does-not-know"
+KEY_ENCRYPTION_KEY = "1:" + base64.b64encode(bytes(range(32))).decode()
+
+canaries.watch_logs()
+canaries.plant("bot token", BOT_TOKEN)
+canaries.plant("key-encryption key", KEY_ENCRYPTION_KEY.partition(":")[2])
+
+ServiceT = TypeVar("ServiceT", Postgres, Valkey)
+
+START_MS = 1_735_689_600_000
+"""2025-01-01T00:00:00Z"""
+
+
+def settings(**changes: Any) -> Settings:
+    """Those of the test environment, with `changes` to some of its sections."""
+    often = {"logins_per_minute": 10_000, "logins_per_user": 10_000, "codes_per_user": 10_000}
+    return Settings(
+        environment="test",
+        api=Api(max_body_bytes=1_000_000, **changes.get("api", {})),
+        strategies=SavedStrategies(**changes.get("strategies", {})),
+        guards=Guards(max_candles_per_answer=5000, **changes.get("guards", {})),
+        identity=Identity(
+            bot_token=BOT_TOKEN, key_encryption_keys=KEY_ENCRYPTION_KEY, **often | changes.get("identity", {})
+        ),
+    )
+
+
+def measure_costs(bars: engine.Bars, grid: VariantGrid, default_warmup: int) -> Costs:
+    """What two workers measure at once."""
+    return Costs(measure_signals(bars, grid, default_warmup), measure_stops(bars, grid, default_warmup))
+
+
+def backend(store: Any, postgres: Postgres | None = None, **changes: Any) -> Backend:
+    """A backend over this store, and over the process's own services unless another Postgres is given."""
+    chosen = settings(**changes)
+    candles = CandleStoreClient(in_process(store))
+
+    async def run(request: BacktestRequest) -> BacktestResult:
+        request = resolve(request, chosen.backtests)
+        grid, instrument, span = VariantGrid(request), request.instrument, request.time_range
+        bar_ms = minutes_of(request.timeframe) * MINUTE_MS
+        await candles.span(instrument.market_id, instrument.symbol)
+        check_guards(grid, (span.end_ms - span.start_ms) // bar_ms, chosen.guards)
+        warmup = chosen.backtests.warmup_bars
+        from_ms = span.start_ms - engine.warmup_bars(grid, warmup) * bar_ms
+        minutes = await candles.read(instrument.market_id, instrument.symbol, from_ms, span.end_ms)
+        return await asyncio.to_thread(engine.run, request, minutes, warmup)
+
+    async def sized(request: BacktestRequest) -> tuple[VariantGrid, int]:
+        grid = VariantGrid(resolve(request, chosen.backtests))
+        instrument = grid.request.instrument
+        first_ms, end_ms = await candles.span(instrument.market_id, instrument.symbol)
+        start_ms, stop_ms = max(request.time_range.start_ms, first_ms), min(request.time_range.end_ms, end_ms)
+        return grid, max(0, stop_ms - start_ms) // (minutes_of(request.timeframe) * MINUTE_MS)
+
+    async def preflight(request: BacktestRequest) -> Preflight:
+        grid, bars = await sized(request)
+        if any(guard.is_exceeded for guard in guards_for(grid, bars, chosen)[1]):
+            return describe(grid, bars, chosen, None, 1, 0.0, Pace())
+        instrument, span = grid.request.instrument, grid.request.time_range
+        minutes = await candles.read(instrument.market_id, instrument.symbol, span.start_ms, span.end_ms)
+        costs = measure_costs(engine.bars_of(minutes, grid.request, 0), grid, chosen.backtests.warmup_bars)
+        return describe(grid, bars, chosen, costs, 1, 0.0, Pace())
+
+    async def job_request(request: BacktestRequest) -> BacktestRequest:
+        grid, bars = await sized(request)
+        refuse_exceeded(guards_for(grid, bars, chosen)[1], "any job")
+        return grid.request
+
+    own_postgres = Opened(lambda: Postgres.open(embedded.postgres_url(), max_connections=4))
+    valkey = Opened(lambda: Valkey.open(embedded.valkey_url()))
+
+    async def given_or_own() -> Postgres:
+        return postgres or await own_postgres.get()
+
+    async def close() -> None:
+        await own_postgres.close()
+        await valkey.close()
+
+    return Backend(
+        settings=chosen,
+        candles=candles,
+        run_backtest=run,
+        preflight=preflight,
+        job_request=job_request,
+        probes={"clickhouse": candles.ping},
+        metrics=Metrics("here"),
+        postgres=given_or_own,
+        valkey=valkey.get,
+        close=close,
+    )
+
+
+class Opened(Generic[ServiceT]):
+    """A service that the first call opens, in the loop it is called from."""
+
+    def __init__(self, open_it: Callable[[], Awaitable[ServiceT]]) -> None:
+        self._open = open_it
+        self._service: ServiceT | None = None
+        self._opening = asyncio.Lock()
+
+    async def get(self) -> ServiceT:
+        async with self._opening:
+            self._service = self._service or await self._open()
+        return self._service
+
+    async def close(self) -> None:
+        if self._service:
+            await self._service.close()
+        self._service = None
+
+
+@asynccontextmanager
+async def serving(behind: Backend, user: User | None = None, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an API over this backend, logged in as `user`; `changes` replace parts of the backend."""
+    async with serving_strangers(behind) as client:
+        token = await token_of(client, user.telegram_user_id if user else 1)
+    async with serving_strangers(behind, **changes) as client:
+        client.headers["Authorization"] = f"Bearer {token}"
+        yield client
+
+
+@asynccontextmanager
+async def serving_strangers(behind: Backend, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client whom the API does not know."""
+    transport = httpx.ASGITransport(canaries.watched(build_api(replace(behind, **changes))))
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            yield client
+    finally:
+        if behind.close:
+            await behind.close()
+
+
+async def unreachable() -> Any:
+    raise ServiceUnavailable("this test has no such service")
+
+
+async def token_of(client: httpx.AsyncClient, telegram_user_id: int) -> str:
+    """A session of that user, from the process's one database; logged in once, as everybody is."""
+    if telegram_user_id not in _tokens:
+        answer = await client.post("/login/telegram/widget", json=fresh_login(telegram_user_id))
+        _tokens[telegram_user_id] = answer.raise_for_status().json()["token"]
+    return _tokens[telegram_user_id]
+
+
+_tokens: dict[int, str] = {}
+_names = count()
+
+
+def fresh_login(telegram_user_id: int, bot_token: str = BOT_TOKEN) -> dict[str, Any]:
+    """What Telegram's widget would hand over now; no two are the same."""
+    login = sign_widget(telegram_user_id, bot_token, time.time(), first_name=f"Ada {next(_names)}")
+    return login.model_dump(exclude_none=True)
+
+
+def random_walk(minutes: int, seed: int = 7, start_ms: int = START_MS) -> Candles:
+    """Plausible candles, the same for the same seed."""
+    random = np.random.default_rng(seed)
+    close = 100 * np.exp(np.cumsum(random.normal(0, 0.002, minutes)))
+    open_ = np.concatenate(([100.0], close[:-1]))
+    high, low = np.maximum(open_, close) * 1.001, np.minimum(open_, close) * 0.999
+    values = np.stack([open_, high, low, close, random.uniform(1, 9, minutes)])
+    return Candles(start_ms + np.arange(minutes) * MINUTE_MS, np.ascontiguousarray(values))
+
+
+def stored_walk(store: CandleStore, symbol: str, minutes: int = 3000, seed: int = 7) -> Candles:
+    """A random walk that the store holds under this symbol of binance-spot."""
+    candles = random_walk(minutes, seed)
+    store.insert(1, symbol, CandleRows.of(candles.ts_open_ms, candles.values))
+    return candles

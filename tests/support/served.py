@@ -1,0 +1,47 @@
+"""The API without Ray on a real port, for what speaks HTTP to it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import uvicorn
+
+from candleray import Client
+from candleray.identity.telegram import WidgetLogin
+from candleray.market_data.candle_store import CandleStore
+from candleray.sdk.credentials import keep_token
+from serve_apps.api import build_api
+from tests.support.canaries import watched
+from tests.support.in_process_api import backend, fresh_login
+
+
+@contextmanager
+def served(app: Any) -> Iterator[str]:
+    """The address of an ASGI application, which listens until the block ends."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="auto"))
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        try:
+            while not server.started:
+                time.sleep(0.01)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
+@contextmanager
+def served_api(store: CandleStore, **changes: Any) -> Iterator[str]:
+    """The address of an API over this store, logged in at; `changes` replace parts of its backend."""
+    with served(watched(build_api(replace(backend(store), **changes)))) as url:
+        with Client(url) as client:
+            keep_token(url, client.log_in(WidgetLogin(**fresh_login(1))).token)
+        yield url

@@ -1,0 +1,151 @@
+"""For every operation of the API a request that succeeds, where guessing by its schema alone never would.
+
+Most are the documented examples with the ids of what the caller owns; the others are made here, by name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import pyotp
+
+from candleray.candles import CandleRows
+from candleray.identity.telegram import sign_mini_app
+from candleray.jobs.job import JobState
+from candleray.jobs.store import Jobs
+from candleray.market_data.arrow_stream import ARROW, encode_rows
+from candleray.search import engine
+from candleray.settings import Jobs as JobRules
+from tests.api.attacks.target import Target
+from tests.support.accounts import KEY, OWNED, job_id, log_in, post_code, run_id, set_up
+from tests.support.api_document import Operation, places, with_ids
+from tests.support.in_process_api import BOT_TOKEN, fresh_login, random_walk
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    ids: dict[str, str] = field(default_factory=dict)
+    query: dict[str, Any] = field(default_factory=dict)
+    body: Any = None
+    media_type: str = JSON
+
+
+async def cancelled_job(somebody: Target) -> Wanted:
+    made = await job_id(somebody.api)
+    await Jobs(somebody.postgres, JobRules()).move(UUID(made), JobState.CANCELLED, "for a test")
+    return Wanted({"job_id": made})
+
+
+async def succeeded_job(somebody: Target) -> Wanted:
+    made = UUID(await job_id(somebody.api))
+    jobs = Jobs(somebody.postgres, JobRules())
+    row = await jobs.move(made, JobState.RUNNING, "for a test")
+    assert row is not None
+    request, _ = await jobs.job_to_run(made, row["attempt"])
+    result = await asyncio.to_thread(engine.run, request, random_walk(3000), 200)
+    await jobs.finish(made, row["attempt"], result)
+    return Wanted({"job_id": str(made)})
+
+
+async def running_run(somebody: Target) -> Wanted:
+    made = await run_id(somebody.api)
+    await somebody.api.post(f"/runs/{made}/run")
+    return Wanted({"run_id": made})
+
+
+async def stopping_run(somebody: Target) -> Wanted:
+    made = await run_id(somebody.api)
+    await somebody.api.post(f"/runs/{made}/stop")
+    return Wanted({"run_id": made})
+
+
+async def first_code(somebody: Target) -> Wanted:
+    """Of a second factor that has begun."""
+    await log_in(somebody.api)
+    secret = (await post_code(somebody.api, "")).json()["secret"]
+    return Wanted(body={"code": pyotp.TOTP(secret).now()})
+
+
+async def good_code(somebody: Target) -> Wanted:
+    await log_in(somebody.api)
+    totp, _ = await set_up(somebody.api)
+    return Wanted(body={"code": totp.at(int(time.time()) + 30)})
+
+
+async def nothing_yet(somebody: Target) -> Wanted:
+    await log_in(somebody.api)
+    return Wanted(body={})
+
+
+async def exchange_key(somebody: Target) -> Wanted:
+    return Wanted(body={**KEY, "label": uuid4().hex})
+
+
+async def widget_login(_somebody: Target) -> Wanted:
+    return Wanted(body=fresh_login(uuid4().int >> 80))
+
+
+async def mini_app_login(_somebody: Target) -> Wanted:
+    return Wanted(body=sign_mini_app(7, BOT_TOKEN, time.time(), query_id=uuid4().hex).model_dump())
+
+
+async def candles(_somebody: Target) -> Wanted:
+    walk = random_walk(100)
+    rows = encode_rows(CandleRows.of(walk.ts_open_ms, walk.values))
+    return Wanted(query={"market_id": 1, "symbol": "PUTUSDT"}, body=rows, media_type=ARROW)
+
+
+MADE: dict[str, Callable[[Target], Awaitable[Wanted]]] = {
+    "POST /login/telegram/widget": widget_login,
+    "POST /login/telegram/mini-app": mini_app_login,
+    "POST /second-factor": nothing_yet,
+    "POST /second-factor/confirm": first_code,
+    "POST /second-factor/verify": good_code,
+    "POST /second-factor/recovery-codes": good_code,
+    "POST /second-factor/disable": good_code,
+    "POST /exchange-keys": exchange_key,
+    "POST /market-data/candles": candles,
+    "GET /backtests/jobs/{job_id}/events": cancelled_job,
+    "GET /backtests/jobs/{job_id}/result": succeeded_job,
+    "DELETE /backtests/jobs/{job_id}": cancelled_job,
+    "POST /runs/{run_id}/stop": running_run,
+    "POST /runs/{run_id}/run": stopping_run,
+}
+
+
+async def be_somebody(somebody: Target) -> None:
+    """New, and past a fresh code."""
+    await log_in(somebody.api)
+    await set_up(somebody.api)
+
+
+SPENT = ("/logout", "/second-factor", "/sessions")
+"""A request to these ends what the caller needs for the next one."""
+
+
+async def wanted(operation: Operation, somebody: Target, anew: bool = True) -> AsyncIterator[Wanted]:
+    """What succeeds, each made when it is asked for: what was made first may be gone by then.
+
+    Args:
+        anew: by somebody new each time, as it is in any case where the caller would not get any further.
+    """
+    anew = anew or operation.path.startswith(SPENT)
+    if make := MADE.get(str(operation)):
+        if anew:
+            await be_somebody(somebody)
+        yield await make(somebody)
+        return
+    for body in operation.bodies or [None]:
+        if anew:
+            await be_somebody(somebody)
+        named = {str(place[-1]) for place, _ in places(body) if place} | {*operation.ids}
+        ids = {name: await OWNED[name](somebody.api) for name in OWNED if name in named}
+        ids |= {"indicator_id": "sma"} if "indicator_id" in named else {}
+        yield Wanted(ids, operation.required_query, with_ids(body, ids))

@@ -1,0 +1,180 @@
+"""Strategies and runs by the SDK and by the command line: what a person types from a search to a run (R3.6)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from candleray import Client, Conflict, InvalidInput, NotFound, cli
+from candleray.market_data.candle_store import CandleStore
+from candleray.strategies.strategy import Strategy
+from tests.support.in_process_api import stored_walk
+from tests.support.served import served_api
+
+Run = Callable[..., Result]
+REQUEST: dict[str, Any] = {
+    "instrument": {"market_id": 1, "symbol": "SAVECLIUSDT"},
+    "timeframe": "5m",
+    "time_range": {"start": "2025-01-01", "end": "2025-01-03"},
+    "indicators": [{"id": "sma", "params": {"window": {"start": 10, "stop": 40, "step": 5}}}, {"id": "rsi"}],
+}
+
+
+@pytest.fixture(scope="module")
+def api_url(embedded_store: CandleStore) -> Iterator[str]:
+    stored_walk(embedded_store, "SAVECLIUSDT", 3000)
+    with served_api(embedded_store) as url:
+        yield url
+
+
+@pytest.fixture
+def client(api_url: str) -> Iterator[Client]:
+    with Client(api_url) as one:
+        for run in one.runs():
+            if run.state == "starting":
+                one.stop_run(run.run_id)
+        yield one
+
+
+@pytest.fixture
+def run(api_url: str) -> Run:
+    def invoke(*args: object, stdin: bytes | str | None = None) -> Result:
+        return CliRunner().invoke(cli.app, [*map(str, args), "--api", api_url], input=stdin)
+
+    return invoke
+
+
+def saved(client: Client, window: int, **parts: Any) -> Strategy:
+    indicators = [{"id": "sma", "params": {"window": window}}]
+    own = {name: REQUEST[name] for name in ("instrument", "timeframe")}
+    return client.save_strategy({**own, "indicators": indicators, **parts})
+
+
+# The SDK ---------------------------------------------------------------------------------------------------------
+
+
+def test_from_a_search_to_a_strategy_and_its_backtest(client):
+    result = client.backtest(REQUEST)
+    best = result.top[0]
+    strategy = client.save_strategy(best)
+    assert client.save_strategy(best.strategy) == client.save_strategy(strategy.spec) == strategy
+    alone = client.backtest({"strategy_id": strategy.strategy_id, "time_range": REQUEST["time_range"]})
+    assert alone.top[0].metrics == best.metrics
+    assert client.strategy(strategy.strategy_id) == strategy
+
+
+def test_a_variant_of_a_job_is_saved(client):
+    variant = client.backtest(REQUEST).top[0]
+    job = client.submit(REQUEST)
+    assert client.save_job_variant(job.job_id, variant.variant_index) == client.save_strategy(variant)
+
+
+def test_lists_go_over_as_many_pages_as_there_are(client, monkeypatch):
+    kept = [saved(client, window, timeframe="4h") for window in range(20, 27)]
+    monkeypatch.setattr("candleray.sdk.strategies._PAGE", 3)
+    assert client.strategies("binance-spot", timeframe="4h") == kept[::-1]
+    assert client.strategies(timeframe="4h", limit=4) == kept[:2:-1]
+    assert client.strategies(symbol="SAVECLIUSDT", indicator="sma", name="4h-sma21-") == [kept[1]]
+
+
+def test_a_clone_and_a_deletion(client):
+    parent = saved(client, 31)
+    clone = client.clone_strategy(parent.strategy_id, {"direction": "short-only"})
+    assert (clone.parent_id, clone.spec.direction) == (parent.strategy_id, "short-only")
+    with pytest.raises(InvalidInput, match="says nothing else"):
+        client.clone_strategy(parent.strategy_id, {"timeframe": "5m"})
+    assert client.delete_strategy(clone.strategy_id).deleted_at is not None
+    with pytest.raises(NotFound):
+        client.strategy(clone.strategy_id)
+
+
+def test_a_run_from_its_start_to_its_restart(client):
+    strategy = saved(client, 33)
+    run = client.start_run(strategy.strategy_id)
+    with pytest.raises(Conflict, match=str(run.run_id)):
+        client.start_run(strategy.strategy_id)
+    assert client.runs(strategy.strategy_id, state="starting") == [run]
+    assert client.stop_run(run.run_id).state == "stopping"
+    with pytest.raises(Conflict, match="allowed: halt, run, fail"):
+        client.stop_run(run.run_id)
+    assert client.restart_run(run.run_id).state == "starting"
+    assert [event.to_state for event in client.run(run.run_id).events] == ["starting", "stopping", "starting"]
+
+
+@pytest.mark.parametrize("strategy_id", ["x", "../strategies", "0b4bd4f2"])
+def test_what_is_no_id_is_told_by_the_api(client, strategy_id):
+    with pytest.raises((InvalidInput, NotFound)):
+        client.strategy(strategy_id)
+    with pytest.raises(InvalidInput, match="strategy_id"):
+        client.start_run(strategy_id)
+
+
+# The command line ------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_becomes_a_strategy_becomes_a_run(run: Run, client: Client, tmp_path: Path):
+    (tmp_path / "request.json").write_text(json.dumps(REQUEST))
+    answer = run("backtest", tmp_path / "request.json", "--json").stdout_bytes
+    created = run("strategy", "create", "-", "--rank", 2, "--json", stdin=answer)
+    assert created.exit_code == 0, created.stderr
+    strategy = Strategy.model_validate_json(created.stdout)
+    assert strategy.spec == client.save_strategy(json.loads(answer)["top"][1]["strategy"]).spec
+
+    listed = run("strategy", "list", "--symbol", "savecliusdt", "--timeframe", "5m")
+    assert strategy.name in listed.stdout
+    shown = run("strategy", "show", strategy.strategy_id)
+    assert strategy.name in shown.stdout
+    assert strategy.spec_hash in shown.stdout
+
+    started = run("run", "start", strategy.strategy_id)
+    assert "starting" in started.stdout
+    (kept,) = json.loads(run("run", "list", "--strategy", strategy.strategy_id, "--json").stdout)
+    assert "stopping" in run("run", "stop", kept["run_id"]).stdout
+    assert "starting" in run("run", "restart", kept["run_id"]).stdout
+    history = run("run", "show", kept["run_id"])
+    assert history.stdout.count("asked for by the user") == 3
+    refused = run("strategy", "delete", strategy.strategy_id)
+    assert (refused.exit_code, "stop it first" in refused.stderr) == (1, True)
+
+
+def test_a_clone_is_typed_and_deleted(run: Run, client: Client):
+    parent = saved(client, 37)
+    cloned = run("strategy", "clone", parent.strategy_id, "-", stdin='{"risk": {"sl_pct": 2}}')
+    assert "sl_pct" in cloned.stdout
+    clone = client.strategies(name=f"{parent.name[:-9]}")[0]
+    assert str(parent.strategy_id) in cloned.stdout
+    deleted = run("strategy", "delete", clone.strategy_id)
+    assert (deleted.exit_code, clone.name in deleted.stderr) == (0, True)
+
+
+def test_a_jobs_variant_is_saved_by_its_number(run: Run, client: Client):
+    job = client.submit(REQUEST)
+    created = run("strategy", "create", "--job", job.job_id, "--variant", 3, "--json")
+    assert created.exit_code == 0, created.stderr
+    assert json.loads(created.stdout)["spec"]["indicators"][1]["params"] == {"window": 25}
+
+
+@pytest.mark.parametrize(
+    ("args", "stdin", "told"),
+    [
+        (("strategy", "create", "-"), "{", "not JSON"),
+        (("strategy", "create", "-"), '{"top": []}', "no rank 1"),
+        (("strategy", "create", "-"), "[]", "error"),
+        (("strategy", "create", "nowhere.json"), None, "cannot be read"),
+        (("strategy", "show", "x"), None, "UUID"),
+        (("strategy", "list", "--indicator", "smaa"), None, "did you mean 'sma'?"),
+        (("run", "list", "--state", "runing"), None, "running"),
+        (("run", "stop", "0b4bd4f2-6c1a-4f0e-9d43-2a8c55a7f0b1"), None, "there is no run"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_no_traceback(run: Run, args, stdin, told):
+    result = run(*args, stdin=stdin)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert "Traceback" not in result.stderr
