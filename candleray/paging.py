@@ -1,62 +1,64 @@
-"""Pages of longer answers: each says where the next one begins."""
+"""Lists in pages: the cursors that the API gives out, and all pages of a list as one.
+
+A cursor is the last entry of a page in a list from the newest to the oldest. It stays right whatever is added
+meanwhile.
+"""
 
 from __future__ import annotations
 
+import base64
+import struct
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, TypeVar
+from uuid import UUID
 
-from candleray.markets import Instrument, InstrumentReference
-from candleray.timeframes import Moment, Timeframe
-from candleray.validation import Model
+from candleray.errors import invalid
+
+CURSOR_PATTERN = r"^[A-Za-z0-9_-]{32}$"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CURSOR = struct.Struct(">q16s")
 
 T = TypeVar("T")
 
 
+class PagePosition(NamedTuple):
+    """The last entry of a page; the next page begins after it."""
+
+    created_at: datetime
+    entry_id: UUID
+
+
+def cursor_of(position: PagePosition) -> str:
+    microseconds = (position.created_at - _EPOCH) // timedelta(microseconds=1)
+    return base64.urlsafe_b64encode(_CURSOR.pack(microseconds, position.entry_id.bytes)).decode()
+
+
+def position_of(cursor: str) -> PagePosition:
+    """Raises InvalidInput where no list has made that cursor."""
+    try:
+        microseconds, entry_id = _CURSOR.unpack(base64.b64decode(cursor, altchars=b"-_", validate=True))
+        return PagePosition(_EPOCH + timedelta(microseconds=microseconds), UUID(bytes=entry_id))
+    except (ValueError, OverflowError, struct.error):
+        raise invalid("cursor", "not_a_cursor", "cursor: not a cursor that a page has named") from None
+
+
 def collected(
-    page: Callable[[int, str | None], tuple[Sequence[T], str | None]], limit: int | None, most: int
+    read_page: Callable[[int, str | None], tuple[Sequence[T], str | None]], limit: int | None, page_size: int
 ) -> list[T]:
-    """The first `limit` entries, or all of them.
+    """The first `limit` entries of a list, or all of them.
 
     Args:
-        page: of a size and a cursor, its entries and the next cursor.
-        most: the largest size of a page.
+        read_page: takes a size and a cursor, returns the entries and the next cursor.
+        page_size: the largest page that is asked for.
     """
-    found: list[T] = []
+    entries: list[T] = []
     cursor: str | None = None
-    while limit is None or len(found) < limit:
-        entries, cursor = page(most if limit is None else min(most, limit - len(found)), cursor)
-        found += entries
+    while limit is None or len(entries) < limit:
+        size = page_size if limit is None else min(page_size, limit - len(entries))
+        page, cursor = read_page(size, cursor)
+        entries += page
         if cursor is None:
             break
-    return found
-
-
-class CandlePage(Model):
-    """Bars as columns of one length; only closed and full bars exist."""
-
-    instrument: Instrument
-    timeframe: Timeframe
-    ts_open_ms: tuple[int, ...]
-    """Opening times in milliseconds since the epoch."""
-    open: tuple[float, ...]
-    high: tuple[float, ...]
-    low: tuple[float, ...]
-    close: tuple[float, ...]
-    volume: tuple[float, ...]
-    next_start: Moment | None = None
-    """The `start` of the next page; `null` after the last."""
-
-
-class InstrumentPage(Model):
-    """Instruments, the likeliest match first."""
-
-    instruments: tuple[InstrumentReference, ...]
-    next_cursor: str | None = None
-    """The `cursor` of the next page; `null` after the last."""
-
-
-class InstrumentsReport(Model):
-    """What became of instruments handed in; those that say nothing new are not written."""
-
-    received: int
-    written: int
+    return entries

@@ -9,13 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from candleray.backtests.request import BacktestRequest, BacktestResult, RankedVariant
-from candleray.cursors import Position
 from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict, GuardExceeded, NotFound, Problem
 from candleray.hashes import canonical_json
 from candleray.jobs.checkpoint import Checkpoint
 from candleray.jobs.job import Job, JobEvent, JobState, sources
 from candleray.logs import get_logger
+from candleray.paging import PagePosition
 from candleray.search.estimate import Pace
 from candleray.search.variants import VariantGrid, engine_params_hash, request_hash
 from candleray.settings import Jobs as Limits
@@ -134,7 +134,7 @@ class Jobs:
         self,
         user_id: UUID,
         states: Sequence[JobState] | None,
-        before: Position | None,
+        before: PagePosition | None,
         limit: int,
     ) -> list[Job]:
         """The newest first, those created before `before`."""

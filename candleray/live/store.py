@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from candleray.cursors import Position, cursor_of
 from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict, NotFound
 from candleray.live.run import (
@@ -21,6 +20,7 @@ from candleray.live.run import (
     RunState,
     next_state,
 )
+from candleray.paging import PagePosition, cursor_of
 
 MAX_EVENTS = 500
 """Of a history; a run has more only where somebody starts and stops it hundreds of times."""
@@ -80,13 +80,13 @@ class Runs:
         history = tuple(RunEvent(**event) for event in reversed(events))
         return RunHistory(**_run(row).model_dump(), events=history)
 
-    async def page(self, user_id: UUID, chosen: RunFilter, after: Position | None, limit: int) -> RunPage:
+    async def page(self, user_id: UUID, chosen: RunFilter, after: PagePosition | None, limit: int) -> RunPage:
         """The newest first, those after the position."""
         wanted = (chosen.strategy_id, chosen.state)
         rows = await self._postgres.fetch("list_runs", user_id, *wanted, *(after or (None, None)), limit + 1)
         found = tuple(_run(row) for row in rows[:limit])
         more = len(rows) > limit
-        last = cursor_of(Position(found[-1].created_at, found[-1].run_id)) if more else None
+        last = cursor_of(PagePosition(found[-1].created_at, found[-1].run_id)) if more else None
         return RunPage(runs=found, next_cursor=last)
 
     async def active(self) -> list[tuple[UUID, Run]]:

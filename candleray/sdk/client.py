@@ -25,8 +25,8 @@ from candleray.indicators.series import LAST_BARS, IndicatorSeries, SeriesReques
 from candleray.ingest import InsertReport
 from candleray.market_data.arrow_stream import ARROW, bars_table, decode_bars, encode_rows, parts
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
+from candleray.market_data.pages import InstrumentPage, InstrumentsReport
 from candleray.markets import InstrumentReference, Market, find_market
-from candleray.paging import InstrumentPage, InstrumentsReport
 from candleray.sdk.connection import Connection, QueryValue, encoded, find_api_url
 from candleray.sdk.connection import read as read
 from candleray.sdk.identity import IdentityMethods

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from candleray.cursors import Position, cursor_of
 from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict, NotFound
 from candleray.hashes import canonical_json
 from candleray.live.store import refuse_active_run
+from candleray.paging import PagePosition, cursor_of
 from candleray.strategies.strategy import Strategy, StrategyFilter, StrategyPage, StrategySpec
 
 _ATTEMPTS = 5
@@ -52,14 +52,14 @@ class Strategies:
         return found
 
     async def page(
-        self, user_id: UUID, chosen: StrategyFilter, after: Position | None, limit: int
+        self, user_id: UUID, chosen: StrategyFilter, after: PagePosition | None, limit: int
     ) -> StrategyPage:
         """The newest first, those after the position."""
         wanted = (chosen.market_id, chosen.symbol, chosen.timeframe, chosen.indicator, chosen.name)
         rows = await self._postgres.fetch("list_strategies", user_id, *wanted, *(after or (None, None)), limit + 1)
         found = tuple(_strategy(row) for row in rows[:limit])
         more = len(rows) > limit
-        last = cursor_of(Position(found[-1].created_at, found[-1].strategy_id)) if more else None
+        last = cursor_of(PagePosition(found[-1].created_at, found[-1].strategy_id)) if more else None
         return StrategyPage(strategies=found, next_cursor=last)
 
     async def get(self, user_id: UUID, strategy_id: UUID) -> Strategy:

@@ -16,8 +16,8 @@ from candleray.ingest import InsertReport
 from candleray.market_data.arrow_stream import ARROW
 from candleray.market_data.bars import BarReader
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
+from candleray.market_data.pages import CandlePage
 from candleray.markets import Instrument, Symbol
-from candleray.paging import CandlePage
 from candleray.timeframes import Moment, Timeframe, TimeRange, iso, to_ms
 from candleray.validation import Model
 from serve_apps.arrow_body import read_stream, write_stream

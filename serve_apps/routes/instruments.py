@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Query
 from pydantic import FailFast, Field
 
+from candleray.market_data.pages import InstrumentPage, InstrumentsReport
 from candleray.markets import MARKETS, InstrumentReference, MarketType
-from candleray.paging import InstrumentPage, InstrumentsReport
 from candleray.validation import Model
 from serve_apps.backend import InBackend
 from serve_apps.examples import backtests

@@ -11,10 +11,10 @@ from starlette.responses import Response, StreamingResponse
 
 from candleray.backtests.preflight import Preflight
 from candleray.backtests.request import BacktestResult
-from candleray.cursors import CURSOR_PATTERN, Position, cursor_of, position_of
 from candleray.jobs.checkpoint import newest_ranked
 from candleray.jobs.job import BestVariant, Job, JobDetail, JobPage, JobState, JobTop
 from candleray.jobs.store import Jobs
+from candleray.paging import CURSOR_PATTERN, PagePosition, cursor_of, position_of
 from candleray.search.variants import VariantGrid
 from candleray.validation import Model
 from serve_apps.backend import InBackend
@@ -70,7 +70,7 @@ async def list_jobs(query: Annotated[JobsQuery, Query()], backend: InBackend, us
     before = None if query.cursor is None else position_of(query.cursor)
     jobs = await (await backend.jobs()).page(user.user_id, query.state, before, query.limit + 1)
     shown = jobs[: query.limit]
-    last = Position(shown[-1].created_at, shown[-1].job_id) if len(jobs) > query.limit else None
+    last = PagePosition(shown[-1].created_at, shown[-1].job_id) if len(jobs) > query.limit else None
     return JobPage(jobs=tuple(shown), next_cursor=None if last is None else cursor_of(last))
 
 

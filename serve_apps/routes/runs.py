@@ -9,10 +9,10 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Path, Query
 from pydantic import Field
 
-from candleray.cursors import CURSOR_PATTERN, position_of
 from candleray.live.run import NewRun, Run, RunAction, RunFilter, RunHistory, RunPage, RunState
 from candleray.live.store import Runs
 from candleray.live.warm_up import run_metadata
+from candleray.paging import CURSOR_PATTERN, position_of
 from candleray.strategies.store import Strategies
 from serve_apps.backend import InBackend
 from serve_apps.examples import strategies as examples

@@ -9,11 +9,11 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Path, Query
 from pydantic import Field
 
-from candleray.cursors import CURSOR_PATTERN, position_of
 from candleray.identity import User
 from candleray.indicators.catalogue import get_catalogue
 from candleray.indicators.request_models import get_strategy_bodies
 from candleray.markets import Symbol
+from candleray.paging import CURSOR_PATTERN, position_of
 from candleray.strategies.saving import clone_of, name_of, spec_of, variant_content
 from candleray.strategies.store import Strategies
 from candleray.strategies.strategy import NewStrategy, Strategy, StrategyChanges, StrategyFilter, StrategyPage

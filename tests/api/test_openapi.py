@@ -21,8 +21,8 @@ from candleray.indicators.series import IndicatorSeries
 from candleray.ingest import InsertReport
 from candleray.jobs.job import Job, JobDetail, JobTop
 from candleray.market_data.coverage import Coverage
+from candleray.market_data.pages import CandlePage, InstrumentPage
 from candleray.markets import InstrumentReference
-from candleray.paging import CandlePage, InstrumentPage
 from kernels.indicators import INDICATORS
 from serve_apps.api import build_api
 from serve_apps.examples import backtests as examples

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from candleray.backtests.request import BacktestRequest
-from candleray.cursors import Position
 from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, GuardExceeded, NotFound, ServiceUnavailable
 from candleray.identity.user_store import Users
@@ -22,6 +21,7 @@ from candleray.jobs.job import ENDED, NEXT, JobState
 from candleray.jobs.scheduler import Scheduler
 from candleray.jobs.store import Jobs, Progress, Superseded
 from candleray.jobs.watched import watched_jobs
+from candleray.paging import PagePosition
 from candleray.search.rankings import Ranking
 from candleray.search.variants import resolve
 from candleray.settings import Backtests
@@ -238,7 +238,7 @@ async def test_pages_are_stable_while_jobs_come(jobs: Jobs, user: UUID):
     made = [await submitted(jobs, user) for _ in range(5)]
     first = await jobs.page(user, None, None, 2)
     await submitted(jobs, user)
-    rest = await jobs.page(user, None, Position(first[-1].created_at, first[-1].job_id), 10)
+    rest = await jobs.page(user, None, PagePosition(first[-1].created_at, first[-1].job_id), 10)
     assert [job.job_id for job in (*first, *rest)] == [job.job_id for job in reversed(made)]
 
 

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candleray.cursors import position_of
 from candleray.databases.postgres import Postgres
 from candleray.databases.statements import SQL
 from candleray.errors import Conflict, NotFound
@@ -34,6 +33,7 @@ from candleray.live.run import (
 )
 from candleray.live.store import Runs
 from candleray.live.warm_up import run_metadata, warmup_bars
+from candleray.paging import position_of
 from candleray.settings import Backtests
 from candleray.strategies.saving import name_of, spec_of
 from candleray.strategies.store import Strategies

@@ -59,7 +59,8 @@ def test_no_command_of_the_command_line_loads_ray_or_numba():
 def test_help_and_a_command_of_the_client_load_no_other_package_of_ours():
     others = (*FORBIDDEN, "cluster", "serve_apps", "actors")
     code = (
-        "import sys; from typer.testing import CliRunner; from candleray import cli, connection; "
+        "import sys; from typer.testing import CliRunner; "
+        "from candleray import cli; from candleray.sdk import connection; "
         "connection.RETRY_DELAYS_S = (); run = CliRunner().invoke; "
         "assert run(cli.app, ['--help']).exit_code == 0; "
         "assert run(cli.app, ['candles', '--api', 'http://127.0.0.1:1']).exit_code == 1; "

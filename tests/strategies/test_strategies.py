@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candleray.cursors import Position, cursor_of, position_of
 from candleray.errors import InvalidInput
 from candleray.hashes import canonical_json
 from candleray.indicators.catalogue import get_catalogue
 from candleray.indicators.request_models import get_strategy_bodies
+from candleray.paging import PagePosition, cursor_of, position_of
 from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import Backtests
 from candleray.strategies.saving import name_of, spec_of
@@ -179,7 +179,7 @@ def test_what_replaces_a_part_makes_a_grid_around_the_strategy():
 
 @given(st.datetimes(), st.uuids())
 def test_a_cursor_names_its_position_and_nothing_else_is_a_cursor(moment, entry_id):
-    position = Position(moment.replace(tzinfo=UTC), entry_id)
+    position = PagePosition(moment.replace(tzinfo=UTC), entry_id)
     assert position_of(cursor_of(position)) == position
     with pytest.raises(InvalidInput, match="not a cursor"):
         position_of(cursor_of(position)[:-1])

@@ -9,10 +9,10 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from candleray.cursors import position_of
 from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, NotFound
 from candleray.identity.user_store import Users
+from candleray.paging import position_of
 from candleray.settings import Backtests
 from candleray.strategies.saving import name_of, spec_of
 from candleray.strategies.store import Strategies
