@@ -35,7 +35,7 @@ STARTED_BY_ANOTHER = """
 import sys, time
 from pathlib import Path
 from cluster.instance.data_folder import DataFolder
-from cluster.{module} import {name}
+from cluster.instance.embedded_{module} import {name}
 service = {name}(DataFolder(Path(sys.argv[1])))
 service.start()
 print(service.process.pid, flush=True)
