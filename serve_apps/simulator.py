@@ -21,12 +21,12 @@ from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from candleray.errors import InstanceError, InvalidInput, Problem, invalid
-from candleray.exchanges import EXCHANGES, Exchange
-from candleray.exchanges.exchange import Failure
+from candleray.exchanges.exchange import Exchange, Failure
 from candleray.markets import MARKETS, Market
+from candleray.simulator.candle_source import CandleSource
 from candleray.simulator.generated import GeneratedCandles
 from candleray.simulator.recorded import RecordedCandles
-from candleray.simulator.venue import CandleSource, Question, Reply
+from candleray.simulator.venues import Question, Reply, SimulatedVenue, simulated_venues
 
 FaultKind = Literal["rate_limited", "banned", "unavailable", "html", "truncated", "slow"]
 Every = Annotated[int | None, Field(ge=2, description="one of that many requests")]
@@ -101,13 +101,13 @@ class Simulator:
 
     async def reply(self, path: str, params: dict[str, str]) -> Reply:
         question = Question(path, params, int(self._clock() * 1000))
-        for exchange in EXCHANGES.values():
-            market = exchange.route(question)
+        for venue in simulated_venues().values():
+            market = venue.route(question)
             if market is not None:
-                return await self._reply_of(exchange, market, question)
+                return await self._reply_of(venue, market, question)
         return Reply(404, b"no exchange has this path", {"content-type": "text/plain"})
 
-    async def _reply_of(self, exchange: Exchange, market: Market, question: Question) -> Reply:
+    async def _reply_of(self, venue: SimulatedVenue, market: Market, question: Question) -> Reply:
         self.requests[market.name] += 1
         fault = self.faults.due(self.requests.total())
         if fault == "slow":
@@ -116,20 +116,20 @@ class Simulator:
             page = b"<html><head><title>502 Bad Gateway</title></head></html>"
             return Reply(200, page, {"content-type": "text/html"})
         if fault == "rate_limited" or fault == "banned" or fault == "unavailable":
-            return exchange.refuse(Failure(fault, "", self.faults.retry_after_s), question.now_ms)
-        reply = self._within_budget(exchange, market, question)
+            return venue.refuse(Failure(fault, "", self.faults.retry_after_s), question.now_ms)
+        reply = self._within_budget(venue, market, question)
         if fault == "truncated":
             return Reply(reply.status, reply.body[: len(reply.body) // 2], reply.headers)
         return reply
 
-    def _within_budget(self, exchange: Exchange, market: Market, question: Question) -> Reply:
-        reply = exchange.answer(market, question, self.source)
+    def _within_budget(self, venue: SimulatedVenue, market: Market, question: Question) -> Reply:
+        reply = venue.answer(market, question, self.source)
         if self._meter is None:
             return reply
-        used, left_s = self._meter.spend(exchange, market, reply.weight, question.now_ms)
-        if used > exchange.api(market).budget.weight:
-            return exchange.refuse(Failure("rate_limited", "", left_s), question.now_ms)
-        return Reply(reply.status, reply.body, {**reply.headers, **exchange.write_used_weight(used)}, reply.weight)
+        used, left_s = self._meter.spend(venue.exchange, market, reply.weight, question.now_ms)
+        if used > venue.exchange.api(market).budget.weight:
+            return venue.refuse(Failure("rate_limited", "", left_s), question.now_ms)
+        return Reply(reply.status, reply.body, {**reply.headers, **venue.write_used_weight(used)}, reply.weight)
 
     def state(self) -> SimulatorState:
         return SimulatorState(
@@ -234,6 +234,8 @@ def _describe(source: CandleSource, listener: socket.socket) -> Iterator[str]:
         known = source.instruments(market)
         if known:
             start_ms, _ = source.span_ms(market, known[0].symbol)
-            request = EXCHANGES[market.exchange].first_kline_request(market, known[0].symbol, start_ms)
+            request = simulated_venues()[market.exchange].exchange.first_kline_request(
+                market, known[0].symbol, start_ms
+            )
             query = "&".join(f"{name}={value}" for name, value in request.params.items())
             yield f"  curl '{address}{request.path}?{query}'"

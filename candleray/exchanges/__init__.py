@@ -1,6 +1,1 @@
-"""The venues: one file each, discovered."""
-
-from candleray.exchanges.discovery import EXCHANGES
-from candleray.exchanges.exchange import Exchange
-
-__all__ = ["EXCHANGES", "Exchange"]
+"""Exchanges as their clients see them: one file a venue, discovered, and the REST client of all."""

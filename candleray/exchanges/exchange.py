@@ -1,8 +1,7 @@
-"""What a venue's file says of itself: constants and pure functions, in both directions.
+"""An exchange as its client sees it: constants and pure functions that a venue's file supplies.
 
-One direction is the client's (how to ask, how to read the answer), the other the venue's own (how to answer),
-which the simulator speaks and which the contract tests hold against the first. Sockets, retries, clocks, rate
-limiting and pagination are written once, elsewhere, for every venue.
+They make requests and read answers. Sockets, retries, clocks, rate limiting and pagination are written once, in
+`rest` and `market_data.history`, for every venue. The venue's own side is in `candleray.simulator`.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from typing import Any, Literal, TypeAlias
 
 from candleray.candles import CandleRows
 from candleray.markets import InstrumentReference, Market, MarketType
-from candleray.simulator.venue import CandleSource, Question, Reply
 
 FailureKind = Literal["rate_limited", "banned", "unavailable", "unknown_symbol", "rejected"]
 
@@ -86,14 +84,11 @@ ReadKlines: TypeAlias = Callable[[Market, str, Any], CandleRows]
 
 @dataclass(frozen=True)
 class Exchange:
-    """One venue.
+    """One venue: its requests, and readers of their answers.
 
-    The client's side: `server_time_request`, `instruments_requests` (one a listing) with `next_page`,
-    `klines_request` for the minutes that open in `[start_ms, end_ms)`, `first_kline_request` for the first one
-    at or after a time, and what reads their answers. `read_failure` is asked first, of every answer.
-
-    The venue's side: `route` says which market a request is for (None: not this venue's), `answer` replies to
-    it, `refuse` is the inverse of `read_failure`, `write_used_weight` that of `read_used_weight`.
+    `instruments_requests` gives one request a listing; `next_page` gives the request after it, or None.
+    `klines_request` asks for the minutes that open in `[start_ms, end_ms)`, `first_kline_request` for the first
+    one at or after a time. `read_failure` is called first, with every answer.
     """
 
     name: str
@@ -109,11 +104,6 @@ class Exchange:
     read_klines: ReadKlines
     read_failure: Callable[[RestAnswer], Failure | None]
     read_used_weight: Callable[[Mapping[str, str]], int | None]
-
-    route: Callable[[Question], Market | None]
-    answer: Callable[[Market, Question, CandleSource], Reply]
-    refuse: Callable[[Failure, int], Reply]
-    write_used_weight: Callable[[int], Mapping[str, str]]
 
     def api(self, market: Market) -> RestApi:
         return self.apis[market.market_type]

@@ -1,7 +1,7 @@
-"""JSON tables to columns of numbers and back, as every venue sends candles: rows of decimal text.
+"""Readers of the JSON that venues send: objects, and candles as rows of decimal text.
 
-Arrow does the work in both directions: a page of 1000 Binance rows is read in 0.5 ms and written in 1.9 ms,
-against 1.1 and 3.2 ms in plain Python, and Arrow refuses a number where text was promised.
+Arrow reads a page of 1000 Binance rows in 0.5 ms, against 1.1 ms in plain Python, and refuses a number where text
+was promised.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from string import Formatter
 from typing import Any
 
 import numpy as np
@@ -93,22 +92,3 @@ def integers(column: Sequence[Any], name: str) -> IntArray:
         return np.asarray(cells, np.int64)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as exc:
         raise MalformedAnswer(f"{name} is not a whole number: {exc}") from exc
-
-
-def decimal_text(values: FloatArray, places: int) -> Any:
-    """A column of numbers as text with that many places, to hand to `table_json`."""
-    return pc.cast(pc.cast(pa.array(values), pa.decimal128(38, places)), pa.string())
-
-
-def integer_text(values: FloatArray | IntArray) -> Any:
-    return pc.cast(pa.array(values.astype(np.int64)), pa.string())
-
-
-def table_json(template: str, cells: dict[str, Any]) -> bytes:
-    """A JSON list of rows: `template` is one row, with `{name}` where the column of that name goes."""
-    pieces: list[Any] = []
-    for text, name, _, _ in Formatter().parse(template):
-        pieces += [text] if text else []
-        pieces += [cells[name]] if name else []
-    rows = pc.binary_join_element_wise(*pieces, "")
-    return b"[" + ",".join(rows.to_pylist()).encode() + b"]"

@@ -8,15 +8,15 @@ from uuid import UUID
 
 from pydantic import Field
 
-from candleray.exchanges import EXCHANGES
 from candleray.identity.vault import Secret
+from candleray.markets import MARKETS
 from candleray.validation import Model
 
-_NAMES = "|".join(sorted(EXCHANGES))
+_EXCHANGES = sorted({market.exchange for market in MARKETS.values()})
 
 
 class NewExchangeKey(Model):
-    exchange: str = Field(pattern=f"^({_NAMES})$", examples=sorted(EXCHANGES))
+    exchange: str = Field(pattern=f"^({'|'.join(_EXCHANGES)})$", examples=_EXCHANGES)
     label: str = Field(min_length=1, max_length=64, pattern=r"^[\w .:@/-]+$")
     """For people, to tell their keys apart."""
     api_key: Secret

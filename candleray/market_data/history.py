@@ -15,10 +15,10 @@ import numpy as np
 from candleray import settings
 from candleray.candles import CandleRows
 from candleray.errors import ExchangeError, NotFound, nearest
-from candleray.exchanges import EXCHANGES
+from candleray.exchanges.discovery import exchange_of
 from candleray.exchanges.exchange import RestRequest
+from candleray.exchanges.rest import RestClient
 from candleray.markets import InstrumentReference, Market
-from candleray.rest import RestClient
 from candleray.timeframes import MINUTE_MS, iso
 
 _CLOCK_TRUSTED_S = 600.0
@@ -50,7 +50,7 @@ class History:
 
     async def instruments(self, market: Market) -> list[InstrumentReference]:
         """Every instrument of a market, in order of the symbol; in two listings, the first one counts."""
-        exchange = EXCHANGES[market.exchange]
+        exchange = exchange_of(market)
         found: dict[str, InstrumentReference] = {}
         for listing in exchange.instruments_requests(market):
             request: RestRequest | None = listing
@@ -69,9 +69,9 @@ class History:
         now_ms = self._rest.clock() * 1000
         ahead_ms, measured_at = self._server_ahead_ms.get(market.market_id, (0.0, -np.inf))
         if now_ms - measured_at > _CLOCK_TRUSTED_S * 1000:
-            exchange = EXCHANGES[market.exchange]
+            exchange = exchange_of(market)
             server_ms = await self._rest.get(
-                market, exchange.server_time_request(market), exchange.read_server_time_ms
+                exchange, market, exchange.server_time_request(market), exchange.read_server_time_ms
             )
             # The answer took a while to arrive: the venue is at least that far, so no minute is taken too early.
             now_ms = self._rest.clock() * 1000
@@ -94,7 +94,7 @@ class History:
         start_ms = -(-start_ms // MINUTE_MS) * MINUTE_MS
         if start_ms >= end_ms:
             return
-        page_ms = EXCHANGES[market.exchange].api(market).page_minutes * MINUTE_MS
+        page_ms = exchange_of(market).api(market).page_minutes * MINUTE_MS
         try:
             rows = await self._page(market, symbol, start_ms, min(start_ms + page_ms, end_ms))
         except NotFound as exc:
@@ -112,9 +112,9 @@ class History:
                     yield rows
 
     async def _page(self, market: Market, symbol: str, start_ms: int, end_ms: int) -> CandleRows:
-        exchange = EXCHANGES[market.exchange]
+        exchange = exchange_of(market)
         request = exchange.klines_request(market, symbol, start_ms, end_ms)
-        rows = await self._rest.get(market, request, partial(exchange.read_klines, market, symbol))
+        rows = await self._rest.get(exchange, market, request, partial(exchange.read_klines, market, symbol))
         stray = rows.ts_open_ms[(rows.ts_open_ms < start_ms) | (rows.ts_open_ms >= end_ms)]
         if stray.size == 0:
             return rows
@@ -132,9 +132,9 @@ class History:
         What a venue makes of a request without an end is not documented everywhere, so the place it names is
         believed only if the page before it is empty too.
         """
-        exchange = EXCHANGES[market.exchange]
+        exchange = exchange_of(market)
         request = exchange.first_kline_request(market, symbol, start_ms)
-        first = await self._rest.get(market, request, partial(exchange.read_klines, market, symbol))
+        first = await self._rest.get(exchange, market, request, partial(exchange.read_klines, market, symbol))
         first_ms = int(first.ts_open_ms[0]) // MINUTE_MS * MINUTE_MS if len(first) else start_ms
         before_ms = max(start_ms, first_ms - exchange.api(market).page_minutes * MINUTE_MS)
         if before_ms >= first_ms or len(await self._page(market, symbol, before_ms, first_ms)):
@@ -151,8 +151,9 @@ class History:
     async def _instruments_page(
         self, market: Market, request: RestRequest
     ) -> tuple[list[InstrumentReference], RestRequest | None]:
-        exchange = EXCHANGES[market.exchange]
+        exchange = exchange_of(market)
         return await self._rest.get(
+            exchange,
             market,
             request,
             lambda content: (exchange.read_instruments(market, content), exchange.next_page(request, content)),

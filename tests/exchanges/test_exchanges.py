@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from candleray.exchanges import EXCHANGES, Exchange, json_tables
+from candleray.exchanges import json_tables
+from candleray.exchanges.discovery import EXCHANGES, exchange_of
 from candleray.exchanges.exchange import Failure, MalformedAnswer, RestAnswer, RestRequest
 from candleray.markets import MARKETS, InstrumentReference, Market
 from candleray.simulator.generated import GeneratedCandles
-from candleray.simulator.venue import Question, Reply
+from candleray.simulator.venues import Question, Reply, SimulatedVenue, simulated_venues
 from candleray.timeframes import MINUTE_MS
 
 SOURCE = GeneratedCandles(seed=3)
@@ -38,16 +39,16 @@ def captured(shared_data: Path) -> Callable[[str], Any]:
     return read
 
 
-def exchange_of(market: Market) -> Exchange:
-    return EXCHANGES[market.exchange]
+def venue_of(market: Market) -> SimulatedVenue:
+    return simulated_venues()[market.exchange]
 
 
 def ask(market: Market, request: RestRequest, now_ms: int = NOW_MS) -> Reply:
     question = Question(request.path, request.params, now_ms)
-    routed = exchange_of(market).route(question)
+    routed = venue_of(market).route(question)
     if routed is not None and request.params.get("category", "known") != "nonsense":
         assert routed.exchange == market.exchange
-    return exchange_of(market).answer(routed or market, question, SOURCE)
+    return venue_of(market).answer(routed or market, question, SOURCE)
 
 
 def content_of(reply: Reply) -> Any:
@@ -69,7 +70,7 @@ def klines_of(market: Market, **params: str) -> Reply:
 
 
 def test_every_market_has_a_venue_and_every_venue_a_market():
-    assert {market.exchange for market in MARKETS.values()} == set(EXCHANGES)
+    assert {market.exchange for market in MARKETS.values()} == set(EXCHANGES) == set(simulated_venues())
 
 
 @every_market
@@ -149,7 +150,9 @@ def test_the_server_time_reads_back(market):
 @pytest.mark.parametrize("kind", ["rate_limited", "banned", "unavailable", "unknown_symbol", "rejected"])
 def test_a_refusal_is_understood_as_what_it_is(market, kind):
     exchange = exchange_of(market)
-    failure = exchange.read_failure(told(exchange.refuse(Failure(kind, "Something is wrong.", 7.0), NOW_MS)))
+    failure = exchange.read_failure(
+        told(venue_of(market).refuse(Failure(kind, "Something is wrong.", 7.0), NOW_MS))
+    )
     assert failure is not None
     assert failure.kind == kind
     if kind == "rate_limited":
@@ -170,7 +173,7 @@ def test_an_answer_in_order_is_no_failure_and_an_unknown_symbol_is_one(market):
 @every_market
 def test_a_used_weight_reads_back_where_the_venue_tells_it(market):
     exchange = exchange_of(market)
-    headers = exchange.write_used_weight(1234)
+    headers = venue_of(market).write_used_weight(1234)
     assert exchange.read_used_weight(headers) == (1234 if headers else None)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from candleray.candles import CandleRows, screen
 from candleray.errors import InvalidInput, NotFound
-from candleray.exchanges import EXCHANGES
+from candleray.exchanges.discovery import EXCHANGES
 from candleray.ingest import InsertReport
 from candleray.market_data.backfill import BATCH_ROWS, BackfillProgress, backfill
 from candleray.market_data.candle_store import CandleStore

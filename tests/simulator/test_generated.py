@@ -13,7 +13,7 @@ from candleray.candles import CandleRows, screen
 from candleray.errors import InvalidInput
 from candleray.markets import MARKETS
 from candleray.simulator.generated import PROFILES, GeneratedCandles
-from candleray.simulator.venue import decimals_of
+from candleray.simulator.json_replies import decimals_of
 from candleray.timeframes import DAY_MS, MINUTE_MS
 
 SPOT, FUTURES = MARKETS[1], MARKETS[2]

@@ -11,8 +11,8 @@ from candleray import settings
 from candleray.candles import CandleRows
 from candleray.market_data.history import History
 from candleray.markets import InstrumentReference, Market
+from candleray.simulator.candle_source import CandleSource
 from candleray.simulator.generated import GeneratedCandles
-from candleray.simulator.venue import CandleSource
 from candleray.timeframes import MINUTE_MS
 from serve_apps.simulator import Faults, build_simulator
 

@@ -1,4 +1,4 @@
-"""One REST conversation with a market: paced, bounded, retried, and its failures named."""
+"""REST requests to an exchange: paced, bounded, retried, and their failures named."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ import httpx
 
 from candleray import settings
 from candleray.errors import ExchangeError, NotFound, RateLimited, invalid
-from candleray.exchanges import EXCHANGES, Exchange
-from candleray.exchanges.exchange import Failure, MalformedAnswer, RestAnswer, RestRequest
+from candleray.exchanges.exchange import Exchange, Failure, MalformedAnswer, RestAnswer, RestRequest
 from candleray.exchanges.rate_limits import RateLimiter
 from candleray.markets import Market
 
@@ -26,7 +25,7 @@ T = TypeVar("T")
 
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.5, 30.0
 _LONGEST_WAIT_S = 120.0
-"""A venue that asks for more has banned us: the person should know rather than wait."""
+"""A venue that asks for a longer wait has banned us: the person should know rather than wait."""
 
 _EXCERPT = 120
 
@@ -34,13 +33,13 @@ _EXCERPT = 120
 class _Transient(Exception):
     """An attempt that failed in a way that another one may not; `wait_s` is what the venue asks for."""
 
-    def __init__(self, what: str, wait_s: float | None = None, *, is_limit: bool = False) -> None:
-        super().__init__(what)
+    def __init__(self, reason: str, wait_s: float | None = None, *, is_limit: bool = False) -> None:
+        super().__init__(reason)
         self.wait_s, self.is_limit = wait_s, is_limit
 
 
 class RestClient:
-    """Asks any venue of `EXCHANGES`. The clock counts seconds and need not know the time of day."""
+    """Asks any venue. The clock counts seconds and need not know the time of day."""
 
     def __init__(
         self,
@@ -67,45 +66,48 @@ class RestClient:
     ) -> None:
         await self._http.aclose()
 
-    async def get(self, market: Market, request: RestRequest, read: Callable[[Any], T]) -> T:
-        """The answer as `read` makes it of the decoded JSON.
+    async def get(self, exchange: Exchange, market: Market, request: RestRequest, read: Callable[[Any], T]) -> T:
+        """The decoded JSON of the answer, read by `read`.
 
         Raises:
             NotFound: the venue does not know the symbol.
-            RateLimited: it asks for a longer wait than anyone wants, or keeps refusing.
-            ExchangeError: no usable answer after all attempts, or one that makes no sense.
+            RateLimited: it asks for more than two minutes' wait, or refuses every attempt.
+            ExchangeError: no attempt gets a usable answer, or `read` refuses the answer.
         """
         attempt = 0
         while True:
             attempt += 1
             try:
-                content = await self._attempt(market, request)
+                content = await self._attempt(exchange, market, request)
                 break
             except _Transient as failed:
-                await self._wait_or_give_up(market, request, failed, attempt)
+                wait_s = self._wait_s(market, request, failed, attempt)
+                if failed.is_limit:
+                    self._limiter(exchange, market).pause(wait_s)
+                else:
+                    await self._sleep(wait_s)
         try:
             return read(content)
         except MalformedAnswer as exc:
             raise ExchangeError(f"{_place(market, request)}: {exc}") from exc
 
-    async def _attempt(self, market: Market, request: RestRequest) -> Any:
-        exchange = EXCHANGES[market.exchange]
+    async def _attempt(self, exchange: Exchange, market: Market, request: RestRequest) -> Any:
         limiter = self._limiter(exchange, market)
         async with self._slot(market):
             await limiter.spend(request.weight)
-            answer = await self._send(market, request)
+            answer = await self._send(exchange, market, request)
         used = exchange.read_used_weight(answer.headers)
         if used is not None:
             limiter.correct(used)
         failure = exchange.read_failure(answer)
         if failure:
-            self._refused(market, request, failure)
+            _raise_failure(market, request, failure)
         if answer.content is None:
             raise _Transient(f"answered something that is not JSON: {answer.text!r}")
         return answer.content
 
-    async def _send(self, market: Market, request: RestRequest) -> RestAnswer:
-        base = self._address(market)
+    async def _send(self, exchange: Exchange, market: Market, request: RestRequest) -> RestAnswer:
+        base = self._address(exchange, market)
         url = base.copy_with(path=base.path.rstrip("/") + request.path, params=dict(request.params))
         try:
             async with (
@@ -122,10 +124,10 @@ class RestClient:
         text = "" if content is not None else body[:_EXCERPT].decode(errors="replace")
         return RestAnswer(response.status_code, headers, content, text)
 
-    def _address(self, market: Market) -> httpx.URL:
-        given = self.config.base_urls.get(market.name)
+    def _address(self, exchange: Exchange, market: Market) -> httpx.URL:
+        configured = self.config.base_urls.get(market.name)
         try:
-            url = httpx.URL(given or EXCHANGES[market.exchange].api(market).base_url)
+            url = httpx.URL(configured or exchange.api(market).base_url)
         except httpx.InvalidURL as exc:
             raise invalid(
                 "history.base_urls", "not_a_url", f"the address of {market.name} is no URL: {exc}"
@@ -134,23 +136,8 @@ class RestClient:
             raise invalid("history.base_urls", "not_a_url", f"the address of {market.name} is not http(s)://host")
         return url
 
-    def _refused(self, market: Market, request: RestRequest, failure: Failure) -> NoReturn:
-        place = _place(market, request)
-        match failure.kind:
-            case "unknown_symbol":
-                raise NotFound(
-                    f"{market.name} has no symbol {request.params.get('symbol', '')!r} ({failure.message})"
-                )
-            case "rejected":
-                raise ExchangeError(f"{place}: refused with {failure.message}")
-            case "unavailable":
-                raise _Transient(failure.message, failure.retry_after_s)
-            case "rate_limited" | "banned":
-                raise _Transient(failure.message, failure.retry_after_s, is_limit=True)
-
-    async def _wait_or_give_up(
-        self, market: Market, request: RestRequest, failed: _Transient, attempt: int
-    ) -> None:
+    def _wait_s(self, market: Market, request: RestRequest, failed: _Transient, attempt: int) -> float:
+        """Seconds until the next attempt; raises where there is to be none."""
         kind = RateLimited if failed.is_limit else ExchangeError
         place = _place(market, request)
         if failed.wait_s is not None and failed.wait_s > _LONGEST_WAIT_S:
@@ -159,15 +146,12 @@ class RestClient:
             raise kind(f"{place}: {failed}; gave up after {attempt} attempts") from failed
         back_off_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** (attempt - 1))
         # Half fixed, half random: those who were refused together do not come back together.
-        wait_s = max(failed.wait_s or 0.0, back_off_s * (0.5 + 0.5 * random.random()))  # noqa: S311
+        wait_s: float = max(failed.wait_s or 0.0, back_off_s * (0.5 + 0.5 * random.random()))  # noqa: S311
         log.info("%s: %s; attempt %d, waiting %.1f s", place, failed, attempt, wait_s)
-        if failed.is_limit:
-            self._limiter(EXCHANGES[market.exchange], market).pause(wait_s)
-        else:
-            await self._sleep(wait_s)
+        return wait_s
 
     def _limiter(self, exchange: Exchange, market: Market) -> RateLimiter:
-        """One an address of the venue, wherever the requests really go."""
+        """The limiter of the venue's address, wherever the requests really go."""
         api = exchange.api(market)
         if api.base_url not in self._limiters:
             self._limiters[api.base_url] = RateLimiter(api.budget, self.clock, self._sleep)
@@ -180,6 +164,19 @@ class RestClient:
 def _place(market: Market, request: RestRequest) -> str:
     symbol = request.params.get("symbol")
     return f"{market.name} GET {request.path}" + (f" of {symbol}" if symbol else "")
+
+
+def _raise_failure(market: Market, request: RestRequest, failure: Failure) -> NoReturn:
+    place = _place(market, request)
+    match failure.kind:
+        case "unknown_symbol":
+            raise NotFound(f"{market.name} has no symbol {request.params.get('symbol', '')!r} ({failure.message})")
+        case "rejected":
+            raise ExchangeError(f"{place}: refused with {failure.message}")
+        case "unavailable":
+            raise _Transient(failure.message, failure.retry_after_s)
+        case "rate_limited" | "banned":
+            raise _Transient(failure.message, failure.retry_after_s, is_limit=True)
 
 
 async def _read_body(response: httpx.Response, market: Market, request: RestRequest) -> bytes:

@@ -1,11 +1,10 @@
-"""The parts that every venue's answering side is made of: questions, replies and candles as they looked then."""
+"""Candles that the simulated venues serve: their source, and a query of it as the venue shows it at a time."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -33,37 +32,8 @@ class CandleSource(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Question:
-    """A GET as the venue receives it, and the venue's clock."""
-
-    path: str
-    params: Mapping[str, str]
-    now_ms: int
-
-
-@dataclass(frozen=True)
-class Reply:
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
-    weight: int = 1
-
-
-def json_reply(content: Any, *, status: int = 200, weight: int = 1, **headers: str) -> Reply:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Reply(status, json.dumps(content, separators=(",", ":")).encode(), named, weight)
-
-
 def find_instrument(source: CandleSource, market: Market, symbol: str) -> InstrumentReference | None:
     return next((known for known in source.instruments(market) if known.symbol == symbol), None)
-
-
-def decimals_of(step: float | None, default: int = 8) -> int:
-    """The digits after the point of a tick or a step: 0.01 has 2."""
-    if not step:
-        return default
-    return len(f"{step:.12f}".rstrip("0").partition(".")[2])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,56 @@
+"""Simulated venues: each answers as its exchange's REST interface does. One file a venue, discovered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+
+from candleray.exchanges.exchange import Exchange, Failure
+from candleray.markets import Market
+from candleray.simulator.candle_source import CandleSource
+
+
+@dataclass(frozen=True)
+class Question:
+    """A GET as the venue receives it, and the venue's clock."""
+
+    path: str
+    params: Mapping[str, str]
+    now_ms: int
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A venue's answer; `weight` is what it costs of the client's budget."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    weight: int = 1
+
+
+@dataclass(frozen=True)
+class SimulatedVenue:
+    """The venue's side of an exchange.
+
+    `route` names the market a request is for (None: not this venue's), `answer` replies to it. `refuse` is the
+    inverse of the exchange's `read_failure`, `write_used_weight` that of its `read_used_weight`.
+    """
+
+    exchange: Exchange
+    route: Callable[[Question], Market | None]
+    answer: Callable[[Market, Question, CandleSource], Reply]
+    refuse: Callable[[Failure, int], Reply]
+    write_used_weight: Callable[[int], Mapping[str, str]]
+
+
+@cache
+def simulated_venues() -> Mapping[str, SimulatedVenue]:
+    """The `VENUE` of every module of this folder that has one, by the name of its exchange."""
+    modules = (import_module(f"{__package__}.{file.name}") for file in iter_modules([str(Path(__file__).parent)]))
+    venues = (getattr(module, "VENUE", None) for module in modules)
+    return {venue.exchange.name: venue for venue in venues if isinstance(venue, SimulatedVenue)}
