@@ -1,4 +1,4 @@
-"""The report of R4.10 on runs small enough to work out by hand; the oracle checks it on many more."""
+"""The report of runs small enough to work out by hand; test_without_stops compares many more with the oracle."""
 
 from __future__ import annotations
 

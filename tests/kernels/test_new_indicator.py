@@ -1,4 +1,4 @@
-"""One new file is a new indicator: in the API, its schema, the contracts and the reference page (R2.1)."""
+"""One new file is a new indicator: in the API, its schema, the contracts and the reference page."""
 
 from __future__ import annotations
 

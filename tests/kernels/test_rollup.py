@@ -1,4 +1,4 @@
-"""Higher timeframes from one-minute candles: closed and full buckets alone (R4.1, R3.7, I2, I3)."""
+"""Higher timeframes from one-minute candles: closed and full buckets alone."""
 
 from __future__ import annotations
 

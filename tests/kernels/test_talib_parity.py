@@ -1,4 +1,4 @@
-"""Parity with TA-Lib wherever it has the function: values, seeds and first bars at 1e-9 (R2.3).
+"""Parity with TA-Lib wherever it has the function: values, seeds and first bars at 1e-9.
 
 Rows are data, in the modules `talib_*` beside this one. An indicator that names TA-Lib as its source has rows.
 """
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from candleray.candles import COLUMNS
 from kernels.indicators import INDICATORS
 from kernels.signals import compute
-from tests.kernels.test_indicator_contracts import market
+from tests.support.random_walk import random_walk
 from tests.support.talib_trend_volume import Answer, Params
 
 ROWS = [
@@ -47,7 +47,7 @@ def assert_parity(values: NDArray[np.float64], indicator: str, params: Params, a
 
 @every_row
 def test_on_a_random_walk(indicator: str, params: Params, answer: Answer):
-    assert_parity(market(3_000, seed=5), indicator, params, answer)
+    assert_parity(random_walk(3_000, seed=5), indicator, params, answer)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A backtest as pure steps: any cut gives the same answer, a variant alone the grid's numbers (R4.1, R4.11)."""
+"""A backtest as pure steps: any cut gives the same answer, a variant alone the grid's numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pruning: hand-worked examples, the per-bar oracle, and what a search says of it (R6.1, R4.9, R4.11)."""
+"""Pruning: hand-worked examples, the per-bar oracle, and what a search says of it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from candleray.search.rankings import Ranking
 from candleray.search.stop_tables import shortlisted
 from candleray.search.variants import VariantGrid, request_hash, resolve
 from candleray.settings import Backtests
+from candleray.timeframes import MINUTE_MS
 from kernels.simulation.pruning import REASONS, Limits, Pruning, deadlines, no_deadlines
 from kernels.simulation.under_stops import rank_combinations
 from kernels.simulation.without_stops import rank_range
-from tests.kernels.test_simulate import MINUTE_MS
-from tests.kernels.test_stops import Grid, drawn_closes, drawn_rules, drawn_signal
 from tests.search.test_engine import CANDLES, WARMUP, resolved, run
 from tests.support import oracle
+from tests.support.drawn_cases import drawn_closes, drawn_rules, drawn_signal
+from tests.support.oracle_comparison import Grid
 
 HOUR_MS = 3_600_000
 FATES = (None, *REASONS)
@@ -74,15 +75,15 @@ class PrunedGrid:
         rank_range(*given, *out, self._pruning, pruned)
         return out[0], out[1], pruned
 
-    def told_by_the_oracle(self, base: int, levels: tuple[float | None, float | None]) -> str | None:
-        whole = self.grid.told_by_the_oracle(base, levels)
+    def oracle_fate(self, base: int, levels: tuple[float | None, float | None]) -> str | None:
+        whole = self.grid.oracle_run(base, levels)
         return oracle.pruned_by(whole, self.stamps, self.bar_ms, self.grid.rules.init_cash_quote, self.limits)
 
     def check(self) -> list[str | None]:
         totals, counts, _ = self.grid.rank()
         pruned_totals, pruned_counts, fates = self.rank()
         wanted = [
-            self.told_by_the_oracle(base, levels)
+            self.oracle_fate(base, levels)
             for base, levels in product(range(self.grid.sizes.prod()), self.grid.levels)
         ]
         assert [FATES[fate] for fate in fates] == wanted

@@ -1,4 +1,4 @@
-"""A grid over a real year of minutes against the per-bar oracle (R4.3–R4.11).
+"""A grid over a real year of minutes against the per-bar oracle.
 
 `pytest tests/search/test_real_grid.py --oracle-variants 50` draws more variants than the three of an ordinary run.
 """

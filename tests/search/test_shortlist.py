@@ -1,4 +1,4 @@
-"""Searches with stop levels: numbering, Stage A, shortlist, Stage B (R4.6, R4.9, R4.11)."""
+"""Searches with stop levels: numbering, Stage A, shortlist, Stage B."""
 
 from __future__ import annotations
 

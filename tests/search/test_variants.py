@@ -1,4 +1,4 @@
-"""From a request to numbered variants: canonical order, exact decoding, guards, hashes (R4.9, R4.11)."""
+"""From a request to numbered variants: canonical order, exact decoding, guards, hashes."""
 
 from __future__ import annotations
 

@@ -1,14 +1,13 @@
-"""Stops against hand-worked examples and the per-bar oracle (R4.4, R4.6, R4.8, R4.9).
+"""Stops against hand-worked examples and the per-bar oracle.
 
-`pytest tests/kernels/test_stops.py --oracle-cases 10000` draws more seeded cases than an ordinary run; a case that
-fails prints its seed.
+`pytest tests/kernels/test_under_stops.py --oracle-cases 10000` draws more seeded cases than an ordinary run. A
+case that fails prints its seed.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from dataclasses import replace
 from itertools import pairwise, product
 from typing import Any
 
@@ -17,82 +16,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels.bits import pack, plane_addresses, row_addresses, unpack
+from kernels.bits import pack, row_addresses, unpack
 from kernels.simulation.accounts import LONG, SHORT
 from kernels.simulation.entry_bars import EntryBars
 from kernels.simulation.first_passages import BLOCK_LEVELS, STOP_LOSS, TAKE_PROFIT, StopTable, passages
 from kernels.simulation.stop_walks import entries_a_window
 from kernels.simulation.trades import EXIT_REASONS
-from kernels.simulation.under_stops import Stops, rank_combinations, trades_under
+from kernels.simulation.under_stops import Stops, trades_under
 from kernels.simulation.without_stops import rank_range, trades_of
-from tests.kernels.test_simulate import assert_close, cases, flags, kernel_rules, prices
 from tests.support import oracle
-
-
-class Grid:
-    """Base variants over some closes, and the combinations of some stop levels."""
-
-    def __init__(self, closes, axes, rules: oracle.Rules, stop_losses=(), take_profits=()) -> None:
-        self.close, self.axes, self.rules = np.array(closes, float), axes, rules
-        self.terms = kernel_rules(rules)
-        self.sizes = np.array([len(axis) for axis in axes])
-        self.offsets = np.cumsum([0, *self.sizes[:-1]])
-        self._chunks = [np.stack([pack(flags(signal)) for signal in axis]) for axis in axes]
-        self.planes = plane_addresses(self._chunks)
-        self.levels = list(product(stop_losses or [None], take_profits or [None]))
-        self.stops = self.tables(stop_losses, take_profits)
-
-    def tables(self, stop_losses, take_profits) -> Stops:
-        sides = {"long-only": [LONG], "short-only": [SHORT], "long-short": [LONG, SHORT]}[self.rules.direction]
-        n_words = self._chunks[0].shape[2]
-        entries = EntryBars.among(self.planes, self.offsets, self.sizes, n_words)
-        wanted = [
-            StopTable(side, kind, levels[first : first + BLOCK_LEVELS])
-            for kind, levels in ((STOP_LOSS, stop_losses), (TAKE_PROFIT, take_profits))
-            for first in range(0, len(levels), BLOCK_LEVELS)
-            for side in sides
-        ]
-        tables = passages(self.close, self.terms.slippage, wanted, entries)
-        addresses = row_addresses([table[None] for table in tables])
-        stops = Stops(addresses, len(stop_losses), len(take_profits), entries)
-        self._tables = tables
-        return stops
-
-    def rank(self, bases=None, first=0, last=None):
-        bases = np.arange(self.sizes.prod()) if bases is None else np.array(bases)
-        last = len(bases) * len(self.levels) if last is None else last
-        outs = np.empty(last - first), np.empty(last - first, np.int64), np.empty(last - first, np.int64)
-        rank_combinations(
-            *(self.planes, self.offsets, self.sizes, bases, self.stops, first, last, self.close, self.terms),
-            *outs,
-        )
-        return outs
-
-    def trades(self, base: int, levels: tuple[float | None, float | None]):
-        digits = np.unravel_index(base, self.sizes)
-        combination = self.levels.index(levels)
-        return trades_under(self.planes[self.offsets + digits], self.stops, combination, self.close, self.terms)
-
-    def told_by_the_oracle(self, base: int, levels: tuple[float | None, float | None]) -> oracle.Run:
-        digits = np.unravel_index(base, self.sizes)
-        chosen = [flags(axis[digit]) for axis, digit in zip(self.axes, digits, strict=True)]
-        rules = replace(self.rules, sl_pct=levels[0], tp_pct=levels[1])
-        return oracle.simulate([f[0] for f in chosen], [f[1] for f in chosen], self.close.tolist(), rules)
-
-    def check(self) -> None:
-        """Every combination of every base variant equals the oracle's, trade by trade."""
-        totals, counts, conflicts = self.rank()
-        for at, (base, levels) in enumerate(product(range(self.sizes.prod()), self.levels)):
-            expected = self.told_by_the_oracle(base, levels)
-            trades, seen = self.trades(base, levels)
-            assert (len(expected.trades), expected.conflicts) == (counts[at], conflicts[at])
-            assert (trades.size, seen) == (counts[at], conflicts[at])
-            assert_close(totals[at], expected.total_return_pct, "total return")
-            for row, trade in zip(trades, expected.trades, strict=True):
-                assert EXIT_REASONS[row["exit_reason"]] == trade.exit_reason
-                for name in trades.dtype.names[:-1]:
-                    assert_close(row[name].item(), getattr(trade, name), name)
-
+from tests.support.drawn_cases import cases, drawn_closes, drawn_rules, drawn_signal, prices
+from tests.support.oracle_comparison import Grid, assert_close
 
 # Hand-worked examples ------------------------------------------------------------------------------------------
 
@@ -295,7 +229,7 @@ def test_entries_of_many_windows_equal_the_oracle(direction: str, exit_on: str):
         trades, _ = grid.trades(0, levels)  # in one window
         assert (counts[at], totals[at]) == (trades.size, (trades["equity_quote"][-1] / 10_000 - 1) * 100)
     for at in draw.sample(range(len(grid.levels)), 5):
-        expected = grid.told_by_the_oracle(0, grid.levels[at])
+        expected = grid.oracle_run(0, grid.levels[at])
         assert counts[at] == len(expected.trades)
         assert_close(totals[at], expected.total_return_pct, "total return")
     for first in (0, 7, 299, 411):
@@ -316,43 +250,6 @@ def test_without_a_level_stage_b_gives_the_bytes_of_stage_a(case):
     trades, conflicts = trades_of(grid.planes[grid.offsets], grid.close, grid.terms)
     again, seen = grid.trades(0, (None, None))
     assert (again.tobytes(), seen) == (trades.tobytes(), conflicts)
-
-
-def drawn_closes(draw: random.Random, n: int) -> list[float]:
-    """A walk with flat stretches, gaps, limit moves and leaps over twice the price."""
-    closes = [draw.choice([100.0, 0.0001, 65_000.0])]
-    while len(closes) < n:
-        kind = draw.random()
-        if kind < 0.2:
-            closes += [closes[-1]] * draw.randint(1, 20)
-        elif kind < 0.25:
-            closes.append(closes[-1] * draw.choice([0.3, 0.5, 0.9, 1.1, 2.0, 2.5]))
-        else:
-            closes.append(closes[-1] * (1 + draw.gauss(0, draw.choice([0.0005, 0.005, 0.05]))))
-        closes[-1] = max(closes[-1], 1e-6)
-    return closes[:n]
-
-
-def drawn_signal(draw: random.Random, n: int) -> str:
-    marks = ""
-    while len(marks) < n:
-        marks += draw.choice("LLSS..X") * draw.choice([1, 1, 2, 3, 7, 40])
-    return marks[:n]
-
-
-def drawn_rules(draw: random.Random) -> oracle.Rules:
-    cash = draw.choice([10_000.0, 1.0])
-    return oracle.Rules(
-        direction=draw.choice(["long-only", "short-only", "long-short"]),
-        exit_on=draw.choice(["opposite", "neutral"]),
-        fee_pct=draw.choice([0.0, 0.075, 0.1, 5.0]),
-        slippage_pct=draw.choice([0.0, 0.01, 2.0]),
-        init_cash_quote=cash,
-        sizing=draw.choice(["all_in", "fixed_quote", "strategy_compound", "strategy_compound_profit_lock"]),
-        fixed_quote=cash * draw.choice([0.1, 0.4, 2.0]),
-        budget_quote=cash * draw.choice([0.25, 1.0]),
-        safe_profit_percent=draw.choice([0.0, 25.0, 100.0]),
-    )
 
 
 def drawn_grid(seed: int) -> Grid:

@@ -1,8 +1,6 @@
-"""The simulator against hand-worked examples and the per-bar oracle (R4.3-R4.5, R4.7, R4.8, R4.11)."""
+"""The simulator without stops against hand-worked examples and the per-bar oracle."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,38 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels.bits import pack, plane_addresses
-from kernels.simulation import accounts
 from kernels.simulation.metrics import report
 from kernels.simulation.trades import EXIT_REASONS
 from kernels.simulation.without_stops import rank_range, trades_of
 from tests.support import oracle
-
-MINUTE_MS = 60_000
-
-
-def kernel_rules(rules: oracle.Rules) -> accounts.Rules:
-    return accounts.Rules.of(
-        rules.direction,
-        rules.exit_on,
-        fee_pct=rules.fee_pct,
-        slippage_pct=rules.slippage_pct,
-        init_cash_quote=rules.init_cash_quote,
-        budget_quote=rules.budget_quote if rules.sizing.startswith("strategy_compound") else None,
-        fixed_quote=rules.fixed_quote if rules.sizing == "fixed_quote" else None,
-        safe_profit_pct=rules.safe_profit_percent if rules.sizing == "strategy_compound_profit_lock" else 0.0,
-    )
-
-
-def flags(signal: str) -> np.ndarray:
-    """`L`, `S`, `.` and `X` (both) as long and short flags `(2, n)`."""
-    return np.array([[mark in "LX" for mark in signal], [mark in "SX" for mark in signal]])
+from tests.support.drawn_cases import cases
+from tests.support.oracle_comparison import assert_close, kernel_rules, signal_flags
 
 
 def run(close: list[float], *signals: str, **rules: object):
     """Trades as records by name, total return and conflicts of one variant, as the kernel sees it."""
     terms = kernel_rules(oracle.Rules(**rules))
     closes = np.array(close, float)
-    planes = np.stack([pack(flags(signal)) for signal in signals])
+    planes = np.stack([pack(signal_flags(signal)) for signal in signals])
     addresses = plane_addresses([planes])
     trades, conflicts = trades_of(addresses, closes, terms)
     total, count, seen = rank(addresses, [1] * len(signals), closes, terms)
@@ -185,7 +164,7 @@ def test_cash_outside_the_budget_lies_idle_and_counts():
 
 def stops(close: list[float], signal: str, **rules: object) -> list[tuple[int, int, str]]:
     """The oracle's trades under SL and TP: entry bar, exit bar, reason."""
-    long, short = flags(signal)
+    long, short = signal_flags(signal)
     trades = oracle.simulate([long], [short], close, oracle.Rules(**rules)).trades
     return [(trade.entry_bar, trade.exit_bar, trade.exit_reason) for trade in trades]
 
@@ -212,66 +191,6 @@ def test_the_oracle_may_enter_on_the_bar_of_a_stop_by_a_fresh_signal():
 
 # Against the oracle --------------------------------------------------------------------------------------------
 
-PRICES = st.sampled_from([1.0, 50.0, 99.0, 100.0, 100.0, 100.0, 101.0, 105.0, 150.0, 200.0, 400.0])
-MARKS = st.sampled_from(".LSX")
-RULES = st.builds(
-    oracle.Rules,
-    direction=st.sampled_from(["long-only", "short-only", "long-short"]),
-    exit_on=st.sampled_from(["opposite", "neutral"]),
-    fee_pct=st.sampled_from([0.0, 0.075, 0.1, 5.0]),
-    slippage_pct=st.sampled_from([0.0, 0.01, 2.0]),
-    init_cash_quote=st.sampled_from([10_000.0, 1.0]),
-    sizing=st.sampled_from(["all_in", "fixed_quote", "strategy_compound", "strategy_compound_profit_lock"]),
-    fixed_quote=st.sampled_from([0.4, 3_000.0, 20_000.0]),
-    safe_profit_percent=st.sampled_from([0.0, 25.0, 100.0]),
-)
-
-
-@st.composite
-def signals(draw, n: int) -> str:
-    """Levels in runs, as indicators give them, from single bars to longer than a word of bits."""
-    marks = ""
-    while len(marks) < n:
-        marks += draw(MARKS) * draw(st.sampled_from([1, 1, 2, 3, 7, 64, 70]))
-    return marks[:n]
-
-
-@st.composite
-def prices(draw, n: int) -> list[float]:
-    closes: list[float] = []
-    while len(closes) < n:
-        closes += [draw(PRICES)] * draw(st.sampled_from([1, 1, 1, 2, 30]))
-    return closes[:n]
-
-
-@st.composite
-def cases(draw):
-    n = draw(st.one_of(st.integers(1, 12), st.sampled_from([63, 64, 65, 127, 128, 129, 200])))
-    axes = [[draw(signals(n)) for _ in range(draw(st.integers(1, 2)))] for _ in range(draw(st.integers(1, 3)))]
-    bar_minutes = draw(st.sampled_from([1, 60, 1440]))
-    gap = draw(st.sampled_from([0, 0, 5_000]))
-    stamps = [(t + (gap if t > n // 2 else 0)) * bar_minutes * MINUTE_MS for t in range(n)]
-    rules = draw(RULES)
-    return (
-        draw(prices(n)),
-        axes,
-        stamps,
-        bar_minutes * MINUTE_MS,
-        replace(rules, budget_quote=rules.init_cash_quote / 2),
-    )
-
-
-# They divide by a difference of nearly equal equities (costs of 0.01 %), which leaves 4 of 16 digits to rounding.
-RATIOS = {"SQN", "Sharpe Ratio", "Sortino Ratio", "Calmar Ratio"}
-
-
-def assert_close(got, expected, name: str) -> None:
-    if expected is None or isinstance(expected, int | str):
-        assert got == expected, name
-    else:
-        assert got is not None, name
-        assert got == pytest.approx(expected, rel=1e-10 if name in RATIOS else 1e-12, abs=1e-12), name
-
 
 @settings(max_examples=400, deadline=None)
 @given(cases())
@@ -280,11 +199,11 @@ def test_every_variant_equals_the_oracle(case):
     close, ts = np.array(closes), np.array(stamps, np.int64)
     terms = kernel_rules(rules)
     sizes = [len(axis) for axis in axes]
-    addresses_of = [np.stack([pack(flags(signal)) for signal in axis]) for axis in axes]
+    addresses_of = [np.stack([pack(signal_flags(signal)) for signal in axis]) for axis in axes]
     addresses = plane_addresses(addresses_of)
     totals, counts, conflicts = rank(addresses, sizes, close, terms)
     for index, digits in enumerate(np.ndindex(*sizes)):
-        chosen = [flags(axis[digit]) for axis, digit in zip(axes, digits, strict=True)]
+        chosen = [signal_flags(axis[digit]) for axis, digit in zip(axes, digits, strict=True)]
         expected = oracle.simulate([f[0] for f in chosen], [f[1] for f in chosen], closes, rules)
         rows = np.cumsum([0, *sizes[:-1]]) + digits
         trades, seen = trades_of(addresses[rows], close, terms)
@@ -312,9 +231,11 @@ def test_positions_of_hundreds_of_bars_are_reported_as_by_the_oracle(seed):
     signal = "".join(random.choice(["L", "S", "."], 1500, p=[0.004, 0.002, 0.994]))
     rules = oracle.Rules(fee_pct=0.05, slippage_pct=0.02)
     stamps = (np.arange(1500) * 60_000).tolist()
-    longs, shorts = flags(signal)
+    longs, shorts = signal_flags(signal)
     expected = oracle.simulate([longs], [shorts], closes, rules)
-    trades, _ = trades_of(plane_addresses([pack(flags(signal))[None]]), np.array(closes), kernel_rules(rules))
+    trades, _ = trades_of(
+        plane_addresses([pack(signal_flags(signal))[None]]), np.array(closes), kernel_rules(rules)
+    )
     assert (trades["exit_bar"] - trades["entry_bar"]).max() > 128
     metrics = report(trades, np.array(closes), np.array(stamps), 60_000, rules.init_cash_quote)
     for name, value in oracle.report(expected, closes, stamps, 60_000, rules.init_cash_quote).items():
@@ -327,7 +248,7 @@ def test_a_range_of_variants_is_a_slice_of_all(case, data):
     closes, axes, _, _, rules = case
     close, terms = np.array(closes), kernel_rules(rules)
     sizes = [len(axis) for axis in axes]
-    chunks = [np.stack([pack(flags(signal)) for signal in axis]) for axis in axes]
+    chunks = [np.stack([pack(signal_flags(signal)) for signal in axis]) for axis in axes]
     addresses = plane_addresses(chunks)
     whole = rank(addresses, sizes, close, terms)
     first = data.draw(st.integers(0, int(np.prod(sizes))))
@@ -338,7 +259,7 @@ def test_a_range_of_variants_is_a_slice_of_all(case, data):
 
 
 def test_ranges_outside_the_grid_and_short_outputs_are_refused():
-    planes = np.stack([pack(flags("LS."))])
+    planes = np.stack([pack(signal_flags("LS."))])
     close, terms = np.array([1.0, 2.0, 3.0]), kernel_rules(oracle.Rules())
     addresses, one, empty = plane_addresses([planes]), np.array([1]), np.array([0])
     outs = np.empty(1), np.empty(1, np.int64), np.empty(1, np.int64)

@@ -1,0 +1,113 @@
+"""The simulator's kernels beside the oracle: the same small grid, the same rules, numbers compared one by one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+
+from kernels.bits import pack, plane_addresses, row_addresses
+from kernels.simulation import accounts
+from kernels.simulation.accounts import LONG, SHORT
+from kernels.simulation.entry_bars import EntryBars
+from kernels.simulation.first_passages import BLOCK_LEVELS, STOP_LOSS, TAKE_PROFIT, StopTable, passages
+from kernels.simulation.trades import EXIT_REASONS
+from kernels.simulation.under_stops import Stops, rank_combinations, trades_under
+from tests.support import oracle
+
+
+def kernel_rules(rules: oracle.Rules) -> accounts.Rules:
+    return accounts.Rules.of(
+        rules.direction,
+        rules.exit_on,
+        fee_pct=rules.fee_pct,
+        slippage_pct=rules.slippage_pct,
+        init_cash_quote=rules.init_cash_quote,
+        budget_quote=rules.budget_quote if rules.sizing.startswith("strategy_compound") else None,
+        fixed_quote=rules.fixed_quote if rules.sizing == "fixed_quote" else None,
+        safe_profit_pct=rules.safe_profit_percent if rules.sizing == "strategy_compound_profit_lock" else 0.0,
+    )
+
+
+def signal_flags(signal: str) -> np.ndarray:
+    """`L`, `S`, `.` and `X` (both) as long and short flags `(2, n)`."""
+    return np.array([[mark in "LX" for mark in signal], [mark in "SX" for mark in signal]])
+
+
+# They divide by a difference of nearly equal equities (costs of 0.01 %), which leaves 4 of 16 digits to rounding.
+RATIOS = {"SQN", "Sharpe Ratio", "Sortino Ratio", "Calmar Ratio"}
+
+
+def assert_close(got, expected, name: str) -> None:
+    if expected is None or isinstance(expected, int | str):
+        assert got == expected, name
+    else:
+        assert got is not None, name
+        assert got == pytest.approx(expected, rel=1e-10 if name in RATIOS else 1e-12, abs=1e-12), name
+
+
+class Grid:
+    """Base variants over some closes, and the combinations of some stop levels."""
+
+    def __init__(self, closes, axes, rules: oracle.Rules, stop_losses=(), take_profits=()) -> None:
+        self.close, self.axes, self.rules = np.array(closes, float), axes, rules
+        self.terms = kernel_rules(rules)
+        self.sizes = np.array([len(axis) for axis in axes])
+        self.offsets = np.cumsum([0, *self.sizes[:-1]])
+        self._chunks = [np.stack([pack(signal_flags(signal)) for signal in axis]) for axis in axes]
+        self.planes = plane_addresses(self._chunks)
+        self.levels = list(product(stop_losses or [None], take_profits or [None]))
+        self.stops = self.tables(stop_losses, take_profits)
+
+    def tables(self, stop_losses, take_profits) -> Stops:
+        sides = {"long-only": [LONG], "short-only": [SHORT], "long-short": [LONG, SHORT]}[self.rules.direction]
+        n_words = self._chunks[0].shape[2]
+        entries = EntryBars.among(self.planes, self.offsets, self.sizes, n_words)
+        wanted = [
+            StopTable(side, kind, levels[first : first + BLOCK_LEVELS])
+            for kind, levels in ((STOP_LOSS, stop_losses), (TAKE_PROFIT, take_profits))
+            for first in range(0, len(levels), BLOCK_LEVELS)
+            for side in sides
+        ]
+        tables = passages(self.close, self.terms.slippage, wanted, entries)
+        addresses = row_addresses([table[None] for table in tables])
+        stops = Stops(addresses, len(stop_losses), len(take_profits), entries)
+        self._tables = tables
+        return stops
+
+    def rank(self, bases=None, first=0, last=None):
+        bases = np.arange(self.sizes.prod()) if bases is None else np.array(bases)
+        last = len(bases) * len(self.levels) if last is None else last
+        outs = np.empty(last - first), np.empty(last - first, np.int64), np.empty(last - first, np.int64)
+        rank_combinations(
+            *(self.planes, self.offsets, self.sizes, bases, self.stops, first, last, self.close, self.terms),
+            *outs,
+        )
+        return outs
+
+    def trades(self, base: int, levels: tuple[float | None, float | None]):
+        digits = np.unravel_index(base, self.sizes)
+        combination = self.levels.index(levels)
+        return trades_under(self.planes[self.offsets + digits], self.stops, combination, self.close, self.terms)
+
+    def oracle_run(self, base: int, levels: tuple[float | None, float | None]) -> oracle.Run:
+        digits = np.unravel_index(base, self.sizes)
+        chosen = [signal_flags(axis[digit]) for axis, digit in zip(self.axes, digits, strict=True)]
+        rules = replace(self.rules, sl_pct=levels[0], tp_pct=levels[1])
+        return oracle.simulate([f[0] for f in chosen], [f[1] for f in chosen], self.close.tolist(), rules)
+
+    def check(self) -> None:
+        """Every combination of every base variant equals the oracle's, trade by trade."""
+        totals, counts, conflicts = self.rank()
+        for at, (base, levels) in enumerate(product(range(self.sizes.prod()), self.levels)):
+            expected = self.oracle_run(base, levels)
+            trades, seen = self.trades(base, levels)
+            assert (len(expected.trades), expected.conflicts) == (counts[at], conflicts[at])
+            assert (trades.size, seen) == (counts[at], conflicts[at])
+            assert_close(totals[at], expected.total_return_pct, "total return")
+            for row, trade in zip(trades, expected.trades, strict=True):
+                assert EXIT_REASONS[row["exit_reason"]] == trade.exit_reason
+                for name in trades.dtype.names[:-1]:
+                    assert_close(row[name].item(), getattr(trade, name), name)
