@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
-from typing import Any, Self, TypeVar, cast, get_args
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Self, TypeVar, Union, cast, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Tag,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ErrorType
 
@@ -73,6 +82,44 @@ def generated_model(name: str, base: type[ModelT], /, **fields: Any) -> type[Mod
     """
     model = create_model(name, __base__=base, __cls_kwargs__={"use_attribute_docstrings": False}, **fields)
     return cast(type[ModelT], model)
+
+
+def one_of(
+    models: Mapping[str, type[BaseModel]], *, key: str, noun: str, label: str, default: str | None = None
+) -> Any:
+    """The type of a value of any one of the models, which are told apart by the field `key`.
+
+    An unknown name is answered with the nearest of the known ones.
+
+    Args:
+        noun: what a value is, with its article: "a sizing".
+        label: what the field's content is called where it is unknown: "mode".
+        default: the name that stands for a missing one.
+    """
+    kind = noun.split()[-1]
+
+    def name_of(value: Any) -> Any:
+        return value.get(key, default) if isinstance(value, dict) else getattr(value, key, None)
+
+    def check_name(value: Any) -> Any:
+        name = name_of(value)
+        if name is None:
+            raise PydanticCustomError(
+                f"no_{kind}",
+                "an object with the {key} of {noun} is needed",
+                {"key": key, "noun": noun},
+            )
+        if not isinstance(name, str) or name not in models:
+            raise PydanticCustomError(
+                f"unknown_{kind}",
+                "unknown {label} {name}; {hint}",
+                {"label": label, "name": repr(str(name)[:40]), "hint": nearest(str(name), list(models))},
+            )
+        return value
+
+    tagged = tuple(Annotated[model, Tag(f"<{name}>")] for name, model in models.items())
+    union: Any = Union[tagged]  # noqa: UP007  the models are known at run time only
+    return Annotated[union, Discriminator(lambda value: f"<{name_of(value)}>"), BeforeValidator(check_name)]
 
 
 def validated(model: type[ModelT], content: Any, what: str = "the request") -> ModelT:

@@ -1,23 +1,16 @@
-"""An indicator computed over the bars of a store, and the request for it narrowed to the indicators there are."""
+"""An indicator computed over the bars of a store."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema
-
-from candleray.backtests.axes import Number
 from candleray.candles import FloatArray, IntArray
 from candleray.errors import GuardExceeded, Problem, invalid
-from candleray.indicators.catalogue import Bounds, Catalogue, one_of, within
-from candleray.indicators.info import IndicatorInfo
 from candleray.indicators.series import LAST_BARS, IndicatorChoice, SeriesRequest
 from candleray.market_data.bars import BarReader, CandleReader, Window
 from candleray.settings import Settings
-from candleray.validation import Model, generated_model
-from kernels.declare import Indicator, Param
+from kernels.declare import Indicator
 from kernels.indicators import INDICATORS
 from kernels.signals import compute
 
@@ -29,17 +22,6 @@ class Outputs:
     indicator: IndicatorChoice
     ts_open_ms: IntArray
     outputs: dict[str, FloatArray]
-
-
-def series_model(catalogue: Catalogue) -> type[SeriesRequest]:
-    """`SeriesRequest` narrowed to each indicator's own inputs, parameters and bounds; `widened` undoes it."""
-    arms = {info.id: _choice_model(info, INDICATORS[info.id], catalogue) for info in catalogue.describe()}
-    return generated_model("SeriesRequest", SeriesRequest, indicator=(one_of(arms), ...))
-
-
-def widened(request: SeriesRequest) -> SeriesRequest:
-    """A narrowed request, whose values are checked, as the model that all code works on."""
-    return SeriesRequest.model_validate(request.model_dump(exclude_unset=True))
 
 
 async def compute_outputs(request: SeriesRequest, store: CandleReader, settings: Settings) -> Outputs:
@@ -87,29 +69,3 @@ def _resolved(choice: IndicatorChoice, indicator: Indicator) -> IndicatorChoice:
     if indicator.constraint and (wrong := indicator.constraint(**full.params)):
         raise invalid("indicator.params", "constraint", wrong)
     return full
-
-
-def _choice_model(info: IndicatorInfo, indicator: Indicator, catalogue: Catalogue) -> type[IndicatorChoice]:
-    bounds = catalogue.ranges.indicators[info.id].params
-    title = info.id.title().replace("_", "")
-    inputs: dict[str, Any] = {
-        name: (Literal[columns], columns[0]) for name, columns in indicator.selectable_inputs.items()
-    }
-    params: dict[str, Any] = {
-        name: (_one_value(param, bounds[name]), Field(param.default, description=param.description))
-        for name, param in indicator.params.items()
-    }
-    inputs_model = generated_model(f"{title}Columns", Model, **inputs)
-    params_model = generated_model(f"{title}Values", Model, **params)
-    fields: dict[str, Any] = {
-        "id": (Literal[info.id], Field(description=info.title)),
-        "inputs": (inputs_model, Field(default_factory=inputs_model)),
-        "params": (params_model, Field(default_factory=params_model)),
-    }
-    return generated_model(f"{title}Choice", IndicatorChoice, **fields)
-
-
-def _one_value(param: Param, bounds: Bounds) -> Any:
-    kind = "integer" if param.kind == "int" else "number"
-    schema = {"type": kind, "minimum": bounds.min, "maximum": bounds.max}
-    return Annotated[Number, AfterValidator(within(param, bounds, max_values=1)), WithJsonSchema(schema)]

@@ -70,7 +70,7 @@ class StrategyDraft(StrategySpec):
 class StrategyChanges(Model):
     """Parts of a strategy that replace those of another; what is left out or null stays as it is.
 
-    `strategy_bodies` adds the fields: each of `StrategyAxes`, none of them required.
+    `RequestModels.strategy_changes` adds the fields: each of `StrategyAxes`, none of them required.
     """
 
     @property
@@ -81,7 +81,7 @@ class StrategyChanges(Model):
 class SavedBacktest(StrategyChanges):
     """A backtest of a saved strategy (R4.2); with parts that replace its own, a grid around it.
 
-    `strategy_bodies` adds the fields: each of `BacktestRequest`, none of the strategy's own required.
+    `RequestModels.saved_backtest` adds the fields: each of `BacktestRequest`, none of the strategy's own required.
     """
 
     strategy_id: UUID

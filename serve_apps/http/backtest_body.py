@@ -8,8 +8,7 @@ from fastapi import Body, Depends
 from pydantic import Discriminator, Tag
 
 from candleray.backtests.request import BacktestRequest
-from candleray.indicators.catalogue import get_catalogue
-from candleray.indicators.request_models import get_strategy_bodies
+from candleray.indicators.request_models import get_request_models
 from candleray.strategies.store import Strategies
 from candleray.strategies.strategy import SavedBacktest, request_of
 from serve_apps.backend import InBackend
@@ -25,8 +24,8 @@ else:
         return "<saved>" if saved else "<grid>"
 
     AnyBacktest = Annotated[
-        Annotated[get_catalogue().request_model, Tag("<grid>")]
-        | Annotated[get_strategy_bodies().backtest, Tag("<saved>")],
+        Annotated[get_request_models().backtest, Tag("<grid>")]
+        | Annotated[get_request_models().saved_backtest, Tag("<saved>")],
         Discriminator(_kind),
     ]
 
@@ -37,10 +36,10 @@ async def _requested(
     body: Annotated[AnyBacktest, Body(openapi_examples=_EXAMPLES)], user: InUser, backend: InBackend
 ) -> BacktestRequest:
     if not isinstance(body, SavedBacktest):
-        return get_catalogue().validated_request(body)
+        return get_request_models().validated_request(body)
     strategy = await Strategies(await backend.postgres()).get(user.user_id, body.strategy_id)
     request = request_of(strategy.spec, body.time_range, body.replaced)
-    return get_catalogue().validated_request(request.model_dump(exclude_unset=True))
+    return get_request_models().validated_request(request.model_dump(exclude_unset=True))
 
 
 InRequest = Annotated[BacktestRequest, Depends(_requested)]

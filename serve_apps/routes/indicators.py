@@ -8,8 +8,9 @@ from fastapi import APIRouter, Body, Path
 from starlette.responses import Response
 
 from candleray.indicators.catalogue import get_catalogue
-from candleray.indicators.compute import compute_outputs, series_model, widened
+from candleray.indicators.compute import compute_outputs
 from candleray.indicators.info import IndicatorInfo
+from candleray.indicators.request_models import get_request_models, widened
 from candleray.indicators.series import IndicatorSeries, SeriesRequest
 from serve_apps.backend import InBackend
 from serve_apps.examples import backtests
@@ -20,7 +21,7 @@ from serve_apps.http.openapi import example, json_of_arrays
 if TYPE_CHECKING:
     NarrowSeriesRequest = SeriesRequest
 else:
-    NarrowSeriesRequest = series_model(get_catalogue())
+    NarrowSeriesRequest = get_request_models().series
 
 IndicatorId = Annotated[str, Path(description="of `/indicators`", examples=["sma"])]
 

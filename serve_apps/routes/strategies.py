@@ -11,7 +11,7 @@ from pydantic import Field
 
 from candleray.identity import User
 from candleray.indicators.catalogue import get_catalogue
-from candleray.indicators.request_models import get_strategy_bodies
+from candleray.indicators.request_models import get_request_models
 from candleray.markets import Symbol
 from candleray.paging import CURSOR_PATTERN, position_of
 from candleray.strategies.saving import clone_of, name_of, spec_of, variant_content
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     NarrowNewStrategy = NewStrategy
     NarrowChanges = StrategyChanges
 else:
-    NarrowNewStrategy = get_strategy_bodies().new
-    NarrowChanges = get_strategy_bodies().changes
+    NarrowNewStrategy = get_request_models().new_strategy
+    NarrowChanges = get_request_models().strategy_changes
 
 router = APIRouter(prefix="/strategies", tags=["strategies"], route_class=StrictRoute)
 
@@ -52,7 +52,7 @@ async def save_strategy(
     is answered with the strategy that has it.
     """
     content = await _content(body, user, backend)
-    spec = spec_of(get_strategy_bodies().draft(content), backend.settings.backtests)
+    spec = spec_of(get_request_models().validated_draft(content), backend.settings.backtests)
     return await (await _strategies(backend)).save(user.user_id, name_of(spec), spec)
 
 
@@ -106,7 +106,7 @@ async def clone_strategy(
     """
     strategies = await _strategies(backend)
     parent = await strategies.get(user.user_id, strategy_id)
-    draft = get_strategy_bodies().draft({**parent.spec.model_dump(), **body.given})
+    draft = get_request_models().validated_draft({**parent.spec.model_dump(), **body.given})
     spec = clone_of(parent, draft, backend.settings.backtests)
     return await strategies.save(user.user_id, name_of(spec), spec, strategy_id)
 

@@ -15,8 +15,8 @@ from candleray.backtests.preflight import Preflight
 from candleray.backtests.request import BacktestResult
 from candleray.errors import error_classes
 from candleray.indicators.catalogue import get_catalogue
-from candleray.indicators.compute import series_model
 from candleray.indicators.info import IndicatorInfo
+from candleray.indicators.request_models import get_request_models
 from candleray.indicators.series import IndicatorSeries
 from candleray.ingest import InsertReport
 from candleray.jobs.job import Job, JobDetail, JobTop
@@ -123,13 +123,13 @@ def test_every_indicator_is_in_the_schema_with_its_bounds(document):
 
 @pytest.mark.parametrize("example", [one["value"] for one in examples.BACKTEST_REQUESTS.values()])
 def test_the_examples_of_a_backtest_are_valid(example):
-    get_catalogue().validated_request(example)
+    get_request_models().validated_request(example)
 
 
 @pytest.mark.parametrize(
     ("model", "example"),
     [
-        *((series_model(get_catalogue()), one["value"]) for one in examples.SERIES_REQUESTS.values()),
+        *((get_request_models().series, one["value"]) for one in examples.SERIES_REQUESTS.values()),
         *((list[InstrumentReference], one["value"]) for one in examples.INSTRUMENT_BODIES.values()),
         (BacktestResult, examples.BACKTEST_RESULT),
         (CandlePage, examples.CANDLES),

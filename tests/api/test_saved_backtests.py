@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from candleray.databases.postgres import Postgres
 from candleray.identity.user_store import Users
-from candleray.indicators.request_models import get_strategy_bodies
+from candleray.indicators.request_models import get_request_models
 from candleray.market_data.candle_store import CandleStore
 from serve_apps.examples import strategies as examples
 from tests.support.in_process_api import backend, serving, stored_walk
@@ -181,4 +181,4 @@ async def test_a_strategy_comes_from_one_place(api, body):
 
 @pytest.mark.parametrize("example", [one["value"] for one in examples.SAVED_BACKTESTS.values()])
 def test_the_examples_are_valid(example):
-    TypeAdapter(get_strategy_bodies().backtest).validate_python(example)
+    TypeAdapter(get_request_models().saved_backtest).validate_python(example)

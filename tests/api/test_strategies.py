@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from candleray.databases.postgres import Postgres
 from candleray.identity.user_store import Users
 from candleray.indicators.catalogue import get_catalogue
-from candleray.indicators.request_models import get_strategy_bodies
+from candleray.indicators.request_models import get_request_models
 from candleray.strategies.strategy import Strategy, StrategyPage
 from serve_apps.examples import strategies as examples
 from tests.api.attacks.bodies import HOSTILE, VARIANT
@@ -45,8 +45,8 @@ async def save(api: httpx.AsyncClient, **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("model", "example"),
     [
-        *((get_strategy_bodies().new, one["value"]) for one in examples.NEW_STRATEGIES.values()),
-        *((get_strategy_bodies().changes, one["value"]) for one in examples.STRATEGY_CHANGES.values()),
+        *((get_request_models().new_strategy, one["value"]) for one in examples.NEW_STRATEGIES.values()),
+        *((get_request_models().strategy_changes, one["value"]) for one in examples.STRATEGY_CHANGES.values()),
         (Strategy, examples.STRATEGY),
         (Strategy, examples.CLONE),
         (Strategy, examples.DELETED_STRATEGY),
@@ -202,5 +202,5 @@ async def test_many_users_save_and_list_at_once_without_meeting(postgres):
 
 
 def test_the_bodies_know_every_indicator():
-    text = json.dumps(get_strategy_bodies().new.model_json_schema())
+    text = json.dumps(get_request_models().new_strategy.model_json_schema())
     assert all(f'"const": "{one.id}"' in text for one in get_catalogue().describe())

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from candleray.backtests.request import BacktestRequest
 from candleray.candles import COLUMNS, Candles
-from candleray.indicators.catalogue import get_catalogue
+from candleray.indicators.request_models import get_request_models
 from candleray.markets import find_market
 from candleray.search import engine
 from candleray.search.variants import VariantGrid, resolve
@@ -74,7 +74,7 @@ class Workload:
             "exit_on": "neutral",
             **changes,
         }
-        return Workload(resolve(get_catalogue().validated_request(content), Backtests()), market.minutes)
+        return Workload(resolve(get_request_models().validated_request(content), Backtests()), market.minutes)
 
     @cached_property
     def grid(self) -> VariantGrid:

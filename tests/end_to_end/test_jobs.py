@@ -28,7 +28,7 @@ from candleray.candles import Candles
 from candleray.errors import CandlerayError
 from candleray.identity.local_secrets import BOT_TOKEN
 from candleray.identity.telegram import sign_widget
-from candleray.indicators.catalogue import get_catalogue
+from candleray.indicators.request_models import get_request_models
 from candleray.jobs.job import Job
 from candleray.sdk.credentials import read_private
 from candleray.sdk.jobs import SubmittedJob
@@ -138,7 +138,7 @@ def top_of(job: SubmittedJob) -> str:
 
 def test_a_job_gives_the_answer_of_a_backtest_in_one_process(client: Client):
     rows = GeneratedCandles(seed=11).candles(MARKET, "BTCUSDT", START_MS, END_MS)
-    resolved = resolve(get_catalogue().validated_request(SMALL), Backtests())
+    resolved = resolve(get_request_models().validated_request(SMALL), Backtests())
     direct = run(resolved, Candles(rows.ts_open_ms, rows.values), Backtests().warmup_bars)
     result = client.submit(SMALL).result()
     assert result.model_dump_json(exclude={"elapsed_s"}) == direct.model_dump_json(exclude={"elapsed_s"})

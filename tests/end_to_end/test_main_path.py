@@ -27,7 +27,7 @@ import pytest
 from candleray import Client, GuardExceeded, InvalidInput, NotFound
 from candleray.backtests.request import BacktestResult
 from candleray.candles import Candles
-from candleray.indicators.catalogue import get_catalogue
+from candleray.indicators.request_models import get_request_models
 from candleray.markets import find_market
 from candleray.sdk.credentials import token_for
 from candleray.search.engine import run
@@ -178,7 +178,7 @@ def test_every_service_is_ready_by_name(client: Client):
 
 
 def test_the_cluster_gives_the_bytes_of_one_process(candles: Candles, undisturbed: str):
-    resolved = resolve(get_catalogue().validated_request(REQUEST), Backtests())
+    resolved = resolve(get_request_models().validated_request(REQUEST), Backtests())
     assert undisturbed == numbers_of(run(resolved, candles, Backtests().warmup_bars))
 
 
@@ -187,7 +187,7 @@ def test_the_cluster_gives_the_bytes_of_one_process_under_stops(
     client: Client, candles: Candles, preselect: int | str
 ):
     request = {**STOPS_REQUEST, "preselect": preselect}
-    resolved = resolve(get_catalogue().validated_request(request), Backtests())
+    resolved = resolve(get_request_models().validated_request(request), Backtests())
     assert numbers_of(client.backtest(request)) == numbers_of(run(resolved, candles, Backtests().warmup_bars))
 
 

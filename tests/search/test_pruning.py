@@ -12,7 +12,7 @@ import pytest
 from candleray.backtests.request import BacktestResult
 from candleray.candles import Candles
 from candleray.errors import InvalidInput
-from candleray.indicators.catalogue import get_catalogue
+from candleray.indicators.request_models import get_request_models
 from candleray.results import as_text
 from candleray.search import engine
 from candleray.search.rankings import Ranking
@@ -380,7 +380,7 @@ def test_pruning_names_another_request_but_the_same_strategies():
     assert request_hash(resolved()) == request_hash(resolved(pruning={"max_trades": None}))
     row = run(**SEARCH, pruning=LIMITS).top[0]
     assert "pruning" not in row.strategy
-    again = engine.run(resolve(get_catalogue().validated_request(row.strategy), Backtests()), CANDLES, WARMUP)
+    again = engine.run(resolve(get_request_models().validated_request(row.strategy), Backtests()), CANDLES, WARMUP)
     assert again.top[0].metrics == row.metrics
 
 

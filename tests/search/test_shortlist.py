@@ -12,7 +12,7 @@ from candleray.backtests.request import BacktestResult
 from candleray.candles import Candles
 from candleray.errors import GuardExceeded, InvalidInput
 from candleray.guards import check_guards
-from candleray.indicators.catalogue import get_catalogue
+from candleray.indicators.request_models import get_request_models
 from candleray.results import headlines
 from candleray.search import engine
 from candleray.search.rankings import Ranking
@@ -46,7 +46,7 @@ def test_every_variant_alone_gives_the_numbers_of_the_grid():
     whole = run(**GRID, top_k=48)
     assert sorted(row.variant_index for row in whole.top) == list(range(48))
     for row in whole.top:
-        again = resolve(get_catalogue().validated_request({**row.strategy, "trades_for": 1}), Backtests())
+        again = resolve(get_request_models().validated_request({**row.strategy, "trades_for": 1}), Backtests())
         alone = engine.run(again, CANDLES, WARMUP)
         assert alone.variants_total == 1
         best = alone.top[0]
@@ -68,7 +68,7 @@ def test_one_kind_of_level_alone_and_each_direction(risk: dict[str, Any], direct
     assert result.shortlist.exact
     for row in result.top:
         alone = engine.run(
-            resolve(get_catalogue().validated_request({**row.strategy}), Backtests()), CANDLES, WARMUP
+            resolve(get_request_models().validated_request({**row.strategy}), Backtests()), CANDLES, WARMUP
         )
         assert alone.top[0].metrics == row.metrics
 
@@ -80,7 +80,7 @@ def test_more_levels_than_a_table_holds():
     whole = run(indicators=[{"id": "sma", "params": {"window": 30}}], risk=MANY_LEVELS, top_k=800)
     assert whole.variants_evaluated == 40 * 20
     for row in whole.top[::97]:
-        again = resolve(get_catalogue().validated_request(row.strategy), Backtests())
+        again = resolve(get_request_models().validated_request(row.strategy), Backtests())
         assert engine.run(again, CANDLES, WARMUP).top[0].metrics == row.metrics
 
 

@@ -9,7 +9,7 @@ import pytest
 from candleray.backtests.request import BacktestRequest
 from candleray.errors import GuardExceeded, InvalidInput
 from candleray.guards import check_guards
-from candleray.indicators.catalogue import get_catalogue
+from candleray.indicators.request_models import get_request_models
 from candleray.search.variants import VariantGrid, engine_params_hash, request_hash, resolve
 from candleray.settings import Backtests, Guards
 
@@ -33,7 +33,7 @@ def resolved(*indicators: dict[str, Any], **changes: Any) -> BacktestRequest:
         "indicators": list(indicators),
         **changes,
     }
-    return resolve(get_catalogue().validated_request(content), Backtests())
+    return resolve(get_request_models().validated_request(content), Backtests())
 
 
 def test_the_size_is_the_product_of_all_axes_and_the_planes_their_sum():
@@ -73,7 +73,7 @@ def test_one_indicator_twice_is_two_indicators():
 
 def test_a_strategy_is_a_request_whose_only_variant_it_is():
     grid = VariantGrid(resolved(SMA, RSI, direction="long-only"))
-    again = resolve(get_catalogue().validated_request(grid.strategy(41)), Backtests())
+    again = resolve(get_request_models().validated_request(grid.strategy(41)), Backtests())
     alone = VariantGrid(again)
     assert alone.size == 1
     assert alone.variant(0) == grid.variant(41)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from candleray.errors import InvalidInput
 from candleray.hashes import canonical_json
 from candleray.indicators.catalogue import get_catalogue
-from candleray.indicators.request_models import get_strategy_bodies
+from candleray.indicators.request_models import get_request_models
 from candleray.paging import PagePosition, cursor_of, position_of
 from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import Backtests
@@ -37,7 +37,7 @@ VARIANT: dict[str, Any] = {
 
 
 def spec(content: dict[str, Any], defaults: Backtests = DEFAULTS) -> StrategySpec:
-    return spec_of(get_strategy_bodies().draft(content), defaults)
+    return spec_of(get_request_models().validated_draft(content), defaults)
 
 
 @st.composite
