@@ -30,7 +30,7 @@ class ByteStream(Protocol):
 
 
 def csv_batches(stream: ByteStream, source: str) -> Iterator[CandleRows]:
-    """Batches of rows; `first_row` counts lines, the header's among them.
+    """Batches of rows; `first_row` counts the lines that are not blank, the header's among them.
 
     Raises:
         BadFile: not text, no known columns, or lines without end.

@@ -48,8 +48,11 @@ class References:
 
     def _insert(self, table: str, records: list[dict[str, object]]) -> None:
         rows = pa.Table.from_pylist(records)
-        now = pa.array([time.time_ns() // 1_000_000] * len(rows), pa.int64()).cast(_MOMENT)
-        self._session.insert(table, rows.append_column("updated_at", now))
+        # Above what it replaces even if the clock went back: of two rows the younger one counts.
+        newest_ms: int = self._session.rows("newest_update", table=table)[0]["newest_ms"]
+        version_ms = max(time.time_ns() // 1_000_000, newest_ms + 1)
+        updated_at = pa.array([version_ms] * len(rows), pa.int64()).cast(_MOMENT)
+        self._session.insert(table, rows.append_column("updated_at", updated_at))
 
 
 def _identity(reference: InstrumentReference) -> tuple[int, str]:

@@ -163,6 +163,46 @@ def test_a_long_file_comes_in_batches_that_know_their_rows(
     assert [batch.first_row for batch in batches] == [2, *ends[:-1]]
 
 
+def parquet_of(path: Path, content: str) -> Path:
+    """The same rows as Parquet, all columns as text."""
+    rows = [row.split(",") for row in content.splitlines()[1:]]
+    return parquet(path, **dict(zip(NAMES, zip(*rows, strict=True), strict=True)))
+
+
+LONG_FILES = {
+    "csv": lambda folder, content: (written(folder / "a.csv", content), 2),
+    "no header": lambda folder, content: (written(folder / "a.csv", content.removeprefix(HEADER)), 1),
+    "gzip": lambda folder, content: (written(folder / "a.csv.gz", gzip.compress(content.encode())), 2),
+    "zip": lambda folder, content: (zipped(folder / "a.zip", klines=content), 2),
+    "parquet": lambda folder, content: (parquet_of(folder / "a.parquet", content), 1),
+}
+
+
+@pytest.mark.parametrize("kind", LONG_FILES)
+def test_a_row_of_a_later_batch_is_named_by_its_number_in_the_file(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("candleray.market_data.csv_files.CHUNK_BYTES", 1000)
+    monkeypatch.setattr("candleray.market_data.files.BATCH_ROWS", 50)
+    whole = [HEADER, *(line(minute) for minute in range(200))]
+    whole[1 + 170] = line(170).replace(",12,", ",twelve,")
+    path, first_number = LONG_FILES[kind](tmp_path, "".join(whole))
+    batches = list(read_candle_file(path))
+    assert len(batches) > 3
+    assert [minute for batch in batches for minute in minutes(batch)] == list(range(200))
+    refused = [entry for batch in batches for entry in screen(batch)[1]]
+    assert [entry.first_example.partition(":")[0] for entry in refused] == [f"row {first_number + 170}"]
+
+
+def test_a_torn_line_is_counted_and_a_blank_one_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("candleray.market_data.csv_files.CHUNK_BYTES", 100)
+    content = HEADER + lines(9) + "\n1,2\n\n" + lines(9) + "3,4\n\n"
+    batches = list(read_candle_file(written(tmp_path / "a.csv", content)))
+    assert len(batches) > 3
+    refused = [entry for batch in batches for entry in screen(batch)[1] if entry.reason == "not a finite number"]
+    assert [entry.first_example.partition(":")[0] for entry in refused] == ["row 11", "row 21"]
+
+
 def cut_off_zip(folder: Path) -> Path:
     whole = zipped(folder / "whole.zip", klines=lines(1000)).read_bytes()
     return written(folder / "cut.zip", whole[: len(whole) // 2])

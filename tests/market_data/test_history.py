@@ -103,6 +103,22 @@ async def test_a_venue_whose_clock_is_behind_ours_decides_what_is_closed():
     assert rows.ts_open_ms.tolist() == [minutes_before_now(back) for back in (62, 61)]
 
 
+@pytest.mark.parametrize("moved_s", [3600, -3600])
+async def test_a_venue_whose_clock_is_set_anew_is_followed_ten_minutes_later(moved_s: int):
+    clock, seen = Clock(), []
+    async with history_of(clock=clock, seen=seen) as history:
+        for market in (BINANCE, BYBIT):
+            assert await history.closed_until_ms(market) == minutes_before_now(0)
+        clock.venue_ahead_s += moved_s
+        clock.now_s = 600
+        assert await history.closed_until_ms(BINANCE) == minutes_before_now(-10)
+        assert len(seen) == 2
+        clock.now_s = 601
+        for market in (BINANCE, BYBIT):
+            assert await history.closed_until_ms(market) == minutes_before_now(-10) + 1000 * moved_s
+        assert len(seen) == 4
+
+
 async def test_a_forming_candle_sent_unasked_is_dropped():
     history, _ = scripted(
         said(content=[kline(FIRST_MS), kline(FIRST_MS + MINUTE_MS), kline(FIRST_MS + 2 * MINUTE_MS)])

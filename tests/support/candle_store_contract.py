@@ -10,8 +10,10 @@ import string
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from candleray.candles import CandleRows, Candles
@@ -37,6 +39,15 @@ def candle_rows(minutes: list[int] | range, close: float = 10.5, quote_volume: f
 
 def minutes_of(candles: Candles) -> list[int]:
     return ((candles.ts_open_ms - START_MS) // MINUTE_MS).tolist()
+
+
+@contextmanager
+def set_back_an_hour() -> Iterator[None]:
+    """The clock as it is after somebody has put it right."""
+    now_ns = time.time_ns
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time_ns", lambda: now_ns() - 3_600 * 10**9)
+        yield
 
 
 class CandleStoreContract:
@@ -226,6 +237,51 @@ class CandleStoreContract:
                 store.insert(1, symbol, candle_rows(range(10)))
         assert store.insert(1, symbol, candle_rows(range(10))).written == 2
         assert self.counts(store, symbol) == (10, 10)
+
+    def test_an_insert_that_broke_off_after_raw_is_completed_before_it_is_tried_again(
+        self, store: CandleStore, symbol: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        insert = store._session.insert
+
+        def breaks_off(table: str, rows: pa.Table) -> None:
+            with self.without_view(store):
+                insert(table, rows)
+            raise ServiceUnavailable("the connection broke")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store._session, "insert", breaks_off)
+            with pytest.raises(ServiceUnavailable, match="the connection broke"):
+                store.insert(1, symbol, candle_rows(range(10)))
+        assert store.insert(1, symbol, candle_rows(range(10))).unchanged == 10
+        assert minutes_of(store.read(1, symbol, *FOREVER)) == list(range(10))
+        assert self.counts(store, symbol) == (10, 10)
+
+    def test_a_correction_counts_although_the_clock_went_back(self, store: CandleStore, symbol: str) -> None:
+        store.insert(1, symbol, candle_rows(range(4)))
+        with set_back_an_hour():
+            restarted = CandleStore(store._session)
+            for close in (10.75, 10.25):
+                assert restarted.insert(1, symbol, candle_rows([1, 2], close=close)).written == 2
+                candles = store.read(1, symbol, *FOREVER)
+                assert candles.column("close").tolist() == [10.5, close, close, 10.5]
+
+    def test_a_reference_changes_although_the_clock_went_back(self, store: CandleStore, symbol: str) -> None:
+        listed = InstrumentReference(market_id=3, symbol=symbol, status="Trading")
+        store.put_instruments([listed])
+        with set_back_an_hour():
+            delisted = listed.model_copy(update={"is_tradable": False, "status": "Closed"})
+            assert CandleStore(store._session).put_instruments([delisted]) == 1
+        assert store.instruments(3, symbol) == [delisted]
+
+    def test_a_market_follows_the_code_although_the_clock_went_back(
+        self, store: CandleStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        known, dearer = MARKETS[2], replace(MARKETS[2], fee_pct=9.0)
+        for market in (dearer, known):
+            monkeypatch.setitem(MARKETS, 2, market)
+            with set_back_an_hour():
+                CandleStore(store._session).migrate()
+            assert store.markets()[1] == market
 
     def write_raw_alone(self, store: CandleStore, symbol: str, rows: CandleRows) -> None:
         """What a kill leaves behind: rows in raw that the view has not written."""

@@ -179,6 +179,10 @@ SELECT market_id, symbol, count() AS found
 FROM {raw_table:Identifier}
 GROUP BY market_id, symbol;
 
+-- name: newest_update
+-- The youngest version of any row of a table of references; 0 where there is none.
+SELECT toUnixTimestamp64Milli(max(updated_at)) AS newest_ms FROM {table:Identifier};
+
 -- name: read_markets
 SELECT market_id, exchange, market_type, fee_pct FROM ref_market FINAL ORDER BY market_id;
 
