@@ -17,9 +17,9 @@ from ray.actor import ActorHandle
 from actors.options import CANDLE_STORE, ON_HEAD
 from candleray.candles import CandleRows, Candles
 from candleray.errors import CandlerayError, InstanceError
-from candleray.ingest import InsertReport
 from candleray.logs import configure_logs, get_logger
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
+from candleray.market_data.screening import InsertReport
 from candleray.markets import InstrumentReference, Market
 from candleray.settings import Settings
 

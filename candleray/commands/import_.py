@@ -13,7 +13,7 @@ from candleray.terminal.options import ApiUrl, DataDir, MarketName, SymbolName, 
 
 if TYPE_CHECKING:
     from candleray.errors import BadFile
-    from candleray.ingest import InsertReport
+    from candleray.market_data.screening import InsertReport
     from candleray.markets import Instrument
     from candleray.sdk.client import Client
 
@@ -32,7 +32,7 @@ def import_(
 
     Example: candleray import BTCUSDT-1m-2025-*.zip --market binance-spot --symbol BTCUSDT
     """
-    from candleray.ingest import InsertReport
+    from candleray.market_data.screening import InsertReport
     from candleray.markets import Instrument, find_market
     from candleray.terminal.console import notes, output, progress, show_error
     from candleray.terminal.tables import ROW_COLUMNS, print_inserted
@@ -64,8 +64,8 @@ def _import(
 ) -> tuple[InsertReport, BadFile | None]:
     """What became of the rows, and why the file could not be read to its end if it could not."""
     from candleray.errors import BadFile
-    from candleray.ingest import InsertReport
     from candleray.market_data.files import read_candle_file
+    from candleray.market_data.screening import InsertReport
 
     report = InsertReport()
     try:

@@ -18,9 +18,9 @@ from pydantic import Field
 
 from candleray.candles import CandleRows
 from candleray.errors import invalid
-from candleray.ingest import InsertReport
 from candleray.market_data.coverage import MissingRun, runs_of
 from candleray.market_data.history import History
+from candleray.market_data.screening import InsertReport
 from candleray.markets import Instrument, Market
 from candleray.timeframes import MINUTE_MS, Moment, from_ms, iso
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from candleray.candles import CandleRows, Candles
-from candleray.ingest import InsertReport
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
+from candleray.market_data.screening import InsertReport
 from candleray.markets import InstrumentReference
 
 

@@ -14,11 +14,11 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from candleray.candles import CandleRows, FloatArray, IntArray, screen
+from candleray.candles import CandleRows, FloatArray, IntArray
 from candleray.databases.clickhouse import ClickHouse
 from candleray.errors import ServiceUnavailable
-from candleray.ingest import InsertReport
 from candleray.market_data.candle_tables import raw_table, rows_of, stamps_of, without_nonsense
+from candleray.market_data.screening import InsertReport, screen
 from candleray.markets import MARKETS, Instrument
 
 

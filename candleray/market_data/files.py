@@ -17,9 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from candleray.candles import YEAR_2009_MS, CandleRows
+from candleray.candles import CandleRows
 from candleray.market_data.csv_files import ByteStream, csv_batches
 from candleray.market_data.file_columns import find_columns, refuse, to_rows
+from candleray.market_data.screening import YEAR_2009_MS
 from candleray.timeframes import MINUTE_MS
 
 BATCH_ROWS = 100_000

@@ -22,10 +22,10 @@ from candleray.candles import CandleRows
 from candleray.errors import GuardExceeded, invalid
 from candleray.indicators.info import IndicatorInfo
 from candleray.indicators.series import LAST_BARS, IndicatorSeries, SeriesRequest
-from candleray.ingest import InsertReport
 from candleray.market_data.arrow_stream import ARROW, bars_table, decode_bars, encode_rows, parts
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.pages import InstrumentPage, InstrumentsReport
+from candleray.market_data.screening import InsertReport
 from candleray.markets import InstrumentReference, Market, find_market
 from candleray.sdk.connection import Connection, QueryValue, encoded, find_api_url
 from candleray.sdk.connection import read as read

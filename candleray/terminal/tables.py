@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from candleray.backtests.request import Elapsed
     from candleray.indicators.info import IndicatorInfo, ParamInfo
     from candleray.indicators.series import IndicatorSeries
-    from candleray.ingest import InsertReport
     from candleray.jobs.job import Job, JobTop
     from candleray.market_data.backfill import BackfillReport
     from candleray.market_data.coverage import Coverage, RowCounts
+    from candleray.market_data.screening import InsertReport
     from candleray.markets import InstrumentReference
     from candleray.results import Headlines
 

@@ -12,15 +12,14 @@ from starlette.responses import Response
 
 from candleray.candles import COLUMNS, Candles
 from candleray.errors import GuardExceeded, Problem, UnsupportedMediaType
-from candleray.ingest import InsertReport
-from candleray.market_data.arrow_stream import ARROW
+from candleray.market_data.arrow_stream import ARROW, decode_rows, encode_bars
 from candleray.market_data.bars import BarReader
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.pages import CandlePage
+from candleray.market_data.screening import InsertReport
 from candleray.markets import Instrument, Symbol
 from candleray.timeframes import Moment, Timeframe, TimeRange, iso, to_ms
 from candleray.validation import Model
-from serve_apps.arrow_body import read_stream, write_stream
 from serve_apps.backend import InBackend
 from serve_apps.examples import backtests
 from serve_apps.http.openapi import example, json_of_arrays
@@ -80,7 +79,7 @@ async def get_candles(request: Request, query: Annotated[CandlesQuery, Query()],
         raise GuardExceeded(message, [Problem("limit", "over_the_limit", message)])
     bars, next_start_ms = await _page(query, BarReader(backend.candles, query.instrument, query.timeframe))
     if ARROW in request.headers.get("accept", ""):
-        return Response(write_stream(bars, next_start_ms), media_type=ARROW, headers={"Vary": "Accept"})
+        return Response(encode_bars(bars, next_start_ms), media_type=ARROW, headers={"Vary": "Accept"})
     answer = json_of_arrays(
         {
             "instrument": query.instrument,
@@ -155,7 +154,7 @@ async def insert_candles(request: Request, query: Annotated[InsertQuery, Query()
     given = request.headers.get("content-type", "")
     if given.partition(";")[0].strip().lower() != ARROW:
         raise UnsupportedMediaType(f"send Content-Type: {ARROW}, got {given[:60] or 'none'}")
-    rows = await asyncio.to_thread(read_stream, await request.body(), query.first_row)
+    rows = await asyncio.to_thread(decode_rows, await request.body(), query.first_row)
     report = await backend.candles.insert(query.market_id, query.symbol, rows)
     backend.metrics.rows_ingested(query.instrument.market.name, report.written)
     return report

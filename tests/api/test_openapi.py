@@ -18,10 +18,10 @@ from candleray.indicators.catalogue import get_catalogue
 from candleray.indicators.info import IndicatorInfo
 from candleray.indicators.request_models import get_request_models
 from candleray.indicators.series import IndicatorSeries
-from candleray.ingest import InsertReport
 from candleray.jobs.job import Job, JobDetail, JobTop
 from candleray.market_data.coverage import Coverage
 from candleray.market_data.pages import CandlePage, InstrumentPage
+from candleray.market_data.screening import InsertReport
 from candleray.markets import InstrumentReference
 from kernels.indicators import INDICATORS
 from serve_apps.api import build_api

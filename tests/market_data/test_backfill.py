@@ -8,13 +8,13 @@ import httpx
 import numpy as np
 import pytest
 
-from candleray.candles import CandleRows, screen
+from candleray.candles import CandleRows
 from candleray.errors import InvalidInput, NotFound
 from candleray.exchanges.discovery import EXCHANGES
-from candleray.ingest import InsertReport
 from candleray.market_data.backfill import BATCH_ROWS, BackfillProgress, backfill
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.coverage import missing_ranges, runs_of
+from candleray.market_data.screening import InsertReport, screen
 from candleray.markets import MARKETS
 from candleray.simulator.generated import GeneratedCandles
 from candleray.timeframes import DAY_MS, MINUTE_MS, to_ms

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candleray.candles import CandleRows, screen
+from candleray.candles import CandleRows
 from candleray.errors import BadFile
 from candleray.market_data.file_columns import read_times
 from candleray.market_data.files import read_candle_file
+from candleray.market_data.screening import screen
 
 START_S = 1_735_689_600
 MINUTE_MS = 60_000

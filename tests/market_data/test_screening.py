@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candleray.candles import CandleRows, screen
-from candleray.ingest import InsertReport, RefusedRows
+from candleray.candles import CandleRows
+from candleray.market_data.screening import InsertReport, RefusedRows, screen
 
 START_MS = 1_700_000_040_000
 MINUTE_MS = 60_000

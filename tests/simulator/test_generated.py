@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from candleray.candles import CandleRows, screen
+from candleray.candles import CandleRows
 from candleray.errors import InvalidInput
+from candleray.market_data.screening import screen
 from candleray.markets import MARKETS
 from candleray.simulator.generated import PROFILES, GeneratedCandles
 from candleray.simulator.json_replies import decimals_of

@@ -1,0 +1,122 @@
+"""Screening of rows on their way into the store: the rules of a candle, and the report of an insert."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from candleray.candles import COLUMNS, CandleRows, IntArray
+from candleray.timeframes import MINUTE_MS, iso
+
+YEAR_2009_MS = 1_230_768_000_000
+YEAR_2100_MS = 4_102_444_800_000
+
+
+class RefusedRows(BaseModel):
+    """Rows refused for one reason: their number, and a description of the first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: str = Field(description="the rule the rows break", examples=["opens off the minute"])
+    count: int = Field(ge=1, description="rows refused for this reason")
+    first_example: str = Field(description="the first of them, with its row number")
+
+
+class InsertReport(BaseModel):
+    """Account of the rows of an insert: `received = written + unchanged + refused_count`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    received: int = Field(0, ge=0, description="rows handed in")
+    written: int = Field(0, ge=0, description="rows that were new, or gave a minute other values")
+    unchanged: int = Field(0, ge=0, description="rows that said what was known already")
+    refused: tuple[RefusedRows, ...] = Field((), description="rows that are not candles, by reason")
+
+    @property
+    def refused_count(self) -> int:
+        return sum(rows.count for rows in self.refused)
+
+    def __add__(self, other: InsertReport) -> InsertReport:
+        return InsertReport(
+            received=self.received + other.received,
+            written=self.written + other.written,
+            unchanged=self.unchanged + other.unchanged,
+            refused=_merge(self.refused, other.refused),
+        )
+
+    @staticmethod
+    def total(reports: Iterable[InsertReport]) -> InsertReport:
+        return sum(reports, InsertReport())
+
+
+def _merge(first: tuple[RefusedRows, ...], second: tuple[RefusedRows, ...]) -> tuple[RefusedRows, ...]:
+    """One entry a reason, in order of appearance, with the earliest example."""
+    merged = {rows.reason: rows for rows in first}
+    for rows in second:
+        known = merged.get(rows.reason)
+        merged[rows.reason] = known.model_copy(update={"count": known.count + rows.count}) if known else rows
+    return tuple(merged.values())
+
+
+def screen(rows: CandleRows) -> tuple[CandleRows, list[RefusedRows]]:
+    """Separate the candles, sorted and one a minute, from the rows that break a rule.
+
+    An exact repetition of a row is dropped silently. Two rows of one minute whose values differ are both refused,
+    because nothing says which is true.
+    """
+    sane = np.ones(len(rows), bool)
+    refused: list[RefusedRows] = []
+    for reason, bad in _rules(rows):
+        _note(refused, reason, rows, np.flatnonzero(bad & sane))
+        sane &= ~bad
+    candidates = np.flatnonzero(sane)
+    unique, conflicting = _without_repetitions(rows.take(candidates))
+    _note(refused, "two rows of one minute differ", rows, candidates[conflicting])
+    return unique, refused
+
+
+def _note(refused: list[RefusedRows], reason: str, rows: CandleRows, indices: IntArray) -> None:
+    if indices.size:
+        example = describe_row(rows, int(indices[0]))
+        refused.append(RefusedRows(reason=reason, count=int(indices.size), first_example=example))
+
+
+def _rules(rows: CandleRows) -> list[tuple[str, NDArray[np.bool_]]]:
+    open_, high, low, close, volume = rows.values
+    prices = rows.values[:4]
+    out_of_years = (rows.ts_open_ms < YEAR_2009_MS) | (rows.ts_open_ms >= YEAR_2100_MS)
+    outside = (np.maximum(open_, close) > high) | (np.minimum(open_, close) < low)
+    return [
+        ("not a finite number", ~np.isfinite(rows.values).all(axis=0)),
+        ("stamp out of the years 2009 to 2099", out_of_years),
+        ("opens off the minute", rows.ts_open_ms % MINUTE_MS != 0),
+        ("price not above zero", (prices <= 0).any(axis=0)),
+        ("negative volume", volume < 0),
+        ("high below low", high < low),
+        ("open or close outside high and low", outside),
+    ]
+
+
+def _without_repetitions(rows: CandleRows) -> tuple[CandleRows, IntArray]:
+    """The rows in order of time, one a minute, and the indices of rows whose minute has two values."""
+    order = np.argsort(rows.ts_open_ms, kind="stable")
+    stamps, values = rows.ts_open_ms[order], rows.values[:, order]
+    repeats = stamps[1:] == stamps[:-1]
+    differs = repeats & (values[:, 1:] != values[:, :-1]).any(axis=0)
+    conflicting = np.isin(stamps, stamps[1:][differs])
+    first_of_minute = np.concatenate(([True], ~repeats)) if len(rows) else np.zeros(0, bool)
+    return rows.take(order[first_of_minute & ~conflicting]), np.sort(order[conflicting])
+
+
+def describe_row(rows: CandleRows, index: int) -> str:
+    """The row's number in its source, its time and its values."""
+    ts_ms = int(rows.ts_open_ms[index])
+    try:
+        when = iso(ts_ms) if ts_ms else "unreadable time"
+    except (ValueError, OverflowError, OSError):
+        when = f"{ts_ms} ms"
+    fields = " ".join(f"{name}={rows.values[row, index]:.15g}" for row, name in enumerate(COLUMNS))
+    return f"row {rows.first_row + index}: {when} {fields}"
