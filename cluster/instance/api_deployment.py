@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -13,6 +12,7 @@ import httpx
 
 from candleray.errors import InstanceError, ServiceUnavailable
 from candleray.settings import Settings
+from cluster.instance.attempts import attempts
 from cluster.instance.ray_runtime import own_error
 
 APP = "serve_apps.app:build"
@@ -68,15 +68,13 @@ def wait_ready(url: str) -> None:
     Raises:
         ServiceUnavailable: with the last answer of `/ready`.
     """
-    give_up_at = time.monotonic() + READY_TIMEOUT_S
-    while True:
+    status, body = 0, None
+    for _ in attempts(READY_TIMEOUT_S, every_s=0.1):
         status, body = readiness(url)
         if status == httpx.codes.OK:
             return
-        if time.monotonic() > give_up_at:
-            said = body if status else "nothing"
-            raise ServiceUnavailable(f"the API at {url} is not ready after {READY_TIMEOUT_S:g} s; it says {said}")
-        time.sleep(0.1)
+    said = body if status else "nothing"
+    raise ServiceUnavailable(f"the API at {url} is not ready after {READY_TIMEOUT_S:g} s; it says {said}")
 
 
 def readiness(url: str, timeout_s: float = 5.0) -> tuple[int, Any]:

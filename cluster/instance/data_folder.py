@@ -7,16 +7,15 @@ import hashlib
 import os
 import shutil
 import stat
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
-import psutil
-
 from candleray.errors import InstanceError
 from candleray.sdk.connection import INSTANCE_FILE
+from cluster.instance.attempts import attempts
+from cluster.instance.processes import describe, opened_by
 
 LOCK_PATIENCE_S = 2.0
 """Longer than anybody holds the lock only to look at it."""
@@ -81,12 +80,9 @@ class DataFolder:
         Raises:
             InstanceError: another process holds it.
         """
-        give_up_at = time.monotonic() + LOCK_PATIENCE_S
         with self.lock_file.open("a") as file:
-            while not _locks(file.fileno(), fcntl.LOCK_EX):
-                if time.monotonic() > give_up_at:
-                    raise InstanceError(f"the data folder {self} is in use by {self.holder()}")
-                time.sleep(0.05)
+            if not any(_locks(file.fileno(), fcntl.LOCK_EX) for _ in attempts(LOCK_PATIENCE_S)):
+                raise InstanceError(f"the data folder {self} is in use by {self.holder()}")
             yield
 
     def is_locked(self) -> bool:
@@ -110,13 +106,10 @@ class DataFolder:
         status = self.clickhouse / "status"
         if not status.exists():
             return
-        give_up_at = time.monotonic() + LOCK_PATIENCE_S
         with status.open() as file:
-            while not _locks(file.fileno(), fcntl.LOCK_SH):
-                if time.monotonic() > give_up_at:
-                    owner = describe(opened_by(status))
-                    raise InstanceError(f"the candle store in {self.clickhouse} is open in {owner}")
-                time.sleep(0.05)
+            if not any(_locks(file.fileno(), fcntl.LOCK_SH) for _ in attempts(LOCK_PATIENCE_S)):
+                owner = describe(opened_by(status))
+                raise InstanceError(f"the candle store in {self.clickhouse} is open in {owner}")
 
 
 def own_folder(path: Path, uid: int) -> None:
@@ -132,34 +125,6 @@ def own_folder(path: Path, uid: int) -> None:
         found = path.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o077:
             raise InstanceError(f"{path} is not a private folder of user {uid}: somebody else made it") from None
-
-
-def opened_by(path: Path) -> int | None:
-    """Another process that has the file open, where we may look.
-
-    The kernel names for a lock the process that took it, which of an inherited one may long be gone.
-    """
-    wanted = str(path.resolve())
-    for process in psutil.process_iter():
-        if process.pid == os.getpid():
-            continue
-        with suppress(OSError):
-            descriptors = f"/proc/{process.pid}/fd"
-            if any(os.readlink(f"{descriptors}/{name}") == wanted for name in os.listdir(descriptors)):
-                return process.pid
-    return None
-
-
-def describe(pid: int | None) -> str:
-    """`process 4711 (postgres -D /data)`, as far as we may know."""
-    if pid is None:
-        return "another process"
-    try:
-        program, *arguments = psutil.Process(pid).cmdline()
-    except (psutil.Error, ValueError):
-        return f"process {pid}"
-    words = " ".join((Path(program).name, *arguments)).split()
-    return f"process {pid} ({' '.join(words)[:80]})"
 
 
 def _locks(descriptor: int, kind: int) -> bool:

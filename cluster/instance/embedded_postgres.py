@@ -27,10 +27,10 @@ from cluster.instance.embedded_service import (
     ENVIRONMENT,
     EmbeddedService,
     as_account,
-    is_running,
     missing_wheel,
     package_folder,
 )
+from cluster.instance.processes import is_running
 
 USER = DATABASE = "candleray"
 INITDB = ("--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions")

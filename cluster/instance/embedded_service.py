@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -19,7 +18,9 @@ from typing import Any, ClassVar
 import psutil
 
 from candleray.errors import InstanceError, ServiceUnavailable
+from cluster.instance.attempts import attempts
 from cluster.instance.data_folder import DataFolder
+from cluster.instance.processes import end_process, is_running
 
 # Its own: neither the supervisor's mark nor a secret of the environment.
 ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"}
@@ -73,16 +74,8 @@ class EmbeddedService(ABC):
 
     def stop(self) -> None:
         process, self.process = self.process or self.find(), None
-        if process is None:
-            return
-        try:
-            process.send_signal(self.stop_signal)
-            process.wait(self.stop_timeout_s)
-        except psutil.NoSuchProcess:
-            return
-        except psutil.TimeoutExpired:
-            process.kill()
-            process.wait(self.stop_timeout_s)
+        if process:
+            end_process(process, self.stop_signal, self.stop_timeout_s)
 
     def runs(self) -> bool:
         return self.process is not None and is_running(self.process)
@@ -110,11 +103,11 @@ class EmbeddedService(ABC):
         return psutil.Process(server.pid)
 
     def _wait_answer(self) -> bool:
-        give_up_at = time.monotonic() + self.start_timeout_s
-        while self.runs() and time.monotonic() < give_up_at:
+        for _ in attempts(self.start_timeout_s, every_s=0.03):
+            if not self.runs():
+                return False
             if self.socket.exists() and self.answers():
                 return True
-            time.sleep(0.03)
         return False
 
     def _last_words(self) -> str:
@@ -127,21 +120,6 @@ def as_account(account: struct_passwd | None) -> dict[str, Any]:
     if account is None:
         return {"cwd": "/"}
     return {"cwd": "/", "user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-
-
-def is_running(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def process_of(pid: int | None) -> psutil.Process | None:
-    """None where it has ended already."""
-    try:
-        return psutil.Process(pid) if pid else None
-    except psutil.NoSuchProcess:
-        return None
 
 
 def package_folder(package: str) -> Path | None:

@@ -7,14 +7,15 @@ import os
 import shutil
 import signal
 import socket
-import time
 from contextlib import suppress
 
 import psutil
 
 from candleray.errors import InstanceError
-from cluster.instance.data_folder import DataFolder, describe, opened_by
-from cluster.instance.embedded_service import EmbeddedService, is_running, missing_wheel, package_folder
+from cluster.instance.attempts import attempts
+from cluster.instance.data_folder import DataFolder
+from cluster.instance.embedded_service import EmbeddedService, missing_wheel, package_folder
+from cluster.instance.processes import describe, is_running, opened_by
 
 CLAIM_PATIENCE_S = 5.0
 """A server that is just ending holds its lock a little longer than its socket."""
@@ -60,15 +61,11 @@ class Valkey(EmbeddedService):
             os.close(lock)
 
     def _claim(self, lock: int) -> None:
-        give_up_at = time.monotonic() + CLAIM_PATIENCE_S
-        while True:
-            try:
+        for _ in attempts(CLAIM_PATIENCE_S):
+            with suppress(BlockingIOError):
                 return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > give_up_at:
-                    owner = describe(opened_by(self.lock_file))
-                    raise InstanceError(f"the Valkey data in {self.data} are in use by {owner}") from None
-                time.sleep(0.05)
+        owner = describe(opened_by(self.lock_file))
+        raise InstanceError(f"the Valkey data in {self.data} are in use by {owner}")
 
     def _command(self) -> list[str]:
         options = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
+import signal
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from candleray.errors import InstanceError
+from cluster.instance.attempts import attempts
 from cluster.instance.data_folder import LOCK_PATIENCE_S, DataFolder
+from cluster.instance.processes import start_ticks
 
 State = Literal["starting", "ready", "restarting", "stopping"]
 
@@ -77,6 +80,12 @@ class Instance(BaseModel):
     def lives(self) -> bool:
         return start_ticks(self.pid) == self.start_ticks
 
+    def send(self, number: signal.Signals) -> None:
+        """Send the signal to its process, and to no other one: where that has ended, nothing happens."""
+        with suppress(ProcessLookupError):
+            if self.lives():
+                os.kill(self.pid, number)
+
 
 def read_instance(folder: DataFolder) -> Instance | None:
     """What the file says, which may be of an instance that was killed."""
@@ -94,15 +103,13 @@ def running_instance(folder: DataFolder) -> Instance | None:
     Raises:
         InstanceError: the folder is held by a process that is no instance.
     """
-    give_up_at = time.monotonic() + LOCK_PATIENCE_S
-    while folder.is_locked():
+    for _ in attempts(LOCK_PATIENCE_S):  # between an instance's lock and its file, or its end and the lock's
+        if not folder.is_locked():
+            return None
         instance = read_instance(folder)
         if instance and instance.lives():
             return instance
-        if time.monotonic() > give_up_at:
-            raise InstanceError(f"the data folder {folder} is in use by {folder.holder()}, which is no instance")
-        time.sleep(0.05)  # between an instance's lock and its file, or its end and the lock's
-    return None
+    raise InstanceError(f"the data folder {folder} is in use by {folder.holder()}, which is no instance")
 
 
 def wait_ready(folder: DataFolder, timeout_s: float) -> Instance:
@@ -111,24 +118,10 @@ def wait_ready(folder: DataFolder, timeout_s: float) -> Instance:
     Raises:
         InstanceError: it stopped, or was not ready in time.
     """
-    give_up_at = time.monotonic() + timeout_s
-    while time.monotonic() < give_up_at:
+    for _ in attempts(timeout_s, every_s=0.1):
         instance = running_instance(folder)
         if instance is None or instance.state == "stopping":
             raise InstanceError(f"the instance in {folder} is stopping: try again when it is down")
         if instance.state == "ready":
             return instance
-        time.sleep(0.1)
     raise InstanceError(f"the instance in {folder} is not ready after {timeout_s:g} s: see {folder.logs}")
-
-
-def start_ticks(pid: int) -> int | None:
-    """Clock ticks from the machine's boot to the process's start; None once it has ended.
-
-    psutil's creation time moves when the clock is set, this does not.
-    """
-    try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return int(fields[18]) if state not in "ZX" else None

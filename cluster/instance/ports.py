@@ -7,10 +7,8 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass
 
-import psutil
-
 from candleray.errors import InstanceError
-from cluster.instance.data_folder import describe
+from cluster.instance.processes import describe, listener_at
 
 BLOCK = 100
 FIRST, LAST = 10_000, 29_999
@@ -101,7 +99,7 @@ def require_free(host: str, port: int) -> None:
         _bind(host, port)
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE:
-            owner = describe(_listener(port))
+            owner = describe(listener_at(port))
             raise InstanceError(f"port {port} is in use by {owner}: choose another with --port") from exc
         raise InstanceError(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from exc
 
@@ -118,11 +116,3 @@ def _bind(host: str, port: int) -> None:
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what lingers after a close is free
         probe.bind((host, port))
-
-
-def _listener(port: int) -> int | None:
-    with suppress(psutil.Error):
-        for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
-                return connection.pid
-    return None

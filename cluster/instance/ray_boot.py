@@ -23,12 +23,13 @@ import psutil
 
 from candleray.settings import ROOT, Settings
 from cluster.instance import leftovers
+from cluster.instance.attempts import attempts
 from cluster.instance.data_folder import DataFolder
-from cluster.instance.embedded_service import is_running, process_of
 from cluster.instance.environment import driver_environment
 from cluster.instance.events import Event, Report, from_line
 from cluster.instance.instance_file import RayCluster
 from cluster.instance.ports import block_for, require_free
+from cluster.instance.processes import is_running, process_of
 
 START_TIMEOUT_S = 240.0
 STOP_TIMEOUT_S = 40.0
@@ -106,11 +107,11 @@ class RayBoot:
         """In order where it is ready, else at once: until then nobody uses it."""
         if self._driver and self.is_ready:
             self._driver.terminate()
-            give_up_at = time.monotonic() + STOP_TIMEOUT_S
-            while self._driver.poll() is None and time.monotonic() < give_up_at:
+            for _ in attempts(STOP_TIMEOUT_S):
+                has_ended = self._driver.poll() is not None
                 self.follow()
-                time.sleep(0.05)
-            self.follow()
+                if has_ended:
+                    break
         self.kill()
 
     def kill(self) -> None:

@@ -11,10 +11,10 @@ from candleray.settings import Settings
 from cluster.instance.api_deployment import api_url
 from cluster.instance.back_off import BackOff
 from cluster.instance.data_folder import DataFolder
-from cluster.instance.embedded_service import process_of
 from cluster.instance.endpoint import Endpoint
 from cluster.instance.events import Event, Report
 from cluster.instance.instance_file import RayCluster, Restarts
+from cluster.instance.processes import process_of
 from cluster.instance.ray_boot import RayBoot
 
 API_ATTEMPTS = 8

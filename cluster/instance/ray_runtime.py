@@ -24,6 +24,7 @@ from cluster.instance.data_folder import DataFolder
 from cluster.instance.environment import settings_environment
 from cluster.instance.instance_file import RayCluster
 from cluster.instance.ports import Ports, first_free
+from cluster.instance.processes import answers_of
 
 RAY_DASHBOARD_PORT = 8265
 QUIET: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": logging.WARNING}
@@ -109,7 +110,7 @@ def _start(ray: Any, settings: Settings, folder: DataFolder, ports: Ports, mark:
         metrics_urls=tuple(
             f"http://127.0.0.1:{port}/metrics" for port in (ports.node_metrics, ports.haproxy_metrics)
         ),
-        vital={child.name(): child.pid for child in psutil.Process().children() if child.name() in VITAL},
+        vital={name: child.pid for child, name in answers_of(_children(), psutil.Process.name) if name in VITAL},
         dashboard_pid=_dashboard_pid(),
     )
 
@@ -137,8 +138,12 @@ def _dashboard_port(settings: Settings) -> int | None:
 
 
 def _dashboard_pid() -> int | None:
-    children = psutil.Process().children()
-    return next((child.pid for child in children if "dashboard.py" in " ".join(child.cmdline())), None)
+    commands = answers_of(_children(), psutil.Process.cmdline)
+    return next((child.pid for child, command in commands if "dashboard.py" in " ".join(command)), None)
+
+
+def _children() -> list[psutil.Process]:
+    return psutil.Process().children()
 
 
 def _token_file() -> Path | None:

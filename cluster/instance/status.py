@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from rich.table import Table
 from cluster.instance.api_deployment import readiness
 from cluster.instance.data_folder import DataFolder
 from cluster.instance.instance_file import Restarts, State, running_instance
+from cluster.instance.processes import answers_of, process_of, tree_of
 from cluster.instance.stop import SERVICES
 
 MIB = 2**20
@@ -48,14 +48,14 @@ def inspect(folder: DataFolder) -> InstanceStatus:
     """
     instance = running_instance(folder)
     services = [kind(folder) for kind in SERVICES]
-    trees = {service.name: _tree(service.find()) for service in services}
+    trees = {service.name: tree_of(service.find()) for service in services}
     addresses = {service.name: service.url for service in services if trees[service.name]}
     if instance is None:
         left = tuple(_part(name, "left running", tree, addresses[name]) for name, tree in trees.items() if tree)
         return InstanceStatus(ready=False, state="not running", data_dir=folder.path, parts=left)
     status, answer = readiness(instance.api_url)
     told = _told(answer)
-    tree = _tree(psutil.Process(instance.pid))
+    tree = tree_of(process_of(instance.pid))
     apart = {process.pid for tree in trees.values() for process in tree}
     ray = [process for process in tree[1:] if process.pid not in apart]
     parts = (
@@ -117,19 +117,8 @@ def _told(answer: Any) -> dict[str, str]:
     }
 
 
-def _tree(process: psutil.Process | None) -> list[psutil.Process]:
-    """The process and everything it started, in that order."""
-    if process is None:
-        return []
-    with suppress(psutil.NoSuchProcess):
-        return [process, *process.children(recursive=True)]
-    return []
-
-
 def _pss(processes: Iterable[psutil.Process]) -> int:
-    total = 0
-    for process in processes:
-        # Ended meanwhile, or a kernel without the figure.
-        with suppress(psutil.Error, AttributeError):
-            total += process.memory_full_info().pss
-    return total
+    """The memory of those that still run, where the kernel has the figure."""
+    return sum(
+        pss for _, pss in answers_of(processes, lambda process: getattr(process.memory_full_info(), "pss", 0))
+    )

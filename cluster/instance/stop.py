@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import time
-from contextlib import suppress
 
+from cluster.instance.attempts import attempts
 from cluster.instance.data_folder import DataFolder
 from cluster.instance.embedded_postgres import Postgres
 from cluster.instance.embedded_service import EmbeddedService
@@ -39,15 +37,11 @@ def stop_instance(folder: DataFolder) -> str:
 
 
 def _end(instance: Instance, folder: DataFolder) -> str:
-    os.kill(instance.pid, signal.SIGTERM)
-    give_up_at = time.monotonic() + STOP_TIMEOUT_S
-    while instance.lives():
-        if time.monotonic() > give_up_at:
-            with suppress(ProcessLookupError):
-                os.kill(instance.pid, signal.SIGKILL)
-            return f", which had to be killed after {STOP_TIMEOUT_S:g} s"
-        time.sleep(0.05)
-    return ""
+    instance.send(signal.SIGTERM)
+    if any(not instance.lives() for _ in attempts(STOP_TIMEOUT_S)):
+        return ""
+    instance.send(signal.SIGKILL)
+    return f", which had to be killed after {STOP_TIMEOUT_S:g} s"
 
 
 def _clean(folder: DataFolder, instance: Instance | None) -> list[str]:

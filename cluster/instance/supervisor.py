@@ -38,10 +38,11 @@ from cluster.instance.embedded_service import EmbeddedService
 from cluster.instance.embedded_valkey import Valkey
 from cluster.instance.events import Event, Report, reported, to_log, until_started
 from cluster.instance.exit_signals import stop_on_signals
-from cluster.instance.instance_file import Instance, Restarts, State, read_instance, start_ticks
+from cluster.instance.instance_file import Instance, Restarts, State, read_instance
 from cluster.instance.leftovers import kill_leftovers
 from cluster.instance.outside_services import require_common_services, require_reachable
 from cluster.instance.ports import require_free
+from cluster.instance.processes import start_ticks
 from cluster.instance.ray_part import RayPart
 
 WATCH_S = 0.5

@@ -7,7 +7,6 @@ import os
 import pwd
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -19,12 +18,14 @@ import pytest
 import redis
 
 from candleray.errors import InstanceError
-from candleray.settings import ROOT
 from cluster.instance import embedded_postgres as postgres_module
 from cluster.instance.data_folder import DataFolder
 from cluster.instance.embedded_postgres import Postgres, reachable
 from cluster.instance.embedded_service import EmbeddedService, as_account
 from cluster.instance.embedded_valkey import Valkey
+from cluster.instance.processes import answers_of, ends_within, tree_of
+from tests.support.processes import running_script
+from tests.support.waiting import PATIENCE_S
 
 SERVICES = (Postgres, Valkey)
 SOCKET_LIMIT = 107
@@ -136,7 +137,7 @@ async def test_what_was_acknowledged_survives_a_kill(kind: type[EmbeddedService]
     await write(service, "acknowledged")
     assert service.process
     service.process.kill()
-    service.process.wait(10)
+    assert ends_within(service.process, PATIENCE_S)
     assert not service.runs()
     assert service.start() == "started"
     assert await read(service) == ["acknowledged"]
@@ -229,9 +230,11 @@ def test_roots_postgres_runs_under_another_account_on_files_placed_where_that_ca
     assert service.start() == "started"
     assert service.process
     assert service.account
-    for process in (service.process, *service.process.children()):
-        assert process.uids().real == process.uids().effective == service.account.pw_uid != 0
-        assert 0 not in groups_of(process)
+    accounts = answers_of(tree_of(service.process), lambda process: (process.uids(), groups_of(process)))
+    assert accounts[0][0] == service.process
+    for _, (uids, groups) in accounts:
+        assert uids.real == uids.effective == service.account.pw_uid != 0
+        assert 0 not in groups
     assert service.data.is_symlink()
     assert service.data.resolve().parent == place / "shared"
     assert Path(service.process.exe()).is_relative_to(place / "shared")
@@ -261,7 +264,7 @@ def test_an_ordinary_user_runs_postgres_as_himself(place: Path) -> None:
 
     child = multiprocessing.get_context("fork").Process(target=start)
     child.start()
-    child.join(30)
+    child.join(PATIENCE_S)
     assert child.exitcode == 0
 
 
@@ -295,12 +298,8 @@ def test_a_stop_that_is_ignored_ends_in_a_kill(folder: DataFolder, monkeypatch: 
 
 
 def started_by_a_killed_process(script: str, folder: DataFolder) -> int:
-    command = [sys.executable, "-c", script, str(folder.path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as parent:
-        assert parent.stdout
-        pid = int(parent.stdout.readline())
-        parent.kill()
-    return pid
+    with running_script(script, folder) as (_, pid):
+        return int(pid)
 
 
 def copied_wheel(home: Path) -> Path:

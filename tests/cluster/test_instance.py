@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import signal
 import socket
+import struct
 import subprocess
 import sys
-import time
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 import psutil
 import pytest
@@ -20,15 +24,19 @@ from candleray.errors import InstanceError, ServiceUnavailable
 from candleray.settings import Services, Settings
 from cluster.instance import data_folder as data_folder_module
 from cluster.instance import instance_file as instance_module
+from cluster.instance import leftovers, status, stop
 from cluster.instance.api_deployment import imported
 from cluster.instance.data_folder import DataFolder
 from cluster.instance.environment import authentication, settings_environment
-from cluster.instance.instance_file import Instance, read_instance, running_instance, start_ticks, wait_ready
+from cluster.instance.instance_file import Instance, read_instance, running_instance, wait_ready
 from cluster.instance.leftovers import BOOT, kill_leftovers, left_by
 from cluster.instance.outside_services import require_common_services, require_reachable
 from cluster.instance.ports import BLOCK, FIRST, block_for, first_free, require_free
+from cluster.instance.processes import start_ticks
 from cluster.instance.start import already_running
 from cluster.instance.stop import stop_instance
+from tests.support.processes import running_script, started
+from tests.support.waiting import wait_until
 
 HOLD_A_LOCK = """
 import fcntl, sys, time
@@ -55,14 +63,8 @@ def folder(tmp_path: Path) -> Iterator[DataFolder]:
 
 @contextmanager
 def held_by_another_process(path: Path) -> Iterator[int]:
-    command = [sys.executable, "-c", HOLD_A_LOCK, str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
-        try:
-            assert holder.stdout
-            assert holder.stdout.readline() == "locked\n"
-            yield holder.pid
-        finally:
-            holder.kill()
+    with running_script(HOLD_A_LOCK, path) as (holder, _):
+        yield holder.pid
 
 
 def instance_of(pid: int, folder: DataFolder, **changes: object) -> Instance:
@@ -137,6 +139,30 @@ def test_waiting_ends_with_the_instance(folder: DataFolder) -> None:
             wait_ready(folder, 0.3)
     with pytest.raises(InstanceError, match="is stopping"):
         wait_ready(folder, 10)
+
+
+def test_an_instance_that_ends_while_it_is_looked_at_or_stopped_is_told_as_ended(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with held_by_another_process(folder.lock_file) as pid:
+        instance = instance_of(pid, folder, api_url="http://127.0.0.1:9", boot="ended")
+    for module in (status, stop):
+        monkeypatch.setattr(module, "running_instance", lambda folder: instance)
+    seen = status.inspect(folder)
+    assert not seen.ready
+    assert {part.name: part.pid for part in seen.parts} == dict.fromkeys(
+        ("instance", "api", "clickhouse", "postgres", "valkey", "ray")
+    )
+    assert stop_instance(folder) == f"stopped the instance in {folder} (process {pid})"
+
+
+def test_a_signal_for_an_instance_never_reaches_the_process_that_has_its_pid_now(folder: DataFolder) -> None:
+    with started("sleep", "600") as stranger:
+        former = instance_of(stranger.pid, folder, start_ticks=(start_ticks(stranger.pid) or 0) - 1)
+        former.send(signal.SIGKILL)
+        assert not former.lives()
+        with pytest.raises(subprocess.TimeoutExpired):
+            stranger.wait(0.1)
 
 
 def test_a_stop_where_nothing_ran_says_so_and_makes_nothing(tmp_path: Path) -> None:
@@ -268,10 +294,14 @@ def test_an_application_that_cannot_be_loaded_is_named(folder: DataFolder) -> No
             imported(app)
 
 
-def titled_process(ray_dir: Path) -> subprocess.Popen[bytes]:
+@contextmanager
+def titled_process(ray_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
     """As Ray's agents are: no environment to be seen, a title, an open log."""
-    with (ray_dir / "agent.log").open() as log:
-        return subprocess.Popen(["ray::Agent", "600"], executable="/bin/sleep", stdin=log, env={})
+    with (
+        (ray_dir / "agent.log").open() as log,
+        started("ray::Agent", "600", executable="/bin/sleep", stdin=log, env={}) as agent,
+    ):
+        yield agent
 
 
 def test_leftovers_are_found_by_their_boot_and_nothing_else_is_killed(folder: DataFolder) -> None:
@@ -280,40 +310,35 @@ def test_leftovers_are_found_by_their_boot_and_nothing_else_is_killed(folder: Da
         each.mkdir()
         (each / "agent.log").touch()
     with (
-        subprocess.Popen(["sleep", "600"], env={BOOT: "mine"}) as marked,
-        subprocess.Popen(["sleep", "600"], env={BOOT: "another's"}) as foreign,
+        started("sleep", "600", env={BOOT: "mine"}) as marked,
+        started("sleep", "600", env={BOOT: "another's"}) as foreign,
         titled_process(ray_dir) as titled,
         titled_process(next_dir) as titled_next,
-        subprocess.Popen(["tail", "-f", str(ray_dir / "agent.log")]) as reader,
+        started("tail", "-f", str(ray_dir / "agent.log")) as reader,
     ):
-        time.sleep(0.2)  # a fork carries its parent's environment until it executes
-        assert set(left_by("mine", str(ray_dir))) == {marked.pid, titled.pid}
+        # A process shows neither environment nor title at the moment it executes.
+        ours = {marked.pid, titled.pid}
+        wait_until(lambda: set(left_by("mine", str(ray_dir))), lambda seen: seen == ours)
+        wait_until(lambda: left_by("next", str(next_dir)), lambda seen: seen == [titled_next.pid])
         assert kill_leftovers("mine", str(ray_dir)) == 2
-        assert marked.wait(5) == titled.wait(5) == -9
-        for spared in (foreign, titled_next, reader):
-            assert spared.poll() is None
-            spared.kill()
+        assert marked.wait(60) == titled.wait(60) == -signal.SIGKILL
+        assert [spared.poll() for spared in (foreign, titled_next, reader)] == [None] * 3
 
 
 def test_the_guard_kills_when_its_supervisor_is_gone(folder: DataFolder) -> None:
-    from cluster.instance import leftovers
-
-    guard_command = [
-        sys.executable,
-        "-I",
-        "-S",
-        str(leftovers.__file__),
-        "guarded",
-        str(folder.ray_dir("guarded")),
-    ]
+    program = ("-I", "-S", str(leftovers.__file__), "guarded", str(folder.ray_dir("guarded")))
     with (
-        subprocess.Popen(["sleep", "600"], env={BOOT: "guarded"}) as marked,
-        subprocess.Popen(guard_command, stdin=subprocess.PIPE, env={}) as guard,
+        started("sleep", "600", env={BOOT: "guarded"}) as marked,
+        started(sys.executable, *program, stdin=subprocess.PIPE, env={}) as guard,
     ):
-        time.sleep(0.5)
+        guard.stdin.write(b"still here")
+        guard.stdin.flush()
+        wait_until(lambda: unread_bytes(guard.stdin) == 0, what="the guard listens")
         assert marked.poll() is None
-        assert guard.stdin
-        guard.stdin.close()
-        assert marked.wait(5) == -9
         assert psutil.Process(guard.pid).memory_info().rss < 30e6
-        guard.kill()
+        guard.stdin.close()
+        assert marked.wait(60) == -signal.SIGKILL
+
+
+def unread_bytes(pipe: IO[bytes]) -> int:
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"    "))[0]

@@ -1,0 +1,42 @@
+"""Waiting for what another thread or process does: until it is seen, never for a fixed time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from cluster.instance.attempts import attempts
+
+PATIENCE_S = 180.0
+"""A busy machine is slow, not wrong."""
+
+T = TypeVar("T")
+
+
+def wait_until(
+    look: Callable[[], T],
+    holds: Callable[[T], Any] = bool,
+    *,
+    what: str = "it",
+    within_s: float = PATIENCE_S,
+    every_s: float = 0.05,
+    passing: tuple[type[Exception], ...] = (),
+) -> T:
+    """Look again and again until what is seen holds, and return that.
+
+    Args:
+        passing: errors of a look that only mean that it is to be taken again.
+
+    Raises:
+        AssertionError: it did not hold in time; says what was seen last.
+    """
+    seen: Any = None
+    for _ in attempts(within_s, every_s):
+        try:
+            seen = look()
+        except passing as error:
+            seen = error
+        else:
+            if holds(seen):
+                return seen
+    raise AssertionError(f"{what}: not within {within_s:g} s, last seen {seen!r}")
