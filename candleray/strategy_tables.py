@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from candleray.results import parameters
+from candleray.backtests.parameters import parameters
 from candleray.terminal.tables import print_table
 
 if TYPE_CHECKING:

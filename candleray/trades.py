@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from candleray.backtests.request import Trade
+from candleray.backtests.result import Trade
 from candleray.timeframes import iso
 from kernels.simulation.trades import EXIT_REASONS
 

@@ -15,7 +15,8 @@ from ray.exceptions import RayError, RayTaskError
 from actors.candle_calls import ActorCall
 from actors.own_errors import own_errors
 from candleray.backtests.preflight import Preflight
-from candleray.backtests.request import BacktestRequest, BacktestResult
+from candleray.backtests.request import BacktestRequest
+from candleray.backtests.result import BacktestResult
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.errors import InstanceError, ServiceUnavailable

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from candleray.backtests.preflight import Preflight
-from candleray.backtests.request import BacktestRequest, BacktestResult
+from candleray.backtests.request import BacktestRequest
+from candleray.backtests.result import BacktestResult
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.jobs.store import Jobs

@@ -37,15 +37,14 @@ def backtest(
 
 
 def _show(answer: bytes, top: int, report: bool) -> None:
-    from candleray.backtests.request import BacktestResult
-    from candleray.results import headlines
+    from candleray.backtests.result import BacktestResult
     from candleray.sdk.client import read
     from candleray.terminal.console import output
     from candleray.terminal.tables import print_headlines, print_phases, print_report
 
     result = read(BacktestResult, answer)
     console = output()
-    print_headlines(console, headlines(result, top))
+    print_headlines(console, result.headlines(top))
     if report and result.top:
         best = result.top[0]
         console.print()

@@ -19,7 +19,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from candleray.backtests.request import BacktestRequest, RankedVariant
+from candleray.backtests.request import BacktestRequest
+from candleray.backtests.result import RankedVariant
 from candleray.validation import Model
 
 

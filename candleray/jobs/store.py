@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID
 
-from candleray.backtests.request import BacktestRequest, BacktestResult, RankedVariant
+from candleray.backtests.request import BacktestRequest
+from candleray.backtests.result import BacktestResult, RankedVariant
 from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict, GuardExceeded, NotFound, Problem
 from candleray.hashes import canonical_json

@@ -17,7 +17,8 @@ from urllib.parse import quote
 
 import httpx
 
-from candleray.backtests.request import BacktestRequest, BacktestResult
+from candleray.backtests.request import BacktestRequest
+from candleray.backtests.result import BacktestResult
 from candleray.candles import CandleRows
 from candleray.errors import GuardExceeded, invalid
 from candleray.indicators.info import IndicatorInfo

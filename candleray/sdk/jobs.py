@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
 from candleray.backtests.preflight import Preflight
-from candleray.backtests.request import BacktestRequest, BacktestResult
+from candleray.backtests.request import BacktestRequest
+from candleray.backtests.result import BacktestResult
 from candleray.errors import ApiError, Conflict
 from candleray.jobs.job import Job, JobDetail, JobPage, JobState, JobTop
 from candleray.paging import collected

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from candleray.backtests.request import RankedVariant
+from candleray.backtests.result import RankedVariant
 from candleray.jobs.job import BestVariant
 from candleray.markets import find_market
 from candleray.paging import collected

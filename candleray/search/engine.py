@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candleray.backtests.axes import ranges
-from candleray.backtests.request import BacktestRequest, BacktestResult, Elapsed, RankedVariant, Shortlist
+from candleray.backtests.request import BacktestRequest
+from candleray.backtests.result import BacktestResult, Elapsed, RankedVariant, Shortlist
 from candleray.candles import Candles, FloatArray, IntArray
 from candleray.errors import NotFound
 from candleray.hashes import candles_hash

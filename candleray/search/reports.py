@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candleray.backtests.report import table_md
-from candleray.backtests.request import RankedVariant
+from candleray.backtests.result import RankedVariant
 from candleray.search.kernel_types import trading_rules
 from candleray.search.rankings import Ranking
 from candleray.search.stop_tables import Tables

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from candleray.backtests.request import Direction, Shortlist
+from candleray.backtests.request import Direction
+from candleray.backtests.result import Shortlist
 from candleray.candles import IntArray
 from candleray.search.rankings import Ranking
 from candleray.search.variants import VariantGrid

@@ -22,7 +22,8 @@ from candleray.text_table import aligned
 from candleray.timeframes import iso
 
 if TYPE_CHECKING:
-    from candleray.backtests.request import Elapsed
+    from candleray.backtests.headlines import Headlines
+    from candleray.backtests.result import Elapsed
     from candleray.indicators.info import IndicatorInfo, ParamInfo
     from candleray.indicators.series import IndicatorSeries
     from candleray.jobs.job import Job, JobTop
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from candleray.market_data.coverage import Coverage, RowCounts
     from candleray.market_data.screening import InsertReport
     from candleray.markets import InstrumentReference
-    from candleray.results import Headlines
 
 MOST_ABSENT_RUNS = 5
 
@@ -106,7 +106,7 @@ def print_jobs(console: Console, jobs: Sequence[Job]) -> None:
 
 
 def print_job_top(console: Console, found: JobTop) -> None:
-    from candleray.results import parameters
+    from candleray.backtests.parameters import parameters
 
     chosen = [parameters(one.strategy) for one in found.top]
     names = [name for name in (chosen[0] if chosen else ()) if len({repr(one.get(name)) for one in chosen}) > 1]

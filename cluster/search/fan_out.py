@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import ray
 
-from candleray.backtests.request import BacktestRequest, BacktestResult, RankedVariant
+from candleray.backtests.request import BacktestRequest
+from candleray.backtests.result import BacktestResult, RankedVariant
 from candleray.candles import FloatArray, IntArray
 from candleray.guards import check_guards
 from candleray.jobs.checkpoint import Sweep

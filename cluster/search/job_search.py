@@ -10,7 +10,8 @@ from typing import Any
 import ray
 
 from candleray.backtests.preflight import Guard
-from candleray.backtests.request import BacktestRequest, BacktestResult, Elapsed
+from candleray.backtests.request import BacktestRequest
+from candleray.backtests.result import BacktestResult, Elapsed
 from candleray.guards import refuse_exceeded
 from candleray.jobs.checkpoint import Checkpoint, Sweep, newest_ranked
 from candleray.jobs.forecast import Forecast

@@ -19,7 +19,8 @@ import kernels.simulation.metrics
 import kernels.simulation.pruning
 import kernels.simulation.under_stops
 import kernels.simulation.without_stops
-from candleray.backtests.request import BacktestRequest, RankedVariant
+from candleray.backtests.request import BacktestRequest
+from candleray.backtests.result import RankedVariant
 from candleray.candles import IntArray
 from candleray.search import costs, engine
 from candleray.search.rankings import Ranking

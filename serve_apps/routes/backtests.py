@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from candleray.backtests.request import BacktestResult
+from candleray.backtests.result import BacktestResult
 from serve_apps.backend import InBackend
 from serve_apps.examples import backtests as examples
 from serve_apps.http.access import needs

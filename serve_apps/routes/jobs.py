@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
 from candleray.backtests.preflight import Preflight
-from candleray.backtests.request import BacktestResult
+from candleray.backtests.result import BacktestResult
 from candleray.jobs.checkpoint import newest_ranked
 from candleray.jobs.job import BestVariant, Job, JobDetail, JobPage, JobState, JobTop
 from candleray.jobs.store import Jobs

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from candleray.backtests.report import table_md
-from candleray.backtests.request import BacktestResult
+from candleray.backtests.result import BacktestResult
 from candleray.market_data.candle_store import CandleStore
 from serve_apps.api import build_api
 from tests.support.in_process_api import backend, serving, stored_walk

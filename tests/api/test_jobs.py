@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
-from candleray.backtests.request import Elapsed
+from candleray.backtests.result import Elapsed
 from candleray.databases.postgres import Postgres
 from candleray.identity.user_store import Users
 from candleray.jobs.checkpoint import Checkpoint, Sweep

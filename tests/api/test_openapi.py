@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 import serve_apps.routes
 from candleray.backtests.preflight import Preflight
-from candleray.backtests.request import BacktestResult
+from candleray.backtests.result import BacktestResult
 from candleray.errors import error_classes
 from candleray.indicators.catalogue import get_catalogue
 from candleray.indicators.info import IndicatorInfo

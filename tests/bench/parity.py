@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
-from candleray.backtests.request import BacktestRequest, RankedVariant
+from candleray.backtests.request import BacktestRequest
+from candleray.backtests.result import RankedVariant
 from candleray.search import engine
 from tests.bench.peers import Vectorbt, long_only_signals
 from tests.bench.table import Row

@@ -20,7 +20,8 @@ import psutil
 import pytest
 
 from candleray import Client
-from candleray.backtests.request import BacktestRequest, BacktestResult
+from candleray.backtests.request import BacktestRequest
+from candleray.backtests.result import BacktestResult
 from candleray.candles import CandleRows, Candles
 from candleray.identity.local_secrets import BOT_TOKEN
 from candleray.identity.telegram import sign_widget

@@ -25,7 +25,7 @@ import psutil
 import pytest
 
 from candleray import Client, GuardExceeded, InvalidInput, NotFound
-from candleray.backtests.request import BacktestResult
+from candleray.backtests.result import BacktestResult
 from candleray.candles import Candles
 from candleray.indicators.request_models import get_request_models
 from candleray.markets import find_market

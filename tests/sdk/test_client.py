@@ -20,11 +20,12 @@ from candleray import (
     Problem,
     ServiceUnavailable,
 )
-from candleray.backtests.request import BacktestRequest, BacktestResult
+from candleray.backtests.parameters import parameters, varied
+from candleray.backtests.request import BacktestRequest
+from candleray.backtests.result import BacktestResult
 from candleray.candles import COLUMNS, CandleRows
 from candleray.errors import error_classes
 from candleray.markets import MARKETS, InstrumentReference
-from candleray.results import parameters, varied
 from candleray.sdk import connection
 from candleray.sdk.client import ClientSink
 from candleray.settings import get_settings

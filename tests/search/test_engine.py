@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from candleray.backtests.request import BacktestRequest, BacktestResult
+from candleray.backtests.request import BacktestRequest
+from candleray.backtests.result import BacktestResult
 from candleray.candles import Candles
 from candleray.errors import GuardExceeded, InvalidInput, NotFound
 from candleray.indicators.request_models import get_request_models

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from candleray.backtests.request import BacktestResult
+from candleray.backtests.result import BacktestResult
 from candleray.candles import Candles
 from candleray.errors import InvalidInput
 from candleray.indicators.request_models import get_request_models
-from candleray.results import as_text
 from candleray.search import engine
 from candleray.search.rankings import Ranking
 from candleray.search.stop_tables import shortlisted
@@ -365,14 +364,14 @@ def test_a_search_of_which_all_is_pruned_has_an_empty_answer():
     result = run(**SEARCH, pruning={"min_trades": 1_000_000})
     assert result.top == ()
     assert result.pruned == {"min_trades": 24}
-    assert "pruned 24: 24 by min_trades" in as_text(result)
+    assert "pruned 24: 24 by min_trades" in str(result)
     assert result.to_arrow().num_rows == 0
 
 
 def test_without_limits_nothing_is_pruned_and_nothing_is_said():
     result = run(**SEARCH)
     assert result.pruned == {}
-    assert "pruned" not in as_text(result)
+    assert "pruned" not in str(result)
 
 
 def test_pruning_names_another_request_but_the_same_strategies():

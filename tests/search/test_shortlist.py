@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from candleray.backtests.request import BacktestResult
+from candleray.backtests.result import BacktestResult
 from candleray.candles import Candles
 from candleray.errors import GuardExceeded, InvalidInput
 from candleray.guards import check_guards
 from candleray.indicators.request_models import get_request_models
-from candleray.results import headlines
 from candleray.search import engine
 from candleray.search.rankings import Ranking
 from candleray.search.stop_tables import shortlisted, stop_tables, table_parts
@@ -175,11 +174,11 @@ def test_a_winner_that_the_shortlist_cut_is_found_by_all():
 
 
 def test_the_short_table_has_the_levels_that_vary_and_says_what_was_cut():
-    short = headlines(run(**{**GRID, "preselect": 3}))
+    short = run(**{**GRID, "preselect": 3}).headlines()
     assert short.columns[:5] == ("rank", "rsi.window", "sma.window", "sl_pct", "tp_pct")
     assert "18 of 48 variants" in short.note
     assert "not exact: of 8 base variants 5 were cut" in short.note
-    whole = headlines(run(**{**GRID, "risk": {"sl_pct": 1}}))
+    whole = run(**{**GRID, "risk": {"sl_pct": 1}}).headlines()
     assert whole.columns[:4] == ("rank", "rsi.window", "sma.window", "Total Return [%]")
     assert "cut" not in whole.note
 

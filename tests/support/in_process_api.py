@@ -15,7 +15,8 @@ import httpx
 import numpy as np
 
 from candleray.backtests.preflight import Preflight
-from candleray.backtests.request import BacktestRequest, BacktestResult
+from candleray.backtests.request import BacktestRequest
+from candleray.backtests.result import BacktestResult
 from candleray.candles import CandleRows, Candles
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey

@@ -1,0 +1,227 @@
+"""The answer to a backtest, with its views: Arrow, pandas, the short table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from candleray.backtests.headlines import Headlines
+from candleray.backtests.parameters import parameters, varied
+from candleray.backtests.report import MetricKind, metric_kind, shown
+from candleray.backtests.request import BacktestRequest
+from candleray.errors import NotFound
+from candleray.timeframes import iso
+from candleray.validation import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+HEADLINE_METRICS = (
+    "Total Return [%]",
+    "Max. Drawdown [%]",
+    "Num. Trades",
+    "Win Rate [%]",
+    "Sharpe Ratio",
+    "Sortino Ratio",
+)
+"""The metrics of the short table; the whole report of a variant is its `table_md`."""
+
+HEADLINE_ROWS = 10
+
+
+class Trade(Model):
+    """One closed trade; fills include slippage, the profit is after both fees."""
+
+    side: Literal["long", "short"]
+    entry_time: str
+    exit_time: str
+    entry_fill: float
+    exit_fill: float
+    quantity: float
+    entry_notional_quote: float
+    fees_quote: float
+    pnl_quote: float
+    return_pct: float
+    exit_reason: str
+    equity_quote: float
+
+
+class RankedVariant(Model):
+    """One row of the ranked table."""
+
+    rank: int
+    variant_index: int
+    total_return_pct: float
+    conflicting_signals: int
+    """Bars on which every indicator said both LONG and SHORT: no trade there."""
+    metrics: dict[str, float | int | None]
+    """Name to number; times in ms since the epoch, durations in ms, `null` where undefined."""
+    table_md: str
+    trades: tuple[Trade, ...] | None = None
+    strategy: dict[str, object]
+    """This variant alone, as a request that gives the same result."""
+
+
+class Elapsed(Model):
+    """Seconds by phase; the only part of an answer that differs between two runs."""
+
+    candles: float
+    planes: float
+    variants: float = 0.0
+    """Stage A: every base variant without stops."""
+    tables: float = 0.0
+    """First passages of the stop levels."""
+    combinations: float = 0.0
+    """Stage B: the shortlist under every combination of stop levels."""
+    reports: float
+    total: float
+
+
+class Shortlist(Model):
+    """The base variants that were tried under the stop levels, and whether a better one may have been cut.
+
+    A variant with stops is another one than without them. So only variants tried under their stops are pruned,
+    and a shortlist may be full of variants that pruning then removes.
+    """
+
+    base_variants: int
+    kept: int
+    cut: int
+    best_cut_return_pct: float | None
+    """Total return without stops of the best that was cut; everything at or below it was cut as well."""
+    worst_kept_return_pct: float | None
+    """Total return without stops of the worst that was kept; null where nothing was cut."""
+    exact: bool
+    """Nothing was cut. Otherwise stops could have made a cut variant better than those of the answer, or have kept
+    it from being pruned."""
+
+    @property
+    def note(self) -> str:
+        """The share that was cut, in words; empty where the answer is exact."""
+        if self.exact:
+            return ""
+        best = shown("Total Return [%]", self.best_cut_return_pct)
+        return (
+            f"; not exact: of {self.base_variants:,} base variants {self.cut:,} were cut, "
+            f"{best} % or less without stops"
+        )
+
+
+class BacktestResult(Model):
+    """The answer: the resolved request, the names of everything that made the numbers, and the best variants."""
+
+    request: BacktestRequest
+    request_hash: str
+    engine_params_hash: str
+    candles_hash: str
+    bars: int
+    variants_total: int
+    """Base variants times combinations of stop levels."""
+    variants_evaluated: int
+    """Variants evaluated exactly, with their stops; a pruned one up to the bar at which it was pruned."""
+    pruned: dict[str, int] = {}
+    """How many of them were pruned, by each limit that the request sets."""
+    shortlist: Shortlist | None = None
+    """Null where there are no stop levels."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know, such as indicators that need more bars than there are."""
+    elapsed_s: Elapsed
+    top: tuple[RankedVariant, ...]
+
+    def to_arrow(self) -> pa.Table:
+        """The ranked table, one row a variant: `rank`, `variant_index`, `total_return_pct`,
+        `conflicting_signals`, each parameter (`sma.window`, `rsi.long_threshold`), each metric."""
+        import pyarrow as pa
+
+        columns: dict[str, Any] = {
+            "rank": pa.array([variant.rank for variant in self.top], pa.int64()),
+            "variant_index": pa.array([variant.variant_index for variant in self.top], pa.int64()),
+            "total_return_pct": pa.array([variant.total_return_pct for variant in self.top], pa.float64()),
+            "conflicting_signals": pa.array([variant.conflicting_signals for variant in self.top], pa.int64()),
+        }
+        strategies = [parameters(variant.strategy) for variant in self.top]
+        for name in parameters(self.request.model_dump(mode="json")):
+            columns[name] = pa.array([strategy.get(name) for strategy in strategies])
+        for name in self.top[0].metrics if self.top else ():
+            columns[name] = pa.array([variant.metrics.get(name) for variant in self.top], _arrow_type(name))
+        return pa.table(columns)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """`to_arrow` as a DataFrame; times are timestamps in UTC, durations are timedeltas."""
+        frame: pd.DataFrame = self.to_arrow().to_pandas()
+        return frame
+
+    def trades(self, rank: int = 1) -> pd.DataFrame:
+        """The trades of the variant of that rank, one a row, with times as timestamps.
+
+        Raises:
+            NotFound: there is no such rank, or `trades_for` did not ask for its trades.
+        """
+        import pandas as pd
+
+        trades = self._of_rank(rank).trades
+        if trades is None:
+            raise NotFound(
+                f"the answer lists no trades of rank {rank}: ask for them with trades_for of {rank} or more"
+            )
+        frame = pd.DataFrame([trade.model_dump() for trade in trades], columns=list(Trade.model_fields))
+        for column in ("entry_time", "exit_time"):
+            frame[column] = pd.to_datetime(frame[column], utc=True)
+        return frame
+
+    def _of_rank(self, rank: int) -> RankedVariant:
+        for variant in self.top:
+            if variant.rank == rank:
+                return variant
+        raise NotFound(f"there is no rank {rank}; the answer has ranks 1 to {len(self.top)}")
+
+    def headlines(self, rows: int = HEADLINE_ROWS) -> Headlines:
+        """The short table: rank, the parameters that vary, the first metrics of the best variants."""
+        names = varied(self.request)
+        metrics = [name for name in HEADLINE_METRICS if self.top and name in self.top[0].metrics]
+        instrument, times = self.request.instrument, self.request.time_range
+        period = f"{iso(times.start_ms)} to {iso(times.end_ms)}"
+        return Headlines(
+            title=f"{instrument.market.name} {instrument.symbol} {self.request.timeframe}, "
+            f"{period}, {self.request.direction}",
+            columns=("rank", *names, *metrics),
+            rows=tuple(_headline(variant, names, metrics) for variant in self.top[:rows]),
+            note=self._note(rows),
+        )
+
+    def _note(self, rows: int) -> str:
+        pruned = [f"{count:,} by {limit}" for limit, count in self.pruned.items() if count]
+        return (
+            f"{self.variants_evaluated:,} of {self.variants_total:,} variants over {self.bars:,} bars "
+            f"in {self.elapsed_s.total:.2f} s; {min(rows, len(self.top)):,} of {len(self.top):,} shown"
+            + (f"; pruned {sum(self.pruned.values()):,}: {', '.join(pruned)}" if pruned else "")
+            + (self.shortlist.note if self.shortlist else "")
+            + "".join(f"\n{note}" for note in self.notes)
+        )
+
+    def __str__(self) -> str:
+        return self.headlines().as_text()
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return self.headlines().as_html()
+
+
+def _headline(variant: RankedVariant, names: list[str], metrics: list[str]) -> tuple[str, ...]:
+    strategy = parameters(variant.strategy)
+    numbers = (shown(name, variant.metrics.get(name)) for name in metrics)
+    return (str(variant.rank), *(str(strategy.get(name, "–")) for name in names), *numbers)
+
+
+def _arrow_type(metric: str) -> Any:
+    """A metric's type by its name, so that it does not depend on the numbers of one answer."""
+    import pyarrow as pa
+
+    types = {
+        MetricKind.TIME: pa.timestamp("ms", tz="UTC"),
+        MetricKind.DURATION: pa.duration("ms"),
+        MetricKind.COUNT: pa.int64(),
+        MetricKind.NUMBER: pa.float64(),
+    }
+    return types[metric_kind(metric)]
