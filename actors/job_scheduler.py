@@ -21,8 +21,7 @@ from candleray.errors import CandlerayError, InstanceError
 from candleray.jobs.scheduler import Scheduler
 from candleray.jobs.store import Jobs
 from candleray.logs import configure_logs, get_logger
-from candleray.settings import Jobs as Limits
-from candleray.settings import Settings
+from candleray.settings import JobSettings, Settings
 
 log = get_logger("scheduler")
 
@@ -33,7 +32,7 @@ LONGEST_PAUSE_S = 5.0
 
 
 class JobSchedulerActor:
-    def __init__(self, url: SecretStr, limits: Limits, log_level: str) -> None:
+    def __init__(self, url: SecretStr, limits: JobSettings, log_level: str) -> None:
         configure_logs(log_level)
         self._url = url
         self._limits = limits

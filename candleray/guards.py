@@ -6,13 +6,13 @@ from candleray.backtests.preflight import Guard
 from candleray.backtests.request import Direction
 from candleray.errors import GuardExceeded, Problem
 from candleray.search.variants import BARS_PER_WORD, VariantGrid
-from candleray.settings import Guards
+from candleray.settings import GuardSettings
 
 WORD_BYTES = 8
 TABLE_BYTES = 4
 
 
-def guards_of(grid: VariantGrid, bars: int, limits: Guards, max_variants: int) -> list[Guard]:
+def guards_of(grid: VariantGrid, bars: int, limits: GuardSettings, max_variants: int) -> list[Guard]:
     """All of them, exceeded or not, by name."""
     return [
         Guard(name="compute_bytes", number=compute_bytes(grid, bars), limit=limits.max_compute_bytes),
@@ -53,7 +53,7 @@ def refuse_exceeded(guards: list[Guard], what: str) -> None:
         raise GuardExceeded(f"the request is too large for {what}: {told}", problems)
 
 
-def check_guards(grid: VariantGrid, bars: int, limits: Guards) -> None:
+def check_guards(grid: VariantGrid, bars: int, limits: GuardSettings) -> None:
     """Refuse what one synchronous request may not ask for.
 
     Raises:

@@ -29,8 +29,8 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Services(_Section):
-    """Where the services are; without a URL the embedded one starts."""
+class ServiceSettings(_Section):
+    """Addresses of the services; without a URL the embedded one starts."""
 
     clickhouse_url: SecretStr | None = Field(None, description="http(s)://user:password@host:8123/database")
     postgres_url: SecretStr | None = Field(None, description="postgresql://user:password@host:5432/database")
@@ -38,7 +38,7 @@ class Services(_Section):
     ray_address: str | None = Field(None, description="host:6379 of a running Ray cluster")
 
 
-class Api(_Section):
+class ApiSettings(_Section):
     host: str = Field("127.0.0.1", description="address the API listens on")
     port: int = Field(8000, ge=1, le=65535, description="port the API listens on")
     replicas: int = Field(2, ge=1, le=64, description="API replicas; one dying loses no request of the others")
@@ -49,7 +49,7 @@ class Api(_Section):
     )
 
 
-class Compute(_Section):
+class ComputeSettings(_Section):
     num_cpus: int | None = Field(None, ge=1, description="CPUs Ray may use here; every core by default")
     object_store_bytes: int = Field(2_000_000_000, ge=100_000_000, description="Ray's shared memory on this node")
     dashboard: bool = Field(True, description="start the Ray dashboard")
@@ -63,8 +63,8 @@ class Compute(_Section):
     )
 
 
-class Jobs(_Section):
-    """Searches that nobody waits for (R5.1)."""
+class JobSettings(_Section):
+    """Searches that nobody waits for."""
 
     max_running: int = Field(2, ge=1, description="jobs that run at once")
     max_running_per_user: int = Field(1, ge=1, description="jobs of one user that run at once")
@@ -73,17 +73,17 @@ class Jobs(_Section):
         10_000_000_000, ge=1, le=10**15, description="most variants of one job, both stages counted"
     )
     max_seconds: float = Field(86_400.0, gt=0, description="longest job by its estimate; a longer one is refused")
-    heartbeat_s: float = Field(0.5, gt=0, le=5, description="between two words of a job's driver")
+    heartbeat_s: float = Field(0.5, gt=0, le=5, description="between two heartbeats of a job's driver")
     checkpoint_s: float = Field(2.0, gt=0, le=60, description="between two checkpoints: what a kill may cost")
-    lost_after_s: float = Field(6.0, gt=1, description="a driver that says nothing for so long is replaced")
+    lost_after_s: float = Field(6.0, gt=1, description="a driver without a heartbeat for so long is replaced")
     max_fruitless_attempts: int = Field(
         12, ge=1, description="drivers in a row that may end without having ranked anything"
     )
     keep_days: float = Field(30.0, gt=0, description="how long an ended job is kept")
 
 
-class Guards(_Section):
-    """What one synchronous request may ask for (R4.9)."""
+class GuardSettings(_Section):
+    """Limits of one synchronous request."""
 
     max_variants: int = Field(1_000_000, ge=1, description="MAX_VARIANTS_PER_COMPUTE_DEFAULT")
     max_compute_bytes: int = Field(
@@ -97,24 +97,24 @@ class Guards(_Section):
     max_candles_per_answer: int = Field(50_000, ge=1, description="most rows of one answer of candles or series")
 
 
-class Backtests(_Section):
-    """What a request that leaves it out gets."""
+class BacktestSettings(_Section):
+    """Defaults of what a request leaves out."""
 
-    warmup_bars: int = Field(200, ge=0, description="warmup_bars_default (R4.1)")
+    warmup_bars: int = Field(200, ge=0, description="warmup_bars_default")
     init_cash_quote: float = Field(10_000.0, gt=0, description="initial cash in quote currency")
-    slippage_pct: float = Field(0.01, ge=0, le=50, description="slippage in percent (R4.7)")
-    top_k: int = Field(300, ge=1, description="variants returned (R4.9)")
-    preselect: int = Field(20_000, ge=1, description="shortlist of Stage A (R4.9)")
+    slippage_pct: float = Field(0.01, ge=0, le=50, description="slippage in percent")
+    top_k: int = Field(300, ge=1, description="variants returned")
+    preselect: int = Field(20_000, ge=1, description="shortlist of Stage A")
 
 
-class SavedStrategies(_Section):
-    """What is kept of strategies (R3.4)."""
+class StrategySettings(_Section):
+    """Limits of saved strategies."""
 
     max_per_user: int = Field(10_000, ge=1, description="strategies of one user, deleted ones not counted")
 
 
-class History(_Section):
-    """REST history of the exchanges."""
+class HistorySettings(_Section):
+    """Requests for the exchanges' history over REST."""
 
     base_urls: dict[str, str] = Field(
         default_factory=dict,
@@ -125,8 +125,8 @@ class History(_Section):
     concurrency: int = Field(4, ge=1, le=64, description="requests under way at once per market")
 
 
-class Identity(_Section):
-    """Who may do what. The secrets: in production from the environment, else kept in the data folder."""
+class IdentitySettings(_Section):
+    """Logins, tokens and secrets: in production from the environment, else from the data folder."""
 
     bot_token: SecretStr | None = Field(None, description="of the Telegram bot that people log in by")
     key_encryption_keys: SecretStr | None = Field(
@@ -157,15 +157,15 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("~/.candleray"), description="data folder of the embedded services")
     api_url: str | None = Field(None, description="the API the SDK and the command line talk to")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="of structured logs")
-    services: Services = Services()
-    api: Api = Api()
-    compute: Compute = Compute()
-    guards: Guards = Guards()
-    jobs: Jobs = Jobs()
-    backtests: Backtests = Backtests()
-    strategies: SavedStrategies = SavedStrategies()
-    history: History = History()
-    identity: Identity = Identity()
+    services: ServiceSettings = ServiceSettings()
+    api: ApiSettings = ApiSettings()
+    compute: ComputeSettings = ComputeSettings()
+    guards: GuardSettings = GuardSettings()
+    jobs: JobSettings = JobSettings()
+    backtests: BacktestSettings = BacktestSettings()
+    strategies: StrategySettings = StrategySettings()
+    history: HistorySettings = HistorySettings()
+    identity: IdentitySettings = IdentitySettings()
 
     @classmethod
     def settings_customise_sources(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from candleray.market_data.history import History
     from candleray.markets import Market
     from candleray.sdk.client import Client
-    from candleray.settings import History as HistorySettings
+    from candleray.settings import HistorySettings
 
 
 def backfill(

@@ -43,7 +43,7 @@ class RestClient:
 
     def __init__(
         self,
-        config: settings.History | None = None,
+        config: settings.HistorySettings | None = None,
         *,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,

@@ -25,7 +25,7 @@ from candleray.identity.totp import (
     setup_of,
 )
 from candleray.identity.vault import KeyRing, Sealed
-from candleray.settings import Identity
+from candleray.settings import IdentitySettings
 
 WRONG_CODE = Forbidden("the code is not valid")
 NOT_SET_UP = Conflict("there is no second factor: set one up by POST /second-factor")
@@ -38,7 +38,7 @@ class SecondFactors:
     def __init__(
         self,
         postgres: Postgres,
-        rules: Identity,
+        rules: IdentitySettings,
         ring: Callable[[], KeyRing],
         clock: Callable[[], float] = time.time,
     ) -> None:

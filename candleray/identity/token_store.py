@@ -23,7 +23,7 @@ from candleray.identity.tokens import (
     token_hash,
     utc_now,
 )
-from candleray.settings import Identity
+from candleray.settings import IdentitySettings
 
 TOUCH_AFTER = timedelta(minutes=1)
 """How stale `last_used_at` may be: a write a minute and token, not one a request."""
@@ -32,7 +32,7 @@ _REVOKED: dict[Kind, Event] = {"session": "session_revoked", "api": "token_revok
 
 
 class AccessTokens:
-    def __init__(self, postgres: Postgres, rules: Identity) -> None:
+    def __init__(self, postgres: Postgres, rules: IdentitySettings) -> None:
         self._postgres = postgres
         self._rules = rules
 

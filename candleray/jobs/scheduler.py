@@ -13,7 +13,7 @@ from candleray.errors import CandlerayError
 from candleray.jobs.job import JobState
 from candleray.jobs.store import Jobs, UnfinishedJob
 from candleray.logs import get_logger
-from candleray.settings import Jobs as Limits
+from candleray.settings import JobSettings
 
 log = get_logger("scheduler")
 
@@ -39,7 +39,7 @@ class Launcher(Protocol):
 
 
 class Scheduler:
-    def __init__(self, jobs: Jobs, launcher: Launcher, limits: Limits) -> None:
+    def __init__(self, jobs: Jobs, launcher: Launcher, limits: JobSettings) -> None:
         self._jobs = jobs
         self._launcher = launcher
         self._limits = limits

@@ -19,7 +19,7 @@ from candleray.logs import get_logger
 from candleray.paging import PagePosition
 from candleray.search.estimate import Pace
 from candleray.search.variants import VariantGrid, engine_params_hash, request_hash
-from candleray.settings import Jobs as Limits
+from candleray.settings import JobSettings
 from candleray.stores.job_rows import waiting_for
 
 log = get_logger("jobs")
@@ -67,7 +67,7 @@ class Superseded(Exception):  # not an error that a person meets
 
 
 class Jobs:
-    def __init__(self, postgres: Postgres, limits: Limits) -> None:
+    def __init__(self, postgres: Postgres, limits: JobSettings) -> None:
         self._postgres = postgres
         self._limits = limits
 

@@ -31,7 +31,7 @@ class History:
 
     def __init__(
         self,
-        config: settings.History | None = None,
+        config: settings.HistorySettings | None = None,
         *,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,

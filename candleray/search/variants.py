@@ -18,7 +18,7 @@ from candleray.backtests.request import BacktestRequest, IndicatorAxes, Strategy
 from candleray.backtests.sizing import with_budget
 from candleray.errors import GuardExceeded, Problem, invalid
 from candleray.hashes import canonical_json, content_hash
-from candleray.settings import Backtests
+from candleray.settings import BacktestSettings
 from kernels import ENGINE_VERSION
 from kernels.indicators import INDICATORS
 from kernels.signals import lookback
@@ -199,7 +199,7 @@ def _count(axis: Values | Steps | None) -> int:
 AxesT = TypeVar("AxesT", bound=StrategyAxes)
 
 
-def resolve(request: BacktestRequest, defaults: Backtests) -> BacktestRequest:
+def resolve(request: BacktestRequest, defaults: BacktestSettings) -> BacktestRequest:
     """The request with nothing left out and its indicators in canonical order.
 
     Raises:
@@ -211,7 +211,7 @@ def resolve(request: BacktestRequest, defaults: Backtests) -> BacktestRequest:
     return whole.model_copy(update={"top_k": top_k, "preselect": preselect})
 
 
-def filled_in(axes: AxesT, defaults: Backtests) -> AxesT:
+def filled_in(axes: AxesT, defaults: BacktestSettings) -> AxesT:
     """Indicators and rules of trading with nothing left out, the indicators in canonical order.
 
     Raises:

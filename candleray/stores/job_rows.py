@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from candleray.jobs.job import JobState
-from candleray.settings import Jobs as Limits
+from candleray.settings import JobSettings
 
 
-def waiting_for(row: dict[str, Any], others: Sequence[dict[str, Any]], limits: Limits) -> str | None:
+def waiting_for(row: dict[str, Any], others: Sequence[dict[str, Any]], limits: JobSettings) -> str | None:
     """Why a queued job does not run yet, by all jobs that have not ended."""
     if row["state"] != JobState.QUEUED:
         return None

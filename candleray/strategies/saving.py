@@ -5,12 +5,12 @@ from __future__ import annotations
 from candleray.backtests.request import BacktestRequest, IndicatorAxes
 from candleray.errors import invalid
 from candleray.search.variants import IndicatorGrid, VariantGrid, filled_in
-from candleray.settings import Backtests
+from candleray.settings import BacktestSettings
 from candleray.strategies.strategy import SHORT_HASH, Strategy, StrategyDraft, StrategySpec
 from kernels.indicators import INDICATORS
 
 
-def spec_of(draft: StrategyDraft, defaults: Backtests) -> StrategySpec:
+def spec_of(draft: StrategyDraft, defaults: BacktestSettings) -> StrategySpec:
     """The draft with nothing left out.
 
     Raises:
@@ -33,7 +33,7 @@ def _labelled(indicator: IndicatorAxes) -> str:
     return indicator.id if first is None else f"{indicator.id}{indicator.params[first]:.12g}"
 
 
-def clone_of(parent: Strategy, draft: StrategyDraft, defaults: Backtests) -> StrategySpec:
+def clone_of(parent: Strategy, draft: StrategyDraft, defaults: BacktestSettings) -> StrategySpec:
     """The draft of a clone with nothing left out.
 
     Raises:

@@ -9,13 +9,13 @@ import psutil
 from pydantic import SecretStr
 
 from candleray.errors import InstanceError, ServiceUnavailable
-from candleray.settings import Services
+from candleray.settings import ServiceSettings
 
 CONNECT_TIMEOUT_S = 5.0
 DEFAULT_PORTS = {"http": 8123, "https": 8443, "postgresql": 5432, "postgres": 5432, "redis": 6379, "rediss": 6379}
 
 
-def require_common_services(services: Services) -> None:
+def require_common_services(services: ServiceSettings) -> None:
     """
     Raises:
         InstanceError: Ray is to run on other machines, which cannot reach what is embedded in this one.

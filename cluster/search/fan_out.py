@@ -27,7 +27,7 @@ from candleray.search.ranges import by_part, cuts, even_shares, tapered_shares
 from candleray.search.rankings import Ranking
 from candleray.search.stop_tables import shortlisted
 from candleray.search.variants import VariantGrid, resolve
-from candleray.settings import Compute, Settings
+from candleray.settings import ComputeSettings, Settings
 from cluster.bars import most_bars, read_bars
 from cluster.pending import Tell, all_finished, cancel
 from cluster.search import tasks
@@ -87,7 +87,7 @@ def stage_b(grid: VariantGrid) -> Sweep:
 class FanOut:
     """The phases of one grid on Ray, over what is in shared memory."""
 
-    def __init__(self, ground: Groundwork, costs: Costs, compute: Compute) -> None:
+    def __init__(self, ground: Groundwork, costs: Costs, compute: ComputeSettings) -> None:
         self.grid = ground.grid
         self._ground = ground
         self._costs = costs

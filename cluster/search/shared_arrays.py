@@ -12,7 +12,7 @@ from candleray.search.costs import SignalCosts
 from candleray.search.ranges import cuts, even_shares, tapered_shares
 from candleray.search.stop_tables import stop_tables, table_parts
 from candleray.search.variants import VariantGrid
-from candleray.settings import Compute
+from candleray.settings import ComputeSettings
 from cluster.pending import Tell, all_finished, cancel, share_pending
 from cluster.search import tasks
 from cluster.search.tasks import submit
@@ -28,7 +28,7 @@ class Groundwork:
     """Submitted whole, at once: the tables begin when the last plane is there."""
 
     def __init__(
-        self, grid: VariantGrid, bars_ref: Any, costs: SignalCosts, compute: Compute, default_warmup: int
+        self, grid: VariantGrid, bars_ref: Any, costs: SignalCosts, compute: ComputeSettings, default_warmup: int
     ) -> None:
         self.grid = grid
         self.cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
@@ -62,7 +62,7 @@ class Groundwork:
     def cancel(self) -> None:
         cancel([*self.plane_refs, *self.table_refs])
 
-    def _plane_bounds(self, costs: SignalCosts, compute: Compute) -> list[int]:
+    def _plane_bounds(self, costs: SignalCosts, compute: ComputeSettings) -> list[int]:
         if not costs.plane_each_s:
             return cuts(self.grid.planes, 1, even_shares(2 * self.cpus), np.ones_like)
         # As many for every core where a task is short: each costs 10 ms until its planes are in shared memory.

@@ -33,7 +33,7 @@ from candleray.errors import InvalidInput
 from candleray.indicators.request_models import get_request_models
 from candleray.search import engine
 from candleray.search.variants import VariantGrid, resolve
-from candleray.settings import Backtests
+from candleray.settings import BacktestSettings
 from tests.bench.workload import load_market
 from tests.support.hostile_requests import HOSTILE
 
@@ -216,14 +216,14 @@ def _shown(seconds: list[float]) -> str:
 
 def kernel_s(request: dict[str, Any]) -> float:
     """The same search in this process on one core, without planes and tables: a job calibrates meanwhile."""
-    resolved = resolve(get_request_models().validated_request(request), Backtests())
-    elapsed = engine.run(resolved, load_market().minutes, Backtests().warmup_bars).elapsed_s
+    resolved = resolve(get_request_models().validated_request(request), BacktestSettings())
+    elapsed = engine.run(resolved, load_market().minutes, BacktestSettings().warmup_bars).elapsed_s
     return elapsed.combinations + elapsed.reports
 
 
 def check_against_single_variants(client: Client, job: Any, count: int = 300) -> None:
     """Random variants of the million, each asked for alone: none may contradict the ranking."""
-    grid = VariantGrid(resolve(get_request_models().validated_request(MILLION), Backtests()))
+    grid = VariantGrid(resolve(get_request_models().validated_request(MILLION), BacktestSettings()))
     top = {one.variant_index: one.total_return_pct for one in job.top(500).top}
     worst = min(top.values())
     chosen = [*random.Random(17).sample(range(grid.size), count - 50), *random.Random(18).sample(sorted(top), 50)]

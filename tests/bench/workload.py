@@ -17,7 +17,7 @@ from candleray.indicators.request_models import get_request_models
 from candleray.markets import find_market
 from candleray.search import engine
 from candleray.search.variants import VariantGrid, resolve
-from candleray.settings import Backtests
+from candleray.settings import BacktestSettings
 from candleray.simulator.generated import GeneratedCandles
 from candleray.timeframes import TimeRange
 from kernels.bits import unpack
@@ -74,7 +74,9 @@ class Workload:
             "exit_on": "neutral",
             **changes,
         }
-        return Workload(resolve(get_request_models().validated_request(content), Backtests()), market.minutes)
+        return Workload(
+            resolve(get_request_models().validated_request(content), BacktestSettings()), market.minutes
+        )
 
     @cached_property
     def grid(self) -> VariantGrid:

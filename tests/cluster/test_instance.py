@@ -21,7 +21,7 @@ import pytest
 from pydantic import SecretStr
 
 from candleray.errors import InstanceError, ServiceUnavailable
-from candleray.settings import Services, Settings
+from candleray.settings import ServiceSettings, Settings
 from cluster.instance import data_folder as data_folder_module
 from cluster.instance import instance_file as instance_module
 from cluster.instance import leftovers, status, stop
@@ -279,13 +279,13 @@ def test_a_service_that_is_not_there_is_named_without_its_password() -> None:
 
 
 def test_ray_on_other_machines_needs_services_that_they_can_reach() -> None:
-    require_common_services(Services(ray_address=None))
-    require_common_services(Services(ray_address="127.0.0.1:6379"))
+    require_common_services(ServiceSettings(ray_address=None))
+    require_common_services(ServiceSettings(ray_address="127.0.0.1:6379"))
     elsewhere = {"ray_address": "192.0.2.77:6379", "postgres_url": SecretStr("postgresql://h/d")}
     with pytest.raises(InstanceError, match=r"set services\.clickhouse_url, services\.redis_url$"):
-        require_common_services(Services(**elsewhere))
+        require_common_services(ServiceSettings(**elsewhere))
     named = {"clickhouse_url": SecretStr("http://h"), "redis_url": SecretStr("redis://h")}
-    require_common_services(Services(**elsewhere, **named))
+    require_common_services(ServiceSettings(**elsewhere, **named))
 
 
 def test_an_application_that_cannot_be_loaded_is_named(folder: DataFolder) -> None:

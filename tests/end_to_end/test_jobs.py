@@ -34,7 +34,7 @@ from candleray.sdk.credentials import read_private
 from candleray.sdk.jobs import SubmittedJob
 from candleray.search.engine import run
 from candleray.search.variants import resolve
-from candleray.settings import Backtests
+from candleray.settings import BacktestSettings
 from candleray.simulator.generated import GeneratedCandles
 from tests.end_to_end.test_main_path import END_MS, MARKET, REQUEST, START_MS, Instance
 from tests.support.canaries import search_instance
@@ -138,8 +138,8 @@ def top_of(job: SubmittedJob) -> str:
 
 def test_a_job_gives_the_answer_of_a_backtest_in_one_process(client: Client):
     rows = GeneratedCandles(seed=11).candles(MARKET, "BTCUSDT", START_MS, END_MS)
-    resolved = resolve(get_request_models().validated_request(SMALL), Backtests())
-    direct = run(resolved, Candles(rows.ts_open_ms, rows.values), Backtests().warmup_bars)
+    resolved = resolve(get_request_models().validated_request(SMALL), BacktestSettings())
+    direct = run(resolved, Candles(rows.ts_open_ms, rows.values), BacktestSettings().warmup_bars)
     result = client.submit(SMALL).result()
     assert result.model_dump_json(exclude={"elapsed_s"}) == direct.model_dump_json(exclude={"elapsed_s"})
 

@@ -32,7 +32,7 @@ from candleray.markets import find_market
 from candleray.sdk.credentials import token_for
 from candleray.search.engine import run
 from candleray.search.variants import resolve
-from candleray.settings import Backtests
+from candleray.settings import BacktestSettings
 from candleray.simulator.generated import GeneratedCandles
 from candleray.timeframes import MINUTE_MS
 from tests.support.canaries import search_instance
@@ -178,8 +178,8 @@ def test_every_service_is_ready_by_name(client: Client):
 
 
 def test_the_cluster_gives_the_bytes_of_one_process(candles: Candles, undisturbed: str):
-    resolved = resolve(get_request_models().validated_request(REQUEST), Backtests())
-    assert undisturbed == numbers_of(run(resolved, candles, Backtests().warmup_bars))
+    resolved = resolve(get_request_models().validated_request(REQUEST), BacktestSettings())
+    assert undisturbed == numbers_of(run(resolved, candles, BacktestSettings().warmup_bars))
 
 
 @pytest.mark.parametrize("preselect", [200, "all"])
@@ -187,8 +187,10 @@ def test_the_cluster_gives_the_bytes_of_one_process_under_stops(
     client: Client, candles: Candles, preselect: int | str
 ):
     request = {**STOPS_REQUEST, "preselect": preselect}
-    resolved = resolve(get_request_models().validated_request(request), Backtests())
-    assert numbers_of(client.backtest(request)) == numbers_of(run(resolved, candles, Backtests().warmup_bars))
+    resolved = resolve(get_request_models().validated_request(request), BacktestSettings())
+    assert numbers_of(client.backtest(request)) == numbers_of(
+        run(resolved, candles, BacktestSettings().warmup_bars)
+    )
 
 
 def test_the_same_request_twice_gives_the_same_bytes(instance: Instance):

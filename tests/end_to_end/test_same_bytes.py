@@ -14,7 +14,7 @@ import ray
 
 from candleray.candles import Candles
 from candleray.search import engine
-from candleray.settings import Compute, Settings
+from candleray.settings import ComputeSettings, Settings
 from candleray.timeframes import MINUTE_MS
 from cluster.search.fan_out import run_backtest
 from tests.search.test_engine import CANDLES, numbers_of, resolved
@@ -69,7 +69,7 @@ def workers(count: int, compiled: Path) -> Iterator[None]:
 
 
 def answers(variants_of_a_task: int | None) -> dict[str, str]:
-    settings = Settings(compute=Compute(task_variants=variants_of_a_task))
+    settings = Settings(compute=ComputeSettings(task_variants=variants_of_a_task))
     return {name: numbers_of(asyncio.run(run_backtest(request_of(name), Stored(), settings))) for name in SEARCHES}
 
 

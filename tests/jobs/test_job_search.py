@@ -11,10 +11,10 @@ import pytest
 
 from candleray.errors import GuardExceeded
 from candleray.jobs.checkpoint import Checkpoint, Sweep
-from candleray.jobs.store import Jobs as Store
+from candleray.jobs.store import Jobs
 from candleray.search.rankings import Ranking
 from candleray.search.variants import engine_params_hash
-from candleray.settings import Jobs, Settings
+from candleray.settings import JobSettings, Settings
 from cluster.search.job_attempt import Heart, _unless
 from cluster.search.job_search import Search
 from tests.jobs.test_jobs_store import REQUEST
@@ -52,7 +52,7 @@ def test_what_was_ranked_over_other_candles_or_by_another_engine_does_not_count(
 
 
 def test_a_search_that_would_take_longer_than_any_job_may_is_refused():
-    limited = Search(REQUEST, None, Settings(environment="test", jobs=Jobs(max_seconds=1)))
+    limited = Search(REQUEST, None, Settings(environment="test", jobs=JobSettings(max_seconds=1)))
     limited._require_short(0.9)
     with pytest.raises(GuardExceeded, match=r"any job: seconds 50\.0 is over the limit of 1"):
         limited._require_short(50.0)
@@ -71,7 +71,7 @@ class Listener:
 
 async def test_the_first_ranges_are_kept_at_once_and_the_next_ones_after_a_while():
     begun, listener = search(half_done()), Listener()
-    heart = Heart(cast(Store, listener), uuid4(), 1, begun, Settings(environment="test"))
+    heart = Heart(cast(Jobs, listener), uuid4(), 1, begun, Settings(environment="test"))
     await heart.beat()
     begun._take_up("candles")
     await heart.beat()
@@ -81,7 +81,7 @@ async def test_the_first_ranges_are_kept_at_once_and_the_next_ones_after_a_while
 
 async def test_a_search_that_ends_on_its_own_news_ends_its_heart_too():
     """`asyncio.wait_for` would hear the news and not that it is cancelled: each job ended a second later."""
-    ending, listener = search(None), cast(Store, Listener())
+    ending, listener = search(None), cast(Jobs, Listener())
     beating = asyncio.ensure_future(
         Heart(listener, uuid4(), 1, ending, Settings(environment="test")).beat_until_cancelled()
     )

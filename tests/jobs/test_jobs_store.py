@@ -24,12 +24,13 @@ from candleray.jobs.watched import watched_jobs
 from candleray.paging import PagePosition
 from candleray.search.rankings import Ranking
 from candleray.search.variants import resolve
-from candleray.settings import Backtests
-from candleray.settings import Jobs as Limits
+from candleray.settings import BacktestSettings, JobSettings
 
 PEOPLE = itertools.count(9_000_000)
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
-LIMITS = Limits(heartbeat_s=1e-6, max_running=2, max_running_per_user=1, max_fruitless_attempts=3, lost_after_s=2)
+LIMITS = JobSettings(
+    heartbeat_s=1e-6, max_running=2, max_running_per_user=1, max_fruitless_attempts=3, lost_after_s=2
+)
 
 REQUEST = resolve(
     BacktestRequest.model_validate(
@@ -40,7 +41,7 @@ REQUEST = resolve(
             "indicators": [{"id": "sma", "params": {"window": {"start": 5, "stop": 50, "step": 5}}}],
         }
     ),
-    Backtests(),
+    BacktestSettings(),
 )
 
 
@@ -175,7 +176,7 @@ async def test_many_schedulers_start_a_job_once(postgres_url: str, jobs: Jobs, u
 
 
 async def test_too_many_waiting_jobs_are_refused(postgres: Postgres, user: UUID):
-    jobs = Jobs(postgres, Limits(max_queued_per_user=2))
+    jobs = Jobs(postgres, JobSettings(max_queued_per_user=2))
     for _ in range(2):
         await submitted(jobs, user)
     with pytest.raises(GuardExceeded, match="2 of your jobs are waiting, at most 2 may"):

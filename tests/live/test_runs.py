@@ -34,7 +34,7 @@ from candleray.live.run import (
 from candleray.live.store import Runs
 from candleray.live.warm_up import run_metadata, warmup_bars
 from candleray.paging import position_of
-from candleray.settings import Backtests
+from candleray.settings import BacktestSettings
 from candleray.strategies.saving import name_of, spec_of
 from candleray.strategies.store import Strategies
 from candleray.strategies.strategy import StrategyDraft, StrategySpec
@@ -69,7 +69,7 @@ def spec(window: int = 20, **parts: object) -> StrategySpec:
         "indicators": [{"id": "sma", "params": {"window": window}}],
         **parts,
     }
-    return spec_of(StrategyDraft.model_validate(content), Backtests())
+    return spec_of(StrategyDraft.model_validate(content), BacktestSettings())
 
 
 METADATA = run_metadata(spec(), NOON)

@@ -21,7 +21,7 @@ from actors.candle_store import candle_store
 from actors.options import CANDLE_STORE, NAMESPACE
 from actors.own_errors import own_errors
 from candleray.errors import InstanceError, NotFound
-from candleray.settings import Services, Settings
+from candleray.settings import ServiceSettings, Settings
 from tests.support.candle_store_contract import FOREVER, candle_rows
 
 pytestmark = pytest.mark.cluster
@@ -54,7 +54,7 @@ def settings(ray_alone: None, tmp_path_factory: pytest.TempPathFactory) -> Setti
 
 
 def settings_for(path: Path) -> Settings:
-    return Settings(services=Services(clickhouse_url=f"chdb://{path}"))
+    return Settings(services=ServiceSettings(clickhouse_url=f"chdb://{path}"))
 
 
 def end(store: ActorHandle) -> None:

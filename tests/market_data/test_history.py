@@ -33,7 +33,7 @@ async def collected(pages: AsyncIterable[CandleRows]) -> CandleRows:
 
 
 def scripted(
-    *answers: Callable[[httpx.Request], httpx.Response] | Exception, config: settings.History | None = None
+    *answers: Callable[[httpx.Request], httpx.Response] | Exception, config: settings.HistorySettings | None = None
 ) -> tuple[History, Clock]:
     """A history whose exchange gives these answers to everything but the time of day, the last one for ever."""
     clock, left = Clock(), list(answers)
@@ -48,7 +48,10 @@ def scripted(
 
     return (
         History(
-            config or settings.History(), transport=httpx.MockTransport(answer), clock=clock, sleep=clock.sleep
+            config or settings.HistorySettings(),
+            transport=httpx.MockTransport(answer),
+            clock=clock,
+            sleep=clock.sleep,
         ),
         clock,
     )
@@ -226,7 +229,7 @@ async def test_a_network_error_is_tried_again(trouble):
 
 
 async def test_attempts_are_bounded_and_further_and_further_apart():
-    history, clock = scripted(said(503), config=settings.History(max_attempts=5))
+    history, clock = scripted(said(503), config=settings.HistorySettings(max_attempts=5))
     with pytest.raises(
         ExchangeError, match=r"binance-spot GET /api/v3/klines of BTCUSDT: HTTP 503.*gave up after 5 attempts"
     ):
@@ -287,7 +290,7 @@ async def test_a_hostile_answer_is_named_with_its_place(answer, what):
 
 @pytest.mark.parametrize("address", ["not a url", "http://", "ftp://host", "http://host:port"])
 async def test_an_address_that_is_none_is_named(address):
-    history, _ = scripted(FINE, config=settings.History(base_urls={"binance-spot": address}))
+    history, _ = scripted(FINE, config=settings.HistorySettings(base_urls={"binance-spot": address}))
     with pytest.raises(InvalidInput, match="the address of binance-spot is"):
         await two_minutes(history)
 
@@ -300,7 +303,7 @@ async def test_the_address_of_a_market_can_be_replaced():
         return FINE(request)
 
     history, _ = scripted(
-        answer, config=settings.History(base_urls={"binance-spot": "http://127.0.0.1:9900/venue/"})
+        answer, config=settings.HistorySettings(base_urls={"binance-spot": "http://127.0.0.1:9900/venue/"})
     )
     await two_minutes(history)
     assert asked == ["http://127.0.0.1:9900/venue/api/v3/klines"]
@@ -330,7 +333,7 @@ async def test_a_market_is_asked_so_many_things_at_once_however_many_ask():
         under_way -= 1
         return httpx.Response(200, json={"serverTime": NOW_MS} if request.url.path.endswith("/time") else [])
 
-    history = History(settings.History(concurrency=3), transport=httpx.MockTransport(answer))
+    history = History(settings.HistorySettings(concurrency=3), transport=httpx.MockTransport(answer))
     async with history:
         series = (history.candles(BINANCE, "BTCUSDT", minutes_before_now(9_000), NOW_MS) for _ in range(5))
         await asyncio.gather(*(collected(pages) for pages in series))

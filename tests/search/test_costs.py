@@ -8,7 +8,7 @@ from candleray.backtests.request import BacktestRequest
 from candleray.search import engine
 from candleray.search.costs import Costs, StopCosts, _base_and_combination_s, _sampled_runs, _table_s
 from candleray.search.variants import VariantGrid, resolve
-from candleray.settings import Backtests
+from candleray.settings import BacktestSettings
 from tests.support.in_process_api import measure_costs, random_walk
 
 REQUEST = {
@@ -25,7 +25,7 @@ STOPS = {"sl_pct": {"start": 0.5, "stop": 10, "step": 0.5}, "tp_pct": {"values":
 
 
 def grid_of(**changes) -> VariantGrid:
-    return VariantGrid(resolve(BacktestRequest.model_validate({**REQUEST, **changes}), Backtests()))
+    return VariantGrid(resolve(BacktestRequest.model_validate({**REQUEST, **changes}), BacktestSettings()))
 
 
 @pytest.fixture(scope="module")

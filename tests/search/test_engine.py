@@ -15,7 +15,7 @@ from candleray.indicators.request_models import get_request_models
 from candleray.search import engine
 from candleray.search.rankings import Ranking
 from candleray.search.variants import VariantGrid, resolve
-from candleray.settings import Backtests
+from candleray.settings import BacktestSettings
 from candleray.timeframes import MINUTE_MS
 from kernels.indicators import INDICATORS
 
@@ -54,7 +54,7 @@ def resolved(**changes: Any) -> BacktestRequest:
         "trades_for": 20,
         **changes,
     }
-    return resolve(get_request_models().validated_request(content), Backtests())
+    return resolve(get_request_models().validated_request(content), BacktestSettings())
 
 
 def run(**changes: Any) -> BacktestResult:
@@ -96,7 +96,9 @@ def test_equal_returns_are_ranked_by_index():
 @pytest.mark.parametrize("timeframe", ["1m", "5m"])
 def test_a_strategy_sent_back_alone_gives_the_numbers_of_the_grid(timeframe: str):
     for row in run(timeframe=timeframe).top:
-        again = resolve(get_request_models().validated_request({**row.strategy, "trades_for": 1}), Backtests())
+        again = resolve(
+            get_request_models().validated_request({**row.strategy, "trades_for": 1}), BacktestSettings()
+        )
         alone = engine.run(again, CANDLES, WARMUP)
         assert alone.variants_total == 1
         assert alone.top[0].metrics == row.metrics
@@ -161,7 +163,7 @@ def test_the_four_sizings_by_hand(sizing: dict[str, Any], notionals: list[float]
 )
 def test_a_strategy_keeps_its_sizing(sizing: dict[str, Any]):
     row = run(sizing=sizing, top_k=1).top[0]
-    again = resolve(get_request_models().validated_request({**row.strategy, "trades_for": 1}), Backtests())
+    again = resolve(get_request_models().validated_request({**row.strategy, "trades_for": 1}), BacktestSettings())
     alone = engine.run(again, CANDLES, WARMUP).top[0]
     assert (alone.metrics, alone.trades, alone.strategy) == (row.metrics, row.trades, row.strategy)
 

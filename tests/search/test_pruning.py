@@ -17,7 +17,7 @@ from candleray.search import engine
 from candleray.search.rankings import Ranking
 from candleray.search.stop_tables import shortlisted
 from candleray.search.variants import VariantGrid, request_hash, resolve
-from candleray.settings import Backtests
+from candleray.settings import BacktestSettings
 from candleray.timeframes import MINUTE_MS
 from kernels.simulation.pruning import REASONS, Limits, Pruning, deadlines, no_deadlines
 from kernels.simulation.under_stops import rank_combinations
@@ -379,7 +379,9 @@ def test_pruning_names_another_request_but_the_same_strategies():
     assert request_hash(resolved()) == request_hash(resolved(pruning={"max_trades": None}))
     row = run(**SEARCH, pruning=LIMITS).top[0]
     assert "pruning" not in row.strategy
-    again = engine.run(resolve(get_request_models().validated_request(row.strategy), Backtests()), CANDLES, WARMUP)
+    again = engine.run(
+        resolve(get_request_models().validated_request(row.strategy), BacktestSettings()), CANDLES, WARMUP
+    )
     assert again.top[0].metrics == row.metrics
 
 

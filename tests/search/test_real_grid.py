@@ -17,7 +17,7 @@ from candleray.candles import COLUMNS, Candles
 from candleray.indicators.request_models import get_request_models
 from candleray.search import engine
 from candleray.search.variants import VariantGrid, resolve
-from candleray.settings import Backtests
+from candleray.settings import BacktestSettings
 from kernels.bits import unpack
 from tests.support import oracle
 
@@ -57,7 +57,7 @@ STOPS = {"sl_pct": {"values": [0.5, 2, 5]}, "tp_pct": {"values": [1, 4]}}
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("risk", [{}, STOPS], ids=["without stops", "under stops"])
 def test_variants_drawn_at_random_equal_the_oracle(candles: Candles, oracle_variants: int, risk: dict[str, Any]):
-    request = resolve(get_request_models().validated_request({**REQUEST, "risk": risk}), Backtests())
+    request = resolve(get_request_models().validated_request({**REQUEST, "risk": risk}), BacktestSettings())
     grid = VariantGrid(request)
     assert grid.radix.size == 2000
     bars = engine.bars_of(candles, request, engine.warmup_bars(grid, WARMUP))

@@ -17,7 +17,7 @@ from candleray.search import engine
 from candleray.search.rankings import Ranking
 from candleray.search.stop_tables import shortlisted, stop_tables, table_parts
 from candleray.search.variants import VariantGrid, resolve
-from candleray.settings import Backtests, Guards
+from candleray.settings import BacktestSettings, GuardSettings
 from tests.search.test_engine import CANDLES, START_MS, WARMUP, by_hand, numbers_of, resolved, run
 
 SMA = {"id": "sma", "params": {"window": {"values": [10, 30, 60, 120]}}}
@@ -45,7 +45,9 @@ def test_every_variant_alone_gives_the_numbers_of_the_grid():
     whole = run(**GRID, top_k=48)
     assert sorted(row.variant_index for row in whole.top) == list(range(48))
     for row in whole.top:
-        again = resolve(get_request_models().validated_request({**row.strategy, "trades_for": 1}), Backtests())
+        again = resolve(
+            get_request_models().validated_request({**row.strategy, "trades_for": 1}), BacktestSettings()
+        )
         alone = engine.run(again, CANDLES, WARMUP)
         assert alone.variants_total == 1
         best = alone.top[0]
@@ -67,7 +69,7 @@ def test_one_kind_of_level_alone_and_each_direction(risk: dict[str, Any], direct
     assert result.shortlist.exact
     for row in result.top:
         alone = engine.run(
-            resolve(get_request_models().validated_request({**row.strategy}), Backtests()), CANDLES, WARMUP
+            resolve(get_request_models().validated_request({**row.strategy}), BacktestSettings()), CANDLES, WARMUP
         )
         assert alone.top[0].metrics == row.metrics
 
@@ -79,7 +81,7 @@ def test_more_levels_than_a_table_holds():
     whole = run(indicators=[{"id": "sma", "params": {"window": 30}}], risk=MANY_LEVELS, top_k=800)
     assert whole.variants_evaluated == 40 * 20
     for row in whole.top[::97]:
-        again = resolve(get_request_models().validated_request(row.strategy), Backtests())
+        again = resolve(get_request_models().validated_request(row.strategy), BacktestSettings())
         assert engine.run(again, CANDLES, WARMUP).top[0].metrics == row.metrics
 
 
@@ -216,12 +218,12 @@ def test_the_guards_count_both_stages_and_the_tables():
     grid = VariantGrid(resolved(**{**GRID, "preselect": 3}))
     assert grid.simulations == 8 + 3 * 6
     with pytest.raises(GuardExceeded, match="variants 26 is over the limit of 25"):
-        check_guards(grid, 525_600, Guards(max_variants=25))
+        check_guards(grid, 525_600, GuardSettings(max_variants=25))
     # 4 + 2 planes of 8,213 words, 5 levels of 2 sides, 4 bytes a bar; 6 columns of bars.
     enough = 6 * 2 * 8213 * 8 + 5 * 2 * 4 * 525_600 + 6 * 8 * 525_600
-    check_guards(grid, 525_600, Guards(max_compute_bytes=enough))
+    check_guards(grid, 525_600, GuardSettings(max_compute_bytes=enough))
     with pytest.raises(GuardExceeded, match=f"compute_bytes {enough} is over"):
-        check_guards(grid, 525_600, Guards(max_compute_bytes=enough - 1))
+        check_guards(grid, 525_600, GuardSettings(max_compute_bytes=enough - 1))
 
 
 def flat(minutes: int, price: float = 100.0) -> Candles:

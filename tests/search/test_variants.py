@@ -11,7 +11,7 @@ from candleray.errors import GuardExceeded, InvalidInput
 from candleray.guards import check_guards
 from candleray.indicators.request_models import get_request_models
 from candleray.search.variants import VariantGrid, engine_params_hash, request_hash, resolve
-from candleray.settings import Backtests, Guards
+from candleray.settings import BacktestSettings, GuardSettings
 
 SMA: dict[str, Any] = {
     "id": "sma",
@@ -33,7 +33,7 @@ def resolved(*indicators: dict[str, Any], **changes: Any) -> BacktestRequest:
         "indicators": list(indicators),
         **changes,
     }
-    return resolve(get_request_models().validated_request(content), Backtests())
+    return resolve(get_request_models().validated_request(content), BacktestSettings())
 
 
 def test_the_size_is_the_product_of_all_axes_and_the_planes_their_sum():
@@ -73,7 +73,7 @@ def test_one_indicator_twice_is_two_indicators():
 
 def test_a_strategy_is_a_request_whose_only_variant_it_is():
     grid = VariantGrid(resolved(SMA, RSI, direction="long-only"))
-    again = resolve(get_request_models().validated_request(grid.strategy(41)), Backtests())
+    again = resolve(get_request_models().validated_request(grid.strategy(41)), BacktestSettings())
     alone = VariantGrid(again)
     assert alone.size == 1
     assert alone.variant(0) == grid.variant(41)
@@ -130,16 +130,16 @@ def test_the_engine_hash_depends_on_the_warmup_and_not_on_the_axes():
 @pytest.mark.parametrize(
     ("guards", "words"),
     [
-        (Guards(max_variants=119), "variants 120 is over the limit of 119"),
-        (Guards(max_compute_bytes=10_000_000), "over the limit of 10000000"),
-        (Guards(max_top_k=299), "top_k 300 is over the limit of 299"),
+        (GuardSettings(max_variants=119), "variants 120 is over the limit of 119"),
+        (GuardSettings(max_compute_bytes=10_000_000), "over the limit of 10000000"),
+        (GuardSettings(max_top_k=299), "top_k 300 is over the limit of 299"),
     ],
 )
-def test_each_guard_says_its_number_and_its_limit(guards: Guards, words: str):
+def test_each_guard_says_its_number_and_its_limit(guards: GuardSettings, words: str):
     with pytest.raises(GuardExceeded, match="too large") as caught:
         check_guards(VariantGrid(resolved(SMA, RSI)), 525_600, guards)
     assert words in caught.value.problems[0].message
 
 
 def test_a_grid_within_the_guards_passes():
-    check_guards(VariantGrid(resolved(SMA, RSI)), 525_600, Guards())
+    check_guards(VariantGrid(resolved(SMA, RSI)), 525_600, GuardSettings())

@@ -17,13 +17,13 @@ from candleray.indicators.catalogue import get_catalogue
 from candleray.indicators.request_models import get_request_models
 from candleray.paging import PagePosition, cursor_of, position_of
 from candleray.search.variants import VariantGrid, resolve
-from candleray.settings import Backtests
+from candleray.settings import BacktestSettings
 from candleray.strategies.saving import name_of, spec_of
 from candleray.strategies.strategy import StrategySpec, request_of
 from candleray.timeframes import TIMEFRAMES, TimeRange
 from kernels.indicators import INDICATORS
 
-DEFAULTS = Backtests()
+DEFAULTS = BacktestSettings()
 VARIANT: dict[str, Any] = {
     "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
     "timeframe": "1h",
@@ -36,7 +36,7 @@ VARIANT: dict[str, Any] = {
 }
 
 
-def spec(content: dict[str, Any], defaults: Backtests = DEFAULTS) -> StrategySpec:
+def spec(content: dict[str, Any], defaults: BacktestSettings = DEFAULTS) -> StrategySpec:
     return spec_of(get_request_models().validated_draft(content), defaults)
 
 
@@ -128,7 +128,7 @@ def test_the_time_range_is_no_part_of_a_strategy():
 def test_a_default_that_changes_later_changes_no_strategy():
     saved = spec(VARIANT)
     assert (saved.fee_pct, saved.slippage_pct, saved.init_cash_quote) == (0.075, 0.01, 10_000)
-    later = Backtests(slippage_pct=1, init_cash_quote=7)
+    later = BacktestSettings(slippage_pct=1, init_cash_quote=7)
     assert spec(saved.model_dump(mode="json"), later) == saved
 
 

@@ -13,7 +13,7 @@ from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, NotFound
 from candleray.identity.user_store import Users
 from candleray.paging import position_of
-from candleray.settings import Backtests
+from candleray.settings import BacktestSettings
 from candleray.strategies.saving import name_of, spec_of
 from candleray.strategies.store import Strategies
 from candleray.strategies.strategy import Strategy, StrategyDraft, StrategyFilter, StrategySpec
@@ -38,7 +38,7 @@ def spec(window: int = 20, symbol: str = "BTCUSDT", timeframe: str = "1h", **par
         "indicators": [{"id": "sma", "params": {"window": window}}],
         **parts,
     }
-    return spec_of(StrategyDraft.model_validate(content), Backtests())
+    return spec_of(StrategyDraft.model_validate(content), BacktestSettings())
 
 
 async def saved(

@@ -30,7 +30,7 @@ from candleray.search import engine
 from candleray.search.costs import Costs, measure_signals, measure_stops
 from candleray.search.estimate import Pace, describe, guards_for
 from candleray.search.variants import VariantGrid, resolve
-from candleray.settings import Api, Guards, Identity, SavedStrategies, Settings
+from candleray.settings import ApiSettings, GuardSettings, IdentitySettings, Settings, StrategySettings
 from candleray.timeframes import MINUTE_MS, minutes_of
 from serve_apps.api import build_api
 from serve_apps.backend import Backend, in_process
@@ -55,10 +55,10 @@ def settings(**changes: Any) -> Settings:
     often = {"logins_per_minute": 10_000, "logins_per_user": 10_000, "codes_per_user": 10_000}
     return Settings(
         environment="test",
-        api=Api(max_body_bytes=1_000_000, **changes.get("api", {})),
-        strategies=SavedStrategies(**changes.get("strategies", {})),
-        guards=Guards(max_candles_per_answer=5000, **changes.get("guards", {})),
-        identity=Identity(
+        api=ApiSettings(max_body_bytes=1_000_000, **changes.get("api", {})),
+        strategies=StrategySettings(**changes.get("strategies", {})),
+        guards=GuardSettings(max_candles_per_answer=5000, **changes.get("guards", {})),
+        identity=IdentitySettings(
             bot_token=BOT_TOKEN, key_encryption_keys=KEY_ENCRYPTION_KEY, **often | changes.get("identity", {})
         ),
     )

@@ -81,7 +81,7 @@ def history_of(
 ) -> History:
     app = build_simulator(source or GeneratedCandles(), faults, with_limits=with_limits, clock=clock.venue)
     transport = Recorder(httpx.ASGITransport(app), [] if seen is None else seen)
-    return History(settings.History(timeout_s=5), transport=transport, clock=clock, sleep=clock.sleep)
+    return History(settings.HistorySettings(timeout_s=5), transport=transport, clock=clock, sleep=clock.sleep)
 
 
 def minutes_before_now(minutes: int) -> int:

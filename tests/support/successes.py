@@ -20,7 +20,7 @@ from candleray.jobs.job import JobState
 from candleray.jobs.store import Jobs
 from candleray.market_data.arrow_stream import ARROW, encode_rows
 from candleray.search import engine
-from candleray.settings import Jobs as JobRules
+from candleray.settings import JobSettings
 from tests.api.attacks.target import Target
 from tests.support.accounts import KEY, OWNED, job_id, log_in, post_code, run_id, set_up
 from tests.support.api_document import Operation, places, with_ids
@@ -39,13 +39,13 @@ class Wanted:
 
 async def cancelled_job(somebody: Target) -> Wanted:
     made = await job_id(somebody.api)
-    await Jobs(somebody.postgres, JobRules()).move(UUID(made), JobState.CANCELLED, "for a test")
+    await Jobs(somebody.postgres, JobSettings()).move(UUID(made), JobState.CANCELLED, "for a test")
     return Wanted({"job_id": made})
 
 
 async def succeeded_job(somebody: Target) -> Wanted:
     made = UUID(await job_id(somebody.api))
-    jobs = Jobs(somebody.postgres, JobRules())
+    jobs = Jobs(somebody.postgres, JobSettings())
     row = await jobs.move(made, JobState.RUNNING, "for a test")
     assert row is not None
     request, _ = await jobs.job_to_run(made, row["attempt"])
