@@ -26,6 +26,7 @@ class ExchangeKeys:
         key_id = uuid4()
         async with self._postgres.transaction() as transaction:
             await transaction.fetch("share_key_rotation")
+            await transaction.fetch("lock_user", user_id)
             counted = await transaction.fetch_one("count_exchange_keys", user_id)
             if counted and counted["keys"] >= self._max_per_user:
                 raise Conflict(

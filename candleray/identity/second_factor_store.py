@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import CandlerayError, Conflict, Forbidden, TooManyRequests
 from candleray.identity import User
+from candleray.identity.audit import Event
 from candleray.identity.audit_store import record
 from candleray.identity.tokens import Caller, utc_now
 from candleray.identity.totp import (
@@ -65,14 +66,21 @@ class SecondFactors:
             Forbidden: there is one, and the code is not its.
             TooManyRequests: locked out.
         """
-        if (await self.state(user)).enabled:
-            await self._require_code(user, code or "")
-        secret, pending_id = new_totp_secret(), uuid4()
+        user_id, secret, pending_id = user.user_id, new_totp_secret(), uuid4()
+        taken: Event | CandlerayError | None = None
         async with self._postgres.transaction() as transaction:
             await transaction.fetch("share_key_rotation")
-            sealed = self._ring().seal(secret, "totp", user.user_id, pending_id)
-            await transaction.fetch("begin_second_factor", user.user_id, pending_id, sealed.model_dump())
-            await record(transaction, user.user_id, "second_factor_begun")
+            # A user who has none yet has no row to lock; one who is just getting one must not lose it to this.
+            await transaction.fetch("lock_user", user_id)
+            row = await transaction.fetch_one("lock_second_factor", user_id)
+            if row and row["sealed"]:
+                taken = await self._take(transaction, user_id, code or "")
+            if not isinstance(taken, CandlerayError):
+                sealed = self._ring().seal(secret, "totp", user_id, pending_id)
+                await transaction.fetch("begin_second_factor", user_id, pending_id, sealed.model_dump())
+                await _record_all(transaction, user_id, taken, "second_factor_begun")
+        if isinstance(taken, CandlerayError):
+            raise taken
         return setup_of(secret, user.telegram_user_id)
 
     async def confirm(self, caller: Caller, code: str) -> RecoveryCodes:
@@ -112,36 +120,51 @@ class SecondFactors:
             Forbidden: the code is wrong, or was taken before.
             TooManyRequests: locked out.
         """
-        await self._require_code(caller.user, code)
-        await self._postgres.fetch("mark_code_verified", caller.token_id)
+
+        async def mark(transaction: Transaction) -> None:
+            await transaction.fetch("mark_code_verified", caller.token_id)
+
+        await self._with_code(caller.user, code, mark)
         return CodeAccepted(fresh_until=utc_now() + timedelta(minutes=self._rules.fresh_code_minutes))
 
     async def disable(self, user: User, code: str) -> None:
         """Raises as `verify` does."""
-        await self._require_code(user, code)
-        async with self._postgres.transaction() as transaction:
+
+        async def disable(transaction: Transaction) -> None:
             await transaction.fetch("disable_second_factor", user.user_id)
             await transaction.fetch("delete_recovery_codes", user.user_id)
             await transaction.fetch("forget_codes", user.user_id)
-            await record(transaction, user.user_id, "second_factor_disabled")
+
+        await self._with_code(user, code, disable, "second_factor_disabled")
 
     async def replace_recovery_codes(self, user: User, code: str) -> RecoveryCodes:
         """Raises as `verify` does."""
-        await self._require_code(user, code)
         codes = new_recovery_codes()
-        async with self._postgres.transaction() as transaction:
+
+        async def replace(transaction: Transaction) -> None:
             await self._replace_recovery_codes(transaction, user.user_id, codes)
-            await record(transaction, user.user_id, "recovery_codes_replaced")
+
+        await self._with_code(user, code, replace, "recovery_codes_replaced")
         return RecoveryCodes(recovery_codes=codes)
 
-    async def _require_code(self, user: User, code: str) -> None:
-        # Raised after the transaction: what it counts must stay.
-        async with self._postgres.transaction() as transaction:
-            refused = await self._take(transaction, user.user_id, code)
-        if refused:
-            raise refused
+    async def _with_code(
+        self, user: User, code: str, work: Callable[[Transaction], Awaitable[None]], *events: Event
+    ) -> None:
+        """Take a code and do what it opens, together: neither stands without the other.
 
-    async def _take(self, transaction: Transaction, user_id: UUID, code: str) -> CandlerayError | None:
+        Args:
+            events: of that work, for the audit trail.
+        """
+        async with self._postgres.transaction() as transaction:
+            taken = await self._take(transaction, user.user_id, code)
+            if not isinstance(taken, CandlerayError):
+                await work(transaction)
+                await _record_all(transaction, user.user_id, taken, *events)
+        if isinstance(taken, CandlerayError):
+            raise taken  # after the transaction: what it counts must stay
+
+    async def _take(self, transaction: Transaction, user_id: UUID, code: str) -> Event | CandlerayError:
+        """The event of a code that is right; the answer to one that is wrong, which is counted and recorded."""
         row = await self._unlocked(transaction, user_id)
         if not row or not row["sealed"]:
             raise NOT_SET_UP
@@ -150,15 +173,13 @@ class SecondFactors:
             if await transaction.fetch_one("use_recovery_code", user_id, recovery) is None:
                 return await self._count_failure(transaction, user_id, row)
             await transaction.fetch("code_was_right", user_id, row["last_step"])
-            await record(transaction, user_id, "recovery_code_used")
-            return None
+            return "recovery_code_used"
         secret = self._ring().open(Sealed(**row["sealed"]), "totp", user_id, row["factor_id"])
         step = matching_step(secret, code, self._clock())
         if step is None or step <= row["last_step"]:
             return await self._count_failure(transaction, user_id, row)
         await transaction.fetch("code_was_right", user_id, step)
-        await record(transaction, user_id, "code_accepted")
-        return None
+        return "code_accepted"
 
     async def _unlocked(self, transaction: Transaction, user_id: UUID) -> Row | None:
         row = await transaction.fetch_one("lock_second_factor", user_id)
@@ -183,3 +204,10 @@ class SecondFactors:
     ) -> None:
         await transaction.fetch("delete_recovery_codes", user_id)
         await transaction.fetch("add_recovery_codes", user_id, [recovery_hash(user_id, code) for code in codes])
+
+
+async def _record_all(transaction: Transaction, user_id: UUID, *events: Event | None) -> None:
+    """Last of a transaction: events of all users wait for one another."""
+    for event in events:
+        if event is not None:
+            await record(transaction, user_id, event)

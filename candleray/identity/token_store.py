@@ -58,13 +58,13 @@ class AccessTokens:
     async def log_in(self, telegram_user_id: int, name: str) -> NewToken:
         """A new session; the first one makes the user."""
         async with self._postgres.transaction() as transaction:
-            is_new = await transaction.fetch_one("user_by_telegram_id", telegram_user_id) is None
-            row = await transaction.fetch_one("known_user", telegram_user_id)
+            added = await transaction.fetch_one("add_user", telegram_user_id)
+            row = added or await transaction.fetch_one("user_by_telegram_id", telegram_user_id)
             assert row is not None
             user_id: UUID = row["user_id"]
             idle, most = timedelta(hours=self._rules.session_idle_hours), timedelta(days=self._rules.session_days)
             session = await self._add(transaction, user_id, "session", name, list(SCOPES), idle, most)
-            if is_new:
+            if added:
                 await record(transaction, user_id, "user_created")
             await record(transaction, user_id, "logged_in", token_id=str(session.info.token_id))
         return session
@@ -76,6 +76,7 @@ class AccessTokens:
             Conflict: there are as many as one user may have.
         """
         async with self._postgres.transaction() as transaction:
+            await transaction.fetch("lock_user", user.user_id)
             counted = await transaction.fetch_one("count_api_tokens", user.user_id)
             if counted and counted["tokens"] >= self._rules.max_api_tokens:
                 raise Conflict(f"there are {counted['tokens']} API tokens, the most one user may have: revoke one")

@@ -79,36 +79,30 @@ class Jobs:
             GuardExceeded: the user has too many jobs waiting.
         """
         grid, name = VariantGrid(request), request_hash(request)
-        known = None if key is None else await self._of_key(user_id, key, name)
-        if known:
-            return known
-        await self._check_queue(user_id)
-        row = await self._postgres.fetch_one(
-            "create_job",
-            user_id,
-            key,
+        new = (
             canonical_json(request.model_dump(mode="json")).decode(),
             name,
             engine_params_hash(request, warmup_bars),
             grid.size,
             grid.simulations,
         )
-        if row is None:
-            assert key is not None
-            known = await self._of_key(user_id, key, name)
-            assert known is not None
-            return known
-        log.info("job_transition", job_id=str(row["job_id"]), to_state="queued", cause="submitted", attempt=0)
+        async with self._postgres.transaction() as transaction:
+            # One after the other: the count holds, and a key makes one job.
+            await transaction.fetch("lock_user", user_id)
+            row = None if key is None else await transaction.fetch_one("job_of_key", user_id, key)
+            is_new = row is None
+            if row is None:
+                await self._check_queue(transaction, user_id)
+                row = await transaction.fetch_one("create_job", user_id, key, *new)
+        assert row is not None
+        if row["request_hash"] != name:
+            raise Conflict(f"the idempotency key {key!r} belongs to another request, of job {row['job_id']}")
+        if is_new:
+            log.info("job_transition", job_id=str(row["job_id"]), to_state="queued", cause="submitted", attempt=0)
         return await self._told(row)
 
-    async def _of_key(self, user_id: UUID, key: str, name: str) -> Job | None:
-        row = await self._postgres.fetch_one("job_of_key", user_id, key)
-        if row and row["request_hash"] != name:
-            raise Conflict(f"the idempotency key {key!r} belongs to another request, of job {row['job_id']}")
-        return await self._told(row) if row else None
-
-    async def _check_queue(self, user_id: UUID) -> None:
-        row = await self._postgres.fetch_one("count_queued", user_id)
+    async def _check_queue(self, transaction: Transaction, user_id: UUID) -> None:
+        row = await transaction.fetch_one("count_queued", user_id)
         waiting, most = (row or {})["jobs"], self._limits.max_queued_per_user
         if waiting >= most:
             message = f"{waiting} of your jobs are waiting, at most {most} may: cancel some, or wait"

@@ -1,5 +1,9 @@
 -- Who may do what: sessions, tokens, the second factor, exchange keys, the audit trail.
 
+-- name: add_user
+-- Nothing comes back where the user is there; of many first logins at once one adds it.
+INSERT INTO users (telegram_user_id) VALUES ($1) ON CONFLICT (telegram_user_id) DO NOTHING RETURNING user_id;
+
 -- name: user_by_telegram_id
 SELECT user_id FROM users WHERE telegram_user_id = $1;
 
@@ -36,7 +40,7 @@ RETURNING token_id;
 
 -- name: revoke_other_sessions
 UPDATE access_tokens SET revoked_at = now()
-WHERE user_id = $1 AND token_id <> $2 AND kind = 'session' AND revoked_at IS NULL
+WHERE user_id = $1 AND token_id <> $2 AND kind = 'session' AND revoked_at IS NULL AND expires_at > now()
 RETURNING token_id;
 
 -- name: mark_code_verified

@@ -1,12 +1,10 @@
 -- What is asked of jobs, and what their scheduler and drivers write.
 
 -- name: create_job
--- A key that was used already returns nothing: the caller then looks at the job it made.
 WITH created AS (
     INSERT INTO jobs (user_id, idempotency_key, request, request_hash, engine_params_hash, state,
                       variants_total, simulations)
     VALUES ($1, $2, $3, $4, $5, 'queued', $6, $7)
-    ON CONFLICT (user_id, idempotency_key) DO NOTHING
     RETURNING *
 ), event AS (
     INSERT INTO job_events (job_id, from_state, to_state, attempt, cause)

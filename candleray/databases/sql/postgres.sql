@@ -27,3 +27,7 @@ INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3);
 INSERT INTO users (telegram_user_id) VALUES ($1)
 ON CONFLICT (telegram_user_id) DO UPDATE SET telegram_user_id = excluded.telegram_user_id
 RETURNING user_id, telegram_user_id;
+
+-- name: lock_user
+-- Held until the transaction ends: what one user may have so many of is counted and added one after the other.
+SELECT user_id FROM users WHERE user_id = $1 FOR NO KEY UPDATE;

@@ -13,10 +13,6 @@ UNION ALL
 SELECT strategy_id, name, spec_hash, spec, parent_id, created_at, deleted_at FROM strategies
 WHERE user_id = $1 AND spec_hash = $3 AND deleted_at IS NULL;
 
--- name: lock_user
--- Held until the transaction ends: a user's strategies are saved one after the other, so that their count holds.
-SELECT user_id FROM users WHERE user_id = $1 FOR NO KEY UPDATE;
-
 -- name: count_strategies
 SELECT count(*) AS strategies FROM strategies WHERE user_id = $1 AND deleted_at IS NULL;
 
