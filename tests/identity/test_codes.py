@@ -18,11 +18,11 @@ from candleray.identity.second_factor_store import SecondFactors
 from candleray.identity.token_store import AccessTokens
 from candleray.identity.tokens import Caller
 from candleray.identity.vault import KeyRing
-from candleray.settings import Identity
+from candleray.settings import IdentitySettings
 from tests.support.failures import failing
 from tests.support.locks import held, waiting
 
-RULES = Identity(max_code_failures=3, lockout_minutes=15)
+RULES = IdentitySettings(max_code_failures=3, lockout_minutes=15)
 RINGS = [KeyRing.parse(f"{number}:" + base64.b64encode(bytes([number] * 32)).decode()) for number in (1, 2)]
 WRONG = "000000"
 NO_RECOVERY_CODE = "AAAA-AAAA-AAAA-AAAA"

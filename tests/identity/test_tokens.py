@@ -13,9 +13,9 @@ from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, NotFound
 from candleray.identity.token_store import AccessTokens
 from candleray.identity.tokens import Caller, Kind, NewToken, TokenRequest, token_hash
-from candleray.settings import Identity
+from candleray.settings import IdentitySettings
 
-RULES = Identity(session_idle_hours=72, session_days=30)
+RULES = IdentitySettings(session_idle_hours=72, session_days=30)
 NOTEBOOK = TokenRequest(name="a notebook")
 
 
@@ -191,7 +191,7 @@ async def test_of_many_first_logins_at_once_one_makes_the_user(tokens, postgres)
 
 
 async def test_a_user_has_so_many_api_tokens_and_no_more_however_many_come_at_once(postgres):
-    tokens = AccessTokens(postgres, Identity(max_api_tokens=3))
+    tokens = AccessTokens(postgres, IdentitySettings(max_api_tokens=3))
     _, caller = await log_in(tokens)
     tried = await asyncio.gather(
         *(tokens.create(caller.user, NOTEBOOK) for _ in range(12)), return_exceptions=True
@@ -205,7 +205,7 @@ async def test_a_user_has_so_many_api_tokens_and_no_more_however_many_come_at_on
 
 @pytest.mark.parametrize("gone", GONE)
 async def test_an_api_token_that_has_ended_makes_room_and_no_session_takes_any(postgres, gone):
-    tokens = AccessTokens(postgres, Identity(max_api_tokens=1))
+    tokens = AccessTokens(postgres, IdentitySettings(max_api_tokens=1))
     telegram_user_id = somebody()
     _, caller = await log_in(tokens, telegram_user_id)
     await log_in(tokens, telegram_user_id)
