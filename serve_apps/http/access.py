@@ -135,7 +135,7 @@ def _unshared(send: Send) -> Send:
 
     async def send_private(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).setdefault("Cache-Control", "private, no-store")
+            MutableHeaders(scope=message)["Cache-Control"] = "private, no-store"
         await send(message)
 
     return send_private

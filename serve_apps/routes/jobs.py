@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Depends, Header, Path, Query
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import Field
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from candleray.backtests.preflight import Preflight
 from candleray.backtests.result import BacktestResult
+from candleray.errors import CandlerayError
 from candleray.jobs.checkpoint import newest_ranked
 from candleray.jobs.job import BestVariant, Job, JobDetail, JobPage, JobState, JobTop
 from candleray.jobs.store import Jobs
@@ -22,7 +26,7 @@ from serve_apps.examples import backtests as examples
 from serve_apps.http.access import needs
 from serve_apps.http.backtest_body import InRequest
 from serve_apps.http.callers import InUser
-from serve_apps.http.job_events import EVENT_STREAM, progress_stream
+from serve_apps.http.errors import error_payload
 from serve_apps.http.json_body import StrictRoute
 from serve_apps.http.openapi import example
 
@@ -39,6 +43,22 @@ IdempotencyKey = Annotated[
         description="a name of your own for this submission: sent again with it, it makes no second job",
     ),
 ]
+
+WATCH_S = 0.3
+
+
+class EventStream(EventSourceResponse):
+    """Server-sent events. FastAPI documents a route's errors, which are JSON, under this media type."""
+
+    media_type = "application/json"
+
+
+async def _job(job_id: JobId, backend: InBackend, user: InUser) -> Job:
+    return await (await backend.jobs()).get(user.user_id, job_id)
+
+
+InJob = Annotated[Job, Depends(_job)]
+"""The caller's own job; one that is not there is answered before any event is."""
 
 
 @router.post("/preflight", response_model=Preflight, responses=example(examples.PREFLIGHT))
@@ -75,11 +95,10 @@ async def list_jobs(query: Annotated[JobsQuery, Query()], backend: InBackend, us
 
 
 @router.get("/jobs/{job_id}", response_model=JobDetail, responses=example(examples.JOB_DETAIL))
-async def get_job(job_id: JobId, backend: InBackend, user: InUser) -> Any:
+async def get_job(job: InJob, backend: InBackend, user: InUser) -> Any:
     """How far a job is, what it is of, and every transition it has made."""
     jobs = await backend.jobs()
-    job = await jobs.get(user.user_id, job_id)
-    request, events = await jobs.request(user.user_id, job_id), await jobs.events(job_id)
+    request, events = await jobs.request(user.user_id, job.job_id), await jobs.events(job.job_id)
     return JobDetail(**job.model_dump(), request=request, events=tuple(events))
 
 
@@ -88,13 +107,11 @@ class TopQuery(Model):
 
 
 @router.get("/jobs/{job_id}/top", response_model=JobTop, responses=example(examples.JOB_TOP))
-async def get_job_top(job_id: JobId, query: Annotated[TopQuery, Query()], backend: InBackend, user: InUser) -> Any:
+async def get_job_top(job: InJob, query: Annotated[TopQuery, Query()], backend: InBackend, user: InUser) -> Any:
     """The best variants: with their reports once the job has succeeded, until then the best so far."""
-    jobs = await backend.jobs()
-    job = await jobs.get(user.user_id, job_id)
-    top = await _top(jobs, job, user.user_id, query.limit)
+    top = await _top(await backend.jobs(), job, user.user_id, query.limit)
     return JobTop(
-        job_id=job_id,
+        job_id=job.job_id,
         state=job.state,
         partial=job.partial,
         variants_done=job.variants_done,
@@ -111,20 +128,32 @@ async def get_job_result(job_id: JobId, backend: InBackend, user: InUser) -> Any
 
 @router.get(
     "/jobs/{job_id}/events",
-    response_class=StreamingResponse,
+    response_class=EventStream,
     responses={
         200: {
             "description": "`progress` events, each a job as JSON, then one `end` event when it has ended",
-            "content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": examples.JOB_EVENTS}},
+            "content": {"text/event-stream": {"example": examples.JOB_EVENTS}},
         }
     },
 )
-async def watch_job(job_id: JobId, backend: InBackend, user: InUser) -> Response:
+async def watch_job(job: InJob, backend: InBackend, user: InUser) -> AsyncIterator[ServerSentEvent]:
     """The job's progress as server-sent events: one whenever something has changed, until it has ended."""
-    jobs = await backend.jobs()
-    first = await jobs.get(user.user_id, job_id)  # unknown: an error and no stream
-    stream = progress_stream(lambda: jobs.get(user.user_id, job_id), first)
-    return StreamingResponse(stream, media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"})
+    jobs, shown = await backend.jobs(), ""
+    while not job.ended:
+        if (content := _without_heartbeat(job)) != shown:
+            yield ServerSentEvent(event="progress", raw_data=content)
+            shown = content
+        await asyncio.sleep(WATCH_S)
+        try:
+            job = await jobs.get(user.user_id, job.job_id)
+        except CandlerayError as error:
+            yield ServerSentEvent(event="error", raw_data=error_payload(error))
+            return
+    yield ServerSentEvent(event="end", raw_data=_without_heartbeat(job))
+
+
+def _without_heartbeat(job: Job) -> str:
+    return job.model_dump_json(exclude={"heartbeat_at"})
 
 
 @router.post("/jobs/{job_id}/cancel", response_model=Job, status_code=202, responses=example(examples.JOB, 202))

@@ -166,6 +166,7 @@ async def test_progress_comes_as_events_until_the_end(api: httpx.AsyncClient, jo
     answer = await api.get(f"/backtests/jobs/{job_id}/events")
     await driving
     assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["cache-control"] == "private, no-store"
     events = [part.split("\n") for part in answer.text.strip().split("\n\n")]
     kinds = [lines[0].removeprefix("event: ") for lines in events]
     told = [json.loads(lines[1].removeprefix("data: ")) for lines in events]
