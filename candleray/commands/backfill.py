@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from candleray.terminal.console import notes, output, progress, show_error
 from candleray.terminal.options import INTERRUPTED, ApiUrl, DataDir, MarketName, SymbolNames, connect, utc_ms
+from candleray.terminal.tables import minute_text
+
+MAX_ABSENT_RUNS = 5
+"""Runs of absent minutes that are listed."""
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -42,7 +47,6 @@ def backfill(
     """
     from candleray.errors import invalid
     from candleray.markets import find_market
-    from candleray.terminal.console import notes
 
     chosen, now_ms = find_market(market), int(time.time() * 1000)
     window_ms = utc_ms(start, "--start"), utc_ms(end, "--end") if end else now_ms
@@ -73,8 +77,7 @@ async def _backfill(
     """Whether the exchange knew every symbol."""
     from candleray.errors import NotFound
     from candleray.market_data.history import History
-    from candleray.terminal.console import notes, output, progress, show_error
-    from candleray.terminal.tables import ROW_COLUMNS, print_backfilled
+    from candleray.terminal.inserted_rows import ROW_COLUMNS
 
     known = True
     async with History(settings) as history:
@@ -88,7 +91,7 @@ async def _backfill(
                     show_error(error)
                     known = False
                 else:
-                    print_backfilled(output(), report)
+                    _print_backfilled(report)
     return known
 
 
@@ -110,3 +113,22 @@ async def _backfill_symbol(
         )
     finally:
         bars.remove_task(bar)
+
+
+def _print_backfilled(report: BackfillReport) -> None:
+    """Print what a backfill did, and which minutes the exchange did not have."""
+    from candleray.terminal.inserted_rows import print_refused
+
+    console = output()
+    absent = sum(run.minutes for run in report.absent)
+    console.print(
+        f"{report.market.name} {report.symbol}: {report.missing_before:,} minutes were missing, "
+        f"{report.fetched:,} fetched, {report.inserted.written:,} written, {absent:,} still missing, "
+        f"{report.elapsed_s:.1f} s"
+    )
+    print_refused(console, report.inserted)
+    for run in report.absent[:MAX_ABSENT_RUNS]:
+        console.print(f"  not at the exchange: {run.minutes:,} minutes from {minute_text(run.start)}")
+    if len(report.absent) > MAX_ABSENT_RUNS:
+        more = len(report.absent) - MAX_ABSENT_RUNS
+        console.print(f"  and {more:,} more runs; `candleray candles` lists all gaps")

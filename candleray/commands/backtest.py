@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from candleray.terminal.console import notes, output
 from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect, read_request
+from candleray.terminal.tables import print_table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from candleray.backtests.report import MetricValue
+    from candleray.backtests.result import Elapsed
 
 
 def backtest(
@@ -25,8 +33,6 @@ def backtest(
 
     Example: candleray backtest request.json --top 20
     """
-    from candleray.terminal.console import notes
-
     body = read_request(request)
     with connect(api, data) as client, notes().status("searching"):
         answer = client.send("POST", "/backtests", content=body)
@@ -39,15 +45,27 @@ def backtest(
 def _show(answer: bytes, top: int, report: bool) -> None:
     from candleray.backtests.result import BacktestResult
     from candleray.sdk.client import read
-    from candleray.terminal.console import output
-    from candleray.terminal.tables import print_headlines, print_phases, print_report
 
     result = read(BacktestResult, answer)
     console = output()
-    print_headlines(console, result.headlines(top))
+    headlines = result.headlines(top)
+    print_table(console, headlines.columns, headlines.rows, title=headlines.title)
+    console.print(headlines.note)
     if report and result.top:
         best = result.top[0]
         console.print()
-        print_report(console, best.metrics, f"the report of rank 1, variant {best.variant_index}")
+        _print_report(console, best.metrics, f"the report of rank 1, variant {best.variant_index}")
         console.print()
-    print_phases(console, result.elapsed_s)
+    _print_phases(console, result.elapsed_s)
+
+
+def _print_report(console: Console, metrics: dict[str, MetricValue], title: str) -> None:
+    from candleray.backtests.report import shown
+
+    rows = [(name, shown(name, value)) for name, value in metrics.items()]
+    print_table(console, ("Metric", "Value"), rows, title=title, text=("Metric",))
+
+
+def _print_phases(console: Console, elapsed: Elapsed) -> None:
+    phases = (f"{name} {seconds:.3f} s" for name, seconds in elapsed.model_dump().items() if seconds)
+    console.print(f"phases: {', '.join(phases)}")

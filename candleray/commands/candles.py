@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from candleray.terminal.console import notes, output
 from candleray.terminal.options import AnyMarket, AnySymbol, ApiUrl, AsJson, DataDir, connect
+from candleray.terminal.tables import minute_text, print_table
+
+if TYPE_CHECKING:
+    from candleray.market_data.coverage import Coverage
 
 
 def candles(
@@ -23,15 +30,42 @@ def candles(
     from candleray.market_data.coverage import Coverage
     from candleray.markets import find_market
     from candleray.sdk.client import read
-    from candleray.terminal.console import notes, output
-    from candleray.terminal.tables import print_coverage
 
     params = {"market_id": find_market(market).market_id if market else None, "symbol": symbol}
     with connect(api, data) as client:
         answer = client.send("GET", "/market-data/coverage", params=params)
     if as_json:
         sys.stdout.buffer.write(answer)
-    elif found := read(list[Coverage], answer):
-        print_coverage(output(), found)
+    elif coverage := read(list[Coverage], answer):
+        _print_coverage(coverage)
     else:
         notes().print("no candles here yet: bring some in with `candleray import` or `candleray backfill`")
+
+
+def _print_coverage(coverage: Sequence[Coverage]) -> None:
+    """Print one line an instrument, then every gap of each that has some."""
+    rows = [
+        (
+            instrument.market.name,
+            instrument.symbol,
+            minute_text(instrument.first),
+            minute_text(instrument.last),
+            f"{instrument.candles:,}",
+            f"{instrument.missing_minutes:,}",
+            f"{len(instrument.missing_runs):,}",
+        )
+        for instrument in coverage
+    ]
+    names = ("market", "symbol", "first candle", "last candle", "candles", "missing minutes", "gaps")
+    print_table(output(), names, rows, text=names[:4])
+    for instrument in coverage:
+        if instrument.missing_runs:
+            _print_gaps(instrument)
+
+
+def _print_gaps(instrument: Coverage) -> None:
+    rows = [(minute_text(run.start), minute_text(run.end), f"{run.minutes:,}") for run in instrument.missing_runs]
+    names = ("first missing minute", "first minute after", "minutes")
+    title = f"gaps of {instrument.market.name} {instrument.symbol}"
+    output().print()
+    print_table(output(), names, rows, title=title, text=names[:2])

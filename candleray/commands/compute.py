@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from candleray.terminal.console import output
 from candleray.terminal.options import ApiUrl, AsJson, DataDir, MarketName, SymbolName, connect, utc_ms
+from candleray.terminal.tables import number_text, print_table
 
 if TYPE_CHECKING:
     from candleray.indicators.series import IndicatorSeries
@@ -46,8 +48,6 @@ def compute(
     from candleray.markets import find_market
     from candleray.sdk.client import read
     from candleray.sdk.connection import encoded
-    from candleray.terminal.console import output
-    from candleray.terminal.tables import print_series
 
     request: dict[str, Any] = {
         "instrument": {"market_id": find_market(market).market_id, "symbol": symbol},
@@ -56,16 +56,16 @@ def compute(
         "time_range": _time_range(start, end),
     }
     with connect(api, data) as client:
-        known = client.indicator(indicator)
-        given = _choice([one.name for one in known.inputs], settings or [])
-        body = encoded({**request, "indicator": {"id": indicator, **given}})
+        inputs = [column.name for column in client.indicator(indicator).inputs]
+        choice = {"id": indicator, **_choice(inputs, settings or [])}
+        body = encoded({**request, "indicator": choice})
         answer = client.send("POST", "/indicators/compute", content=body)
     if as_json:
         sys.stdout.buffer.write(answer)
     elif as_csv:
         _write_csv(read(IndicatorSeries, answer))
     else:
-        print_series(output(), read(IndicatorSeries, answer), top)
+        _print_series(read(IndicatorSeries, answer), top)
 
 
 def _time_range(start: str | None, end: str | None) -> dict[str, str] | None:
@@ -106,3 +106,19 @@ def _write_csv(series: IndicatorSeries) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(("ts_open_ms", *series.outputs))
     writer.writerows(zip(series.ts_open_ms, *series.outputs.values(), strict=True))
+
+
+def _print_series(series: IndicatorSeries, top: int) -> None:
+    """Print the newest `top` bars of an indicator, oldest first."""
+    from candleray.timeframes import iso
+
+    first = max(0, len(series.ts_open_ms) - top)
+    rows = [
+        (iso(ts_ms), *(number_text(values[row]) for values in series.outputs.values()))
+        for row, ts_ms in enumerate(series.ts_open_ms[first:], first)
+    ]
+    choice = {**series.indicator.inputs, **series.indicator.params}
+    words = ", ".join(f"{name} {value}" for name, value in choice.items())
+    market, symbol = series.instrument.market.name, series.instrument.symbol
+    title = f"{series.indicator.id} ({words}) of {market} {symbol} {series.timeframe}"
+    print_table(output(), ("open time", *series.outputs), rows, title=title, text=("open time",))

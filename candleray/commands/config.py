@@ -7,6 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from candleray.terminal.console import output
+from candleray.terminal.tables import print_table
+
 
 def config(
     as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
@@ -16,8 +19,6 @@ def config(
     Example: CANDLERAY_GUARDS__MAX_VARIANTS=5000 candleray config
     """
     from candleray.settings import get_settings
-    from candleray.terminal.console import output
-    from candleray.terminal.tables import print_table
 
     settings = get_settings()
     if as_json:

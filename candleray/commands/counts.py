@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from candleray.terminal.console import output
 from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect
+from candleray.terminal.tables import print_table
+
+if TYPE_CHECKING:
+    from candleray.market_data.coverage import RowCounts
 
 
 def counts(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
@@ -17,12 +24,16 @@ def counts(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) ->
     """
     from candleray.market_data.coverage import RowCounts
     from candleray.sdk.client import read
-    from candleray.terminal.console import output
-    from candleray.terminal.tables import print_counts
 
     with connect(api, data) as client:
         answer = client.send("GET", "/market-data/counts")
     if as_json:
         sys.stdout.buffer.write(answer)
     else:
-        print_counts(output(), read(list[RowCounts], answer))
+        _print_counts(read(list[RowCounts], answer))
+
+
+def _print_counts(counts: Sequence[RowCounts]) -> None:
+    rows = [(row.market.name, row.symbol, f"{row.raw:,}", f"{row.canonical:,}") for row in counts]
+    names = ("market", "symbol", "rows in raw", "candles in canonical")
+    print_table(output(), names, rows, text=names[:2])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from candleray.terminal.console import notes, output, progress, show_error
 from candleray.terminal.options import ApiUrl, DataDir, MarketName, SymbolName, connect
 
 if TYPE_CHECKING:
@@ -34,8 +35,7 @@ def import_(
     """
     from candleray.market_data.screening import InsertReport
     from candleray.markets import Instrument, find_market
-    from candleray.terminal.console import notes, output, progress, show_error
-    from candleray.terminal.tables import ROW_COLUMNS, print_inserted
+    from candleray.terminal.inserted_rows import ROW_COLUMNS, print_inserted
     from candleray.validation import validated
 
     place = {"market_id": find_market(market).market_id, "symbol": symbol}

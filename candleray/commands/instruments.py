@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from candleray.terminal.console import output
 from candleray.terminal.options import AnyMarket, ApiUrl, AsJsonList, DataDir, connect
+from candleray.terminal.tables import number_text, print_table
+
+if TYPE_CHECKING:
+    from candleray.markets import InstrumentReference
 
 
 def instruments(
@@ -24,12 +30,28 @@ def instruments(
     Example: candleray instruments BTC --market bybit-futures
     """
     from candleray.sdk.connection import encoded
-    from candleray.terminal.console import output
-    from candleray.terminal.tables import print_instruments
 
     with connect(api, data) as client:
-        found = client.instruments(market, q, limit)
+        references = client.instruments(market, q, limit)
     if as_json:
-        typer.echo(encoded(found))
+        typer.echo(encoded(references))
     else:
-        print_instruments(output(), found)
+        _print_instruments(references)
+
+
+def _print_instruments(references: Iterable[InstrumentReference]) -> None:
+    rows = [
+        (
+            reference.market.name,
+            reference.symbol,
+            reference.status or "–",
+            "yes" if reference.is_tradable else "no",
+            reference.base_asset or "–",
+            reference.quote_asset or "–",
+            number_text(reference.price_tick),
+            number_text(reference.quantity_step),
+        )
+        for reference in references
+    ]
+    names = ("market", "symbol", "status", "tradable", "base", "quote", "price tick", "quantity step")
+    print_table(output(), names, rows, text=names[:6])

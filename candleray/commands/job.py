@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from candleray.terminal.console import notes, output, progress
 from candleray.terminal.options import INTERRUPTED, ApiUrl, AsJson, DataDir, connect, read_request
+from candleray.terminal.tables import print_table, second_text
 
 if TYPE_CHECKING:
-    from candleray.jobs.job import Job
+    from rich.progress import ProgressColumn
+
+    from candleray.jobs.job import Job, JobTop
     from candleray.sdk.jobs import SubmittedJob
 
 job = typer.Typer(
@@ -38,8 +43,6 @@ def submit(
 
     Example: candleray job submit request.json
     """
-    from candleray.terminal.console import notes
-
     body = read_request(request)
     with connect(api, data) as client:
         submitted = client.submit(body, key=key)
@@ -68,14 +71,12 @@ def show_top(
 
     Example: candleray job top 0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90 --top 50
     """
-    from candleray.terminal.console import output
-
     with connect(api, data) as client:
-        found = client.job(job_id).top(top)
+        best = client.job(job_id).top(top)
     if as_json:
-        output().print(found.model_dump_json(indent=2))
+        output().print(best.model_dump_json(indent=2))
     else:
-        _print_top(found)
+        _print_top(best)
 
 
 @job.command()
@@ -84,8 +85,6 @@ def show(job_id: JobId, api: ApiUrl = None, data: DataDir = None) -> None:
 
     Example: candleray job show 0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90
     """
-    from candleray.terminal.console import output
-
     with connect(api, data) as client:
         output().print(client.job(job_id).status().model_dump_json(indent=2))
 
@@ -96,8 +95,6 @@ def cancel(job_id: JobId, api: ApiUrl = None, data: DataDir = None) -> None:
 
     Example: candleray job cancel 0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90
     """
-    from candleray.terminal.console import notes
-
     with connect(api, data) as client:
         submitted = client.job(job_id)
         submitted.cancel()
@@ -129,15 +126,12 @@ def list_jobs(
 
     Example: candleray job list --state running --state queued
     """
-    from candleray.terminal.console import output
-    from candleray.terminal.tables import print_jobs
-
     with connect(api, data) as client:
-        found = client.jobs(state=state, limit=limit)
+        jobs = client.jobs(state=state, limit=limit)
     if as_json:
-        typer.echo(f"[{','.join(one.model_dump_json() for one in found)}]")
+        typer.echo(f"[{','.join(listed.model_dump_json() for listed in jobs)}]")
     else:
-        print_jobs(output(), found)
+        _print_jobs(jobs)
 
 
 @job.command()
@@ -148,22 +142,18 @@ def preflight(request: RequestFile, api: ApiUrl = None, data: DataDir = None) ->
     """
     from candleray.backtests.preflight import Preflight
     from candleray.sdk.client import read
-    from candleray.terminal.console import output
 
     body = read_request(request)
     with connect(api, data) as client:
-        found = read(Preflight, client.send("POST", "/backtests/preflight", content=body))
-    output().print(found.model_dump_json(indent=2))
+        estimate = read(Preflight, client.send("POST", "/backtests/preflight", content=body))
+    output().print(estimate.model_dump_json(indent=2))
 
 
 def _watch(submitted: SubmittedJob, top: int) -> None:
-    from candleray.terminal.console import notes, progress
-    from candleray.terminal.tables import JOB_COLUMNS
-
-    said: str | None = None
+    shown_reason: str | None = None
     last: Job | None = None
     try:
-        with progress(*JOB_COLUMNS) as display:
+        with progress(*_progress_columns()) as display:
             bar = display.add_task("queued", total=None, variants="", best="", eta="", rate="")
             for last in submitted.watch():
                 display.update(
@@ -172,10 +162,10 @@ def _watch(submitted: SubmittedJob, top: int) -> None:
                     # By tasks, as the Ray dashboard's bar: a task takes as long as another, a variant does not.
                     completed=last.tasks_done,
                     total=last.tasks_total or None,
-                    **_told(last),
+                    **_progress_fields(last),
                 )
-                if last.waiting_for != said and (said := last.waiting_for):
-                    notes().print(f"waiting: {said}")
+                if last.waiting_for != shown_reason and (shown_reason := last.waiting_for):
+                    notes().print(f"waiting: {shown_reason}")
     except KeyboardInterrupt:
         notes().print(f"it goes on; `candleray job watch {submitted.job_id}` comes back to it")
         raise typer.Exit(INTERRUPTED) from None
@@ -185,20 +175,64 @@ def _watch(submitted: SubmittedJob, top: int) -> None:
     _print_top(submitted.top(top))
 
 
-def _told(seen: Job) -> dict[str, Any]:
-    best = "" if seen.best_total_return_pct is None else f"best {seen.best_total_return_pct:+,.2f} %"
+def _progress_columns() -> tuple[ProgressColumn, ...]:
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+
+    return (
+        TextColumn("{task.description:<9}"),
+        BarColumn(bar_width=24),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[variants]}"),
+        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[eta]}"),
+        TextColumn("{task.fields[best]}", style="green"),
+    )
+
+
+def _progress_fields(job: Job) -> dict[str, Any]:
+    best = "" if job.best_total_return_pct is None else f"best {job.best_total_return_pct:+,.2f} %"
     return {
-        "variants": f"{seen.done:,}/{seen.total:,}" if seen.total else "",
+        "variants": f"{job.done:,}/{job.total:,}" if job.total else "",
         "best": best,
-        "eta": "" if seen.eta_s is None else f"{seen.eta_s:,.0f} s left",
-        "rate": "" if seen.variants_per_s is None else f"{seen.variants_per_s:,.0f}/s",
+        "eta": "" if job.eta_s is None else f"{job.eta_s:,.0f} s left",
+        "rate": "" if job.variants_per_s is None else f"{job.variants_per_s:,.0f}/s",
     }
 
 
-def _print_top(found: object) -> None:
-    from candleray.jobs.job import JobTop
-    from candleray.terminal.console import output
-    from candleray.terminal.tables import print_job_top
+def _print_jobs(jobs: Sequence[Job]) -> None:
+    rows = [
+        (
+            str(job.job_id),
+            job.state.value,
+            job.phase,
+            f"{100 * job.variants_done / max(1, job.simulations):.0f} %",
+            f"{job.variants_total:,}",
+            "" if job.best_total_return_pct is None else f"{job.best_total_return_pct:,.2f}",
+            second_text(job.created_at),
+            job.waiting_for or job.error or "",
+        )
+        for job in jobs
+    ]
+    names = ("job", "state", "phase", "done", "variants", "best return [%]", "created", "why")
+    print_table(output(), names, rows, text=("job", "state", "phase", "created", "why"))
 
-    assert isinstance(found, JobTop)
-    print_job_top(output(), found)
+
+def _print_top(best: JobTop) -> None:
+    """Print the best variants with the parameters in which they differ."""
+    from candleray.backtests.parameters import parameters
+
+    strategies = [parameters(variant.strategy) for variant in best.top]
+    first = strategies[0] if strategies else {}
+    names = [name for name in first if len({repr(strategy.get(name)) for strategy in strategies}) > 1]
+    rows = [
+        (
+            str(variant.rank),
+            str(variant.variant_index),
+            f"{variant.total_return_pct:,.4f}",
+            *(str(strategy.get(name)) for name in names),
+        )
+        for variant, strategy in zip(best.top, strategies, strict=True)
+    ]
+    progress_text = f"{best.state}, {best.variants_done:,} of {best.simulations:,} simulations"
+    title = f"the best so far ({progress_text})" if best.partial else f"the best ({progress_text})"
+    print_table(output(), ("rank", "variant", "Total Return [%]", *names), rows, title=title)

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from candleray.terminal.console import output
 from candleray.terminal.options import ApiUrl, AsJsonList, DataDir, ask_secret, connect
+from candleray.terminal.tables import print_table
 
 key = typer.Typer(
     no_args_is_help=True,
@@ -31,8 +33,6 @@ def add(
 
     Example: candleray key add binance --label main
     """
-    from candleray.terminal.console import output
-
     api_key = ask_secret("API key", KEY_VARIABLE)
     api_secret = ask_secret("API secret", SECRET_VARIABLE)
     with connect(api, data) as client:
@@ -51,18 +51,15 @@ def list_keys(
     Example: candleray key list
     """
     from candleray.sdk.connection import encoded
-    from candleray.terminal.console import output
-    from candleray.terminal.tables import print_table
     from candleray.timeframes import iso, to_ms
 
     with connect(api, data) as client:
-        found = client.exchange_keys()
+        keys = client.exchange_keys()
     if as_json:
-        typer.echo(encoded(found))
+        typer.echo(encoded(keys))
         return
     rows = [
-        (str(one.key_id), one.exchange, one.label, f"…{one.last_four}", iso(to_ms(one.created_at)))
-        for one in found
+        (str(key.key_id), key.exchange, key.label, f"…{key.last_four}", iso(to_ms(key.created_at))) for key in keys
     ]
     names = ("key", "exchange", "label", "ends in", "since")
     print_table(output(), names, rows, text=names)
@@ -78,8 +75,6 @@ def delete(
 
     Example: candleray key delete 9a1f6a1e-52c7-4f7b-8d39-5d0b2f4c6e7a
     """
-    from candleray.terminal.console import output
-
     with connect(api, data) as client:
         client.delete_exchange_key(key_id)
     output().print(f"deleted {key_id}")

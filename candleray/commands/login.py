@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from candleray.terminal.console import notes, output
 from candleray.terminal.options import ApiUrl, DataDir, connect
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ def login(
     Example: candleray login --data ~/candles
     """
     from candleray.sdk.credentials import TOKEN_VARIABLE, keep_token
-    from candleray.terminal.console import notes, output
 
     with connect(api, data) as client:
         if token:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from candleray.terminal.console import output
 from candleray.terminal.options import ApiUrl, DataDir, connect
 
 
@@ -12,7 +13,6 @@ def logout(api: ApiUrl = None, data: DataDir = None) -> None:
     """
     from candleray.errors import Unauthenticated
     from candleray.sdk.credentials import forget_token
-    from candleray.terminal.console import output
 
     with connect(api, data) as client:
         try:

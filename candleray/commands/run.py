@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from candleray.terminal.console import output
 from candleray.terminal.options import ApiUrl, AsJson, AsJsonList, DataDir, connect
+from candleray.terminal.tables import print_table, second_text
 
 if TYPE_CHECKING:
-    from candleray.live.run import Run
+    from candleray.live.run import Run, RunHistory
 
 run = typer.Typer(
     no_args_is_help=True,
@@ -31,7 +34,7 @@ def start(
     Example: candleray run start 0b4bd4f2-6c1a-4f0e-9d43-2a8c55a7f0b1
     """
     with connect(api, data) as client:
-        _print([client.start_run(strategy_id)])
+        _print_runs([client.start_run(strategy_id)])
 
 
 @run.command("list")
@@ -50,11 +53,11 @@ def list_runs(
     from candleray.sdk.connection import encoded
 
     with connect(api, data) as client:
-        found = client.runs(strategy_id, state, limit)
+        runs = client.runs(strategy_id, state, limit)
     if as_json:
-        typer.echo(encoded(found))
+        typer.echo(encoded(runs))
     else:
-        _print(found)
+        _print_runs(runs)
 
 
 @run.command()
@@ -63,15 +66,12 @@ def show(run_id: RunId, as_json: AsJson = False, api: ApiUrl = None, data: DataD
 
     Example: candleray run show 9d1f2c5e-58a0-4a3c-b1c3-5d7f1f0e6a21
     """
-    from candleray.strategy_tables import print_history
-    from candleray.terminal.console import output
-
     with connect(api, data) as client:
-        found = client.run(run_id)
+        history = client.run(run_id)
     if as_json:
-        typer.echo(found.model_dump_json())
+        typer.echo(history.model_dump_json())
     else:
-        print_history(output(), found)
+        _print_history(history)
 
 
 @run.command()
@@ -81,7 +81,7 @@ def stop(run_id: RunId, api: ApiUrl = None, data: DataDir = None) -> None:
     Example: candleray run stop 9d1f2c5e-58a0-4a3c-b1c3-5d7f1f0e6a21
     """
     with connect(api, data) as client:
-        _print([client.stop_run(run_id)])
+        _print_runs([client.stop_run(run_id)])
 
 
 @run.command()
@@ -91,11 +91,40 @@ def restart(run_id: RunId, api: ApiUrl = None, data: DataDir = None) -> None:
     Example: candleray run restart 9d1f2c5e-58a0-4a3c-b1c3-5d7f1f0e6a21
     """
     with connect(api, data) as client:
-        _print([client.restart_run(run_id)])
+        _print_runs([client.restart_run(run_id)])
 
 
-def _print(found: list[Run]) -> None:
-    from candleray.strategy_tables import print_runs
-    from candleray.terminal.console import output
+def _print_runs(runs: Iterable[Run]) -> None:
+    rows = [
+        (
+            str(run.run_id),
+            run.state.value,
+            second_text(run.state_since),
+            run.metadata.instrument_key,
+            run.metadata.timeframe,
+            str(run.metadata.warmup_bars),
+            str(run.strategy_id),
+        )
+        for run in runs
+    ]
+    names = ("run", "state", "since", "instrument", "timeframe", "warm-up bars", "strategy")
+    print_table(output(), names, rows, text=tuple(name for name in names if name != "warm-up bars"))
 
-    print_runs(output(), found)
+
+def _print_history(history: RunHistory) -> None:
+    """Print a run, and under it the events that led to its state."""
+    _print_runs([history])
+    rows = [
+        (
+            str(event.number),
+            second_text(event.at),
+            event.action.value,
+            event.from_state.value if event.from_state else "–",
+            event.to_state.value,
+            event.cause,
+        )
+        for event in history.events
+    ]
+    names = ("event", "at", "action", "from", "to", "cause")
+    output().print()
+    print_table(output(), names, rows, text=names[1:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from candleray.terminal.console import notes, output
 from candleray.terminal.options import ApiUrl, AsJson, DataDir, ask_secret, connect
 
 second_factor = typer.Typer(
@@ -21,8 +22,6 @@ def setup(api: ApiUrl = None, data: DataDir = None) -> None:
 
     Example: candleray second-factor setup
     """
-    from candleray.terminal.console import notes
-
     with connect(api, data) as client:
         replacing = client.second_factor().enabled
         begun = client.begin_second_factor(ask_secret(PRESENT_CODE) if replacing else None)
@@ -39,7 +38,6 @@ def verify(api: ApiUrl = None, data: DataDir = None) -> None:
 
     Example: candleray second-factor verify
     """
-    from candleray.terminal.console import output
     from candleray.timeframes import iso, to_ms
 
     with connect(api, data) as client:
@@ -53,7 +51,6 @@ def status(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) ->
 
     Example: candleray second-factor status
     """
-    from candleray.terminal.console import output
     from candleray.timeframes import iso, to_ms
 
     with connect(api, data) as client:
@@ -72,8 +69,6 @@ def disable(api: ApiUrl = None, data: DataDir = None) -> None:
 
     Example: candleray second-factor disable
     """
-    from candleray.terminal.console import output
-
     with connect(api, data) as client:
         client.disable_second_factor(ask_secret(CODE))
     output().print("off")
@@ -91,8 +86,6 @@ def recovery_codes(api: ApiUrl = None, data: DataDir = None) -> None:
 
 
 def _print_recovery(codes: tuple[str, ...]) -> None:
-    from candleray.terminal.console import notes
-
     typer.echo("\n".join(codes))
     notes().print("Recovery codes: each stands in for one code when the telephone is lost; shown this once.")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from candleray.terminal.console import notes, output
 from candleray.terminal.options import (
     AnyMarket,
     AnySymbol,
@@ -16,6 +18,7 @@ from candleray.terminal.options import (
     connect,
     read_request,
 )
+from candleray.terminal.tables import print_table, second_text
 
 if TYPE_CHECKING:
     from candleray.strategies.strategy import Strategy
@@ -71,15 +74,15 @@ def list_strategies(
     Example: candleray strategy list --symbol BTCUSDT --indicator sma
     """
     from candleray.sdk.connection import encoded
-    from candleray.strategy_tables import print_strategies
-    from candleray.terminal.console import output
 
     with connect(api, data) as client:
-        found = client.strategies(market, symbol, timeframe=timeframe, indicator=indicator, name=name, limit=limit)
+        strategies = client.strategies(
+            market, symbol, timeframe=timeframe, indicator=indicator, name=name, limit=limit
+        )
     if as_json:
-        typer.echo(encoded(found))
+        typer.echo(encoded(strategies))
     else:
-        print_strategies(output(), found)
+        _print_strategies(strategies)
 
 
 @strategy.command()
@@ -89,8 +92,8 @@ def show(strategy_id: StrategyId, as_json: AsJson = False, api: ApiUrl = None, d
     Example: candleray strategy show 0b4bd4f2-6c1a-4f0e-9d43-2a8c55a7f0b1
     """
     with connect(api, data) as client:
-        found = client.strategy(strategy_id)
-    _show(found, as_json)
+        saved = client.strategy(strategy_id)
+    _show(saved, as_json)
 
 
 @strategy.command()
@@ -119,15 +122,13 @@ def delete(strategy_id: StrategyId, api: ApiUrl = None, data: DataDir = None) ->
 
     Example: candleray strategy delete 0b4bd4f2-6c1a-4f0e-9d43-2a8c55a7f0b1
     """
-    from candleray.terminal.console import notes
-
     with connect(api, data) as client:
-        gone = client.delete_strategy(strategy_id)
-    notes().print(f"deleted: {gone.name}")
+        deleted = client.delete_strategy(strategy_id)
+    notes().print(f"deleted: {deleted.name}")
 
 
 def _content(body: bytes, rank: int) -> bytes:
-    """The strategy itself, where it was found in a backtest's answer."""
+    """The strategy as it stands there, or the one of that rank in a backtest's answer."""
     import json
 
     from candleray.errors import BadFile, NotFound
@@ -139,17 +140,51 @@ def _content(body: bytes, rank: int) -> bytes:
         raise BadFile(f"the strategy is not JSON: {exc}") from None
     if not isinstance(content, dict) or "top" not in content:
         return body
-    for one in content["top"]:
-        if one["rank"] == rank:
-            return encoded(one["strategy"])
+    for variant in content["top"]:
+        if variant["rank"] == rank:
+            return encoded(variant["strategy"])
     raise NotFound(f"there is no rank {rank}; the answer has {len(content['top'])}")
 
 
-def _show(found: Strategy, as_json: bool) -> None:
-    from candleray.strategy_tables import print_strategy
-    from candleray.terminal.console import output
-
+def _show(saved: Strategy, as_json: bool) -> None:
     if as_json:
-        typer.echo(found.model_dump_json())
+        typer.echo(saved.model_dump_json())
     else:
-        print_strategy(output(), found)
+        _print_strategy(saved)
+
+
+def _print_strategies(strategies: Iterable[Strategy]) -> None:
+    rows = [
+        (
+            str(saved.strategy_id),
+            saved.name,
+            saved.spec.instrument.market.name,
+            str(saved.spec.direction),
+            second_text(saved.created_at),
+        )
+        for saved in strategies
+    ]
+    names = ("strategy", "name", "market", "direction", "saved")
+    print_table(output(), names, rows, text=names)
+
+
+def _print_strategy(saved: Strategy) -> None:
+    """Print everything about one strategy, a line a value."""
+    from candleray.backtests.parameters import parameters
+
+    spec = saved.spec.model_dump(mode="json")
+    sizing = {f"sizing.{name}": value for name, value in spec["sizing"].items()}
+    values = {
+        "strategy": saved.strategy_id,
+        "market": saved.spec.instrument.market.name,
+        "symbol": saved.spec.instrument.symbol,
+        "timeframe": saved.spec.timeframe,
+        **parameters(spec),
+        **{name: spec[name] for name in ("direction", "exit_on", "init_cash_quote", "fee_pct", "slippage_pct")},
+        **sizing,
+        "cloned from": saved.parent_id or "–",
+        "saved": second_text(saved.created_at),
+        "spec_hash": saved.spec_hash,
+    }
+    rows = [(name, str(value)) for name, value in values.items()]
+    print_table(output(), ("field", "value"), rows, title=saved.name, text=("field", "value"))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from candleray.terminal.console import output
 from candleray.terminal.options import ApiUrl, DataDir, connect
 
 HELP = """List, make and revoke personal API tokens.
@@ -19,7 +20,6 @@ tokens = typer.Typer(no_args_is_help=True, help=HELP)
 @tokens.command("list")
 def list_tokens(api: ApiUrl = None, data: DataDir = None) -> None:
     """Show the tokens that are good; never what proves them."""
-    from candleray.terminal.console import output
     from candleray.timeframes import iso, to_ms
 
     with connect(api, data) as client:
@@ -43,7 +43,6 @@ def create(
     Example: candleray tokens create notebook --scope read --scope trade
     """
     from candleray.identity.tokens import TokenRequest
-    from candleray.terminal.console import output
     from candleray.validation import validated
 
     request = validated(TokenRequest, {"name": name, "scopes": scope, "days": days})
@@ -58,8 +57,6 @@ def revoke(
     data: DataDir = None,
 ) -> None:
     """Revoke a token at once."""
-    from candleray.terminal.console import output
-
     with connect(api, data) as client:
         client.revoke_token(token_id)
     output().print(f"revoked {token_id}")

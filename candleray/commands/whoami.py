@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from candleray.terminal.console import output
 from candleray.terminal.options import ApiUrl, DataDir, connect
 
 
@@ -10,8 +11,6 @@ def whoami(api: ApiUrl = None, data: DataDir = None) -> None:
 
     Example: candleray whoami
     """
-    from candleray.terminal.console import output
-
     with connect(api, data) as client:
         user = client.me()
         output().print(f"user {user.user_id} (Telegram {user.telegram_user_id}) at {client.url}")

@@ -1,4 +1,4 @@
-"""Where the command line writes: tables and JSON to stdout, everything about the run to stderr.
+"""Consoles of the command line: tables and JSON go to stdout, notes, progress and errors to stderr.
 
 In a pipe or a file the output is plain and complete: no colour, no width to break or cut a line at.
 """
@@ -6,12 +6,13 @@ In a pipe or a file the output is plain and complete: no colour, no width to bre
 from __future__ import annotations
 
 import sys
-from typing import IO
-
-from rich.console import Console
-from rich.progress import Progress, ProgressColumn
+from typing import IO, TYPE_CHECKING
 
 from candleray.errors import CandlerayError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
 
 
 def output() -> Console:
@@ -25,18 +26,22 @@ def notes() -> Console:
 
 
 def _console(stream: IO[str]) -> Console:
+    from rich.console import Console
+
     # A terminal breaks a line that is too long at its edge; rich would cut it or break it at a space.
     return Console(file=stream, highlight=False, emoji=False, markup=False, soft_wrap=True)
 
 
 def progress(*columns: ProgressColumn) -> Progress:
     """A progress display on stderr, which shows nothing unless somebody watches."""
+    from rich.progress import Progress
+
     console = notes()
     return Progress(*columns, console=console, disable=not console.is_terminal, transient=False)
 
 
 def show_error(error: CandlerayError) -> None:
-    """One red line, and a line for each field that is wrong unless the first line said it all."""
+    """Print one red line, and a line for each field that is wrong unless the first line says it all."""
     console = notes()
     console.print(f"error: {error.message}", style="bold red")
     if len(error.problems) == 1 and error.problems[0].message in error.message:

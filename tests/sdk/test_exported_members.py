@@ -50,7 +50,7 @@ def test_no_command_of_the_command_line_loads_ray_or_numba():
     code = (
         "import sys; from candleray.cli import find_commands; "
         "[source.load() for source in find_commands().values() if source.module.startswith('candleray.')]; "
-        "import candleray.terminal.tables, candleray.terminal.console; "
+        "import candleray.terminal.inserted_rows, candleray.terminal.console; "
         f"print([name for name in {FORBIDDEN!r} if name in sys.modules])"
     )
     assert run_python(code).strip() == "[]"
