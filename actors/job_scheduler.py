@@ -32,10 +32,11 @@ LONGEST_PAUSE_S = 5.0
 
 
 class JobSchedulerActor:
-    def __init__(self, url: SecretStr, limits: JobSettings, log_level: str) -> None:
+    def __init__(self, url: SecretStr, limits: JobSettings, job_module: str, log_level: str) -> None:
         configure_logs(log_level)
         self._url = url
         self._limits = limits
+        self._drivers = RayJobs(job_module)
         self._metrics = JobMetrics()
         self._failures = Counter("candleray_scheduler_failures", "Steps that a service did not let happen.")
         threading.Thread(target=self._live, name="scheduler", daemon=True).start()
@@ -66,7 +67,7 @@ class JobSchedulerActor:
         postgres = await Postgres.open(self._url.get_secret_value(), max_connections=2)
         try:
             jobs = Jobs(postgres, self._limits)
-            scheduler = Scheduler(jobs, RayJobs(), self._limits)
+            scheduler = Scheduler(jobs, self._drivers, self._limits)
             tidied_at = measured_at = 0.0
             while True:
                 await scheduler.step()
@@ -81,8 +82,8 @@ class JobSchedulerActor:
             await postgres.close()
 
 
-def job_scheduler(settings: Settings) -> ActorHandle:
-    """The handle of the cluster's scheduler, started if it is not there.
+def job_scheduler(settings: Settings, job_module: str) -> ActorHandle:
+    """The handle of the cluster's scheduler, started if it is not there; `job_module` is what drivers run.
 
     Raises:
         InstanceError: the settings name no Postgres; a running instance always does.
@@ -91,4 +92,4 @@ def job_scheduler(settings: Settings) -> ActorHandle:
     if url is None:
         raise InstanceError("no Postgres is configured: is the instance up?")
     actor = ray.remote(**JOB_SCHEDULER, **ON_HEAD)(JobSchedulerActor)
-    return actor.remote(url, settings.jobs, settings.log_level)
+    return actor.remote(url, settings.jobs, job_module, settings.log_level)

@@ -1,4 +1,4 @@
-"""Errors on their way back from an actor: ours as they were raised, Ray's as one of ours."""
+"""Errors of actors as their callers see them: ours as they were raised, Ray's as one of ours."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from candleray.errors import CandlerayError, ServiceUnavailable
 
 @contextmanager
 def own_errors(actor: str) -> Iterator[None]:
-    """Around a `ray.get` or an `await` of an actor's answer.
+    """Translate the errors of a `ray.get` or an `await` of an actor's answer.
 
     Raises:
-        CandlerayError: the one the actor raised, without Ray's wrapping.
+        CandlerayError: the actor raised it; Ray's wrapping is taken off.
         ServiceUnavailable: the actor is gone or did not answer in time.
     """
     try:
@@ -26,3 +26,8 @@ def own_errors(actor: str) -> Iterator[None]:
         raise
     except (RayActorError, GetTimeoutError) as exc:
         raise ServiceUnavailable(f"{actor} does not answer") from exc
+
+
+def original_error(error: Exception) -> Exception:
+    """The error as it was raised: Ray wraps those of actors and tasks, and the wrapping's text is a traceback."""
+    return getattr(error, "cause", None) or error

@@ -27,9 +27,13 @@ _SUBMISSION = re.compile(r"([0-9a-f-]{36})-(\d+)")
 
 
 class RayJobs:
-    """`candleray.jobs.scheduler.Launcher` by the Jobs API, which the dashboard answers."""
+    """`candleray.jobs.scheduler.Launcher` by the Jobs API, which the dashboard answers.
 
-    def __init__(self) -> None:
+    A driver is `python -m module JOB_ID ATTEMPT ADDRESS`.
+    """
+
+    def __init__(self, module: str) -> None:
+        self._module = module
         self._client: JobSubmissionClient | None = None
 
     async def start(self, job_id: UUID, attempt: int) -> None:
@@ -37,7 +41,7 @@ class RayJobs:
         address = ray.get_runtime_context().gcs_address
         await self._ask(
             lambda client: client.submit_job(
-                entrypoint=f"{sys.executable} -m cluster.search.job {job_id} {attempt} {address}",
+                entrypoint=f"{sys.executable} -m {self._module} {job_id} {attempt} {address}",
                 submission_id=f"{job_id}-{attempt}",
                 metadata={"job_id": str(job_id), "attempt": str(attempt)},
                 runtime_env=_inherited(),

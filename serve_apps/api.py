@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from importlib.metadata import version
+from pkgutil import iter_modules
 from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
+from serve_apps import routes as route_files
 from serve_apps.backend import Backend
-from serve_apps.discovery import discover_routers
 from serve_apps.http.access import Authentication, describe_access, require_access
 from serve_apps.http.errors import install_error_handlers
 from serve_apps.http.middleware import BodyLimit, HeadRequests, RequestIds, UnexpectedErrors
@@ -26,6 +28,12 @@ An instrument is `(market_id, symbol)`. Times are UTC. A range is `[start, end)`
 Every failure has one shape; every answer carries an `X-Request-ID`, which may be the caller's own.
 Every route but a few needs a token: `POST /login/telegram/…` gives one, `POST /tokens` makes one for scripts.
 """
+
+
+def discover_routers() -> list[APIRouter]:
+    """The `router` of every module of `serve_apps.routes`, in order of the modules' names."""
+    names = sorted(module.name for module in iter_modules(route_files.__path__))
+    return [import_module(f"{route_files.__name__}.{name}").router for name in names]
 
 
 def build_api(backend: Backend) -> FastAPI:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -12,7 +13,7 @@ from pydantic import SecretStr
 from ray import serve
 from ray.exceptions import RayError, RayTaskError
 
-from actors.candle_calls import ActorCall
+from actors.candle_store import ActorCall
 from actors.own_errors import own_errors
 from candleray.backtests.preflight import Preflight
 from candleray.backtests.request import BacktestRequest
@@ -28,8 +29,7 @@ from cluster.search.fan_out import run_backtest
 from cluster.search.preflight import require_job_guards, weigh
 from serve_apps.api import build_api
 from serve_apps.backend import Backend
-from serve_apps.garbage import set_apart
-from serve_apps.http.request_log import Metrics
+from serve_apps.metrics import Metrics
 
 T = TypeVar("T")
 
@@ -66,8 +66,18 @@ def build_replica() -> FastAPI:
     settings = get_settings()
     configure_logs(settings.log_level)
     api = build_api(_backend(settings))
-    set_apart()
+    freeze_objects()
     return api
+
+
+def freeze_objects() -> None:
+    """Exclude every object that exists now from garbage collection.
+
+    A replica is built of a quarter of a million objects (routes, models of every indicator), which stay until it
+    ends. A full collection over them stops the loop for 170 ms of one CPU; without them it takes no time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _backend(settings: Settings) -> Backend:

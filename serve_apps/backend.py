@@ -17,7 +17,7 @@ from candleray.databases.valkey import Valkey
 from candleray.jobs.store import Jobs
 from candleray.market_data.candle_store_client import CandleStoreClient, StoreCall
 from candleray.settings import Settings
-from serve_apps.http.request_log import Metrics
+from serve_apps.metrics import Metrics
 
 
 def in_process(store: Any) -> StoreCall:

@@ -13,7 +13,6 @@ import httpx
 from candleray.errors import InstanceError, ServiceUnavailable
 from candleray.settings import Settings
 from cluster.instance.attempts import attempts
-from cluster.instance.ray_runtime import own_error
 
 APP = "serve_apps.app:build"
 NAME = "candleray"
@@ -48,13 +47,15 @@ class Api:
         from ray import serve
         from ray.exceptions import RayError
 
+        from actors.own_errors import original_error
+
         build = imported(self.app)
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         try:
             serve.start(http_options={"host": self.settings.api.host, "port": self.settings.api.port})
             serve.run(build(self.settings), name=NAME, route_prefix="/")
         except (RuntimeError, RayError) as exc:
-            raise ServiceUnavailable(f"the API does not start: {own_error(exc)}") from exc
+            raise ServiceUnavailable(f"the API does not start: {original_error(exc)}") from exc
 
 
 def api_url(settings: Settings) -> str:

@@ -25,6 +25,7 @@ from ray.actor import ActorHandle
 from actors.candle_store import candle_store
 from actors.job_scheduler import job_scheduler
 from actors.options import NAMESPACE
+from actors.own_errors import original_error
 from candleray.errors import CandlerayError
 from candleray.settings import Settings, get_settings
 from cluster.instance import ray_runtime
@@ -37,7 +38,9 @@ from cluster.instance.outside_services import require_reachable
 from cluster.instance.ports import Ports
 from cluster.search.warm_up import warm_workers
 
-ACTORS: Mapping[str, Callable[[Settings], ActorHandle]] = {"job scheduler": job_scheduler}
+ACTORS: Mapping[str, Callable[[Settings], ActorHandle]] = {
+    "job scheduler": partial(job_scheduler, job_module="cluster.search.job")
+}
 """Actors that every instance has besides the candle store, by name: what starts them or finds them, in that order.
 Each answers `ping` once it works."""
 
@@ -77,7 +80,7 @@ class RayDriver:
         try:
             yield
         except CandlerayError as error:
-            self.report(Event("failed", detail=str(ray_runtime.own_error(error).args[0])))
+            self.report(Event("failed", detail=str(original_error(error).args[0])))
             raise
         except Exception as error:
             self.report(Event("failed", detail=f"{type(error).__name__}: {error}"))

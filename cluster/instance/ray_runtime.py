@@ -31,11 +31,6 @@ QUIET: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "loggin
 VITAL = ("gcs_server", "raylet")
 
 
-def own_error(error: Exception) -> Exception:
-    """The error as it was raised: one that comes out of an actor is wrapped, and its text is a traceback."""
-    return getattr(error, "cause", None) or error
-
-
 @contextmanager
 def own_cluster(settings: Settings, folder: DataFolder, ports: Ports, mark: str) -> Iterator[RayCluster]:
     """A Ray cluster of this process, which ends with it even when it is killed.

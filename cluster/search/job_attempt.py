@@ -18,8 +18,8 @@ from uuid import UUID
 
 from ray.exceptions import RayError, RayTaskError
 
-from actors.candle_calls import ActorCall
-from actors.own_errors import own_errors
+from actors.candle_store import ActorCall
+from actors.own_errors import original_error, own_errors
 from candleray.databases.postgres import Postgres
 from candleray.errors import CandlerayError, InstanceError
 from candleray.jobs.job import JobState
@@ -27,7 +27,6 @@ from candleray.jobs.store import Jobs, Superseded
 from candleray.logs import configure_logs, get_logger
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import Settings, get_settings
-from cluster.instance.ray_runtime import own_error
 from cluster.search.job_search import Search
 
 log = get_logger("job")
@@ -162,7 +161,7 @@ async def _run(job_id: UUID, attempt: int, settings: Settings) -> int:
         log.warning("job_stopped", reason="SIGTERM; another attempt goes on from the checkpoint")
         return 1
     except (CandlerayError, RayError) as error:
-        log.error("job_attempt_failed", reason=str(own_error(error))[:500])
+        log.error("job_attempt_failed", reason=str(original_error(error))[:500])
         return 1
     finally:
         await postgres.close()

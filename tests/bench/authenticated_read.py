@@ -24,7 +24,7 @@ import numpy as np
 import uvicorn
 
 from candleray.sdk.credentials import token_for
-from serve_apps.garbage import set_apart
+from serve_apps.app import freeze_objects
 from tests.support import embedded
 
 GOAL_MS = 30
@@ -75,7 +75,7 @@ async def _measure(route: Route, seconds: float, rate: float) -> list[Timed]:
 
 
 def main(seconds: float, rate: float, url: str | None) -> None:
-    set_apart()  # a collection in this process would look like one in theirs
+    freeze_objects()  # a collection in this process would look like one in theirs
     print(
         f"{'route':8}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'max ms':>9}{'at s':>8}{'late ms':>9}{'over 30':>9}"
     )
@@ -140,7 +140,7 @@ def _api(postgres_url: str, valkey_url: str) -> Any:
 
     configure_logs("WARNING")
     api = build_api(backend(object()))
-    set_apart()
+    freeze_objects()
     return api
 
 

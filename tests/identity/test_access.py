@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 
 from candleray.databases.postgres import Postgres
 from candleray.identity.tokens import token_hash
-from serve_apps.discovery import discover_routers
+from serve_apps.api import discover_routers
 from serve_apps.http.access import CSRF_HEADER, SESSION_COOKIE, scope_of
 from tests.support.in_process_api import backend, fresh_login, serving, serving_strangers
 

@@ -34,7 +34,7 @@ from candleray.settings import ApiSettings, GuardSettings, IdentitySettings, Set
 from candleray.timeframes import MINUTE_MS, minutes_of
 from serve_apps.api import build_api
 from serve_apps.backend import Backend, in_process
-from serve_apps.http.request_log import Metrics
+from serve_apps.metrics import Metrics
 from tests.support import canaries, embedded
 
 BOT_TOKEN = "1234567890:test-bot-token-that-telegram-does-not-know"

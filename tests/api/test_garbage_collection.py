@@ -8,11 +8,11 @@ import sys
 LEFT = """
 import gc
 from serve_apps.api import build_api
-from serve_apps.garbage import set_apart
+from serve_apps.app import freeze_objects
 from tests.support.in_process_api import backend
 api = build_api(backend(object()))
 before = len(gc.get_objects())
-set_apart()
+freeze_objects()
 print(before, len(gc.get_objects()))
 """
 
