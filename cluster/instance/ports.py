@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from candleray.errors import InstanceError
+from cluster.instance.claims import claim, claimant
 from cluster.instance.processes import describe, listener_at
 
 BLOCK = 100
@@ -62,10 +64,11 @@ class Ports:
         return range(self.first + 10, self.first + BLOCK)
 
 
-def block_for(api_port: int) -> Ports:
-    """The API port's own block, 10000 for port 8000, or the next one that is free.
+@contextmanager
+def own_block(api_port: int) -> Iterator[Ports]:
+    """Have a block that no other instance takes, though its ports are opened only later.
 
-    It follows from the API's port, of which instances starting at the same moment have different ones.
+    It is the API port's own one, 10000 for port 8000, or the next one that is free.
 
     Raises:
         InstanceError: no block is free.
@@ -73,9 +76,30 @@ def block_for(api_port: int) -> Ports:
     blocks = range(FIRST, LAST, BLOCK)
     preferred = api_port % len(blocks)
     for first in (*blocks[preferred:], *blocks[:preferred]):
-        if all(_is_free("0.0.0.0", port) for port in range(first, first + BLOCK)):  # noqa: S104
-            return Ports(first)
+        claimed = claim(f"ports {first}")
+        if claimed is None:
+            continue
+        with claimed:
+            if all(_is_free("0.0.0.0", port) for port in range(first, first + BLOCK)):  # noqa: S104
+                yield Ports(first)
+                return
     raise InstanceError(f"no {BLOCK} ports in a row are free between {FIRST} and {LAST}")
+
+
+@contextmanager
+def own_port(host: str, port: int) -> Iterator[None]:
+    """Have a port that no other instance takes, though it is opened only later.
+
+    Raises:
+        InstanceError: the port is taken, naming by whom, or not ours to listen on.
+    """
+    require_free(host, port)
+    name = f"port {host}:{port}"
+    claimed = claim(name)
+    if claimed is None:
+        raise _in_use(port, claimant(name))
+    with claimed:
+        yield
 
 
 def first_free(host: str, port: int) -> int:
@@ -99,9 +123,12 @@ def require_free(host: str, port: int) -> None:
         _bind(host, port)
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE:
-            owner = describe(listener_at(port))
-            raise InstanceError(f"port {port} is in use by {owner}: choose another with --port") from exc
+            raise _in_use(port, listener_at(port)) from exc
         raise InstanceError(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from exc
+
+
+def _in_use(port: int, owner: int | None) -> InstanceError:
+    return InstanceError(f"port {port} is in use by {describe(owner)}: choose another with --port")
 
 
 def _is_free(host: str, port: int) -> bool:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO
@@ -28,7 +28,7 @@ from cluster.instance.data_folder import DataFolder
 from cluster.instance.environment import driver_environment
 from cluster.instance.events import Event, Report, from_line
 from cluster.instance.instance_file import RayCluster
-from cluster.instance.ports import block_for, require_free
+from cluster.instance.ports import own_block, require_free
 from cluster.instance.processes import is_running, process_of
 
 START_TIMEOUT_S = 240.0
@@ -51,6 +51,7 @@ class RayBoot:
         self._vital: dict[str, psutil.Process | None] = {}
         self._driver: subprocess.Popen[bytes] | None = None
         self._guard: subprocess.Popen[bytes] | None = None
+        self._claims = ExitStack()
         self._told: SimpleQueue[Event] = SimpleQueue()
 
     def start(self) -> None:
@@ -124,6 +125,7 @@ class RayBoot:
                 process.kill()
                 process.wait()
         self._driver = self._guard = None
+        self._claims.close()
         if self.folder.ray_logs.is_symlink() and self.folder.ray_logs.exists():
             logs = self.folder.ray_logs.resolve()
             self.folder.ray_logs.unlink()
@@ -140,7 +142,7 @@ class RayBoot:
         )
 
     def _spawn_driver(self) -> subprocess.Popen[bytes]:
-        ports = block_for(self.settings.api.port)
+        ports = self._claims.enter_context(own_block(self.settings.api.port))
         reading, writing = os.pipe()
         self._reader = threading.Thread(target=_read, args=(os.fdopen(reading), self._told), daemon=True)
         self._reader.start()

@@ -20,7 +20,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,7 +41,7 @@ from cluster.instance.exit_signals import stop_on_signals
 from cluster.instance.instance_file import Instance, Restarts, State, read_instance
 from cluster.instance.leftovers import kill_leftovers
 from cluster.instance.outside_services import require_common_services, require_reachable
-from cluster.instance.ports import require_free
+from cluster.instance.ports import own_port
 from cluster.instance.processes import start_ticks
 from cluster.instance.ray_part import RayPart
 
@@ -107,12 +107,16 @@ class Supervisor:
                     kill_leftovers(killed.boot, str(self.folder.ray_dir(killed.boot)))
                 self.folder.require_free_candles()
                 self.settings = with_local_secrets(self.settings)
-                if self.settings.services.ray_address is None:
-                    require_free(self.settings.api.host, self.settings.api.port)
-                yield str(self.folder)
+                with self._api_port():
+                    yield str(self.folder)
                 self.folder.forget_run_dirs()
             finally:
                 self.folder.instance_file.unlink(missing_ok=True)
+
+    def _api_port(self) -> AbstractContextManager[None]:
+        if self.settings.services.ray_address is None:
+            return own_port(self.settings.api.host, self.settings.api.port)
+        return nullcontext()
 
     @contextmanager
     def _service(self, kind: type[EmbeddedService], setting: str) -> Iterator[str]:

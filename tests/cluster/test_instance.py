@@ -31,10 +31,11 @@ from cluster.instance.environment import authentication, settings_environment
 from cluster.instance.instance_file import Instance, read_instance, running_instance, wait_ready
 from cluster.instance.leftovers import BOOT, kill_leftovers, left_by
 from cluster.instance.outside_services import require_common_services, require_reachable
-from cluster.instance.ports import BLOCK, FIRST, block_for, first_free, require_free
+from cluster.instance.ports import BLOCK, FIRST, Ports, first_free, own_block, own_port, require_free
 from cluster.instance.processes import start_ticks
 from cluster.instance.start import already_running
 from cluster.instance.stop import stop_instance
+from tests.support.ports import free_port
 from tests.support.processes import running_script, started
 from tests.support.waiting import wait_until
 
@@ -205,8 +206,8 @@ def test_a_candle_store_open_elsewhere_is_named_before_anything_starts(folder: D
 
 
 def test_a_port_in_use_is_named_with_its_owner() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         with pytest.raises(InstanceError, match=rf"port {port} is in use by process {os.getpid()} "):
             require_free("127.0.0.1", port)
         with pytest.raises(InstanceError, match=f"port {port} is in use"):
@@ -220,15 +221,38 @@ def test_an_address_of_another_machine_cannot_be_listened_on() -> None:
         require_free("192.0.2.77", 8000)
 
 
-def test_every_api_port_has_ports_of_its_own() -> None:
-    # Another instance on this machine may have one of these blocks: then the next one serves both.
-    one, other = [port for port in range(18_801, 18_900) if block_for(port).first == FIRST + port % 200 * BLOCK][
-        :2
-    ]
-    first, second = block_for(one), block_for(other)
-    assert abs(first.first - second.first) >= BLOCK
-    with socket.create_server(("127.0.0.1", first.replicas[5])):
-        assert block_for(one).first != first.first
+def test_instances_that_start_at_the_same_moment_have_blocks_of_ports_of_their_own() -> None:
+    with own_block(8000) as first:
+        for api_port in (8000, 8001, 8200):
+            with own_block(api_port) as other:
+                assert not set(all_ports(first)) & set(all_ports(other))
+    with own_block(8000) as again:  # a third one on this machine may have it meanwhile
+        assert (again.first - FIRST) % BLOCK == 0
+
+
+def test_a_block_with_a_port_in_use_is_passed_over() -> None:
+    with own_block(8000) as ports:
+        in_use = ports.replicas[5]
+    with socket.create_server(("127.0.0.1", in_use)), own_block(8000) as others:
+        assert in_use not in all_ports(others)
+
+
+def all_ports(ports: Ports) -> range:
+    single = [getattr(ports, name) for name, value in vars(Ports).items() if isinstance(value, property)]
+    wanted = range(ports.first, ports.first + BLOCK)
+    assert {port for port in single if isinstance(port, int)} | set(ports.replicas) <= set(wanted)
+    return wanted
+
+
+def test_of_two_instances_that_start_on_one_port_at_the_same_moment_the_second_is_refused() -> None:
+    port = free_port()
+    with own_port("127.0.0.1", port):
+        with pytest.raises(InstanceError, match=rf"port {port} is in use by process {os.getpid()} "):
+            own_port("127.0.0.1", port).__enter__()
+        with own_port("127.0.0.1", free_port()):
+            pass
+    with own_port("127.0.0.1", port):
+        pass
 
 
 def test_settings_pass_through_the_environment_unchanged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -267,8 +291,8 @@ def test_ray_asks_for_a_token_that_only_we_can_read(folder: DataFolder, monkeypa
 
 
 def test_a_service_that_is_not_there_is_named_without_its_password() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         url = SecretStr(f"postgresql://me:secret@127.0.0.1:{port}/candles")
         assert require_reachable(url, "postgres_url") == f"127.0.0.1:{port}"
     with pytest.raises(ServiceUnavailable, match=rf"services\.postgres_url: .* 127\.0\.0\.1:{port}") as caught:

@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,11 @@ from candleray.simulator.generated import GeneratedCandles
 from candleray.timeframes import MINUTE_MS
 from cluster.instance.data_folder import DataFolder
 from cluster.instance.instance_file import Instance, read_instance
+from cluster.instance.processes import answers_of, process_of, tree_of
 from cluster.search.fan_out import run_backtest
-from tests.support.ray_nodes import RayNodes, free_port, ray_nodes
+from tests.support.ports import free_port
+from tests.support.ray_nodes import RayNodes, ray_nodes
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.cluster, pytest.mark.slow]
 
@@ -140,9 +143,10 @@ def test_a_node_that_dies_in_the_middle_changes_no_byte(
     searching = threading.Thread(target=lambda: answers.append(search(candles, settings)))
     began = time.monotonic()
     searching.start()
-    while not works_on(three_nodes, 1, f"ray::{phase}"):
-        assert searching.is_alive(), f"it was over before {phase} reached the node"
-        time.sleep(0.002)
+    reached = wait_until(
+        lambda: (works_on(three_nodes, 1, f"ray::{phase}"), not searching.is_alive()), any, every_s=0.002
+    )
+    assert reached[0], f"it was over before {phase} reached the node"
     three_nodes.kill(1)
     searching.join()
     print(f"killed in {phase}: {time.monotonic() - began:.1f} s in all")
@@ -166,9 +170,8 @@ def test_a_job_on_three_nodes_gives_the_bytes_of_one_process_when_one_of_them_di
         assert answer == undisturbed
         assert len(seen) > 1
         again = client.submit({**REQUEST, "trades_for": 1})
-        while not works_on(nodes, 2, "ray::stage-"):
-            assert not again.status().ended
-            time.sleep(0.01)
+        reached = wait_until(lambda: (works_on(nodes, 2, "ray::stage-"), again.status().ended), any, every_s=0.01)
+        assert reached[0], "it was over before it reached the node"
         nodes.kill(2)
         assert numbers_of(client.submit(REQUEST).result()) == undisturbed
         assert again.result().top[0].total_return_pct == job.result().top[0].total_return_pct
@@ -176,15 +179,17 @@ def test_a_job_on_three_nodes_gives_the_bytes_of_one_process_when_one_of_them_di
 
 def test_an_instance_that_joins_a_cluster_joins_it_again_when_its_driver_is_lost(three_nodes: RayNodes) -> None:
     with joined(three_nodes, "--app", "tests.support.tiny_app:build") as started:
-        (driver,) = [
-            one for one in psutil.Process(started.pid).children() if "cluster.instance.ray_driver" in one.cmdline()
-        ]
+        commands = answers_of(tree_of(process_of(started.pid)), psutil.Process.cmdline)
+        (driver,) = [process for process, command in commands if "cluster.instance.ray_driver" in command]
         driver.kill()
-        give_up_at = time.monotonic() + 120
-        while not is_ready_again(DataFolder(started.data_dir)):
-            assert time.monotonic() < give_up_at
-            time.sleep(0.1)
-        assert httpx.get(f"{started.api_url}/ready", trust_env=False).json() == {"ready": True, "services": {}}
+        wait_until(
+            lambda: read_instance(DataFolder(started.data_dir)),
+            lambda seen: seen and seen.state == "ready" and "ray" in seen.restarts,
+        )
+        assert httpx.get(f"{started.api_url}/ready", trust_env=False, timeout=60).json() == {
+            "ready": True,
+            "services": {},
+        }
         three_nodes.wait_alive()  # it is not ours to end
 
 
@@ -197,7 +202,7 @@ def joined(nodes: RayNodes, *options: str, **changes: str) -> Iterator[Instance]
 
     def candleray(*arguments: str) -> None:
         command = [sys.executable, "-m", "candleray", *arguments, "--data", str(folder)]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200)
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
 
     try:
@@ -209,11 +214,6 @@ def joined(nodes: RayNodes, *options: str, **changes: str) -> Iterator[Instance]
     finally:
         candleray("down")
         shutil.rmtree(folder.path.parent, ignore_errors=True)
-
-
-def is_ready_again(folder: DataFolder) -> bool:
-    instance = read_instance(folder)
-    return instance is not None and instance.state == "ready" and "ray" in instance.restarts
 
 
 def client_of(instance: Instance) -> Client:
@@ -237,8 +237,5 @@ def watched(nodes: RayNodes, work: Callable[[], str]) -> tuple[str, set[int]]:
 
 
 def works_on(nodes: RayNodes, number: int, task: str) -> bool:
-    for process in nodes.processes(number):
-        with suppress(psutil.NoSuchProcess):
-            if " ".join(process.cmdline()).startswith(task):
-                return True
-    return False
+    commands = answers_of(nodes.processes(number), psutil.Process.cmdline)
+    return any(" ".join(command).startswith(task) for _, command in commands)

@@ -9,12 +9,11 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,47 +27,32 @@ from cluster.instance.embedded_postgres import Postgres
 from cluster.instance.embedded_valkey import Valkey
 from cluster.instance.instance_file import Instance, read_instance
 from cluster.instance.leftovers import left_by
+from cluster.instance.processes import answers_of, process_of, tree_of
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE_S, wait_until
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(900)]
 
 TINY = "tests.support.tiny_app:build"
 
 
-def candleray(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+def candleray(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "candleray", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
 
 def up(folder: DataFolder, port: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     return candleray("up", "--data", str(folder), "--port", str(port), "--app", TINY, *arguments)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def get(instance: Instance, path: str) -> dict[str, Any]:
-    return dict(httpx.get(f"{instance.api_url}/{path}", trust_env=False).raise_for_status().json())
-
-
-def is_ready(folder: DataFolder, pid: int) -> bool:
-    instance = read_instance(folder)
-    return instance is not None and instance.pid == pid and instance.state == "ready"
+    return dict(httpx.get(f"{instance.api_url}/{path}", trust_env=False, timeout=60).raise_for_status().json())
 
 
 def known(folder: DataFolder) -> Instance:
     instance = read_instance(folder)
     assert instance is not None
     return instance
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float) -> None:
-    give_up_at = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < give_up_at, f"not within {timeout_s} s"
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -154,16 +138,16 @@ def test_a_service_that_ended_is_started_again(first: Instance) -> None:
         ended = service.find()
         assert ended is not None
         ended.kill()
-        wait_until(lambda s=service: s.answers(), 20)  # type: ignore[misc]
-        assert service.find() != ended
+        wait_until(service.find, lambda found, ended=ended: found not in (None, ended), what=service.name)
+        wait_until(service.answers, what=service.name)
 
 
 def test_ray_serves_those_with_the_token_alone(first: Instance) -> None:
     jobs = f"{first.dashboard_url}/api/jobs/"
-    assert httpx.get(jobs, trust_env=False).status_code == 401
+    assert httpx.get(jobs, trust_env=False, timeout=60).status_code == 401
     assert first.ray_token is not None
     ours = {"Authorization": f"Bearer {first.ray_token.read_text()}"}
-    assert httpx.get(jobs, headers=ours, trust_env=False).status_code == 200
+    assert httpx.get(jobs, headers=ours, trust_env=False, timeout=60).status_code == 200
 
 
 def test_two_instances_a_kill_and_a_recovery(first: Instance, folders: tuple[DataFolder, DataFolder]) -> None:
@@ -178,7 +162,7 @@ def test_two_instances_a_kill_and_a_recovery(first: Instance, folders: tuple[Dat
     assert not listening(first.pid) & listening(second.pid)
 
     os.kill(second.pid, signal.SIGKILL)
-    wait_until(lambda: not left_by(second.boot, str(folder.ray_dir(second.boot))), 15)
+    wait_until(lambda: left_by(second.boot, str(folder.ray_dir(second.boot))), lambda left: left == [])
     assert candleray("status", "--data", str(folder)).returncode == 1
     services = Postgres(folder).find(), Valkey(folder).find()
     assert all(services)
@@ -187,12 +171,15 @@ def test_two_instances_a_kill_and_a_recovery(first: Instance, folders: tuple[Dat
     command = [sys.executable, "-m", "candleray", "up", "--data", str(folder), "--port", str(port), "--app", TINY]
     environment = {**os.environ, "CANDLERAY_COMPUTE__DASHBOARD": "false"}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as foreground:
-        wait_until(lambda: is_ready(folder, foreground.pid), 90)
-        third = known(folder)
+        third = wait_until(
+            lambda: read_instance(folder),
+            lambda seen: seen and (seen.pid, seen.state) == (foreground.pid, "ready"),
+        )
+        assert third
         assert third.dashboard_url is None
         assert (Postgres(folder).find(), Valkey(folder).find()) == services
         foreground.send_signal(signal.SIGINT)
-        shown = foreground.communicate(timeout=60)[0]
+        shown = foreground.communicate(timeout=PATIENCE_S)[0]
     assert foreground.returncode == 0
     assert shown.count("attached") == 2
     in_order = [line.split()[0] for line in shown.splitlines() if line.endswith("stopped")]
@@ -207,7 +194,7 @@ def test_down_stops_the_instance_and_has_nothing_to_do_then(first: Instance) -> 
     stopped = candleray("down", "--data", str(first.data_dir))
     assert stopped.returncode == 0
     assert f"process {first.pid}" in stopped.stdout
-    assert not psutil.pid_exists(first.pid) or psutil.Process(first.pid).status() == psutil.STATUS_ZOMBIE
+    assert not first.lives()
     again = candleray("down", "--data", str(first.data_dir))
     assert again.returncode == 0
     assert again.stdout == f"no instance runs in {first.data_dir}\n"
@@ -220,20 +207,14 @@ def runs_jobs(instance: Instance) -> bool:
         base_url=f"{instance.dashboard_url}/api/jobs/",
         headers={"Authorization": f"Bearer {instance.ray_token.read_text()}"},
         trust_env=False,
-        timeout=30,
+        timeout=60,
     ) as jobs:
         job = jobs.post("", json={"entrypoint": "true"}).raise_for_status().json()["submission_id"]
-        wait_until(lambda: jobs.get(job).json()["status"] in ("SUCCEEDED", "FAILED"), 40)
-        return str(jobs.get(job).json()["status"]) == "SUCCEEDED"
+        ended = wait_until(lambda: jobs.get(job).json(), lambda seen: seen["status"] in ("SUCCEEDED", "FAILED"))
+        return bool(ended["status"] == "SUCCEEDED")
 
 
 def listening(pid: int) -> set[int]:
-    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    found = set()
-    for process in processes:
-        try:
-            connections = process.net_connections("tcp")
-        except psutil.NoSuchProcess:
-            continue
-        found |= {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN}
-    return found
+    asked = answers_of(tree_of(process_of(pid)), lambda process: process.net_connections("tcp"))
+    sockets = [connection for _, connections in asked for connection in connections]
+    return {connection.laddr.port for connection in sockets if connection.status == psutil.CONN_LISTEN}

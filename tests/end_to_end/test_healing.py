@@ -11,8 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -29,7 +29,10 @@ from cluster.instance.embedded_postgres import Postgres
 from cluster.instance.embedded_valkey import Valkey
 from cluster.instance.instance_file import Instance, Restarts, read_instance
 from cluster.instance.leftovers import left_by
+from cluster.instance.processes import answers_of, process_of, tree_of
 from tests.support.canaries import search_instance
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
 
 pytestmark = [
     pytest.mark.faults,
@@ -40,8 +43,6 @@ pytestmark = [
 
 START_MS = 1_746_057_600_000
 ROWS = 1440
-PATIENCE_S = 180.0
-"""A busy machine is slow, not wrong."""
 
 
 class Patient:
@@ -69,19 +70,19 @@ class Patient:
 
     def processes(self, words: str) -> list[psutil.Process]:
         """Those of the instance whose command line holds these words."""
-        found = []
-        for process in psutil.Process(self.file.pid).children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                if words in " ".join(process.cmdline()):
-                    found.append(process)
-        return found
+        _, *started = tree_of(process_of(self.file.pid))
+        commands = answers_of(started, psutil.Process.cmdline)
+        return [process for process, command in commands if words in " ".join(command)]
 
     def kill(self, words: str) -> list[psutil.Process]:
         killed = self.processes(words)
         assert killed, f"there is no {words}"
-        for process in killed:
-            process.kill()
+        kill_all(killed)
         return killed
+
+    def wait_restarted(self, part: str, count: int) -> None:
+        """Until the part was started again so often in all, and everything is ready."""
+        wait_until(lambda: (self.restarts(part), self.is_whole()), lambda seen: seen[0] >= count and seen[1])
 
     def is_whole(self) -> bool:
         return self.file.state == "ready" and self.answers("/ready")
@@ -96,21 +97,11 @@ class Patient:
             return client.coverage()
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> float:
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < PATIENCE_S, f"not within {PATIENCE_S:g} s: {what}"
-        time.sleep(0.1)
-    return time.monotonic() - began
-
-
 @pytest.fixture(scope="module")
 def patient() -> Iterator[Patient]:
     place = Path(tempfile.mkdtemp(prefix="candleray-healing-", dir="/tmp"))
     place.chmod(0o711)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     patient = Patient(DataFolder(place / "data"), port)
     try:
         started = patient.candleray("up", "--detach", "--port", str(port))
@@ -140,8 +131,8 @@ def test_a_lost_ray_is_started_again_with_the_same_data_on_the_same_port(
 ) -> None:
     before, count = patient.file, patient.restarts("ray")
     killed = patient.kill(vital)
-    took_s = wait_until(lambda: patient.restarts("ray") > count and patient.is_whole(), "Ray again")
-    print(f"{vital}: whole again after {took_s:.1f} s")
+    with timed(f"{vital}: whole again"):
+        patient.wait_restarted("ray", count + 1)
     after = patient.file
     assert patient.coverage() == stored
     assert (after.pid, after.api_url) == (before.pid, before.api_url)
@@ -154,9 +145,10 @@ def test_a_lost_ray_is_started_again_with_the_same_data_on_the_same_port(
 
 
 def test_a_lost_dashboard_is_started_again_and_nothing_else_is(patient: Patient, stored: list[Coverage]) -> None:
-    boot = patient.file.boot
+    boot, count = patient.file.boot, patient.restarts("dashboard")
     patient.kill("dashboard/dashboard.py")
-    wait_until(lambda: patient.restarts("dashboard") == 1 and takes_jobs(patient), "the dashboard")
+    wait_until(lambda: patient.restarts("dashboard"), lambda seen: seen > count)
+    wait_until(lambda: takes_jobs(patient))
     assert patient.file.boot == boot
     assert patient.coverage() == stored
 
@@ -166,13 +158,10 @@ def test_a_lost_dashboard_is_started_again_and_nothing_else_is(patient: Patient,
 )
 def test_what_serve_loses_serve_starts_again(patient: Patient, stored: list[Coverage], part: str) -> None:
     boot = patient.file.boot
-    killed = {process.pid for process in patient.kill(part)}
-
-    def is_replaced() -> bool:
-        return any(process.pid not in killed for process in patient.processes(part)) and patient.is_whole()
-
-    took_s = wait_until(is_replaced, part)
-    print(f"{part}: replaced and answering after {took_s:.1f} s")
+    killed = patient.kill(part)
+    with timed(f"{part}: replaced and answering"):
+        wait_until(lambda: patient.processes(part), lambda seen: set(seen) - set(killed), what=part)
+        wait_until(patient.is_whole)
     assert patient.coverage() == stored
     assert patient.file.boot == boot
 
@@ -189,7 +178,7 @@ def test_an_application_that_is_gone_is_deployed_again(patient: Patient, stored:
     assert asked.is_success, asked.text
     with Client(patient.file.api_url) as client, pytest.raises(ServiceUnavailable):
         client.coverage()
-    wait_until(lambda: patient.restarts("api") > count and patient.is_whole(), "the API again")
+    patient.wait_restarted("api", count + 1)
     assert patient.file.boot == boot
     assert patient.coverage() == stored
 
@@ -201,19 +190,17 @@ def test_everything_at_once_and_a_port_taken_meanwhile_only_takes_longer(
     services = [kind(patient.folder).find() for kind in (Postgres, Valkey)]
     supervisor = psutil.Process(patient.file.pid)
     supervisor.suspend()
-    for process in supervisor.children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
+    kill_all(tree_of(supervisor)[1:])
     with socket.socket() as squatter:
         squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        wait_until(lambda: binds(squatter, patient.port), "the port is free")
+        wait_until(lambda: binds(squatter, patient.port), what="the port is free")
         squatter.listen()
         supervisor.resume()
-        wait_until(lambda: patient.restarts("ray") >= count + 2, "a second attempt")
+        wait_until(lambda: patient.restarts("ray"), lambda seen: seen >= count + 2)
         assert f"port {patient.port} is in use by process {os.getpid()}" in patient.file.restarts["ray"].reason
         assert not patient.is_whole()
-    took_s = wait_until(patient.is_whole, "all of it again")
-    print(f"everything: whole again after {took_s:.1f} s")
+    with timed("everything: whole again"):
+        wait_until(patient.is_whole)
     assert patient.coverage() == stored
     assert patient.restarts("postgres") == patient.restarts("valkey") == 1
     for kind, former in zip((Postgres, Valkey), services, strict=True):
@@ -223,16 +210,28 @@ def test_everything_at_once_and_a_port_taken_meanwhile_only_takes_longer(
 def test_a_signal_in_the_middle_of_a_restart_stops_it_in_order(patient: Patient, stored: list[Coverage]) -> None:
     before = patient.file
     patient.kill("gcs/gcs_server")
-    wait_until(lambda: patient.file.boot != before.boot and bool(patient.processes("raylet/raylet")), "a restart")
-    restarting = patient.file
+    restarting = wait_until(lambda: patient.file, lambda seen: seen.boot not in ("", before.boot))
+    wait_until(lambda: patient.processes("raylet/raylet"), what="its raylet")
     assert restarting.state == "restarting"
-    supervisor = psutil.Process(restarting.pid)
-    supervisor.send_signal(signal.SIGTERM)
-    wait_until(lambda: read_instance(patient.folder) is None, "it has stopped")
+    restarting.send(signal.SIGTERM)
+    wait_until(lambda: read_instance(patient.folder), lambda seen: seen is None)
     for boot in (before.boot, restarting.boot):
         assert not left_by(boot, str(patient.folder.ray_dir(boot)))
     assert [kind(patient.folder).find() for kind in (Postgres, Valkey)] == [None, None]
     assert patient.candleray("status").returncode == 1
+
+
+def kill_all(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    print(f"{what} after {time.monotonic() - began:.1f} s")
 
 
 def restarts_shown(patient: Patient) -> dict[str, int]:

@@ -6,9 +6,7 @@ This process is the driver, on the first node, which is the head. Everything end
 from __future__ import annotations
 
 import shutil
-import socket
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +19,9 @@ from ray.cluster_utils import Cluster
 
 from actors.options import NAMESPACE
 from candleray.settings import ROOT
+from cluster.instance.processes import process_of, tree_of
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
 
 OBJECT_STORE_BYTES = 200_000_000
 
@@ -55,17 +56,17 @@ class RayNodes:
             )
         )
 
-    def wait_alive(self, timeout_s: float = 60) -> None:
+    def wait_alive(self) -> None:
         """Until the cluster counts as many nodes as there are."""
-        give_up_at = time.monotonic() + timeout_s
-        while sum(bool(node["Alive"]) for node in ray.nodes()) != len(self):
-            assert time.monotonic() < give_up_at, f"not {len(self)} nodes within {timeout_s:g} s"
-            time.sleep(0.05)
+        wait_until(
+            lambda: sum(bool(node["Alive"]) for node in ray.nodes()),
+            lambda alive: alive == len(self),
+            what=f"{len(self)} nodes",
+        )
 
     def processes(self, number: int) -> list[psutil.Process]:
         """The raylet of a node, its agents and workers."""
-        raylet = psutil.Process(self._nodes[number].all_processes["raylet"][0].process.pid)
-        return [raylet, *raylet.children(recursive=True)]
+        return tree_of(process_of(self._nodes[number].all_processes["raylet"][0].process.pid))
 
     def kill(self, number: int) -> None:
         """`kill -9` of everything on a node but the head, as when its machine loses power."""
@@ -123,9 +124,3 @@ def _environment(home: str) -> dict[str, str]:
         "NUMBA_NUM_THREADS": "1",
         "RAY_health_check_period_ms": "300",  # a killed node is missed after 2 s, not 15
     }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
