@@ -52,15 +52,18 @@ class JobSchedulerActor:
         os._exit(1)  # Ray starts it again
 
     async def _run(self) -> None:
-        pause_s = STEP_S
+        next_pause_s = STEP_S
         while True:
+            began = time.monotonic()
             try:
                 await self._schedule()
             except CandlerayError as error:
+                # After it has worked for a while, a failure is a new one.
+                pause_s = STEP_S if time.monotonic() - began >= LONGEST_PAUSE_S else next_pause_s
                 self._failures.inc()
                 log.warning("scheduler_waits", reason=error.message, pause_s=pause_s)
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                await asyncio.sleep(pause_s)
+                next_pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def _schedule(self) -> None:
         """Steps until a service fails."""

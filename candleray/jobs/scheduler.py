@@ -69,12 +69,11 @@ class Scheduler:
     async def _replace_lost(self, quiet: Collection[UnfinishedJob]) -> None:
         # Asked for after the rows were read: a driver that ended since then has written its end before.
         ended = await self._launcher.ended()
-        still = {
-            (one.job_id, one.attempt) for one in await self._jobs.unfinished() if one.state == JobState.RUNNING
-        }
-        for job in quiet:
+        # A driver that has spoken since then lives, however long Ray took to answer.
+        identities = {(job.job_id, job.attempt) for job in quiet}
+        for job in await self._jobs.unfinished():
             identity = job.job_id, job.attempt
-            if identity not in still:
+            if job.state != JobState.RUNNING or identity not in identities:
                 continue
             if identity in ended:
                 await self._replace(job, "its driver has ended")

@@ -51,7 +51,7 @@ class UnfinishedJob:
     state: JobState
     attempt: int
     fruitless: int
-    """Attempts in a row, this one among them, that have ranked nothing."""
+    """Attempts in a row, this one among them, whose checkpoints covered nothing new."""
     cancel_requested: bool
     phase: str
     silent_s: float
@@ -216,6 +216,7 @@ class Jobs:
                 progress.tasks_done,
                 progress.tasks_total,
                 progress.eta_s,
+                progress.variants_done if checkpoint else None,
             )
             if row is None:
                 raise Superseded(f"job {job_id} is not at attempt {attempt}")

@@ -72,6 +72,13 @@ def progress(done: int = 5) -> Progress:
     return Progress("stage-a", done, 10, done, 100.0, 1.5, "candles", None)
 
 
+def kept(done: int) -> Checkpoint:
+    """A checkpoint that covers so many variants."""
+    sweep = Sweep("stage-a", 10, 3)
+    sweep.add(0, done, Ranking.empty())
+    return Checkpoint("candles", "engine", (sweep,), {})
+
+
 async def silence(postgres: Postgres, job_id: UUID, seconds: float) -> None:
     async with postgres.connection() as connection:
         await connection.execute(
@@ -266,6 +273,52 @@ class TestScheduler:
         assert "its driver has ended" in causes
         assert any("has said nothing for 3" in cause for cause in causes)
 
+    async def test_a_driver_that_speaks_lives(self, jobs: Jobs, user: UUID, postgres: Postgres):
+        drivers, job = Drivers(), await submitted(jobs, user)
+        scheduler = Scheduler(jobs, drivers, LIMITS)
+        await scheduler.step()
+        for _ in range(3):
+            await silence(postgres, job.job_id, 3)
+            await jobs.tell(job.job_id, 1, progress())
+            await scheduler.step()
+        assert drivers.started == [(job.job_id, 1)]
+
+    async def test_a_driver_that_speaks_while_ray_is_asked_lives(
+        self, jobs: Jobs, user: UUID, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+    ):
+        drivers, job = Drivers(), await submitted(jobs, user)
+        scheduler = Scheduler(jobs, drivers, LIMITS)
+        await scheduler.step()
+        await jobs.tell(job.job_id, 1, progress())
+
+        async def ended() -> set[tuple[UUID, int]]:
+            await jobs.tell(job.job_id, 1, progress())
+            return set()
+
+        monkeypatch.setattr(drivers, "ended", ended)
+        await silence(postgres, job.job_id, 3)
+        await scheduler.step()
+        assert (drivers.stopped, drivers.started) == ([], [(job.job_id, 1)])
+
+    async def test_the_next_driver_has_as_long_as_the_first_one_to_its_first_word(
+        self, jobs: Jobs, user: UUID, postgres: Postgres
+    ):
+        drivers, job = Drivers(), await submitted(jobs, user)
+        scheduler = Scheduler(jobs, drivers, LIMITS)
+        await scheduler.step()
+        await jobs.tell(job.job_id, 1, progress())
+        await silence(postgres, job.job_id, 1000)
+        await scheduler.step()
+        assert drivers.started == [(job.job_id, 1), (job.job_id, 2)]
+        (seen,) = await jobs.unfinished()
+        assert (seen.is_launching, seen.silent_s < 60) == (True, True)
+        await silence(postgres, job.job_id, 89)
+        await scheduler.step()
+        assert len(drivers.started) == 2
+        await silence(postgres, job.job_id, 91)
+        await scheduler.step()
+        assert drivers.started[2:] == [(job.job_id, 3)]
+
     async def test_a_driver_that_has_not_spoken_yet_gets_more_time(
         self, jobs: Jobs, user: UUID, postgres: Postgres
     ):
@@ -287,15 +340,49 @@ class TestScheduler:
         assert failed.state == "failed"
         assert "3 drivers in a row ended without having ranked a variant" in str(failed.error)
 
-    async def test_ranking_something_gives_a_job_its_attempts_back(self, jobs: Jobs, user: UUID):
+    async def test_keeping_something_new_gives_a_job_its_attempts_back(self, jobs: Jobs, user: UUID):
         drivers, job = Drivers(), await submitted(jobs, user)
         scheduler = Scheduler(jobs, drivers, LIMITS)
         for attempt in range(1, 8):
             await scheduler.step()
-            await jobs.tell(job.job_id, attempt, progress(attempt))
+            await jobs.tell(job.job_id, attempt, progress(attempt), kept(attempt))
             drivers.gone.add((job.job_id, attempt))
         await scheduler.step()
         assert (await jobs.get(user, job.job_id)).state == "running"
+
+    @pytest.mark.parametrize("kind", ["the same checkpoint", "none, and the same again", "no checkpoint"])
+    async def test_drivers_that_end_without_keeping_anything_new_are_not_replaced_for_ever(
+        self, jobs: Jobs, user: UUID, kind: str
+    ):
+        """As of a job that kills its driver a second after it has gone on from the checkpoint."""
+        drivers, job = Drivers(), await submitted(jobs, user)
+        scheduler = Scheduler(jobs, drivers, LIMITS)
+        await scheduler.step()
+        await jobs.tell(job.job_id, 1, progress(5), kept(5))
+        drivers.gone.add((job.job_id, 1))
+        for attempt in range(2, 5):
+            await scheduler.step()
+            if kind != "the same checkpoint":
+                await jobs.tell(job.job_id, attempt, progress(0))
+            if kind != "no checkpoint":
+                await jobs.tell(job.job_id, attempt, progress(5), kept(5))
+            await jobs.tell(job.job_id, attempt, progress(5 + attempt))
+            drivers.gone.add((job.job_id, attempt))
+        await scheduler.step()
+        assert (await jobs.get(user, job.job_id)).state == "failed"
+
+    async def test_a_search_that_starts_over_is_given_its_attempts_too(self, jobs: Jobs, user: UUID):
+        """Other candles than before: what is kept is less than before, and grows."""
+        drivers, job = Drivers(), await submitted(jobs, user)
+        scheduler = Scheduler(jobs, drivers, LIMITS)
+        await scheduler.step()
+        await jobs.tell(job.job_id, 1, progress(9), kept(9))
+        await jobs.move(job.job_id, JobState.QUEUED, "a test", 1)
+        await scheduler.step()
+        for done in (1, 2):
+            await jobs.tell(job.job_id, 2, progress(done), kept(done))
+        (seen,) = await jobs.unfinished()
+        assert seen.fruitless == 0
 
     async def test_a_cancelled_job_without_a_driver_ends(self, jobs: Jobs, user: UUID):
         drivers = Drivers()

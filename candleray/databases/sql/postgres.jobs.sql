@@ -75,12 +75,14 @@ DELETE FROM jobs WHERE job_id = $1 AND user_id = $2 AND state IN ('succeeded', '
 RETURNING job_id;
 
 -- name: heartbeat_job
--- Nothing comes back where another attempt has taken over: whoever asked must stop.
+-- Nothing comes back where another attempt has taken over: whoever asked must stop. $14 is how many variants the
+-- checkpoint covers that is saved with it: an attempt that kept nothing new may be the first of endlessly many.
 UPDATE jobs SET
     heartbeat_at = now(), phase = $3, done = $4, total = $5, variants_done = $6, variants_per_s = $7,
     best_total_return_pct = $8, candles_hash = $9, expected_s = $10,
     tasks_done = $11, tasks_total = $12, eta_s = $13,
-    fruitless = CASE WHEN $6 > variants_done THEN 0 ELSE fruitless END
+    fruitless = CASE WHEN $14 > variants_kept THEN 0 ELSE fruitless END,
+    variants_kept = coalesce($14, variants_kept)
 WHERE job_id = $1 AND attempt = $2 AND state = 'running'
 RETURNING cancel_requested;
 

@@ -1,0 +1,53 @@
+"""The scheduler's actor: how it waits for a service that does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from actors.job_scheduler import JobSchedulerActor
+from candleray.errors import ServiceUnavailable
+
+
+class Failing:
+    """An actor whose schedule works for so many seconds each time, until a service fails."""
+
+    def __init__(self, works_s: list[float]) -> None:
+        self.now_s = 0.0
+        self.pauses: list[float] = []
+        self._works_s = works_s
+        self._failures = SimpleNamespace(inc=lambda: None)
+
+    async def _schedule(self) -> None:
+        if not self._works_s:
+            raise asyncio.CancelledError
+        self.now_s += self._works_s.pop(0)
+        raise ServiceUnavailable("Postgres does not answer")
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now_s += seconds
+
+
+@pytest.mark.parametrize(
+    ("works_s", "pauses"),
+    [
+        ([0] * 7, [0.3, 0.6, 1.2, 2.4, 4.8, 5, 5]),
+        ([0, 0, 0, 3600, 0, 0], [0.3, 0.6, 1.2, 0.3, 0.6, 1.2]),
+        ([0, 0, 1, 0], [0.3, 0.6, 1.2, 2.4]),
+    ],
+)
+async def test_pauses_double_while_a_service_is_away_and_begin_anew_after_it_has_worked(
+    works_s: list[float], pauses: list[float], monkeypatch: pytest.MonkeyPatch
+):
+    actor = Failing(works_s)
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: actor.now_s)
+        patch.setattr(asyncio, "sleep", actor.sleep)
+        with pytest.raises(asyncio.CancelledError):
+            await JobSchedulerActor._run(cast(JobSchedulerActor, actor))
+    assert actor.pauses == pytest.approx(pauses)
