@@ -12,7 +12,7 @@ from candleray.terminal.console import notes, output
 from candleray.terminal.options import ApiUrl, DataDir, connect
 
 if TYPE_CHECKING:
-    from candleray.identity.telegram import WidgetLogin
+    from candleray.identity.models import WidgetLogin
 
 
 def login(
@@ -56,7 +56,7 @@ def _signed(telegram_user_id: int, data: Path | None) -> WidgetLogin:
     from candleray.errors import InstanceError
     from candleray.identity.local_secrets import BOT_TOKEN
     from candleray.identity.telegram import sign_widget
-    from candleray.sdk.credentials import read_private
+    from candleray.private_files import read_private
     from candleray.settings import get_settings
 
     settings = get_settings()

@@ -42,7 +42,7 @@ def create(
 
     Example: candleray tokens create notebook --scope read --scope trade
     """
-    from candleray.identity.tokens import TokenRequest
+    from candleray.identity.models import TokenRequest
     from candleray.validation import validated
 
     request = validated(TokenRequest, {"name": name, "scopes": scope, "days": days})

@@ -1,5 +1,1 @@
-"""Who somebody is, what they may do, and what they keep with us."""
-
-from candleray.identity.models import User
-
-__all__ = ["User"]
+"""Users, and what guards them: logins, tokens, the second factor, exchange keys, the audit trail."""

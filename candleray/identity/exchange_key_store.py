@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, NotFound
 from candleray.identity.audit_store import record
-from candleray.identity.exchange_keys import Credentials, ExchangeKey, NewExchangeKey, credentials_of
+from candleray.identity.exchange_keys import Credentials, NewExchangeKey, credentials_of
+from candleray.identity.models import ExchangeKey
 from candleray.identity.vault import KeyRing, Sealed
 
 

@@ -1,10 +1,8 @@
-"""Keys of exchanges (R3.3): kept sealed, added only past the second factor, never shown again."""
+"""Keys of exchanges: kept sealed, added only past the second factor, never shown again."""
 
 from __future__ import annotations
 
 import json
-from datetime import datetime
-from uuid import UUID
 
 from pydantic import Field
 
@@ -24,17 +22,6 @@ class NewExchangeKey(Model):
 
     def sealed_text(self) -> Secret:
         return Secret(json.dumps({"api_key": self.api_key.reveal(), "api_secret": self.api_secret.reveal()}))
-
-
-class ExchangeKey(Model):
-    """A stored key, without what makes it one."""
-
-    key_id: UUID
-    exchange: str
-    label: str
-    last_four: str
-    """Of the API key, to know it again."""
-    created_at: datetime
 
 
 class Credentials(Model):

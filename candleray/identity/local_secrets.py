@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from candleray.errors import InstanceError
 from candleray.identity.vault import KeyRing
-from candleray.sdk.credentials import read_private, write_private
+from candleray.private_files import read_private, write_private
 from candleray.settings import Settings
 
 BOT_TOKEN = "bot_token"  # noqa: S105 - a file's name

@@ -1,12 +1,154 @@
-"""Who somebody is: a user exists only through Telegram (R3.1)."""
+"""Users, logins, tokens, second factors and exchange keys as they go over the wire.
+
+The SDK reads these, so this module needs none of the libraries that guard them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Literal, get_args
 from uuid import UUID
 
-from candleray.validation import Model
+from pydantic import AfterValidator, Field
+
+from candleray.timeframes import Moment
+from candleray.validation import Model, unquoted
+
+MAX_TELEGRAM_USER_ID = 2**63
+"""What the column takes, itself excluded."""
 
 
 class User(Model):
+    """A user, who exists only through a Telegram account."""
+
     user_id: UUID
     telegram_user_id: int
+
+
+class WidgetLogin(Model):
+    """What Telegram's Login Widget hands to the page."""
+
+    id: int = Field(ge=1, lt=MAX_TELEGRAM_USER_ID)
+    first_name: str | None = Field(None, max_length=256)
+    last_name: str | None = Field(None, max_length=256)
+    username: str | None = Field(None, max_length=64)
+    photo_url: str | None = Field(None, max_length=2048)
+    auth_date: int = Field(ge=0, lt=2**40)
+    hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), unquoted(r"[0-9a-f]{64}", "is 64 hexadecimal digits")]
+
+
+class MiniAppLogin(Model):
+    """What Telegram hands to a Mini App, untouched."""
+
+    init_data: Annotated[
+        str, Field(min_length=1, max_length=8192), unquoted(r"(?s:.{1,8192})", "is 1 to 8192 characters")
+    ]
+
+
+Scope = Literal["read", "trade", "account"]
+"""`read`: see what is one's own, and compute. `trade`: change it: candles, strategies, runs, jobs.
+`account`: sessions, tokens, the second factor, exchange keys."""
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+Kind = Literal["session", "api"]
+
+
+class TokenInfo(Model):
+    """A session or a personal API token, without what proves it."""
+
+    token_id: UUID
+    kind: Kind
+    name: str
+    scopes: tuple[Scope, ...]
+    created_at: Moment
+    last_used_at: Moment
+    """To the minute."""
+    expires_at: Moment
+    """A session's moves on with its use, up to `ends_at`."""
+    ends_at: Moment
+    current: bool = False
+    """It is the one this request came with."""
+
+
+def _in_order(scopes: Sequence[Scope]) -> tuple[Scope, ...]:
+    return tuple(scope for scope in SCOPES if scope in scopes)
+
+
+class TokenRequest(Model):
+    """A personal API token to be made."""
+
+    name: str = Field(min_length=1, max_length=64, pattern=r"^[\w .:@/-]+$")
+    """For people, to tell their tokens apart."""
+    scopes: Annotated[
+        tuple[Scope, ...], Field(min_length=1, max_length=len(SCOPES)), AfterValidator(_in_order)
+    ] = ("read",)
+    days: int = Field(90, ge=1, le=366)
+    """How long it is good for."""
+
+
+class NewToken(Model):
+    """A token as it is shown: once."""
+
+    token: str
+    info: TokenInfo
+
+
+class CookieLogin(Model):
+    """What a page learns of a login whose token is in a cookie it cannot read."""
+
+    csrf_token: str
+    """Goes into the header `X-CSRF-Token` of everything that changes something."""
+    info: TokenInfo
+
+
+Code = Annotated[str, Field(min_length=6, max_length=32), unquoted(r".{6,32}", "is 6 to 32 characters")]
+
+
+class CodeBody(Model):
+    code: Code
+    """Six digits, or a recovery code."""
+
+
+class OptionalCode(Model):
+    code: Code | None = None
+    """Needed where a second factor is being replaced."""
+
+
+class SecondFactorState(Model):
+    enabled: bool
+    pending: bool
+    """One has begun and awaits its first code."""
+    recovery_codes_left: int
+    locked_until: datetime | None = None
+
+
+class SecondFactorSetup(Model):
+    """What an authenticator app needs, shown once."""
+
+    secret: str
+    otpauth_uri: str
+    qr_svg: str
+    """The URI as an SVG to scan."""
+
+
+class RecoveryCodes(Model):
+    """Each is good once; shown once."""
+
+    recovery_codes: tuple[str, ...]
+
+
+class CodeAccepted(Model):
+    fresh_until: datetime
+    """Until then this token opens what asks for a fresh code."""
+
+
+class ExchangeKey(Model):
+    """A stored key, without what makes it one."""
+
+    key_id: UUID
+    exchange: str
+    label: str
+    last_four: str
+    """Of the API key, to know it again."""
+    created_at: datetime

@@ -10,21 +10,11 @@ from uuid import UUID, uuid4
 
 from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import CandlerayError, Conflict, Forbidden, TooManyRequests
-from candleray.identity import User
 from candleray.identity.audit import Event
 from candleray.identity.audit_store import record
+from candleray.identity.models import CodeAccepted, RecoveryCodes, SecondFactorSetup, SecondFactorState, User
 from candleray.identity.tokens import Caller, utc_now
-from candleray.identity.totp import (
-    CodeAccepted,
-    RecoveryCodes,
-    SecondFactorSetup,
-    SecondFactorState,
-    matching_step,
-    new_recovery_codes,
-    new_totp_secret,
-    recovery_hash,
-    setup_of,
-)
+from candleray.identity.totp import matching_step, new_recovery_codes, new_totp_secret, recovery_hash, setup_of
 from candleray.identity.vault import KeyRing, Sealed
 from candleray.settings import IdentitySettings
 

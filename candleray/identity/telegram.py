@@ -1,4 +1,4 @@
-"""Login by Telegram, the only one there is (R3.1): the Login Widget's payload and a Mini App's init data.
+"""Login by Telegram, the only one there is: the Login Widget's payload and a Mini App's init data.
 
 https://core.telegram.org/widgets/login#checking-authorization and
 https://core.telegram.org/bots/webapps#validating-data-received-via-the-mini-app. Beyond what Telegram asks for, a
@@ -11,13 +11,10 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from typing import Annotated
 from urllib.parse import parse_qsl, urlencode
 
-from pydantic import Field
-
 from candleray.errors import Unauthenticated
-from candleray.validation import Model, unquoted
+from candleray.identity.models import MAX_TELEGRAM_USER_ID, MiniAppLogin, WidgetLogin
 
 MAX_AGE_S = 300
 MAX_SKEW_S = 30
@@ -29,8 +26,6 @@ _MINI_APP_FIELDS = frozenset(
         *("auth_date", "signature", "hash"),
     }
 )
-_MAX_USER_ID = 2**63
-"""What the column takes."""
 
 
 class LoginRefused(Unauthenticated):
@@ -42,26 +37,6 @@ class LoginRefused(Unauthenticated):
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.reason,)
-
-
-class WidgetLogin(Model):
-    """What Telegram's Login Widget hands to the page."""
-
-    id: int = Field(ge=1, lt=_MAX_USER_ID)
-    first_name: str | None = Field(None, max_length=256)
-    last_name: str | None = Field(None, max_length=256)
-    username: str | None = Field(None, max_length=64)
-    photo_url: str | None = Field(None, max_length=2048)
-    auth_date: int = Field(ge=0, lt=2**40)
-    hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), unquoted(r"[0-9a-f]{64}", "is 64 hexadecimal digits")]
-
-
-class MiniAppLogin(Model):
-    """What Telegram hands to a Mini App, untouched."""
-
-    init_data: Annotated[
-        str, Field(min_length=1, max_length=8192), unquoted(r"(?s:.{1,8192})", "is 1 to 8192 characters")
-    ]
 
 
 def telegram_user_of_widget(login: WidgetLogin, bot_token: str, now_s: float) -> int:
@@ -87,7 +62,7 @@ def telegram_user_of_mini_app(login: MiniAppLogin, bot_token: str, now_s: float)
     except (KeyError, ValueError, TypeError, RecursionError):
         raise LoginRefused("malformed") from None
     _require_fresh(auth_date, now_s)
-    if type(user_id) is not int or not 1 <= user_id < _MAX_USER_ID:
+    if type(user_id) is not int or not 1 <= user_id < MAX_TELEGRAM_USER_ID:
         raise LoginRefused("malformed")
     return user_id
 

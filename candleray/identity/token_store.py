@@ -8,21 +8,10 @@ from uuid import UUID
 
 from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict, NotFound
-from candleray.identity import User
 from candleray.identity.audit import Event
 from candleray.identity.audit_store import record
-from candleray.identity.tokens import (
-    SCOPES,
-    Caller,
-    Kind,
-    NewToken,
-    TokenInfo,
-    TokenRequest,
-    looks_like_token,
-    new_token,
-    token_hash,
-    utc_now,
-)
+from candleray.identity.models import SCOPES, Kind, NewToken, TokenInfo, TokenRequest, User
+from candleray.identity.tokens import Caller, looks_like_token, new_token, token_hash, utc_now
 from candleray.settings import IdentitySettings
 
 TOUCH_AFTER = timedelta(minutes=1)

@@ -10,23 +10,11 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal, get_args
 from uuid import UUID
 
-from pydantic import AfterValidator, Field
-
-from candleray.identity.models import User
-from candleray.timeframes import Moment
+from candleray.identity.models import Kind, Scope, User
 from candleray.validation import Model
-
-Scope = Literal["read", "trade", "account"]
-"""`read`: see what is one's own, and compute. `trade`: change it: candles, strategies, runs, jobs.
-`account`: sessions, tokens, the second factor, exchange keys."""
-SCOPES: tuple[Scope, ...] = get_args(Scope)
-
-Kind = Literal["session", "api"]
 
 _PREFIX: dict[Kind, str] = {"session": "crs_", "api": "crt_"}
 _TOKEN = re.compile(r"cr[st]_[A-Za-z0-9_-]{43}")
@@ -61,54 +49,6 @@ class Caller(Model):
 
     def verified_within(self, seconds: float, now: datetime) -> bool:
         return self.code_verified_at is not None and (now - self.code_verified_at).total_seconds() <= seconds
-
-
-class TokenInfo(Model):
-    """A session or a personal API token, without what proves it."""
-
-    token_id: UUID
-    kind: Kind
-    name: str
-    scopes: tuple[Scope, ...]
-    created_at: Moment
-    last_used_at: Moment
-    """To the minute."""
-    expires_at: Moment
-    """A session's moves on with its use, up to `ends_at`."""
-    ends_at: Moment
-    current: bool = False
-    """It is the one this request came with."""
-
-
-def _in_order(scopes: Sequence[Scope]) -> tuple[Scope, ...]:
-    return tuple(scope for scope in SCOPES if scope in scopes)
-
-
-class TokenRequest(Model):
-    """A personal API token to be made."""
-
-    name: str = Field(min_length=1, max_length=64, pattern=r"^[\w .:@/-]+$")
-    """For people, to tell their tokens apart."""
-    scopes: Annotated[
-        tuple[Scope, ...], Field(min_length=1, max_length=len(SCOPES)), AfterValidator(_in_order)
-    ] = ("read",)
-    days: int = Field(90, ge=1, le=366)
-    """How long it is good for."""
-
-
-class NewToken(Model):
-    """A token as it is shown: once."""
-
-    token: str
-    info: TokenInfo
-
-
-class CookieLogin(Model):
-    """What a page learns of a login whose token is in a cookie it cannot read."""
-
-    csrf_token: str
-    """Goes into the header `X-CSRF-Token` of everything that changes something."""
-    info: TokenInfo
 
 
 def utc_now() -> datetime:

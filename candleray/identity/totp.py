@@ -1,4 +1,4 @@
-"""The second factor (R3.2): TOTP codes of RFC 6238, and recovery codes for when the telephone is lost."""
+"""The second factor: TOTP codes of RFC 6238, and recovery codes for when the telephone is lost."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ import hmac
 import io
 import re
 import secrets
-from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
 import pyotp
 import segno
-from pydantic import Field
 
+from candleray.identity.models import SecondFactorSetup
 from candleray.identity.vault import Secret
-from candleray.validation import Model, unquoted
 
 STEP_S = 30
 DRIFT_STEPS = 1
@@ -27,47 +24,6 @@ ISSUER = "Candleray"
 
 _TOTP = re.compile(r"\d{6}")
 _RECOVERY = re.compile(r"[A-Z2-7]{16}")
-
-
-Code = Annotated[str, Field(min_length=6, max_length=32), unquoted(r".{6,32}", "is 6 to 32 characters")]
-
-
-class CodeBody(Model):
-    code: Code
-    """Six digits, or a recovery code."""
-
-
-class OptionalCode(Model):
-    code: Code | None = None
-    """Needed where a second factor is being replaced."""
-
-
-class SecondFactorState(Model):
-    enabled: bool
-    pending: bool
-    """One has begun and awaits its first code."""
-    recovery_codes_left: int
-    locked_until: datetime | None = None
-
-
-class SecondFactorSetup(Model):
-    """What an authenticator app needs, shown once."""
-
-    secret: str
-    otpauth_uri: str
-    qr_svg: str
-    """The URI as an SVG to scan."""
-
-
-class RecoveryCodes(Model):
-    """Each is good once; shown once."""
-
-    recovery_codes: tuple[str, ...]
-
-
-class CodeAccepted(Model):
-    fresh_until: datetime
-    """Until then this token opens what asks for a fresh code."""
 
 
 def new_totp_secret() -> Secret:

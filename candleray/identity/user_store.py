@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from candleray.databases.postgres import Postgres
-from candleray.identity import User
+from candleray.identity.models import User
 
 
 class Users:

@@ -6,11 +6,19 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from candleray.identity import User
-from candleray.identity.exchange_keys import ExchangeKey
-from candleray.identity.telegram import MiniAppLogin, WidgetLogin
-from candleray.identity.tokens import NewToken, TokenInfo, TokenRequest
-from candleray.identity.totp import CodeAccepted, RecoveryCodes, SecondFactorSetup, SecondFactorState
+from candleray.identity.models import (
+    CodeAccepted,
+    ExchangeKey,
+    MiniAppLogin,
+    NewToken,
+    RecoveryCodes,
+    SecondFactorSetup,
+    SecondFactorState,
+    TokenInfo,
+    TokenRequest,
+    User,
+    WidgetLogin,
+)
 from candleray.sdk.connection import encoded, read
 
 

@@ -22,9 +22,9 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from candleray.errors import CandlerayError, Forbidden, Unauthenticated
+from candleray.identity.models import Scope as TokenScope
 from candleray.identity.token_store import AccessTokens
 from candleray.identity.tokens import Caller, csrf_token
-from candleray.identity.tokens import Scope as TokenScope
 from serve_apps.backend import Backend
 from serve_apps.http.errors import error_response
 from serve_apps.http.middleware import HttpLayer

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from candleray.errors import Forbidden
-from candleray.identity import User
+from candleray.identity.models import User
 from candleray.identity.tokens import Caller, utc_now
 from serve_apps.backend import InBackend
 from serve_apps.http.access import CALLER, NOBODY

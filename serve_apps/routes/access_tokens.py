@@ -8,8 +8,8 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Path
 from starlette.responses import JSONResponse, Response
 
+from candleray.identity.models import NewToken, TokenInfo, TokenRequest
 from candleray.identity.token_store import AccessTokens
-from candleray.identity.tokens import NewToken, TokenInfo, TokenRequest
 from candleray.validation import Model
 from serve_apps.backend import Backend, InBackend
 from serve_apps.examples import identity as examples

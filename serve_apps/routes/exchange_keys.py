@@ -8,8 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Depends, Path
 
 from candleray.identity.exchange_key_store import ExchangeKeys
-from candleray.identity.exchange_keys import ExchangeKey, NewExchangeKey
+from candleray.identity.exchange_keys import NewExchangeKey
 from candleray.identity.local_secrets import key_ring
+from candleray.identity.models import ExchangeKey
 from candleray.validation import Model
 from serve_apps.backend import InBackend
 from serve_apps.examples import identity as examples

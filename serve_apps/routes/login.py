@@ -10,20 +10,18 @@ from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from candleray.errors import InstanceError
-from candleray.identity import User
 from candleray.identity.attempt_limits import Limits
+from candleray.identity.models import CookieLogin, MiniAppLogin, NewToken, TokenInfo, User, WidgetLogin
 from candleray.identity.telegram import (
     MAX_AGE_S,
     MAX_SKEW_S,
     LoginRefused,
-    MiniAppLogin,
-    WidgetLogin,
     login_fingerprint,
     telegram_user_of_mini_app,
     telegram_user_of_widget,
 )
 from candleray.identity.token_store import AccessTokens
-from candleray.identity.tokens import CookieLogin, NewToken, TokenInfo, csrf_token
+from candleray.identity.tokens import csrf_token
 from candleray.logs import get_logger
 from candleray.validation import Model
 from serve_apps.backend import Backend, InBackend

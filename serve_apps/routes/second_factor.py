@@ -9,8 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from candleray.identity.attempt_limits import Limits
 from candleray.identity.local_secrets import key_ring
-from candleray.identity.second_factor_store import SecondFactors
-from candleray.identity.totp import (
+from candleray.identity.models import (
     CodeAccepted,
     CodeBody,
     OptionalCode,
@@ -18,6 +17,7 @@ from candleray.identity.totp import (
     SecondFactorSetup,
     SecondFactorState,
 )
+from candleray.identity.second_factor_store import SecondFactors
 from serve_apps.backend import InBackend
 from serve_apps.examples import identity as examples
 from serve_apps.http.access import needs

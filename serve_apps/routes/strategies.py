@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Path, Query
 from pydantic import Field
 
-from candleray.identity import User
+from candleray.identity.models import User
 from candleray.indicators.catalogue import get_catalogue
 from candleray.indicators.request_models import get_request_models
 from candleray.markets import Symbol

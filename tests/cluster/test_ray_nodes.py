@@ -26,7 +26,7 @@ from candleray.candles import CandleRows, Candles
 from candleray.identity.local_secrets import BOT_TOKEN
 from candleray.identity.telegram import sign_widget
 from candleray.markets import find_market
-from candleray.sdk.credentials import read_private
+from candleray.private_files import read_private
 from candleray.search.engine import run
 from candleray.search.variants import resolve
 from candleray.settings import ROOT, Settings

@@ -30,7 +30,7 @@ from candleray.identity.local_secrets import BOT_TOKEN
 from candleray.identity.telegram import sign_widget
 from candleray.indicators.request_models import get_request_models
 from candleray.jobs.job import Job
-from candleray.sdk.credentials import read_private
+from candleray.private_files import read_private
 from candleray.sdk.jobs import SubmittedJob
 from candleray.search.engine import run
 from candleray.search.variants import resolve

@@ -15,10 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from candleray.identity.models import MiniAppLogin, WidgetLogin
 from candleray.identity.telegram import (
     LoginRefused,
-    MiniAppLogin,
-    WidgetLogin,
     sign_mini_app,
     sign_widget,
     telegram_user_of_mini_app,

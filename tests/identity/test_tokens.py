@@ -11,8 +11,9 @@ import pytest
 
 from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, NotFound
+from candleray.identity.models import Kind, NewToken, TokenRequest
 from candleray.identity.token_store import AccessTokens
-from candleray.identity.tokens import Caller, Kind, NewToken, TokenRequest, token_hash
+from candleray.identity.tokens import Caller, token_hash
 from candleray.settings import IdentitySettings
 
 RULES = IdentitySettings(session_idle_hours=72, session_days=30)

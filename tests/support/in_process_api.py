@@ -22,7 +22,7 @@ from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.errors import ServiceUnavailable
 from candleray.guards import check_guards, refuse_exceeded
-from candleray.identity import User
+from candleray.identity.models import User
 from candleray.identity.telegram import sign_widget
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.candle_store_client import CandleStoreClient

@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 
 from candleray import Client
-from candleray.identity.telegram import WidgetLogin
+from candleray.identity.models import WidgetLogin
 from candleray.market_data.candle_store import CandleStore
 from candleray.sdk.credentials import keep_token
 from serve_apps.api import build_api

@@ -14,7 +14,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from candleray import Client, cli
-from candleray.identity.telegram import WidgetLogin
+from candleray.identity.models import WidgetLogin
 from candleray.market_data.candle_store import CandleStore
 from candleray.sdk.credentials import keep_token
 from tests.support.in_process_api import fresh_login

@@ -1,0 +1,36 @@
+"""Files that only their owner may read: tokens and secrets of this machine."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from candleray.errors import InstanceError
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file in one step by one that only its owner may read."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    with suppress(FileNotFoundError):
+        fresh.unlink()
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    fresh.replace(path)
+
+
+def read_private(path: Path) -> str | None:
+    """The file's text; None where there is no file, or nothing in it.
+
+    Raises:
+        InstanceError: others may read it, or we may not.
+    """
+    try:
+        with path.open() as file:
+            if os.fstat(file.fileno()).st_mode & 0o077:
+                raise InstanceError(f"{path} holds a secret and can be read by others: chmod 600 it")
+            return file.read().strip() or None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as exc:
+        raise InstanceError(f"{path} cannot be read: {exc.strerror}") from exc
