@@ -8,8 +8,8 @@ from uuid import UUID
 from ray.util.metrics import Counter, Gauge, Histogram
 
 from candleray.databases.postgres import Postgres
+from candleray.jobs.attempts import Attempts
 from candleray.jobs.job import JobState
-from candleray.jobs.store import Jobs
 from candleray.jobs.watched import WatchedJob, database_now, watched_jobs
 
 _PHASE_S = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0]
@@ -31,12 +31,12 @@ class JobMetrics:
         self._seen: dict[UUID, WatchedJob] = {}
         self._ended_until: datetime | None = None
 
-    async def observe(self, jobs: Jobs, postgres: Postgres) -> None:
+    async def observe(self, attempts: Attempts, postgres: Postgres) -> None:
         """
         Raises:
             ServiceUnavailable: Postgres does not answer; the next call counts what this one could not.
         """
-        counts = await jobs.count_by_state()
+        counts = await attempts.count_by_state()
         for state in JobState:
             self._by_state.set(counts.get(state.value, 0), {"state": state.value})
         if self._ended_until is None:

@@ -18,8 +18,8 @@ from actors.options import JOB_SCHEDULER, ON_HEAD
 from actors.ray_jobs import RayJobs
 from candleray.databases.postgres import Postgres
 from candleray.errors import CandlerayError, InstanceError
+from candleray.jobs.attempts import Attempts
 from candleray.jobs.scheduler import Scheduler
-from candleray.jobs.store import Jobs
 from candleray.logs import configure_logs, get_logger
 from candleray.settings import JobSettings, Settings
 
@@ -69,8 +69,8 @@ class JobSchedulerActor:
         """Steps until a service fails."""
         postgres = await Postgres.open(self._url.get_secret_value(), max_connections=2)
         try:
-            jobs = Jobs(postgres, self._limits)
-            scheduler = Scheduler(jobs, self._drivers, self._limits)
+            attempts = Attempts(postgres, self._limits)
+            scheduler = Scheduler(attempts, self._drivers, self._limits)
             tidied_at = measured_at = 0.0
             while True:
                 await scheduler.step()
@@ -78,7 +78,7 @@ class JobSchedulerActor:
                     await scheduler.forget_old()
                     tidied_at = time.monotonic()
                 if time.monotonic() - measured_at > MEASURE_S:
-                    await self._metrics.observe(jobs, postgres)
+                    await self._metrics.observe(attempts, postgres)
                     measured_at = time.monotonic()
                 await asyncio.sleep(STEP_S)
         finally:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from candleray.backtests.request import BacktestRequest
 from candleray.candles import IntArray
 from candleray.timeframes import DAY_MS
-from kernels.simulation.pruning import REASONS, Limits, Pruning, deadlines, no_deadlines
+from kernels.simulation.prune_reasons import REASONS
+from kernels.simulation.pruning import Limits, Pruning, deadlines, no_deadlines
 
 
 def pruning_of(request: BacktestRequest, ts_open_ms: IntArray, bar_ms: int) -> Pruning | None:

@@ -15,7 +15,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from actors.candle_store import ActorCall
 from actors.own_errors import own_errors
-from candleray.backtests.preflight import Preflight
+from candleray.backtests.preflight import Preflight, SizedRequest
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
 from candleray.databases.postgres import Postgres
@@ -92,7 +92,7 @@ def _backend(settings: Settings) -> Backend:
         jobs = Jobs(await postgres.get(), settings.jobs)
         return await _on_the_cluster(weigh(request, candles, settings, await jobs.pace()))
 
-    async def job_request(request: BacktestRequest) -> BacktestRequest:
+    async def job_request(request: BacktestRequest) -> SizedRequest:
         if not settings.compute.dashboard:
             raise InstanceError("jobs are started through Ray's dashboard: set compute.dashboard")
         return await require_job_guards(request, candles, settings)

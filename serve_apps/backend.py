@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from candleray.backtests.preflight import Preflight
+from candleray.backtests.preflight import Preflight, SizedRequest
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
 from candleray.databases.postgres import Postgres
@@ -37,7 +37,7 @@ class Backend:
     candles: CandleStoreClient
     run_backtest: Callable[[BacktestRequest], Coroutine[Any, Any, BacktestResult]]
     preflight: Callable[[BacktestRequest], Coroutine[Any, Any, Preflight]]
-    job_request: Callable[[BacktestRequest], Coroutine[Any, Any, BacktestRequest]]
+    job_request: Callable[[BacktestRequest], Coroutine[Any, Any, SizedRequest]]
     """The request as a job runs it; raises `GuardExceeded` where no job may ask for that."""
     probes: Mapping[str, Probe]
     """By the service's name."""

@@ -1,10 +1,30 @@
-"""What a request would cost, before anything of it is computed."""
+"""The size and the expected cost of a request, before anything of it is computed."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from candleray.backtests.request import BacktestRequest
 from candleray.validation import Model
+
+
+class SizedRequest(NamedTuple):
+    """A resolved request with the hashes that name it and the sizes of its grid."""
+
+    request: BacktestRequest
+    request_hash: str
+    engine_params_hash: str
+    variants_total: int
+    simulations: int
+
+
+class Pace(NamedTuple):
+    """Times that the jobs of this instance have shown; until there are any, those of a machine of two cores."""
+
+    fixed_s: float = 7.0
+    """From a job's turn to its end, without its search: its driver and workers start, read and measure."""
+    stretch: float = 1.3
+    """A search's time over that of its kernels alone on all cores."""
 
 
 class Guard(Model):

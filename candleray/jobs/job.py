@@ -1,4 +1,4 @@
-"""A job: one large search, from its submission to its end (R5.1).
+"""A job: one large search, from its submission to its end.
 
     queued ──> running ──> succeeded
       │  ^        │ ├────> failed
@@ -12,6 +12,7 @@ transitions, and the store makes each with an event of its own.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal, TypeAlias
@@ -91,6 +92,48 @@ class Job(Model):
     @property
     def ended(self) -> bool:
         return self.state in ENDED
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a driver is, recorded with every heartbeat."""
+
+    phase: str
+    done: int
+    total: int
+    variants_done: int
+    variants_per_s: float | None
+    best_total_return_pct: float | None
+    candles_hash: str | None
+    expected_s: float | None
+    """Seconds that the driver expects of the search, once it has measured it."""
+    tasks_done: int = 0
+    tasks_total: int = 0
+    eta_s: float | None = None
+
+
+@dataclass(frozen=True)
+class UnfinishedJob:
+    """A job that waits or runs, as the scheduler sees it."""
+
+    job_id: UUID
+    state: JobState
+    attempt: int
+    fruitless: int
+    """Attempts in a row, this one among them, whose checkpoints covered nothing new."""
+    cancel_requested: bool
+    phase: str
+    silent_s: float
+    """Seconds since the last heartbeat."""
+
+    @property
+    def is_launching(self) -> bool:
+        """Its driver has not reported yet."""
+        return self.phase == "queued"
+
+
+class Superseded(Exception):  # not an error that a person meets
+    """Another attempt has taken the job over, or it has ended: this driver must stop and write nothing."""
 
 
 class JobEvent(Model):

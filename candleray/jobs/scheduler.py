@@ -10,18 +10,18 @@ from typing import Protocol
 from uuid import UUID
 
 from candleray.errors import CandlerayError
-from candleray.jobs.job import JobState
-from candleray.jobs.store import Jobs, UnfinishedJob
+from candleray.jobs.attempts import Attempts
+from candleray.jobs.job import JobState, UnfinishedJob
 from candleray.logs import get_logger
 from candleray.settings import JobSettings
 
 log = get_logger("scheduler")
 
 LAUNCH_S = 90.0
-"""How long a driver may take to its first word: 5 s, many times that on a machine that is starting everything."""
+"""Longest time to a driver's first heartbeat: it takes 5 s, and many times that while everything is starting."""
 
 QUIET_HEARTBEATS = 3
-"""A driver that was heard since lives: asking Ray for each step takes a twentieth of a core from its search."""
+"""Heartbeats that a driver may miss before Ray is asked about it: to ask each step takes a twentieth of a core."""
 
 
 class Launcher(Protocol):
@@ -39,8 +39,8 @@ class Launcher(Protocol):
 
 
 class Scheduler:
-    def __init__(self, jobs: Jobs, launcher: Launcher, limits: JobSettings) -> None:
-        self._jobs = jobs
+    def __init__(self, attempts: Attempts, launcher: Launcher, limits: JobSettings) -> None:
+        self._attempts = attempts
         self._launcher = launcher
         self._limits = limits
 
@@ -49,41 +49,41 @@ class Scheduler:
         Raises:
             ServiceUnavailable: Postgres or the launcher does not answer; the next step does what this one did not.
         """
-        unfinished = await self._jobs.unfinished()
+        unfinished = await self._attempts.unfinished()
         waiting = [job for job in unfinished if job.state == JobState.QUEUED]
         for job in waiting:
             if job.cancel_requested:
-                await self._jobs.move(job.job_id, JobState.CANCELLED, "cancelled by its user before it ran")
+                await self._attempts.move(job.job_id, JobState.CANCELLED, "cancelled by its user before it ran")
         quiet_s = QUIET_HEARTBEATS * self._limits.heartbeat_s
         quiet = [job for job in unfinished if job.state == JobState.RUNNING and job.silent_s > quiet_s]
         if quiet:
             await self._replace_lost(quiet)
         if waiting or quiet:  # else there is nothing to ask Postgres for, three times a second
-            while taken := await self._jobs.take_next():
+            while taken := await self._attempts.take_next():
                 await self._launch(*taken)
 
     async def forget_old(self) -> None:
-        for job_id in await self._jobs.delete_old():
+        for job_id in await self._attempts.delete_old():
             log.info("job_forgotten", job_id=str(job_id), keep_days=self._limits.keep_days)
 
     async def _replace_lost(self, quiet: Collection[UnfinishedJob]) -> None:
-        # Asked for after the rows were read: a driver that ended since then has written its end before.
+        # Ray is asked before the rows are read again: a driver that had ended by then had written its end.
         ended = await self._launcher.ended()
         # A driver that has spoken since then lives, however long Ray took to answer.
-        identities = {(job.job_id, job.attempt) for job in quiet}
-        for job in await self._jobs.unfinished():
-            identity = job.job_id, job.attempt
-            if job.state != JobState.RUNNING or identity not in identities:
+        silent = {(job.job_id, job.attempt) for job in quiet}
+        for job in await self._attempts.unfinished():
+            attempt = job.job_id, job.attempt
+            if job.state != JobState.RUNNING or attempt not in silent:
                 continue
-            if identity in ended:
+            if attempt in ended:
                 await self._replace(job, "its driver has ended")
             elif job.silent_s > (LAUNCH_S if job.is_launching else self._limits.lost_after_s):
                 await self._replace(job, f"its driver has said nothing for {job.silent_s:.1f} s")
 
     async def _replace(self, job: UnfinishedJob, cause: str) -> None:
-        # First of all that it is gone: nothing runs twice at once.
+        # Stopped first: two drivers of one job never run at once.
         await self._launcher.stop(job.job_id, job.attempt)
-        move, most = self._jobs.move, self._limits.max_fruitless_attempts
+        move, most = self._attempts.move, self._limits.max_fruitless_attempts
         if job.cancel_requested:
             await move(job.job_id, JobState.CANCELLED, f"cancelled by its user; {cause}", job.attempt)
         elif job.fruitless >= most:
@@ -96,6 +96,6 @@ class Scheduler:
         try:
             await self._launcher.start(job_id, attempt)
         except CandlerayError as error:
-            # It waits as before; whether a driver came to be after all, the next attempt finds out.
-            await self._jobs.put_back(job_id, attempt, f"not launched: {error.message}")
+            # The job waits as before. A driver that came to be after all is fenced off by its attempt's number.
+            await self._attempts.put_back(job_id, attempt, f"not launched: {error.message}")
             raise

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
-from candleray.backtests.preflight import Guard, Preflight
+from candleray.backtests.preflight import Guard, Pace, Preflight
 from candleray.guards import guards_of
 from candleray.search.costs import Costs
 from candleray.search.variants import VariantGrid, request_hash
 from candleray.settings import Settings
-
-
-@dataclass(frozen=True)
-class Pace:
-    """What the jobs of this instance have shown; until there are any, what they took where this was written."""
-
-    fixed_s: float = 7.0
-    """From a job's turn to its end, without its search: its driver and workers start, read and measure."""
-    stretch: float = 1.3
-    """A search's time over that of its kernels alone on all cores."""
 
 
 def guards_for(grid: VariantGrid, bars: int, settings: Settings) -> tuple[list[Guard], list[Guard]]:

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candleray.candles import FloatArray, IntArray
-from kernels.simulation.pruning import REASONS
+from kernels.simulation.prune_reasons import REASONS
 
 
 def no_pruned() -> IntArray:
-    """None for each of `kernels.simulation.pruning.REASONS`, in their order."""
+    """None for each of `kernels.simulation.prune_reasons.REASONS`, in their order."""
     return np.zeros(len(REASONS), np.int64)
 
 

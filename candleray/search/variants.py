@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from candleray.backtests.axes import Radix, Steps, Values, levels
+from candleray.backtests.preflight import SizedRequest
 from candleray.backtests.request import BacktestRequest, IndicatorAxes, StrategyAxes
 from candleray.backtests.sizing import with_budget
 from candleray.errors import GuardExceeded, Problem, invalid
@@ -246,3 +247,10 @@ def engine_params_hash(request: BacktestRequest, warmup_bars: int) -> str:
 def request_hash(request: BacktestRequest) -> str:
     """Names the resolved request: the same content in any order or spelling has one hash."""
     return content_hash(request.model_dump(mode="json"))
+
+
+def sized_request(grid: VariantGrid, warmup_bars: int) -> SizedRequest:
+    """The request of a grid with its hashes and sizes: what a job is made from."""
+    request = grid.request
+    engine_hash = engine_params_hash(request, warmup_bars)
+    return SizedRequest(request, request_hash(request), engine_hash, grid.size, grid.simulations)

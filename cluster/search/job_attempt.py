@@ -22,8 +22,8 @@ from actors.candle_store import ActorCall
 from actors.own_errors import original_error, own_errors
 from candleray.databases.postgres import Postgres
 from candleray.errors import CandlerayError, InstanceError
-from candleray.jobs.job import JobState
-from candleray.jobs.store import Jobs, Superseded
+from candleray.jobs.attempts import Attempts
+from candleray.jobs.job import JobState, Superseded
 from candleray.logs import configure_logs, get_logger
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import Settings, get_settings
@@ -40,8 +40,8 @@ class Cancelled(Exception):  # not an error that a person meets
 class Heart:
     """Tells Postgres about a search while it runs, and hears from there that it shall end."""
 
-    def __init__(self, jobs: Jobs, job_id: UUID, attempt: int, search: Search, settings: Settings) -> None:
-        self._jobs = jobs
+    def __init__(self, attempts: Attempts, job_id: UUID, attempt: int, search: Search, settings: Settings) -> None:
+        self._attempts = attempts
         self._job_id = job_id
         self._attempt = attempt
         self._search = search
@@ -69,21 +69,21 @@ class Heart:
         due = last or time.monotonic() - self._saved_at >= self._limits.checkpoint_s
         checkpoint = self._search.checkpoint() if due else None
         progress = self._search.progress()
-        cancel = await self._jobs.tell(self._job_id, self._attempt, progress, checkpoint)
+        cancel = await self._attempts.heartbeat(self._job_id, self._attempt, progress, checkpoint)
         if checkpoint:
             self._saved_at = time.monotonic()
         return cancel
 
 
-async def drive(jobs: Jobs, job_id: UUID, attempt: int, settings: Settings) -> None:
+async def drive(attempts: Attempts, job_id: UUID, attempt: int, settings: Settings) -> None:
     """Run the job to its end, whichever that is.
 
     Raises:
         Superseded: another attempt has taken it over.
     """
-    request, checkpoint = await jobs.job_to_run(job_id, attempt)
+    request, checkpoint = await attempts.job_to_run(job_id, attempt)
     search = Search(request, checkpoint, settings)
-    heart = Heart(jobs, job_id, attempt, search, settings)
+    heart = Heart(attempts, job_id, attempt, search, settings)
     try:
         with own_errors("the cluster"):
             result = await _unless(
@@ -91,20 +91,20 @@ async def drive(jobs: Jobs, job_id: UUID, attempt: int, settings: Settings) -> N
             )
     except Cancelled:
         await _patiently(lambda: heart.beat(last=True))
-        await _patiently(lambda: jobs.move(job_id, JobState.CANCELLED, "cancelled by its user", attempt))
+        await _patiently(lambda: attempts.move(job_id, JobState.CANCELLED, "cancelled by its user", attempt))
     except CandlerayError as error:
         # What is not of the request itself passes: the scheduler sends another driver.
         if error.status >= 500:
             raise
         code, message = error.code, error.message
-        await _patiently(lambda: jobs.move(job_id, JobState.FAILED, code, attempt, message))
+        await _patiently(lambda: attempts.move(job_id, JobState.FAILED, code, attempt, message))
     except RayTaskError:
         # Our own code failed on it, and would again; a worker that was killed comes as another error.
         log.exception("job_failed", job_id=str(job_id))
         reason = "the search failed; the log of its driver says why"
-        await _patiently(lambda: jobs.move(job_id, JobState.FAILED, "internal", attempt, reason))
+        await _patiently(lambda: attempts.move(job_id, JobState.FAILED, "internal", attempt, reason))
     else:
-        await _patiently(lambda: jobs.finish(job_id, attempt, result))
+        await _patiently(lambda: attempts.finish(job_id, attempt, result))
 
 
 async def _unless(cancelled: Awaitable[None], work: Awaitable[T]) -> T:
@@ -152,7 +152,7 @@ async def _run(job_id: UUID, attempt: int, settings: Settings) -> int:
         raise InstanceError("the setting postgres_url names no address")
     postgres = await Postgres.open(url.get_secret_value(), max_connections=2)
     try:
-        working = asyncio.ensure_future(drive(Jobs(postgres, settings.jobs), job_id, attempt, settings))
+        working = asyncio.ensure_future(drive(Attempts(postgres, settings.jobs), job_id, attempt, settings))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
         await working
     except Superseded as reason:

@@ -15,7 +15,7 @@ from candleray.backtests.result import BacktestResult, Elapsed
 from candleray.guards import refuse_exceeded
 from candleray.jobs.checkpoint import Checkpoint, Sweep, newest_ranked
 from candleray.jobs.forecast import Forecast
-from candleray.jobs.store import Progress
+from candleray.jobs.job import Progress
 from candleray.logs import get_logger
 from candleray.market_data.bars import CandleReader
 from candleray.search import engine

@@ -6,12 +6,12 @@ import time
 
 import ray
 
-from candleray.backtests.preflight import Preflight
+from candleray.backtests.preflight import Pace, Preflight, SizedRequest
 from candleray.backtests.request import BacktestRequest
 from candleray.guards import refuse_exceeded
 from candleray.market_data.bars import CandleReader
-from candleray.search.estimate import Pace, describe, guards_for
-from candleray.search.variants import VariantGrid, resolve
+from candleray.search.estimate import describe, guards_for
+from candleray.search.variants import VariantGrid, resolve, sized_request
 from candleray.settings import Settings
 from cluster.bars import most_bars, read_bars
 from cluster.search.measured_costs import measured_costs
@@ -34,8 +34,8 @@ async def weigh(request: BacktestRequest, store: CandleReader, settings: Setting
     return describe(grid, bars, settings, costs, cpus, candles_s, pace)
 
 
-async def require_job_guards(request: BacktestRequest, store: CandleReader, settings: Settings) -> BacktestRequest:
-    """The resolved request of a job.
+async def require_job_guards(request: BacktestRequest, store: CandleReader, settings: Settings) -> SizedRequest:
+    """The resolved request of a job with its hashes and sizes.
 
     Raises:
         GuardExceeded: no job may ask for that.
@@ -43,7 +43,7 @@ async def require_job_guards(request: BacktestRequest, store: CandleReader, sett
     """
     grid, bars = await sized(request, store, settings)
     refuse_exceeded(guards_for(grid, bars, settings)[1], "any job")
-    return grid.request
+    return sized_request(grid, settings.backtests.warmup_bars)
 
 
 async def sized(request: BacktestRequest, store: CandleReader, settings: Settings) -> tuple[VariantGrid, int]:

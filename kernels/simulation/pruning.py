@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 
 from kernels.jit import FLOAT, INT, INTS, INTS_OUT, inline, jit
 from kernels.simulation.first_passages import BLOCK
-
-KEPT, MAX_DRAWDOWN, LOSS_WINDOW, MIN_TRADES, MAX_TRADES, MAX_TRADE_DURATION = range(6)
-"""What became of a variant: `KEPT`, or the reason it was pruned for."""
-
-REASONS = ("max_drawdown_pct", "loss_window", "min_trades", "max_trades", "max_trade_duration_bars")
-"""The name of each reason, from `MAX_DRAWDOWN` on."""
+from kernels.simulation.prune_reasons import (
+    KEPT,
+    LOSS_WINDOW,
+    MAX_DRAWDOWN,
+    MAX_TRADE_DURATION,
+    MAX_TRADES,
+    MIN_TRADES,
+)
 
 ROUNDING = 1e-12
 """A high that is above the one before by less than this share of it is rounding and counts as none."""

@@ -26,7 +26,8 @@ from kernels.simulation.entries import bar_of, gather, gather_under, list_entrie
 from kernels.simulation.entry_bars import EntryBars
 from kernels.simulation.final_signals import check_planes, decide, empty_final, partial_ands
 from kernels.simulation.first_passages import BLOCK_LEVELS, Ruin, block_lows
-from kernels.simulation.pruning import KEPT, LIMITS, Pruning, last_reason, start, trade_reason
+from kernels.simulation.prune_reasons import KEPT
+from kernels.simulation.pruning import LIMITS, Pruning, last_reason, start, trade_reason
 from kernels.simulation.stop_walks import fetch_prices, new_accounts, rows_of, walk, walk_all
 from kernels.simulation.trades import TRADE, TRADES_OUT, booked_profit, ruin_before
 

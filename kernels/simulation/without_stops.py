@@ -26,7 +26,8 @@ from kernels.simulation.accounts import (
 from kernels.simulation.final_signals import check_planes, decide, empty_final, partial_ands
 from kernels.simulation.first_passages import Ruin, block_lows
 from kernels.simulation.positions import find_positions, room_for_positions
-from kernels.simulation.pruning import KEPT, LIMITS, Pruning, last_reason, start, trade_reason
+from kernels.simulation.prune_reasons import KEPT
+from kernels.simulation.pruning import LIMITS, Pruning, last_reason, start, trade_reason
 from kernels.simulation.trades import (
     EXIT_LAST_BAR,
     EXIT_SIGNAL,

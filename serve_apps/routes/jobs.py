@@ -73,9 +73,8 @@ async def submit_job(
     asked: InRequest, backend: InBackend, user: InUser, idempotency_key: IdempotencyKey = None
 ) -> Any:
     """Submit a search of any size that the guards allow: it is kept before this answers, and runs in its turn."""
-    request = await backend.job_request(asked)
-    jobs = await backend.jobs()
-    return await jobs.submit(user.user_id, request, idempotency_key, backend.settings.backtests.warmup_bars)
+    sized = await backend.job_request(asked)
+    return await (await backend.jobs()).submit(user.user_id, sized, idempotency_key)
 
 
 class JobsQuery(Model):

@@ -12,15 +12,16 @@ import httpx
 import numpy as np
 import pytest
 
+from candleray.backtests.preflight import Pace
 from candleray.backtests.result import Elapsed
 from candleray.databases.postgres import Postgres
 from candleray.identity.user_store import Users
+from candleray.jobs.attempts import Attempts
 from candleray.jobs.checkpoint import Checkpoint, Sweep
-from candleray.jobs.job import JobState
-from candleray.jobs.store import Jobs, Progress
+from candleray.jobs.job import JobState, Progress
+from candleray.jobs.store import Jobs
 from candleray.market_data.candle_store import CandleStore
 from candleray.search import engine
-from candleray.search.estimate import Pace
 from candleray.search.rankings import Ranking
 from tests.support.hostile_requests import HOSTILE
 from tests.support.in_process_api import backend, serving, stored_walk, unreachable
@@ -60,6 +61,11 @@ async def api(embedded_store: CandleStore, candles: Any, postgres: Postgres) -> 
 @pytest.fixture
 def jobs(postgres: Postgres) -> Jobs:
     return Jobs(postgres, backend(object()).settings.jobs)
+
+
+@pytest.fixture
+def attempts(postgres: Postgres) -> Attempts:
+    return Attempts(postgres, backend(object()).settings.jobs)
 
 
 async def submit(api: httpx.AsyncClient, request: dict[str, Any] = REQUEST, **headers: str) -> dict[str, Any]:
@@ -116,14 +122,14 @@ async def test_an_unknown_job_is_not_found_everywhere(api: httpx.AsyncClient, me
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
 
 
-async def test_the_best_so_far_is_shown_while_it_runs(api: httpx.AsyncClient, jobs: Jobs):
+async def test_the_best_so_far_is_shown_while_it_runs(api: httpx.AsyncClient, attempts: Attempts):
     job = await submit(api)
-    job_id, attempt = (await jobs.take_next()) or pytest.fail("nothing to run")
+    job_id, attempt = (await attempts.take_next()) or pytest.fail("nothing to run")
     assert (await api.get(f"/backtests/jobs/{job_id}/top")).json()["top"] == []
     sweep = Sweep("stage-b", 20, 3)
     sweep.add(0, 4, Ranking(np.array([3, 1]), np.array([7.5, -2.0]), np.array([0, 1])))
     told = Progress("stage-b", 4, 20, 4, 40.0, 7.5, "candles", None, eta_s=0.4)
-    await jobs.tell(job_id, attempt, told, Checkpoint("candles", "engine", (sweep,), {}))
+    await attempts.heartbeat(job_id, attempt, told, Checkpoint("candles", "engine", (sweep,), {}))
     found = (await api.get(f"/backtests/jobs/{job_id}/top")).json()
     assert (found["partial"], found["variants_done"], found["simulations"]) == (True, 4, 20)
     assert [(one["rank"], one["variant_index"], one["total_return_pct"]) for one in found["top"]] == [
@@ -135,13 +141,13 @@ async def test_the_best_so_far_is_shown_while_it_runs(api: httpx.AsyncClient, jo
     assert (shown["eta_s"], shown["best_total_return_pct"]) == (0.4, 7.5)
 
 
-async def test_the_answer_of_a_job_is_that_of_a_backtest(api: httpx.AsyncClient, jobs: Jobs, candles: Any):
+async def test_the_answer_of_a_job_is_that_of_a_backtest(api: httpx.AsyncClient, attempts: Attempts, candles: Any):
     job = await submit(api)
-    job_id, attempt = (await jobs.take_next()) or pytest.fail("nothing to run")
+    job_id, attempt = (await attempts.take_next()) or pytest.fail("nothing to run")
     early = await api.get(f"/backtests/jobs/{job_id}/result")
     assert (early.status_code, early.json()["error"]["code"]) == (409, "conflict")
-    request, _ = await jobs.job_to_run(job_id, attempt)
-    await jobs.finish(job_id, attempt, engine.run(request, candles, 200))
+    request, _ = await attempts.job_to_run(job_id, attempt)
+    await attempts.finish(job_id, attempt, engine.run(request, candles, 200))
     direct = (await api.post("/backtests", json=REQUEST)).json()
     result = (await api.get(f"/backtests/jobs/{job_id}/result")).json()
     assert {**result, "elapsed_s": None} == {**direct, "elapsed_s": None}
@@ -151,16 +157,18 @@ async def test_the_answer_of_a_job_is_that_of_a_backtest(api: httpx.AsyncClient,
     assert (done["state"], done["phase"], done["partial"]) == ("succeeded", "done", False)
 
 
-async def test_progress_comes_as_events_until_the_end(api: httpx.AsyncClient, jobs: Jobs):
+async def test_progress_comes_as_events_until_the_end(api: httpx.AsyncClient, attempts: Attempts):
     await submit(api)
-    job_id, attempt = (await jobs.take_next()) or pytest.fail("nothing to run")
+    job_id, attempt = (await attempts.take_next()) or pytest.fail("nothing to run")
 
     async def drive() -> None:
         for done in (5, 10):
             await asyncio.sleep(0.5)
-            await jobs.tell(job_id, attempt, Progress("stage-b", done, 20, done, 10.0, 1.0, "candles", None))
+            await attempts.heartbeat(
+                job_id, attempt, Progress("stage-b", done, 20, done, 10.0, 1.0, "candles", None)
+            )
         await asyncio.sleep(0.5)
-        await jobs.move(job_id, JobState.CANCELLED, "cancelled by its user", attempt)
+        await attempts.move(job_id, JobState.CANCELLED, "cancelled by its user", attempt)
 
     driving = asyncio.ensure_future(drive())
     answer = await api.get(f"/backtests/jobs/{job_id}/events")
@@ -175,14 +183,14 @@ async def test_progress_comes_as_events_until_the_end(api: httpx.AsyncClient, jo
     assert told[-1]["state"] == "cancelled"
 
 
-async def test_cancel_and_delete(api: httpx.AsyncClient, jobs: Jobs):
+async def test_cancel_and_delete(api: httpx.AsyncClient, attempts: Attempts):
     job = await submit(api)
     place = f"/backtests/jobs/{job['job_id']}"
     assert (await api.delete(place)).status_code == 409
     assert (await api.post(f"{place}/cancel")).json()["cancel_requested"] is True
-    (asked,) = await jobs.unfinished()
+    (asked,) = await attempts.unfinished()
     assert (asked.state, asked.cancel_requested) == (JobState.QUEUED, True)
-    await jobs.move(asked.job_id, JobState.CANCELLED, "a test")
+    await attempts.move(asked.job_id, JobState.CANCELLED, "a test")
     assert (await api.delete(place)).status_code == 204
     assert (await api.get(place)).status_code == 404
 
@@ -193,16 +201,18 @@ async def test_without_its_database_nothing_is_accepted(embedded_store: CandleSt
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "service_unavailable")
 
 
-async def test_estimates_learn_from_the_newest_jobs(api: httpx.AsyncClient, jobs: Jobs, candles: Any):
+async def test_estimates_learn_from_the_newest_jobs(
+    api: httpx.AsyncClient, jobs: Jobs, attempts: Attempts, candles: Any
+):
     before = (await api.post("/backtests/preflight", json=REQUEST)).json()
     assert before["estimated_job_s"] > before["estimated_s"]
     await submit(api)
-    job_id, attempt = (await jobs.take_next()) or pytest.fail("nothing to run")
-    request, _ = await jobs.job_to_run(job_id, attempt)
-    await jobs.tell(job_id, attempt, Progress("stage-a", 1, 20, 1, 1.0, None, "candles", expected_s=0.5))
+    job_id, attempt = (await attempts.take_next()) or pytest.fail("nothing to run")
+    request, _ = await attempts.job_to_run(job_id, attempt)
+    await attempts.heartbeat(job_id, attempt, Progress("stage-a", 1, 20, 1, 1.0, None, "candles", expected_s=0.5))
     elapsed = Elapsed(candles=2.0, planes=0.5, variants=1.0, reports=0.5, total=4.0)
     result = engine.run(request, candles, 200).model_copy(update={"elapsed_s": elapsed})
-    await jobs.finish(job_id, attempt, result)
+    await attempts.finish(job_id, attempt, result)
     assert await jobs.pace() == Pace(fixed_s=0.0, stretch=4.0)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from candleray.errors import GuardExceeded
+from candleray.jobs.attempts import Attempts
 from candleray.jobs.checkpoint import Checkpoint, Sweep
-from candleray.jobs.store import Jobs
 from candleray.search.rankings import Ranking
 from candleray.search.variants import engine_params_hash
 from candleray.settings import JobSettings, Settings
@@ -64,14 +64,14 @@ class Listener:
     def __init__(self) -> None:
         self.checkpoints: list[Checkpoint | None] = []
 
-    async def tell(self, *told: Any) -> bool:
-        self.checkpoints.append(told[-1])
+    async def heartbeat(self, *arguments: Any) -> bool:
+        self.checkpoints.append(arguments[-1])
         return False
 
 
 async def test_the_first_ranges_are_kept_at_once_and_the_next_ones_after_a_while():
     begun, listener = search(half_done()), Listener()
-    heart = Heart(cast(Jobs, listener), uuid4(), 1, begun, Settings(environment="test"))
+    heart = Heart(cast(Attempts, listener), uuid4(), 1, begun, Settings(environment="test"))
     await heart.beat()
     begun._take_up("candles")
     await heart.beat()
@@ -81,7 +81,7 @@ async def test_the_first_ranges_are_kept_at_once_and_the_next_ones_after_a_while
 
 async def test_a_search_that_ends_on_its_own_news_ends_its_heart_too():
     """`asyncio.wait_for` would hear the news and not that it is cancelled: each job ended a second later."""
-    ending, listener = search(None), cast(Jobs, Listener())
+    ending, listener = search(None), cast(Attempts, Listener())
     beating = asyncio.ensure_future(
         Heart(listener, uuid4(), 1, ending, Settings(environment="test")).beat_until_cancelled()
     )

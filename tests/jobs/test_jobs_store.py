@@ -16,14 +16,15 @@ from candleray.backtests.request import BacktestRequest
 from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, GuardExceeded, NotFound, ServiceUnavailable
 from candleray.identity.user_store import Users
+from candleray.jobs.attempts import Attempts
 from candleray.jobs.checkpoint import Checkpoint, Sweep
-from candleray.jobs.job import ENDED, NEXT, JobState
+from candleray.jobs.job import ENDED, NEXT, JobState, Progress, Superseded
 from candleray.jobs.scheduler import Scheduler
-from candleray.jobs.store import Jobs, Progress, Superseded
+from candleray.jobs.store import Jobs
 from candleray.jobs.watched import watched_jobs
 from candleray.paging import PagePosition
 from candleray.search.rankings import Ranking
-from candleray.search.variants import resolve
+from candleray.search.variants import VariantGrid, resolve, sized_request
 from candleray.settings import BacktestSettings, JobSettings
 
 PEOPLE = itertools.count(9_000_000)
@@ -60,12 +61,17 @@ def jobs(postgres: Postgres) -> Jobs:
 
 
 @pytest.fixture
+def attempts(postgres: Postgres) -> Attempts:
+    return Attempts(postgres, LIMITS)
+
+
+@pytest.fixture
 async def user(postgres: Postgres) -> UUID:
     return (await Users(postgres).known(next(PEOPLE))).user_id
 
 
 async def submitted(jobs: Jobs, user: UUID, key: str | None = None, request: BacktestRequest = REQUEST):
-    return await jobs.submit(user, request, key, 200)
+    return await jobs.submit(user, sized_request(VariantGrid(request), 200), key)
 
 
 def progress(done: int = 5) -> Progress:
@@ -140,13 +146,15 @@ async def test_a_foreign_job_answers_as_an_unknown_one(jobs: Jobs, user: UUID, p
     assert await jobs.page(stranger, None, None, 10) == []
 
 
-async def test_every_transition_of_the_table_works_and_no_other_does(jobs: Jobs, user: UUID, postgres: Postgres):
+async def test_every_transition_of_the_table_works_and_no_other_does(
+    jobs: Jobs, attempts: Attempts, user: UUID, postgres: Postgres
+):
     for source, target in itertools.product(JobState, JobState):
         job = await submitted(jobs, user)
         async with postgres.connection() as connection:
             await connection.execute("UPDATE jobs SET state = $2 WHERE job_id = $1", job.job_id, source.value)
-        moved = await jobs.move(job.job_id, target, "a test")
-        assert (moved is not None) == (target in NEXT[source]), (source, target)
+        moved = await attempts.move(job.job_id, target, "a test")
+        assert moved == (target in NEXT[source]), (source, target)
         after = await jobs.get(user, job.job_id)
         assert after.state == (target if moved else source)
         if moved:
@@ -157,26 +165,26 @@ async def test_every_transition_of_the_table_works_and_no_other_does(jobs: Jobs,
             await connection.execute("DELETE FROM jobs")
 
 
-async def test_a_user_runs_so_many_and_all_together_so_many(jobs: Jobs, postgres: Postgres):
+async def test_a_user_runs_so_many_and_all_together_so_many(jobs: Jobs, attempts: Attempts, postgres: Postgres):
     users = [(await Users(postgres).known(next(PEOPLE))).user_id for _ in range(3)]
     first = [await submitted(jobs, users[0]) for _ in range(2)]
     others = [await submitted(jobs, user) for user in users[1:]]
-    assert await jobs.take_next() == (first[0].job_id, 1)
-    assert await jobs.take_next() == (others[0].job_id, 1)  # not the second of the first user
-    assert await jobs.take_next() is None
+    assert await attempts.take_next() == (first[0].job_id, 1)
+    assert await attempts.take_next() == (others[0].job_id, 1)  # not the second of the first user
+    assert await attempts.take_next() is None
     waiting = await jobs.get(users[2], others[1].job_id)
     assert waiting.waiting_for == "2 jobs run, the most at once; 1 wait since before this one"
     mine = await jobs.get(users[0], first[1].job_id)
     assert mine.waiting_for == f"your job {first[0].job_id} runs, and one user may run 1 at once"
-    await jobs.move(first[0].job_id, JobState.FAILED, "a test", 1, "why")
+    await attempts.move(first[0].job_id, JobState.FAILED, "a test", 1, "why")
     # The user who was never served comes before the one who just was.
-    assert await jobs.take_next() == (others[1].job_id, 1)
+    assert await attempts.take_next() == (others[1].job_id, 1)
 
 
 async def test_many_schedulers_start_a_job_once(postgres_url: str, jobs: Jobs, user: UUID):
     await submitted(jobs, user)
     stores = await asyncio.gather(*(Postgres.open(postgres_url, max_connections=1) for _ in range(6)))
-    taken = await asyncio.gather(*(Jobs(store, LIMITS).take_next() for store in stores))
+    taken = await asyncio.gather(*(Attempts(store, LIMITS).take_next() for store in stores))
     assert sum(one is not None for one in taken) == 1
     for store in stores:
         await store.close()
@@ -190,27 +198,29 @@ async def test_too_many_waiting_jobs_are_refused(postgres: Postgres, user: UUID)
         await submitted(jobs, user)
 
 
-async def test_a_driver_that_was_replaced_can_write_nothing(jobs: Jobs, user: UUID):
+async def test_a_driver_that_was_replaced_can_write_nothing(jobs: Jobs, attempts: Attempts, user: UUID):
     job = await submitted(jobs, user)
-    assert await jobs.take_next() == (job.job_id, 1)
-    assert await jobs.tell(job.job_id, 1, progress()) is False
-    await jobs.move(job.job_id, JobState.QUEUED, "a test", 1)
-    assert await jobs.take_next() == (job.job_id, 2)
+    assert await attempts.take_next() == (job.job_id, 1)
+    assert await attempts.heartbeat(job.job_id, 1, progress()) is False
+    await attempts.move(job.job_id, JobState.QUEUED, "a test", 1)
+    assert await attempts.take_next() == (job.job_id, 2)
     with pytest.raises(Superseded):
-        await jobs.tell(job.job_id, 1, progress(9))
+        await attempts.heartbeat(job.job_id, 1, progress(9))
     with pytest.raises(Superseded):
-        await jobs.job_to_run(job.job_id, 1)
-    assert await jobs.move(job.job_id, JobState.CANCELLED, "too late", 1) is None
+        await attempts.job_to_run(job.job_id, 1)
+    assert await attempts.move(job.job_id, JobState.CANCELLED, "too late", 1) is False
     assert (await jobs.get(user, job.job_id)).done == 5
 
 
-async def test_a_checkpoint_comes_back_as_it_was_saved(jobs: Jobs, user: UUID):
+async def test_a_checkpoint_comes_back_as_it_was_saved(jobs: Jobs, attempts: Attempts, user: UUID):
     job = await submitted(jobs, user)
-    await jobs.take_next()
+    await attempts.take_next()
     sweep = Sweep("stage-a", 10, 3)
     sweep.add(2, 4, Ranking(np.array([2, 3]), np.array([0.1, -1e-17]), np.array([0, 4])))
-    await jobs.tell(job.job_id, 1, progress(2), Checkpoint("candles", "engine", (sweep,), {"planes": 0.25}))
-    request, checkpoint = await jobs.job_to_run(job.job_id, 1)
+    await attempts.heartbeat(
+        job.job_id, 1, progress(2), Checkpoint("candles", "engine", (sweep,), {"planes": 0.25})
+    )
+    request, checkpoint = await attempts.job_to_run(job.job_id, 1)
     assert request == REQUEST
     assert checkpoint is not None
     kept = checkpoint.sweep("stage-a")
@@ -219,22 +229,22 @@ async def test_a_checkpoint_comes_back_as_it_was_saved(jobs: Jobs, user: UUID):
     assert kept.ranking.total_return_pct.tolist() == [0.1, -1e-17]
 
 
-async def test_cancelling_asks_the_driver_and_may_be_repeated(jobs: Jobs, user: UUID):
+async def test_cancelling_asks_the_driver_and_may_be_repeated(jobs: Jobs, attempts: Attempts, user: UUID):
     job = await submitted(jobs, user)
-    await jobs.take_next()
+    await attempts.take_next()
     for _ in range(2):
         assert (await jobs.cancel(user, job.job_id)).cancel_requested
-    assert await jobs.tell(job.job_id, 1, progress()) is True
-    await jobs.move(job.job_id, JobState.CANCELLED, "cancelled by its user", 1)
+    assert await attempts.heartbeat(job.job_id, 1, progress()) is True
+    await attempts.move(job.job_id, JobState.CANCELLED, "cancelled by its user", 1)
     cancelled = await jobs.cancel(user, job.job_id)
     assert (cancelled.state, cancelled.partial) == ("cancelled", True)
 
 
-async def test_only_an_ended_job_is_deleted_and_not_cancelled(jobs: Jobs, user: UUID):
+async def test_only_an_ended_job_is_deleted_and_not_cancelled(jobs: Jobs, attempts: Attempts, user: UUID):
     job = await submitted(jobs, user)
     with pytest.raises(Conflict, match="is queued: cancel it before"):
         await jobs.delete(user, job.job_id)
-    await jobs.move(job.job_id, JobState.FAILED, "a test", 0, "why")
+    await attempts.move(job.job_id, JobState.FAILED, "a test", 0, "why")
     with pytest.raises(Conflict, match="has failed and cannot be cancelled"):
         await jobs.cancel(user, job.job_id)
     await jobs.delete(user, job.job_id)
@@ -251,21 +261,21 @@ async def test_pages_are_stable_while_jobs_come(jobs: Jobs, user: UUID):
 
 
 class TestScheduler:
-    async def test_it_starts_what_may_run(self, jobs: Jobs, user: UUID):
+    async def test_it_starts_what_may_run(self, jobs: Jobs, attempts: Attempts, user: UUID):
         drivers, job = Drivers(), await submitted(jobs, user)
-        await Scheduler(jobs, drivers, LIMITS).step()
+        await Scheduler(attempts, drivers, LIMITS).step()
         assert drivers.started == [(job.job_id, 1)]
 
     async def test_a_driver_that_has_ended_or_fallen_silent_is_replaced(
-        self, jobs: Jobs, user: UUID, postgres: Postgres
+        self, jobs: Jobs, attempts: Attempts, user: UUID, postgres: Postgres
     ):
         drivers, job = Drivers(), await submitted(jobs, user)
-        scheduler = Scheduler(jobs, drivers, LIMITS)
+        scheduler = Scheduler(attempts, drivers, LIMITS)
         await scheduler.step()
         drivers.gone.add((job.job_id, 1))
         await scheduler.step()
         assert (drivers.stopped, drivers.started[-1]) == ([(job.job_id, 1)], (job.job_id, 2))
-        await jobs.tell(job.job_id, 2, progress())
+        await attempts.heartbeat(job.job_id, 2, progress())
         await silence(postgres, job.job_id, 3)
         await scheduler.step()
         assert drivers.started[-1] == (job.job_id, 3)
@@ -273,26 +283,28 @@ class TestScheduler:
         assert "its driver has ended" in causes
         assert any("has said nothing for 3" in cause for cause in causes)
 
-    async def test_a_driver_that_speaks_lives(self, jobs: Jobs, user: UUID, postgres: Postgres):
+    async def test_a_driver_that_speaks_lives(
+        self, jobs: Jobs, attempts: Attempts, user: UUID, postgres: Postgres
+    ):
         drivers, job = Drivers(), await submitted(jobs, user)
-        scheduler = Scheduler(jobs, drivers, LIMITS)
+        scheduler = Scheduler(attempts, drivers, LIMITS)
         await scheduler.step()
         for _ in range(3):
             await silence(postgres, job.job_id, 3)
-            await jobs.tell(job.job_id, 1, progress())
+            await attempts.heartbeat(job.job_id, 1, progress())
             await scheduler.step()
         assert drivers.started == [(job.job_id, 1)]
 
     async def test_a_driver_that_speaks_while_ray_is_asked_lives(
-        self, jobs: Jobs, user: UUID, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+        self, jobs: Jobs, attempts: Attempts, user: UUID, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
     ):
         drivers, job = Drivers(), await submitted(jobs, user)
-        scheduler = Scheduler(jobs, drivers, LIMITS)
+        scheduler = Scheduler(attempts, drivers, LIMITS)
         await scheduler.step()
-        await jobs.tell(job.job_id, 1, progress())
+        await attempts.heartbeat(job.job_id, 1, progress())
 
         async def ended() -> set[tuple[UUID, int]]:
-            await jobs.tell(job.job_id, 1, progress())
+            await attempts.heartbeat(job.job_id, 1, progress())
             return set()
 
         monkeypatch.setattr(drivers, "ended", ended)
@@ -301,16 +313,16 @@ class TestScheduler:
         assert (drivers.stopped, drivers.started) == ([], [(job.job_id, 1)])
 
     async def test_the_next_driver_has_as_long_as_the_first_one_to_its_first_word(
-        self, jobs: Jobs, user: UUID, postgres: Postgres
+        self, jobs: Jobs, attempts: Attempts, user: UUID, postgres: Postgres
     ):
         drivers, job = Drivers(), await submitted(jobs, user)
-        scheduler = Scheduler(jobs, drivers, LIMITS)
+        scheduler = Scheduler(attempts, drivers, LIMITS)
         await scheduler.step()
-        await jobs.tell(job.job_id, 1, progress())
+        await attempts.heartbeat(job.job_id, 1, progress())
         await silence(postgres, job.job_id, 1000)
         await scheduler.step()
         assert drivers.started == [(job.job_id, 1), (job.job_id, 2)]
-        (seen,) = await jobs.unfinished()
+        (seen,) = await attempts.unfinished()
         assert (seen.is_launching, seen.silent_s < 60) == (True, True)
         await silence(postgres, job.job_id, 89)
         await scheduler.step()
@@ -320,18 +332,18 @@ class TestScheduler:
         assert drivers.started[2:] == [(job.job_id, 3)]
 
     async def test_a_driver_that_has_not_spoken_yet_gets_more_time(
-        self, jobs: Jobs, user: UUID, postgres: Postgres
+        self, jobs: Jobs, attempts: Attempts, user: UUID, postgres: Postgres
     ):
         drivers, job = Drivers(), await submitted(jobs, user)
-        scheduler = Scheduler(jobs, drivers, LIMITS)
+        scheduler = Scheduler(attempts, drivers, LIMITS)
         await scheduler.step()
         await silence(postgres, job.job_id, 20)
         await scheduler.step()
         assert drivers.started == [(job.job_id, 1)]
 
-    async def test_a_job_that_only_kills_its_drivers_fails(self, jobs: Jobs, user: UUID):
+    async def test_a_job_that_only_kills_its_drivers_fails(self, jobs: Jobs, attempts: Attempts, user: UUID):
         drivers, job = Drivers(), await submitted(jobs, user)
-        scheduler = Scheduler(jobs, drivers, LIMITS)
+        scheduler = Scheduler(attempts, drivers, LIMITS)
         for attempt in range(1, 4):
             await scheduler.step()
             drivers.gone.add((job.job_id, attempt))
@@ -340,53 +352,57 @@ class TestScheduler:
         assert failed.state == "failed"
         assert "3 drivers in a row ended without having ranked a variant" in str(failed.error)
 
-    async def test_keeping_something_new_gives_a_job_its_attempts_back(self, jobs: Jobs, user: UUID):
+    async def test_keeping_something_new_gives_a_job_its_attempts_back(
+        self, jobs: Jobs, attempts: Attempts, user: UUID
+    ):
         drivers, job = Drivers(), await submitted(jobs, user)
-        scheduler = Scheduler(jobs, drivers, LIMITS)
+        scheduler = Scheduler(attempts, drivers, LIMITS)
         for attempt in range(1, 8):
             await scheduler.step()
-            await jobs.tell(job.job_id, attempt, progress(attempt), kept(attempt))
+            await attempts.heartbeat(job.job_id, attempt, progress(attempt), kept(attempt))
             drivers.gone.add((job.job_id, attempt))
         await scheduler.step()
         assert (await jobs.get(user, job.job_id)).state == "running"
 
     @pytest.mark.parametrize("kind", ["the same checkpoint", "none, and the same again", "no checkpoint"])
     async def test_drivers_that_end_without_keeping_anything_new_are_not_replaced_for_ever(
-        self, jobs: Jobs, user: UUID, kind: str
+        self, jobs: Jobs, attempts: Attempts, user: UUID, kind: str
     ):
         """As of a job that kills its driver a second after it has gone on from the checkpoint."""
         drivers, job = Drivers(), await submitted(jobs, user)
-        scheduler = Scheduler(jobs, drivers, LIMITS)
+        scheduler = Scheduler(attempts, drivers, LIMITS)
         await scheduler.step()
-        await jobs.tell(job.job_id, 1, progress(5), kept(5))
+        await attempts.heartbeat(job.job_id, 1, progress(5), kept(5))
         drivers.gone.add((job.job_id, 1))
         for attempt in range(2, 5):
             await scheduler.step()
             if kind != "the same checkpoint":
-                await jobs.tell(job.job_id, attempt, progress(0))
+                await attempts.heartbeat(job.job_id, attempt, progress(0))
             if kind != "no checkpoint":
-                await jobs.tell(job.job_id, attempt, progress(5), kept(5))
-            await jobs.tell(job.job_id, attempt, progress(5 + attempt))
+                await attempts.heartbeat(job.job_id, attempt, progress(5), kept(5))
+            await attempts.heartbeat(job.job_id, attempt, progress(5 + attempt))
             drivers.gone.add((job.job_id, attempt))
         await scheduler.step()
         assert (await jobs.get(user, job.job_id)).state == "failed"
 
-    async def test_a_search_that_starts_over_is_given_its_attempts_too(self, jobs: Jobs, user: UUID):
+    async def test_a_search_that_starts_over_is_given_its_attempts_too(
+        self, jobs: Jobs, attempts: Attempts, user: UUID
+    ):
         """Other candles than before: what is kept is less than before, and grows."""
         drivers, job = Drivers(), await submitted(jobs, user)
-        scheduler = Scheduler(jobs, drivers, LIMITS)
+        scheduler = Scheduler(attempts, drivers, LIMITS)
         await scheduler.step()
-        await jobs.tell(job.job_id, 1, progress(9), kept(9))
-        await jobs.move(job.job_id, JobState.QUEUED, "a test", 1)
+        await attempts.heartbeat(job.job_id, 1, progress(9), kept(9))
+        await attempts.move(job.job_id, JobState.QUEUED, "a test", 1)
         await scheduler.step()
         for done in (1, 2):
-            await jobs.tell(job.job_id, 2, progress(done), kept(done))
-        (seen,) = await jobs.unfinished()
+            await attempts.heartbeat(job.job_id, 2, progress(done), kept(done))
+        (seen,) = await attempts.unfinished()
         assert seen.fruitless == 0
 
-    async def test_a_cancelled_job_without_a_driver_ends(self, jobs: Jobs, user: UUID):
+    async def test_a_cancelled_job_without_a_driver_ends(self, jobs: Jobs, attempts: Attempts, user: UUID):
         drivers = Drivers()
-        scheduler = Scheduler(jobs, drivers, LIMITS)
+        scheduler = Scheduler(attempts, drivers, LIMITS)
         running, waiting = await submitted(jobs, user), await submitted(jobs, user)
         await scheduler.step()
         await jobs.cancel(user, waiting.job_id)
@@ -396,10 +412,10 @@ class TestScheduler:
         for job in (running, waiting):
             assert (await jobs.get(user, job.job_id)).state == "cancelled"
 
-    async def test_where_nothing_can_be_started_the_job_waits(self, jobs: Jobs, user: UUID):
+    async def test_where_nothing_can_be_started_the_job_waits(self, jobs: Jobs, attempts: Attempts, user: UUID):
         drivers, job = Drivers(), await submitted(jobs, user)
         drivers.refuses = True
-        scheduler = Scheduler(jobs, drivers, LIMITS)
+        scheduler = Scheduler(attempts, drivers, LIMITS)
         for _ in range(LIMITS.max_fruitless_attempts + 1):
             with pytest.raises(ServiceUnavailable):
                 await scheduler.step()
@@ -412,25 +428,27 @@ class TestScheduler:
         await scheduler.step()
         assert (await jobs.get(user, job.job_id)).state == "running"  # what was never launched does not count
 
-    async def test_old_jobs_are_forgotten(self, jobs: Jobs, user: UUID, postgres: Postgres):
+    async def test_old_jobs_are_forgotten(self, jobs: Jobs, attempts: Attempts, user: UUID, postgres: Postgres):
         old, new = await submitted(jobs, user), await submitted(jobs, user)
         for job in (old, new):
-            await jobs.move(job.job_id, JobState.FAILED, "a test", 0, "why")
+            await attempts.move(job.job_id, JobState.FAILED, "a test", 0, "why")
         async with postgres.connection() as connection:
             await connection.execute(
                 "UPDATE jobs SET finished_at = now() - interval '31 days' WHERE job_id = $1", old.job_id
             )
-        await Scheduler(jobs, Drivers(), LIMITS).forget_old()
+        await Scheduler(attempts, Drivers(), LIMITS).forget_old()
         assert [job.job_id for job in await jobs.page(user, None, None, 10)] == [new.job_id]
 
 
-async def test_an_end_whose_transaction_began_earlier_is_measured_too(jobs: Jobs, user: UUID, postgres: Postgres):
+async def test_an_end_whose_transaction_began_earlier_is_measured_too(
+    jobs: Jobs, attempts: Attempts, user: UUID, postgres: Postgres
+):
     """As when it waited for a lock: its time lies before that of an end which was measured already."""
     job = await submitted(jobs, user)
-    await jobs.take_next()
+    await attempts.take_next()
     (running,) = [one for one in await watched_jobs(postgres, FUTURE, []) if one.job_id == job.job_id]
     assert running.finished_at is None
-    await jobs.move(job.job_id, JobState.CANCELLED, "cancelled", 1)
+    await attempts.move(job.job_id, JobState.CANCELLED, "cancelled", 1)
     assert job.job_id not in {one.job_id for one in await watched_jobs(postgres, FUTURE, [])}
     (ended,) = await watched_jobs(postgres, FUTURE, [job.job_id])
     assert ended.finished_at is not None

@@ -19,7 +19,8 @@ from candleray.search.stop_tables import shortlisted
 from candleray.search.variants import VariantGrid, request_hash, resolve
 from candleray.settings import BacktestSettings
 from candleray.timeframes import MINUTE_MS
-from kernels.simulation.pruning import REASONS, Limits, Pruning, deadlines, no_deadlines
+from kernels.simulation.prune_reasons import REASONS
+from kernels.simulation.pruning import Limits, Pruning, deadlines, no_deadlines
 from kernels.simulation.under_stops import rank_combinations
 from kernels.simulation.without_stops import rank_range
 from tests.search.test_engine import CANDLES, WARMUP, resolved, run

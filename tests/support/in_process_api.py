@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import httpx
 import numpy as np
 
-from candleray.backtests.preflight import Preflight
+from candleray.backtests.preflight import Pace, Preflight, SizedRequest
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
 from candleray.candles import CandleRows, Candles
@@ -28,8 +28,8 @@ from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.search import engine
 from candleray.search.costs import Costs, measure_signals, measure_stops
-from candleray.search.estimate import Pace, describe, guards_for
-from candleray.search.variants import VariantGrid, resolve
+from candleray.search.estimate import describe, guards_for
+from candleray.search.variants import VariantGrid, resolve, sized_request
 from candleray.settings import ApiSettings, GuardSettings, IdentitySettings, Settings, StrategySettings
 from candleray.timeframes import MINUTE_MS, minutes_of
 from serve_apps.api import build_api
@@ -101,10 +101,10 @@ def backend(store: Any, postgres: Postgres | None = None, **changes: Any) -> Bac
         costs = measure_costs(engine.bars_of(minutes, grid.request, 0), grid, chosen.backtests.warmup_bars)
         return describe(grid, bars, chosen, costs, 1, 0.0, Pace())
 
-    async def job_request(request: BacktestRequest) -> BacktestRequest:
+    async def job_request(request: BacktestRequest) -> SizedRequest:
         grid, bars = await sized(request)
         refuse_exceeded(guards_for(grid, bars, chosen)[1], "any job")
-        return grid.request
+        return sized_request(grid, chosen.backtests.warmup_bars)
 
     own_postgres = Opened(lambda: Postgres.open(embedded.postgres_url(), max_connections=4))
     valkey = Opened(lambda: Valkey.open(embedded.valkey_url()))

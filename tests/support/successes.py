@@ -16,8 +16,8 @@ import pyotp
 
 from candleray.candles import CandleRows
 from candleray.identity.telegram import sign_mini_app
+from candleray.jobs.attempts import Attempts
 from candleray.jobs.job import JobState
-from candleray.jobs.store import Jobs
 from candleray.market_data.arrow_stream import ARROW, encode_rows
 from candleray.search import engine
 from candleray.settings import JobSettings
@@ -39,18 +39,17 @@ class Wanted:
 
 async def cancelled_job(somebody: Target) -> Wanted:
     made = await job_id(somebody.api)
-    await Jobs(somebody.postgres, JobSettings()).move(UUID(made), JobState.CANCELLED, "for a test")
+    await Attempts(somebody.postgres, JobSettings()).move(UUID(made), JobState.CANCELLED, "for a test")
     return Wanted({"job_id": made})
 
 
 async def succeeded_job(somebody: Target) -> Wanted:
     made = UUID(await job_id(somebody.api))
-    jobs = Jobs(somebody.postgres, JobSettings())
-    row = await jobs.move(made, JobState.RUNNING, "for a test")
-    assert row is not None
-    request, _ = await jobs.job_to_run(made, row["attempt"])
+    attempts = Attempts(somebody.postgres, JobSettings())
+    assert await attempts.move(made, JobState.RUNNING, "for a test")
+    request, _ = await attempts.job_to_run(made, 1)
     result = await asyncio.to_thread(engine.run, request, random_walk(3000), 200)
-    await jobs.finish(made, row["attempt"], result)
+    await attempts.finish(made, 1, result)
     return Wanted({"job_id": str(made)})
 
 

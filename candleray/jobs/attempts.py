@@ -1,0 +1,162 @@
+"""Attempts at jobs in Postgres: what the scheduler starts and a driver reports, each fenced by its number."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+from uuid import UUID
+
+from candleray.backtests.request import BacktestRequest
+from candleray.backtests.result import BacktestResult
+from candleray.databases.postgres import Postgres, Transaction
+from candleray.jobs.checkpoint import Checkpoint
+from candleray.jobs.job import JobState, Progress, Superseded, UnfinishedJob, sources
+from candleray.logs import get_logger
+from candleray.settings import JobSettings
+
+log = get_logger("jobs")
+
+
+class Attempts:
+    def __init__(self, postgres: Postgres, limits: JobSettings) -> None:
+        self._postgres = postgres
+        self._limits = limits
+
+    async def move(
+        self, job_id: UUID, target: JobState, cause: str, attempt: int | None = None, error: str | None = None
+    ) -> bool:
+        """Make a transition that `NEXT` allows, with its event; False where the job is not in such a state.
+
+        Args:
+            attempt: the job must be at this attempt.
+        """
+        row = await _move(self._postgres, job_id, target, cause, attempt, error)
+        _log_move(row, cause)
+        return row is not None
+
+    async def take_next(self) -> tuple[UUID, int] | None:
+        """Move the next queued job to running; its id and attempt, or None where none may start."""
+        limits, cause = self._limits, "its turn has come"
+        async with self._postgres.transaction() as transaction:
+            await transaction.fetch("lock_schedule")
+            next_job = await transaction.fetch_one("next_job", limits.max_running, limits.max_running_per_user)
+            if next_job is None:
+                return None
+            row = await _move(transaction, next_job["job_id"], JobState.RUNNING, cause, next_job["attempt"])
+        _log_move(row, cause)
+        return (row["job_id"], row["attempt"]) if row else None
+
+    async def put_back(self, job_id: UUID, attempt: int, cause: str) -> None:
+        """Queue a job again whose driver could not be started; the attempt does not count against it."""
+        if await self.move(job_id, JobState.QUEUED, cause, attempt):
+            await self._postgres.fetch("forgive_launch", job_id)
+
+    async def unfinished(self) -> list[UnfinishedJob]:
+        """The jobs that wait or run, the oldest first."""
+        names = [field.name for field in fields(UnfinishedJob) if field.name != "state"]
+        rows = await self._postgres.fetch("unfinished_jobs")
+        return [UnfinishedJob(**{name: row[name] for name in names}, state=JobState(row["state"])) for row in rows]
+
+    async def job_to_run(self, job_id: UUID, attempt: int) -> tuple[BacktestRequest, Checkpoint | None]:
+        """The resolved request of a running job, and the checkpoint that former attempts have left.
+
+        Raises:
+            Superseded: the job is no longer at this attempt.
+        """
+        row = await self._postgres.fetch_one("running_job", job_id, attempt)
+        if row is None:
+            raise _superseded(job_id, attempt)
+        saved = await self._postgres.fetch_one("read_checkpoint", job_id)
+        checkpoint = Checkpoint.from_bytes(saved["content"]) if saved else None
+        return BacktestRequest.model_validate_json(row["request"]), checkpoint
+
+    async def heartbeat(
+        self, job_id: UUID, attempt: int, progress: Progress, checkpoint: Checkpoint | None = None
+    ) -> bool:
+        """Record how far the driver is, with a checkpoint now and then; True where the job is to be cancelled.
+
+        Raises:
+            Superseded: the job is no longer at this attempt.
+        """
+        async with self._postgres.transaction() as transaction:
+            row = await transaction.fetch_one(
+                "heartbeat_job",
+                job_id,
+                attempt,
+                progress.phase,
+                progress.done,
+                progress.total,
+                progress.variants_done,
+                progress.variants_per_s,
+                progress.best_total_return_pct,
+                progress.candles_hash,
+                progress.expected_s,
+                progress.tasks_done,
+                progress.tasks_total,
+                progress.eta_s,
+                progress.variants_done if checkpoint else None,
+            )
+            if row is None:
+                raise _superseded(job_id, attempt)
+            if checkpoint:
+                await transaction.fetch("save_checkpoint", job_id, checkpoint.to_bytes())
+        return bool(row["cancel_requested"])
+
+    async def finish(self, job_id: UUID, attempt: int, result: BacktestResult) -> None:
+        """Save the answer and make the last transition, together.
+
+        Raises:
+            Superseded: the job is no longer at this attempt.
+        """
+        cause = "every variant is ranked and reported"
+        async with self._postgres.transaction() as transaction:
+            row = await _move(transaction, job_id, JobState.SUCCEEDED, cause, attempt)
+            if row is None:
+                raise _superseded(job_id, attempt)
+            await _save_answer(transaction, job_id, result)
+        _log_move(row, cause)
+
+    async def count_by_state(self) -> dict[str, int]:
+        return {row["state"]: row["jobs"] for row in await self._postgres.fetch("count_jobs_by_state")}
+
+    async def delete_old(self) -> list[UUID]:
+        """Forget the jobs that ended longer ago than the settings keep them; their ids."""
+        rows = await self._postgres.fetch("delete_old_jobs", self._limits.keep_days * 86_400.0)
+        return [row["job_id"] for row in rows]
+
+
+async def _move(
+    store: Postgres | Transaction,
+    job_id: UUID,
+    target: JobState,
+    cause: str,
+    attempt: int | None,
+    error: str | None = None,
+) -> dict[str, Any] | None:
+    return await store.fetch_one("move_job", job_id, sources(target), target.value, attempt, cause, error)
+
+
+def _log_move(row: dict[str, Any] | None, cause: str) -> None:
+    if row:
+        log.info(
+            "job_transition",
+            job_id=str(row["job_id"]),
+            from_state=row["from_state"],
+            to_state=row["state"],
+            attempt=row["attempt"],
+            cause=cause,
+        )
+
+
+def _superseded(job_id: UUID, attempt: int) -> Superseded:
+    return Superseded(f"job {job_id} is not at attempt {attempt}")
+
+
+async def _save_answer(transaction: Transaction, job_id: UUID, result: BacktestResult) -> None:
+    whole = json.dumps(result.model_dump(mode="json", exclude={"top"}), separators=(",", ":"))
+    reports = [variant.model_dump_json() for variant in result.top]
+    await transaction.fetch("save_result", job_id, whole)
+    await transaction.fetch("drop_reports", job_id)
+    await transaction.fetch("save_reports", job_id, [variant.rank for variant in result.top], reports)
+    await transaction.fetch("drop_checkpoint", job_id)

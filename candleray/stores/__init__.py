@@ -1,1 +1,0 @@
-"""The stores: the only modules that know a database driver."""
