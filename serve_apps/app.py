@@ -24,9 +24,10 @@ from candleray.errors import InstanceError, ServiceUnavailable
 from candleray.jobs.store import Jobs
 from candleray.logs import configure_logs
 from candleray.market_data.candle_store_client import CandleStoreClient
+from candleray.search.estimate import require_job_guards
 from candleray.settings import Settings, get_settings
-from cluster.search.fan_out import run_backtest
-from cluster.search.preflight import require_job_guards, weigh
+from cluster.search.fan_out import backtest
+from cluster.search.preflight import weigh
 from serve_apps.api import build_api
 from serve_apps.backend import Backend
 from serve_apps.metrics import Metrics
@@ -86,7 +87,7 @@ def _backend(settings: Settings) -> Backend:
     valkey = LazyService(Valkey.open, settings.services.redis_url, "redis_url")
 
     async def run(request: BacktestRequest) -> BacktestResult:
-        return await _on_the_cluster(run_backtest(request, candles, settings))
+        return await _on_the_cluster(backtest(request, candles, settings))
 
     async def preflight(request: BacktestRequest) -> Preflight:
         jobs = Jobs(await postgres.get(), settings.jobs)

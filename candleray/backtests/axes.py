@@ -6,9 +6,6 @@ last axis fastest; `decode` finds the digits of one. A grid of 10^12 costs what 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from itertools import pairwise
@@ -121,38 +118,3 @@ Axis: TypeAlias = Annotated[
 def levels(axis: float | Values | Steps) -> Values | Steps:
     """Any axis as a sequence of its values, ascending."""
     return Values(values=(axis,)) if isinstance(axis, int | float) else axis
-
-
-@dataclass(frozen=True)
-class Radix:
-    """The mixed-radix numbering over axes of these sizes, the last one fastest."""
-
-    sizes: tuple[int, ...]
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.sizes)
-
-    def decode(self, index: int) -> tuple[int, ...]:
-        if not 0 <= index < self.size:
-            raise IndexError(f"index {index} is outside 0 to {self.size - 1}")
-        digits = []
-        for size in reversed(self.sizes):
-            index, digit = divmod(index, size)
-            digits.append(digit)
-        return tuple(reversed(digits))
-
-    def encode(self, digits: Sequence[int]) -> int:
-        index = 0
-        for size, digit in zip(self.sizes, digits, strict=True):
-            if not 0 <= digit < size:
-                raise IndexError(f"digit {digit} is outside 0 to {size - 1}")
-            index = index * size + digit
-        return index
-
-
-def ranges(total: int, parts: int) -> Iterator[tuple[int, int]]:
-    """`total` indices as at most `parts` contiguous half-open ranges whose lengths differ by one at most."""
-    parts = max(1, min(parts, total))
-    for part in range(parts if total else 0):
-        yield part * total // parts, (part + 1) * total // parts

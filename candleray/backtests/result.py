@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import AliasChoices, ConfigDict, Field
 
 from candleray.backtests.headlines import Headlines
 from candleray.backtests.parameters import parameters, varied
+from candleray.backtests.phase import SEARCH_PHASES, Phase
 from candleray.backtests.report import MetricKind, metric_kind, shown
 from candleray.backtests.request import BacktestRequest
 from candleray.errors import NotFound
@@ -65,16 +69,29 @@ class RankedVariant(Model):
 class Elapsed(Model):
     """Seconds by phase; the only part of an answer that differs between two runs."""
 
+    model_config = ConfigDict(serialize_by_alias=True)
+
     candles: float
     planes: float
-    variants: float = 0.0
-    """Stage A: every base variant without stops."""
+    # Answers that were kept under the former names of the two stages are still read.
+    stage_a: float = Field(
+        0.0, validation_alias=AliasChoices("stage-a", "variants"), serialization_alias=Phase.STAGE_A
+    )
+    """Every base variant without stops."""
     tables: float = 0.0
     """First passages of the stop levels."""
-    combinations: float = 0.0
-    """Stage B: the shortlist under every combination of stop levels."""
+    stage_b: float = Field(
+        0.0, validation_alias=AliasChoices("stage-b", "combinations"), serialization_alias=Phase.STAGE_B
+    )
+    """The shortlist under every combination of stop levels."""
     reports: float
     total: float
+
+    @classmethod
+    def of(cls, by_phase: Mapping[Phase, float]) -> Elapsed:
+        """Return the seconds of the phases of a search, and their sum."""
+        spent = {phase: by_phase[phase] for phase in SEARCH_PHASES if phase in by_phase}
+        return cls.model_validate({**spent, "total": round(sum(spent.values()), 4)})
 
 
 class Shortlist(Model):

@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 
+from candleray.backtests.phase import Phase
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import RankedVariant
 from candleray.validation import Model
@@ -41,8 +42,6 @@ NEXT: Mapping[JobState, frozenset[JobState]] = {
     JobState.CANCELLED: frozenset(),
 }
 ENDED = frozenset(state for state, following in NEXT.items() if not following)
-
-Phase: TypeAlias = Literal["queued", "candles", "planes", "stage-a", "tables", "stage-b", "reports", "done"]
 
 
 def sources(target: JobState) -> list[str]:
@@ -98,7 +97,7 @@ class Job(Model):
 class Progress:
     """How far a driver is, recorded with every heartbeat."""
 
-    phase: str
+    phase: Phase
     done: int
     total: int
     variants_done: int

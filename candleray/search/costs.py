@@ -13,12 +13,16 @@ from functools import partial
 
 import numpy as np
 
-from candleray.backtests.axes import Axis, Values, ranges
+from candleray.backtests.axes import Axis, Values
+from candleray.backtests.phase import Phase
 from candleray.backtests.request import Risk
 from candleray.candles import IntArray
 from candleray.search import engine
-from candleray.search.engine import Bars, PlaneArray, Planes
+from candleray.search.bars import Bars
+from candleray.search.engine import PlaneArray, Planes
+from candleray.search.ranges import ranges
 from candleray.search.rankings import Ranking
+from candleray.search.reports import report_variants
 from candleray.search.stop_tables import Tables
 from candleray.search.variants import VariantGrid
 from kernels.simulation.first_passages import Ruin
@@ -81,13 +85,13 @@ class Costs:
     def reports_s(self, grid: VariantGrid) -> float:
         return min(grid.request.top_k or 1, grid.evaluated) * self.signals.report_s
 
-    def by_phase(self, grid: VariantGrid) -> dict[str, float]:
+    def by_phase(self, grid: VariantGrid) -> dict[Phase, float]:
         return {
-            "planes": self.signals.plane_s,
-            "stage-a": self.stage_a_s(grid),
-            "tables": self.stops.table_s,
-            "stage-b": self.stage_b_s(grid),
-            "reports": self.reports_s(grid),
+            Phase.PLANES: self.signals.plane_s,
+            Phase.STAGE_A: self.stage_a_s(grid),
+            Phase.TABLES: self.stops.table_s,
+            Phase.STAGE_B: self.stage_b_s(grid),
+            Phase.REPORTS: self.reports_s(grid),
         }
 
     def total_s(self, grid: VariantGrid) -> float:
@@ -194,7 +198,7 @@ def _report_s(sample: _Sample) -> float:
     best = sample.best(0)
     if not len(best):
         return 0.0  # all pruned
-    report = partial(engine.report_variants, sample.bars, bare, sample.planes, best, 1)
+    report = partial(report_variants, sample.bars, bare, sample.planes, best, 1)
     return _fastest(report) / len(best)
 
 

@@ -1,18 +1,29 @@
-"""From the size of a grid and its measured costs to what is said of a request before it runs."""
+"""A request's size against its limits, and the time it is expected to take, before any of it is computed."""
 
 from __future__ import annotations
 
-from typing import Literal
+import time
+from collections.abc import Awaitable, Callable
+from typing import Literal, TypeAlias
 
-from candleray.backtests.preflight import Guard, Pace, Preflight
-from candleray.guards import guards_of
+from candleray.backtests.preflight import Guard, Pace, Preflight, SizedRequest
+from candleray.backtests.request import BacktestRequest, Direction
+from candleray.errors import GuardExceeded, Problem
+from candleray.market_data.bars import CandleReader
+from candleray.search.bars import Bars, most_bars, read_bars
 from candleray.search.costs import Costs
-from candleray.search.variants import VariantGrid, request_hash
-from candleray.settings import Settings
+from candleray.search.variants import BARS_PER_WORD, VariantGrid, request_hash, resolve, sized_request
+from candleray.settings import GuardSettings, Settings
+
+WORD_BYTES = 8
+TABLE_BYTES = 4
+
+Measure: TypeAlias = Callable[[Bars, VariantGrid, int], Awaitable[Costs]]
+"""Measures what a search costs on a sample of it; the number is the default warm-up."""
 
 
 def guards_for(grid: VariantGrid, bars: int, settings: Settings) -> tuple[list[Guard], list[Guard]]:
-    """The guards of a synchronous backtest, and those of a job."""
+    """Return the guards of a synchronous backtest, and those of a job."""
     return (
         guards_of(grid, bars, settings.guards, settings.guards.max_variants),
         guards_of(grid, bars, settings.guards, settings.jobs.max_variants),
@@ -28,10 +39,11 @@ def describe(
     fixed_s: float,
     pace: Pace,
 ) -> Preflight:
-    """
+    """Describe what a request would cost and whether it may run.
+
     Args:
         costs: None where a guard of jobs is exceeded and nothing was measured.
-        fixed_s: what a synchronous search does beside searching: reading candles.
+        fixed_s: seconds that a synchronous search takes beside searching: reading candles.
     """
     for_sync, for_job = guards_for(grid, bars, settings)
     core_s = None if costs is None else costs.total_s(grid)
@@ -60,3 +72,92 @@ def describe(
         violated_for_sync=sync_violated,
         violated_for_job=job_violated,
     )
+
+
+async def weigh(
+    request: BacktestRequest, store: CandleReader, settings: Settings, pace: Pace, cpus: int, measure: Measure
+) -> Preflight:
+    """Weigh a request on these workers: sized exactly, timed on a sample.
+
+    Raises:
+        NotFound: unknown symbol, or no candles there.
+    """
+    grid, bars = await sized(request, store, settings)
+    if any(guard.is_exceeded for guard in guards_for(grid, bars, settings)[1]):
+        return describe(grid, bars, settings, None, 1, 0.0, pace)
+    began = time.perf_counter()
+    warmup = settings.backtests.warmup_bars
+    read = await read_bars(store, grid, warmup)
+    candles_s = time.perf_counter() - began
+    return describe(grid, bars, settings, await measure(read, grid, warmup), cpus, candles_s, pace)
+
+
+async def require_job_guards(request: BacktestRequest, store: CandleReader, settings: Settings) -> SizedRequest:
+    """Return the resolved request of a job with its hashes and sizes.
+
+    Raises:
+        GuardExceeded: no job may ask for that.
+        NotFound: unknown symbol.
+    """
+    grid, bars = await sized(request, store, settings)
+    refuse_exceeded(guards_for(grid, bars, settings)[1], "any job")
+    return sized_request(grid, settings.backtests.warmup_bars)
+
+
+async def sized(request: BacktestRequest, store: CandleReader, settings: Settings) -> tuple[VariantGrid, int]:
+    """Return the grid of the resolved request, and the bars it has at most."""
+    grid = VariantGrid(resolve(request, settings.backtests))
+    instrument = grid.request.instrument
+    stored = await store.span(instrument.market_id, instrument.symbol)
+    return grid, most_bars(grid.request, stored)
+
+
+def guards_of(grid: VariantGrid, bars: int, limits: GuardSettings, max_variants: int) -> list[Guard]:
+    """Return every limited number beside its limit, exceeded or not, by name."""
+    return [
+        Guard(name="compute_bytes", number=compute_bytes(grid, bars), limit=limits.max_compute_bytes),
+        Guard(
+            name="preselect",
+            number=grid.kept if grid.needs_stage_a and grid.has_stops else 0,
+            limit=limits.max_preselect,
+        ),
+        Guard(name="top_k", number=grid.request.top_k or 0, limit=limits.max_top_k),
+        Guard(name="variants", number=grid.simulations, limit=max_variants),
+    ]
+
+
+def compute_bytes(grid: VariantGrid, bars: int) -> int:
+    """Return the shared memory of a search at most: planes, bars, tables of first passages for every bar."""
+    words = -(-bars // BARS_PER_WORD)
+    return grid.planes * 2 * words * WORD_BYTES + bars * 6 * WORD_BYTES + table_rows(grid) * bars * TABLE_BYTES
+
+
+def table_rows(grid: VariantGrid) -> int:
+    """Return how many first passages are kept for each bar: one a level and side."""
+    sides = 2 if grid.request.direction is Direction.LONG_SHORT else 1
+    return sides * sum(axis.count for axis in (grid.stop_losses, grid.take_profits) if axis is not None)
+
+
+def refuse_exceeded(guards: list[Guard], what: str) -> None:
+    """Refuse what is over its limit.
+
+    Raises:
+        GuardExceeded: one problem a guard, each with its number and limit.
+    """
+    problems = [
+        Problem(guard.name, "over_the_limit", f"{guard.name} {guard.number} is over the limit of {guard.limit}")
+        for guard in guards
+        if guard.is_exceeded
+    ]
+    if problems:
+        told = "; ".join(problem.message for problem in sorted(problems))
+        raise GuardExceeded(f"the request is too large for {what}: {told}", problems)
+
+
+def check_guards(grid: VariantGrid, bars: int, limits: GuardSettings) -> None:
+    """Refuse what one synchronous request may not ask for.
+
+    Raises:
+        GuardExceeded: see `refuse_exceeded`.
+    """
+    refuse_exceeded(guards_of(grid, bars, limits, limits.max_variants), "one synchronous answer")

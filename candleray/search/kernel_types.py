@@ -1,13 +1,21 @@
-"""What a request says about trading, as the kernels take it."""
+"""A request in the kernels' types, and what the kernels return in the answer's."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from candleray.backtests.request import BacktestRequest
+from candleray.backtests.result import Trade
+from candleray.candles import IntArray
+from candleray.timeframes import DAY_MS, iso
 from kernels.simulation.accounts import Rules
+from kernels.simulation.prune_reasons import REASONS
+from kernels.simulation.pruning import Limits, Pruning, deadlines, no_deadlines
+from kernels.simulation.trades import EXIT_REASONS
 
 
 def trading_rules(request: BacktestRequest) -> Rules:
-    """Of a resolved request."""
+    """Return the trading rules of a resolved request."""
     assert request.fee_pct is not None
     assert request.slippage_pct is not None
     assert request.init_cash_quote is not None
@@ -21,4 +29,45 @@ def trading_rules(request: BacktestRequest) -> Rules:
         budget_quote=getattr(sizing, "budget_quote", None),
         fixed_quote=getattr(sizing, "quote", None),
         safe_profit_pct=getattr(sizing, "safe_profit_percent", 0.0),
+    )
+
+
+def pruning_of(request: BacktestRequest, ts_open_ms: IntArray, bar_ms: int) -> Pruning | None:
+    """Return the limits over these bars; None where the request sets none."""
+    asked, window = request.pruning, request.pruning.loss_window
+    if not asked.asked:
+        return None
+    limits = Limits.of(
+        max_drawdown_pct=asked.max_drawdown_pct,
+        window_trades=None if window is None else window.trades,
+        min_trades=asked.min_trades,
+        max_trades=asked.max_trades,
+        max_trade_bars=asked.max_trade_duration_bars,
+    )
+    if window is None or window.days is None:
+        return Pruning(limits, no_deadlines(ts_open_ms.size))
+    return Pruning(limits, deadlines(ts_open_ms, bar_ms, round(window.days * DAY_MS)))
+
+
+def pruned_by_name(request: BacktestRequest, pruned: IntArray) -> dict[str, int]:
+    """Return a ranking's counts by the name of the limit, for the limits that the request sets."""
+    counts = dict(zip(REASONS, pruned.tolist(), strict=True))
+    return {name: counts[name] for name in request.pruning.asked}
+
+
+def trade_of(row: Any, close_time_ms: Any) -> Trade:
+    """Return a row of the kernel's trade list as a trade, its bars as the times of their closes."""
+    return Trade(
+        side="long" if row["side"] > 0 else "short",
+        entry_time=iso(int(close_time_ms[row["entry_bar"]])),
+        exit_time=iso(int(close_time_ms[row["exit_bar"]])),
+        entry_fill=float(row["entry_fill"]),
+        exit_fill=float(row["exit_fill"]),
+        quantity=float(row["quantity"]),
+        entry_notional_quote=float(row["entry_notional_quote"]),
+        fees_quote=float(row["fees_quote"]),
+        pnl_quote=float(row["pnl_quote"]),
+        return_pct=float(row["return_pct"]),
+        exit_reason=EXIT_REASONS[int(row["exit_reason"])],
+        equity_quote=float(row["equity_quote"]),
     )

@@ -1,8 +1,8 @@
-"""Where to cut a search so that its parts take equally long, though its variants do not."""
+"""Ranges of variants that take equally long, though the variants do not."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -59,3 +59,10 @@ def by_part(weights: Sequence[float], size: int) -> Callable[[IntArray], FloatAr
     """The weight of an index below `size`, of as many equal parts as there are weights."""
     table = np.array(weights)
     return lambda index: np.asarray(table[index * len(table) // size])
+
+
+def ranges(total: int, parts: int) -> Iterator[tuple[int, int]]:
+    """`total` indices as at most `parts` contiguous half-open ranges whose lengths differ by one at most."""
+    parts = max(1, min(parts, total))
+    for part in range(parts if total else 0):
+        yield part * total // parts, (part + 1) * total // parts

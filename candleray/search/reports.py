@@ -1,33 +1,32 @@
-"""Reports of a search's best variants (R4.10): what they share is computed once."""
+"""The reports of a search's best variants, and the answer that they are part of."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candleray.backtests.report import table_md
-from candleray.backtests.result import RankedVariant
-from candleray.search.kernel_types import trading_rules
+from candleray.backtests.result import BacktestResult, Elapsed, RankedVariant, Shortlist
+from candleray.candles import IntArray
+from candleray.search.bars import Bars
+from candleray.search.engine import Planes
+from candleray.search.kernel_types import pruned_by_name, trade_of, trading_rules
 from candleray.search.rankings import Ranking
 from candleray.search.stop_tables import Tables
-from candleray.search.variants import VariantGrid
-from candleray.trades import trade_of
+from candleray.search.variants import VariantGrid, engine_params_hash, request_hash
 from kernels.simulation.accounts import Rules
 from kernels.simulation.first_passages import Ruin
 from kernels.simulation.metrics import Outline, report
 from kernels.simulation.under_stops import trades_under
 from kernels.simulation.without_stops import trades_of
 
-if TYPE_CHECKING:
-    from candleray.search.engine import Bars
-
 
 @dataclass(frozen=True)
 class Reporter:
-    """`of` the bars, planes and, with stops, tables of a search; then `report` for each variant."""
+    """The part that all reports of a search share: computed once by `of`, used by `report` for each variant."""
 
     bars: Bars
     grid: VariantGrid
@@ -46,7 +45,7 @@ class Reporter:
         return cls(bars, grid, plane_addresses, tables, rules, ruin, outline)
 
     def report(self, ranking: Ranking, position: int, rank: int) -> RankedVariant:
-        """Of the variant at that position of the ranking."""
+        """Report the variant at that position of the ranking."""
         bars, index = self.bars, int(ranking.index[position])
         trades = self._trades(index)
         cash = self.rules.init_cash_quote
@@ -67,7 +66,7 @@ class Reporter:
         )
 
     def _trades(self, index: int) -> NDArray[np.void]:
-        """Every trade of one variant."""
+        """Return every trade of one variant."""
         grid, close = self.grid, self.bars.close
         base, combination = divmod(index, grid.combinations.size)
         digits = zip(grid.plane_offsets, grid.radix.decode(base), strict=True)
@@ -75,3 +74,51 @@ class Reporter:
         if self.tables is None:
             return trades_of(addresses, close, self.rules, self.ruin)[0]
         return trades_under(addresses, self.tables.stops, combination, close, self.rules, self.ruin)[0]
+
+
+def report_variants(
+    bars: Bars, grid: VariantGrid, planes: Planes, ranking: Ranking, first_rank: int, tables: Tables | None = None
+) -> list[RankedVariant]:
+    """Report these variants in full, the first of which has that rank; with stops, over their tables."""
+    reporter = Reporter.of(bars, grid, planes.addresses, tables)
+    return [reporter.report(ranking, position, first_rank + position) for position in range(len(ranking))]
+
+
+def result_of(
+    bars: Bars,
+    grid: VariantGrid,
+    default_warmup: int,
+    elapsed_s: Elapsed,
+    top: Sequence[RankedVariant],
+    shortlist: Shortlist | None,
+    pruned: IntArray,
+) -> BacktestResult:
+    """Return the answer; `pruned` is that of the ranking of which `top` are the reports."""
+    return BacktestResult(
+        request=grid.request,
+        request_hash=request_hash(grid.request),
+        engine_params_hash=engine_params_hash(grid.request, default_warmup),
+        candles_hash=bars.hash,
+        bars=bars.count,
+        variants_total=grid.size,
+        variants_evaluated=grid.evaluated,
+        pruned=pruned_by_name(grid.request, pruned),
+        shortlist=shortlist,
+        notes=notes_of(grid, bars.start, bars.stop, default_warmup),
+        elapsed_s=elapsed_s,
+        top=tuple(top),
+    )
+
+
+def notes_of(grid: VariantGrid, start: int, stop: int, default_warmup: int) -> tuple[str, ...]:
+    """Name the indicators that need more bars than the `stop` there are; those before `start` only warm up."""
+    notes = []
+    for indicator in grid.indicators:
+        lookbacks = [indicator.at(digit).lookback_bars for digit in range(indicator.size)]
+        silent = [bars for bars in lookbacks if bars >= stop - max(0, start - max(default_warmup, bars))]
+        if silent:
+            notes.append(
+                f"{indicator.id}: {len(silent)} of its {indicator.size} variants never give a signal: "
+                f"they need up to {max(silent)} bars before their first, of the {stop} there are"
+            )
+    return tuple(notes)

@@ -8,12 +8,13 @@ from its index alone; none is ever stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from candleray.backtests.axes import Radix, Steps, Values, levels
+from candleray.backtests.axes import Steps, Values, levels
 from candleray.backtests.preflight import SizedRequest
 from candleray.backtests.request import BacktestRequest, IndicatorAxes, StrategyAxes
 from candleray.backtests.sizing import with_budget
@@ -27,6 +28,34 @@ from kernels.signals import lookback
 BARS_PER_WORD = 64
 MAX_CONSTRAINED = 50_000
 """Combinations of one indicator that has a constraint: each is looked at, a microsecond or two."""
+
+
+@dataclass(frozen=True)
+class Radix:
+    """The mixed-radix numbering over axes of these sizes, the last one fastest."""
+
+    sizes: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.sizes)
+
+    def decode(self, index: int) -> tuple[int, ...]:
+        if not 0 <= index < self.size:
+            raise IndexError(f"index {index} is outside 0 to {self.size - 1}")
+        digits = []
+        for size in reversed(self.sizes):
+            index, digit = divmod(index, size)
+            digits.append(digit)
+        return tuple(reversed(digits))
+
+    def encode(self, digits: Sequence[int]) -> int:
+        index = 0
+        for size, digit in zip(self.sizes, digits, strict=True):
+            if not 0 <= digit < size:
+                raise IndexError(f"digit {digit} is outside 0 to {size - 1}")
+            index = index * size + digit
+        return index
 
 
 @dataclass(frozen=True)

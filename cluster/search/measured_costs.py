@@ -1,30 +1,32 @@
-"""What a search costs: roughly, at once, or measured on a sample of it by the workers that will run it."""
+"""The costs of a search: roughly, at once, or measured on a sample of it by the workers that will run it."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import ray
+
+from candleray.search.bars import Bars
 from candleray.search.costs import Costs, SignalCosts, StopCosts
 from candleray.search.variants import BARS_PER_WORD, VariantGrid
-from cluster.pending import cancel
 from cluster.search import tasks
-from cluster.search.tasks import submit
+from cluster.search.tasks import cancel, submit
 
 VARIANT_S_PER_WORD = 3.4e-9
-"""What one variant costs for each 64 bars: measured 27 µs for a year of minutes, 8,213 words."""
+"""Seconds of one variant for each 64 bars: measured 27 µs for a year of minutes, 8,213 words."""
 
 GATHER_S_PER_WORD = 1e-7
-"""What it costs to find where the stops end a base variant's entries: measured 0.8 ms for a year of minutes."""
+"""Seconds to find where the stops end a base variant's entries: measured 0.8 ms for a year of minutes."""
 
 COMBINATION_S_PER_WORD = 2e-9
-"""What a combination of stop levels costs on top: measured 16 µs for a year of minutes."""
+"""Seconds of a combination of stop levels on top: measured 16 µs for a year of minutes."""
 
 REPORT_S = 0.005
-"""What one report costs on a year of minutes, at most."""
+"""Seconds of one report on a year of minutes, at most."""
 
 
 def rough_costs(bars: int) -> Costs:
-    """Good enough to cut a search that somebody waits for: measuring would take longer than it gains."""
+    """Guess well enough to cut a search that somebody waits for: measuring would take longer than it gains."""
     words = -(-bars // BARS_PER_WORD)
     return Costs(
         SignalCosts(plane_s=0.0, variant_s=words * VARIANT_S_PER_WORD, report_s=REPORT_S),
@@ -42,7 +44,7 @@ class Measuring:
         )
 
     async def signals(self) -> SignalCosts:
-        """Known first: those of the stops take twice as long."""
+        """Wait for the signals' costs, which are known first: those of the stops take twice as long."""
         costs: SignalCosts = await self._signals
         return costs
 
@@ -53,8 +55,9 @@ class Measuring:
         cancel([self._signals, self._stops])
 
 
-async def measured_costs(bars_ref: Any, grid: VariantGrid, default_warmup: int) -> Costs:
-    measuring = Measuring(bars_ref, grid, default_warmup)
+async def measured_costs(bars: Bars, grid: VariantGrid, default_warmup: int) -> Costs:
+    """Measure on the cluster that this process belongs to."""
+    measuring = Measuring(ray.put(bars), grid, default_warmup)
     try:
         return await measuring.all()
     except BaseException:

@@ -1,4 +1,4 @@
-"""What all variants of a search are ranked over: its bars, planes and tables of stops, in shared memory."""
+"""The arrays that all tasks of a search share: its bars, planes and tables of stops."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from typing import Any
 import numpy as np
 import ray
 
+from candleray.backtests.phase import Phase
 from candleray.search.costs import SignalCosts
+from candleray.search.phases import Tell
 from candleray.search.ranges import cuts, even_shares, tapered_shares
 from candleray.search.stop_tables import stop_tables, table_parts
 from candleray.search.variants import VariantGrid
 from candleray.settings import ComputeSettings
-from cluster.pending import Tell, all_finished, cancel, share_pending
 from cluster.search import tasks
-from cluster.search.tasks import submit
+from cluster.search.tasks import all_finished, cancel, share_pending, submit
 
 SHORTEST_TASK_S = 0.1
-"""Of several; a task costs 4 ms besides its work."""
+"""Seconds of the shortest of several tasks; each costs 4 ms besides its work."""
 
 TABLES_A_TASK = 8
-"""Of 16 levels each: measured 0.09 s for a year of minutes with entries on an eighth of them, 0.65 s on all."""
+"""Tables of 16 levels: measured 0.09 s for a year of minutes with entries on an eighth of them, 0.65 s on all."""
 
 
-class Groundwork:
-    """Submitted whole, at once: the tables begin when the last plane is there."""
+class SharedArrays:
+    """All of them submitted at once: the tables begin when the last plane is there."""
 
     def __init__(
         self, grid: VariantGrid, bars_ref: Any, costs: SignalCosts, compute: ComputeSettings, default_warmup: int
@@ -35,29 +36,29 @@ class Groundwork:
         self.bars_ref = bars_ref
         self.request_ref = ray.put(grid.request)
         self.plane_refs = [
-            submit("planes", tasks.build_planes, bars_ref, self.request_ref, first, last, default_warmup)
+            submit(Phase.PLANES, tasks.build_planes, bars_ref, self.request_ref, first, last, default_warmup)
             for first, last in pairwise(self._plane_bounds(costs, compute))
         ]
         self.table_refs = [
-            submit("tables", tasks.build_tables, bars_ref, self.request_ref, numbers, *self.plane_refs)
+            submit(Phase.TABLES, tasks.build_tables, bars_ref, self.request_ref, numbers, *self.plane_refs)
             for numbers in self._table_parts()
         ]
 
-    async def planes(self, tell: Tell | None = None) -> None:
-        """Until all are there."""
+    async def planes(self, tell: Tell) -> None:
+        """Wait until all planes are there."""
         try:
             await all_finished(self.plane_refs, tell)
         except BaseException:
             cancel(self.table_refs)
             raise
 
-    async def tables(self, tell: Tell | None = None) -> None:
-        """Until all are there, of as many as there are."""
+    async def tables(self, tell: Tell) -> None:
+        """Wait until all tables are there."""
         await all_finished(self.table_refs, tell)
 
-    def left(self) -> dict[str, float]:
-        """What part of each of its phases is still to be done."""
-        return {"planes": share_pending(self.plane_refs), "tables": share_pending(self.table_refs)}
+    def left(self) -> dict[Phase, float]:
+        """Return the share of each phase that is still to be done."""
+        return {Phase.PLANES: share_pending(self.plane_refs), Phase.TABLES: share_pending(self.table_refs)}
 
     def cancel(self) -> None:
         cancel([*self.plane_refs, *self.table_refs])
@@ -76,7 +77,7 @@ class Groundwork:
         return cuts(self.grid.planes, 1, shares, lambda planes: each_s[planes])
 
     def _table_parts(self) -> list[list[int]]:
-        """As many for every core: they take about equally long."""
+        """Deal the tables out, as many to every core: they take about equally long."""
         if not self.grid.has_stops:
             return []
         rounds = -(-len(stop_tables(self.grid)) // (TABLES_A_TASK * self.cpus))

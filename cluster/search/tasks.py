@@ -1,4 +1,4 @@
-"""The steps of a search as Ray tasks: each fetches shared arrays without a copy, calls the engine, returns.
+"""Ray tasks, one for each step of a search: each fetches shared arrays without a copy, calls the engine, returns.
 
 A task's arguments are ids and references, its answer its own top K: two thousand of them pending cost nothing.
 Chunks of planes come as nested references, so that a task fetches them itself and Ray does not copy them.
@@ -6,6 +6,7 @@ Chunks of planes come as nested references, so that a task fetches them itself a
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -23,7 +24,10 @@ from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import RankedVariant
 from candleray.candles import IntArray
 from candleray.search import costs, engine
+from candleray.search.bars import Bars
+from candleray.search.phases import Tell
 from candleray.search.rankings import Ranking
+from candleray.search.reports import report_variants as report
 from candleray.search.stop_tables import PassageArray, Tables
 from candleray.search.variants import VariantGrid
 from kernels.jit import load
@@ -35,7 +39,7 @@ TablePart: TypeAlias = tuple[engine.PlaneArray, dict[int, PassageArray]]
 
 @ray.remote(num_cpus=1, max_retries=5)
 def _run(step: Callable[..., Any], *arguments: Any) -> Any:
-    """Any step: so a worker fetches what Ray calls a function once, and not in each phase.
+    """Run any step: so a worker fetches what Ray calls a function once, and not in each phase.
 
     A killed worker's task runs again elsewhere; an error of ours would only come again, so it is not retried.
     """
@@ -43,34 +47,38 @@ def _run(step: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def submit(phase: str, step: Callable[..., Any], *arguments: Any) -> Any:
-    """A reference to the answer of one of the functions below; references among its arguments are fetched."""
+    """Submit one of the functions below; return a reference to its answer.
+
+    References among its arguments are fetched.
+    """
     return _run.options(name=phase).remote(step, *arguments)
 
 
 def build_planes(
-    bars: engine.Bars, request: BacktestRequest, first: int, last: int, default_warmup: int
+    bars: Bars, request: BacktestRequest, first: int, last: int, default_warmup: int
 ) -> engine.PlaneArray:
     return engine.planes_of(bars, VariantGrid(request), first, last, default_warmup)
 
 
-def rank_variants(
-    bars: engine.Bars, request: BacktestRequest, plane_refs: list[Any], first: int, last: int
-) -> Ranking:
+def rank_variants(bars: Bars, request: BacktestRequest, plane_refs: list[Any], first: int, last: int) -> Ranking:
     planes = engine.Planes.over(ray.get(plane_refs))
     return engine.rank_variants(bars, VariantGrid(request), planes, first, last)
 
 
 def build_tables(
-    bars: engine.Bars, request: BacktestRequest, numbers: Sequence[int], *planes: engine.PlaneArray
+    bars: Bars, request: BacktestRequest, numbers: Sequence[int], *planes: engine.PlaneArray
 ) -> TablePart:
-    """It waits for the planes. Each part finds the bars they are about: 2 ms, where a task of its own takes 12."""
+    """Make some tables, after the planes.
+
+    Each part finds the entry bars anew: that takes 2 ms, a task of its own 12.
+    """
     grid = VariantGrid(request)
     entries = engine.Planes.over(planes).entry_bars(grid)
     return entries.marks, dict(zip(numbers, engine.tables_of(bars, grid, entries, numbers), strict=True))
 
 
 def rank_under_stops(
-    bars: engine.Bars,
+    bars: Bars,
     request: BacktestRequest,
     plane_refs: list[Any],
     bases: IntArray | range,
@@ -78,14 +86,14 @@ def rank_under_stops(
     last: int,
     *tables: TablePart,
 ) -> Ranking:
-    """The tables are arguments of their own: a task may then be submitted before they are there."""
+    """Rank a range under stops. The tables are arguments of their own, so that the task may be submitted first."""
     grid = VariantGrid(request)
     planes = engine.Planes.over(ray.get(plane_refs))
     return engine.rank_under_stops(bars, grid, planes, _tables(grid, tables), bases, first, last)
 
 
 def report_variants(
-    bars: engine.Bars,
+    bars: Bars,
     request: BacktestRequest,
     plane_refs: list[Any],
     table_refs: list[Any],
@@ -95,7 +103,7 @@ def report_variants(
     grid = VariantGrid(request)
     planes = engine.Planes.over(ray.get(plane_refs))
     tables = _tables(grid, ray.get(table_refs)) if table_refs else None
-    return engine.report_variants(bars, grid, planes, ranking, first_rank, tables)
+    return report(bars, grid, planes, ranking, first_rank, tables)
 
 
 def _tables(grid: VariantGrid, parts: Sequence[TablePart]) -> Tables:
@@ -103,16 +111,16 @@ def _tables(grid: VariantGrid, parts: Sequence[TablePart]) -> Tables:
     return Tables.over(grid, [tables[number] for number in sorted(tables)], EntryBars.of(parts[0][0]))
 
 
-def measure_signals(bars: engine.Bars, request: BacktestRequest, default_warmup: int) -> costs.SignalCosts:
+def measure_signals(bars: Bars, request: BacktestRequest, default_warmup: int) -> costs.SignalCosts:
     return costs.measure_signals(bars, VariantGrid(request), default_warmup)
 
 
-def measure_stops(bars: engine.Bars, request: BacktestRequest, default_warmup: int) -> costs.StopCosts:
+def measure_stops(bars: Bars, request: BacktestRequest, default_warmup: int) -> costs.StopCosts:
     return costs.measure_stops(bars, VariantGrid(request), default_warmup)
 
 
 def load_kernels() -> None:
-    """All that a search may run, but for its indicators."""
+    """Load all that a search may run, but for its indicators."""
     load(
         kernels.bits,
         kernels.simulation.under_stops,
@@ -123,3 +131,35 @@ def load_kernels() -> None:
         kernels.simulation.without_stops,
         kernels.simulation.first_passages,
     )
+
+
+async def all_finished(refs: Sequence[Any], tell: Tell) -> list[Any]:
+    """Return all answers in order; when one fails or the caller leaves, the rest is cancelled."""
+    done = 0
+
+    async def one(ref: Any) -> Any:
+        nonlocal done
+        answer = await ref
+        done += 1
+        tell(done, len(refs))
+        return answer
+
+    tell(0, len(refs))
+    try:
+        return list(await asyncio.gather(*(one(ref) for ref in refs)))
+    except BaseException:
+        cancel(refs)
+        raise
+
+
+def cancel(refs: Sequence[Any]) -> None:
+    for ref in refs:
+        ray.cancel(ref, force=False)
+
+
+def share_pending(refs: Sequence[Any]) -> float:
+    """Return the share of them that has no answer yet; 0 of none."""
+    if not refs:
+        return 0.0
+    _, pending = ray.wait(list(refs), num_returns=len(refs), timeout=0, fetch_local=False)
+    return len(pending) / len(refs)

@@ -255,9 +255,9 @@ BACKTEST_RESULT: dict[str, Any] = {
     "elapsed_s": {
         "candles": 0.0089,
         "planes": 0.0206,
-        "variants": 0.031,
+        "stage-a": 0.031,
         "tables": 0.0,
-        "combinations": 0.0,
+        "stage-b": 0.0,
         "reports": 0.0131,
         "total": 0.0736,
     },

@@ -12,13 +12,14 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import Field
 from starlette.responses import Response
 
+from candleray.backtests.phase import Phase
 from candleray.backtests.preflight import Preflight
 from candleray.backtests.result import BacktestResult
 from candleray.errors import CandlerayError
-from candleray.jobs.checkpoint import newest_ranked
 from candleray.jobs.job import BestVariant, Job, JobDetail, JobPage, JobState, JobTop
 from candleray.jobs.store import Jobs
 from candleray.paging import CURSOR_PATTERN, PagePosition, cursor_of, position_of
+from candleray.search.sweep import newest_ranked
 from candleray.search.variants import VariantGrid
 from candleray.validation import Model
 from serve_apps.backend import InBackend
@@ -177,7 +178,7 @@ async def _top(jobs: Jobs, job: Job, user_id: UUID, limit: int) -> tuple[Any, ..
         return ()
     grid = VariantGrid(await jobs.request(user_id, job.job_id))
     # Before Stage B its base variants, without stops, stand for what is to come.
-    unit = 1 if sweep.phase == "stage-b" or not grid.has_stops else grid.combinations.size
+    unit = 1 if sweep.phase is Phase.STAGE_B or not grid.has_stops else grid.combinations.size
     ranking = sweep.ranking
     return tuple(
         BestVariant(

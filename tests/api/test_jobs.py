@@ -12,19 +12,21 @@ import httpx
 import numpy as np
 import pytest
 
+from candleray.backtests.phase import Phase
 from candleray.backtests.preflight import Pace
 from candleray.backtests.result import Elapsed
 from candleray.databases.postgres import Postgres
 from candleray.identity.user_store import Users
 from candleray.jobs.attempts import Attempts
-from candleray.jobs.checkpoint import Checkpoint, Sweep
+from candleray.jobs.checkpoint import Checkpoint
 from candleray.jobs.job import JobState, Progress
 from candleray.jobs.store import Jobs
 from candleray.market_data.candle_store import CandleStore
-from candleray.search import engine
 from candleray.search.rankings import Ranking
+from candleray.search.sweep import Sweep
 from tests.support.hostile_requests import HOSTILE
 from tests.support.in_process_api import backend, serving, stored_walk, unreachable
+from tests.support.searches import search_over
 
 MINUTES = 3000
 REQUEST: dict[str, Any] = {
@@ -126,9 +128,9 @@ async def test_the_best_so_far_is_shown_while_it_runs(api: httpx.AsyncClient, at
     job = await submit(api)
     job_id, attempt = (await attempts.take_next()) or pytest.fail("nothing to run")
     assert (await api.get(f"/backtests/jobs/{job_id}/top")).json()["top"] == []
-    sweep = Sweep("stage-b", 20, 3)
+    sweep = Sweep(Phase.STAGE_B, 20, 3)
     sweep.add(0, 4, Ranking(np.array([3, 1]), np.array([7.5, -2.0]), np.array([0, 1])))
-    told = Progress("stage-b", 4, 20, 4, 40.0, 7.5, "candles", None, eta_s=0.4)
+    told = Progress(Phase.STAGE_B, 4, 20, 4, 40.0, 7.5, "candles", None, eta_s=0.4)
     await attempts.heartbeat(job_id, attempt, told, Checkpoint("candles", "engine", (sweep,), {}))
     found = (await api.get(f"/backtests/jobs/{job_id}/top")).json()
     assert (found["partial"], found["variants_done"], found["simulations"]) == (True, 4, 20)
@@ -147,7 +149,7 @@ async def test_the_answer_of_a_job_is_that_of_a_backtest(api: httpx.AsyncClient,
     early = await api.get(f"/backtests/jobs/{job_id}/result")
     assert (early.status_code, early.json()["error"]["code"]) == (409, "conflict")
     request, _ = await attempts.job_to_run(job_id, attempt)
-    await attempts.finish(job_id, attempt, engine.run(request, candles, 200))
+    await attempts.finish(job_id, attempt, search_over(candles, request, 200))
     direct = (await api.post("/backtests", json=REQUEST)).json()
     result = (await api.get(f"/backtests/jobs/{job_id}/result")).json()
     assert {**result, "elapsed_s": None} == {**direct, "elapsed_s": None}
@@ -165,7 +167,7 @@ async def test_progress_comes_as_events_until_the_end(api: httpx.AsyncClient, at
         for done in (5, 10):
             await asyncio.sleep(0.5)
             await attempts.heartbeat(
-                job_id, attempt, Progress("stage-b", done, 20, done, 10.0, 1.0, "candles", None)
+                job_id, attempt, Progress(Phase.STAGE_B, done, 20, done, 10.0, 1.0, "candles", None)
             )
         await asyncio.sleep(0.5)
         await attempts.move(job_id, JobState.CANCELLED, "cancelled by its user", attempt)
@@ -209,9 +211,11 @@ async def test_estimates_learn_from_the_newest_jobs(
     await submit(api)
     job_id, attempt = (await attempts.take_next()) or pytest.fail("nothing to run")
     request, _ = await attempts.job_to_run(job_id, attempt)
-    await attempts.heartbeat(job_id, attempt, Progress("stage-a", 1, 20, 1, 1.0, None, "candles", expected_s=0.5))
-    elapsed = Elapsed(candles=2.0, planes=0.5, variants=1.0, reports=0.5, total=4.0)
-    result = engine.run(request, candles, 200).model_copy(update={"elapsed_s": elapsed})
+    await attempts.heartbeat(
+        job_id, attempt, Progress(Phase.STAGE_A, 1, 20, 1, 1.0, None, "candles", expected_s=0.5)
+    )
+    elapsed = Elapsed.model_validate({"candles": 2.0, "planes": 0.5, "stage-a": 1.0, "reports": 0.5, "total": 4.0})
+    result = search_over(candles, request, 200).model_copy(update={"elapsed_s": elapsed})
     await attempts.finish(job_id, attempt, result)
     assert await jobs.pace() == Pace(fixed_s=0.0, stretch=4.0)
 

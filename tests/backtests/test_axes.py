@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candleray.backtests.axes import Axis, Radix, Steps, Values, levels, ranges
+from candleray.backtests.axes import Axis, Steps, Values, levels
 from candleray.errors import InvalidInput
+from candleray.search.ranges import ranges
+from candleray.search.variants import Radix
 from candleray.validation import Model, validated
 
 

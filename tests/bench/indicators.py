@@ -11,6 +11,7 @@ import talib.abstract
 from numpy.typing import NDArray
 
 from candleray.search import engine
+from candleray.search.bars import Bars
 from kernels.bits import pack, unpack
 from kernels.indicators import INDICATORS
 from kernels.signals import compute
@@ -123,7 +124,7 @@ def _sweep(market: Market, name: str, repeats: int) -> list[Row]:
     ]
 
 
-def _talib_plane(function: Callable[[Series, int], Series], bars: engine.Bars, window: int) -> engine.PlaneArray:
+def _talib_plane(function: Callable[[Series, int], Series], bars: Bars, window: int) -> engine.PlaneArray:
     close = bars.candles.column("close")
     output = function(close, window)
     return pack(np.stack((close > output, close < output))[:, bars.start :])

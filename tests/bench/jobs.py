@@ -31,11 +31,11 @@ from candleray import Client
 from candleray.candles import CandleRows
 from candleray.errors import InvalidInput
 from candleray.indicators.request_models import get_request_models
-from candleray.search import engine
 from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import BacktestSettings
 from tests.bench.workload import load_market
 from tests.support.hostile_requests import HOSTILE
+from tests.support.searches import search_over
 
 SECTIONS = ("million", "estimates", "latency", "refusals", "bytes")
 YEAR = {"start": "2025-01-01T00:00:00Z", "end": "2026-01-01T00:00:00Z"}
@@ -198,7 +198,7 @@ def show_efficiency(client: Client, rounds: int = 7) -> tuple[Any, str]:
             beside_s.append(fmean(pool.map(kernel_s, [MILLION] * cores)))
             job, digest, seconds = run_job(client, MILLION)
             elapsed = job.result().elapsed_s
-            job_s.append(elapsed.planes + elapsed.tables + elapsed.combinations + elapsed.reports)
+            job_s.append(elapsed.planes + elapsed.tables + elapsed.stage_b + elapsed.reports)
             print(f"1,000,000 variants, 525,600 bars: {seconds:.1f} s; {elapsed}", flush=True)
     ideal_s = median(alone_s) / cores
     print(
@@ -217,8 +217,8 @@ def _shown(seconds: list[float]) -> str:
 def kernel_s(request: dict[str, Any]) -> float:
     """The same search in this process on one core, without planes and tables: a job calibrates meanwhile."""
     resolved = resolve(get_request_models().validated_request(request), BacktestSettings())
-    elapsed = engine.run(resolved, load_market().minutes, BacktestSettings().warmup_bars).elapsed_s
-    return elapsed.combinations + elapsed.reports
+    elapsed = search_over(load_market().minutes, resolved, BacktestSettings().warmup_bars).elapsed_s
+    return elapsed.stage_b + elapsed.reports
 
 
 def check_against_single_variants(client: Client, job: Any, count: int = 300) -> None:

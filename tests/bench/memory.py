@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from candleray.search import engine
 from tests.bench.compiling import ROOT
 from tests.bench.table import Row
 from tests.bench.workload import WARMUP, Market, Workload, load_market
+from tests.support.searches import search_over
 
 GROWTH = "peak memory, hourly bars"
 SHARED = "signal memory, a year of minutes"
@@ -59,7 +59,7 @@ def search(windows: int) -> dict[str, Any]:
         {"id": "wma", "params": {"window": {"start": 20, "stop": 19 + windows, "step": 1}}},
     ]
     workload = Workload.of(load_market(), axes, timeframe="1h", top_k=300)
-    result = engine.run(workload.request, workload.minutes, WARMUP)
+    result = search_over(workload.minutes, workload.request, WARMUP)
     return {
         "variants": result.variants_evaluated,
         "seconds": result.elapsed_s.total,

@@ -8,10 +8,10 @@ from itertools import product
 
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import RankedVariant
-from candleray.search import engine
 from tests.bench.peers import Vectorbt, long_only_signals
 from tests.bench.table import Row
 from tests.bench.workload import RSI, SMA, WARMUP, Market, Workload
+from tests.support.searches import search_over
 
 TOLERANCE = 1e-9
 INIT_CASH_QUOTE = 1e12
@@ -76,7 +76,7 @@ def _compare(workload: Workload, variant: int, peer: Vectorbt, stops: dict[str, 
 def _run_alone(workload: Workload, variant: int, stops: dict[str, float]) -> RankedVariant:
     """The variant as a request of its own, through the whole engine."""
     alone = {**workload.grid.strategy(variant), "risk": stops, "top_k": 1, "trades_for": 1 if stops else 0}
-    return engine.run(BacktestRequest.model_validate(alone), workload.minutes, WARMUP).top[0]
+    return search_over(workload.minutes, BacktestRequest.model_validate(alone), WARMUP).top[0]
 
 
 def _row(name: str, compared: list[Comparison]) -> Row:

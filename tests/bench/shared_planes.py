@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 import ray
 
-from candleray.backtests.axes import ranges
 from candleray.search import engine
+from candleray.search.ranges import ranges
 from candleray.search.variants import VariantGrid
 from cluster.search import tasks
 from tests.bench.workload import WARMUP, Workload, load_market

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from candleray.search import engine
+from candleray.search.reports import report_variants
 from kernels.bits import words
 from tests.bench.limits import COPIED_BYTES, Memory, and_and_count
 from tests.bench.peers import ENGINES, Vectorbt, backtesting_run, oracle_run
@@ -66,7 +67,7 @@ def trade_counts(workload: Workload, variants: int = 200) -> dict[int, int]:
     counts = {}
     for variant in workload.sample(variants):
         ranking = engine.rank_variants(*given, variant, variant + 1)
-        counts[variant] = int(engine.report_variants(*given, ranking, 1)[0].metrics["Num. Trades"] or 0)
+        counts[variant] = int(report_variants(*given, ranking, 1)[0].metrics["Num. Trades"] or 0)
     return counts
 
 

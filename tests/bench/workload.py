@@ -16,11 +16,13 @@ from candleray.candles import COLUMNS, Candles
 from candleray.indicators.request_models import get_request_models
 from candleray.markets import find_market
 from candleray.search import engine
+from candleray.search.bars import Bars
 from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import BacktestSettings
 from candleray.simulator.generated import GeneratedCandles
 from candleray.timeframes import TimeRange
 from kernels.bits import unpack
+from tests.support.searches import bars_over
 
 REAL_YEARS = (
     Path(__file__).resolve().parents[3] / "shared" / "data" / "candles" / "binance_spot_BTCUSDT_2024-2025.parquet"
@@ -83,8 +85,8 @@ class Workload:
         return VariantGrid(self.request)
 
     @cached_property
-    def bars(self) -> engine.Bars:
-        return engine.bars_of(self.minutes, self.request, engine.warmup_bars(self.grid, WARMUP))
+    def bars(self) -> Bars:
+        return bars_over(self.minutes, self.request, WARMUP)
 
     @cached_property
     def planes(self) -> engine.Planes:

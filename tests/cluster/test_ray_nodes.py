@@ -27,7 +27,6 @@ from candleray.identity.local_secrets import BOT_TOKEN
 from candleray.identity.telegram import sign_widget
 from candleray.markets import find_market
 from candleray.private_files import read_private
-from candleray.search.engine import run
 from candleray.search.variants import resolve
 from candleray.settings import ROOT, Settings
 from candleray.simulator.generated import GeneratedCandles
@@ -35,9 +34,10 @@ from candleray.timeframes import MINUTE_MS
 from cluster.instance.data_folder import DataFolder
 from cluster.instance.instance_file import Instance, read_instance
 from cluster.instance.processes import answers_of, process_of, tree_of
-from cluster.search.fan_out import run_backtest
+from cluster.search.fan_out import backtest
 from tests.support.ports import free_port
 from tests.support.ray_nodes import RayNodes, ray_nodes
+from tests.support.searches import search_over
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.cluster, pytest.mark.slow]
@@ -102,7 +102,7 @@ def settings() -> Settings:
 def undisturbed(candles: Candles, settings: Settings) -> str:
     """In this process alone, step by step."""
     request = resolve(BacktestRequest.model_validate(REQUEST), settings.backtests)
-    return numbers_of(run(request, candles, settings.backtests.warmup_bars))
+    return numbers_of(search_over(candles, request, settings.backtests.warmup_bars))
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def numbers_of(result: BacktestResult) -> str:
 
 def search(candles: Candles, settings: Settings) -> str:
     request = BacktestRequest.model_validate(REQUEST)
-    return numbers_of(asyncio.run(run_backtest(request, Stored(candles), settings)))
+    return numbers_of(asyncio.run(backtest(request, Stored(candles), settings)))
 
 
 def test_one_node_gives_the_bytes_of_one_process(candles: Candles, settings: Settings, undisturbed: str) -> None:

@@ -32,12 +32,12 @@ from candleray.indicators.request_models import get_request_models
 from candleray.jobs.job import Job
 from candleray.private_files import read_private
 from candleray.sdk.jobs import SubmittedJob
-from candleray.search.engine import run
 from candleray.search.variants import resolve
 from candleray.settings import BacktestSettings
 from candleray.simulator.generated import GeneratedCandles
 from tests.end_to_end.test_main_path import END_MS, MARKET, REQUEST, START_MS, Instance
 from tests.support.canaries import search_instance
+from tests.support.searches import search_over
 
 pytestmark = [
     pytest.mark.cluster,
@@ -139,7 +139,7 @@ def top_of(job: SubmittedJob) -> str:
 def test_a_job_gives_the_answer_of_a_backtest_in_one_process(client: Client):
     rows = GeneratedCandles(seed=11).candles(MARKET, "BTCUSDT", START_MS, END_MS)
     resolved = resolve(get_request_models().validated_request(SMALL), BacktestSettings())
-    direct = run(resolved, Candles(rows.ts_open_ms, rows.values), BacktestSettings().warmup_bars)
+    direct = search_over(Candles(rows.ts_open_ms, rows.values), resolved, BacktestSettings().warmup_bars)
     result = client.submit(SMALL).result()
     assert result.model_dump_json(exclude={"elapsed_s"}) == direct.model_dump_json(exclude={"elapsed_s"})
 

@@ -30,12 +30,12 @@ from candleray.candles import Candles
 from candleray.indicators.request_models import get_request_models
 from candleray.markets import find_market
 from candleray.sdk.credentials import token_for
-from candleray.search.engine import run
 from candleray.search.variants import resolve
 from candleray.settings import BacktestSettings
 from candleray.simulator.generated import GeneratedCandles
 from candleray.timeframes import MINUTE_MS
 from tests.support.canaries import search_instance
+from tests.support.searches import search_over
 
 pytestmark = [
     pytest.mark.cluster,
@@ -179,7 +179,7 @@ def test_every_service_is_ready_by_name(client: Client):
 
 def test_the_cluster_gives_the_bytes_of_one_process(candles: Candles, undisturbed: str):
     resolved = resolve(get_request_models().validated_request(REQUEST), BacktestSettings())
-    assert undisturbed == numbers_of(run(resolved, candles, BacktestSettings().warmup_bars))
+    assert undisturbed == numbers_of(search_over(candles, resolved, BacktestSettings().warmup_bars))
 
 
 @pytest.mark.parametrize("preselect", [200, "all"])
@@ -189,7 +189,7 @@ def test_the_cluster_gives_the_bytes_of_one_process_under_stops(
     request = {**STOPS_REQUEST, "preselect": preselect}
     resolved = resolve(get_request_models().validated_request(request), BacktestSettings())
     assert numbers_of(client.backtest(request)) == numbers_of(
-        run(resolved, candles, BacktestSettings().warmup_bars)
+        search_over(candles, resolved, BacktestSettings().warmup_bars)
     )
 
 

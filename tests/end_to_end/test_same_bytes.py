@@ -13,11 +13,11 @@ import pytest
 import ray
 
 from candleray.candles import Candles
-from candleray.search import engine
 from candleray.settings import ComputeSettings, Settings
 from candleray.timeframes import MINUTE_MS
-from cluster.search.fan_out import run_backtest
-from tests.search.test_engine import CANDLES, numbers_of, resolved
+from cluster.search.fan_out import backtest
+from tests.support.sample_search import CANDLES, numbers_of, resolved
+from tests.support.searches import search_over
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -70,7 +70,7 @@ def workers(count: int, compiled: Path) -> Iterator[None]:
 
 def answers(variants_of_a_task: int | None) -> dict[str, str]:
     settings = Settings(compute=ComputeSettings(task_variants=variants_of_a_task))
-    return {name: numbers_of(asyncio.run(run_backtest(request_of(name), Stored(), settings))) for name in SEARCHES}
+    return {name: numbers_of(asyncio.run(backtest(request_of(name), Stored(), settings))) for name in SEARCHES}
 
 
 def request_of(name: str) -> Any:
@@ -79,7 +79,7 @@ def request_of(name: str) -> Any:
 
 def test_any_workers_task_size_and_cache_give_the_same_bytes(tmp_path: Path):
     default_warmup = Settings().backtests.warmup_bars
-    wanted = {name: numbers_of(engine.run(request_of(name), CANDLES, default_warmup)) for name in SEARCHES}
+    wanted = {name: numbers_of(search_over(CANDLES, request_of(name), default_warmup)) for name in SEARCHES}
     with workers(1, tmp_path):
         assert not any(tmp_path.rglob("*.nbc"))
         assert answers(None) == wanted

@@ -6,8 +6,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candleray.jobs.checkpoint import Checkpoint, Sweep, newest_ranked
+from candleray.backtests.phase import Phase
+from candleray.jobs.checkpoint import Checkpoint
 from candleray.search.rankings import Ranking
+from candleray.search.sweep import Sweep, newest_ranked
 
 TOTAL = 500
 
@@ -32,14 +34,14 @@ def same(one: Ranking, other: Ranking) -> bool:
 @given(st.permutations(range(50)), st.integers(0, 50), st.sampled_from([1, 7, 100, 9000]))
 def test_the_order_of_answers_and_a_stop_between_them_change_nothing(order, stopped_after, k):
     parts = answers(k)
-    undisturbed = Sweep("stage-a", TOTAL, k)
+    undisturbed = Sweep(Phase.STAGE_A, TOTAL, k)
     for part in parts:
         undisturbed.add(*part)
-    sweep = Sweep("stage-a", TOTAL, k)
+    sweep = Sweep(Phase.STAGE_A, TOTAL, k)
     for number in order[:stopped_after]:
         sweep.add(*parts[number])
-    kept = Checkpoint.from_bytes(Checkpoint("hash", "engine", (sweep,), {"planes": 0.5}).to_bytes())
-    taken_up = kept.sweep("stage-a")
+    kept = Checkpoint.from_bytes(Checkpoint("hash", "engine", (sweep,), {Phase.PLANES: 0.5}).to_bytes())
+    taken_up = kept.sweep(Phase.STAGE_A)
     assert taken_up is not None
     assert taken_up.done == stopped_after * 10
     left = {first for first, _ in taken_up.covered.gaps(TOTAL)}
@@ -52,16 +54,16 @@ def test_the_order_of_answers_and_a_stop_between_them_change_nothing(order, stop
 
 def test_a_checkpoint_says_what_it_is_of():
     kept = Checkpoint.from_bytes(
-        Checkpoint("hash", "engine", (Sweep("stage-b", 7, 3),), {"planes": 0.5}).to_bytes()
+        Checkpoint("hash", "engine", (Sweep(Phase.STAGE_B, 7, 3),), {Phase.PLANES: 0.5}).to_bytes()
     )
     assert (kept.candles_hash, kept.engine_params_hash) == ("hash", "engine")
-    assert kept.elapsed_s == {"planes": 0.5}
-    assert kept.sweep("stage-a") is None
+    assert kept.elapsed_s == {Phase.PLANES: 0.5}
+    assert kept.sweep(Phase.STAGE_A) is None
 
 
 def test_until_a_phase_has_ranked_something_the_one_before_it_holds_the_best():
     """As when a job is asked for its best, or cancelled, in the first moments of Stage B."""
-    first, second = Sweep("stage-a", 10, 3), Sweep("stage-b", 40, 3)
+    first, second = Sweep(Phase.STAGE_A, 10, 3), Sweep(Phase.STAGE_B, 40, 3)
     assert newest_ranked([]) is None
     assert newest_ranked([first, second]) is None
     first.add(0, 1, Ranking(np.array([0]), np.array([3.0]), np.zeros(1, np.int64)))

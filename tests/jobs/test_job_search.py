@@ -9,10 +9,12 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
+from candleray.backtests.phase import Phase
 from candleray.errors import GuardExceeded
 from candleray.jobs.attempts import Attempts
-from candleray.jobs.checkpoint import Checkpoint, Sweep
+from candleray.jobs.checkpoint import Checkpoint
 from candleray.search.rankings import Ranking
+from candleray.search.sweep import Sweep
 from candleray.search.variants import engine_params_hash
 from candleray.settings import JobSettings, Settings
 from cluster.search.job_attempt import Heart, _unless
@@ -23,10 +25,10 @@ ENGINE = engine_params_hash(REQUEST, 200)
 
 
 def half_done(candles_hash: str = "candles", engine: str = ENGINE) -> Checkpoint:
-    first, second = Sweep("stage-a", 10, 3), Sweep("stage-b", 40, 3)
+    first, second = Sweep(Phase.STAGE_A, 10, 3), Sweep(Phase.STAGE_B, 40, 3)
     first.add(0, 10, Ranking(np.arange(3), np.array([3.0, 2.0, 1.0]), np.zeros(3, np.int64)))
     second.add(8, 20, Ranking(np.array([9]), np.array([7.0]), np.zeros(1, np.int64)))
-    return Checkpoint(candles_hash, engine, (first, second), {"stage-a": 4.0})
+    return Checkpoint(candles_hash, engine, (first, second), {Phase.STAGE_A: 4.0})
 
 
 def search(checkpoint: Checkpoint | None) -> Search:
@@ -35,7 +37,7 @@ def search(checkpoint: Checkpoint | None) -> Search:
 
 def test_an_attempt_that_is_killed_again_at_once_has_forgotten_no_phase():
     taken_up = search(half_done())
-    taken_up._take_up("candles")
+    taken_up._go_on_from_checkpoint("candles")
     kept = taken_up.checkpoint()
     assert kept is not None
     assert [(sweep.phase, sweep.done) for sweep in kept.sweeps] == [("stage-a", 10), ("stage-b", 12)]
@@ -46,7 +48,7 @@ def test_an_attempt_that_is_killed_again_at_once_has_forgotten_no_phase():
 @pytest.mark.parametrize("former", [half_done(candles_hash="others"), half_done(engine="another")])
 def test_what_was_ranked_over_other_candles_or_by_another_engine_does_not_count(former: Checkpoint):
     anew = search(former)
-    anew._take_up("candles")
+    anew._go_on_from_checkpoint("candles")
     assert anew.checkpoint() is None
     assert anew.progress().variants_done == 0
 
@@ -73,7 +75,7 @@ async def test_the_first_ranges_are_kept_at_once_and_the_next_ones_after_a_while
     begun, listener = search(half_done()), Listener()
     heart = Heart(cast(Attempts, listener), uuid4(), 1, begun, Settings(environment="test"))
     await heart.beat()
-    begun._take_up("candles")
+    begun._go_on_from_checkpoint("candles")
     await heart.beat()
     await heart.beat()
     assert [checkpoint is not None for checkpoint in listener.checkpoints] == [False, True, False]
@@ -88,7 +90,7 @@ async def test_a_search_that_ends_on_its_own_news_ends_its_heart_too():
 
     async def end() -> str:
         await asyncio.sleep(0.01)
-        ending._enter("done")
+        ending.begin(Phase.DONE)
         return "the answer"
 
     assert await _unless(beating, end()) == "the answer"

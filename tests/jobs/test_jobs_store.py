@@ -12,18 +12,20 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 
+from candleray.backtests.phase import Phase
 from candleray.backtests.request import BacktestRequest
 from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, GuardExceeded, NotFound, ServiceUnavailable
 from candleray.identity.user_store import Users
 from candleray.jobs.attempts import Attempts
-from candleray.jobs.checkpoint import Checkpoint, Sweep
+from candleray.jobs.checkpoint import Checkpoint
 from candleray.jobs.job import ENDED, NEXT, JobState, Progress, Superseded
 from candleray.jobs.scheduler import Scheduler
 from candleray.jobs.store import Jobs
 from candleray.jobs.watched import watched_jobs
 from candleray.paging import PagePosition
 from candleray.search.rankings import Ranking
+from candleray.search.sweep import Sweep
 from candleray.search.variants import VariantGrid, resolve, sized_request
 from candleray.settings import BacktestSettings, JobSettings
 
@@ -75,12 +77,12 @@ async def submitted(jobs: Jobs, user: UUID, key: str | None = None, request: Bac
 
 
 def progress(done: int = 5) -> Progress:
-    return Progress("stage-a", done, 10, done, 100.0, 1.5, "candles", None)
+    return Progress(Phase.STAGE_A, done, 10, done, 100.0, 1.5, "candles", None)
 
 
 def kept(done: int) -> Checkpoint:
     """A checkpoint that covers so many variants."""
-    sweep = Sweep("stage-a", 10, 3)
+    sweep = Sweep(Phase.STAGE_A, 10, 3)
     sweep.add(0, done, Ranking.empty())
     return Checkpoint("candles", "engine", (sweep,), {})
 
@@ -215,15 +217,15 @@ async def test_a_driver_that_was_replaced_can_write_nothing(jobs: Jobs, attempts
 async def test_a_checkpoint_comes_back_as_it_was_saved(jobs: Jobs, attempts: Attempts, user: UUID):
     job = await submitted(jobs, user)
     await attempts.take_next()
-    sweep = Sweep("stage-a", 10, 3)
+    sweep = Sweep(Phase.STAGE_A, 10, 3)
     sweep.add(2, 4, Ranking(np.array([2, 3]), np.array([0.1, -1e-17]), np.array([0, 4])))
     await attempts.heartbeat(
-        job.job_id, 1, progress(2), Checkpoint("candles", "engine", (sweep,), {"planes": 0.25})
+        job.job_id, 1, progress(2), Checkpoint("candles", "engine", (sweep,), {Phase.PLANES: 0.25})
     )
     request, checkpoint = await attempts.job_to_run(job.job_id, 1)
     assert request == REQUEST
     assert checkpoint is not None
-    kept = checkpoint.sweep("stage-a")
+    kept = checkpoint.sweep(Phase.STAGE_A)
     assert kept is not None
     assert list(kept.covered) == [(2, 4)]
     assert kept.ranking.total_return_pct.tolist() == [0.1, -1e-17]

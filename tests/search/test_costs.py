@@ -5,11 +5,19 @@ from __future__ import annotations
 import pytest
 
 from candleray.backtests.request import BacktestRequest
-from candleray.search import engine
-from candleray.search.costs import Costs, StopCosts, _base_and_combination_s, _sampled_runs, _table_s
+from candleray.search.costs import (
+    Costs,
+    StopCosts,
+    _base_and_combination_s,
+    _sampled_runs,
+    _table_s,
+    measure_signals,
+    measure_stops,
+)
 from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import BacktestSettings
-from tests.support.in_process_api import measure_costs, random_walk
+from tests.support.in_process_api import random_walk
+from tests.support.searches import bars_over
 
 REQUEST = {
     "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
@@ -34,8 +42,8 @@ def minutes():
 
 
 def costs_of(grid: VariantGrid, minutes) -> Costs:
-    bars = engine.bars_of(minutes, grid.request, engine.warmup_bars(grid, 200))
-    return measure_costs(bars, grid, 200)
+    bars = bars_over(minutes, grid.request, 200)
+    return Costs(measure_signals(bars, grid, 200), measure_stops(bars, grid, 200))
 
 
 def test_every_part_of_a_search_with_stops_costs_something(minutes):

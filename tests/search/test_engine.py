@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from candleray.backtests.request import BacktestRequest
-from candleray.backtests.result import BacktestResult
 from candleray.candles import Candles
 from candleray.errors import GuardExceeded, InvalidInput, NotFound
 from candleray.indicators.request_models import get_request_models
@@ -18,51 +16,8 @@ from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import BacktestSettings
 from candleray.timeframes import MINUTE_MS
 from kernels.indicators import INDICATORS
-
-START_MS = 1_735_689_600_000  # 2025-01-01
-WARMUP = 50
-
-
-def walk(minutes: int, seed: int = 7) -> Candles:
-    """A random walk of candles from 2025-01-01 on."""
-    random = np.random.default_rng(seed)
-    close = 100 * np.exp(np.cumsum(random.normal(0, 0.002, minutes)))
-    open_ = np.concatenate(([100.0], close[:-1]))
-    high = np.maximum(open_, close) * (1 + random.random(minutes) * 0.001)
-    low = np.minimum(open_, close) * (1 - random.random(minutes) * 0.001)
-    values = np.ascontiguousarray([open_, high, low, close, random.random(minutes) * 10])
-    return Candles(START_MS + np.arange(minutes) * MINUTE_MS, values)
-
-
-CANDLES = walk(4000)
-
-SMA = {
-    "id": "sma",
-    "inputs": {"source": ["close", "hlc3"]},
-    "params": {"window": {"start": 5, "stop": 300, "step": 35}},
-}
-RSI = {"id": "rsi", "params": {"window": {"values": [7, 14]}}, "signal": {"long_threshold": {"values": [40, 60]}}}
-
-
-def resolved(**changes: Any) -> BacktestRequest:
-    content = {
-        "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
-        "timeframe": "1m",
-        "time_range": {"start": "2025-01-01T05:00:00Z", "end": "2025-01-03T12:00:00Z"},
-        "indicators": [SMA, RSI],
-        "top_k": 20,
-        "trades_for": 20,
-        **changes,
-    }
-    return resolve(get_request_models().validated_request(content), BacktestSettings())
-
-
-def run(**changes: Any) -> BacktestResult:
-    return engine.run(resolved(**changes), CANDLES, WARMUP)
-
-
-def numbers_of(result: BacktestResult) -> str:
-    return result.model_dump_json(exclude={"elapsed_s"})
+from tests.support.sample_search import CANDLES, START_MS, WARMUP, by_hand, numbers_of, resolved, run
+from tests.support.searches import bars_over, search_over
 
 
 def test_the_same_request_gives_the_same_bytes():
@@ -73,7 +28,7 @@ def test_the_same_request_gives_the_same_bytes():
 def test_any_cut_of_the_grid_merged_in_any_order_gives_the_same_ranking(parts: int):
     request = resolved()
     grid = VariantGrid(request)
-    bars = engine.bars_of(CANDLES, request, engine.warmup_bars(grid, WARMUP))
+    bars = bars_over(CANDLES, request, WARMUP)
     cuts = [engine.planes_of(bars, grid, at, at + 1, WARMUP) for at in range(grid.planes)]
     planes = engine.Planes.over(cuts)
     whole = engine.rank_variants(bars, grid, planes, 0, grid.size)
@@ -88,7 +43,7 @@ def test_any_cut_of_the_grid_merged_in_any_order_gives_the_same_ranking(parts: i
 
 def test_equal_returns_are_ranked_by_index():
     flat = Candles(CANDLES.ts_open_ms, np.full((5, len(CANDLES)), 100.0))
-    result = engine.run(resolved(), flat, WARMUP)
+    result = search_over(flat, resolved(), WARMUP)
     assert [row.variant_index for row in result.top] == list(range(20))
     assert {row.total_return_pct for row in result.top} == {0.0}
 
@@ -99,25 +54,11 @@ def test_a_strategy_sent_back_alone_gives_the_numbers_of_the_grid(timeframe: str
         again = resolve(
             get_request_models().validated_request({**row.strategy, "trades_for": 1}), BacktestSettings()
         )
-        alone = engine.run(again, CANDLES, WARMUP)
+        alone = search_over(CANDLES, again, WARMUP)
         assert alone.variants_total == 1
         assert alone.top[0].metrics == row.metrics
         assert alone.top[0].trades == row.trades
         assert alone.top[0].strategy == row.strategy
-
-
-# A close that jumps about its average of two bars makes every signal by hand: above it is long, below it short.
-HAND = {"id": "sma", "params": {"window": 2}}
-
-
-def by_hand(closes: list[float], **changes: Any) -> BacktestResult:
-    """The one variant of `HAND` over these closes, without costs and with its trades."""
-    prices = np.array(closes, float)
-    candles = Candles(START_MS + np.arange(prices.size) * MINUTE_MS, np.ascontiguousarray([prices] * 5))
-    terms = {"fee_pct": 0, "slippage_pct": 0, "init_cash_quote": 1000, "direction": "long-only", "trades_for": 1}
-    span = {"start": "2025-01-01", "end": "2025-01-02"}
-    asked = {"indicators": [HAND], "time_range": span, **terms, **changes}
-    return engine.run(resolved(**asked), candles, WARMUP)
 
 
 # Bought at 110 and sold at 220 (the first close below its average after 242), bought again at 231, sold at 115.5.
@@ -164,7 +105,7 @@ def test_the_four_sizings_by_hand(sizing: dict[str, Any], notionals: list[float]
 def test_a_strategy_keeps_its_sizing(sizing: dict[str, Any]):
     row = run(sizing=sizing, top_k=1).top[0]
     again = resolve(get_request_models().validated_request({**row.strategy, "trades_for": 1}), BacktestSettings())
-    alone = engine.run(again, CANDLES, WARMUP).top[0]
+    alone = search_over(CANDLES, again, WARMUP).top[0]
     assert (alone.metrics, alone.trades, alone.strategy) == (row.metrics, row.trades, row.strategy)
 
 
@@ -201,7 +142,7 @@ def test_an_hour_with_a_missing_minute_is_no_bar():
     kept = np.arange(len(CANDLES)) != 7 * 60 + 13
     holed = Candles(CANDLES.ts_open_ms[kept], np.ascontiguousarray(CANDLES.values[:, kept]))
     request = resolved(timeframe="1h", time_range={"start": "2025-01-01T05:00:00Z", "end": "2025-01-01T10:00:00Z"})
-    assert engine.run(request, holed, WARMUP).bars == 4
+    assert search_over(holed, request, WARMUP).bars == 4
 
 
 def test_no_bar_in_the_range_is_said():
@@ -211,7 +152,7 @@ def test_no_bar_in_the_range_is_said():
 
 def test_other_candles_are_another_hash():
     changed = Candles(CANDLES.ts_open_ms, CANDLES.values * 2)
-    assert engine.run(resolved(), changed, WARMUP).candles_hash != run().candles_hash
+    assert search_over(changed, resolved(), WARMUP).candles_hash != run().candles_hash
 
 
 def test_one_bar_trades_nothing_and_reports_no_undefined_number():
@@ -266,6 +207,6 @@ def test_a_volume_that_means_nothing_ranks_no_undefined_number(volume: float):
     ]
     assert len(by_volume) > 5
     for name in by_volume:
-        result = engine.run(resolved(indicators=[{"id": name}], trades_for=0), odd, WARMUP)
+        result = search_over(odd, resolved(indicators=[{"id": name}], trades_for=0), WARMUP)
         assert np.isfinite([row.total_return_pct for row in result.top]).all(), name
         assert len(result.top) == 1

@@ -23,10 +23,11 @@ from kernels.simulation.prune_reasons import REASONS
 from kernels.simulation.pruning import Limits, Pruning, deadlines, no_deadlines
 from kernels.simulation.under_stops import rank_combinations
 from kernels.simulation.without_stops import rank_range
-from tests.search.test_engine import CANDLES, WARMUP, resolved, run
 from tests.support import oracle
 from tests.support.drawn_cases import drawn_closes, drawn_rules, drawn_signal
 from tests.support.oracle_comparison import Grid
+from tests.support.sample_search import CANDLES, WARMUP, resolved, run
+from tests.support.searches import bars_over, search_over
 
 HOUR_MS = 3_600_000
 FATES = (None, *REASONS)
@@ -324,7 +325,7 @@ def test_the_longest_trade_of_a_kept_variant_is_within_the_limit():
 def test_any_cut_counts_the_same_whatever_is_merged_first(parts: int, risk: dict[str, Any]):
     request = resolved(**SEARCH, risk=risk, preselect="all", pruning=LIMITS)
     grid = VariantGrid(request)
-    bars = engine.bars_of(CANDLES, request, engine.warmup_bars(grid, WARMUP))
+    bars = bars_over(CANDLES, request, WARMUP)
     planes = engine.Planes.over([engine.planes_of(bars, grid, 0, grid.planes, WARMUP)])
     tables = engine.all_tables(bars, grid, planes)
     bases, _ = shortlisted(grid, Ranking.empty())
@@ -337,7 +338,7 @@ def test_any_cut_counts_the_same_whatever_is_merged_first(parts: int, risk: dict
             else engine.rank_variants(bars, grid, planes, first, last)
         )
         merged = answer.merged(merged, 7)
-    whole = engine.run(request, CANDLES, WARMUP)
+    whole = search_over(CANDLES, request, WARMUP)
     assert merged.index.tolist() == [row.variant_index for row in whole.top[:7]]
     assert dict(zip(REASONS, merged.pruned.tolist(), strict=True)) == {
         **dict.fromkeys(REASONS, 0),
@@ -380,8 +381,8 @@ def test_pruning_names_another_request_but_the_same_strategies():
     assert request_hash(resolved()) == request_hash(resolved(pruning={"max_trades": None}))
     row = run(**SEARCH, pruning=LIMITS).top[0]
     assert "pruning" not in row.strategy
-    again = engine.run(
-        resolve(get_request_models().validated_request(row.strategy), BacktestSettings()), CANDLES, WARMUP
+    again = search_over(
+        CANDLES, resolve(get_request_models().validated_request(row.strategy), BacktestSettings()), WARMUP
     )
     assert again.top[0].metrics == row.metrics
 
@@ -411,6 +412,6 @@ def test_limits_that_cannot_be_are_refused(pruning: dict[str, Any], field: str, 
 def test_only_numbers_rank_and_equal_ones_by_index():
     flat = Candles(CANDLES.ts_open_ms, np.full((5, len(CANDLES)), 100.0))
     request = resolved(**SEARCH, pruning={**LIMITS, "min_trades": None, "loss_window": None})
-    result = engine.run(request, flat, WARMUP)
+    result = search_over(flat, request, WARMUP)
     assert [row.variant_index for row in result.top] == list(range(24))
     assert {row.total_return_pct for row in result.top} == {0.0}

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candleray.intervals import Intervals
-from candleray.jobs.checkpoint import Sweep
+from candleray.backtests.phase import Phase
 from candleray.search.ranges import by_part, cuts, even_shares, tapered_shares
+from candleray.search.sweep import Intervals, Sweep
 
 
 def flat(index):
@@ -81,6 +81,6 @@ def test_what_is_left_of_a_sweep_is_its_gaps_cut(covered, inner):
     for at in covered:
         done.add(at, at + 1)
     bounds = [0, *sorted(inner), 100]
-    left = list(Sweep("stage-a", 100, 1, done).left(bounds))
+    left = list(Sweep(Phase.STAGE_A, 100, 1, done).left(bounds))
     assert sorted(at for first, last in left for at in range(first, last)) == sorted(set(range(100)) - covered)
     assert not any(first < cut < last for first, last in left for cut in bounds)

@@ -16,10 +16,13 @@ import pytest
 from candleray.candles import COLUMNS, Candles
 from candleray.indicators.request_models import get_request_models
 from candleray.search import engine
+from candleray.search.bars import Bars
+from candleray.search.reports import report_variants
 from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import BacktestSettings
 from kernels.bits import unpack
 from tests.support import oracle
+from tests.support.searches import bars_over
 
 pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 
@@ -60,7 +63,7 @@ def test_variants_drawn_at_random_equal_the_oracle(candles: Candles, oracle_vari
     request = resolve(get_request_models().validated_request({**REQUEST, "risk": risk}), BacktestSettings())
     grid = VariantGrid(request)
     assert grid.radix.size == 2000
-    bars = engine.bars_of(candles, request, engine.warmup_bars(grid, WARMUP))
+    bars = bars_over(candles, request, WARMUP)
     planes = engine.Planes.over([engine.planes_of(bars, grid, 0, grid.planes, WARMUP)])
     tables = engine.all_tables(bars, grid, planes)
     for index in random.Random(2025).sample(range(grid.size), oracle_variants):
@@ -70,7 +73,7 @@ def test_variants_drawn_at_random_equal_the_oracle(candles: Candles, oracle_vari
             ranking = engine.rank_under_stops(bars, grid, planes, tables, chosen, combination, combination + 1)
         else:
             ranking = engine.rank_variants(bars, grid, planes, index, index + 1)
-        row = engine.report_variants(bars, grid, planes, ranking, 1, tables if risk else None)[0]
+        row = report_variants(bars, grid, planes, ranking, 1, tables if risk else None)[0]
         assert row.variant_index == index
         conflicts, expected = told_by_the_oracle(bars, grid, index)
         assert row.conflicting_signals == conflicts
@@ -80,7 +83,7 @@ def test_variants_drawn_at_random_equal_the_oracle(candles: Candles, oracle_vari
             assert row.metrics[name] == pytest.approx(expected[name], rel=1e-12, abs=1e-12), name
 
 
-def told_by_the_oracle(bars: engine.Bars, grid: VariantGrid, index: int) -> tuple[int, dict[str, Any]]:
+def told_by_the_oracle(bars: Bars, grid: VariantGrid, index: int) -> tuple[int, dict[str, Any]]:
     rules = oracle.Rules(fee_pct=0.075, slippage_pct=0.01, **grid.risk(index))
     flags = [
         unpack(engine.plane_of(bars, variant, WARMUP), bars.count).tolist() for variant in grid.variant(index)

@@ -11,14 +11,15 @@ import pytest
 from candleray.backtests.result import BacktestResult
 from candleray.candles import Candles
 from candleray.errors import GuardExceeded, InvalidInput
-from candleray.guards import check_guards
 from candleray.indicators.request_models import get_request_models
 from candleray.search import engine
+from candleray.search.estimate import check_guards
 from candleray.search.rankings import Ranking
 from candleray.search.stop_tables import shortlisted, stop_tables, table_parts
 from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import BacktestSettings, GuardSettings
-from tests.search.test_engine import CANDLES, START_MS, WARMUP, by_hand, numbers_of, resolved, run
+from tests.support.sample_search import CANDLES, START_MS, WARMUP, by_hand, numbers_of, resolved, run
+from tests.support.searches import bars_over, search_over
 
 SMA = {"id": "sma", "params": {"window": {"values": [10, 30, 60, 120]}}}
 RSI = {
@@ -48,7 +49,7 @@ def test_every_variant_alone_gives_the_numbers_of_the_grid():
         again = resolve(
             get_request_models().validated_request({**row.strategy, "trades_for": 1}), BacktestSettings()
         )
-        alone = engine.run(again, CANDLES, WARMUP)
+        alone = search_over(CANDLES, again, WARMUP)
         assert alone.variants_total == 1
         best = alone.top[0]
         assert (best.metrics, best.strategy) == (row.metrics, row.strategy)
@@ -68,8 +69,8 @@ def test_one_kind_of_level_alone_and_each_direction(risk: dict[str, Any], direct
     assert result.shortlist is not None
     assert result.shortlist.exact
     for row in result.top:
-        alone = engine.run(
-            resolve(get_request_models().validated_request({**row.strategy}), BacktestSettings()), CANDLES, WARMUP
+        alone = search_over(
+            CANDLES, resolve(get_request_models().validated_request({**row.strategy}), BacktestSettings()), WARMUP
         )
         assert alone.top[0].metrics == row.metrics
 
@@ -82,14 +83,14 @@ def test_more_levels_than_a_table_holds():
     assert whole.variants_evaluated == 40 * 20
     for row in whole.top[::97]:
         again = resolve(get_request_models().validated_request(row.strategy), BacktestSettings())
-        assert engine.run(again, CANDLES, WARMUP).top[0].metrics == row.metrics
+        assert search_over(CANDLES, again, WARMUP).top[0].metrics == row.metrics
 
 
 @pytest.mark.parametrize("parts", [1, 2, 5, 13, 48])
 def test_any_cut_of_stage_b_merged_in_any_order_gives_the_same_ranking(parts: int):
     request = resolved(**GRID)
     grid = VariantGrid(request)
-    bars = engine.bars_of(CANDLES, request, engine.warmup_bars(grid, WARMUP))
+    bars = bars_over(CANDLES, request, WARMUP)
     planes = engine.Planes.over([engine.planes_of(bars, grid, 0, grid.planes, WARMUP)])
     tables = engine.all_tables(bars, grid, planes)
     bases, _ = shortlisted(grid, Ranking.empty())
@@ -234,7 +235,7 @@ def flat(minutes: int, price: float = 100.0) -> Candles:
 @pytest.mark.parametrize("price", [100.0, 1e-9])
 def test_few_bars_and_flat_prices_rank_by_index(minutes: int, price: float):
     span = {"start": "2025-01-01T00:00:00Z", "end": "2025-01-02T00:00:00Z"}
-    result: BacktestResult = engine.run(resolved(**GRID, time_range=span, top_k=48), flat(minutes, price), WARMUP)
+    result: BacktestResult = search_over(flat(minutes, price), resolved(**GRID, time_range=span, top_k=48), WARMUP)
     assert [row.variant_index for row in result.top] == list(range(48))
     assert {row.total_return_pct for row in result.top} == {0.0}
     assert "NaN" not in numbers_of(result)

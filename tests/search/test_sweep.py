@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candleray.intervals import Intervals
+from candleray.search.sweep import Intervals
 
 
 @given(st.lists(st.integers(0, 40), min_size=0, max_size=40, unique=True))

@@ -8,8 +8,8 @@ import pytest
 
 from candleray.backtests.request import BacktestRequest
 from candleray.errors import GuardExceeded, InvalidInput
-from candleray.guards import check_guards
 from candleray.indicators.request_models import get_request_models
+from candleray.search.estimate import check_guards
 from candleray.search.variants import VariantGrid, engine_params_hash, request_hash, resolve
 from candleray.settings import BacktestSettings, GuardSettings
 

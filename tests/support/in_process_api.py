@@ -21,17 +21,17 @@ from candleray.candles import CandleRows, Candles
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.errors import ServiceUnavailable
-from candleray.guards import check_guards, refuse_exceeded
 from candleray.identity.models import User
 from candleray.identity.telegram import sign_widget
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.candle_store_client import CandleStoreClient
-from candleray.search import engine
-from candleray.search.costs import Costs, measure_signals, measure_stops
-from candleray.search.estimate import describe, guards_for
-from candleray.search.variants import VariantGrid, resolve, sized_request
+from candleray.search.bars import Bars
+from candleray.search.estimate import require_job_guards, weigh
+from candleray.search.in_process import InProcess, measured_costs
+from candleray.search.phases import backtest
+from candleray.search.variants import VariantGrid
 from candleray.settings import ApiSettings, GuardSettings, IdentitySettings, Settings, StrategySettings
-from candleray.timeframes import MINUTE_MS, minutes_of
+from candleray.timeframes import MINUTE_MS
 from serve_apps.api import build_api
 from serve_apps.backend import Backend, in_process
 from serve_apps.metrics import Metrics
@@ -64,47 +64,22 @@ def settings(**changes: Any) -> Settings:
     )
 
 
-def measure_costs(bars: engine.Bars, grid: VariantGrid, default_warmup: int) -> Costs:
-    """What two workers measure at once."""
-    return Costs(measure_signals(bars, grid, default_warmup), measure_stops(bars, grid, default_warmup))
-
-
 def backend(store: Any, postgres: Postgres | None = None, **changes: Any) -> Backend:
     """A backend over this store, and over the process's own services unless another Postgres is given."""
     chosen = settings(**changes)
     candles = CandleStoreClient(in_process(store))
 
     async def run(request: BacktestRequest) -> BacktestResult:
-        request = resolve(request, chosen.backtests)
-        grid, instrument, span = VariantGrid(request), request.instrument, request.time_range
-        bar_ms = minutes_of(request.timeframe) * MINUTE_MS
-        await candles.span(instrument.market_id, instrument.symbol)
-        check_guards(grid, (span.end_ms - span.start_ms) // bar_ms, chosen.guards)
-        warmup = chosen.backtests.warmup_bars
-        from_ms = span.start_ms - engine.warmup_bars(grid, warmup) * bar_ms
-        minutes = await candles.read(instrument.market_id, instrument.symbol, from_ms, span.end_ms)
-        return await asyncio.to_thread(engine.run, request, minutes, warmup)
+        return await backtest(request, candles, chosen, workers)
 
-    async def sized(request: BacktestRequest) -> tuple[VariantGrid, int]:
-        grid = VariantGrid(resolve(request, chosen.backtests))
-        instrument = grid.request.instrument
-        first_ms, end_ms = await candles.span(instrument.market_id, instrument.symbol)
-        start_ms, stop_ms = max(request.time_range.start_ms, first_ms), min(request.time_range.end_ms, end_ms)
-        return grid, max(0, stop_ms - start_ms) // (minutes_of(request.timeframe) * MINUTE_MS)
+    def workers(grid: VariantGrid, bars: Bars) -> InProcess:
+        return InProcess(grid, bars, chosen.backtests.warmup_bars)
 
     async def preflight(request: BacktestRequest) -> Preflight:
-        grid, bars = await sized(request)
-        if any(guard.is_exceeded for guard in guards_for(grid, bars, chosen)[1]):
-            return describe(grid, bars, chosen, None, 1, 0.0, Pace())
-        instrument, span = grid.request.instrument, grid.request.time_range
-        minutes = await candles.read(instrument.market_id, instrument.symbol, span.start_ms, span.end_ms)
-        costs = measure_costs(engine.bars_of(minutes, grid.request, 0), grid, chosen.backtests.warmup_bars)
-        return describe(grid, bars, chosen, costs, 1, 0.0, Pace())
+        return await weigh(request, candles, chosen, Pace(), 1, measured_costs)
 
     async def job_request(request: BacktestRequest) -> SizedRequest:
-        grid, bars = await sized(request)
-        refuse_exceeded(guards_for(grid, bars, chosen)[1], "any job")
-        return sized_request(grid, chosen.backtests.warmup_bars)
+        return await require_job_guards(request, candles, chosen)
 
     own_postgres = Opened(lambda: Postgres.open(embedded.postgres_url(), max_connections=4))
     valkey = Opened(lambda: Valkey.open(embedded.valkey_url()))

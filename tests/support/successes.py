@@ -19,12 +19,12 @@ from candleray.identity.telegram import sign_mini_app
 from candleray.jobs.attempts import Attempts
 from candleray.jobs.job import JobState
 from candleray.market_data.arrow_stream import ARROW, encode_rows
-from candleray.search import engine
 from candleray.settings import JobSettings
 from tests.api.attacks.target import Target
 from tests.support.accounts import KEY, OWNED, job_id, log_in, post_code, run_id, set_up
 from tests.support.api_document import Operation, places, with_ids
 from tests.support.in_process_api import BOT_TOKEN, fresh_login, random_walk
+from tests.support.searches import search_over
 
 JSON = "application/json"
 
@@ -48,7 +48,7 @@ async def succeeded_job(somebody: Target) -> Wanted:
     attempts = Attempts(somebody.postgres, JobSettings())
     assert await attempts.move(made, JobState.RUNNING, "for a test")
     request, _ = await attempts.job_to_run(made, 1)
-    result = await asyncio.to_thread(engine.run, request, random_walk(3000), 200)
+    result = await asyncio.to_thread(search_over, random_walk(3000), request, 200)
     await attempts.finish(made, 1, result)
     return Wanted({"job_id": str(made)})
 

@@ -1,0 +1,72 @@
+"""The bars of a search, read from the store of candles."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import numpy as np
+
+from candleray.backtests.request import BacktestRequest
+from candleray.candles import Candles, FloatArray, IntArray
+from candleray.hashes import candles_hash
+from candleray.market_data.bars import BarReader, CandleReader, Window
+from candleray.search.variants import VariantGrid
+from candleray.timeframes import MINUTE_MS, minutes_of
+
+
+@dataclass(frozen=True)
+class Bars:
+    """The bars of a request: warm-up before `start`, then the range that trades and counts."""
+
+    candles: Candles
+    start: int
+    bar_ms: int
+    hash: str
+    """The name of the bars, the warm-up among them."""
+
+    @property
+    def stop(self) -> int:
+        return len(self.candles)
+
+    @property
+    def count(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def close(self) -> FloatArray:
+        return self.candles.column("close")[self.start :]
+
+    @property
+    def ts_open_ms(self) -> IntArray:
+        return self.candles.ts_open_ms[self.start :]
+
+
+def warmup_bars(grid: VariantGrid, default: int) -> int:
+    """Return the longest warm-up of any plane: so much history is read."""
+    longest = max(grid.plane(index).lookback_bars for index in range(grid.planes))
+    return max(default, longest)
+
+
+def most_bars(request: BacktestRequest, stored: tuple[int, int]) -> int:
+    """Return the bars there can be at most, known before anything is read."""
+    start_ms = max(request.time_range.start_ms, stored[0])
+    end_ms = min(request.time_range.end_ms, stored[1])
+    return max(0, end_ms - start_ms) // (minutes_of(request.timeframe) * MINUTE_MS)
+
+
+async def read_bars(store: CandleReader, grid: VariantGrid, default_warmup: int) -> Bars:
+    """Read the bars of a resolved request, with the longest warm-up of its planes before them.
+
+    Raises:
+        NotFound: unknown symbol, or no bar lies in the range.
+    """
+    request, span = grid.request, grid.request.time_range
+    reader = BarReader(store, request.instrument, request.timeframe)
+    window = await reader.within(span.start_ms, span.end_ms, warmup_bars(grid, default_warmup))
+    return await asyncio.to_thread(_named, window, reader.bar_ms)
+
+
+def _named(window: Window, bar_ms: int) -> Bars:
+    candles = Candles(np.ascontiguousarray(window.bars.ts_open_ms), np.ascontiguousarray(window.bars.values))
+    return Bars(candles, window.start, bar_ms, candles_hash(candles))
