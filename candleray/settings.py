@@ -85,11 +85,11 @@ class JobSettings(_Section):
 class GuardSettings(_Section):
     """Limits of one synchronous request."""
 
-    max_variants: int = Field(1_000_000, ge=1, description="MAX_VARIANTS_PER_COMPUTE_DEFAULT")
+    max_variants: int = Field(1_000_000, ge=1, description="most variants of one request")
     max_compute_bytes: int = Field(
         1_500_000_000,
         ge=1_000_000,
-        description="MAX_COMPUTE_BYTES_TOTAL_DEFAULT: signal planes and arrays of one request",
+        description="most bytes of signal planes and arrays of one request",
     )
     max_axis_values: int = Field(100_000, ge=1, description="most values of one axis")
     max_preselect: int = Field(2_000_000, ge=1, description="largest shortlist of Stage A")
@@ -100,7 +100,7 @@ class GuardSettings(_Section):
 class BacktestSettings(_Section):
     """Defaults of what a request leaves out."""
 
-    warmup_bars: int = Field(200, ge=0, description="warmup_bars_default")
+    warmup_bars: int = Field(200, ge=0, description="bars before the range that feed the indicators")
     init_cash_quote: float = Field(10_000.0, gt=0, description="initial cash in quote currency")
     slippage_pct: float = Field(0.01, ge=0, le=50, description="slippage in percent")
     top_k: int = Field(300, ge=1, description="variants returned")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 import re
 import runpy
+import tomllib
+from importlib.metadata import PackageNotFoundError, metadata
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -32,6 +35,41 @@ def test_links_of_the_documents_lead_somewhere(document: Path):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text()):
         if "://" not in target:
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_documents_name_rules_in_words_and_not_by_codes(document: Path):
+    assert re.findall(r"\b(?:R\d+\.\d+|[ISM]\d+)\b", document.read_text()) == []
+
+
+def declared_packages() -> list[str]:
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project, groups = content["project"], content["dependency-groups"]
+    lists = [project["dependencies"], *project["optional-dependencies"].values(), *groups.values()]
+    return sorted({re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in chain(*lists)})
+
+
+def licences_on_the_page() -> dict[str, str]:
+    page = (ROOT / "docs" / "explanation" / "dependencies.md").read_text()
+    return dict(re.findall(r"^\| `([^`]+)` \|[^|]+\| ([^|]+) \|", page, re.MULTILINE))
+
+
+def licence_of(package: str) -> str | None:
+    """What the installed package says; None where it says nothing that a program could read, or is not here."""
+    try:
+        said = metadata(package)
+    except PackageNotFoundError:
+        return None
+    return said["License-Expression"] or said["License"]
+
+
+def test_every_dependency_has_a_row_on_its_page_and_every_row_a_dependency():
+    assert sorted(licences_on_the_page()) == declared_packages()
+
+
+@pytest.mark.parametrize("package", declared_packages())
+def test_the_licence_on_the_page_is_the_one_that_the_package_names(package: str):
+    assert licence_of(package) in (licences_on_the_page()[package], None)
 
 
 def test_the_map_of_contributing_names_places_that_exist():
