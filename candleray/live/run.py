@@ -1,7 +1,7 @@
-"""A run of a strategy, live: the one table of its states, and what is kept of it (R3.5, R3.6).
+"""A live run of a strategy: the table of its states, and the models of what is kept of it.
 
-A user starts, stops and starts again; who runs it live says how far it is. Everything goes through `next_state`,
-and each transition is an event with its cause. `docs/reference/run-states.md` is drawn from the table.
+A user starts and stops it; its runner reports how far it is. Every transition goes through `next_state` and is an
+event with its cause. `docs/reference/run-states.md` is drawn from the table.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ TRANSITIONS: Mapping[RunState, Mapping[RunAction, RunState]] = MappingProxyType(
         RunState.RUNNING: {RunAction.STOP: RunState.STOPPING, RunAction.FAIL: RunState.FAILED},
         RunState.STOPPING: {
             RunAction.HALT: RunState.STOPPED,
-            # What is being put away is not taken up again: a run starts from the beginning, as after a stop.
+            # A run that is stopping does not go on: it starts from the beginning, as after a stop.
             RunAction.RUN: RunState.STARTING,
             RunAction.FAIL: RunState.FAILED,
         },
@@ -74,14 +74,14 @@ ACTION_MEANINGS: Mapping[RunAction, str] = MappingProxyType(
 )
 
 ACTIVE_STATES = tuple(state for state in RunState if state not in (RunState.STOPPED, RunState.FAILED))
-"""A strategy has at most one run in these, which the database enforces."""
+"""States of which a strategy has at most one run at a time, which the database enforces."""
 
 
 def next_state(state: RunState, action: RunAction) -> RunState:
-    """Where the action leads from there.
+    """The state that the action leads to.
 
     Raises:
-        Conflict: nowhere; with what is allowed instead.
+        Conflict: the state does not take the action; the message names those that it takes.
     """
     allowed = TRANSITIONS[state]
     if action not in allowed:
@@ -91,13 +91,13 @@ def next_state(state: RunState, action: RunAction) -> RunState:
 
 
 class RunMetadata(Model):
-    """What is fixed when a run is created, so that a backtest from the same bar can be held against it."""
+    """Facts fixed when a run is created, so that a backtest from the same bar can be compared with it."""
 
     instrument_key: str
     timeframe: Timeframe
     warmup_rule: Literal["numeric_max_param"] = "numeric_max_param"
     warmup_bars: int
-    """Bars before the first live one that feed the indicators (R3.8)."""
+    """Bars before the first live one that feed the indicators."""
     lookback_bars: int
     """Bars before the first that can have a signal; more than the warm-up where indicators are chained."""
     warmup_from: datetime
@@ -139,7 +139,7 @@ class NewRun(Model):
 
 
 class RunFilter(Model):
-    """Which runs are listed; what is left out does not matter."""
+    """Conditions on listed runs; what is left out does not matter."""
 
     strategy_id: UUID | None = None
     state: RunState | None = None

@@ -1,4 +1,4 @@
-"""Runs of strategies and their events; a state and the event that made it are written together or not at all."""
+"""Runs of strategies in Postgres; a state and the event that made it are written together or not at all."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from candleray.live.run import (
     next_state,
 )
 from candleray.paging import PagePosition, cursor_of
+from candleray.strategies.store import refuse_active_run
 
 MAX_EVENTS = 500
-"""Of a history; a run has more only where somebody starts and stops it hundreds of times."""
+"""Events in a history; a run has more only where somebody starts and stops it hundreds of times."""
 
-MAX_CAUSE = 500
+MAX_CAUSE_CHARACTERS = 500
 
 
 class Runs:
@@ -33,7 +34,7 @@ class Runs:
         self._postgres = postgres
 
     async def start(self, user_id: UUID, strategy_id: UUID, metadata: RunMetadata, cause: str) -> Run:
-        """A new run of the strategy.
+        """Start a new run of the strategy.
 
         Raises:
             NotFound: this user has no such strategy.
@@ -50,7 +51,7 @@ class Runs:
         return _run(row)
 
     async def move(self, user_id: UUID, run_id: UUID, action: RunAction, cause: str) -> Run:
-        """The run after this action, for `cause`, which is kept.
+        """Take an action; its event keeps the `cause`.
 
         Raises:
             NotFound: this user has no such run.
@@ -71,7 +72,7 @@ class Runs:
         return _run(row)
 
     async def get(self, user_id: UUID, run_id: UUID) -> RunHistory:
-        """Raises NotFound: this user has no such run."""
+        """Raises NotFound where this user has no such run."""
         async with self._postgres.transaction() as transaction:
             row = await transaction.fetch_one("get_run", user_id, run_id)
             if row is None:
@@ -82,26 +83,18 @@ class Runs:
 
     async def page(self, user_id: UUID, chosen: RunFilter, after: PagePosition | None, limit: int) -> RunPage:
         """The newest first, those after the position."""
-        wanted = (chosen.strategy_id, chosen.state)
-        rows = await self._postgres.fetch("list_runs", user_id, *wanted, *(after or (None, None)), limit + 1)
-        found = tuple(_run(row) for row in rows[:limit])
-        more = len(rows) > limit
-        last = cursor_of(PagePosition(found[-1].created_at, found[-1].run_id)) if more else None
-        return RunPage(runs=found, next_cursor=last)
+        filters = (chosen.strategy_id, chosen.state)
+        rows = await self._postgres.fetch("list_runs", user_id, *filters, *(after or (None, None)), limit + 1)
+        runs = tuple(_run(row) for row in rows[:limit])
+        if len(rows) <= limit:
+            return RunPage(runs=runs)
+        last = PagePosition(runs[-1].created_at, runs[-1].run_id)
+        return RunPage(runs=runs, next_cursor=cursor_of(last))
 
     async def active(self) -> list[tuple[UUID, Run]]:
-        """Every user's active runs with their users, the oldest first: for who runs them."""
+        """Every user's active runs with their users, the oldest first."""
         rows = await self._postgres.fetch("active_runs", ACTIVE_STATES)
         return [(row["user_id"], _run(row)) for row in rows]
-
-
-async def refuse_active_run(transaction: Transaction, strategy_id: UUID) -> None:
-    """Raises Conflict where the strategy, which is locked, has an active run."""
-    active = await transaction.fetch_one("active_run", strategy_id, ACTIVE_STATES)
-    if active is not None:
-        raise Conflict(
-            f"the strategy {strategy_id} has an active run: {active['run_id']} is {active['state']}; stop it first"
-        )
 
 
 async def _refuse_restart(transaction: Transaction, user_id: UUID, strategy_id: UUID) -> None:
@@ -113,8 +106,8 @@ async def _refuse_restart(transaction: Transaction, user_id: UUID, strategy_id: 
 async def _note(
     transaction: Transaction, row: dict[str, Any], action: RunAction, former: RunState | None, cause: str
 ) -> None:
-    told = (action, former, row["state"], cause[:MAX_CAUSE])
-    await transaction.fetch("note_run_event", row["run_id"], row["last_event"], *told)
+    event = (action, former, row["state"], cause[:MAX_CAUSE_CHARACTERS])
+    await transaction.fetch("note_run_event", row["run_id"], row["last_event"], *event)
 
 
 def _unknown(run_id: UUID) -> NotFound:

@@ -1,4 +1,4 @@
-"""How many bars a live run is warmed up with, and what else is fixed when it is created (R3.8)."""
+"""The bars that a live run is warmed up with, and what else is fixed when it is created."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from kernels.indicators import INDICATORS
 from kernels.signals import lookback
 
 
-def warmup_bars(spec: StrategySpec) -> int:
-    """The largest window-like parameter over the indicators (`numeric_max_param`); at least 1.
+def live_warmup_bars(spec: StrategySpec) -> int:
+    """The largest parameter of any indicator that counts bars (`window`, `long_delta_periods`); at least 1.
 
-    Window-like is a whole number that counts bars: `window`, `slow`, `long_delta_periods`.
+    This is the rule `numeric_max_param` of a run's metadata.
     """
-    return max((window for one in spec.indicators for window in _windows(one)), default=1)
+    return max((window for indicator in spec.indicators for window in _windows(indicator)), default=1)
 
 
 def _windows(chosen: IndicatorAxes) -> Iterator[int]:
@@ -32,15 +32,15 @@ def _windows(chosen: IndicatorAxes) -> Iterator[int]:
 
 
 def run_metadata(spec: StrategySpec, created_at: datetime) -> RunMetadata:
-    """What is fixed for a run created then: its warm-up ends with the last bar closed at that moment."""
+    """Metadata of a run created then: its warm-up ends with the last bar that was closed at that moment."""
     bar_ms = minutes_of(spec.timeframe) * MINUTE_MS
-    bars = warmup_bars(spec)
+    bars = live_warmup_bars(spec)
     first_live_ms = to_ms(created_at) // bar_ms * bar_ms
     return RunMetadata(
         instrument_key=spec.instrument.key,
         timeframe=spec.timeframe,
         warmup_bars=bars,
-        lookback_bars=max(_lookback(one) for one in spec.indicators),
+        lookback_bars=max(_lookback(indicator) for indicator in spec.indicators),
         warmup_from=from_ms(first_live_ms - bars * bar_ms),
     )
 

@@ -1,4 +1,4 @@
-"""From a draft to the spec that is saved: defaults filled in, and a name."""
+"""The spec that is saved, made from a draft: defaults filled in, and a name."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ def spec_of(draft: StrategyDraft, defaults: BacktestSettings) -> StrategySpec:
     """
     whole = filled_in(draft, defaults)
     for indicator in whole.indicators:
-        IndicatorGrid(indicator)  # one whose constraint forbids its parameters has no variant
+        IndicatorGrid(indicator)  # raises where its constraint forbids the parameters
     return StrategySpec.model_validate(whole.model_dump(exclude={"time_range"}))
 
 
 def name_of(spec: StrategySpec) -> str:
     """`BTCUSDT-1h-rsi14-sma50-3f2a9c1b`: readable, and one name for one content."""
-    indicators = (_labelled(one) for one in spec.indicators)
+    indicators = (_label(indicator) for indicator in spec.indicators)
     return "-".join((spec.instrument.symbol, spec.timeframe, *indicators, spec.hash[:SHORT_HASH]))
 
 
-def _labelled(indicator: IndicatorAxes) -> str:
-    first = next(iter(INDICATORS[indicator.id].params), None)
-    return indicator.id if first is None else f"{indicator.id}{indicator.params[first]:.12g}"
+def _label(indicator: IndicatorAxes) -> str:
+    first_param = next(iter(INDICATORS[indicator.id].params), None)
+    return indicator.id if first_param is None else f"{indicator.id}{indicator.params[first_param]:.12g}"
 
 
 def clone_of(parent: Strategy, draft: StrategyDraft, defaults: BacktestSettings) -> StrategySpec:
     """The draft of a clone with nothing left out.
 
     Raises:
-        InvalidInput: as `spec_of`; or nothing in it is another than the parent's.
+        InvalidInput: as `spec_of`; or it has the parent's content.
     """
     spec = spec_of(draft, defaults)
     if spec.hash == parent.spec_hash:
@@ -46,10 +46,10 @@ def clone_of(parent: Strategy, draft: StrategyDraft, defaults: BacktestSettings)
 
 
 def variant_content(request: BacktestRequest, variant_index: int) -> dict[str, object]:
-    """That variant of a resolved request alone.
+    """One variant of a resolved request, as the content of a draft.
 
     Raises:
-        InvalidInput: there is no such number.
+        InvalidInput: the request has no variant of that number.
     """
     grid = VariantGrid(request)
     if variant_index >= grid.size:

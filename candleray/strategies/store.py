@@ -1,4 +1,4 @@
-"""Saved strategies, each its user's own: one that is somebody else's is answered as one that is not there."""
+"""Saved strategies in Postgres, each its user's own; to another user it does not exist."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from uuid import UUID
 from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict, NotFound
 from candleray.hashes import canonical_json
-from candleray.live.store import refuse_active_run
 from candleray.paging import PagePosition, cursor_of
 from candleray.strategies.strategy import Strategy, StrategyFilter, StrategyPage, StrategySpec
 
@@ -21,53 +20,58 @@ class Strategies:
         self._max_per_user = max_per_user
 
     async def save(self, user_id: UUID, name: str, spec: StrategySpec, parent_id: UUID | None = None) -> Strategy:
-        """The strategy of that content: a new one, or the one that the user has, with the parent that one has.
+        """Save a strategy; where the user has one of the same content already, that one comes back unchanged.
 
         Raises:
-            Conflict: it would be one more than a user may have.
+            Conflict: the user has as many strategies as one may have.
         """
         row = (user_id, name, spec.hash, canonical_json(spec.model_dump(mode="json")).decode())
         indicators = sorted({one.id for one in spec.indicators})
         place = (spec.instrument.market_id, spec.instrument.symbol, spec.timeframe, indicators)
         for _ in range(_ATTEMPTS):
             async with self._postgres.transaction() as transaction:
-                found = await self._full(transaction, user_id, spec.hash)
-                found = found or await transaction.fetch_one("save_strategy", *row, *place, parent_id)
-            if found is not None:
-                return _strategy(found)
+                saved = await self._saved_when_full(transaction, user_id, spec.hash)
+                saved = saved or await transaction.fetch_one("save_strategy", *row, *place, parent_id)
+            if saved is not None:
+                return _strategy(saved)
         raise Conflict(f"the strategy {name} is being saved and deleted at the same time: try again")
 
-    async def _full(self, transaction: Transaction, user_id: UUID, spec_hash: str) -> dict[str, Any] | None:
-        """None while there is room for one more; else the one of this content, the only one that may be saved."""
+    async def _saved_when_full(
+        self, transaction: Transaction, user_id: UUID, spec_hash: str
+    ) -> dict[str, Any] | None:
+        """None while there is room for one more; else the row of this content, the only one that may be saved."""
         await transaction.fetch("lock_user", user_id)
         counted = await transaction.fetch_one("count_strategies", user_id)
         if not counted or counted["strategies"] < self._max_per_user:
             return None
-        found = await transaction.fetch_one("strategy_by_content", user_id, spec_hash)
-        if found is None:
+        row = await transaction.fetch_one("strategy_by_content", user_id, spec_hash)
+        if row is None:
             raise Conflict(
                 f"saved strategies {counted['strategies']}, the limit of one user is {self._max_per_user}: "
                 "delete one"
             )
-        return found
+        return row
 
     async def page(
         self, user_id: UUID, chosen: StrategyFilter, after: PagePosition | None, limit: int
     ) -> StrategyPage:
         """The newest first, those after the position."""
-        wanted = (chosen.market_id, chosen.symbol, chosen.timeframe, chosen.indicator, chosen.name)
-        rows = await self._postgres.fetch("list_strategies", user_id, *wanted, *(after or (None, None)), limit + 1)
-        found = tuple(_strategy(row) for row in rows[:limit])
-        more = len(rows) > limit
-        last = cursor_of(PagePosition(found[-1].created_at, found[-1].strategy_id)) if more else None
-        return StrategyPage(strategies=found, next_cursor=last)
+        filters = (chosen.market_id, chosen.symbol, chosen.timeframe, chosen.indicator, chosen.name)
+        rows = await self._postgres.fetch(
+            "list_strategies", user_id, *filters, *(after or (None, None)), limit + 1
+        )
+        strategies = tuple(_strategy(row) for row in rows[:limit])
+        if len(rows) <= limit:
+            return StrategyPage(strategies=strategies)
+        last = PagePosition(strategies[-1].created_at, strategies[-1].strategy_id)
+        return StrategyPage(strategies=strategies, next_cursor=cursor_of(last))
 
     async def get(self, user_id: UUID, strategy_id: UUID) -> Strategy:
-        """Raises NotFound: this user has no such strategy."""
-        return _found(await self._postgres.fetch_one("get_strategy", user_id, strategy_id), strategy_id)
+        """Raises NotFound where this user has no such strategy."""
+        return _known(await self._postgres.fetch_one("get_strategy", user_id, strategy_id), strategy_id)
 
     async def delete(self, user_id: UUID, strategy_id: UUID) -> Strategy:
-        """The strategy as it was, with the time of its deletion; it is kept for what refers to it.
+        """Mark a strategy as deleted; its row is kept, because runs and clones refer to it.
 
         Raises:
             NotFound: this user has no such strategy.
@@ -76,10 +80,19 @@ class Strategies:
         async with self._postgres.transaction() as transaction:
             if await transaction.fetch_one("lock_strategy", user_id, strategy_id) is not None:
                 await refuse_active_run(transaction, strategy_id)
-            return _found(await transaction.fetch_one("delete_strategy", user_id, strategy_id), strategy_id)
+            return _known(await transaction.fetch_one("delete_strategy", user_id, strategy_id), strategy_id)
 
 
-def _found(row: dict[str, Any] | None, strategy_id: UUID) -> Strategy:
+async def refuse_active_run(transaction: Transaction, strategy_id: UUID) -> None:
+    """Raises Conflict where the strategy has an active run; the transaction must hold its lock."""
+    active = await transaction.fetch_one("active_run", strategy_id)
+    if active is not None:
+        raise Conflict(
+            f"the strategy {strategy_id} has an active run: {active['run_id']} is {active['state']}; stop it first"
+        )
+
+
+def _known(row: dict[str, Any] | None, strategy_id: UUID) -> Strategy:
     if row is None:
         raise NotFound(f"there is no strategy {strategy_id}")
     return _strategy(row)

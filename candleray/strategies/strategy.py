@@ -1,8 +1,8 @@
-"""A strategy as it is saved: one variant without its time range, which never changes (R3.4, I4).
+"""A saved strategy: one variant without its time range, which never changes.
 
-`StrategySpec` is the single-variant description that a backtest returns, without `time_range`: over which bars
-numbers were made is no property of the strategy. It has nothing left out, so that a default that changes later
-changes no strategy, and its hash is of the content alone: the same in any order of keys and spelling of numbers.
+`StrategySpec` is the single variant that a backtest returns, without `time_range`, which is no property of the
+strategy. Nothing in it is left out, so that a default that changes later changes no strategy. Its hash is of the
+content alone: the same in any order of keys and spelling of numbers.
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ class StrategySpec(StrategyAxes):
 
 
 def _axes(axes: StrategyAxes) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    for position, one in enumerate(axes.indicators):
+    for position, indicator in enumerate(axes.indicators):
         for group in ("inputs", "params", "signal"):
-            chosen: Mapping[str, Any] = dict(getattr(one, group))
-            for name, axis in chosen.items():
+            group_axes: Mapping[str, Any] = dict(getattr(indicator, group))
+            for name, axis in group_axes.items():
                 yield ("indicators", position, group, name), axis
     yield ("risk", "sl_pct"), axes.risk.sl_pct
     yield ("risk", "tp_pct"), axes.risk.tp_pct
 
 
 class StrategyDraft(StrategySpec):
-    """What somebody wants to save; what is left out takes its default, once and for all."""
+    """A strategy to be saved; what is left out takes its default, once and for all."""
 
     time_range: TimeRange | None = None
     """Not saved: it is here because the `strategy` of a backtest's variant has one."""
@@ -79,7 +79,7 @@ class StrategyChanges(Model):
 
 
 class SavedBacktest(StrategyChanges):
-    """A backtest of a saved strategy (R4.2); with parts that replace its own, a grid around it.
+    """A backtest of a saved strategy; with parts that replace its own, a grid around it.
 
     `RequestModels.saved_backtest` adds the fields: each of `BacktestRequest`, none of the strategy's own required.
     """
@@ -98,11 +98,11 @@ class JobVariant(Model):
 
     job_id: UUID
     variant_index: Annotated[int, Field(ge=0, strict=True)]
-    """As the job's best variants tell it."""
+    """The `variant_index` of one of the job's best variants."""
 
 
 class NewStrategy(Model):
-    """What is saved: one of the two."""
+    """The source of a new strategy: one of the two."""
 
     strategy: StrategyDraft | None = None
     """A strategy: written by hand, or the `strategy` of a backtest's variant as it came."""
@@ -116,7 +116,7 @@ class NewStrategy(Model):
 
 
 class Strategy(Model):
-    """A saved strategy; nothing of it changes but that it is deleted."""
+    """A saved strategy; it never changes, but it may be deleted."""
 
     strategy_id: UUID
     name: str
@@ -131,7 +131,7 @@ class Strategy(Model):
 
 
 class StrategyFilter(Model):
-    """Which strategies are listed; what is left out does not matter."""
+    """Conditions on listed strategies; what is left out does not matter."""
 
     market_id: int | None = None
     symbol: str | None = None
@@ -149,7 +149,7 @@ class StrategyPage(Model):
 
 
 def request_of(spec: StrategySpec, time_range: TimeRange, replaced: Mapping[str, Any]) -> BacktestRequest:
-    """The strategy over a range, as a request: mode A (R4.2).
+    """A request for the strategy over a range.
 
     Args:
         replaced: fields of the request, in place of the strategy's own where it has them: `risk` with an axis for

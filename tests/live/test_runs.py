@@ -1,4 +1,4 @@
-"""Runs: one table of states, every transition an event, one active run a strategy (R3.5, R3.6, R3.8)."""
+"""Runs: one table of states, every transition an event, one active run a strategy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from candleray.databases.postgres import Postgres
-from candleray.databases.statements import SQL
+from candleray.databases.statements import SQL, named_statements
 from candleray.errors import Conflict, NotFound
 from candleray.identity.user_store import Users
 from candleray.indicators.catalogue import get_catalogue
@@ -32,7 +32,7 @@ from candleray.live.run import (
     next_state,
 )
 from candleray.live.store import Runs
-from candleray.live.warm_up import run_metadata, warmup_bars
+from candleray.live.warm_up import live_warmup_bars, run_metadata
 from candleray.paging import position_of
 from candleray.settings import BacktestSettings
 from candleray.strategies.saving import name_of, spec_of
@@ -125,10 +125,13 @@ def test_whatever_is_asked_in_whatever_order_a_run_is_in_a_state_that_can_go_on(
     assert TRANSITIONS[state]
 
 
-def test_the_database_counts_the_same_states_as_active():
+def test_the_states_that_the_database_counts_as_active_are_those_of_the_table():
+    states = [state.value for state in ACTIVE_STATES]
     migration = (SQL / "postgres_0005_runs.sql").read_text()
     (index,) = re.findall(r"runs_active ON runs \(strategy_id\)\s+WHERE state IN \((.+?)\)", migration)
-    assert re.findall(r"\w+", index) == list(ACTIVE_STATES)
+    (statement,) = re.findall(r"state IN \((.+?)\)", named_statements("postgres")["active_run"])
+    assert re.findall(r"\w+", index) == states
+    assert re.findall(r"\w+", statement) == states
     (check,) = re.findall(r"CHECK \(state IN \((.+?)\)\)", migration)
     assert re.findall(r"\w+", check) == list(RunState)
 
@@ -307,7 +310,7 @@ async def test_a_cause_is_cut_before_it_fills_the_database(runs, user_id, strate
     ],
 )
 def test_the_warm_up_is_the_largest_window_over_the_indicators(indicators, bars):
-    assert warmup_bars(spec(indicators=indicators)) == bars
+    assert live_warmup_bars(spec(indicators=indicators)) == bars
 
 
 @pytest.mark.parametrize("name", sorted(INDICATORS))
@@ -320,7 +323,7 @@ def test_every_indicator_has_a_warm_up_of_its_largest_window(name):
         for param in group.values()
         if param.is_window
     ]
-    assert warmup_bars(spec(indicators=[{"id": info.id}])) == max(windows, default=1)
+    assert live_warmup_bars(spec(indicators=[{"id": info.id}])) == max(windows, default=1)
 
 
 def test_the_warm_up_ends_with_the_last_bar_closed_at_the_start():

@@ -1,8 +1,5 @@
 -- Runs of strategies and their events.
 
--- name: active_run
-SELECT run_id, state FROM runs WHERE strategy_id = $1 AND state = ANY ($2::text[]);
-
 -- name: start_run
 INSERT INTO runs (user_id, strategy_id, state, metadata) VALUES ($1, $2, $3, $4)
 RETURNING run_id, user_id, strategy_id, state, state_since, metadata, created_at, last_event;

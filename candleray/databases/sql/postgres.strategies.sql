@@ -1,4 +1,4 @@
--- Saved strategies; a user's own alone.
+-- Saved strategies, each its user's own.
 
 -- name: save_strategy
 -- The new row, or the one of the same content that was there; neither where another session is just saving it.
@@ -42,6 +42,11 @@ WHERE user_id = $1 AND strategy_id = $2 AND deleted_at IS NULL;
 UPDATE strategies SET deleted_at = now()
 WHERE user_id = $1 AND strategy_id = $2 AND deleted_at IS NULL
 RETURNING strategy_id, name, spec_hash, spec, parent_id, created_at, deleted_at;
+
+-- name: active_run
+-- The same states as in the unique index runs_active.
+SELECT run_id, state FROM runs
+WHERE strategy_id = $1 AND state IN ('starting', 'warming_up', 'running', 'stopping');
 
 -- name: lock_strategy
 -- Held until the transaction ends: runs of a strategy begin, and it is deleted, one after the other.
