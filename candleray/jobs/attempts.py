@@ -49,8 +49,11 @@ class Attempts:
 
     async def put_back(self, job_id: UUID, attempt: int, cause: str) -> None:
         """Queue a job again whose driver could not be started; the attempt does not count against it."""
-        if await self.move(job_id, JobState.QUEUED, cause, attempt):
-            await self._postgres.fetch("forgive_launch", job_id)
+        async with self._postgres.transaction() as transaction:
+            row = await _move(transaction, job_id, JobState.QUEUED, cause, attempt)
+            if row:
+                await transaction.fetch("forgive_launch", job_id)
+        _log_move(row, cause)
 
     async def unfinished(self) -> list[UnfinishedJob]:
         """The jobs that wait or run, the oldest first."""

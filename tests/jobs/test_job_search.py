@@ -15,13 +15,10 @@ from candleray.jobs.attempts import Attempts
 from candleray.jobs.checkpoint import Checkpoint
 from candleray.search.rankings import Ranking
 from candleray.search.sweep import Sweep
-from candleray.search.variants import engine_params_hash
 from candleray.settings import JobSettings, Settings
 from cluster.search.job_attempt import Heart, _unless
 from cluster.search.job_search import Search
-from tests.jobs.test_jobs_store import REQUEST
-
-ENGINE = engine_params_hash(REQUEST, 200)
+from tests.support.jobs import ENGINE, REQUEST
 
 
 def half_done(candles_hash: str = "candles", engine: str = ENGINE) -> Checkpoint:

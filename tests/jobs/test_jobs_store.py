@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,106 +12,21 @@ import numpy as np
 import pytest
 
 from candleray.backtests.phase import Phase
-from candleray.backtests.request import BacktestRequest
 from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, GuardExceeded, NotFound, ServiceUnavailable
-from candleray.identity.user_store import Users
 from candleray.jobs.attempts import Attempts
 from candleray.jobs.checkpoint import Checkpoint
-from candleray.jobs.job import ENDED, NEXT, JobState, Progress, Superseded
+from candleray.jobs.job import ENDED, NEXT, JobState, Superseded
 from candleray.jobs.scheduler import Scheduler
 from candleray.jobs.store import Jobs
 from candleray.jobs.watched import watched_jobs
 from candleray.paging import PagePosition
 from candleray.search.rankings import Ranking
 from candleray.search.sweep import Sweep
-from candleray.search.variants import VariantGrid, resolve, sized_request
-from candleray.settings import BacktestSettings, JobSettings
+from candleray.settings import JobSettings
+from tests.support.jobs import LIMITS, REQUEST, Drivers, new_user, progress, ranked_until, silence, submitted
 
-PEOPLE = itertools.count(9_000_000)
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
-LIMITS = JobSettings(
-    heartbeat_s=1e-6, max_running=2, max_running_per_user=1, max_fruitless_attempts=3, lost_after_s=2
-)
-
-REQUEST = resolve(
-    BacktestRequest.model_validate(
-        {
-            "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
-            "timeframe": "1h",
-            "time_range": {"start": "2025-01-01T00:00:00Z", "end": "2025-02-01T00:00:00Z"},
-            "indicators": [{"id": "sma", "params": {"window": {"start": 5, "stop": 50, "step": 5}}}],
-        }
-    ),
-    BacktestSettings(),
-)
-
-
-@pytest.fixture
-async def postgres(postgres_url: str) -> AsyncIterator[Postgres]:
-    store = await Postgres.open(postgres_url)
-    async with store.connection() as connection:
-        await connection.execute("DELETE FROM jobs")
-    yield store
-    await store.close()
-
-
-@pytest.fixture
-def jobs(postgres: Postgres) -> Jobs:
-    return Jobs(postgres, LIMITS)
-
-
-@pytest.fixture
-def attempts(postgres: Postgres) -> Attempts:
-    return Attempts(postgres, LIMITS)
-
-
-@pytest.fixture
-async def user(postgres: Postgres) -> UUID:
-    return (await Users(postgres).known(next(PEOPLE))).user_id
-
-
-async def submitted(jobs: Jobs, user: UUID, key: str | None = None, request: BacktestRequest = REQUEST):
-    return await jobs.submit(user, sized_request(VariantGrid(request), 200), key)
-
-
-def progress(done: int = 5) -> Progress:
-    return Progress(Phase.STAGE_A, done, 10, done, 100.0, 1.5, "candles", None)
-
-
-def kept(done: int) -> Checkpoint:
-    """A checkpoint that covers so many variants."""
-    sweep = Sweep(Phase.STAGE_A, 10, 3)
-    sweep.add(0, done, Ranking.empty())
-    return Checkpoint("candles", "engine", (sweep,), {})
-
-
-async def silence(postgres: Postgres, job_id: UUID, seconds: float) -> None:
-    async with postgres.connection() as connection:
-        await connection.execute(
-            "UPDATE jobs SET heartbeat_at = now() - make_interval(secs => $2) WHERE job_id = $1", job_id, seconds
-        )
-
-
-class Drivers:
-    """A launcher that starts nothing and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.started: list[tuple[UUID, int]] = []
-        self.stopped: list[tuple[UUID, int]] = []
-        self.gone: set[tuple[UUID, int]] = set()
-        self.refuses = False
-
-    async def start(self, job_id: UUID, attempt: int) -> None:
-        if self.refuses:
-            raise ServiceUnavailable("the dashboard does not answer")
-        self.started.append((job_id, attempt))
-
-    async def stop(self, job_id: UUID, attempt: int) -> None:
-        self.stopped.append((job_id, attempt))
-
-    async def ended(self) -> set[tuple[UUID, int]]:
-        return self.gone
 
 
 async def test_a_job_is_kept_with_its_request_and_its_first_event(jobs: Jobs, user: UUID):
@@ -132,14 +46,14 @@ async def test_the_same_key_makes_one_job_however_many_send_it_at_once(jobs: Job
 
 
 async def test_a_key_belongs_to_its_user(jobs: Jobs, user: UUID, postgres: Postgres):
-    stranger = (await Users(postgres).known(next(PEOPLE))).user_id
+    stranger = await new_user(postgres)
     one, other = await submitted(jobs, user, "mine"), await submitted(jobs, stranger, "mine")
     assert one.job_id != other.job_id
 
 
 async def test_a_foreign_job_answers_as_an_unknown_one(jobs: Jobs, user: UUID, postgres: Postgres):
     job = await submitted(jobs, user)
-    stranger = (await Users(postgres).known(next(PEOPLE))).user_id
+    stranger = await new_user(postgres)
     for call in (jobs.get, jobs.request, jobs.cancel, jobs.delete, jobs.result):
         with pytest.raises(NotFound, match=f"there is no job {job.job_id}"):
             await call(stranger, job.job_id)
@@ -168,7 +82,7 @@ async def test_every_transition_of_the_table_works_and_no_other_does(
 
 
 async def test_a_user_runs_so_many_and_all_together_so_many(jobs: Jobs, attempts: Attempts, postgres: Postgres):
-    users = [(await Users(postgres).known(next(PEOPLE))).user_id for _ in range(3)]
+    users = [await new_user(postgres) for _ in range(3)]
     first = [await submitted(jobs, users[0]) for _ in range(2)]
     others = [await submitted(jobs, user) for user in users[1:]]
     assert await attempts.take_next() == (first[0].job_id, 1)
@@ -361,7 +275,7 @@ class TestScheduler:
         scheduler = Scheduler(attempts, drivers, LIMITS)
         for attempt in range(1, 8):
             await scheduler.step()
-            await attempts.heartbeat(job.job_id, attempt, progress(attempt), kept(attempt))
+            await attempts.heartbeat(job.job_id, attempt, progress(attempt), ranked_until(attempt))
             drivers.gone.add((job.job_id, attempt))
         await scheduler.step()
         assert (await jobs.get(user, job.job_id)).state == "running"
@@ -374,14 +288,14 @@ class TestScheduler:
         drivers, job = Drivers(), await submitted(jobs, user)
         scheduler = Scheduler(attempts, drivers, LIMITS)
         await scheduler.step()
-        await attempts.heartbeat(job.job_id, 1, progress(5), kept(5))
+        await attempts.heartbeat(job.job_id, 1, progress(5), ranked_until(5))
         drivers.gone.add((job.job_id, 1))
         for attempt in range(2, 5):
             await scheduler.step()
             if kind != "the same checkpoint":
                 await attempts.heartbeat(job.job_id, attempt, progress(0))
             if kind != "no checkpoint":
-                await attempts.heartbeat(job.job_id, attempt, progress(5), kept(5))
+                await attempts.heartbeat(job.job_id, attempt, progress(5), ranked_until(5))
             await attempts.heartbeat(job.job_id, attempt, progress(5 + attempt))
             drivers.gone.add((job.job_id, attempt))
         await scheduler.step()
@@ -394,11 +308,11 @@ class TestScheduler:
         drivers, job = Drivers(), await submitted(jobs, user)
         scheduler = Scheduler(attempts, drivers, LIMITS)
         await scheduler.step()
-        await attempts.heartbeat(job.job_id, 1, progress(9), kept(9))
+        await attempts.heartbeat(job.job_id, 1, progress(9), ranked_until(9))
         await attempts.move(job.job_id, JobState.QUEUED, "a test", 1)
         await scheduler.step()
         for done in (1, 2):
-            await attempts.heartbeat(job.job_id, 2, progress(done), kept(done))
+            await attempts.heartbeat(job.job_id, 2, progress(done), ranked_until(done))
         (seen,) = await attempts.unfinished()
         assert seen.fruitless == 0
 
