@@ -1,8 +1,7 @@
-"""The four markets, and what an instrument is.
+"""Markets and instruments. A market is one line of `MARKETS`; everything else derives from it.
 
-`market_id` is fixed for good (R1.1); people type the name. An instrument is `(market_id, symbol)` (I1), and
-`instrument_key` is for traces alone (R1.7). Which exchange a market belongs to is data here, so that nothing
-else needs to ask.
+A `market_id` is fixed for good; people type the name. `(market_id, symbol)` identifies an instrument; its key is a
+readable form of both, for logs and tables.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class Market:
     exchange: str
     market_type: MarketType
     fee_pct: float
-    """The default taker fee in percent (R4.7)."""
+    """The default taker fee in percent of a fill's notional."""
 
     @property
     def name(self) -> str:
@@ -35,8 +34,13 @@ class Market:
 
     @property
     def raw_table(self) -> str:
-        """The one table that holds this market's candles as they came (R1.4)."""
+        """The table of every candle as it came; the markets of an exchange share one."""
         return f"raw_{self.exchange}_klines_1m"
+
+    @property
+    def canonical_view(self) -> str:
+        """The materialized view that copies the raw table into the canonical one."""
+        return f"{self.exchange}_klines_1m_to_canonical"
 
     def instrument_key(self, symbol: str) -> str:
         return f"{self.exchange}:{self.market_type}:{symbol}"
@@ -51,21 +55,27 @@ MARKETS: dict[int, Market] = {
         Market(4, "bybit", "futures", fee_pct=0.1),
     )
 }
+"""By id. Ids count from 1 without a gap: `MarketId` is a range."""
+
+MARKET_NAMES = tuple(market.name for market in MARKETS.values())
+
+MarketId = Annotated[
+    int,
+    Field(ge=1, le=len(MARKETS), description=", ".join(f"{key} {market.name}" for key, market in MARKETS.items())),
+]
 
 
 def find_market(name: str | int) -> Market:
-    """The market of that name or id.
+    """The market with that name or id.
 
     Raises:
         NotFound: with the nearest name.
     """
-    by_name = {market.name: market for market in MARKETS.values()}
     text = str(name).strip().lower()
-    if text.isdigit() and int(text) in MARKETS:
-        return MARKETS[int(text)]
-    if text in by_name:
-        return by_name[text]
-    raise NotFound(f"unknown market {name!r}; {nearest(text, list(by_name))}")
+    for market in MARKETS.values():
+        if text in (market.name, str(market.market_id)):
+            return market
+    raise NotFound(f"unknown market {name!r}; {nearest(text, MARKET_NAMES)}")
 
 
 def is_symbol(text: str) -> bool:
@@ -73,13 +83,11 @@ def is_symbol(text: str) -> bool:
 
 
 class Instrument(BaseModel):
-    """What is traded: identity is the pair (I1)."""
+    """A symbol on a market; the pair is its identity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    market_id: int = Field(
-        ge=1, le=4, description="1 binance-spot, 2 binance-futures, 3 bybit-spot, 4 bybit-futures"
-    )
+    market_id: MarketId
     symbol: Symbol = Field(description="as the exchange writes it", examples=["BTCUSDT"])
 
     @property
@@ -91,15 +99,15 @@ class Instrument(BaseModel):
         return self.market.instrument_key(self.symbol)
 
 
-NO_WORD = r"\x00-\x1f\x7f\"'`;\\/%<>(){}="
-"""What no word of an exchange has, as a class of characters that every regular expression takes alike."""
+NOT_IN_WORDS = r"\x00-\x1f\x7f\"'`;\\/%<>(){}="
+"""Characters that no word of an exchange has, written so that every regular expression engine reads them alike."""
 
-ExchangeWord = Annotated[str, Field(pattern=rf"^[^{NO_WORD}]{{0,64}}$")]
+ExchangeWord = Annotated[str, Field(pattern=rf"^[^{NOT_IN_WORDS}]{{0,64}}$")]
 """A short word in any script."""
 
 
 class InstrumentReference(Instrument):
-    """An instrument as its exchange describes it (R1.2)."""
+    """An instrument as its exchange describes it."""
 
     is_tradable: bool = True
     status: ExchangeWord = Field(default="", description="the exchange's own word")

@@ -109,7 +109,7 @@ def demo(
             with steps.step("Start ClickHouse, Postgres, Valkey, Ray and the API; log in"):
                 steps.run("up", "--detach", "--data", str(data), "--port", str(api_port))
                 steps.run("login", "--data", str(data))
-            with steps.step("Backfill three symbols of four markets by REST"):
+            with steps.step("Backfill three symbols of every market by REST"):
                 _backfill(steps, f"http://127.0.0.1:{simulator_port}")
             with steps.step("What is there now"):
                 steps.run("candles")

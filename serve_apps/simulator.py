@@ -22,11 +22,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from candleray.errors import InstanceError, InvalidInput, Problem, invalid
 from candleray.exchanges.exchange import Exchange, Failure
-from candleray.markets import MARKETS, Market
+from candleray.markets import Market
 from candleray.simulator.candle_source import CandleSource
 from candleray.simulator.generated import GeneratedCandles
 from candleray.simulator.recorded import RecordedCandles
-from candleray.simulator.venues import Question, Reply, SimulatedVenue, simulated_venues
+from candleray.simulator.venues import Question, Reply, SimulatedVenue, simulated_markets, simulated_venues
 
 FaultKind = Literal["rate_limited", "banned", "unavailable", "html", "truncated", "slow"]
 Every = Annotated[int | None, Field(ge=2, description="one of that many requests")]
@@ -135,7 +135,7 @@ class Simulator:
         return SimulatorState(
             markets={
                 market.name: [instrument.symbol for instrument in self.source.instruments(market)]
-                for market in MARKETS.values()
+                for market in simulated_markets()
             },
             requests=dict(self.requests),
             faults=self.faults,
@@ -223,14 +223,14 @@ def _describe(source: CandleSource, listener: socket.socket) -> Iterator[str]:
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     yield f"exchange simulator on {address}, Ctrl-C stops it"
-    for market in MARKETS.values():
+    for market in simulated_markets():
         names = " ".join(instrument.symbol for instrument in source.instruments(market))
         yield f"  {market.name:16} {names or '(nothing)'}"
-    urls = ", ".join(f'"{market.name}": "{address}"' for market in MARKETS.values())
+    urls = ", ".join(f'"{market.name}": "{address}"' for market in simulated_markets())
     yield "send Candleray here instead of to the exchanges:"
     yield f"  export CANDLERAY_HISTORY__BASE_URLS='{{{urls}}}'"
     yield "or look for yourself:"
-    for market in MARKETS.values():
+    for market in simulated_markets():
         known = source.instruments(market)
         if known:
             start_ms, _ = source.span_ms(market, known[0].symbol)

@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 
 from candleray.candles import FloatArray, IntArray
 from candleray.exchanges.exchange import MalformedAnswer
-from candleray.markets import NO_WORD
+from candleray.markets import NOT_IN_WORDS
 
-_NO_WORD = re.compile(f"[{NO_WORD}]")
+_NOT_IN_WORDS = re.compile(f"[{NOT_IN_WORDS}]")
 
 
 def member(content: Any, *path: str, kind: type | tuple[type, ...]) -> Any:
@@ -40,7 +40,7 @@ def word(content: Any, name: str) -> str:
     One strange name among thousands of instruments must not cost the list.
     """
     text = member(content, name, kind=str).encode("utf-8", "replace").decode()
-    return _NO_WORD.sub("_", text)[:64]
+    return _NOT_IN_WORDS.sub("_", text)[:64]
 
 
 def entries(content: Any, *path: str) -> Iterator[dict[str, Any]]:

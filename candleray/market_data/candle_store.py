@@ -45,8 +45,9 @@ class CandleStore:
         self._session.rows("ping")
 
     def migrate(self) -> None:
-        """Bring the schema and `ref_market` up to this version of the code."""
+        """Bring the schema, the raw tables and `ref_market` up to this version of the code."""
         self._session.migrate()
+        self._writer.create_tables()
         self._references.put_markets()
 
     def repair(self) -> int:

@@ -12,7 +12,7 @@ from candleray.markets import Instrument
 _UINT32_MAX = 2**32 - 1
 
 
-def raw_table(instrument: Instrument, rows: CandleRows, ingested_at_ms: int) -> pa.Table:
+def as_raw(instrument: Instrument, rows: CandleRows, ingested_at_ms: int) -> pa.Table:
     """The rows as the raw tables hold them."""
     moment = pa.timestamp("ms", "UTC")
     return pa.table(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from candleray.candles import CandleRows, FloatArray, IntArray
 from candleray.databases.clickhouse import ClickHouse
 from candleray.errors import ServiceUnavailable
-from candleray.market_data.candle_tables import raw_table, rows_of, stamps_of, without_nonsense
+from candleray.market_data.candle_tables import as_raw, rows_of, stamps_of, without_nonsense
 from candleray.market_data.screening import InsertReport, screen
 from candleray.markets import MARKETS, Instrument
 
@@ -26,6 +26,12 @@ class CandleWriter:
     def __init__(self, session: ClickHouse) -> None:
         self._session = session
         self._last_version_ms = 0
+
+    def create_tables(self) -> None:
+        """Create the raw table and the view of every exchange that has none yet."""
+        for raw_table, view in {(market.raw_table, market.canonical_view) for market in MARKETS.values()}:
+            self._session.run("create_raw_table", raw_table=raw_table)
+            self._session.run("create_canonical_view", canonical_view=view, raw_table=raw_table)
 
     def insert(self, instrument: Instrument, rows: CandleRows) -> InsertReport:
         """Write what is a candle and not held already; acknowledged means both tables have it.
@@ -72,7 +78,7 @@ class CandleWriter:
     def _write(self, instrument: Instrument, rows: CandleRows, version_ms: int) -> None:
         window = {"raw_table": instrument.market.raw_table, **_window(instrument, rows.ts_open_ms)}
         try:
-            self._session.insert(instrument.market.raw_table, raw_table(instrument, rows, version_ms))
+            self._session.insert(instrument.market.raw_table, as_raw(instrument, rows, version_ms))
         except ServiceUnavailable:
             # Raw may have the rows already: canonical must then have them too, before the caller tries again.
             with suppress(ServiceUnavailable):

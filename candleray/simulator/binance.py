@@ -10,7 +10,7 @@ from typing import Any
 from candleray.candles import CandleRows
 from candleray.exchanges.binance import EXCHANGE, INTERFACES, INTERVAL, UNKNOWN_SYMBOL, USED_WEIGHT
 from candleray.exchanges.exchange import Failure
-from candleray.markets import MARKETS, InstrumentReference, Market, MarketType
+from candleray.markets import InstrumentReference, Market, MarketType, find_market
 from candleray.simulator.candle_source import CandleSource, KlinesQuery, find_instrument, select_klines
 from candleray.simulator.json_replies import decimal_text, integer_text, json_reply, table_json
 from candleray.simulator.venues import Question, Reply, SimulatedVenue
@@ -21,11 +21,10 @@ _NO_LONGER_TRADING: dict[MarketType, str] = {"spot": "BREAK", "futures": "SETTLI
 
 
 def route(question: Question) -> Market | None:
-    of_binance = (market for market in MARKETS.values() if market.exchange == EXCHANGE.name)
-    return next(
-        (market for market in of_binance if question.path.startswith(f"{INTERFACES[market.market_type].prefix}/")),
-        None,
-    )
+    for market_type, interface in INTERFACES.items():
+        if question.path.startswith(f"{interface.prefix}/"):
+            return find_market(f"{EXCHANGE.name}-{market_type}")
+    return None
 
 
 def answer(market: Market, question: Question, source: CandleSource) -> Reply:

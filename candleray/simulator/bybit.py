@@ -25,7 +25,7 @@ from candleray.exchanges.bybit import (
     TIME_PATH,
 )
 from candleray.exchanges.exchange import Failure
-from candleray.markets import MARKETS, InstrumentReference, Market, MarketType
+from candleray.markets import InstrumentReference, Market, MarketType, find_market
 from candleray.simulator.candle_source import CandleSource, KlinesQuery, find_instrument, select_klines
 from candleray.simulator.json_replies import decimal_text, decimals_of, integer_text, json_reply, table_json
 from candleray.simulator.venues import Question, Reply, SimulatedVenue
@@ -34,15 +34,11 @@ _DEFAULT_ROWS, _DEFAULT_INSTRUMENTS = 200, 500
 
 
 def route(question: Question) -> Market | None:
-    """Where no category is sent, Bybit means `linear`; a wrong one is refused by `answer`."""
+    """The market of the category; without one Bybit means `linear`. `answer` refuses an unknown category."""
     if not question.path.startswith("/v5/market/"):
         return None
     market_type: MarketType = "spot" if question.params.get("category") == "spot" else "futures"
-    return next(
-        market
-        for market in MARKETS.values()
-        if (market.exchange, market.market_type) == (EXCHANGE.name, market_type)
-    )
+    return find_market(f"{EXCHANGE.name}-{market_type}")
 
 
 def answer(market: Market, question: Question, source: CandleSource) -> Reply:

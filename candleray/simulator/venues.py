@@ -10,7 +10,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 from candleray.exchanges.exchange import Exchange, Failure
-from candleray.markets import Market
+from candleray.markets import MARKETS, Market
 from candleray.simulator.candle_source import CandleSource
 
 
@@ -54,3 +54,13 @@ def simulated_venues() -> Mapping[str, SimulatedVenue]:
     modules = (import_module(f"{__package__}.{file.name}") for file in iter_modules([str(Path(__file__).parent)]))
     venues = (getattr(module, "VENUE", None) for module in modules)
     return {venue.exchange.name: venue for venue in venues if isinstance(venue, SimulatedVenue)}
+
+
+def simulated_markets() -> list[Market]:
+    """The markets of the simulated venues, in order of their ids."""
+    venues = simulated_venues()
+    return [
+        market
+        for market in MARKETS.values()
+        if market.exchange in venues and market.market_type in venues[market.exchange].exchange.apis
+    ]

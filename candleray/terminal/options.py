@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from candleray.errors import invalid
+from candleray.markets import MARKET_NAMES
 from candleray.timeframes import to_ms
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ DataDir = Annotated[
 ]
 MarketName = Annotated[
     str,
-    typer.Option("--market", metavar="NAME", help="binance-spot, binance-futures, bybit-spot or bybit-futures."),
+    typer.Option("--market", metavar="NAME", help=f"{', '.join(MARKET_NAMES)}."),
 ]
 SymbolName = Annotated[
     str, typer.Option("--symbol", parser=str.upper, metavar="SYMBOL", help="As the exchange writes it: BTCUSDT.")
@@ -39,7 +40,7 @@ SymbolNames = Annotated[
     typer.Option("--symbol", parser=str.upper, metavar="SYMBOL", help="Such as BTCUSDT; may be given many times."),
 ]
 AnyMarket = Annotated[
-    str | None, typer.Option("--market", metavar="NAME", help="This market alone, such as binance-spot.")
+    str | None, typer.Option("--market", metavar="NAME", help=f"This market alone: {', '.join(MARKET_NAMES)}.")
 ]
 AnySymbol = Annotated[
     str | None,

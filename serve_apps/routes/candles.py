@@ -17,7 +17,7 @@ from candleray.market_data.bars import BarReader
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.pages import CandlePage
 from candleray.market_data.screening import InsertReport
-from candleray.markets import Instrument, Symbol
+from candleray.markets import Instrument, MarketId, Symbol
 from candleray.timeframes import Moment, Timeframe, TimeRange, iso, to_ms
 from candleray.validation import Model
 from serve_apps.backend import InBackend
@@ -26,11 +26,9 @@ from serve_apps.http.openapi import example, json_of_arrays
 
 router = APIRouter(prefix="/market-data", tags=["market data"])
 
-MarketId = Annotated[int, Field(ge=1, le=4)]
-
 
 class InstrumentQuery(Model):
-    market_id: MarketId = Field(description="of `/market-data/markets`", examples=[1])
+    market_id: MarketId = Field(examples=[1])
     symbol: Symbol = Field(description="as the exchange writes it", examples=["BTCUSDT"])
 
     @property

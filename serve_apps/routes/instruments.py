@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Query
 from pydantic import FailFast, Field
 
 from candleray.market_data.pages import InstrumentPage, InstrumentsReport
-from candleray.markets import MARKETS, InstrumentReference, MarketType
+from candleray.markets import MARKETS, InstrumentReference, MarketId, MarketType
 from candleray.validation import Model
 from serve_apps.backend import InBackend
 from serve_apps.examples import backtests
@@ -45,7 +45,7 @@ async def list_markets() -> Any:
 
 
 class InstrumentsQuery(Model):
-    market_id: int | None = Field(None, ge=1, le=4, description="of one market alone", examples=[1])
+    market_id: MarketId | None = Field(None, description="of one market alone", examples=[1])
     q: str = Field("", max_length=32, description="part of the symbol", examples=["BTC"])
     limit: int = Field(50, ge=1, le=1000, description="instruments on a page")
     cursor: str = Field("0", pattern=r"^[0-9]{1,6}$", description="`next_cursor` of the page before")

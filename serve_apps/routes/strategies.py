@@ -12,7 +12,7 @@ from pydantic import Field
 from candleray.identity.models import User
 from candleray.indicators.catalogue import get_catalogue
 from candleray.indicators.request_models import get_request_models
-from candleray.markets import Symbol
+from candleray.markets import MarketId, Symbol
 from candleray.paging import CURSOR_PATTERN, position_of
 from candleray.strategies.saving import clone_of, name_of, spec_of, variant_content
 from candleray.strategies.store import Strategies
@@ -65,7 +65,7 @@ async def _content(body: NewStrategy, user: User, backend: Backend) -> dict[str,
 
 
 class StrategiesQuery(StrategyFilter):
-    market_id: int | None = Field(None, ge=1, le=4, description="of one market alone", examples=[1])
+    market_id: MarketId | None = Field(None, description="of one market alone", examples=[1])
     symbol: Symbol | None = Field(None, description="of one symbol alone", examples=["BTCUSDT"])
     timeframe: Timeframe | None = Field(None, description="of one timeframe alone", examples=["1h"])
     indicator: str | None = Field(

@@ -13,6 +13,7 @@ import pytest
 from candleray.candles import COLUMNS, CandleRows, Candles
 from candleray.market_data.arrow_stream import ARROW, decode_bars, encode_rows
 from candleray.market_data.candle_store import CandleStore
+from candleray.markets import MARKETS
 from candleray.timeframes import MINUTE_MS
 from tests.support.in_process_api import START_MS, backend, random_walk, serving, stored_walk
 
@@ -225,9 +226,9 @@ async def test_no_damage_to_a_stream_breaks_the_api(api):
 # Instruments -----------------------------------------------------------------------------------------------------
 
 
-async def test_the_four_markets_are_listed(api):
-    names = {one["market_id"]: one["name"] for one in (await api.get("/market-data/markets")).json()}
-    assert names == {1: "binance-spot", 2: "binance-futures", 3: "bybit-spot", 4: "bybit-futures"}
+async def test_every_market_is_listed_with_its_id(api):
+    names = {market["market_id"]: market["name"] for market in (await api.get("/market-data/markets")).json()}
+    assert names == {market_id: market.name for market_id, market in MARKETS.items()}
 
 
 async def test_instruments_are_kept_and_found_by_pages(api):

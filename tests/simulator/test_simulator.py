@@ -127,7 +127,7 @@ def running() -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     arguments = ["--port", "0", "--symbols", "BTCUSDT,FOOUSDT"]
     with subprocess.Popen([*RUN, *arguments], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline().strip() for _ in range(12)]
+        lines = [process.stdout.readline().strip() for _ in range(4 + 2 * len(MARKETS))]
         yield process, lines
         process.kill()
 

@@ -19,7 +19,7 @@ import pytest
 from candleray.candles import CandleRows, Candles
 from candleray.errors import InvalidInput, NotFound, ServiceUnavailable
 from candleray.market_data.candle_store import CandleStore
-from candleray.market_data.candle_tables import raw_table
+from candleray.market_data.candle_tables import as_raw
 from candleray.market_data.coverage import RowCounts, missing_runs
 from candleray.markets import MARKETS, Instrument, InstrumentReference
 
@@ -127,7 +127,7 @@ class CandleStoreContract:
     def test_markets_are_kept_apart(self, store: CandleStore, symbol: str) -> None:
         for market_id in MARKETS:
             store.insert(market_id, symbol, candle_rows(range(market_id)))
-        assert [len(store.read(market_id, symbol, *FOREVER)) for market_id in MARKETS] == [1, 2, 3, 4]
+        assert [len(store.read(market_id, symbol, *FOREVER)) for market_id in MARKETS] == list(MARKETS)
         assert [row for row in store.counts() if row.symbol == symbol] == [
             RowCounts(market_id=market_id, symbol=symbol, raw=market_id, canonical=market_id)
             for market_id in MARKETS
@@ -288,7 +288,7 @@ class CandleStoreContract:
         instrument = Instrument(market_id=1, symbol=symbol)
         a_little_later_ms = time.time_ns() // 1_000_000 + 1000
         with self.without_view(store):
-            store._session.insert(instrument.market.raw_table, raw_table(instrument, rows, a_little_later_ms))
+            store._session.insert(instrument.market.raw_table, as_raw(instrument, rows, a_little_later_ms))
 
     @contextmanager
     def without_view(self, store: CandleStore) -> Iterator[None]:

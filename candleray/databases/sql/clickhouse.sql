@@ -28,6 +28,17 @@ CREATE DATABASE IF NOT EXISTS {database:Identifier};
 -- name: ping
 SELECT 1 AS alive;
 
+-- name: create_raw_table
+-- Raw keeps every version that was ever written: a plain MergeTree forgets none.
+CREATE TABLE IF NOT EXISTS {raw_table:Identifier} AS canonical_candles_1m
+ENGINE = MergeTree
+PARTITION BY toYYYYMM(ts_open)
+ORDER BY (market_id, symbol, ts_open);
+
+-- name: create_canonical_view
+CREATE MATERIALIZED VIEW IF NOT EXISTS {canonical_view:Identifier} TO canonical_candles_1m
+AS SELECT * FROM {raw_table:Identifier};
+
 -- name: read_candles
 -- One row a minute, in order of time. Uncompressed Arrow halves the time of a symbol-year (0.17 -> 0.09 s).
 SELECT toUnixTimestamp64Milli(ts_open) AS ts_open_ms, open, high, low, close, volume
