@@ -1,4 +1,4 @@
-"""Validation at the edge, once: the base of every model, and pydantic's complaints as our problems."""
+"""Validation at the edge: the base of every model, and pydantic's errors as our problems."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ class Model(BaseModel):
         return InitErrorDetails(type=kind, loc=detail["loc"], input=detail["input"], ctx=detail.get("ctx", {}))
 
 
-def unquoted(pattern: str, what: str) -> BeforeValidator:
-    """Takes text of that pattern alone; what is wrong goes into no message, since it may be most of a secret."""
-    known = re.compile(pattern)
+def secret_text(pattern: str, rule: str) -> BeforeValidator:
+    """A check of text against a pattern whose message is the `rule`: wrong text may be most of a secret."""
+    compiled = re.compile(pattern)
 
     def check(value: Any) -> Any:
-        if not isinstance(value, str) or not known.fullmatch(value):
-            raise PydanticCustomError("secret", "{what}", {"what": what})
+        if not isinstance(value, str) or not compiled.fullmatch(value):
+            raise PydanticCustomError("secret", "{rule}", {"rule": rule})
         return value
 
     return BeforeValidator(check)
@@ -75,10 +75,10 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def generated_model(name: str, base: type[ModelT], /, **fields: Any) -> type[ModelT]:
-    """A model that no source file holds; `base` with these fields.
+    """A model made at run time: `base` with these fields.
 
-    Looking for docstrings of its attributes, pydantic searches every imported module for its source: 5 s for the
-    models of all indicators.
+    Docstrings of its attributes are off: to look for them, pydantic would search every imported module for the
+    model's source, 5 s for the models of all indicators.
     """
     model = create_model(name, __base__=base, __cls_kwargs__={"use_attribute_docstrings": False}, **fields)
     return cast(type[ModelT], model)
@@ -122,39 +122,39 @@ def one_of(
     return Annotated[union, Discriminator(lambda value: f"<{name_of(value)}>"), BeforeValidator(check_name)]
 
 
-def validated(model: type[ModelT], content: Any, what: str = "the request") -> ModelT:
-    """`content` as a `model`.
+def validated(model: type[ModelT], content: Any, subject: str = "the request") -> ModelT:
+    """The content as a model.
 
     Raises:
-        InvalidInput: one problem a field, sorted, the same for the same content.
+        InvalidInput: "`subject` is not valid: …"; one problem a field, sorted, the same for the same content.
     """
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise invalid_from(error.errors(include_url=False), what) from None
+        raise invalid_from(error.errors(include_url=False), subject) from None
 
 
-def invalid_from(details: Any, what: str = "the request") -> InvalidInput:
-    """Pydantic's (or FastAPI's) error list as one error of ours."""
+def invalid_from(details: Any, subject: str = "the request") -> InvalidInput:
+    """Turn pydantic's or FastAPI's list of errors into one error of ours."""
     problems = sorted(_without_echoes({_problem(detail) for detail in details}))
     first = problems[0]
     where = f"{first.field}: " if first.field else ""
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return InvalidInput(f"{what} is not valid: {where}{first.message}{more}", problems)
+    return InvalidInput(f"{subject} is not valid: {where}{first.message}{more}", problems)
 
 
 def _without_echoes(problems: set[Problem]) -> set[Problem]:
-    """A tuple of which an item is wrong is also called too short: that tells nobody anything."""
-    below = tuple(problem.field for problem in problems)
+    """Drop "too short" of a tuple of which an item is wrong: pydantic reports both."""
+    fields = tuple(problem.field for problem in problems)
     return {
         problem
         for problem in problems
-        if problem.code != "too_short" or not any(field.startswith(f"{problem.field}.") for field in below)
+        if problem.code != "too_short" or not any(field.startswith(f"{problem.field}.") for field in fields)
     }
 
 
 def _problem(detail: Any) -> Problem:
-    # Parts in angle brackets tell which arm of a union was meant: no place of the input.
+    # Parts in angle brackets are tags of unions and no place of the input.
     path = ".".join(str(part) for part in detail["loc"] if not str(part).startswith("<"))
     kind = str(detail["type"])
     message = _WORDS.get(kind) or str(detail["msg"]).removeprefix("Value error, ")

@@ -1,7 +1,7 @@
-"""One connection to ClickHouse, embedded or on a server, that runs the statements of `clickhouse.sql`.
+"""A connection to ClickHouse, embedded or on a server, that runs the statements of `clickhouse.sql`.
 
-`chdb:///absolute/path` opens the engine in this process; exactly one process may have a path open, and a process
-only one path. `http(s)://user:password@host:8123/database` talks to a server. The SQL is the same.
+`chdb:///absolute/path` opens the engine in this process. One process at a time may have a path open, and a process
+one path. `http(s)://user:password@host:8123/database` connects to a server. The SQL is the same.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from candleray.databases.statements import migrations, named_statements, pending
-from candleray.databases.urls import show, split_url
+from candleray.databases.urls import split_url, without_credentials
 from candleray.errors import CandlerayError, InstanceError, ServiceUnavailable, invalid
 
 EMBEDDED_MEMORY_BYTES = 2_000_000_000
-"""What the embedded engine may use at once; `?max_server_memory_usage=` of the URL says otherwise."""
+"""Memory of the embedded engine, unless `?max_server_memory_usage=` of the URL sets another."""
 
 
 class ClickHouse:
@@ -37,12 +37,12 @@ class ClickHouse:
         """Connect.
 
         Raises:
-            InvalidInput: that is no such URL.
+            InvalidInput: the URL is none of ClickHouse.
             InstanceError: another process owns the path, or this one has another path open.
             ServiceUnavailable: nothing answers there, or not as ClickHouse.
         """
         parts = split_url(url, "clickhouse_url", ("chdb", "http", "https"))
-        session = cls(_embedded(parts) if parts.scheme == "chdb" else _remote(parts), show(parts))
+        session = cls(_embedded(parts) if parts.scheme == "chdb" else _remote(parts), without_credentials(parts))
         database = unquote(parts.path.strip("/"))
         if parts.scheme != "chdb" and database:
             session._use(database)
@@ -52,16 +52,17 @@ class ClickHouse:
         self._client.close()
 
     def table(self, statement: str, **parameters: Any) -> pa.Table:
-        """The answer as Arrow."""
+        """Run a statement; its rows as Arrow."""
         with self._translated(statement):
             return self._client.query_arrow(self._statements[statement], parameters=parameters)
 
     def rows(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
-        """The answer as records: for a few rows."""
+        """Run a statement; its few rows as dictionaries."""
         rows: list[dict[str, Any]] = self.table(statement, **parameters).to_pylist()
         return rows
 
     def run(self, statement: str, **parameters: Any) -> None:
+        """Run a statement that has no rows."""
         with self._translated(statement):
             self._client.command(self._statements[statement], parameters=parameters)
 
@@ -70,7 +71,7 @@ class ClickHouse:
             self._client.insert_arrow(table, rows)
 
     def migrate(self) -> None:
-        """Apply the migrations this database has not seen; safe after a kill in the middle of one."""
+        """Apply the migrations that this database lacks; may be repeated after a kill in the middle of one."""
         self.run("create_migrations")
         applied = {row["number"]: row["checksum"] for row in self.rows("applied_migrations")}
         for migration in pending(migrations("clickhouse"), applied):
@@ -85,11 +86,12 @@ class ClickHouse:
         self._client.database = database
 
     @contextmanager
-    def _translated(self, doing: str) -> Iterator[None]:
+    def _translated(self, task: str) -> Iterator[None]:
+        """Raise the driver's errors as ours."""
         try:
             yield
         except ClickHouseError as exc:
-            raise ServiceUnavailable(f"ClickHouse at {self.address}, {doing}: {_first_line(exc)}") from exc
+            raise ServiceUnavailable(f"ClickHouse at {self.address}, {task}: {_first_line(exc)}") from exc
 
 
 def _embedded(parts: SplitResult) -> Client:
@@ -100,10 +102,10 @@ def _embedded(parts: SplitResult) -> Client:
     try:
         return clickhouse_connect.get_client(interface="chdb", path=path, chdb_options=options)
     except ClickHouseError as exc:
-        raise _why_not_opened(path, str(exc)) from exc
+        raise _opening_error(path, str(exc)) from exc
 
 
-def _why_not_opened(path: str, text: str) -> CandlerayError:
+def _opening_error(path: str, text: str) -> CandlerayError:
     if other := re.search(r"already initialized with path '([^']*)'", text):
         return InstanceError(f"this process has {other[1]} open and cannot open {path} beside it")
     if cause := re.search(r"e\.what\(\) = ([^,]*)", text):
@@ -128,7 +130,9 @@ def _remote(parts: SplitResult) -> Client:
             autogenerate_session_id=False,
         )
     except ClickHouseError as exc:
-        raise ServiceUnavailable(f"ClickHouse at {show(parts)} does not answer: {_first_line(exc)}") from exc
+        raise ServiceUnavailable(
+            f"ClickHouse at {without_credentials(parts)} does not answer: {_first_line(exc)}"
+        ) from exc
 
 
 def _first_line(exc: ClickHouseError) -> str:

@@ -1,4 +1,4 @@
-"""Everything durable that is not a candle: a pool of connections to Postgres."""
+"""A pool of connections to Postgres, which keeps everything durable but the candles."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 import asyncpg
 
 from candleray.databases.statements import Migration, migrations, named_statements, pending
-from candleray.databases.urls import show, split_url
+from candleray.databases.urls import split_url, without_credentials
 from candleray.errors import CandlerayError, ServiceUnavailable, StatementRefused
 
 _CONNECT_TIMEOUT_S = 10.0
 
-_PASSING = ("08", "25006", "28", "3D", "40", "53", "55P03", "57", "58")
-"""Classes of SQLSTATE that are no fault of a statement: connections, accounts, resources, shutdowns, deadlocks."""
+_TRANSIENT = ("08", "25006", "28", "3D", "40", "53", "55P03", "57", "58")
+"""Prefixes of SQLSTATE that blame no statement: connections, accounts, resources, shutdowns, deadlocks."""
 
 
 class Postgres:
@@ -31,11 +31,11 @@ class Postgres:
         """Connect to `postgresql://user:password@host:5432/database` (`?host=/folder` for a unix socket), migrate.
 
         Raises:
-            InvalidInput: that is no such URL.
+            InvalidInput: the URL is none of Postgres.
             ServiceUnavailable: nothing answers there, or not to this user.
-            InstanceError: the schema is not one this version can bring up to date.
+            InstanceError: this version cannot bring the schema up to date.
         """
-        address = show(split_url(url, "postgres_url", ("postgresql", "postgres")))
+        address = without_credentials(split_url(url, "postgres_url", ("postgresql", "postgres")))
         async with _translated(address):
             pool = await asyncpg.create_pool(
                 url,
@@ -43,7 +43,7 @@ class Postgres:
                 max_size=max_connections,
                 timeout=_CONNECT_TIMEOUT_S,
                 command_timeout=60,
-                init=_speak_json,
+                init=_decode_json,
             )
         store = cls(pool, address)
         try:
@@ -58,12 +58,12 @@ class Postgres:
             await self._pool.close()
 
     async def ping(self) -> None:
-        """Raises `ServiceUnavailable` where Postgres does not answer."""
+        """Raises ServiceUnavailable where Postgres does not answer."""
         async with self.connection() as connection:
             await connection.fetchval(self._statements["ping"])
 
     async def migrate(self, known: Sequence[Migration] | None = None) -> None:
-        """Apply what this database has not seen, all of it or, after a failure, nothing.
+        """Apply the migrations that this database lacks: all of them or, after a failure, none.
 
         Raises:
             InstanceError: an applied migration reads differently now.
@@ -81,24 +81,24 @@ class Postgres:
                 )
 
     async def fetch(self, statement: str, *arguments: Any) -> list[dict[str, Any]]:
-        """The rows of a named statement."""
+        """Run a named statement; its rows."""
         async with self.connection() as connection:
             return [dict(row) for row in await connection.fetch(self._statements[statement], *arguments)]
 
     async def fetch_one(self, statement: str, *arguments: Any) -> dict[str, Any] | None:
-        """The first row of a named statement, if there is one."""
+        """Run a named statement; its first row, if there is one."""
         rows = await self.fetch(statement, *arguments)
         return rows[0] if rows else None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Several named statements that take effect together or not at all."""
+        """Open a transaction: its statements take effect together or not at all."""
         async with self.connection() as connection, connection.transaction():
             yield Transaction(connection, self._statements)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection of the pool; what the driver raises within comes out as ours."""
+        """Borrow a connection of the pool; the driver's errors are raised as ours."""
         async with _translated(self.address), self._pool.acquire(timeout=_CONNECT_TIMEOUT_S) as connection:
             yield connection
 
@@ -118,30 +118,31 @@ class Transaction:
 
 @asynccontextmanager
 async def _translated(address: str) -> AsyncIterator[None]:
+    """Raise the driver's errors as ours."""
     try:
         yield
     except asyncpg.PostgresError as exc:
-        if exc.sqlstate is None or exc.sqlstate.startswith(_PASSING):
+        if exc.sqlstate is None or exc.sqlstate.startswith(_TRANSIENT):
             raise ServiceUnavailable(f"Postgres at {address} does not answer: {_kind(exc)}") from exc
-        # Without the cause where its text quotes the value.
+        # A data error's text quotes the value, so that it is not kept as the cause.
         cause = None if isinstance(exc, asyncpg.DataError) else exc
         raise StatementRefused(f"Postgres at {address} refused a statement: {_kind(exc)}") from cause
     except asyncpg.InterfaceError as exc:
-        if "clos" not in str(exc):  # of a connection or the pool; it has no class of its own
+        if "clos" not in str(exc):  # a closed connection or pool has no error class of its own
             raise StatementRefused("the driver of Postgres was used wrongly") from exc
         raise ServiceUnavailable(f"Postgres at {address} does not answer: {exc}") from exc
     except (OSError, TimeoutError) as exc:
-        what = (str(exc).splitlines() or [type(exc).__name__])[0]
-        raise ServiceUnavailable(f"Postgres at {address} does not answer: {what[:300]}") from exc
+        first_line = (str(exc).splitlines() or [type(exc).__name__])[0]
+        raise ServiceUnavailable(f"Postgres at {address} does not answer: {first_line[:300]}") from exc
 
 
 def _kind(error: asyncpg.PostgresError) -> str:
-    """What class of error it is, and nothing of its text: that may quote SQL, values, accounts."""
+    """The class of an error, and nothing of its text, which may quote SQL, values and accounts."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__.removesuffix("Error")).lower()
     return f"{words} ({error.sqlstate})"
 
 
-async def _speak_json(connection: asyncpg.Connection) -> None:
-    """Columns of JSON are Python's dicts and lists."""
+async def _decode_json(connection: asyncpg.Connection) -> None:
+    """Turn columns of JSON into Python's dicts and lists."""
     for kind in ("json", "jsonb"):
         await connection.set_type_codec(kind, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")

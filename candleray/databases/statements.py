@@ -1,8 +1,8 @@
-"""SQL as files: named statements of one database, and its numbered migrations.
+"""SQL files: the named statements of a database, and its numbered migrations.
 
-In `<database>.sql` and `<database>.<topic>.sql` a statement begins
-with `-- name: <name>`. In `<database>_<number>_<what>.sql` statements end
-at a semicolon that ends its line, outside of `$$ … $$`. Comment lines belong to the file, not to the statement.
+In `<database>.sql` and `<database>.<topic>.sql` a statement begins with `-- name: <name>`. In
+`<database>_<number>_<topic>.sql` a statement ends at a semicolon that ends its line, outside of `$$ … $$`. Comment
+lines belong to no statement.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Migration:
     name: str
     statements: tuple[str, ...]
     checksum: str
-    """Of the statements alone: a better comment is not another migration."""
+    """SHA-256 of the statements without their comments: a better comment is not another migration."""
 
 
 @cache
@@ -43,15 +43,15 @@ def named_statements(database: str) -> Mapping[str, str]:
 
 @cache
 def migrations(database: str) -> tuple[Migration, ...]:
-    """In order of their numbers."""
+    """The migrations of a database, ordered by their numbers."""
     return tuple(_read_migration(path) for path in sorted(SQL.glob(f"{database}_[0-9]*.sql")))
 
 
 def pending(migrations: Iterable[Migration], applied: Mapping[int, str]) -> list[Migration]:
-    """Those of `migrations` that are not in `applied` (checksum by number).
+    """The migrations that are not in `applied` (checksum by number).
 
     Raises:
-        InstanceError: when an applied migration now reads differently, or is not known to this version.
+        InstanceError: an applied migration has other statements now, or this version does not know it.
     """
     known = {migration.number: migration for migration in migrations}
     for number, checksum in sorted(applied.items()):
@@ -71,7 +71,7 @@ def pending(migrations: Iterable[Migration], applied: Mapping[int, str]) -> list
 def _read_migration(path: Path) -> Migration:
     match = _MIGRATION.search(path.stem)
     if match is None:
-        raise ValueError(f"{path.name} is not named <database>_<four digits>_<what>.sql")
+        raise ValueError(f"{path.name} is not named <database>_<four digits>_<topic>.sql")
     statements = tuple(
         statement
         for part in _STATEMENT.findall(path.read_text())

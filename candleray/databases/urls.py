@@ -1,4 +1,4 @@
-"""Service URLs as they may be shown: messages name the place, never the user or the password."""
+"""URLs of services: checked before a driver sees them, and shown without user and password."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from candleray.errors import invalid
 
 
 def split_url(url: str, field: str, schemes: Collection[str]) -> SplitResult:
-    """The parts of a service URL.
+    """Split a service URL. Drivers get only what passed here, because their errors quote the whole URL.
 
     Raises:
-        InvalidInput: for another scheme or a port that is not a number. Drivers would quote the whole URL,
-            password and all, so they only ever see what passed here.
+        InvalidInput: for another scheme or a port that is not a number.
     """
     try:
         parts = urlsplit(url)
@@ -30,8 +29,8 @@ def split_url(url: str, field: str, schemes: Collection[str]) -> SplitResult:
     return parts
 
 
-def show(parts: SplitResult) -> str:
-    """`scheme://host:port/path`, nothing more."""
+def without_credentials(parts: SplitResult) -> str:
+    """`scheme://host:port/path`, as messages may show it."""
     host = parts.hostname or ""
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{host}{port}{parts.path}"

@@ -1,4 +1,4 @@
-"""Streams: a client of Valkey or Redis."""
+"""A client of Valkey or Redis, which hold the streams."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
-from candleray.databases.urls import show, split_url
+from candleray.databases.urls import split_url, without_credentials
 from candleray.errors import ServiceUnavailable
 
 
@@ -22,10 +22,10 @@ class Valkey:
         """Connect to `redis://:password@host:6379/0`, `rediss://…` or `unix:///path/of.sock?db=0`.
 
         Raises:
-            InvalidInput: that is no such URL.
+            InvalidInput: the URL is none of Valkey.
             ServiceUnavailable: nothing answers there.
         """
-        address = show(split_url(url, "redis_url", ("redis", "rediss", "unix")))
+        address = without_credentials(split_url(url, "redis_url", ("redis", "rediss", "unix")))
         store = cls(redis.Redis.from_url(url, socket_connect_timeout=10), address)
         try:
             await store.ping()
@@ -38,15 +38,15 @@ class Valkey:
         await self.client.aclose()
 
     async def ping(self) -> None:
-        """Raises `ServiceUnavailable` where it does not answer."""
+        """Raises ServiceUnavailable where Valkey does not answer."""
         async with self.answering() as client:
             await client.ping()
 
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[redis.Redis]:
-        """The client; what the driver raises within comes out as ours."""
+        """Borrow the client; the driver's errors are raised as ours."""
         try:
             yield self.client
         except (RedisError, OSError, TimeoutError) as exc:
-            what = (str(exc).splitlines() or [type(exc).__name__])[0]
-            raise ServiceUnavailable(f"Valkey at {self.address}: {what[:300]}") from exc
+            first_line = (str(exc).splitlines() or [type(exc).__name__])[0]
+            raise ServiceUnavailable(f"Valkey at {self.address}: {first_line[:300]}") from exc

@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field
 
 from candleray.timeframes import Moment
-from candleray.validation import Model, unquoted
+from candleray.validation import Model, secret_text
 
 MAX_TELEGRAM_USER_ID = 2**63
 """What the column takes, itself excluded."""
@@ -35,14 +35,16 @@ class WidgetLogin(Model):
     username: str | None = Field(None, max_length=64)
     photo_url: str | None = Field(None, max_length=2048)
     auth_date: int = Field(ge=0, lt=2**40)
-    hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), unquoted(r"[0-9a-f]{64}", "is 64 hexadecimal digits")]
+    hash: Annotated[
+        str, Field(pattern=r"^[0-9a-f]{64}$"), secret_text(r"[0-9a-f]{64}", "is 64 hexadecimal digits")
+    ]
 
 
 class MiniAppLogin(Model):
     """What Telegram hands to a Mini App, untouched."""
 
     init_data: Annotated[
-        str, Field(min_length=1, max_length=8192), unquoted(r"(?s:.{1,8192})", "is 1 to 8192 characters")
+        str, Field(min_length=1, max_length=8192), secret_text(r"(?s:.{1,8192})", "is 1 to 8192 characters")
     ]
 
 
@@ -102,7 +104,7 @@ class CookieLogin(Model):
     info: TokenInfo
 
 
-Code = Annotated[str, Field(min_length=6, max_length=32), unquoted(r".{6,32}", "is 6 to 32 characters")]
+Code = Annotated[str, Field(min_length=6, max_length=32), secret_text(r".{6,32}", "is 6 to 32 characters")]
 
 
 class CodeBody(Model):
