@@ -17,11 +17,10 @@ import kernels
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = runpy.run_path(str(ROOT / "docs" / "generate.py"))["PAGES"]
-SOURCES = sorted(
-    path
-    for folder in ("kernels", "candleray", "actors", "cluster", "serve_apps")
-    for path in (ROOT / folder).rglob("*.py")
-)
+PACKAGES = ("kernels", "candleray", "actors", "cluster", "serve_apps")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+ENTRANCES = [ROOT / "candleray" / name for name in ("__init__.py", "__main__.py", "cli.py")]
+"""They lie beside the words and lead into the rooms."""
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -35,6 +34,12 @@ def test_links_of_the_documents_lead_somewhere(document: Path):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text()):
         if "://" not in target:
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_places_that_documents_name_exist(document: Path):
+    for place in re.findall(rf"`((?:{'|'.join(PACKAGES)}|docs|tests)/[\w./-]+)`", document.read_text()):
+        assert (ROOT / place).exists(), f"{document.name} names {place}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -84,6 +89,41 @@ def test_our_packages_come_before_distributions_of_the_same_name():
     for package in (kernels, cluster):
         assert package.__file__ is not None
         assert Path(package.__file__).is_relative_to(ROOT)
+
+
+def drawn_imports() -> set[tuple[str, str]]:
+    """Every pair of rooms that an arrow of the picture leads from and to, directly or over others."""
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
+    pairs = set(re.findall(r"^ +(\w+)\S?.* --> (\w+)", page, re.MULTILINE))
+    while further := {(a, d) for a, b in pairs for c, d in pairs if b == c} - pairs:
+        pairs |= further
+    return pairs
+
+
+def room_of(module: str) -> str:
+    package, _, rest = module.partition(".")
+    if package != "candleray":
+        return package
+    room = rest.partition(".")[0]
+    return room if room and (ROOT / package / room).is_dir() else "words"
+
+
+def imported_by(source: Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(source.read_text())))
+    plain = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    from_modules = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    return plain | {f"{node.module}.{name.name}" for node in from_modules for name in node.names}
+
+
+def test_the_picture_of_the_architecture_allows_every_import():
+    drawn, undrawn = drawn_imports(), []
+    for source in [source for source in SOURCES if source not in ENTRANCES]:
+        here = room_of(".".join(source.relative_to(ROOT).with_suffix("").parts))
+        for module in sorted(imported_by(source)):
+            there = room_of(module)
+            if module.startswith(PACKAGES) and there not in (here, "words") and (here, there) not in drawn:
+                undrawn.append(f"{source.relative_to(ROOT)} imports {module}")
+    assert undrawn == []
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
