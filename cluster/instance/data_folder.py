@@ -43,7 +43,7 @@ class DataFolder:
         return Path("/tmp") / f"candleray-{hashlib.sha256(os.fsencode(self.path)).hexdigest()[:8]}"  # noqa: S108
 
     def prepare(self) -> None:
-        """Make the folders that are not there.
+        """Make the folders that last, where they are not there.
 
         Raises:
             InstanceError: the path is not a folder, or not ours to write in.
@@ -58,6 +58,13 @@ class DataFolder:
             raise InstanceError(f"the data folder {self} is not a folder: {exc.filename} is a file") from exc
         except OSError as exc:
             raise InstanceError(f"the data folder {self} cannot be written: {exc.strerror}") from exc
+
+    def make_run_dir(self) -> None:
+        """Make the run folder where it is not there: whoever stopped the former instance, or tidied /tmp, took it.
+
+        Raises:
+            InstanceError: somebody else made one of its name.
+        """
         own_folder(self.run_dir, os.geteuid())
 
     def ray_dir(self, boot: str) -> Path:

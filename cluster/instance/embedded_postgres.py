@@ -15,6 +15,7 @@ import signal
 import stat
 import subprocess
 import tempfile
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from pwd import struct_passwd
@@ -30,7 +31,7 @@ from cluster.instance.embedded_service import (
     missing_wheel,
     package_folder,
 )
-from cluster.instance.processes import is_running
+from cluster.instance.processes import answers_of, end_process, ends_within, is_running
 
 USER = DATABASE = "candleray"
 INITDB = ("--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions")
@@ -68,13 +69,26 @@ class Postgres(EmbeddedService):
         return psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
 
     def _outlast_former(self) -> None:
-        """Wait until a killed server has been collected by its parent: to Postgres it runs until then."""
-        try:
+        """Wait for the end of what a killed server leaves: until then the next one would refuse to start.
+
+        That is the server itself, until its parent has collected it, and its children, which share its memory.
+        """
+        if not (self.data / "postmaster.pid").exists():
+            return
+        with suppress(OSError, ValueError, IndexError, psutil.Error):
             former = self._recorded()
             if not is_running(former):
                 former.wait(self.stop_timeout_s)
-        except (OSError, ValueError, IndexError, psutil.Error):
-            return
+        for orphan in self._orphans():
+            if not ends_within(orphan, self.stop_timeout_s):
+                end_process(orphan, signal.SIGKILL, self.stop_timeout_s)
+
+    def _orphans(self) -> list[psutil.Process]:
+        """Children of a server of ours; they work in its data and have a title instead of a command line."""
+        data = str(self.data.resolve())
+        folders = answers_of(psutil.process_iter(), psutil.Process.cwd)
+        titles = answers_of([process for process, folder in folders if folder == data], psutil.Process.cmdline)
+        return [process for process, title in titles if " ".join(title).startswith("postgres: ")]
 
     def launch(self) -> psutil.Process:
         """

@@ -48,9 +48,10 @@ class Valkey(EmbeddedService):
     def launch(self) -> psutil.Process:
         """
         Raises:
-            InstanceError: another server writes to the data.
+            InstanceError: another server writes to the data, or its socket's folder is somebody else's.
         """
         self.data.mkdir(mode=0o700, exist_ok=True)
+        self.folder.make_run_dir()
         # Two servers start on the same files without complaint. The server inherits this lock, so that it is held
         # for exactly as long as one writes there, whatever became of its pid file.
         lock = os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o600)

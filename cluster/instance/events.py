@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -53,6 +54,12 @@ def to_log(event: Event) -> None:
     say(event.kind, part=event.part, detail=event.detail, seconds=round(event.seconds, 3))
 
 
+def own_pipe(descriptor: int) -> IO[str]:
+    """The pipe that a process was given to tell its parent; what it starts itself does not keep it open."""
+    os.set_inheritable(descriptor, False)
+    return os.fdopen(descriptor, "w")
+
+
 def to_pipe(pipe: IO[str]) -> Report:
     """One JSON object a line, to another process; it may have left."""
 
@@ -77,5 +84,8 @@ def until_started(pipe: IO[str]) -> Report:
     return report
 
 
-def from_line(line: str) -> Event:
-    return Event(**json.loads(line))
+def from_pipe(pipe: IO[str]) -> Iterator[Event]:
+    """What the other process tells until it ends; a line that it was killed in is none."""
+    for line in pipe:
+        if line.endswith("\n"):
+            yield Event(**json.loads(line))

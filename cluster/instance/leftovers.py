@@ -18,6 +18,7 @@ import time
 from contextlib import suppress
 
 BOOT = "CANDLERAY_BOOT"
+LOOK_EVERY_S = 0.1
 GUARD_S = 10.0
 """How long the guard looks for more: a worker may just be starting when its raylet is killed."""
 
@@ -49,15 +50,21 @@ def _read(pid: int, name: str) -> bytes:
 
 
 def kill_leftovers(boot: str, ray_dir: str, timeout_s: float = 5.0) -> int:
-    """Kill them until none is left; how many there were."""
+    """Kill them until twice none is found; how many there were.
+
+    Once is not enough: at the moment a process executes its program it shows no environment.
+    """
     killed: set[int] = set()
     give_up_at = time.monotonic() + timeout_s
-    while (pids := left_by(boot, ray_dir)) and time.monotonic() < give_up_at:
+    looks_in_vain = 0
+    while looks_in_vain < 2 and time.monotonic() < give_up_at:
+        pids = left_by(boot, ray_dir)
+        looks_in_vain = 0 if pids else looks_in_vain + 1
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         killed.update(pids)
-        time.sleep(0.1)
+        time.sleep(LOOK_EVERY_S)
     return len(killed)
 
 

@@ -26,7 +26,7 @@ from cluster.instance import leftovers
 from cluster.instance.attempts import attempts
 from cluster.instance.data_folder import DataFolder
 from cluster.instance.environment import driver_environment
-from cluster.instance.events import Event, Report, from_line
+from cluster.instance.events import Event, Report, from_pipe
 from cluster.instance.instance_file import RayCluster
 from cluster.instance.ports import own_block, require_free
 from cluster.instance.processes import is_running, process_of
@@ -34,6 +34,8 @@ from cluster.instance.processes import is_running, process_of
 START_TIMEOUT_S = 240.0
 STOP_TIMEOUT_S = 40.0
 """Longer than the API lets requests under way finish."""
+READ_TIMEOUT_S = 10.0
+"""What an ended driver has told is read in no time, except by a machine that does not let us."""
 
 
 class RayBoot:
@@ -63,6 +65,7 @@ class RayBoot:
             require_free(self.settings.api.host, self.settings.api.port)
         for former in self.folder.run_dir.glob("ray-*"):
             shutil.rmtree(former, ignore_errors=True)
+        self.folder.make_run_dir()
         self.ray_dir.mkdir()
         self._give_up_at = time.monotonic() + START_TIMEOUT_S
         self._guard = self._spawn_guard()
@@ -72,7 +75,7 @@ class RayBoot:
         """Take in what the driver has told since; why this start is at an end, if it is."""
         code = self._driver.poll() if self._driver else None
         if code is not None:
-            self._reader.join(1.0)
+            self._reader.join(READ_TIMEOUT_S)
         with suppress(Empty):
             while True:
                 event = self._told.get_nowait()
@@ -129,7 +132,8 @@ class RayBoot:
         if self.folder.ray_logs.is_symlink() and self.folder.ray_logs.exists():
             logs = self.folder.ray_logs.resolve()
             self.folder.ray_logs.unlink()
-            shutil.move(logs, self.folder.ray_logs)
+            with suppress(OSError):  # a full disk costs the logs and nothing else
+                shutil.move(logs, self.folder.ray_logs)
 
     def _spawn_guard(self) -> subprocess.Popen[bytes]:
         """The process that does as `kill`, once the pipe to us is closed."""
@@ -169,5 +173,5 @@ class RayBoot:
 
 def _read(events: IO[str], told: SimpleQueue[Event]) -> None:
     with events:
-        for line in events:
-            told.put(from_line(line))
+        for event in from_pipe(events):
+            told.put(event)

@@ -11,7 +11,6 @@ input the names of parts that are to be started again. SIGTERM stops it in order
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import traceback
@@ -31,7 +30,7 @@ from candleray.settings import Settings, get_settings
 from cluster.instance import ray_runtime
 from cluster.instance.api_deployment import Api
 from cluster.instance.data_folder import DataFolder
-from cluster.instance.events import Event, Report, reported, to_pipe
+from cluster.instance.events import Event, Report, own_pipe, reported, to_pipe
 from cluster.instance.exit_signals import stop_on_signals
 from cluster.instance.instance_file import RayCluster
 from cluster.instance.outside_services import require_reachable
@@ -148,7 +147,7 @@ class RayDriver:
 
 def main(app: str, mark: str, first_port: int, descriptor: int) -> int:
     stop_on_signals()
-    report = to_pipe(os.fdopen(descriptor, "w"))
+    report = to_pipe(own_pipe(descriptor))
     with suppress(CandlerayError, KeyboardInterrupt):  # the supervisor knows
         RayDriver(get_settings(), app, mark, Ports(first_port), report).run()
         return 0

@@ -14,7 +14,7 @@ from candleray.errors import InstanceError
 from candleray.settings import ROOT, Settings
 from cluster.instance.data_folder import DataFolder
 from cluster.instance.environment import settings_environment
-from cluster.instance.events import Event, Report, from_line
+from cluster.instance.events import Event, Report, from_pipe
 from cluster.instance.instance_file import Instance, read_instance, wait_ready
 from cluster.instance.supervisor import Supervisor
 
@@ -86,8 +86,7 @@ def run_detached(settings: Settings, app: str, report: Report) -> Instance:
 
 
 def _follow(events: IO[str], report: Report, log: Path) -> None:
-    for line in events:
-        event = from_line(line)
+    for event in from_pipe(events):
         if event.kind == "ready":
             return
         if event.kind == "failed":

@@ -31,19 +31,19 @@ from candleray.identity.local_secrets import with_local_secrets
 from candleray.logs import configure_logs
 from candleray.settings import Settings, get_settings
 from cluster.instance.api_deployment import api_url
-from cluster.instance.back_off import BackOff
 from cluster.instance.data_folder import DataFolder
 from cluster.instance.embedded_postgres import Postgres
 from cluster.instance.embedded_service import EmbeddedService
 from cluster.instance.embedded_valkey import Valkey
-from cluster.instance.events import Event, Report, reported, to_log, until_started
+from cluster.instance.events import Event, Report, own_pipe, reported, to_log, until_started
 from cluster.instance.exit_signals import stop_on_signals
-from cluster.instance.instance_file import Instance, Restarts, State, read_instance
+from cluster.instance.instance_file import Instance, State, read_instance
 from cluster.instance.leftovers import kill_leftovers
 from cluster.instance.outside_services import require_common_services, require_reachable
 from cluster.instance.ports import own_port
 from cluster.instance.processes import start_ticks
 from cluster.instance.ray_part import RayPart
+from cluster.instance.watched_service import WatchedService
 
 WATCH_S = 0.5
 
@@ -100,6 +100,7 @@ class Supervisor:
         require_common_services(self.settings.services)
         self.folder.prepare()
         with self.folder.locked():
+            self.folder.make_run_dir()
             killed = read_instance(self.folder)
             self._publish("starting")
             try:
@@ -183,41 +184,11 @@ class Supervisor:
                 self.ray.look()
 
 
-class WatchedService:
-    """Starts an embedded service again when it has ended."""
-
-    def __init__(self, service: EmbeddedService) -> None:
-        self.service = service
-        self.name = service.name
-        self.restarts: Restarts | None = None
-        self._back_off = BackOff()
-        self._back_off.started()
-        self._runs = True
-
-    def revive(self) -> str:
-        """What was done, if anything."""
-        if self._runs and not self.service.runs():
-            self._runs = False
-            self._back_off.ended()
-        if self._runs or not self._back_off.is_over():
-            return ""
-        try:
-            said = f"had ended, is {self.service.start()} again"
-        except CandlerayError as error:
-            said = f"has ended and does not start: {error.message}"
-            self._back_off.ended()
-        else:
-            self._runs = True
-            self._back_off.started()
-        self.restarts = Restarts.after(self.restarts, said)
-        return said
-
-
 def main(app: str, descriptor: int) -> int:
     """The detached instance: settings from the environment; its start is told to the pipe besides the log."""
     settings = get_settings()
     configure_logs(settings.log_level)
-    tell_parent = until_started(os.fdopen(descriptor, "w"))
+    tell_parent = until_started(own_pipe(descriptor))
 
     def report(event: Event) -> None:
         to_log(event)

@@ -23,7 +23,7 @@ from cluster.instance.data_folder import DataFolder
 from cluster.instance.embedded_postgres import Postgres, reachable
 from cluster.instance.embedded_service import EmbeddedService, as_account
 from cluster.instance.embedded_valkey import Valkey
-from cluster.instance.processes import answers_of, ends_within, tree_of
+from cluster.instance.processes import answers_of, ends_within, is_running, tree_of
 from tests.support.processes import running_script
 from tests.support.waiting import PATIENCE_S
 
@@ -149,7 +149,6 @@ def test_it_is_started_anew_when_its_socket_is_gone(kind: type[EmbeddedService],
     service.start()
     first = service.process
     folder.forget_run_dirs()  # as a cleaner of /tmp does
-    folder.prepare()
     assert service.start() == "started"
     assert service.process != first
     assert service.answers()
@@ -167,6 +166,38 @@ def test_a_killed_postgres_that_nobody_has_collected_yet_does_not_stop_the_next(
     collected.start()
     assert service.start() == "started"
     collected.join()
+
+
+def test_what_a_killed_postgres_leaves_does_not_stop_the_next(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Postgres, "stop_timeout_s", 0.5)
+    service = Postgres(folder)
+    service.start()
+    server, *children = tree_of(service.process)
+    assert children
+    for child in children:
+        child.suspend()  # as one is that is busy: it does not notice that its parent is gone
+    server.kill()
+    assert ends_within(server, PATIENCE_S)
+    assert service.start() == "started"
+    assert [child for child in children if is_running(child)] == []
+
+
+@pytest.mark.parametrize("kind", SERVICES)
+def test_a_suspended_service_is_killed_with_all_it_started_and_then_starts(
+    kind: type[EmbeddedService], folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kind, "stop_timeout_s", 0.5)
+    service = kind(folder)
+    service.start()
+    suspended = tree_of(service.process)
+    for process in suspended:
+        process.suspend()
+    service.stop()
+    assert [process for process in suspended if is_running(process)] == []
+    assert kind(folder).find() is None
+    assert service.start() == "started"
 
 
 @pytest.mark.parametrize("kind", SERVICES)
@@ -285,16 +316,6 @@ def test_reachable_follows_owner_group_and_others(place: Path) -> None:
         inner.chmod(mode)
         assert reachable(inner / "..", nobody)
         assert reachable(inner, nobody) is expected
-
-
-def test_a_stop_that_is_ignored_ends_in_a_kill(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Valkey, "stop_timeout_s", 0.3)
-    service = Valkey(folder)
-    service.start()
-    assert service.process
-    service.process.suspend()
-    service.stop()
-    assert Valkey(folder).find() is None
 
 
 def started_by_a_killed_process(script: str, folder: DataFolder) -> int:

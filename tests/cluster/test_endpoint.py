@@ -1,8 +1,7 @@
-"""What the supervisor goes by: pauses that grow, addresses that must answer."""
+"""Addresses of an instance that must answer."""
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 
 import psutil
@@ -11,17 +10,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from cluster.instance import endpoint as endpoint_module
-from cluster.instance.back_off import LASTED_S, BackOff
 from cluster.instance.endpoint import Endpoint, answers
+from tests.support.hand_clock import HandClock
+from tests.support.processes import started
 from tests.support.served import served
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def answering(status: int) -> Callable[..., object]:
@@ -30,33 +22,6 @@ def answering(status: int) -> Callable[..., object]:
         await PlainTextResponse("", status)(scope, receive, send)  # type: ignore[arg-type]
 
     return app
-
-
-def test_what_lasted_starts_again_at_once() -> None:
-    clock = Clock()
-    back_off = BackOff(clock)
-    for _ in range(3):
-        back_off.started()
-        clock.now += LASTED_S
-        assert back_off.ended() == 0
-        assert back_off.is_over()
-
-
-def test_pauses_double_up_to_half_a_minute_while_nothing_lasts() -> None:
-    clock = Clock()
-    back_off = BackOff(clock)
-    back_off.started()
-    clock.now += LASTED_S / 2
-    assert [back_off.ended() for _ in range(8)] == [0, 1, 2, 4, 8, 16, 30, 30]
-    assert not back_off.is_over()
-    clock.now += 30
-    assert back_off.is_over()
-    back_off.started()
-    clock.now += LASTED_S / 2
-    assert back_off.ended() == 30  # it came up, and did not last
-    back_off.started()
-    clock.now += LASTED_S
-    assert back_off.ended() == 0
 
 
 @pytest.mark.parametrize(
@@ -70,17 +35,17 @@ def test_an_answer_counts_unless_the_path_is_not_there_or_the_server_fails(statu
 def test_an_address_is_mended_after_some_attempts_and_lost_when_that_did_not_help(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clock = Clock()
+    clock = HandClock()
     monkeypatch.setattr(endpoint_module.time, "monotonic", clock)
     monkeypatch.setattr(endpoint_module, "answers", lambda url: url == "alive")
     endpoint = Endpoint("api", "dead", attempts=3)
 
     def look() -> str:
-        clock.now += 2
+        clock.now_s += 2
         return endpoint.look()
 
     assert [look() for _ in range(4)] == ["fine", "fine", "mend", "fine"]
-    clock.now += 45
+    clock.now_s += 45
     assert look() == "lost"
     endpoint.url = "alive"
     assert look() == "fine"
@@ -89,7 +54,7 @@ def test_an_address_is_mended_after_some_attempts_and_lost_when_that_did_not_hel
 
 
 def test_an_address_whose_process_has_ended_is_mended_at_once_whoever_answers_there() -> None:
-    with served(answering(200)) as url, subprocess.Popen(["sleep", "600"]) as sleeper:
+    with served(answering(200)) as url, started("sleep", "600") as sleeper:
         endpoint = Endpoint("dashboard", url, attempts=3, process=psutil.Process(sleeper.pid))
         endpoint._asked_at = 0.0
         assert endpoint.look() == "fine"

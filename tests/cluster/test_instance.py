@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
 import signal
 import socket
 import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,6 +59,7 @@ def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 def folder(tmp_path: Path) -> Iterator[DataFolder]:
     made = DataFolder(tmp_path / "data")
     made.prepare()
+    made.make_run_dir()
     yield made
     made.forget_run_dirs()
 
@@ -184,15 +186,37 @@ def test_a_folder_that_cannot_be_written_is_named() -> None:
         DataFolder(Path("/proc/candleray")).prepare()
 
 
-def test_a_run_folder_that_others_can_enter_is_not_used(tmp_path: Path) -> None:
-    folder = DataFolder(tmp_path / "data")
-    folder.run_dir.mkdir()
-    folder.run_dir.chmod(0o777)
-    try:
-        with pytest.raises(InstanceError, match="somebody else made it"):
-            folder.prepare()
-    finally:
-        folder.forget_run_dirs()
+@pytest.mark.parametrize("mode", [0o701, 0o702, 0o704, 0o710, 0o720, 0o740, 0o777])
+def test_a_run_folder_that_others_can_enter_is_not_used(folder: DataFolder, mode: int) -> None:
+    folder.run_dir.chmod(mode)
+    with pytest.raises(InstanceError, match="somebody else made it"):
+        folder.make_run_dir()
+
+
+def test_a_run_folder_of_ours_is_used_again(folder: DataFolder) -> None:
+    kept = folder.run_dir / "kept"
+    kept.touch()
+    folder.make_run_dir()
+    assert kept.exists()
+    assert folder.run_dir.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("make", [lambda path: path.symlink_to("/tmp"), lambda path: path.touch(mode=0o600)])
+def test_a_link_or_a_file_in_place_of_the_run_folder_is_not_used(
+    folder: DataFolder, make: Callable[[Path], None]
+) -> None:
+    folder.forget_run_dirs()
+    make(folder.run_dir)
+    with pytest.raises(InstanceError, match="somebody else made it"):
+        folder.make_run_dir()
+    folder.run_dir.unlink()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes folders of others")
+def test_a_run_folder_of_another_account_is_not_used(folder: DataFolder) -> None:
+    os.chown(folder.run_dir, pwd.getpwnam("nobody").pw_uid, -1)
+    with pytest.raises(InstanceError, match=rf"is not a private folder of user {os.geteuid()}"):
+        folder.make_run_dir()
 
 
 def test_a_candle_store_open_elsewhere_is_named_before_anything_starts(folder: DataFolder) -> None:
@@ -347,6 +371,15 @@ def test_leftovers_are_found_by_their_boot_and_nothing_else_is_killed(folder: Da
         assert kill_leftovers("mine", str(ray_dir)) == 2
         assert marked.wait(60) == titled.wait(60) == -signal.SIGKILL
         assert [spared.poll() for spared in (foreign, titled_next, reader)] == [None] * 3
+
+
+def test_a_look_in_vain_is_taken_again(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    with started("sleep", "600") as starting:
+        looks = iter([[], [starting.pid], [], []])  # at the first it executes its program
+        monkeypatch.setattr(leftovers, "left_by", lambda boot, ray_dir: next(looks))
+        assert kill_leftovers("a-boot", str(folder.ray_dir("a-boot"))) == 1
+        assert starting.wait(60) == -signal.SIGKILL
+    assert list(looks) == []
 
 
 def test_the_guard_kills_when_its_supervisor_is_gone(folder: DataFolder) -> None:

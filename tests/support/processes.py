@@ -22,10 +22,10 @@ def started(*command: str, **options: Any) -> Iterator[subprocess.Popen[Any]]:
 
 
 @contextmanager
-def running_script(script: str, *arguments: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def running_script(script: str, *arguments: object, **options: Any) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Python code in a process of its own, once it has printed a line, and that line."""
     command = [sys.executable, "-c", script, *map(str, arguments)]
-    with started(*command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    with started(*command, stdout=subprocess.PIPE, text=True, cwd=ROOT, **options) as process:
         assert process.stdout
         line = process.stdout.readline()
         assert line, "it ended without a word"

@@ -1,0 +1,41 @@
+"""An embedded service under the eyes of the supervisor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from candleray.errors import CandlerayError
+from cluster.instance.back_off import BackOff
+from cluster.instance.embedded_service import EmbeddedService
+from cluster.instance.instance_file import Restarts
+
+
+class WatchedService:
+    """Starts an embedded service again when it has ended."""
+
+    def __init__(self, service: EmbeddedService, now: Callable[[], float] = time.monotonic) -> None:
+        self.service = service
+        self.name = service.name
+        self.restarts: Restarts | None = None
+        self._back_off = BackOff(now)
+        self._back_off.started()
+        self._runs = True
+
+    def revive(self) -> str:
+        """Start it again where it has ended and the pause before that is over; returns what was done, in words."""
+        if self._runs and not self.service.runs():
+            self._runs = False
+            self._back_off.ended()
+        if self._runs or not self._back_off.is_over():
+            return ""
+        try:
+            said = f"had ended, is {self.service.start()} again"
+        except (CandlerayError, OSError) as error:
+            said = f"has ended and does not start: {error}"
+            self._back_off.ended()
+        else:
+            self._runs = True
+            self._back_off.started()
+        self.restarts = Restarts.after(self.restarts, said)
+        return said
