@@ -21,7 +21,7 @@ from candleray.candles import CandleRows, Candles
 from candleray.errors import CandlerayError, InstanceError, ServiceUnavailable
 from candleray.logs import configure_logs, get_logger
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
-from candleray.market_data.screening import InsertReport
+from candleray.market_data.insert_report import InsertReport
 from candleray.markets import InstrumentReference, Market
 from candleray.settings import Settings
 

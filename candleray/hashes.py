@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from candleray.candles import Candles
+if TYPE_CHECKING:
+    from candleray.candles import Candles
 
 
 def canonical_json(content: Any) -> bytes:

@@ -99,7 +99,7 @@ async def _backfill_symbol(
     client: Client, history: History, market: Market, symbol: str, window_ms: tuple[int, int], bars: Progress
 ) -> BackfillReport:
     from candleray.market_data.backfill import backfill as backfill_symbol
-    from candleray.sdk.client import ClientSink
+    from candleray.sdk.market_data import ClientSink
 
     bar = bars.add_task(symbol, total=None)
     try:

@@ -44,7 +44,7 @@ def backtest(
 
 def _show(answer: bytes, top: int, report: bool) -> None:
     from candleray.backtests.result import BacktestResult
-    from candleray.sdk.client import read
+    from candleray.sdk.connection import read
 
     result = read(BacktestResult, answer)
     console = output()

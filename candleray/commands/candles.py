@@ -29,7 +29,7 @@ def candles(
     """
     from candleray.market_data.coverage import Coverage
     from candleray.markets import find_market
-    from candleray.sdk.client import read
+    from candleray.sdk.connection import read
 
     params = {"market_id": find_market(market).market_id if market else None, "symbol": symbol}
     with connect(api, data) as client:

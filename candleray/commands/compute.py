@@ -46,8 +46,7 @@ def compute(
     """
     from candleray.indicators.series import IndicatorSeries
     from candleray.markets import find_market
-    from candleray.sdk.client import read
-    from candleray.sdk.connection import encoded
+    from candleray.sdk.connection import encoded, read
 
     request: dict[str, Any] = {
         "instrument": {"market_id": find_market(market).market_id, "symbol": symbol},

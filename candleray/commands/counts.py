@@ -23,7 +23,7 @@ def counts(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) ->
     Example: candleray counts
     """
     from candleray.market_data.coverage import RowCounts
-    from candleray.sdk.client import read
+    from candleray.sdk.connection import read
 
     with connect(api, data) as client:
         answer = client.send("GET", "/market-data/counts")

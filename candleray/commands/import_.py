@@ -14,7 +14,7 @@ from candleray.terminal.options import ApiUrl, DataDir, MarketName, SymbolName, 
 
 if TYPE_CHECKING:
     from candleray.errors import BadFile
-    from candleray.market_data.screening import InsertReport
+    from candleray.market_data.insert_report import InsertReport
     from candleray.markets import Instrument
     from candleray.sdk.client import Client
 
@@ -33,7 +33,7 @@ def import_(
 
     Example: candleray import BTCUSDT-1m-2025-*.zip --market binance-spot --symbol BTCUSDT
     """
-    from candleray.market_data.screening import InsertReport
+    from candleray.market_data.insert_report import InsertReport
     from candleray.markets import Instrument, find_market
     from candleray.terminal.inserted_rows import ROW_COLUMNS, print_inserted
     from candleray.validation import validated
@@ -65,7 +65,7 @@ def _import(
     """What became of the rows, and why the file could not be read to its end if it could not."""
     from candleray.errors import BadFile
     from candleray.market_data.files import read_candle_file
-    from candleray.market_data.screening import InsertReport
+    from candleray.market_data.insert_report import InsertReport
 
     report = InsertReport()
     try:

@@ -30,7 +30,7 @@ def indicators(
     Example: candleray indicators rsi
     """
     from candleray.indicators.info import IndicatorInfo
-    from candleray.sdk.client import read
+    from candleray.sdk.connection import read
 
     path = "/indicators" if indicator_id is None else f"/indicators/{quote(indicator_id, safe='')}"
     with connect(api, data) as client:

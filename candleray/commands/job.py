@@ -141,7 +141,7 @@ def preflight(request: RequestFile, api: ApiUrl = None, data: DataDir = None) ->
     Example: candleray job preflight request.json
     """
     from candleray.backtests.preflight import Preflight
-    from candleray.sdk.client import read
+    from candleray.sdk.connection import read
 
     body = read_request(request)
     with connect(api, data) as client:

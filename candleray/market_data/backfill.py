@@ -20,7 +20,7 @@ from candleray.candles import CandleRows
 from candleray.errors import invalid
 from candleray.market_data.coverage import MissingRun, runs_of
 from candleray.market_data.history import History
-from candleray.market_data.screening import InsertReport
+from candleray.market_data.insert_report import InsertReport
 from candleray.markets import Instrument, Market
 from candleray.timeframes import MINUTE_MS, Moment, from_ms, iso
 

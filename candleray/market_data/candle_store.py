@@ -10,8 +10,8 @@ from candleray.errors import NotFound, invalid, nearest
 from candleray.market_data.candle_tables import candles_of, stamps_of
 from candleray.market_data.candle_writer import CandleWriter
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts, missing_runs, runs_of
+from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.instrument_store import References
-from candleray.market_data.screening import InsertReport
 from candleray.markets import Instrument, InstrumentReference, Market, find_market, is_symbol
 from candleray.timeframes import MINUTE_MS, from_ms
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from candleray.candles import CandleRows, Candles
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
-from candleray.market_data.screening import InsertReport
+from candleray.market_data.insert_report import InsertReport
 from candleray.markets import InstrumentReference
 
 

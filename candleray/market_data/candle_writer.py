@@ -18,7 +18,8 @@ from candleray.candles import CandleRows, FloatArray, IntArray
 from candleray.databases.clickhouse import ClickHouse
 from candleray.errors import ServiceUnavailable
 from candleray.market_data.candle_tables import as_raw, rows_of, stamps_of, without_nonsense
-from candleray.market_data.screening import InsertReport, screen
+from candleray.market_data.insert_report import InsertReport
+from candleray.market_data.screening import screen
 from candleray.markets import MARKETS, Instrument
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from candleray.candles import IntArray
 from candleray.markets import Instrument
 from candleray.timeframes import MINUTE_MS, Moment, from_ms
+
+if TYPE_CHECKING:
+    from candleray.candles import IntArray
 
 
 class MissingRun(BaseModel):
@@ -52,6 +54,8 @@ def missing_ranges(ts_open_ms: IntArray, start_ms: int, end_ms: int) -> IntArray
     Returns:
         `(k, 2)`: `[start, end)` of every hole in ms, in order of time.
     """
+    import numpy as np  # not above: the SDK, which is light, reads the models
+
     start_ms, end_ms = _next_minute(start_ms), _next_minute(end_ms)
     if start_ms >= end_ms:
         return np.empty((0, 2), np.int64)

@@ -1,4 +1,7 @@
-"""One HTTP connection to the API: where it is, what is tried again, and bad answers as our exceptions."""
+"""One HTTP connection to the API: its address, the requests that are tried again, bad answers as our exceptions.
+
+`Sender` is what the methods of the SDK are made of: it sends a request and returns the answer's bytes.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
+from urllib.parse import quote
+from uuid import UUID
 
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -23,12 +28,13 @@ from candleray.errors import (
 from candleray.sdk.credentials import token_for
 
 INSTANCE_FILE = "instance.json"
+JSON = "application/json"
 CONNECT_TIMEOUT_S = 5.0
 
 RETRY_DELAYS_S = (0.2, 0.6, 1.8)
 RETRY_AFTER_LIMIT_S = 10.0
 RETRY_WITHIN_S = 30.0
-"""What took longer than this to fail is not tried again: it would take as long to fail again."""
+"""A request that took longer than this to fail is not tried again: it would take as long to fail again."""
 
 _PASSING_STATUS = frozenset({502, 503, 504})
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
@@ -42,7 +48,7 @@ Outcome = httpx.Response | httpx.TransportError
 
 
 def find_api_url(data_dir: Path | None = None) -> str:
-    """The API of the settings, else of the instance running in the data folder, else the default address.
+    """The API's address: of the settings, else of the instance in the data folder, else the default.
 
     Raises:
         InstanceError: a data folder was named, and no instance runs in it.
@@ -68,7 +74,7 @@ def _instance_url(folder: Path) -> str | None:
 
 
 def encoded(content: Any) -> bytes:
-    """A body: models, dicts and lists of them, dates, numpy numbers and arrays.
+    """A JSON body from models, dicts and lists of them, dates, numpy numbers and arrays.
 
     NaN and infinity go out as they are spelled, so that the API names the field they stand in.
     """
@@ -86,14 +92,14 @@ def _plain(value: Any) -> Any:
 
 
 class Connection:
-    """Sends requests, and those that may be repeated again with back-off where they failed in passing."""
+    """An HTTP client that tries repeatable requests again, with back-off, where they failed in passing."""
 
     def __init__(
         self, url: str, *, token: str | None, timeout_s: float, transport: httpx.BaseTransport | None
     ) -> None:
         base = _base_url(url)
         self.url = str(base.copy_with(userinfo=b"")).rstrip("/")
-        """Where the API is, without the user and the password that a URL may hold."""
+        """The API's address, without the user and the password that a URL may hold."""
         token = token or token_for(self.url)
         self._timeout_s = timeout_s
         self._http = httpx.Client(
@@ -117,16 +123,7 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         repeatable: bool = True,
     ) -> httpx.Response:
-        """The answer to a request that succeeded.
-
-        Args:
-            params: of the query; those that are None are left out.
-            repeatable: sent twice it does what it does sent once.
-
-        Raises:
-            CandlerayError: the class that the API named.
-            ServiceUnavailable: nothing listens there, or does not answer in time.
-        """
+        """The answer to a request that succeeded; see `Sender.send`."""
         given = {name: value for name, value in (params or {}).items() if value is not None}
         request = self._http.build_request(method, path, params=given, content=content, headers=headers)
         outcome = self._outcome(request, repeatable)
@@ -162,6 +159,50 @@ class Connection:
         return ServiceUnavailable(f"the connection to the API at {self.url} broke: {error}")
 
 
+class Sender:
+    """Base of every group of the client's methods: sends requests over one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @property
+    def url(self) -> str:
+        """The API's address, without the user and the password that a URL may hold."""
+        return self._connection.url
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, QueryValue] | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool = True,
+    ) -> bytes:
+        """Send a request to any route; return its answer byte for byte.
+
+        Args:
+            params: of the query; those that are None are left out.
+            content: a body, which is JSON unless `headers` say otherwise.
+            repeatable: sent twice it does what it does sent once, so it may be tried again.
+
+        Raises:
+            CandlerayError: the class that the API named.
+            ServiceUnavailable: nothing listens there, or does not answer in time.
+        """
+        content_type = {} if content is None else {"Content-Type": JSON}
+        response = self._connection.send(
+            method,
+            path,
+            params=params,
+            content=content,
+            headers={**content_type, **(headers or {})},
+            repeatable=repeatable,
+        )
+        return response.content
+
+
 def _base_url(url: str) -> httpx.URL:
     text = url if "://" in url else f"http://{url}"
     try:
@@ -174,7 +215,7 @@ def _base_url(url: str) -> httpx.URL:
 
 
 def _is_passing(outcome: Outcome, repeatable: bool) -> bool:
-    """Whether the same request may well succeed a moment later, and does no harm if both arrive."""
+    """Tells whether the same request may well succeed a moment later, and does no harm if both arrive."""
     if isinstance(outcome, _NEVER_SENT):
         return True
     if isinstance(outcome, httpx.Response):
@@ -192,9 +233,9 @@ def _retry_after_s(outcome: Outcome) -> float:
 def error_of(response: httpx.Response) -> CandlerayError:
     """The exception that the API raised, as far as the answer tells."""
     try:
-        told = response.json()["error"]
-        problems = [Problem(**problem) for problem in told.get("problems", ())]
-        return error_classes().get(told["code"], ApiError)(told["message"], problems)
+        payload = response.json()["error"]
+        problems = [Problem(**problem) for problem in payload.get("problems", ())]
+        return error_classes().get(payload["code"], ApiError)(payload["message"], problems)
     except (ValueError, KeyError, TypeError, AttributeError):
         # A 404 that is not the API's own comes from the proxy before it, while the API is being started.
         passing = response.status_code in _PASSING_STATUS or response.status_code == httpx.codes.NOT_FOUND
@@ -203,8 +244,13 @@ def error_of(response: httpx.Response) -> CandlerayError:
         return (ServiceUnavailable if passing else ApiError)(text)
 
 
+def segment(part: UUID | str) -> str:
+    """One segment of a path, quoted: whatever a caller names stays below that path."""
+    return quote(str(part), safe="")
+
+
 def read(kind: type[T], answer: bytes) -> T:
-    """An answer of the API as what it is.
+    """An answer of the API as the model that it is.
 
     Raises:
         ApiError: it is something else, as where client and API are of different versions.

@@ -1,9 +1,7 @@
-"""What of a client is about who calls: logins, tokens, the second factor, keys of exchanges."""
+"""The client's methods about its user: logins, tokens, the second factor, exchange keys."""
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import quote
 from uuid import UUID
 
 from candleray.identity.models import (
@@ -19,75 +17,84 @@ from candleray.identity.models import (
     User,
     WidgetLogin,
 )
-from candleray.sdk.connection import encoded, read
+from candleray.sdk.connection import Sender, encoded, read, segment
 
 
-class IdentityMethods:
-    """The client's methods that are about its user."""
+class IdentityMethods(Sender):
+    """The user that the client acts for."""
 
-    def log_in(self: Any, login: WidgetLogin | MiniAppLogin) -> NewToken:
-        """A session by what Telegram signed; a login is good for five minutes, once."""
+    def log_in(self, login: WidgetLogin | MiniAppLogin) -> NewToken:
+        """Open a session with what Telegram signed; a login is good for five minutes, once."""
         kind = "widget" if isinstance(login, WidgetLogin) else "mini-app"
         return read(
             NewToken, self.send("POST", f"/login/telegram/{kind}", content=encoded(login), repeatable=False)
         )
 
-    def log_out(self: Any) -> None:
+    def log_out(self) -> None:
         """End the session, or revoke the API token, of this client."""
         self.send("POST", "/logout", repeatable=False)
 
-    def me(self: Any) -> User:
+    def me(self) -> User:
         """The user that this client's token stands for."""
         return read(User, self.send("GET", "/me"))
 
-    def sessions(self: Any) -> list[TokenInfo]:
+    def sessions(self) -> list[TokenInfo]:
+        """Your sessions that are good, the newest first."""
         return read(list[TokenInfo], self.send("GET", "/sessions"))
 
-    def tokens(self: Any) -> list[TokenInfo]:
-        """The personal API tokens that are good."""
+    def tokens(self) -> list[TokenInfo]:
+        """Your personal API tokens that are good, the newest first."""
         return read(list[TokenInfo], self.send("GET", "/tokens"))
 
-    def create_token(self: Any, request: TokenRequest) -> NewToken:
-        """A personal API token, shown this once."""
+    def create_token(self, request: TokenRequest) -> NewToken:
+        """Make a personal API token; it is shown this once."""
         return read(NewToken, self.send("POST", "/tokens", content=encoded(request), repeatable=False))
 
-    def revoke_token(self: Any, token_id: UUID | str) -> None:
-        self.send("DELETE", f"/tokens/{quote(str(token_id), safe='')}", repeatable=False)
+    def revoke_token(self, token_id: UUID | str) -> None:
+        """Revoke a personal API token at once."""
+        self.send("DELETE", f"/tokens/{segment(token_id)}", repeatable=False)
 
-    def revoke_session(self: Any, session_id: UUID | str) -> None:
-        self.send("DELETE", f"/sessions/{quote(str(session_id), safe='')}", repeatable=False)
+    def revoke_session(self, session_id: UUID | str) -> None:
+        """End one of your sessions at once."""
+        self.send("DELETE", f"/sessions/{segment(session_id)}", repeatable=False)
 
-    def second_factor(self: Any) -> SecondFactorState:
+    def second_factor(self) -> SecondFactorState:
+        """Tell whether there is a second factor, and how many recovery codes are left."""
         return read(SecondFactorState, self.send("GET", "/second-factor"))
 
-    def begin_second_factor(self: Any, code: str | None = None) -> SecondFactorSetup:
-        """A secret for an authenticator app; with a code of the present one it will replace that."""
-        return read(SecondFactorSetup, self._coded("", {} if code is None else {"code": code}))
+    def begin_second_factor(self, code: str | None = None) -> SecondFactorSetup:
+        """Get a secret for an authenticator app; with a code of the present one it will replace that."""
+        return read(SecondFactorSetup, self._send_code("", code))
 
-    def confirm_second_factor(self: Any, code: str) -> RecoveryCodes:
-        return read(RecoveryCodes, self._coded("/confirm", {"code": code}))
+    def confirm_second_factor(self, code: str) -> RecoveryCodes:
+        """Put the secret into force by its first code."""
+        return read(RecoveryCodes, self._send_code("/confirm", code))
 
-    def verify_code(self: Any, code: str) -> CodeAccepted:
-        """For some minutes this client's token opens what asks for a fresh code."""
-        return read(CodeAccepted, self._coded("/verify", {"code": code}))
+    def verify_code(self, code: str) -> CodeAccepted:
+        """Open, for some minutes and this token, what asks for a fresh code."""
+        return read(CodeAccepted, self._send_code("/verify", code))
 
-    def replace_recovery_codes(self: Any, code: str) -> RecoveryCodes:
-        return read(RecoveryCodes, self._coded("/recovery-codes", {"code": code}))
+    def replace_recovery_codes(self, code: str) -> RecoveryCodes:
+        """Make ten new recovery codes; the old ones are void."""
+        return read(RecoveryCodes, self._send_code("/recovery-codes", code))
 
-    def disable_second_factor(self: Any, code: str) -> SecondFactorState:
-        return read(SecondFactorState, self._coded("/disable", {"code": code}))
+    def disable_second_factor(self, code: str) -> SecondFactorState:
+        """Turn the second factor off."""
+        return read(SecondFactorState, self._send_code("/disable", code))
 
-    def _coded(self: Any, path: str, body: dict[str, str]) -> bytes:
-        answer: bytes = self.send("POST", f"/second-factor{path}", content=encoded(body), repeatable=False)
-        return answer
+    def _send_code(self, path: str, code: str | None) -> bytes:
+        body = encoded({} if code is None else {"code": code})
+        return self.send("POST", f"/second-factor{path}", content=body, repeatable=False)
 
-    def exchange_keys(self: Any) -> list[ExchangeKey]:
+    def exchange_keys(self) -> list[ExchangeKey]:
+        """Your exchange keys, the newest first; never more of one than its last four characters."""
         return read(list[ExchangeKey], self.send("GET", "/exchange-keys"))
 
-    def add_exchange_key(self: Any, exchange: str, label: str, api_key: str, api_secret: str) -> ExchangeKey:
+    def add_exchange_key(self, exchange: str, label: str, api_key: str, api_secret: str) -> ExchangeKey:
         """Keep a key encrypted; needs a code of the last minutes (`verify_code`)."""
         body = {"exchange": exchange, "label": label, "api_key": api_key, "api_secret": api_secret}
         return read(ExchangeKey, self.send("POST", "/exchange-keys", content=encoded(body), repeatable=False))
 
-    def delete_exchange_key(self: Any, key_id: UUID | str) -> None:
-        self.send("DELETE", f"/exchange-keys/{quote(str(key_id), safe='')}", repeatable=False)
+    def delete_exchange_key(self, key_id: UUID | str) -> None:
+        """Delete a key for good; needs a code of the last minutes (`verify_code`)."""
+        self.send("DELETE", f"/exchange-keys/{segment(key_id)}", repeatable=False)

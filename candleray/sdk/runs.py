@@ -1,23 +1,21 @@
-"""What of a client is about runs."""
+"""The client's methods about runs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-from urllib.parse import quote
 from uuid import UUID
 
 from candleray.live.run import Run, RunHistory, RunPage
 from candleray.paging import collected
-from candleray.sdk.connection import encoded, read
+from candleray.sdk.connection import Sender, encoded, read, segment
 
-_PAGE = 500
+_PAGE_RUNS = 500
 
 
-class RunMethods:
-    """The client's methods that are about runs."""
+class RunMethods(Sender):
+    """Strategies that run live."""
 
-    def start_run(self: Any, strategy_id: UUID | str) -> Run:
+    def start_run(self, strategy_id: UUID | str) -> Run:
         """Run a strategy live.
 
         Raises:
@@ -27,34 +25,34 @@ class RunMethods:
         return read(Run, self.send("POST", "/runs", content=body, repeatable=False))
 
     def runs(
-        self: Any, strategy_id: UUID | str | None = None, state: str | None = None, limit: int | None = None
+        self, strategy_id: UUID | str | None = None, state: str | None = None, limit: int | None = None
     ) -> list[Run]:
-        """Your runs, the newest first; of one strategy or in one state alone."""
-        chosen = {"strategy_id": None if strategy_id is None else str(strategy_id), "state": state}
+        """Your runs, the newest first; those of one strategy, or in one state."""
+        wanted = {"strategy_id": None if strategy_id is None else str(strategy_id), "state": state}
 
-        def page(size: int, cursor: str | None) -> tuple[Sequence[Run], str | None]:
-            params = {**chosen, "limit": size, "cursor": cursor}
-            answer = read(RunPage, self.send("GET", "/runs", params=params))
-            return answer.runs, answer.next_cursor
+        def read_page(size: int, cursor: str | None) -> tuple[Sequence[Run], str | None]:
+            params = {**wanted, "limit": size, "cursor": cursor}
+            page = read(RunPage, self.send("GET", "/runs", params=params))
+            return page.runs, page.next_cursor
 
-        return collected(page, limit, _PAGE)
+        return collected(read_page, limit, _PAGE_RUNS)
 
-    def run(self: Any, run_id: UUID | str) -> RunHistory:
+    def run(self, run_id: UUID | str) -> RunHistory:
         """A run and the events that led to its state."""
-        return read(RunHistory, self.send("GET", f"/runs/{quote(str(run_id), safe='')}"))
+        return read(RunHistory, self.send("GET", f"/runs/{segment(run_id)}"))
 
-    def stop_run(self: Any, run_id: UUID | str) -> Run:
-        """Raises Conflict: its state does not take it."""
-        return _move(self, run_id, "stop")
+    def stop_run(self, run_id: UUID | str) -> Run:
+        """Stop a run.
 
-    def restart_run(self: Any, run_id: UUID | str) -> Run:
+        Raises:
+            Conflict: its state does not take it.
+        """
+        return read(Run, self.send("POST", f"/runs/{segment(run_id)}/stop", repeatable=False))
+
+    def restart_run(self, run_id: UUID | str) -> Run:
         """Start a run again that is stopped, failed or stopping.
 
         Raises:
             Conflict: its state does not take it.
         """
-        return _move(self, run_id, "run")
-
-
-def _move(client: Any, run_id: UUID | str, action: str) -> Run:
-    return read(Run, client.send("POST", f"/runs/{quote(str(run_id), safe='')}/{action}", repeatable=False))
+        return read(Run, self.send("POST", f"/runs/{segment(run_id)}/run", repeatable=False))

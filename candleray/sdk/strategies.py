@@ -1,45 +1,44 @@
-"""What of a client is about saved strategies."""
+"""The client's methods about saved strategies."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 from uuid import UUID
 
 from candleray.backtests.result import RankedVariant
 from candleray.jobs.job import BestVariant
-from candleray.markets import find_market
 from candleray.paging import collected
-from candleray.sdk.connection import encoded, read
+from candleray.sdk.connection import Sender, encoded, read, segment
+from candleray.sdk.market_data import MarketName, market_id
 from candleray.strategies.strategy import Strategy, StrategyPage, StrategySpec
 
-_PAGE = 500
+_PAGE_STRATEGIES = 500
 
 
-class StrategyMethods:
-    """The client's methods that are about strategies; `backtest` and `submit` take `{"strategy_id": …}`."""
+class StrategyMethods(Sender):
+    """Saved strategies; `backtest` and `submit` take `{"strategy_id": …}`."""
 
     def save_strategy(
-        self: Any, strategy: RankedVariant | BestVariant | StrategySpec | Mapping[str, Any] | bytes
+        self, strategy: RankedVariant | BestVariant | StrategySpec | Mapping[str, Any] | bytes
     ) -> Strategy:
-        """Save one for good; saved already, it is the one that is there.
+        """Save a strategy for good; where it is saved already, return that one.
 
         Args:
             strategy: a row of a backtest's or job's table, its `strategy`, a spec, or the bytes of its JSON.
         """
-        chosen = strategy.strategy if isinstance(strategy, RankedVariant | BestVariant) else strategy
-        whole = chosen if isinstance(chosen, bytes) else encoded(chosen)
-        return read(Strategy, self.send("POST", "/strategies", content=b'{"strategy":' + whole + b"}"))
+        content = strategy.strategy if isinstance(strategy, RankedVariant | BestVariant) else strategy
+        body = content if isinstance(content, bytes) else encoded(content)
+        return read(Strategy, self.send("POST", "/strategies", content=b'{"strategy":' + body + b"}"))
 
-    def save_job_variant(self: Any, job_id: UUID | str, variant_index: int) -> Strategy:
+    def save_job_variant(self, job_id: UUID | str, variant_index: int) -> Strategy:
         """Save the variant of that number of a job's search."""
         body = {"variant": {"job_id": str(job_id), "variant_index": variant_index}}
         return read(Strategy, self.send("POST", "/strategies", content=encoded(body)))
 
     def strategies(
-        self: Any,
-        market: str | int | None = None,
+        self,
+        market: MarketName | None = None,
         symbol: str | None = None,
         *,
         timeframe: str | None = None,
@@ -47,34 +46,35 @@ class StrategyMethods:
         name: str | None = None,
         limit: int | None = None,
     ) -> list[Strategy]:
-        """Your strategies, the newest first; `name` is a part of it."""
-        chosen = {
-            "market_id": None if market is None else find_market(market).market_id,
+        """Your strategies, the newest first; `name` is a part of the strategy's name."""
+        wanted = {
+            "market_id": market_id(market),
             "symbol": symbol,
             "timeframe": timeframe,
             "indicator": indicator,
             "name": name,
         }
 
-        def page(size: int, cursor: str | None) -> tuple[Sequence[Strategy], str | None]:
-            params = {**chosen, "limit": size, "cursor": cursor}
-            answer = read(StrategyPage, self.send("GET", "/strategies", params=params))
-            return answer.strategies, answer.next_cursor
+        def read_page(size: int, cursor: str | None) -> tuple[Sequence[Strategy], str | None]:
+            params = {**wanted, "limit": size, "cursor": cursor}
+            page = read(StrategyPage, self.send("GET", "/strategies", params=params))
+            return page.strategies, page.next_cursor
 
-        return collected(page, limit, _PAGE)
+        return collected(read_page, limit, _PAGE_STRATEGIES)
 
-    def strategy(self: Any, strategy_id: UUID | str) -> Strategy:
-        """Raises NotFound: you have no such strategy."""
-        return read(Strategy, self.send("GET", f"/strategies/{quote(str(strategy_id), safe='')}"))
+    def strategy(self, strategy_id: UUID | str) -> Strategy:
+        """One strategy by its id.
 
-    def clone_strategy(self: Any, strategy_id: UUID | str, changes: Mapping[str, Any] | bytes) -> Strategy:
-        """A new strategy after another, whose parts that `changes` names are replaced whole."""
+        Raises:
+            NotFound: you have no such strategy.
+        """
+        return read(Strategy, self.send("GET", f"/strategies/{segment(strategy_id)}"))
+
+    def clone_strategy(self, strategy_id: UUID | str, changes: Mapping[str, Any] | bytes) -> Strategy:
+        """Save a new strategy after another; each part that `changes` names replaces the whole part."""
         body = changes if isinstance(changes, bytes) else encoded(changes)
-        return read(
-            Strategy, self.send("POST", f"/strategies/{quote(str(strategy_id), safe='')}/clone", content=body)
-        )
+        return read(Strategy, self.send("POST", f"/strategies/{segment(strategy_id)}/clone", content=body))
 
-    def delete_strategy(self: Any, strategy_id: UUID | str) -> Strategy:
-        """Delete it, once it does not run; its content may be saved again."""
-        path = f"/strategies/{quote(str(strategy_id), safe='')}"
-        return read(Strategy, self.send("DELETE", path, repeatable=False))
+    def delete_strategy(self, strategy_id: UUID | str) -> Strategy:
+        """Delete a strategy that does not run; its content may be saved again."""
+        return read(Strategy, self.send("DELETE", f"/strategies/{segment(strategy_id)}", repeatable=False))

@@ -10,7 +10,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from candleray.market_data.screening import InsertReport
+    from candleray.market_data.insert_report import InsertReport
 
 
 class RowsColumn(ProgressColumn):

@@ -15,8 +15,8 @@ from candleray.errors import GuardExceeded, Problem, UnsupportedMediaType
 from candleray.market_data.arrow_stream import ARROW, decode_rows, encode_bars
 from candleray.market_data.bars import BarReader
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
+from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.pages import CandlePage
-from candleray.market_data.screening import InsertReport
 from candleray.markets import Instrument, MarketId, Symbol
 from candleray.timeframes import Moment, Timeframe, TimeRange, iso, to_ms
 from candleray.validation import Model

@@ -20,8 +20,8 @@ from candleray.indicators.request_models import get_request_models
 from candleray.indicators.series import IndicatorSeries
 from candleray.jobs.job import Job, JobDetail, JobTop
 from candleray.market_data.coverage import Coverage
+from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.pages import CandlePage, InstrumentPage
-from candleray.market_data.screening import InsertReport
 from candleray.markets import InstrumentReference
 from kernels.indicators import INDICATORS
 from serve_apps.api import build_api

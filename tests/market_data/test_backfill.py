@@ -14,7 +14,8 @@ from candleray.exchanges.discovery import EXCHANGES
 from candleray.market_data.backfill import BATCH_ROWS, BackfillProgress, backfill
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.coverage import missing_ranges, runs_of
-from candleray.market_data.screening import InsertReport, screen
+from candleray.market_data.insert_report import InsertReport
+from candleray.market_data.screening import screen
 from candleray.markets import MARKETS
 from candleray.simulator.generated import GeneratedCandles
 from candleray.timeframes import DAY_MS, MINUTE_MS, to_ms

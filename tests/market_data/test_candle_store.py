@@ -17,7 +17,7 @@ from candleray.databases.statements import migrations, pending
 from candleray.errors import InstanceError
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.files import read_candle_file
-from candleray.market_data.screening import InsertReport
+from candleray.market_data.insert_report import InsertReport
 from tests.support.candle_store_contract import CandleStoreContract
 
 YEAR_2025_MS = (1_735_689_600_000, 1_767_225_600_000)

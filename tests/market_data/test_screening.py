@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from candleray.candles import CandleRows
-from candleray.market_data.screening import InsertReport, RefusedRows, screen
+from candleray.market_data.insert_report import InsertReport, RefusedRows
+from candleray.market_data.screening import screen
 
 START_MS = 1_700_000_040_000
 MINUTE_MS = 60_000

@@ -27,7 +27,7 @@ from candleray.candles import COLUMNS, CandleRows
 from candleray.errors import error_classes
 from candleray.markets import MARKETS, InstrumentReference
 from candleray.sdk import connection
-from candleray.sdk.client import ClientSink
+from candleray.sdk.market_data import ClientSink
 from candleray.settings import get_settings
 from candleray.simulator.generated import GeneratedCandles
 from candleray.timeframes import DAY_MS, MINUTE_MS
@@ -90,7 +90,7 @@ def test_what_was_put_comes_back_bar_by_bar(client, rows):
 
 
 def test_bars_are_fetched_page_by_page_up_to_the_limit(client, rows, monkeypatch):
-    monkeypatch.setattr("candleray.sdk.client.PAGE_BARS", 1000)
+    monkeypatch.setattr("candleray.sdk.market_data.PAGE_BARS", 1000)
     whole = client.candles(1, SYMBOL, start="2025-01-01")
     assert np.array_equal(whole["ts_open"].cast("int64").to_numpy(), rows.ts_open_ms)
     assert len(client.candles(1, SYMBOL, start="2025-01-01", limit=2500)) == 2500
@@ -107,7 +107,7 @@ def test_hours_are_derived_from_minutes(client):
 def test_rows_in_several_requests_are_counted_as_one_insert_and_refused_by_their_own_number(
     api_url, rows, monkeypatch
 ):
-    monkeypatch.setattr("candleray.sdk.client.INSERT_ROWS", 500)
+    monkeypatch.setattr("candleray.sdk.market_data.INSERT_ROWS", 500)
     broken = rows.take(np.arange(1200))
     broken.values[3, 700] = np.nan
     with Client(api_url) as client:
@@ -130,7 +130,7 @@ def test_coverage_and_missing_minutes(client, rows):
 
 
 def test_instruments_go_in_and_come_out_page_by_page(client, monkeypatch):
-    monkeypatch.setattr("candleray.sdk.client.PAGE_INSTRUMENTS", 2)
+    monkeypatch.setattr("candleray.sdk.market_data.PAGE_INSTRUMENTS", 2)
     references = [
         InstrumentReference(market_id=4, symbol=f"PAGED{number}USDT", status="Trading") for number in range(5)
     ]

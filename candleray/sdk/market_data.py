@@ -1,0 +1,186 @@
+"""The client's methods about candles, instruments and coverage, and the API as the place a backfill fills."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeAlias
+
+from candleray.errors import GuardExceeded, invalid
+from candleray.indicators.series import LAST_BARS
+from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
+from candleray.market_data.insert_report import InsertReport
+from candleray.market_data.pages import InstrumentPage, InstrumentsReport
+from candleray.markets import InstrumentReference, Market, find_market
+from candleray.paging import collected
+from candleray.sdk.connection import Sender, encoded, read
+from candleray.timeframes import Timeframe, iso, to_ms
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from candleray.candles import CandleRows
+
+INSERT_ROWS = 100_000
+"""Rows of one request: 6.4 MB, well below the API's body limit."""
+
+PAGE_BARS = 50_000
+PAGE_INSTRUMENTS = 1000
+INSTRUMENTS_PER_REQUEST = 5000
+
+MarketName: TypeAlias = str | int
+"""`binance-spot`, or its id 1."""
+Time: TypeAlias = str | datetime
+"""A moment, or ISO text; without a zone it is UTC."""
+
+
+class MarketDataMethods(Sender):
+    """Candles in and out, instruments, and what is missing."""
+
+    def markets(self) -> list[Market]:
+        """The markets there are."""
+        return read(list[Market], self.send("GET", "/market-data/markets"))
+
+    def instruments(
+        self, market: MarketName | None = None, q: str = "", limit: int | None = None
+    ) -> list[InstrumentReference]:
+        """Instruments whose symbol contains `q`, the likeliest first; all of them without a limit."""
+        wanted = {"market_id": market_id(market), "q": q or None}
+
+        def read_page(size: int, cursor: str | None) -> tuple[Sequence[InstrumentReference], str | None]:
+            params = {**wanted, "limit": size, "cursor": cursor}
+            page = read(InstrumentPage, self.send("GET", "/market-data/instruments", params=params))
+            return page.instruments, page.next_cursor
+
+        return collected(read_page, limit, PAGE_INSTRUMENTS)
+
+    def put_instruments(self, instruments: Iterable[InstrumentReference]) -> InstrumentsReport:
+        """Keep instruments as their exchange describes them."""
+        references, report = list(instruments), InstrumentsReport(received=0, written=0)
+        for first in range(0, len(references), INSTRUMENTS_PER_REQUEST):
+            body = encoded(references[first : first + INSTRUMENTS_PER_REQUEST])
+            part = read(InstrumentsReport, self.send("POST", "/market-data/instruments", content=body))
+            report = InstrumentsReport(
+                received=report.received + part.received, written=report.written + part.written
+            )
+        return report
+
+    def candles(
+        self,
+        market: MarketName,
+        symbol: str,
+        *,
+        timeframe: Timeframe = "1m",
+        start: Time | None = None,
+        end: Time | None = None,
+        limit: int | None = None,
+    ) -> pa.Table:
+        """Closed and full bars: `ts_open` (a timestamp in UTC), open, high, low, close, volume.
+
+        Without `start` the newest `limit` bars, 1000 where that is left out; otherwise all from `start` on, page
+        by page, `limit` at most.
+        """
+        from candleray.market_data.arrow_stream import bars_table
+
+        query = {
+            "market_id": market_id(market),
+            "symbol": symbol,
+            "timeframe": timeframe,
+            "start": None if start is None else _iso(start, "start"),
+            "end": None if end is None else _iso(end, "end"),
+        }
+        if start is None:
+            page, _ = self._bars({**query, "limit": limit or LAST_BARS})
+            return bars_table([page])
+        return bars_table(list(self._pages_of_bars(query, limit)))
+
+    def _pages_of_bars(self, query: dict[str, str | int | None], limit: int | None) -> Iterator[pa.Table]:
+        bars_left, start, page_bars = limit, query["start"], PAGE_BARS
+        while True:
+            size = page_bars if bars_left is None else min(page_bars, bars_left)
+            try:
+                page, start = self._bars({**query, "start": start, "limit": size})
+            except GuardExceeded:
+                if size < LAST_BARS:
+                    raise
+                page_bars = size // 2  # that API was told to give less at once
+                continue
+            yield page
+            bars_left = None if bars_left is None else bars_left - len(page)
+            if start is None or bars_left == 0:
+                return
+
+    def _bars(self, query: dict[str, str | int | None]) -> tuple[pa.Table, str | None]:
+        from candleray.market_data.arrow_stream import ARROW, decode_bars
+
+        return decode_bars(self.send("GET", "/market-data/candles", params=query, headers={"Accept": ARROW}))
+
+    def put_candles(self, market: MarketName, symbol: str, rows: CandleRows) -> InsertReport:
+        """Write one-minute candles.
+
+        Rows that are no candles are refused and counted; rows that are known already change nothing.
+        """
+        from candleray.market_data.arrow_stream import parts
+
+        place = {"market_id": market_id(market), "symbol": symbol}
+        return InsertReport.total(self._put(place, part) for part in parts(rows, INSERT_ROWS))
+
+    def _put(self, place: dict[str, str | int | None], rows: CandleRows) -> InsertReport:
+        from candleray.market_data.arrow_stream import ARROW, encode_rows
+
+        answer = self.send(
+            "POST",
+            "/market-data/candles",
+            params={**place, "first_row": rows.first_row},
+            content=encode_rows(rows),
+            headers={"Content-Type": ARROW},
+        )
+        return read(InsertReport, answer)
+
+    def coverage(self, market: MarketName | None = None, symbol: str | None = None) -> list[Coverage]:
+        """First and last candle of every instrument stored, and every hole between them."""
+        params = {"market_id": market_id(market), "symbol": symbol}
+        return read(list[Coverage], self.send("GET", "/market-data/coverage", params=params))
+
+    def counts(self) -> list[RowCounts]:
+        """Rows of every instrument in raw (every version of a minute) and in canonical."""
+        return read(list[RowCounts], self.send("GET", "/market-data/counts"))
+
+    def missing(self, market: MarketName, symbol: str, start: Time, end: Time) -> list[MissingRun]:
+        """The runs of minutes in `[start, end)` that have no candle."""
+        params = {
+            "market_id": market_id(market),
+            "symbol": symbol,
+            "start": _iso(start, "start"),
+            "end": _iso(end, "end"),
+        }
+        return read(list[MissingRun], self.send("GET", "/market-data/missing", params=params))
+
+
+class ClientSink:
+    """A `candleray.market_data.backfill.CandleSink` that asks the API and puts into it."""
+
+    def __init__(self, client: MarketDataMethods) -> None:
+        self._client = client
+
+    def missing(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> list[tuple[int, int]]:
+        if start_ms >= end_ms:
+            return []
+        runs = self._client.missing(market_id, symbol, iso(start_ms), iso(end_ms))
+        return [(to_ms(run.start), to_ms(run.end)) for run in runs]
+
+    def put(self, market_id: int, symbol: str, rows: CandleRows) -> InsertReport:
+        return self._client.put_candles(market_id, symbol, rows)
+
+
+def market_id(market: MarketName | None) -> int | None:
+    """The id in the query, or None for every market."""
+    return None if market is None else find_market(market).market_id
+
+
+def _iso(time: Time, field: str) -> str:
+    try:
+        moment = datetime.fromisoformat(time) if isinstance(time, str) else time
+    except ValueError:
+        raise invalid(field, "not_a_time", f"{field}: {time!r} is not a time like 2025-01-01T00:00:00Z") from None
+    return iso(to_ms(moment))
