@@ -16,6 +16,8 @@ def write_private(path: Path, text: str) -> None:
         fresh.unlink()
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())  # a power cut must not leave an empty file in place of a key
     fresh.replace(path)
 
 

@@ -79,10 +79,17 @@ def _local(settings: Settings, name: str, setting: str, make: Callable[[], str])
 
 
 def _made(path: Path, secret: str) -> str:
-    """Whoever comes first makes it: a file appears whole or not at all."""
+    """Whoever comes first makes it: a file appears whole or not at all.
+
+    Raises:
+        InstanceError: the file is there and empty; a secret that is not kept would seal what nobody can open.
+    """
     fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     write_private(fresh, secret)
     with suppress(FileExistsError):
         os.link(fresh, path)
     fresh.unlink()
-    return read_private(path) or secret
+    made = read_private(path)
+    if made is None:
+        raise InstanceError(f"{path} is empty: restore it, or remove it so that a new one is made")
+    return made

@@ -6,11 +6,11 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import Any
 
 from pydantic import SecretStr
 
+from candleray.private_files import read_private, write_private
 from candleray.settings import ROOT, Settings
 from cluster.instance.data_folder import DataFolder
 from cluster.instance.leftovers import BOOT
@@ -105,8 +105,6 @@ def authentication(folder: DataFolder) -> dict[str, str]:
     mode = os.environ.get("RAY_AUTH_MODE", "token")
     if mode != "token" or {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
         return {"RAY_AUTH_MODE": mode}
-    with suppress(FileExistsError):
-        descriptor = os.open(folder.ray_token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(32))
+    if read_private(folder.ray_token) is None:
+        write_private(folder.ray_token, secrets.token_hex(32))
     return {"RAY_AUTH_MODE": mode, "RAY_AUTH_TOKEN_PATH": str(folder.ray_token)}

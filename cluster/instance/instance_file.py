@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from candleray.errors import InstanceError
+from candleray.private_files import write_private
 from cluster.instance.attempts import attempts
 from cluster.instance.data_folder import LOCK_PATIENCE_S, DataFolder
 from cluster.instance.processes import start_ticks
@@ -71,11 +72,7 @@ class Instance(BaseModel):
     """By the part that had ended."""
 
     def write(self, folder: DataFolder) -> None:
-        """Replace the file in one step: a reader sees the former one or this one."""
-        fresh = folder.instance_file.with_suffix(f".{os.getpid()}")
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(self.model_dump_json(indent=2))
-        fresh.replace(folder.instance_file)
+        write_private(folder.instance_file, self.model_dump_json(indent=2))
 
     def lives(self) -> bool:
         return start_ticks(self.pid) == self.start_ticks

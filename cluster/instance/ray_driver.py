@@ -26,6 +26,7 @@ from actors.job_scheduler import job_scheduler
 from actors.options import NAMESPACE
 from actors.own_errors import original_error
 from candleray.errors import CandlerayError
+from candleray.private_files import write_private
 from candleray.settings import Settings, get_settings
 from cluster.instance import ray_runtime
 from cluster.instance.api_deployment import Api
@@ -122,7 +123,7 @@ class RayDriver:
     def _tell(self, cluster: RayCluster) -> None:
         """To the supervisor, which reads it once a part of Ray is reported as started."""
         self.cluster = cluster
-        (self.folder.ray_dir(self.mark) / "cluster.json").write_text(cluster.model_dump_json())
+        write_private(self.folder.ray_dir(self.mark) / "cluster.json", cluster.model_dump_json())
 
     @contextmanager
     def _candle_store(self) -> Iterator[str]:

@@ -310,6 +310,9 @@ def test_ray_asks_for_a_token_that_only_we_can_read(folder: DataFolder, monkeypa
     assert folder.ray_token.stat().st_mode & 0o777 == 0o600
     assert authentication(folder) == expected
     assert folder.ray_token.read_text() == token  # a browser that knows it stays logged in
+    folder.ray_token.write_text("")  # of a start that was killed before it had written
+    assert authentication(folder) == expected
+    assert len(folder.ray_token.read_text()) == 64
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     assert authentication(folder) == {"RAY_AUTH_MODE": "disabled"}
 

@@ -257,6 +257,13 @@ def test_outside_production_the_secrets_are_made_once_in_private_files(tmp_path:
         key_ring(settings)
 
 
+def test_an_empty_file_of_secrets_is_refused_and_not_made_anew(tmp_path: Path):
+    (tmp_path / KEY_FILE).touch(mode=0o600)
+    with pytest.raises(InstanceError, match=f"{KEY_FILE} is empty"):
+        key_ring(Settings(environment="test", data_dir=tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == [KEY_FILE]
+
+
 def test_in_production_they_come_from_the_environment_or_nothing_starts(tmp_path: Path):
     settings = Settings(environment="prod", data_dir=tmp_path)
     with pytest.raises(InstanceError, match="CANDLERAY_IDENTITY__BOT_TOKEN"):
