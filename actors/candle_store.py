@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from ray.actor import ActorHandle
 
 from actors.options import CANDLE_STORE, ON_HEAD
-from actors.own_errors import own_errors
+from actors.ray_errors import translated_errors
 from candleray.candles import CandleRows, Candles
 from candleray.errors import CandlerayError, InstanceError, ServiceUnavailable
 from candleray.logs import configure_logs, get_logger
@@ -119,7 +119,7 @@ class ActorCall:
             self._handle = await asyncio.to_thread(candle_store, self._settings)
         answer = getattr(self._handle, method).remote(*arguments)
         try:
-            with own_errors("the candle store"):
+            with translated_errors("the candle store"):
                 async with asyncio.timeout(TIMEOUT_S):
                     return await answer
         except TimeoutError as exc:

@@ -14,7 +14,7 @@ from ray import serve
 from ray.exceptions import RayError, RayTaskError
 
 from actors.candle_store import ActorCall
-from actors.own_errors import own_errors
+from actors.ray_errors import translated_errors
 from candleray.backtests.preflight import Preflight, SizedRequest
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
@@ -118,7 +118,7 @@ def _backend(settings: Settings) -> Backend:
 
 async def _on_the_cluster(work: Awaitable[T]) -> T:
     try:
-        with own_errors("the cluster"):
+        with translated_errors("the cluster"):
             return await work
     except RayTaskError:
         raise

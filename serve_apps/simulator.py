@@ -24,8 +24,8 @@ from candleray.errors import InstanceError, InvalidInput, Problem, invalid
 from candleray.exchanges.exchange import Exchange, Failure
 from candleray.markets import Market
 from candleray.simulator.candle_source import CandleSource
-from candleray.simulator.generated import GeneratedCandles
-from candleray.simulator.recorded import RecordedCandles
+from candleray.simulator.generated_candles import GeneratedCandles
+from candleray.simulator.recorded_candles import RecordedCandles
 from candleray.simulator.venues import Question, Reply, SimulatedVenue, simulated_markets, simulated_venues
 
 FaultKind = Literal["rate_limited", "banned", "unavailable", "html", "truncated", "slow"]

@@ -64,7 +64,7 @@ def _import(
 ) -> tuple[InsertReport, BadFile | None]:
     """What became of the rows, and why the file could not be read to its end if it could not."""
     from candleray.errors import BadFile
-    from candleray.market_data.files import read_candle_file
+    from candleray.market_data.candle_files import read_candle_file
     from candleray.market_data.insert_report import InsertReport
 
     report = InsertReport()

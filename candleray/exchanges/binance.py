@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from candleray.candles import CandleRows
-from candleray.exchanges import json_tables
+from candleray.exchanges import json_answers
 from candleray.exchanges.exchange import (
     Exchange,
     Failure,
@@ -78,7 +78,7 @@ def server_time_request(market: Market) -> RestRequest:
 
 
 def read_server_time_ms(content: Any) -> int:
-    return int(json_tables.member(content, "serverTime", kind=int))
+    return int(json_answers.member(content, "serverTime", kind=int))
 
 
 def instruments_requests(market: Market) -> Sequence[RestRequest]:
@@ -100,24 +100,24 @@ def read_instruments(market: Market, content: Any) -> list[InstrumentReference]:
     contract = INTERFACES[market.market_type].contract.items()
     return [
         _instrument(market, entry)
-        for entry in json_tables.entries(content, "symbols")
+        for entry in json_answers.entries(content, "symbols")
         if all(entry.get(name) == value for name, value in contract)
-        and is_symbol(json_tables.member(entry, "symbol", kind=str))
+        and is_symbol(json_answers.member(entry, "symbol", kind=str))
     ]
 
 
 def _instrument(market: Market, entry: dict[str, Any]) -> InstrumentReference:
-    filters = {str(found.get("filterType")): found for found in json_tables.entries(entry, "filters")}
-    status = json_tables.word(entry, "status")
+    filters = {str(found.get("filterType")): found for found in json_answers.entries(entry, "filters")}
+    status = json_answers.word(entry, "status")
     return InstrumentReference(
         market_id=market.market_id,
         symbol=entry["symbol"],
         is_tradable=status == "TRADING",
         status=status,
-        base_asset=json_tables.word(entry, "baseAsset"),
-        quote_asset=json_tables.word(entry, "quoteAsset"),
-        price_tick=json_tables.step(filters.get("PRICE_FILTER", {}).get("tickSize")),
-        quantity_step=json_tables.step(filters.get("LOT_SIZE", {}).get("stepSize")),
+        base_asset=json_answers.word(entry, "baseAsset"),
+        quote_asset=json_answers.word(entry, "quoteAsset"),
+        price_tick=json_answers.step(filters.get("PRICE_FILTER", {}).get("tickSize")),
+        quantity_step=json_answers.step(filters.get("LOT_SIZE", {}).get("stepSize")),
     )
 
 
@@ -141,13 +141,13 @@ def _klines(market: Market, symbol: str, rows: int, **window_ms: int) -> RestReq
 
 
 def read_klines(market: Market, symbol: str, content: Any) -> CandleRows:
-    cells = json_tables.columns(content, _KLINE_CELLS)
+    cells = json_answers.columns(content, _KLINE_CELLS)
     names = ("open", "high", "low", "close", "volume")
     return CandleRows(
-        json_tables.integers(cells[0], "open time"),
-        np.stack([json_tables.decimals(column, name) for name, column in zip(names, cells[1:6], strict=True)]),
-        json_tables.decimals(cells[7], "quote volume"),
-        json_tables.integers(cells[8], "trades").astype(np.float64),
+        json_answers.integers(cells[0], "open time"),
+        np.stack([json_answers.decimals(column, name) for name, column in zip(names, cells[1:6], strict=True)]),
+        json_answers.decimals(cells[7], "quote volume"),
+        json_answers.integers(cells[8], "trades").astype(np.float64),
     )
 
 
@@ -160,7 +160,7 @@ def read_failure(answer: RestAnswer) -> Failure | None:
     if error.get("code") == UNKNOWN_SYMBOL:
         return Failure("unknown_symbol", message)
     kind = _KIND_OF.get(answer.status, "unavailable" if answer.status >= 500 else "rejected")
-    return Failure(kind, message, json_tables.step(answer.headers.get("retry-after")))
+    return Failure(kind, message, json_answers.step(answer.headers.get("retry-after")))
 
 
 def read_used_weight(headers: Mapping[str, str]) -> int | None:

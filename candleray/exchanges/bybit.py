@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from candleray.candles import CandleRows
-from candleray.exchanges import json_tables
+from candleray.exchanges import json_answers
 from candleray.exchanges.exchange import (
     Exchange,
     Failure,
@@ -55,7 +55,7 @@ def server_time_request(market: Market) -> RestRequest:
 
 
 def read_server_time_ms(content: Any) -> int:
-    return int(json_tables.member(content, "time", kind=int))
+    return int(json_answers.member(content, "time", kind=int))
 
 
 def instruments_requests(market: Market) -> Sequence[RestRequest]:
@@ -68,7 +68,7 @@ def instruments_requests(market: Market) -> Sequence[RestRequest]:
 
 
 def next_page(request: RestRequest, content: Any) -> RestRequest | None:
-    cursor = json_tables.member(content, "result", kind=dict).get("nextPageCursor")
+    cursor = json_answers.member(content, "result", kind=dict).get("nextPageCursor")
     return replace(request, params={**request.params, "cursor": str(cursor)}) if cursor else None
 
 
@@ -76,24 +76,24 @@ def read_instruments(market: Market, content: Any) -> list[InstrumentReference]:
     contract = PERPETUAL.items() if market.market_type == "futures" else ()
     return [
         _instrument(market, entry)
-        for entry in json_tables.entries(content, "result", "list")
+        for entry in json_answers.entries(content, "result", "list")
         if all(entry.get(name) == value for name, value in contract)
-        and is_symbol(json_tables.member(entry, "symbol", kind=str))
+        and is_symbol(json_answers.member(entry, "symbol", kind=str))
     ]
 
 
 def _instrument(market: Market, entry: dict[str, Any]) -> InstrumentReference:
-    status = json_tables.word(entry, "status")
-    lot = json_tables.member(entry, "lotSizeFilter", kind=dict)
+    status = json_answers.word(entry, "status")
+    lot = json_answers.member(entry, "lotSizeFilter", kind=dict)
     return InstrumentReference(
         market_id=market.market_id,
         symbol=entry["symbol"],
         is_tradable=status == "Trading",
         status=status,
-        base_asset=json_tables.word(entry, "baseCoin"),
-        quote_asset=json_tables.word(entry, "quoteCoin"),
-        price_tick=json_tables.step(json_tables.member(entry, "priceFilter", kind=dict).get("tickSize")),
-        quantity_step=json_tables.step(lot.get("qtyStep") or lot.get("basePrecision")),
+        base_asset=json_answers.word(entry, "baseCoin"),
+        quote_asset=json_answers.word(entry, "quoteCoin"),
+        price_tick=json_answers.step(json_answers.member(entry, "priceFilter", kind=dict).get("tickSize")),
+        quantity_step=json_answers.step(lot.get("qtyStep") or lot.get("basePrecision")),
     )
 
 
@@ -112,18 +112,18 @@ def _klines(market: Market, symbol: str, rows: int, **window_ms: int) -> RestReq
 
 
 def read_klines(market: Market, symbol: str, content: Any) -> CandleRows:
-    result = json_tables.member(content, "result", kind=dict)
+    result = json_answers.member(content, "result", kind=dict)
     told = (result.get("category"), result.get("symbol"))
     if told != (CATEGORY[market.market_type], symbol):
         raise MalformedAnswer(f"the candles are of {told[1]} ({told[0]}), not of {symbol}")
-    cells = json_tables.columns(result.get("list"), _KLINE_CELLS)
+    cells = json_answers.columns(result.get("list"), _KLINE_CELLS)
     names = ("open", "high", "low", "close", "volume")
     return CandleRows(
-        json_tables.integers(cells[0], "start time")[::-1].copy(),
+        json_answers.integers(cells[0], "start time")[::-1].copy(),
         np.stack(
-            [json_tables.decimals(column, name)[::-1] for name, column in zip(names, cells[1:6], strict=True)]
+            [json_answers.decimals(column, name)[::-1] for name, column in zip(names, cells[1:6], strict=True)]
         ),
-        json_tables.decimals(cells[6], "turnover")[::-1].copy(),
+        json_answers.decimals(cells[6], "turnover")[::-1].copy(),
         np.full(len(cells[0]), np.nan),
     )
 
@@ -144,13 +144,13 @@ def read_failure(answer: RestAnswer) -> Failure | None:
         return Failure("banned", message, _BAN_S)
     if answer.status == 429 or answer.status >= 500:
         kind: FailureKind = "rate_limited" if answer.status == 429 else "unavailable"
-        return Failure(kind, message, json_tables.step(answer.headers.get("retry-after")))
+        return Failure(kind, message, json_answers.step(answer.headers.get("retry-after")))
     return Failure("rejected", message)
 
 
 def _until_reset_s(headers: Mapping[str, str], now_ms: Any) -> float | None:
     """The limit's reset is a time of the venue's clock; public candles are often refused without one."""
-    reset_ms = json_tables.step(headers.get(RESET_AT))
+    reset_ms = json_answers.step(headers.get(RESET_AT))
     if reset_ms is None or not isinstance(now_ms, int):
         return None
     return max(0.0, (reset_ms - now_ms) / 1000)

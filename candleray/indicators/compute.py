@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from candleray.candles import FloatArray, IntArray
 from candleray.errors import GuardExceeded, Problem, invalid
 from candleray.indicators.series import LAST_BARS, IndicatorChoice, SeriesRequest
-from candleray.market_data.bars import BarReader, CandleReader, Window
+from candleray.market_data.bar_reader import BarReader, CandleReader, Window
 from candleray.settings import Settings
 from kernels.declare import Indicator
 from kernels.indicators import INDICATORS

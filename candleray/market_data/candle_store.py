@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from candleray.candles import CandleRows, Candles
 from candleray.databases.clickhouse import ClickHouse
 from candleray.errors import NotFound, invalid, nearest
-from candleray.market_data.candle_tables import candles_of, stamps_of
+from candleray.market_data.arrow_tables import candles_of, stamps_of
 from candleray.market_data.candle_writer import CandleWriter
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts, missing_runs, runs_of
 from candleray.market_data.insert_report import InsertReport
-from candleray.market_data.instrument_store import References
+from candleray.market_data.instrument_store import InstrumentStore
 from candleray.markets import Instrument, InstrumentReference, Market, find_market, is_symbol
 from candleray.timeframes import MINUTE_MS, from_ms
 
@@ -25,7 +25,7 @@ class CandleStore:
     def __init__(self, session: ClickHouse) -> None:
         self._session = session
         self._writer = CandleWriter(session)
-        self._references = References(session)
+        self._instruments = InstrumentStore(session)
 
     @classmethod
     def open(cls, url: str) -> CandleStore:
@@ -48,7 +48,7 @@ class CandleStore:
         """Bring the schema, the raw tables and `ref_market` up to this version of the code."""
         self._session.migrate()
         self._writer.create_tables()
-        self._references.put_markets()
+        self._instruments.put_markets()
 
     def repair(self) -> int:
         """Restore canonical rows that a kill between raw and its view has lost; how many."""
@@ -134,15 +134,15 @@ class CandleStore:
         ]
 
     def markets(self) -> list[Market]:
-        return self._references.markets()
+        return self._instruments.markets()
 
     def put_instruments(self, instruments: Iterable[InstrumentReference]) -> int:
         """Write the references that are new or say something else than before; how many."""
-        return self._references.put(instruments)
+        return self._instruments.put(instruments)
 
     def instruments(self, market_id: int | None = None, q: str = "", limit: int = 50) -> list[InstrumentReference]:
         """Instruments with a reference or with candles whose symbol contains `q`, the likeliest first."""
-        return self._references.find(market_id or _ALL_MARKETS, q.strip().upper(), limit)
+        return self._instruments.find(market_id or _ALL_MARKETS, q.strip().upper(), limit)
 
     def require(self, market_id: int, symbol: str) -> Instrument:
         """The instrument, if it has candles or a reference.
@@ -151,10 +151,10 @@ class CandleStore:
             NotFound: with the nearest symbol of that market.
         """
         market = find_market(market_id)
-        found = self._references.find(market_id, symbol, 1)
+        found = self._instruments.find(market_id, symbol, 1)
         if found and found[0].symbol == symbol:
             return Instrument(market_id=market_id, symbol=symbol)
-        known = [reference.symbol for reference in self._references.find(market_id, "", _EVERY)]
+        known = [reference.symbol for reference in self._instruments.find(market_id, "", _EVERY)]
         raise NotFound(f"unknown symbol {symbol!r} on {market.name}; {nearest(symbol, known)}")
 
     def _coverage(self, market_id: int, symbol: str, first_ms: int, last_ms: int, candles: int) -> Coverage:

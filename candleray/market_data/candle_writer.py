@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from candleray.candles import CandleRows, FloatArray, IntArray
 from candleray.databases.clickhouse import ClickHouse
 from candleray.errors import ServiceUnavailable
-from candleray.market_data.candle_tables import as_raw, rows_of, stamps_of, without_nonsense
+from candleray.market_data.arrow_tables import as_raw, rows_of, stamps_of, without_nonsense
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.screening import screen
 from candleray.markets import MARKETS, Instrument

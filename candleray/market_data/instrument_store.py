@@ -13,7 +13,7 @@ from candleray.markets import MARKETS, InstrumentReference, Market
 _MOMENT = pa.timestamp("ms", "UTC")
 
 
-class References:
+class InstrumentStore:
     def __init__(self, session: ClickHouse) -> None:
         self._session = session
 

@@ -10,7 +10,7 @@ import numpy as np
 from candleray.backtests.request import BacktestRequest
 from candleray.candles import Candles, FloatArray, IntArray
 from candleray.hashes import candles_hash
-from candleray.market_data.bars import BarReader, CandleReader, Window
+from candleray.market_data.bar_reader import BarReader, CandleReader, Window
 from candleray.search.variants import VariantGrid
 from candleray.timeframes import MINUTE_MS, minutes_of
 

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from candleray.backtests.preflight import Guard, Pace, Preflight, SizedRequest
 from candleray.backtests.request import BacktestRequest, Direction
 from candleray.errors import GuardExceeded, Problem
-from candleray.market_data.bars import CandleReader
+from candleray.market_data.bar_reader import CandleReader
 from candleray.search.bars import Bars, most_bars, read_bars
 from candleray.search.costs import Costs
 from candleray.search.variants import BARS_PER_WORD, VariantGrid, request_hash, resolve, sized_request

@@ -14,7 +14,7 @@ from candleray.backtests.phase import Phase
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult, Elapsed, RankedVariant
 from candleray.candles import IntArray
-from candleray.market_data.bars import CandleReader
+from candleray.market_data.bar_reader import CandleReader
 from candleray.search.bars import Bars, most_bars, read_bars
 from candleray.search.engine import stage_a_keeps
 from candleray.search.estimate import check_guards

@@ -47,7 +47,7 @@ class Api:
         from ray import serve
         from ray.exceptions import RayError
 
-        from actors.own_errors import original_error
+        from actors.ray_errors import original_error
 
         build = imported(self.app)
         logging.getLogger("ray.serve").setLevel(logging.WARNING)

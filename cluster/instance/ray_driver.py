@@ -24,7 +24,7 @@ from ray.actor import ActorHandle
 from actors.candle_store import candle_store
 from actors.job_scheduler import job_scheduler
 from actors.options import NAMESPACE
-from actors.own_errors import original_error
+from actors.ray_errors import original_error
 from candleray.errors import CandlerayError
 from candleray.private_files import write_private
 from candleray.settings import Settings, get_settings

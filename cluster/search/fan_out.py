@@ -18,7 +18,7 @@ from candleray.backtests.phase import Phase
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult, RankedVariant
 from candleray.candles import FloatArray, IntArray
-from candleray.market_data.bars import CandleReader
+from candleray.market_data.bar_reader import CandleReader
 from candleray.search import phases
 from candleray.search.bars import Bars
 from candleray.search.costs import Costs

@@ -19,7 +19,7 @@ from uuid import UUID
 from ray.exceptions import RayError, RayTaskError
 
 from actors.candle_store import ActorCall
-from actors.own_errors import original_error, own_errors
+from actors.ray_errors import original_error, translated_errors
 from candleray.databases.postgres import Postgres
 from candleray.errors import CandlerayError, InstanceError
 from candleray.jobs.attempts import Attempts
@@ -85,7 +85,7 @@ async def drive(attempts: Attempts, job_id: UUID, attempt: int, settings: Settin
     search = Search(request, checkpoint, settings)
     heart = Heart(attempts, job_id, attempt, search, settings)
     try:
-        with own_errors("the cluster"):
+        with translated_errors("the cluster"):
             result = await _unless(
                 heart.beat_until_cancelled(), search.run(CandleStoreClient(ActorCall(settings)))
             )

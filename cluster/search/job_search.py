@@ -16,7 +16,7 @@ from candleray.jobs.checkpoint import Checkpoint
 from candleray.jobs.forecast import Forecast
 from candleray.jobs.job import Progress
 from candleray.logs import get_logger
-from candleray.market_data.bars import CandleReader
+from candleray.market_data.bar_reader import CandleReader
 from candleray.search import phases
 from candleray.search.bars import Bars, read_bars
 from candleray.search.costs import Costs

@@ -6,7 +6,7 @@ import ray
 
 from candleray.backtests.preflight import Pace, Preflight
 from candleray.backtests.request import BacktestRequest
-from candleray.market_data.bars import CandleReader
+from candleray.market_data.bar_reader import CandleReader
 from candleray.search import estimate
 from candleray.settings import Settings
 from cluster.search.measured_costs import measured_costs

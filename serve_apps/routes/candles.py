@@ -13,7 +13,7 @@ from starlette.responses import Response
 from candleray.candles import COLUMNS, Candles
 from candleray.errors import GuardExceeded, Problem, UnsupportedMediaType
 from candleray.market_data.arrow_stream import ARROW, decode_rows, encode_bars
-from candleray.market_data.bars import BarReader
+from candleray.market_data.bar_reader import BarReader
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.pages import CandlePage

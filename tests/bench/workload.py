@@ -19,7 +19,7 @@ from candleray.search import engine
 from candleray.search.bars import Bars
 from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import BacktestSettings
-from candleray.simulator.generated import GeneratedCandles
+from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.timeframes import TimeRange
 from kernels.bits import unpack
 from tests.support.searches import bars_over

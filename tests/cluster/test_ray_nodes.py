@@ -29,7 +29,7 @@ from candleray.markets import find_market
 from candleray.private_files import read_private
 from candleray.search.variants import resolve
 from candleray.settings import ROOT, Settings
-from candleray.simulator.generated import GeneratedCandles
+from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.timeframes import MINUTE_MS
 from cluster.instance.data_folder import DataFolder
 from cluster.instance.instance_file import Instance, read_instance

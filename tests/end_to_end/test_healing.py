@@ -22,7 +22,7 @@ import pytest
 from candleray import Client, ServiceUnavailable
 from candleray.market_data.coverage import Coverage
 from candleray.markets import find_market
-from candleray.simulator.generated import GeneratedCandles
+from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.timeframes import MINUTE_MS
 from cluster.instance.data_folder import DataFolder
 from cluster.instance.embedded_postgres import Postgres

@@ -34,7 +34,7 @@ from candleray.private_files import read_private
 from candleray.sdk.jobs import SubmittedJob
 from candleray.search.variants import resolve
 from candleray.settings import BacktestSettings
-from candleray.simulator.generated import GeneratedCandles
+from candleray.simulator.generated_candles import GeneratedCandles
 from tests.end_to_end.test_main_path import END_MS, MARKET, REQUEST, START_MS, Instance
 from tests.support.canaries import search_instance
 from tests.support.searches import search_over

@@ -32,7 +32,7 @@ from candleray.markets import find_market
 from candleray.sdk.credentials import token_for
 from candleray.search.variants import resolve
 from candleray.settings import BacktestSettings
-from candleray.simulator.generated import GeneratedCandles
+from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.timeframes import MINUTE_MS
 from tests.support.canaries import search_instance
 from tests.support.searches import search_over

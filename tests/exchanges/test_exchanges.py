@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from candleray.exchanges import json_tables
+from candleray.exchanges import json_answers
 from candleray.exchanges.discovery import EXCHANGES, exchange_of
 from candleray.exchanges.exchange import Failure, MalformedAnswer, RestAnswer, RestRequest
 from candleray.markets import MARKETS, InstrumentReference, Market
-from candleray.simulator.generated import GeneratedCandles
+from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.simulator.venues import Question, Reply, SimulatedVenue, simulated_venues
 from candleray.timeframes import MINUTE_MS
 
@@ -212,7 +212,7 @@ def replaced(content: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 @given(st.text(st.characters(codec=None), max_size=80))
 def test_a_strange_name_costs_no_list(text):
-    word = json_tables.word({"baseAsset": text}, "baseAsset")
+    word = json_answers.word({"baseAsset": text}, "baseAsset")
     reference = InstrumentReference(market_id=1, symbol="BTCUSDT", base_asset=word, status=word)
     assert InstrumentReference.model_validate_json(reference.model_dump_json()) == reference
 

@@ -17,7 +17,7 @@ from candleray.market_data.coverage import missing_ranges, runs_of
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.screening import screen
 from candleray.markets import MARKETS
-from candleray.simulator.generated import GeneratedCandles
+from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.timeframes import DAY_MS, MINUTE_MS, to_ms
 from serve_apps.simulator import Faults
 from tests.support.simulated import NOW_MS, Clock, Holes, history_of, minutes_before_now

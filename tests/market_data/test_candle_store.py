@@ -15,8 +15,8 @@ import pytest
 
 from candleray.databases.statements import migrations, pending
 from candleray.errors import InstanceError
+from candleray.market_data.candle_files import read_candle_file
 from candleray.market_data.candle_store import CandleStore
-from candleray.market_data.files import read_candle_file
 from candleray.market_data.insert_report import InsertReport
 from tests.support.candle_store_contract import CandleStoreContract
 

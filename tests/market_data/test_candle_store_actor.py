@@ -19,7 +19,7 @@ from ray.actor import ActorHandle
 
 from actors.candle_store import candle_store
 from actors.options import CANDLE_STORE, NAMESPACE
-from actors.own_errors import own_errors
+from actors.ray_errors import translated_errors
 from candleray.errors import InstanceError, NotFound
 from candleray.settings import ServiceSettings, Settings
 from tests.support.candle_store_contract import FOREVER, candle_rows
@@ -79,7 +79,7 @@ def kill_process_of(store: ActorHandle) -> None:
 def test_errors_arrive_as_they_were_raised(settings: Settings) -> None:
     store = candle_store(settings)
     ray.get(store.insert.remote(1, "BTCUSDT", candle_rows([0])))
-    with pytest.raises(NotFound) as error, own_errors("the candle store"):
+    with pytest.raises(NotFound) as error, translated_errors("the candle store"):
         ray.get(store.read.remote(1, "BTCUSD", *FOREVER))
     assert error.value.message == "unknown symbol 'BTCUSD' on binance-spot; did you mean 'BTCUSDT'?"
 
@@ -128,7 +128,7 @@ time.sleep(60)
         for _ in range(2):
             with (
                 pytest.raises(InstanceError, match=f"another process owns {tmp_path}"),
-                own_errors("the candle store"),
+                translated_errors("the candle store"),
             ):
                 ray.get(store.ping.remote())
         owner.kill()

@@ -17,7 +17,7 @@ from candleray.exchanges.exchange import RateBudget
 from candleray.exchanges.rate_limits import RateLimiter
 from candleray.market_data.history import History
 from candleray.markets import MARKETS, Market
-from candleray.simulator.generated import GeneratedCandles
+from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.timeframes import DAY_MS, MINUTE_MS
 from serve_apps.simulator import Faults
 from tests.support.simulated import NOW_MS, Clock, Holes, history_of, minutes_before_now

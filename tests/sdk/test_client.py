@@ -29,7 +29,7 @@ from candleray.markets import MARKETS, InstrumentReference
 from candleray.sdk import connection
 from candleray.sdk.market_data import ClientSink
 from candleray.settings import get_settings
-from candleray.simulator.generated import GeneratedCandles
+from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.timeframes import DAY_MS, MINUTE_MS
 from tests.support.served import served_api
 

@@ -40,7 +40,7 @@ def test_importing_candleray_is_quick_and_loads_nothing_heavy():
 def test_the_client_loads_neither_ray_nor_numba_nor_kernels_nor_a_driver():
     code = (
         "import sys; from candleray import Client; Client('http://127.0.0.1:1').close(); "
-        "import candleray.backtests.result, candleray.market_data.backfill, candleray.market_data.files; "
+        "import candleray.backtests.result, candleray.market_data.backfill, candleray.market_data.candle_files; "
         f"print([name for name in {FORBIDDEN!r} if name in sys.modules])"
     )
     assert run_python(code).strip() == "[]"

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 
 from candleray.errors import InvalidInput
 from candleray.markets import MARKETS
-from candleray.simulator.generated import GeneratedCandles
+from candleray.simulator.generated_candles import GeneratedCandles
 from serve_apps.simulator import Faults, build_simulator
 from tests.support.simulated import NOW_MS, Clock
 

@@ -18,8 +18,8 @@ import pytest
 
 from candleray.candles import CandleRows, Candles
 from candleray.errors import InvalidInput, NotFound, ServiceUnavailable
+from candleray.market_data.arrow_tables import as_raw
 from candleray.market_data.candle_store import CandleStore
-from candleray.market_data.candle_tables import as_raw
 from candleray.market_data.coverage import RowCounts, missing_runs
 from candleray.markets import MARKETS, Instrument, InstrumentReference
 

@@ -12,7 +12,7 @@ from candleray.candles import CandleRows
 from candleray.market_data.history import History
 from candleray.markets import InstrumentReference, Market
 from candleray.simulator.candle_source import CandleSource
-from candleray.simulator.generated import GeneratedCandles
+from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.timeframes import MINUTE_MS
 from serve_apps.simulator import Faults, build_simulator
 

@@ -22,7 +22,7 @@ from candleray.markets import MARKETS, InstrumentReference
 from candleray.sdk import connection
 from candleray.sdk.client import Client
 from candleray.settings import get_settings
-from candleray.simulator.generated import GeneratedCandles
+from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.timeframes import DAY_MS, MINUTE_MS
 from serve_apps.simulator import build_simulator
 from tests.support.served import served, served_api

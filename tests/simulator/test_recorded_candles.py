@@ -10,7 +10,7 @@ import pytest
 from candleray.candles import COLUMNS
 from candleray.errors import BadFile, NotFound
 from candleray.markets import MARKETS
-from candleray.simulator.recorded import RecordedCandles
+from candleray.simulator.recorded_candles import RecordedCandles
 from candleray.timeframes import DAY_MS, MINUTE_MS
 
 START_MS = 1_735_689_600_000

@@ -13,7 +13,7 @@ from candleray.candles import CandleRows
 from candleray.errors import InvalidInput
 from candleray.market_data.screening import screen
 from candleray.markets import MARKETS
-from candleray.simulator.generated import PROFILES, GeneratedCandles
+from candleray.simulator.generated_candles import PROFILES, GeneratedCandles
 from candleray.simulator.json_replies import decimals_of
 from candleray.timeframes import DAY_MS, MINUTE_MS
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from candleray.candles import Candles
 from candleray.errors import NotFound
-from candleray.market_data.bars import BarReader
+from candleray.market_data.bar_reader import BarReader
 from candleray.markets import Instrument
 from candleray.timeframes import MINUTE_MS, Timeframe, minutes_of
 from kernels.rollup import rollup

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from candleray.candles import CandleRows
 from candleray.errors import BadFile
+from candleray.market_data.candle_files import read_candle_file
 from candleray.market_data.file_columns import read_times
-from candleray.market_data.files import read_candle_file
 from candleray.market_data.screening import screen
 
 START_S = 1_735_689_600
@@ -184,7 +184,7 @@ def test_a_row_of_a_later_batch_is_named_by_its_number_in_the_file(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("candleray.market_data.csv_files.CHUNK_BYTES", 1000)
-    monkeypatch.setattr("candleray.market_data.files.BATCH_ROWS", 50)
+    monkeypatch.setattr("candleray.market_data.candle_files.BATCH_ROWS", 50)
     whole = [HEADER, *(line(minute) for minute in range(200))]
     whole[1 + 170] = line(170).replace(",12,", ",twelve,")
     path, first_number = LONG_FILES[kind](tmp_path, "".join(whole))

@@ -11,7 +11,7 @@ from candleray.errors import CandlerayError, ServiceUnavailable
 
 
 @contextmanager
-def own_errors(actor: str) -> Iterator[None]:
+def translated_errors(actor: str) -> Iterator[None]:
     """Translate the errors of a `ray.get` or an `await` of an actor's answer.
 
     Raises:
