@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from candleray.timeframes import Moment
 from candleray.validation import Model, secret_text
@@ -26,15 +27,25 @@ class User(Model):
     telegram_user_id: int
 
 
+def _no_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise PydanticCustomError("int_type", "Input should be a valid integer")
+    return value
+
+
+SignedNumber = Annotated[int, BeforeValidator(_no_boolean)]
+"""Text of digits is taken, as a page has it from its address; `true` is not the number 1."""
+
+
 class WidgetLogin(Model):
     """What Telegram's Login Widget hands to the page."""
 
-    id: int = Field(ge=1, lt=MAX_TELEGRAM_USER_ID)
+    id: SignedNumber = Field(ge=1, lt=MAX_TELEGRAM_USER_ID)
     first_name: str | None = Field(None, max_length=256)
     last_name: str | None = Field(None, max_length=256)
     username: str | None = Field(None, max_length=64)
     photo_url: str | None = Field(None, max_length=2048)
-    auth_date: int = Field(ge=0, lt=2**40)
+    auth_date: SignedNumber = Field(ge=0, lt=2**40)
     hash: Annotated[
         str, Field(pattern=r"^[0-9a-f]{64}$"), secret_text(r"[0-9a-f]{64}", "is 64 hexadecimal digits")
     ]

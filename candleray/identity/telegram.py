@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from candleray.errors import Unauthenticated
@@ -58,7 +59,8 @@ def telegram_user_of_mini_app(login: MiniAppLogin, bot_token: str, now_s: float)
     fields = _init_fields(login.init_data)
     _require_hash(_mini_app_hash(fields, bot_token), fields.get("hash", ""))
     try:
-        auth_date, user_id = int(fields["auth_date"]), json.loads(fields["user"])["id"]
+        auth_date = int(fields["auth_date"])
+        user_id = json.loads(fields["user"], object_pairs_hook=_each_once)["id"]
     except (KeyError, ValueError, TypeError, RecursionError):
         raise LoginRefused("malformed") from None
     _require_fresh(auth_date, now_s)
@@ -94,6 +96,13 @@ def _init_fields(init_data: str) -> dict[str, str]:
     fields = dict(pairs)
     if len(fields) != len(pairs) or not fields.keys() <= _MINI_APP_FIELDS:
         raise LoginRefused("unknown_field")
+    return fields
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise LoginRefused("malformed")
     return fields
 
 

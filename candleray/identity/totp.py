@@ -8,6 +8,7 @@ import hmac
 import io
 import re
 import secrets
+import unicodedata
 from uuid import UUID
 
 import pyotp
@@ -22,7 +23,7 @@ DRIFT_STEPS = 1
 RECOVERY_CODES = 10
 ISSUER = "Candleray"
 
-_TOTP = re.compile(r"\d{6}")
+_TOTP = re.compile(r"[0-9]{6}")
 _RECOVERY = re.compile(r"[A-Z2-7]{16}")
 
 
@@ -39,11 +40,12 @@ def setup_of(secret: Secret, telegram_user_id: int) -> SecondFactorSetup:
 
 def matching_step(secret: Secret, code: str, now_s: float) -> int | None:
     """The time step that a code is of, if it is one of those taken now; every candidate is compared."""
-    if not _TOTP.fullmatch(code):
+    plain = _plain(code)
+    if not _TOTP.fullmatch(plain):
         return None
     totp, now_step, found = pyotp.TOTP(secret.reveal()), int(now_s) // STEP_S, None
     for step in range(now_step - DRIFT_STEPS, now_step + DRIFT_STEPS + 1):
-        if hmac.compare_digest(totp.generate_otp(step), code):
+        if hmac.compare_digest(totp.generate_otp(step), plain):
             found = step
     return found
 
@@ -60,5 +62,10 @@ def _new_recovery_code() -> str:
 
 def recovery_hash(user_id: UUID, code: str) -> bytes | None:
     """What is kept of a recovery code, however it is spelled; None where it is none."""
-    plain = code.upper().replace("-", "").replace(" ", "")
+    plain = _plain(code).upper()
     return hashlib.sha256(f"{user_id}:{plain}".encode()).digest() if _RECOVERY.fullmatch(plain) else None
+
+
+def _plain(code: str) -> str:
+    """The code without what keyboards and authenticators put into it: full-width letters, spaces, dashes."""
+    return re.sub(r"[\s-]", "", unicodedata.normalize("NFKC", code))

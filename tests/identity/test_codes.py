@@ -6,6 +6,7 @@ import asyncio
 import base64
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 from uuid import uuid4
 
@@ -215,6 +216,27 @@ async def test_a_code_is_taken_once_whatever_it_was_shown_for(person: Person, fi
     await refused(person, again, code)
     await refused(person, again, person.code(-1))
     await again(person, person.next_code())
+
+
+def full_width(code: str) -> str:
+    return code.translate({ord(digit): 0xFEE0 + ord(digit) for digit in "0123456789"})
+
+
+SPELLINGS: list[Callable[[str], str]] = [
+    full_width,
+    lambda code: f"{code[:3]} {code[3:]}",
+    lambda code: f" {code}\n",
+    lambda code: f"{code[:3]}-{code[3:]}",
+]
+
+
+@pytest.mark.parametrize(
+    ("show", "spelled"), [*product([verify], SPELLINGS), *product([confirm, disable, begin_anew], SPELLINGS[:1])]
+)
+async def test_a_code_is_the_same_however_it_is_typed(person: Person, show: Show, spelled: Callable[[str], str]):
+    await ready_for(person, show)
+    await refused(person, show, spelled(WRONG))
+    await show(person, spelled(person.next_code()))
 
 
 @pytest.mark.parametrize("again", OF_THE_PRESENT_ONE)

@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from starlette.requests import Request
 
+from candleray.databases.valkey import Valkey
 from candleray.identity.models import MiniAppLogin, WidgetLogin
 from candleray.identity.telegram import (
     LoginRefused,
@@ -23,6 +25,7 @@ from candleray.identity.telegram import (
     telegram_user_of_mini_app,
     telegram_user_of_widget,
 )
+from serve_apps.http.callers import address_of
 from tests.api.attacks.logins import MINI_APP, WIDGET, without
 from tests.support.in_process_api import BOT_TOKEN, backend, fresh_login, serving_strangers
 
@@ -131,3 +134,46 @@ def test_what_a_hash_was_is_in_no_message():
     with pytest.raises(ValueError, match="64 hexadecimal") as caught:
         WidgetLogin(id=1, auth_date=1, hash="canary")
     assert all("canary" not in str(error["msg"]) for error in caught.value.errors())
+
+
+async def test_a_login_is_remembered_as_long_as_it_could_be_used_again(stranger, valkey_url):
+    (await stranger.post(WIDGET, json=fresh_login(7))).raise_for_status()
+    valkey = await Valkey.open(valkey_url)
+    left_ms = [await valkey.client.pttl(key) async for key in valkey.client.scan_iter("candleray:login:*")]
+    await valkey.close()
+    # From half a minute before its time to five minutes after.
+    assert max(left_ms) > (300 + 30) * 1000
+
+
+@pytest.mark.parametrize(
+    ("header", "given", "address"),
+    [
+        (None, {"X-Real-IP": "9.9.9.9", "X-Forwarded-For": "9.9.9.9", "Forwarded": "for=9.9.9.9"}, "127.0.0.1"),
+        ("X-Real-IP", {"X-Forwarded-For": "9.9.9.9"}, "127.0.0.1"),
+        ("X-Real-IP", {"X-Real-IP": "8.8.8.8"}, "8.8.8.8"),
+        ("X-Forwarded-For", {"X-Forwarded-For": "9.9.9.9, 8.8.8.8"}, "8.8.8.8"),
+        ("X-Forwarded-For", {"X-Forwarded-For": "8.8.8.8"}, "8.8.8.8"),
+        ("X-Forwarded-For", {"X-Forwarded-For": "8" * 100}, "8" * 64),
+    ],
+)
+def test_of_what_a_caller_writes_only_the_proxy_s_own_entry_is_its_address(header, given, address):
+    headers = [(name.lower().encode(), value.encode()) for name, value in given.items()]
+    request = Request({"type": "http", "client": ("127.0.0.1", 5), "headers": headers})
+    assert address_of(request, header) == address
+
+
+@pytest.mark.parametrize("named", [None, "X-Real-IP", "X-Forwarded-For"])
+async def test_whoever_writes_other_addresses_is_limited_all_the_same(named):
+    """With a proxy of ours in front, which appends where the caller is to what the caller wrote."""
+    rules = {"logins_per_minute": 3, "address_header": named}
+    here = uuid4().hex
+    async with serving_strangers(backend(object(), identity=rules)) as client:
+        statuses = []
+        for number in range(5):
+            made_up = f"10.0.0.{number}"
+            headers = {"X-Real-IP": here, "X-Forwarded-For": f"{made_up}, {here}", "Forwarded": f"for={made_up}"}
+            if named is None:
+                client._transport.client = (here, 1)
+                headers = {"X-Real-IP": made_up, "X-Forwarded-For": made_up, "Forwarded": f"for={made_up}"}
+            statuses.append((await client.post(WIDGET, json=FORGED, headers=headers)).status_code)
+    assert statuses == [401, 401, 401, 429, 429]

@@ -15,6 +15,7 @@ import pytest
 from candleray.databases.postgres import Postgres
 from candleray.identity.totp import matching_step, recovery_hash
 from candleray.identity.vault import Secret
+from tests.api.attacks.codes import TAKES_A_CODE
 from tests.support.accounts import KEY, log_in, set_up
 from tests.support.accounts import post_code as post
 from tests.support.in_process_api import backend, serving_strangers
@@ -162,10 +163,36 @@ async def test_a_second_factor_moved_to_another_user_does_not_open(api, postgres
         await connection.execute("DELETE FROM second_factors WHERE user_id = $1::text::uuid", theirs)
 
 
-async def test_codes_are_limited_by_user_before_any_is_looked_at():
+def test_what_takes_a_code_is_found_in_the_document():
+    assert set(TAKES_A_CODE) == {"", "/confirm", "/verify", "/recovery-codes", "/disable"}
+
+
+@pytest.mark.parametrize("path", TAKES_A_CODE)
+async def test_codes_are_limited_by_user_before_any_is_looked_at(path):
     rules: dict[str, Any] = {"codes_per_user": 2, "address_header": "X-Real-IP"}
     async with serving_strangers(backend(object(), identity=rules)) as api:
         api.headers["X-Real-IP"] = uuid4().hex
-        await log_in(api, uuid4().int >> 80)
-        tried = [await post(api, "/verify", "000000") for _ in range(3)]
-        assert [answer.status_code for answer in tried] == [409, 409, 429]
+        await log_in(api)
+        tried = [await post(api, path, "000000") for _ in range(3)]
+        assert tried[0].status_code == tried[1].status_code != 429
+        assert tried[2].status_code == 429
+        assert 1 <= int(tried[2].headers["Retry-After"]) <= 600
+        others = [await post(api, other, "000000") for other in TAKES_A_CODE]
+        assert {answer.status_code for answer in others} == {429}
+        await log_in(api)
+        assert (await post(api, path, "000000")).status_code == tried[0].status_code
+
+
+async def test_codes_are_limited_by_address_whoever_shows_them():
+    rules: dict[str, Any] = {"codes_per_user": 1, "address_header": "X-Real-IP"}
+    async with serving_strangers(backend(object(), identity=rules)) as api:
+        api.headers["X-Real-IP"] = uuid4().hex
+        tried = []
+        for _ in range(11):
+            await log_in(api)
+            tried.append((await post(api, "/verify", "000000")).status_code)
+        assert tried[-1] == 429
+        assert 429 not in tried[:-1]
+        api.headers["X-Real-IP"] = uuid4().hex
+        await log_in(api)
+        assert (await post(api, "/verify", "000000")).status_code == tried[0]

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pyotp
 
 from tests.api.attacks.target import Attack, Target
-from tests.support.accounts import KEY, key_id, log_in, set_up
+from tests.support.accounts import KEY, key_id, log_in, post_code, set_up
+from tests.support.api_document import operations
 
-CODED = ("/verify", "/disable", "/recovery-codes", "")
-"""What takes a code of the second factor there is, below /second-factor."""
+TOP = "/second-factor"
+CONFIRM = "/confirm"
+"""Takes a code of the second factor that has begun."""
+
+TAKES_A_CODE = [
+    one.path.removeprefix(TOP)
+    for one in operations()
+    if one.path.startswith(TOP) and any("code" in body for body in one.bodies)
+]
+"""Whatever the API's document says takes a code, below /second-factor."""
+
+CODED = [path for path in TAKES_A_CODE if path != CONFIRM]
+"""What takes a code of the second factor there is."""
 
 
 async def show(target: Target, code: str, path: str = "/verify") -> None:
-    await target.attack("POST", f"/second-factor{path}", json={"code": code})
+    await target.attack("POST", f"{TOP}{path}", json={"code": code})
 
 
 def wrong_code(totp: pyotp.TOTP) -> str:
@@ -45,6 +59,24 @@ async def guessed(target: Target) -> None:
     totp, _ = await set_up(target.api)
     for _ in range(5):
         await show(target, wrong_code(totp))
+
+
+def right_after_guesses(path: str) -> Callable[[Target], Any]:
+    """Five guesses at one place; then the right code, there and everywhere else."""
+
+    async def ask(target: Target) -> None:
+        await log_in(target.api)
+        if path == CONFIRM:
+            totp = pyotp.TOTP((await post_code(target.api, "")).json()["secret"])
+        else:
+            totp, _ = await set_up(target.api)
+        for _ in range(5):
+            guess = await post_code(target.api, path, wrong_code(totp))
+            assert (guess.status_code, guess.json()["error"]["message"]) == (403, "the code is not valid")
+        for other in [path] if path == CONFIRM else CODED:
+            await show(target, totp.at(int(time.time()) + 30), other)
+
+    return ask
 
 
 async def right_in_a_lock(target: Target) -> None:
@@ -99,6 +131,10 @@ ATTACKS = [
     Attack("code, replayed", FORBIDDEN, replayed),
     Attack("code, of a former step", FORBIDDEN, of_a_former_step),
     Attack("code, guessed to the lock-out", FORBIDDEN, guessed),
+    *(
+        Attack(f"code, the right one after guesses at {TOP}{path}", frozenset({429}), right_after_guesses(path))
+        for path in TAKES_A_CODE
+    ),
     Attack("code, the right one in a lock-out", frozenset({429}), right_in_a_lock),
     Attack("recovery code, twice", FORBIDDEN, recovery_twice),
     Attack("recovery code, another user's", FORBIDDEN, foreign_recovery),
