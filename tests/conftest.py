@@ -1,4 +1,4 @@
-"""What several test modules need."""
+"""Fixtures that several test modules need."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _private_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _canaries(_private_home: None, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Whatever ran, no secret came out of it anywhere (I5); where one did, the run's last test is in error."""
+    """Whatever ran, no secret came out of it anywhere; where one did, the run's last test is in error."""
     with canaries.watching():
         yield
     asyncio.run(canaries.dump(*embedded.started_urls()))

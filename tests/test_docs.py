@@ -1,4 +1,4 @@
-"""What is generated is up to date, what is linked exists, and the house is as CONTRIBUTING says."""
+"""Generated pages are up to date, links lead somewhere, and the house is as CONTRIBUTING says."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def licences_on_the_page() -> dict[str, str]:
 
 
 def licence_of(package: str) -> str | None:
-    """What the installed package says; None where it says nothing that a program could read, or is not here."""
+    """Return the licence that the installed package states; None where no program could read it, or it is not here."""
     try:
         said = metadata(package)
     except PackageNotFoundError:

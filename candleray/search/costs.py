@@ -1,4 +1,4 @@
-"""What a search costs, measured on a sample of it: nothing here is a constant of some other machine.
+"""The costs of a search, measured on a sample of it: nothing here is a constant of some other machine.
 
 A cost differs a hundredfold with the trades of a variant, so the sample is spread over the whole grid: runs of
 neighbours, which share partial results as they do in the search.
@@ -33,7 +33,7 @@ STOP_RUNS = (48, 8)
 of the first was within 7 % of the true one, of the second within 2 %."""
 SOME_LEVELS = (4, 2)
 MORE_LEVELS = (8, 8)
-"""Of stop-losses and of take-profits: two grids, which differ in whole blocks of
+"""Numbers of stop-losses and of take-profits: two grids, which differ in whole blocks of
 `kernels.simulation.stop_walks.LANES`."""
 SAMPLED_REPORTS = 4
 
@@ -49,7 +49,7 @@ class SignalCosts:
     report_s: float
     """One report."""
     weights: tuple[float, ...] = (1.0,)
-    """What a base variant of each equal part of the grid costs, over what one costs on average."""
+    """Cost of a base variant in each equal part of the grid, over that of one on average."""
     plane_each_s: tuple[float, ...] = ()
     """One plane of each indicator; empty where it is not known."""
 
@@ -61,10 +61,10 @@ class StopCosts:
     table_s: float = 0.0
     """All tables of first passages."""
     base_s: float = 0.0
-    """What a base variant's combinations share."""
+    """The work that a base variant's combinations share."""
     combination_s: float = 0.0
     weights: tuple[float, ...] = (1.0,)
-    """As those of the signals."""
+    """The same as `SignalCosts.weights`, under stops."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Costs:
 
 
 def measure_signals(bars: Bars, grid: VariantGrid, default_warmup: int) -> SignalCosts:
-    """Takes some tenths of a second, however large the grid is."""
+    """Measure in some tenths of a second, however large the grid is."""
     sample, plane_each_s = _sample(bars, grid, SIGNAL_RUNS, default_warmup)
     plane_s = sum(each_s * one.size for each_s, one in zip(plane_each_s, grid.indicators, strict=True))
     variant_s, weights = _spread_over([sample.variant_s(*run) for run in sample.runs])
@@ -108,7 +108,7 @@ def measure_signals(bars: Bars, grid: VariantGrid, default_warmup: int) -> Signa
 
 
 def measure_stops(bars: Bars, grid: VariantGrid, default_warmup: int) -> StopCosts:
-    """As long, of a few levels; nothing where there are no stops."""
+    """Measure a few levels, in as much time; nothing where there are no stops."""
     if not grid.has_stops:
         return StopCosts()
     sample, _ = _sample(bars, grid, STOP_RUNS, default_warmup)
@@ -159,7 +159,7 @@ class _Sample:
         return self._added_s(rank, 0, 0, len(bases) * few.combinations.size) / max(1, len(bases))
 
     def best(self, kept: int) -> Ranking:
-        """As many of the sample's best as the search keeps of all, in proportion; a few at least."""
+        """Return as many of the sample's best as the search keeps of all, in proportion; a few at least."""
         size = sum(last - first for first, last in self.runs)
         ranking = Ranking.empty()
         for run in self.runs:
@@ -171,7 +171,7 @@ class _Sample:
 
     @staticmethod
     def _added_s(rank: Callable[[int, int], object], first: int, middle: int, last: int) -> float:
-        """What the second part of a range adds to the first one."""
+        """Return the seconds that the second part of a range adds to the first."""
         whole_s, part_s = _fastest(lambda: rank(first, last)), _fastest(lambda: rank(first, middle))
         # A neighbour may have disturbed the shorter one: it must not make the work nothing.
         return max(whole_s - part_s, 0.2 * whole_s * (last - middle) / (last - first))

@@ -17,7 +17,7 @@ def even_shares(parts: int) -> FloatArray:
 
 
 def tapered_shares(seconds: float, cores: int, longest_s: float, shortest_s: float, most: int) -> FloatArray:
-    """What part of that much work each task does, the largest first, in all 1.
+    """Return the share of that much work that each task does, the largest first, in all 1.
 
     Each takes half of what is left for its core. So there are few of them, and none is long when the others have
     ended: the cores end together although nobody knows exactly how long a task takes.
@@ -37,7 +37,7 @@ def tapered_shares(seconds: float, cores: int, longest_s: float, shortest_s: flo
 
 
 def cuts(total: int, unit: int, shares: FloatArray, weight: Callable[[IntArray], FloatArray]) -> list[int]:
-    """Bounds from 0 to `total`, at multiples of `unit`, of ranges that have about these shares of the weight.
+    """Return bounds from 0 to `total`, at multiples of `unit`, of ranges that have about these shares of the weight.
 
     Args:
         shares: above 0, in all 1; where there are fewer units, they are the ranges.
@@ -56,13 +56,13 @@ def cuts(total: int, unit: int, shares: FloatArray, weight: Callable[[IntArray],
 
 
 def by_part(weights: Sequence[float], size: int) -> Callable[[IntArray], FloatArray]:
-    """The weight of an index below `size`, of as many equal parts as there are weights."""
+    """Return the weight of an index below `size`, of as many equal parts as there are weights."""
     table = np.array(weights)
     return lambda index: np.asarray(table[index * len(table) // size])
 
 
 def ranges(total: int, parts: int) -> Iterator[tuple[int, int]]:
-    """`total` indices as at most `parts` contiguous half-open ranges whose lengths differ by one at most."""
+    """Cut `total` indices into at most `parts` contiguous half-open ranges whose lengths differ by one at most."""
     parts = max(1, min(parts, total))
     for part in range(parts if total else 0):
         yield part * total // parts, (part + 1) * total // parts

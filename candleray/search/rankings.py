@@ -12,7 +12,7 @@ from kernels.simulation.prune_reasons import REASONS
 
 
 def no_pruned() -> IntArray:
-    """None for each of `kernels.simulation.prune_reasons.REASONS`, in their order."""
+    """Return 0 for each of `kernels.simulation.prune_reasons.REASONS`, in their order."""
     return np.zeros(len(REASONS), np.int64)
 
 
@@ -24,7 +24,7 @@ class Ranking:
     total_return_pct: FloatArray
     conflicts: IntArray
     pruned: IntArray = field(default_factory=no_pruned)
-    """How many variants were pruned, by reason in the order of `REASONS`; none of them is here."""
+    """Numbers of variants that were pruned, by reason in the order of `REASONS`; none of them is here."""
 
     def __len__(self) -> int:
         return int(self.index.shape[0])
@@ -41,7 +41,7 @@ class Ranking:
         return Ranking(self.index[order], self.total_return_pct[order], self.conflicts[order], self.pruned)
 
     def without(self, fates: IntArray) -> Ranking:
-        """Those that were kept, the others counted; `fates` says of each what became of it."""
+        """Return the kept ones, the others counted by their fates: 0 kept, else a reason's number from 1."""
         pruned = self.pruned + np.bincount(fates, minlength=len(REASONS) + 1)[1:]
         return replace(self._only(fates == 0), pruned=pruned)
 
@@ -49,7 +49,7 @@ class Ranking:
         return Ranking(self.index[kept], self.total_return_pct[kept], self.conflicts[kept], self.pruned)
 
     def merged(self, other: Ranking, k: int) -> Ranking:
-        """The best `k` of both, of different variants; associative and commutative, because the order is total."""
+        """Return the best `k` of both, of different variants; associative and commutative, because the order is total."""
         return Ranking(
             np.concatenate((self.index, other.index)),
             np.concatenate((self.total_return_pct, other.total_return_pct)),
@@ -58,7 +58,7 @@ class Ranking:
         ).best(k)
 
     def between(self, first: int, last: int) -> Ranking:
-        """The ranks from `first` on, counted from 0. What was pruned belongs to the whole: here it is none."""
+        """Return the ranks from `first` on, counted from 0. What was pruned belongs to the whole: here it is none."""
         return Ranking(self.index[first:last], self.total_return_pct[first:last], self.conflicts[first:last])
 
     @staticmethod

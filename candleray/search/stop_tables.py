@@ -1,4 +1,4 @@
-"""Stop levels in a search: their tables, and the base variants that are tried under them (R4.6, R4.9)."""
+"""Stop levels in a search: their tables, and the base variants that are tried under them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SIDES = {Direction.LONG_ONLY: (LONG,), Direction.SHORT_ONLY: (SHORT,), Directio
 
 
 def stop_tables(grid: VariantGrid) -> list[StopTable]:
-    """The tables a grid needs, in the order of `kernels.simulation.under_stops.Stops`."""
+    """Return the tables that a grid needs, in the order of `kernels.simulation.under_stops.Stops`."""
     return [
         StopTable(side, kind, tuple(axis.at(at) for at in range(first, min(first + BLOCK_LEVELS, axis.count))))
         for kind, axis in ((STOP_LOSS, grid.stop_losses), (TAKE_PROFIT, grid.take_profits))
@@ -36,7 +36,7 @@ def stop_tables(grid: VariantGrid) -> list[StopTable]:
 
 
 def table_parts(grid: VariantGrid, parts: int) -> list[list[int]]:
-    """The numbers of all tables in so many parts of about as many levels, or in fewer.
+    """Deal the numbers of all tables out to so many parts of about as many levels, or to fewer.
 
     Tables that share a pass over the bars come one after the other: where there are enough of them for two parts,
     none makes both passes.
@@ -71,7 +71,7 @@ class Tables:
 
 
 def shortlisted(grid: VariantGrid, ranking: Ranking) -> tuple[IntArray | range, Shortlist]:
-    """The base variants of Stage B, ascending, and what is said about them.
+    """Return the base variants of Stage B, ascending, and the shortlist as the answer describes it.
 
     Args:
         ranking: the best `grid.kept + 1` base variants without stops; empty where all are kept.

@@ -172,12 +172,12 @@ class VariantGrid:
 
     @property
     def needs_stage_a(self) -> bool:
-        """Whether base variants are ranked without stops: as the answer, or because some are cut."""
+        """True where base variants are ranked without stops: as the answer, or because some are cut."""
         return not self.has_stops or self.kept < self.radix.size
 
     @property
     def simulations(self) -> int:
-        """How often an account is walked through the bars."""
+        """Number of accounts that are walked through the bars."""
         return self.evaluated + (self.radix.size if self.has_stops and self.needs_stage_a else 0)
 
     @property
@@ -212,7 +212,7 @@ class VariantGrid:
         }
 
     def strategy(self, index: int) -> dict[str, Any]:
-        """That variant alone, as a request that gives the same result. Pruning is of the search, not of it."""
+        """Return the request of that variant alone, which gives the same result; pruning belongs to the search."""
         chosen = [
             {"id": one.id, "inputs": one.inputs, "params": one.params, "signal": one.signal}
             for one in self.variant(index)

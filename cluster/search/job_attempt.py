@@ -108,7 +108,7 @@ async def drive(attempts: Attempts, job_id: UUID, attempt: int, settings: Settin
 
 
 async def _unless(cancelled: Awaitable[None], work: Awaitable[T]) -> T:
-    """The outcome of `work`.
+    """Return the outcome of `work`.
 
     Raises:
         Cancelled: `cancelled` returned first.
@@ -127,7 +127,7 @@ async def _unless(cancelled: Awaitable[None], work: Awaitable[T]) -> T:
 
 
 async def _patiently(call: Any) -> None:
-    """Again until the database answers: it may be starting anew, and what was found must not be lost to that."""
+    """Call again until the database answers: while it starts anew, no result may be lost."""
     give_up_at = time.monotonic() + 60.0
     while True:
         try:
@@ -140,7 +140,7 @@ async def _patiently(call: Any) -> None:
 
 
 def run(job_id: UUID, attempt: int) -> int:
-    """The exit code of its process."""
+    """Run the attempt; return the exit code of its process."""
     settings = get_settings()
     configure_logs(settings.log_level)
     return asyncio.run(_run(job_id, attempt, settings))

@@ -1,4 +1,4 @@
-"""Workers that are started, and have loaded what every search needs, before anyone waits for them.
+"""Warm workers: started, and loaded with all that every search needs, before anyone waits for them.
 
 A process takes 1 s to begin and 2 s to import and load, and the first one after a change compiles for 15 s more.
 To ask for them takes Ray alone, so that a driver can do so before it imports the rest.
@@ -24,6 +24,6 @@ def _warm_up() -> None:
 
 
 def warm_workers() -> None:
-    """A warm worker for every CPU, without waiting for them."""
+    """Start a warm worker for every CPU, without waiting for them."""
     for _ in range(int(ray.cluster_resources().get("CPU", 1))):
         _warm_up.options(name="warm-up").remote()

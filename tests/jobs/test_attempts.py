@@ -38,7 +38,7 @@ WORDS = Progress(Phase.STAGE_B, 5, 10, 7, 100.0, 1.5, "candles", 9.5, tasks_done
 
 @pytest.fixture
 async def job_id(user: UUID, postgres: Postgres) -> UUID:
-    """Of a job that runs, at its first attempt, with a checkpoint."""
+    """Attempt of a job that runs, at its first attempt, with a checkpoint."""
     return (await moved_to(postgres, user, JobState.RUNNING)).job_id
 
 

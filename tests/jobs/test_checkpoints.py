@@ -62,7 +62,7 @@ def test_a_checkpoint_says_what_it_is_of():
 
 
 def test_until_a_phase_has_ranked_something_the_one_before_it_holds_the_best():
-    """As when a job is asked for its best, or cancelled, in the first moments of Stage B."""
+    """A job may be asked for its best, or be cancelled, in the first moments of Stage B."""
     first, second = Sweep(Phase.STAGE_A, 10, 3), Sweep(Phase.STAGE_B, 40, 3)
     assert newest_ranked([]) is None
     assert newest_ranked([first, second]) is None

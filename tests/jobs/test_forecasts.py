@@ -1,4 +1,4 @@
-"""How long a search still takes (R5.1)."""
+"""The time that a search still takes."""
 
 from __future__ import annotations
 

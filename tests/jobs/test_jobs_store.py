@@ -1,4 +1,4 @@
-"""Jobs in Postgres: transitions, limits, fairness, fencing, ownership (R5.1)."""
+"""Jobs in Postgres: transitions, limits, fairness, fencing, ownership."""
 
 from __future__ import annotations
 
@@ -284,7 +284,7 @@ class TestScheduler:
     async def test_drivers_that_end_without_keeping_anything_new_are_not_replaced_for_ever(
         self, jobs: Jobs, attempts: Attempts, user: UUID, kind: str
     ):
-        """As of a job that kills its driver a second after it has gone on from the checkpoint."""
+        """Such a job kills its driver a second after it has gone on from the checkpoint."""
         drivers, job = Drivers(), await submitted(jobs, user)
         scheduler = Scheduler(attempts, drivers, LIMITS)
         await scheduler.step()
@@ -359,7 +359,7 @@ class TestScheduler:
 async def test_an_end_whose_transaction_began_earlier_is_measured_too(
     jobs: Jobs, attempts: Attempts, user: UUID, postgres: Postgres
 ):
-    """As when it waited for a lock: its time lies before that of an end which was measured already."""
+    """It may have waited for a lock: its time lies before that of an end which was measured already."""
     job = await submitted(jobs, user)
     await attempts.take_next()
     (running,) = [one for one in await watched_jobs(postgres, FUTURE, []) if one.job_id == job.job_id]

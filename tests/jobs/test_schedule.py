@@ -1,4 +1,4 @@
-"""Which job runs next, how many at once, and what the scheduler is shown of them."""
+"""The order in which jobs run, the number at once, and the scheduler's view of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is taken on: a user's jobs one after the other, so many of them waiting, one for each key."""
+"""Jobs that are taken on: a user's jobs one after the other, so many of them waiting, one for each key."""
 
 from __future__ import annotations
 

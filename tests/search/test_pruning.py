@@ -102,7 +102,7 @@ class PrunedGrid:
 
 
 def fate(closes: list[float], signal: str, sl=None, tp=None, bar_ms: int = HOUR_MS, **changes: Any) -> str | None:
-    """What became of one variant; the oracle says the same."""
+    """Return the fate of one variant, of which the oracle says the same."""
     names = set(oracle.Pruning.__dataclass_fields__)
     limits = oracle.Pruning(**{name: value for name, value in changes.items() if name in names})
     rules = oracle.Rules(**{name: value for name, value in changes.items() if name not in names})

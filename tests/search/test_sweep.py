@@ -1,4 +1,4 @@
-"""Which indices are done: what a checkpoint remembers of a sweep."""
+"""The indices that are done: a checkpoint remembers them of a sweep."""
 
 from __future__ import annotations
 
