@@ -60,7 +60,7 @@ def licences_on_the_page() -> dict[str, str]:
 
 
 def licence_of(package: str) -> str | None:
-    """Return the licence that the installed package states; None where no program could read it, or it is not here."""
+    """Return the licence that the installed package states; None where no program can read one."""
     try:
         said = metadata(package)
     except PackageNotFoundError:

@@ -37,7 +37,7 @@ def tapered_shares(seconds: float, cores: int, longest_s: float, shortest_s: flo
 
 
 def cuts(total: int, unit: int, shares: FloatArray, weight: Callable[[IntArray], FloatArray]) -> list[int]:
-    """Return bounds from 0 to `total`, at multiples of `unit`, of ranges that have about these shares of the weight.
+    """Return bounds from 0 to `total`, at multiples of `unit`, of ranges with about these shares of the weight.
 
     Args:
         shares: above 0, in all 1; where there are fewer units, they are the ranges.

@@ -41,7 +41,7 @@ class Ranking:
         return Ranking(self.index[order], self.total_return_pct[order], self.conflicts[order], self.pruned)
 
     def without(self, fates: IntArray) -> Ranking:
-        """Return the kept ones, the others counted by their fates: 0 kept, else a reason's number from 1."""
+        """Drop and count those that were pruned; a fate is 0 or the number of a reason, from 1 on."""
         pruned = self.pruned + np.bincount(fates, minlength=len(REASONS) + 1)[1:]
         return replace(self._only(fates == 0), pruned=pruned)
 
@@ -49,7 +49,7 @@ class Ranking:
         return Ranking(self.index[kept], self.total_return_pct[kept], self.conflicts[kept], self.pruned)
 
     def merged(self, other: Ranking, k: int) -> Ranking:
-        """Return the best `k` of both, of different variants; associative and commutative, because the order is total."""
+        """Return the best `k` of both, which share no variant; the order is total, so any way of merging is right."""
         return Ranking(
             np.concatenate((self.index, other.index)),
             np.concatenate((self.total_return_pct, other.total_return_pct)),
