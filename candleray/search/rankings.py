@@ -49,7 +49,7 @@ class Ranking:
         return Ranking(self.index[kept], self.total_return_pct[kept], self.conflicts[kept], self.pruned)
 
     def merged(self, other: Ranking, k: int) -> Ranking:
-        """Return the best `k` of both, which share no variant; the order is total, so any way of merging is right."""
+        """Return the best `k` of both, which share no variant; in any order, because theirs is total."""
         return Ranking(
             np.concatenate((self.index, other.index)),
             np.concatenate((self.total_return_pct, other.total_return_pct)),
@@ -58,7 +58,7 @@ class Ranking:
         ).best(k)
 
     def between(self, first: int, last: int) -> Ranking:
-        """Return the ranks from `first` on, counted from 0. What was pruned belongs to the whole: here it is none."""
+        """Return the ranks from `first` on, counted from 0; the pruned belong to the whole ranking alone."""
         return Ranking(self.index[first:last], self.total_return_pct[first:last], self.conflicts[first:last])
 
     @staticmethod
