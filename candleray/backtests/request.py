@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from candleray.backtests.axes import Axis, Number, Steps, Values, levels
 from candleray.backtests.pruning import Pruning
-from candleray.backtests.sizing import AllIn, Sizing
+from candleray.backtests.sizing import AllIn, AnySizing
 from candleray.markets import Instrument
 from candleray.timeframes import Timeframe, TimeRange
 from candleray.validation import Model
@@ -85,7 +85,7 @@ class StrategyAxes(Model):
     indicators: tuple[IndicatorAxes, ...] = Field(min_length=1, max_length=MAX_INDICATORS)
     direction: Direction = Direction.LONG_SHORT
     exit_on: ExitOn = ExitOn.OPPOSITE
-    sizing: Sizing = AllIn()
+    sizing: AnySizing = AllIn()
     init_cash_quote: Annotated[Number, Field(gt=0)] | None = None
     """Initial cash in quote currency; the configuration's default where left out."""
     fee_pct: Percent | None = None

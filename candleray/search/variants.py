@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 from candleray.backtests.axes import Steps, Values, levels
 from candleray.backtests.preflight import SizedRequest
 from candleray.backtests.request import BacktestRequest, IndicatorAxes, StrategyAxes
-from candleray.backtests.sizing import with_budget
 from candleray.errors import GuardExceeded, Problem, invalid
 from candleray.hashes import canonical_json, content_hash
 from candleray.settings import BacktestSettings
@@ -256,7 +255,7 @@ def filled_in(axes: AxesT, defaults: BacktestSettings) -> AxesT:
     }
     missing = {name: value for name, value in chosen.items() if getattr(axes, name) is None}
     whole = axes.model_copy(update={"indicators": tuple(indicators), **missing})
-    return whole.model_copy(update={"sizing": with_budget(whole.sizing, whole.init_cash_quote or 0.0)})
+    return whole.model_copy(update={"sizing": whole.sizing.completed(whole.init_cash_quote or 0.0)})
 
 
 def _with_defaults(axes: IndicatorAxes) -> IndicatorAxes:

@@ -1,4 +1,4 @@
-"""A copy of the sources, to be changed and run as a house of its own."""
+"""A copy of the sources, or of some of their folders, to be changed and run as a house of its own."""
 
 from __future__ import annotations
 
@@ -12,21 +12,32 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("kernels", "candleray", "actors", "cluster", "serve_apps", "configs", "docs", "tests")
 
 
-def copy_house(to: Path) -> Path:
-    for folder in FOLDERS:
+def copy_house(to: Path, *folders: str) -> Path:
+    """Copy the sources, or these folders alone; what is not copied runs from where it lies.
+
+    Kernels that are not copied are compiled already.
+    """
+    for folder in folders or FOLDERS:
         shutil.copytree(ROOT / folder, to / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", to)
     return to
 
 
+def changed_files(house: Path) -> list[str]:
+    """The files of a copy that are new or differ from the original, by path."""
+    files = (file.relative_to(house) for file in house.rglob("*") if file.is_file())
+    sources = (file for file in files if file.parts[0] in FOLDERS and "__pycache__" not in file.parts)
+    return sorted(str(file) for file in sources if not _is_original(house, file))
+
+
+def _is_original(house: Path, file: Path) -> bool:
+    return (ROOT / file).exists() and (ROOT / file).read_bytes() == (house / file).read_bytes()
+
+
 def run_in(house: Path, *arguments: str) -> str:
-    """The output of Python with the modules of this house alone."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(house),
-        "NUMBA_CACHE_DIR": str(house / "compiled"),
-        "COLUMNS": "200",
-    }
+    """The output of Python with the modules of this house, before those of the original."""
+    compiled = {"NUMBA_CACHE_DIR": str(house / "compiled")} if (house / "kernels").exists() else {}
+    environment = {**os.environ, "PYTHONPATH": f"{house}{os.pathsep}{ROOT}", "COLUMNS": "200", **compiled}
     process = subprocess.run(
         [sys.executable, *arguments], cwd=house, env=environment, capture_output=True, text=True, check=False
     )
