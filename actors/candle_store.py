@@ -35,7 +35,7 @@ TIMEOUT_S = 120.0
 
 
 class CandleStoreActor:
-    """`CandleStore`, call by call. Any call may be repeated: the same rows again change nothing."""
+    """The methods of `CandleStore`. Any call may be repeated: the same rows again change nothing."""
 
     def __init__(self, url: SecretStr, log_level: str) -> None:
         configure_logs(log_level)
@@ -125,6 +125,6 @@ class ActorCall:
         except TimeoutError as exc:
             raise ServiceUnavailable(f"the candle store did not answer within {TIMEOUT_S:g} s") from exc
         except ServiceUnavailable:
-            # The actor may be gone for good; the next call looks for it anew.
+            # The actor may be gone for good; the next call looks it up again.
             self._handle = None
             raise

@@ -1,4 +1,4 @@
-"""Jobs as metrics, by Ray's exporter on the node's metrics port (R5.1)."""
+"""Metrics of jobs, exported by Ray on the node's metrics port."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PHASE_S = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0]
 
 
 class JobMetrics:
-    """Counts from when it was made on; the actor that holds it outlives every driver."""
+    """Counters that start at 0 with the scheduler's process, which outlives every driver."""
 
     def __init__(self) -> None:
         self._by_state = Gauge("candleray_jobs", "Jobs by state.", ("state",))
@@ -32,9 +32,10 @@ class JobMetrics:
         self._ended_until: datetime | None = None
 
     async def observe(self, attempts: Attempts, postgres: Postgres) -> None:
-        """
+        """Count what has happened since the last call.
+
         Raises:
-            ServiceUnavailable: Postgres does not answer; the next call counts what this one could not.
+            ServiceUnavailable: Postgres does not answer; the next call catches up.
         """
         counts = await attempts.count_by_state()
         for state in JobState:

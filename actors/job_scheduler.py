@@ -1,4 +1,7 @@
-"""The scheduler of jobs, alive as long as the cluster: a thread, so that it starts again with its process."""
+"""The actor that schedules jobs for as long as the cluster lives.
+
+The work runs in a thread that starts with the process, so a restarted actor goes on by itself.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ class JobSchedulerActor:
         threading.Thread(target=self._live, name="scheduler", daemon=True).start()
 
     def ping(self) -> None:
-        """Returns where the actor lives."""
+        """Answer, to show that the actor is alive."""
 
     def _live(self) -> None:
         try:
@@ -58,7 +61,7 @@ class JobSchedulerActor:
             try:
                 await self._schedule()
             except CandlerayError as error:
-                # After it has worked for a while, a failure is a new one.
+                # After a while without failure, the pauses begin short again.
                 pause_s = STEP_S if time.monotonic() - began >= LONGEST_PAUSE_S else next_pause_s
                 self._failures.inc()
                 log.warning("scheduler_waits", reason=error.message, pause_s=pause_s)
@@ -66,7 +69,7 @@ class JobSchedulerActor:
                 next_pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def _schedule(self) -> None:
-        """Steps until a service fails."""
+        """Run the scheduler step by step until a service fails."""
         postgres = await Postgres.open(self._url.get_secret_value(), max_connections=2)
         try:
             attempts = Attempts(postgres, self._limits)
@@ -86,7 +89,7 @@ class JobSchedulerActor:
 
 
 def job_scheduler(settings: Settings, job_module: str) -> ActorHandle:
-    """The handle of the cluster's scheduler, started if it is not there; `job_module` is what drivers run.
+    """The handle of the cluster's scheduler, started if it is not there; drivers run `job_module`.
 
     Raises:
         InstanceError: the settings name no Postgres; a running instance always does.

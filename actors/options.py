@@ -6,9 +6,9 @@ from typing import Any
 
 NAMESPACE = "candleray"
 
-# No CPU of their own: two actors that each claim one starve the tasks of a small machine for good.
-# Restarts and retries without end: a call under way when the process dies is made again, so every method of a
-# long-lived actor must be safe to repeat.
+# No CPU of their own: two actors that each claim one would starve the tasks of a small machine for good. Endless
+# restarts and retries: Ray repeats a call whose process died, so every method of a long-lived actor must be safe
+# to repeat.
 _LONG_LIVED: dict[str, Any] = {
     "namespace": NAMESPACE,
     "lifetime": "detached",
@@ -22,4 +22,4 @@ CANDLE_STORE: dict[str, Any] = {**_LONG_LIVED, "name": "candle-store"}
 JOB_SCHEDULER: dict[str, Any] = {**_LONG_LIVED, "name": "job-scheduler"}
 
 ON_HEAD: dict[str, Any] = {"resources": {"node:__internal_head__": 0.001}}
-"""For what needs the data folder, which only the head has."""
+"""For actors that need the data folder, which only the head has."""

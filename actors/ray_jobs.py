@@ -1,4 +1,4 @@
-"""Drivers of jobs as Ray Jobs: Ray's dashboard shows each with its phases."""
+"""Drivers of jobs, run as Ray Jobs; Ray's dashboard shows each with its phases."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from candleray.errors import ServiceUnavailable
 T = TypeVar("T")
 
 STOP_S = 10.0
-"""Ray sends SIGTERM and, 3 s later, SIGKILL."""
+"""How long a stop may take: Ray sends SIGTERM and, 3 s later, SIGKILL."""
 
 _SUBMISSION = re.compile(r"([0-9a-f-]{36})-(\d+)")
 
@@ -37,7 +37,7 @@ class RayJobs:
         self._client: JobSubmissionClient | None = None
 
     async def start(self, job_id: UUID, attempt: int) -> None:
-        # Ray tells its jobs the first cluster that it finds on the machine, which may be another one.
+        # Without an address, Ray gives its jobs the first cluster that it finds on the machine, maybe another one.
         address = ray.get_runtime_context().gcs_address
         await self._ask(
             lambda client: client.submit_job(
@@ -52,9 +52,9 @@ class RayJobs:
         await self._ask(lambda client: _stop(client, f"{job_id}-{attempt}"))
 
     async def ended(self) -> set[tuple[UUID, int]]:
-        found = await self._ask(lambda client: client.list_jobs())
-        named = [(_SUBMISSION.fullmatch(one.submission_id or ""), one.status) for one in found]
-        return {(UUID(match[1]), int(match[2])) for match, status in named if match and status.is_terminal()}
+        jobs = await self._ask(lambda client: client.list_jobs())
+        matches = [_SUBMISSION.fullmatch(job.submission_id or "") for job in jobs if job.status.is_terminal()]
+        return {(UUID(match[1]), int(match[2])) for match in matches if match}
 
     async def _ask(self, call: Callable[[JobSubmissionClient], T]) -> T:
         def ask() -> T:
@@ -71,18 +71,19 @@ class RayJobs:
 
 
 def _inherited() -> dict[str, dict[str, str]]:
-    """On a cluster of others this actor was told its settings, and drivers must be; on our own all inherit them.
+    """The settings that a driver must be given.
 
-    Ray shows it to whoever sees the job: a driver works without knowing who may do what.
+    On a joined cluster this actor got its settings from Ray, and drivers must too; on our own cluster all
+    processes inherit them. The identity settings are left out: Ray shows these values to whoever sees the job, and
+    a driver needs none of them.
     """
-    told = ray.get_runtime_context().runtime_env.get("env_vars") or {}
-    kept = {name: value for name, value in told.items() if not name.startswith("CANDLERAY_IDENTITY__")}
-    return {"env_vars": kept} if kept else {}
+    variables = ray.get_runtime_context().runtime_env.get("env_vars") or {}
+    shown = {name: value for name, value in variables.items() if not name.startswith("CANDLERAY_IDENTITY__")}
+    return {"env_vars": shown} if shown else {}
 
 
 def _stop(client: JobSubmissionClient, submission_id: str) -> None:
-    known = {one.submission_id for one in client.list_jobs()}
-    if submission_id not in known:
+    if submission_id not in {job.submission_id for job in client.list_jobs()}:
         return
     client.stop_job(submission_id)
     give_up_at = time.monotonic() + STOP_S
@@ -93,12 +94,12 @@ def _stop(client: JobSubmissionClient, submission_id: str) -> None:
 
 
 def _dashboard_url() -> str:
-    """Where this cluster's own dashboard says that it is: it may have been started again somewhere else.
+    """The address of this cluster's dashboard, read anew because a restart may have moved it.
 
     Raises:
-        ServiceUnavailable: there is none.
+        ServiceUnavailable: the cluster has no dashboard.
     """
-    found = _internal_kv_get(ray_constants.DASHBOARD_ADDRESS, namespace=ray_constants.KV_NAMESPACE_DASHBOARD)
-    if not found:
+    address = _internal_kv_get(ray_constants.DASHBOARD_ADDRESS, namespace=ray_constants.KV_NAMESPACE_DASHBOARD)
+    if not address:
         raise ServiceUnavailable("this cluster has no dashboard, through which jobs are started")
-    return f"http://{found.decode()}"
+    return f"http://{address.decode()}"

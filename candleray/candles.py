@@ -7,7 +7,7 @@ and the object store shares it without a copy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -61,13 +61,25 @@ class CandleRows:
         return int(self.ts_open_ms.shape[0])
 
     def take(self, rows: IntArray) -> CandleRows:
-        """The rows at these indices; they no longer know their numbers in the source."""
+        """The rows at these indices, without their numbers in the source."""
         return CandleRows(
             self.ts_open_ms[rows],
             np.ascontiguousarray(self.values[:, rows]),
             self.quote_volume[rows],
             self.trades[rows],
         )
+
+    def parts(self, size: int) -> Iterator[CandleRows]:
+        """The rows in order, `size` at a time, each with its number in the source."""
+        for first in range(0, len(self), size):
+            rows = slice(first, first + size)
+            yield CandleRows(
+                self.ts_open_ms[rows],
+                self.values[:, rows],
+                self.quote_volume[rows],
+                self.trades[rows],
+                self.first_row + first,
+            )
 
     @staticmethod
     def join(parts: Sequence[CandleRows]) -> CandleRows:
@@ -81,6 +93,6 @@ class CandleRows:
 
     @staticmethod
     def of(ts_open_ms: IntArray, values: FloatArray) -> CandleRows:
-        """Rows without the optional columns."""
+        """Rows whose optional columns are unknown."""
         unknown = np.full(ts_open_ms.shape[0], np.nan)
         return CandleRows(ts_open_ms, values, unknown, unknown.copy())

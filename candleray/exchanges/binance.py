@@ -107,7 +107,7 @@ def read_instruments(market: Market, content: Any) -> list[InstrumentReference]:
 
 
 def _instrument(market: Market, entry: dict[str, Any]) -> InstrumentReference:
-    filters = {str(found.get("filterType")): found for found in json_answers.entries(entry, "filters")}
+    filters = {str(rule.get("filterType")): rule for rule in json_answers.entries(entry, "filters")}
     status = json_answers.word(entry, "status")
     return InstrumentReference(
         market_id=market.market_id,
@@ -155,8 +155,8 @@ def read_failure(answer: RestAnswer) -> Failure | None:
     if answer.status == 200:
         return None
     error = answer.content if isinstance(answer.content, dict) else {}
-    said = f", {error['code']}: {error.get('msg')}" if "code" in error else f": {answer.text}"
-    message = f"HTTP {answer.status}{said}"
+    detail = f", {error['code']}: {error.get('msg')}" if "code" in error else f": {answer.text}"
+    message = f"HTTP {answer.status}{detail}"
     if error.get("code") == UNKNOWN_SYMBOL:
         return Failure("unknown_symbol", message)
     kind = _KIND_OF.get(answer.status, "unavailable" if answer.status >= 500 else "rejected")

@@ -46,7 +46,7 @@ _KIND_OF: dict[int, FailureKind] = {
 }
 _BAN_S = 600.0  # "terminate all HTTP sessions and wait for at least 10 minutes"
 
-# 600 requests in 5 seconds and address, whatever the market: one base_url, one budget.
+# 600 requests in 5 seconds per address, for all markets together: one base_url, one budget.
 _API = RestApi("https://api.bybit.com", RateBudget(600, 5), page_minutes=MAX_ROWS)
 
 
@@ -59,7 +59,7 @@ def read_server_time_ms(content: Any) -> int:
 
 
 def instruments_requests(market: Market) -> Sequence[RestRequest]:
-    """A listing shows what trades; of futures another one shows what has been closed."""
+    """One listing of the instruments that trade; for futures a second one of those that are closed."""
     listing = {"category": CATEGORY[market.market_type], "limit": str(INSTRUMENTS_PER_PAGE)}
     open_ = RestRequest(INSTRUMENTS_PATH, listing, max_bytes=_INSTRUMENTS_BYTES)
     if market.market_type == "spot":
@@ -107,15 +107,15 @@ def first_kline_request(market: Market, symbol: str, start_ms: int) -> RestReque
 
 def _klines(market: Market, symbol: str, rows: int, **window_ms: int) -> RestRequest:
     window = {name: str(value) for name, value in window_ms.items()}
-    asked = {"category": CATEGORY[market.market_type], "symbol": symbol, "interval": INTERVAL}
-    return RestRequest(KLINE_PATH, {**asked, "limit": str(rows), **window})
+    instrument = {"category": CATEGORY[market.market_type], "symbol": symbol, "interval": INTERVAL}
+    return RestRequest(KLINE_PATH, {**instrument, "limit": str(rows), **window})
 
 
 def read_klines(market: Market, symbol: str, content: Any) -> CandleRows:
     result = json_answers.member(content, "result", kind=dict)
-    told = (result.get("category"), result.get("symbol"))
-    if told != (CATEGORY[market.market_type], symbol):
-        raise MalformedAnswer(f"the candles are of {told[1]} ({told[0]}), not of {symbol}")
+    category, listed = result.get("category"), result.get("symbol")
+    if (category, listed) != (CATEGORY[market.market_type], symbol):
+        raise MalformedAnswer(f"the candles are of {listed} ({category}), not of {symbol}")
     cells = json_answers.columns(result.get("list"), _KLINE_CELLS)
     names = ("open", "high", "low", "close", "volume")
     return CandleRows(
@@ -149,7 +149,7 @@ def read_failure(answer: RestAnswer) -> Failure | None:
 
 
 def _until_reset_s(headers: Mapping[str, str], now_ms: Any) -> float | None:
-    """The limit's reset is a time of the venue's clock; public candles are often refused without one."""
+    """Seconds until the limit resets, by the venue's clock; None where it names no time, as it often does not."""
     reset_ms = json_answers.step(headers.get(RESET_AT))
     if reset_ms is None or not isinstance(now_ms, int):
         return None

@@ -17,14 +17,14 @@ FailureKind = Literal["rate_limited", "banned", "unavailable", "unknown_symbol",
 
 
 class MalformedAnswer(ValueError):
-    """An answer that is JSON and not what the venue's documentation promises; the message says what is wrong."""
+    """JSON that differs from the venue's documentation; the message says where."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A venue's refusal, read out of its status, headers and error body.
+    """A venue's refusal, read from status, headers and error body.
 
-    `retry_after_s` is how long the venue asks us to wait, None where it does not say.
+    `retry_after_s` is the wait that the venue asks for, None where it names none.
     """
 
     kind: FailureKind
@@ -34,7 +34,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class RestRequest:
-    """A GET: its weight counts against the market's budget, its answer may have `max_bytes` at most."""
+    """A GET. Its weight counts against the market's budget; an answer above `max_bytes` is refused."""
 
     path: str
     params: Mapping[str, str] = field(default_factory=dict)
@@ -44,9 +44,9 @@ class RestRequest:
 
 @dataclass(frozen=True)
 class RestAnswer:
-    """`headers` in lower case; `content` is the decoded JSON, None where the body is not JSON.
+    """An answer: `headers` in lower case, `content` the decoded JSON.
 
-    `text` is then the beginning of the body, for messages.
+    Where the body is not JSON, `content` is None and `text` the beginning of the body, for messages.
     """
 
     status: int
@@ -57,7 +57,7 @@ class RestAnswer:
 
 @dataclass(frozen=True)
 class RateBudget:
-    """The weight that one address may spend in a window."""
+    """Request weight that one address may spend in a window."""
 
     weight: int
     window_s: float
@@ -65,9 +65,9 @@ class RateBudget:
 
 @dataclass(frozen=True)
 class RestApi:
-    """Where a market's REST interface is and what it grants; markets with one `base_url` share one budget.
+    """Address and limits of a market's REST interface; markets with one `base_url` share one budget.
 
-    `page_minutes` is the window of one candles request, chosen within the venue's limit of rows.
+    `page_minutes` is the window of one request for candles, within the venue's limit of rows.
     """
 
     base_url: str

@@ -23,7 +23,7 @@ _NOT_IN_WORDS = re.compile(f"[{NOT_IN_WORDS}]")
 
 
 def member(content: Any, *path: str, kind: type | tuple[type, ...]) -> Any:
-    """The value at a path of names, which must be of that kind."""
+    """The value at a path of names; `MalformedAnswer` where it is missing or of another kind."""
     place = "the answer"
     for name in path:
         if not isinstance(content, dict) or name not in content:
@@ -35,7 +35,7 @@ def member(content: Any, *path: str, kind: type | tuple[type, ...]) -> Any:
 
 
 def word(content: Any, name: str) -> str:
-    """A short text of theirs, such as an asset's name; what is none of a word's characters becomes `_`.
+    """A short text, such as an asset's name; characters that no word has become `_`.
 
     One strange name among thousands of instruments must not cost the list.
     """
@@ -52,7 +52,7 @@ def entries(content: Any, *path: str) -> Iterator[dict[str, Any]]:
 
 
 def step(text: Any) -> float | None:
-    """A tick, a step or a wait; None where there is none (absent, or 0, which is how venues say so)."""
+    """A tick, a step or a wait; None where it is absent or 0, which is how venues say "none"."""
     try:
         size = float(text)
     except (TypeError, ValueError, OverflowError):
@@ -61,7 +61,7 @@ def step(text: Any) -> float | None:
 
 
 def columns(table: Any, width: int) -> list[tuple[Any, ...]]:
-    """The columns of a list of rows, each a list of the same number of cells, at least `width`."""
+    """The columns of a list of rows, which must be lists of one length, `width` or more."""
     if not isinstance(table, list):
         raise MalformedAnswer(f"the rows are a {type(table).__name__}")
     if not table:
@@ -75,7 +75,7 @@ def columns(table: Any, width: int) -> list[tuple[Any, ...]]:
 
 
 def decimals(column: Sequence[Any], name: str) -> FloatArray:
-    """A column of decimal text."""
+    """The numbers of a column of decimal text."""
     try:
         return np.asarray(pc.cast(pa.array(column, pa.string()), pa.float64()), np.float64)
     except (pa.ArrowException, TypeError, ValueError) as exc:
@@ -83,7 +83,7 @@ def decimals(column: Sequence[Any], name: str) -> FloatArray:
 
 
 def integers(column: Sequence[Any], name: str) -> IntArray:
-    """A column of whole numbers, as numbers or as text."""
+    """The numbers of a column of whole numbers, sent as numbers or as text."""
     try:
         text = column and isinstance(column[0], str)
         cells = pc.cast(pa.array(column, pa.string()), pa.int64()) if text else pa.array(column, pa.int64())

@@ -1,4 +1,4 @@
-"""Spending a venue's request weight without ever being told to stop."""
+"""Rate limiting on our side: a venue's request weight is never overspent, so it never refuses."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable
 from candleray.exchanges.exchange import RateBudget
 
 _SHARE = 0.9
-"""Of the budget: the rest is for what the venue counts otherwise than we do."""
+"""The share of the budget that is spent; the rest covers what the venue counts differently."""
 
 
 class RateLimiter:
-    """A sliding window over the weight spent at one address; bursts are allowed, the sum is not exceeded."""
+    """A sliding window over the weight spent at one address: bursts pass, the sum stays within the budget."""
 
     def __init__(
         self, budget: RateBudget, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]
@@ -26,18 +26,18 @@ class RateLimiter:
         self._paused_until = 0.0
 
     async def spend(self, weight: float) -> None:
-        """Returns once that weight may be spent; in order of asking."""
+        """Wait until that weight may be spent; callers are served in order."""
         async with self._turn:
             while (wait_s := self._wait_s(weight)) > 0:
                 await self._sleep(wait_s)
             self._record(weight)
 
     def pause(self, seconds: float) -> None:
-        """Nothing is spent before that time is over: the venue said so."""
+        """Spend nothing for that long, as the venue demands."""
         self._paused_until = max(self._paused_until, self._clock() + seconds)
 
     def correct(self, used: float) -> None:
-        """The venue's own count of this window: others behind the same address spend too."""
+        """Raise our count to the venue's own: others behind the same address spend too."""
         self._forget()
         if used > self._total:
             self._record(used - self._total)

@@ -31,7 +31,7 @@ _EXCERPT = 120
 
 
 class _Transient(Exception):
-    """An attempt that failed in a way that another one may not; `wait_s` is what the venue asks for."""
+    """An attempt failed, and another may succeed; `wait_s` is the wait that the venue asks for."""
 
     def __init__(self, reason: str, wait_s: float | None = None, *, is_limit: bool = False) -> None:
         super().__init__(reason)
@@ -145,7 +145,7 @@ class RestClient:
         if attempt >= self.config.max_attempts:
             raise kind(f"{place}: {failed}; gave up after {attempt} attempts") from failed
         back_off_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** (attempt - 1))
-        # Half fixed, half random: those who were refused together do not come back together.
+        # Half fixed, half random: clients that were refused together do not come back together.
         wait_s: float = max(failed.wait_s or 0.0, back_off_s * (0.5 + 0.5 * random.random()))  # noqa: S311
         log.info("%s: %s; attempt %d, waiting %.1f s", place, failed, attempt, wait_s)
         return wait_s
@@ -193,7 +193,7 @@ async def _read_body(response: httpx.Response, market: Market, request: RestRequ
 
 
 def _decode(body: bytes) -> Any:
-    """The JSON, or None: a proxy's page, half an answer, or a nesting no venue sends."""
+    """The JSON; None for a proxy's page, half an answer, or JSON nested deeper than Python reads."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

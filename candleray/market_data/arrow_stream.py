@@ -1,48 +1,29 @@
 """Candles as Arrow IPC streams between the SDK and the API.
 
-Rows to insert go in and pages of bars come out. `decode_rows` takes bytes from anyone and is strict with them.
+Rows to insert go to the API, pages of bars come back. `decode_rows` takes bytes from anyone and is strict with
+them.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from candleray.candles import COLUMNS, CandleRows, Candles, FloatArray
 from candleray.errors import BadFile, nearest
 from candleray.timeframes import iso
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 ARROW = "application/vnd.apache.arrow.stream"
 TIME = "ts_open_ms"
-REQUIRED = {TIME: "int64", **dict.fromkeys(COLUMNS, "float64")}
-OPTIONAL = {"quote_volume": "float64", "trades": "float64"}
-
-
-def parts(rows: CandleRows, size: int) -> Iterator[CandleRows]:
-    """The rows in order, so many at a time; each part still knows its numbers in the source."""
-    for first in range(0, len(rows), size):
-        part = slice(first, first + size)
-        yield replace(
-            rows,
-            ts_open_ms=rows.ts_open_ms[part],
-            values=rows.values[:, part],
-            quote_volume=rows.quote_volume[part],
-            trades=rows.trades[part],
-            first_row=rows.first_row + first,
-        )
+REQUIRED: dict[str, str] = {TIME: "int64", **dict.fromkeys(COLUMNS, "float64")}
+OPTIONAL: dict[str, str] = {"quote_volume": "float64", "trades": "float64"}
 
 
 def encode_rows(rows: CandleRows) -> bytes:
     """The body of a request that inserts these rows."""
-    import pyarrow as pa
-
     columns = {
         TIME: rows.ts_open_ms,
         **dict(zip(COLUMNS, rows.values, strict=True)),
@@ -54,16 +35,12 @@ def encode_rows(rows: CandleRows) -> bytes:
 
 def encode_bars(bars: Candles, next_start_ms: int | None) -> bytes:
     """A page of bars; the start of the next page is the schema's metadata `next_start`."""
-    import pyarrow as pa
-
     table = pa.table({TIME: bars.ts_open_ms, **dict(zip(COLUMNS, bars.values, strict=True))})
     metadata = {"next_start": iso(next_start_ms)} if next_start_ms is not None else {}
     return _stream_of(table.replace_schema_metadata(metadata))
 
 
 def _stream_of(table: pa.Table) -> bytes:
-    import pyarrow as pa
-
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
@@ -73,17 +50,13 @@ def _stream_of(table: pa.Table) -> bytes:
 
 def decode_bars(answer: bytes) -> tuple[pa.Table, str | None]:
     """A page of bars, and the `start` of the next page if there is one."""
-    import pyarrow as pa
-
     table = pa.ipc.open_stream(answer).read_all()
     next_start = (table.schema.metadata or {}).get(b"next_start")
     return table, None if next_start is None else next_start.decode()
 
 
 def bars_table(pages: list[pa.Table]) -> pa.Table:
-    """Pages as one table, whose `ts_open` is a timestamp in UTC."""
-    import pyarrow as pa
-
+    """One table of all pages; its first column is `ts_open`, a timestamp in UTC."""
     table = pa.concat_tables([page.replace_schema_metadata(None) for page in pages])
     return table.set_column(0, "ts_open", table["ts_open_ms"].cast(pa.timestamp("ms", tz="UTC")))
 
@@ -94,8 +67,6 @@ def decode_rows(body: bytes, first_row: int) -> CandleRows:
     Raises:
         BadFile: the body is no whole stream, is compressed, or has other columns.
     """
-    import pyarrow as pa
-
     try:
         table = _read_table(body)
     except (pa.ArrowException, OSError, ValueError, struct.error) as exc:
@@ -112,8 +83,6 @@ def decode_rows(body: bytes, first_row: int) -> CandleRows:
 
 
 def _read_table(body: bytes) -> pa.Table:
-    import pyarrow as pa
-
     source = pa.BufferReader(body)
     # The schema first: it has only plain columns, so that no nested or dictionary data is ever decoded.
     schema = pa.ipc.read_schema(source)
@@ -127,17 +96,14 @@ def _read_table(body: bytes) -> pa.Table:
 
 
 def _check_schema(schema: Any) -> None:
-    import pyarrow as pa
-
-    known = {name: pa.from_numpy_dtype(dtype) for name, dtype in (REQUIRED | OPTIONAL).items()}
+    known = REQUIRED | OPTIONAL
     for name in schema.names:
         if name not in known:
             raise BadFile(f"unknown column {name[:60]!r}; {nearest(name, list(known))}")
         if schema.names.count(name) > 1:
             raise BadFile(f"column {name} stands twice")
-        if schema.field(name).type != known[name]:
-            needed = (REQUIRED | OPTIONAL)[name]
-            raise BadFile(f"column {name} is of type {str(schema.field(name).type)[:60]}, {needed} is needed")
+        if schema.field(name).type != pa.from_numpy_dtype(known[name]):
+            raise BadFile(f"column {name} is of type {str(schema.field(name).type)[:60]}, {known[name]} is needed")
     missing = [name for name in REQUIRED if name not in schema.names]
     if missing:
         raise BadFile(f"column {missing[0]} is missing; needed: {', '.join(REQUIRED)}")
@@ -145,8 +111,6 @@ def _check_schema(schema: Any) -> None:
 
 def _next_message(source: Any) -> Any:
     """The next record batch, or None after the last."""
-    import pyarrow as pa
-
     try:
         message = pa.ipc.read_message(source)
     except EOFError:

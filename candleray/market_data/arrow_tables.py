@@ -1,9 +1,9 @@
-"""Candles between arrays and Arrow tables, column by column."""
+"""Candles as Arrow tables of ClickHouse, to and from arrays."""
 
 from __future__ import annotations
 
 import numpy as np
-import pandas  # noqa: F401  pyarrow imports it at its first array: 0.25 s that the first read would pay
+import pandas  # noqa: F401  pyarrow imports it at its first array; the first read would pay 0.25 s
 import pyarrow as pa
 
 from candleray.candles import COLUMNS, CandleRows, Candles, FloatArray, IntArray
@@ -13,7 +13,7 @@ _UINT32_MAX = 2**32 - 1
 
 
 def as_raw(instrument: Instrument, rows: CandleRows, ingested_at_ms: int) -> pa.Table:
-    """The rows as the raw tables hold them."""
+    """The rows with the columns of the raw tables."""
     moment = pa.timestamp("ms", "UTC")
     return pa.table(
         {
@@ -45,7 +45,7 @@ def stamps_of(table: pa.Table, name: str = "ts_open_ms") -> IntArray:
 
 
 def without_nonsense(rows: CandleRows) -> CandleRows:
-    """The rows with the optional columns unknown where they cannot be true; the candle itself is not at fault."""
+    """The rows, with impossible values of the optional columns set to unknown; the candles themselves stay."""
     return CandleRows(
         rows.ts_open_ms,
         rows.values,

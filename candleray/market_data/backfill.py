@@ -1,7 +1,7 @@
-"""Filling the store with an instrument's history: what is missing is asked for, and nothing else.
+"""Backfill of an instrument's history: only minutes that the store lacks are asked for.
 
-There is no state to resume from but the store itself: whatever was put is not asked for again, so a backfill can
-be killed at any moment and started again.
+The store is the only state. Minutes that were put are not asked for again, so a backfill may be killed at any
+moment and started again.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from candleray.markets import Instrument, Market
 from candleray.timeframes import MINUTE_MS, Moment, from_ms, iso
 
 BATCH_ROWS = 20_000
-"""Rows a put: enough to make an insert cheap, few enough that a kill costs a second's work."""
+"""Rows of one put: enough to make an insert cheap, few enough that a kill costs a second's work."""
 
 _NEAR_MS = 250 * MINUTE_MS
 """Holes nearer than this are fetched together: a page costs as much as the rows between them."""
 
 
 class CandleSink(Protocol):
-    """Where a backfill asks what is missing and puts what it fetched; both are called from a thread."""
+    """The store that a backfill fills; both methods are called from a thread."""
 
     def missing(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> list[tuple[int, int]]:
-        """The holes in `[start_ms, end_ms)`, each `[start, end)`, in order of time."""
+        """The missing minutes of `[start_ms, end_ms)` as ranges `[start, end)`, in order of time."""
         ...
 
     def put(self, market_id: int, symbol: str, rows: CandleRows) -> InsertReport:
-        """Keeps the rows for good before it returns; refuses those that are not candles."""
+        """Keep the rows for good before returning; refuse those that are not candles."""
         ...
 
 
 @dataclass(frozen=True)
 class BackfillProgress:
-    """`rows_expected` is what was missing at the start; a venue may have less."""
+    """Progress of one instrument; `rows_expected` were missing at the start, and a venue may have fewer."""
 
     market: Market
     symbol: str
@@ -59,7 +59,7 @@ class BackfillProgress:
 
 
 class BackfillReport(Instrument):
-    """What a backfill of `[start, end)` did; `end` is the last closed minute where more was asked for."""
+    """Result of a backfill of `[start, end)`; `end` is at most the end of the last closed minute."""
 
     start: Moment
     end: Moment
@@ -81,11 +81,11 @@ async def backfill(
     end_ms: int,
     on_progress: Callable[[BackfillProgress], None] = lambda progress: None,
 ) -> BackfillReport:
-    """Fetches the closed minutes that the sink lacks and puts them there, some 20,000 rows at a time.
+    """Fetch the closed minutes that the sink lacks and put them there, about 20,000 rows at a time.
 
     Raises:
         InvalidInput: the range is empty.
-        NotFound, RateLimited, ExchangeError: as `History.candles`; what was put before stays.
+        NotFound, RateLimited, ExchangeError: see `History.candles`; rows that were put before stay.
     """
     if start_ms >= end_ms:
         raise invalid("end", "empty_range", f"start {iso(start_ms)} must be before end {iso(end_ms)}")
@@ -94,17 +94,17 @@ async def backfill(
     before = await asyncio.to_thread(sink.missing, market.market_id, symbol, start_ms, end_ms)
     expected, fetched, batch = _minutes(before), 0, _Batch(sink, market, symbol)
 
-    def tell() -> None:
+    def report_progress() -> None:
         on_progress(BackfillProgress(market, symbol, fetched, expected, time.monotonic() - started))
 
-    tell()
+    report_progress()
     async with batch:
         for hole_start_ms, hole_end_ms in _near_holes_together(before):
             async with aclosing(history.candles(market, symbol, hole_start_ms, hole_end_ms)) as pages:
                 async for rows in pages:
                     fetched += len(rows)
                     await batch.add(rows)
-                    tell()
+                    report_progress()
     absent = await asyncio.to_thread(sink.missing, market.market_id, symbol, start_ms, end_ms) if before else []
     return BackfillReport(
         market_id=market.market_id,
@@ -120,7 +120,7 @@ async def backfill(
 
 
 class _Batch:
-    """Pages on their way into the sink: one batch is put while the next one is fetched, never two at once."""
+    """Pages on their way into the sink: while one batch is put, the next is fetched; never are two put at once."""
 
     def __init__(self, sink: CandleSink, market: Market, symbol: str) -> None:
         self._sink, self._market, self._symbol = sink, market, symbol

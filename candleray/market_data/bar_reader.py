@@ -1,6 +1,6 @@
-"""Bars of any timeframe out of a store of one-minute candles.
+"""Bars of any timeframe, rolled up from a store of one-minute candles.
 
-Holes thin out the bars of a stretch of time, so whoever wants a number of bars reads further until they are there.
+A stretch of time with holes has fewer bars, so a reader that needs a number of bars reads on until it has them.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from kernels.rollup import rollup
 
 
 class CandleReader(Protocol):
-    """The candle store as its callers in other processes see it; both raise NotFound for an unknown symbol."""
+    """The candle store, as other processes read it. Both methods raise NotFound for an unknown symbol."""
 
     async def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles: ...
 
     async def span(self, market_id: int, symbol: str) -> tuple[int, int]:
-        """`[first, end)` of what is stored."""
+        """`[first, end)` of the stored minutes in ms."""
         ...
 
 
 @dataclass(frozen=True)
 class Window:
-    """`bars[start:]` is what was asked for, what comes before is its warm-up."""
+    """Bars with a warm-up: `bars[start:]` are the bars of the window."""
 
     bars: Candles
     start: int
@@ -52,7 +52,7 @@ class BarReader:
         return minutes_of(self.timeframe) * MINUTE_MS
 
     async def span(self) -> tuple[int, int]:
-        """`[first, end)` of the minutes there are."""
+        """`[first, end)` of the stored minutes in ms."""
         return await self.store.span(self.instrument.market_id, self.instrument.symbol)
 
     async def page(self, start_ms: int, end_ms: int | None, limit: int) -> tuple[Candles, int | None]:
@@ -73,17 +73,17 @@ class BarReader:
         return Candles.empty(), None
 
     async def last(self, count: int, warmup: int, end_ms: int | None = None) -> Window:
-        """The newest `count` bars (before `end_ms`), or as many as there are."""
+        """The newest `count` bars before `end_ms` or as many as there are, after up to `warmup` more."""
         first_ms, last_ms = await self.span()
         end_ms = _earlier(end_ms, last_ms)
         bars = await self._reaching_back(first_ms, end_ms, end_ms, count + warmup)
         return Window.of_last(bars, min(count, len(bars)), warmup)
 
     async def within(self, start_ms: int, end_ms: int, warmup: int) -> Window:
-        """The bars that lie wholly in the range.
+        """The bars that lie wholly in the range, with up to `warmup` bars before them.
 
         Raises:
-            NotFound: there are none.
+            NotFound: no bar lies in the range.
         """
         first_ms, _ = await self.span()
         bars = await self._reaching_back(first_ms, start_ms, end_ms, warmup)
@@ -96,7 +96,7 @@ class BarReader:
         return Window.of_last(bars, inside, warmup)
 
     async def _reaching_back(self, first_ms: int, start_ms: int, end_ms: int, count: int) -> Candles:
-        """The bars up to `end_ms` with `count` of them before `start_ms`, or all there are."""
+        """The bars up to `end_ms`, with `count` bars before `start_ms` or as many as there are."""
         # One bar more: the range may start inside a bar.
         reach_ms = (count + 1) * self.bar_ms
         while True:
@@ -110,7 +110,7 @@ class BarReader:
         # Whole minutes: a candle that opens before the end and closes after it is not in the range.
         end_ms = end_ms // MINUTE_MS * MINUTE_MS
         minutes = await self.store.read(self.instrument.market_id, self.instrument.symbol, start_ms, end_ms)
-        # A million rows take a while: not on the loop that answers everyone else.
+        # In a thread: a million rows would block the loop that answers everyone else.
         return Candles(
             *await asyncio.to_thread(rollup, minutes.ts_open_ms, minutes.values, minutes_of(self.timeframe))
         )

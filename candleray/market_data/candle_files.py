@@ -1,6 +1,6 @@
 """Candle files as batches of rows: Parquet, CSV, CSV.gz and exchange archives (a CSV in a ZIP).
 
-What a file is, its first bytes say, not its name. Memory stays bounded: a batch at a time is read.
+A file's first bytes decide what it is, not its name. It is read one batch at a time, so memory stays bounded.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ from candleray.timeframes import MINUTE_MS
 
 BATCH_ROWS = 100_000
 
-# A minute's kline packs 3 to 30 times smaller; a bomb, a thousand times.
+# Klines pack 3 to 30 times smaller; a bomb, a thousand times.
 _MAX_PACKING = 200
 _MAX_UNPACKED_BYTES = 16 * 2**30
 
 _ENOUGH_STEPS = 10
-"""Before that, an odd spacing may as well be holes or single bad rows."""
+"""With fewer steps, an odd spacing may come from holes or single bad rows."""
 
 _DAMAGED = (EOFError, OSError, zlib.error, zipfile.BadZipFile, NotImplementedError)
 
 
 def read_candle_file(path: Path) -> Iterator[CandleRows]:
-    """The rows of a file in its own order, unscreened, in batches that know their row numbers.
+    """Batches of a file's rows in its own order, not yet screened, with their row numbers.
 
-    Packed files are read through once before the first row is given, so that a damaged one gives none.
+    A packed file is read through once before its first row is yielded, so that a damaged file yields none.
 
     Raises:
-        BadFile: at once where the first rows show that this is not a file of one-minute candles, while iterating
-            where a later part cannot be read.
+        BadFile: at once where the first rows are not one-minute candles; while iterating where a later part cannot
+            be read.
     """
     batches = _batches(path)
     first = next((batch for batch in batches if len(batch)), None)
     if first is None:
         raise refuse(str(path), "holds no rows")
-    _refuse_what_is_not_minutes(first, str(path))
+    _require_minutes(first, str(path))
     return chain([first], batches)
 
 
@@ -120,7 +120,7 @@ def _only_member(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
 
 
 def _read_through(stream: ByteStream, path: Path, packed_bytes: int) -> None:
-    """Find damage (checksums, a cut-off end) and bombs before any row is believed."""
+    """Read to the end, to find damage (checksums, a cut-off end) and bombs before any row is used."""
     limit = min(_MAX_UNPACKED_BYTES, max(packed_bytes * _MAX_PACKING, 2**26))
     unpacked = 0
     while block := stream.read(2**20):
@@ -137,8 +137,8 @@ def _damage_reported(path: Path) -> Iterator[None]:
         raise refuse(str(path), f"is damaged or cut off ({exc})") from exc
 
 
-def _refuse_what_is_not_minutes(rows: CandleRows, source: str) -> None:
-    """Hourly candles open on the minute too, and every sixtieth second does: only their spacing tells."""
+def _require_minutes(rows: CandleRows, source: str) -> None:
+    """Refuse rows that are not a minute apart; hourly candles and seconds open on the minute too."""
     readable = np.unique(rows.ts_open_ms[rows.ts_open_ms > YEAR_2009_MS])
     if not readable.size:
         raise refuse(source, "has no time since 2009 in its first rows (a time of day without its date?)")

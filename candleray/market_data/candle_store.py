@@ -1,4 +1,4 @@
-"""The candle store: raw tables, canonical candles and references in ClickHouse, embedded or on a server."""
+"""The candle store: raw tables, canonical candles and instruments in ClickHouse, embedded or on a server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EVERY = 1_000_000
 
 
 class CandleStore:
-    """One instrument is `(market_id, symbol)` in every call; times are ms of UTC, windows `[start_ms, end_ms)`."""
+    """Candles and instruments. Every call names an instrument by `(market_id, symbol)`, and times in ms of UTC."""
 
     def __init__(self, session: ClickHouse) -> None:
         self._session = session
@@ -29,7 +29,7 @@ class CandleStore:
 
     @classmethod
     def open(cls, url: str) -> CandleStore:
-        """`chdb:///absolute/path` (embedded) or `http(s)://user:password@host:8123/database`.
+        """Open `chdb:///absolute/path` (embedded) or `http(s)://user:password@host:8123/database`.
 
         Raises:
             InstanceError: another process owns the path.
@@ -41,7 +41,7 @@ class CandleStore:
         self._session.close()
 
     def ping(self) -> None:
-        """Raises `ServiceUnavailable` where ClickHouse does not answer."""
+        """Raise `ServiceUnavailable` where ClickHouse does not answer."""
         self._session.rows("ping")
 
     def migrate(self) -> None:
@@ -51,23 +51,23 @@ class CandleStore:
         self._instruments.put_markets()
 
     def repair(self) -> int:
-        """Restore canonical rows that a kill between raw and its view has lost; how many."""
+        """Restore canonical rows that a kill between raw and its view has lost; return their number."""
         return self._writer.repair()
 
     def insert(self, market_id: int, symbol: str, rows: CandleRows) -> InsertReport:
-        """Screen the rows and write what is new; the same rows again change nothing (R1.4, R1.5).
+        """Screen the rows and write what is new; the same rows again change nothing.
 
         Raises:
-            InvalidInput: the symbol is none.
+            InvalidInput: the symbol is not one.
             ServiceUnavailable: not all rows arrived; inserting them again completes them.
         """
         return self._writer.insert(_instrument(market_id, symbol), rows)
 
     def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
-        """The candles that open in the window; none where there are none.
+        """The candles that open in `[start_ms, end_ms)`, maybe none.
 
         Raises:
-            NotFound: the instrument itself is unknown.
+            NotFound: the instrument is unknown.
         """
         window = {"market_id": market_id, "symbol": symbol, "start_ms": start_ms, "end_ms": end_ms}
         candles = candles_of(self._session.table("read_candles", **window))
@@ -76,10 +76,10 @@ class CandleStore:
         return candles
 
     def span(self, market_id: int, symbol: str) -> tuple[int, int]:
-        """`[first, end)` of what is stored; `(0, 0)` where the instrument is known and has no candles.
+        """`[first, end)` of the stored candles in ms; `(0, 0)` where the instrument is known and has none.
 
         Raises:
-            NotFound: the instrument itself is unknown.
+            NotFound: the instrument is unknown.
         """
         stored = self._session.rows("read_span", market_id=market_id, symbol=symbol)[0]
         if not stored["found"]:
@@ -91,7 +91,7 @@ class CandleStore:
         """The newest `limit` candles, oldest first.
 
         Raises:
-            NotFound: the instrument itself is unknown.
+            NotFound: the instrument is unknown.
         """
         newest = self._session.rows("nth_last_stamp", market_id=market_id, symbol=symbol, limit=limit)[0]
         if not newest["found"]:
@@ -100,7 +100,7 @@ class CandleStore:
         return self.read(market_id, symbol, newest["first_ms"], newest["last_ms"] + 1)
 
     def coverage(self, market_id: int | None = None, symbol: str | None = None) -> list[Coverage]:
-        """What is stored of every instrument, or of one market's, or of one symbol.
+        """Coverage of every instrument, of one market's, or of one symbol.
 
         Raises:
             NotFound: a market and a symbol are given and that instrument is unknown.
@@ -113,7 +113,7 @@ class CandleStore:
         return [self._coverage(**summary) for summary in summaries]
 
     def missing(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> tuple[MissingRun, ...]:
-        """The runs of minutes of the window that have no candle; the whole window where there is none."""
+        """The runs of minutes of `[start_ms, end_ms)` that have no candle."""
         window = {"market_id": market_id, "symbol": symbol, "start_ms": start_ms, "end_ms": end_ms}
         return missing_runs(stamps_of(self._session.table("read_stamps", **window)), start_ms, end_ms)
 
@@ -137,25 +137,25 @@ class CandleStore:
         return self._instruments.markets()
 
     def put_instruments(self, instruments: Iterable[InstrumentReference]) -> int:
-        """Write the references that are new or say something else than before; how many."""
+        """Write the instruments that are new or have changed; return their number."""
         return self._instruments.put(instruments)
 
     def instruments(self, market_id: int | None = None, q: str = "", limit: int = 50) -> list[InstrumentReference]:
-        """Instruments with a reference or with candles whose symbol contains `q`, the likeliest first."""
+        """Instruments with a description or with candles whose symbol contains `q`, the likeliest first."""
         return self._instruments.find(market_id or _ALL_MARKETS, q.strip().upper(), limit)
 
     def require(self, market_id: int, symbol: str) -> Instrument:
-        """The instrument, if it has candles or a reference.
+        """The instrument, if an exchange has described it or it has candles.
 
         Raises:
             NotFound: with the nearest symbol of that market.
         """
         market = find_market(market_id)
-        found = self._instruments.find(market_id, symbol, 1)
-        if found and found[0].symbol == symbol:
+        likeliest = self._instruments.find(market_id, symbol, 1)
+        if likeliest and likeliest[0].symbol == symbol:
             return Instrument(market_id=market_id, symbol=symbol)
-        known = [reference.symbol for reference in self._instruments.find(market_id, "", _EVERY)]
-        raise NotFound(f"unknown symbol {symbol!r} on {market.name}; {nearest(symbol, known)}")
+        symbols = [instrument.symbol for instrument in self._instruments.find(market_id, "", _EVERY)]
+        raise NotFound(f"unknown symbol {symbol!r} on {market.name}; {nearest(symbol, symbols)}")
 
     def _coverage(self, market_id: int, symbol: str, first_ms: int, last_ms: int, candles: int) -> Coverage:
         missing_minutes = (last_ms - first_ms) // MINUTE_MS + 1 - candles

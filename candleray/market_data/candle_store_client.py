@@ -1,4 +1,4 @@
-"""The candle store as everyone but its owner calls it."""
+"""Client of the candle store, for every process but the one that owns the store."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from candleray.markets import InstrumentReference
 
 
 class StoreCall(Protocol):
-    """Calls a method of the candle store by its name, wherever the store is."""
+    """A call of a method of the candle store by its name, wherever the store is."""
 
     async def __call__(self, method: str, *arguments: Any) -> Any: ...
 
 
 class CandleStoreClient:
-    """The candle store's methods, typed and awaited; their meaning and errors are the store's own."""
+    """The candle store's methods, typed and awaited; see `CandleStore` for their meaning and errors."""
 
     def __init__(self, call: StoreCall) -> None:
         self._call = call

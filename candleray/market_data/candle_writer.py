@@ -1,7 +1,7 @@
-"""Writing candles: only what is new, into the raw table of the market, and seen again in canonical.
+"""Writer of candles: new rows go into the raw table of the market, and a view copies them into canonical.
 
 ClickHouse hands an insert to the materialized view after the raw table has it, so a kill in between leaves
-canonical behind (3 of 7 kills did). Hence the count after every insert and the repair at every start; nothing else
+canonical behind (3 of 7 kills did). Hence the count after every insert and the repair at every start. Nothing else
 writes canonical.
 """
 
@@ -35,25 +35,25 @@ class CandleWriter:
             self._session.run("create_canonical_view", canonical_view=view, raw_table=raw_table)
 
     def insert(self, instrument: Instrument, rows: CandleRows) -> InsertReport:
-        """Write what is a candle and not held already; acknowledged means both tables have it.
+        """Write the rows that are candles and not stored already. When it returns, both tables have them.
 
         Raises:
-            ServiceUnavailable: some rows did not arrive; inserting the same rows again is safe and completes them.
+            ServiceUnavailable: some rows did not arrive; inserting the same rows again completes them.
         """
         candles, refused = screen(rows)
         news, newest_ms = self._news(instrument, without_nonsense(candles))
         for part in _by_year(news):
             self._write(instrument, part, self._version_ms(newest_ms))
-        turned_away = sum(reason.count for reason in refused)
+        refused_count = sum(reason.count for reason in refused)
         return InsertReport(
             received=len(rows),
             written=len(news),
-            unchanged=len(rows) - turned_away - len(news),
+            unchanged=len(rows) - refused_count - len(news),
             refused=tuple(refused),
         )
 
     def repair(self) -> int:
-        """Bring canonical up to raw; the number of minutes restored."""
+        """Bring canonical up to raw; return the number of restored minutes."""
         restored = 0
         for table in sorted({market.raw_table for market in MARKETS.values()}):
             for month in self._session.rows("suspect_months", raw_table=table):
@@ -61,7 +61,7 @@ class CandleWriter:
         return restored
 
     def _news(self, instrument: Instrument, candles: CandleRows) -> tuple[CandleRows, int]:
-        """The candles that the store does not hold with these values, and the newest version among the held."""
+        """The candles that are not stored with these values, and the newest version among the stored ones."""
         if not len(candles):
             return candles, 0
         stored = self._session.table("read_versions", **_window(instrument, candles.ts_open_ms))
@@ -71,7 +71,7 @@ class CandleWriter:
         return candles.take(np.flatnonzero(~_held(candles, rows_of(stored)))), newest_ms
 
     def _version_ms(self, above_ms: int) -> int:
-        """A version no other insert of this process has, above what it replaces even if the clock went back."""
+        """A version that is new in this process and above those it replaces, even if the clock went back."""
         now_ms = time.time_ns() // 1_000_000
         self._last_version_ms = max(now_ms, self._last_version_ms + 1, above_ms + 1)
         return self._last_version_ms
@@ -81,18 +81,18 @@ class CandleWriter:
         try:
             self._session.insert(instrument.market.raw_table, as_raw(instrument, rows, version_ms))
         except ServiceUnavailable:
-            # Raw may have the rows already: canonical must then have them too, before the caller tries again.
+            # Raw may have the rows already; canonical must have them too before the caller tries again.
             with suppress(ServiceUnavailable):
                 self._restore(window)
             raise
         if self._written(window, version_ms) < len(rows):
             self._restore(window)
-            if (found := self._written(window, version_ms)) < len(rows):
-                raise ServiceUnavailable(f"ClickHouse kept {found} of {len(rows)} rows of {instrument.key}")
+            if (written := self._written(window, version_ms)) < len(rows):
+                raise ServiceUnavailable(f"ClickHouse kept {written} of {len(rows)} rows of {instrument.key}")
 
     def _written(self, window: dict[str, int | str], version_ms: int) -> int:
-        found = self._session.rows("count_written", ingested_at_ms=version_ms, **window)[0]
-        return min(found["raw"], found["canonical"])
+        counts = self._session.rows("count_written", ingested_at_ms=version_ms, **window)[0]
+        return min(counts["raw"], counts["canonical"])
 
     def _restore(self, window: dict[str, int | str]) -> int:
         lost: int = self._session.rows("count_lost", **window)[0]["lost"]
@@ -102,7 +102,7 @@ class CandleWriter:
 
 
 def _window(instrument: Instrument, ts_open_ms: IntArray) -> dict[str, int | str]:
-    """The parameters that select one instrument from the first to the last of these sorted stamps."""
+    """Query parameters: one instrument, from the first to the last of these sorted stamps."""
     return {
         "market_id": instrument.market_id,
         "symbol": instrument.symbol,
@@ -112,7 +112,7 @@ def _window(instrument: Instrument, ts_open_ms: IntArray) -> dict[str, int | str
 
 
 def _held(candles: CandleRows, stored: CandleRows) -> NDArray[np.bool_]:
-    """Which candles say nothing that the stored ones (sorted, at least one) do not."""
+    """`(n,)`: True for candles that the stored rows (sorted, at least one) already have."""
     at = np.minimum(np.searchsorted(stored.ts_open_ms, candles.ts_open_ms), len(stored) - 1)
     same_minute = stored.ts_open_ms[at] == candles.ts_open_ms
     same_values = (stored.values[:, at] == candles.values).all(axis=0)
@@ -129,7 +129,7 @@ def _adds_nothing(given: FloatArray, held: FloatArray) -> NDArray[np.bool_]:
 
 
 def _by_year(rows: CandleRows) -> Iterator[CandleRows]:
-    """Parts of one calendar year: an insert into more than 100 monthly partitions is rejected whole."""
+    """Parts of one calendar year each: ClickHouse rejects an insert into more than 100 monthly partitions."""
     years = rows.ts_open_ms.astype("datetime64[ms]").astype("datetime64[Y]")
     for indices in np.split(np.arange(len(rows)), np.flatnonzero(years[1:] != years[:-1]) + 1):
         if indices.size:

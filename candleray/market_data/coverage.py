@@ -1,4 +1,4 @@
-"""Which minutes of an instrument there are, and which are missing."""
+"""Coverage of an instrument: the minutes that are stored, and those that are missing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class MissingRun(BaseModel):
-    """Minutes in a row without a candle, `[start, end)`."""
+    """Consecutive minutes without a candle, `[start, end)`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,7 +29,7 @@ class MissingRun(BaseModel):
 
 
 class Coverage(Instrument):
-    """What is stored of one instrument; holes are counted between its first and its last candle."""
+    """Stored candles of one instrument; holes count between its first and its last candle."""
 
     first: Moment = Field(description="open time of the first candle")
     last: Moment = Field(description="open time of the last candle")
@@ -39,7 +39,7 @@ class Coverage(Instrument):
 
 
 class RowCounts(Instrument):
-    """How many rows the two layers hold of one instrument."""
+    """Row counts of one instrument in the raw and the canonical table."""
 
     raw: int = Field(ge=0, description="rows of the raw table, every version of a minute")
     canonical: int = Field(ge=0, description="candles a reader sees, one a minute")
@@ -66,7 +66,7 @@ def missing_ranges(ts_open_ms: IntArray, start_ms: int, end_ms: int) -> IntArray
 
 
 def missing_runs(ts_open_ms: IntArray, start_ms: int, end_ms: int) -> tuple[MissingRun, ...]:
-    """`missing_ranges` as the API and the SDK show them."""
+    """`missing_ranges` as models, for the API and the SDK."""
     return runs_of(missing_ranges(ts_open_ms, start_ms, end_ms).tolist())
 
 

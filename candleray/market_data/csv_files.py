@@ -1,4 +1,4 @@
-"""CSV as `CandleRows`, some megabytes of whole lines at a time."""
+"""CSV files as `CandleRows`, some megabytes of whole lines at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from candleray.market_data.file_columns import (
 )
 
 CHUNK_BYTES = 8 * 2**20
-"""About 75,000 rows of an exchange archive."""
+"""Holds about 75,000 rows of an exchange archive."""
 
 
 class ByteStream(Protocol):
@@ -33,7 +33,7 @@ def csv_batches(stream: ByteStream, source: str) -> Iterator[CandleRows]:
     """Batches of rows; `first_row` counts the lines that are not blank, the header's among them.
 
     Raises:
-        BadFile: not text, no known columns, or lines without end.
+        BadFile: the file is no text, has no known columns, or a line of more than 8 MiB.
     """
     chunks = _whole_lines(stream, source)
     first = next(chunks, b"").removeprefix(b"\xef\xbb\xbf")
@@ -62,7 +62,7 @@ def _whole_lines(stream: ByteStream, source: str) -> Iterator[bytes]:
 
 
 def _reader(chunk: bytes, source: str) -> tuple[_Reader, int]:
-    """What reads the rest, and how many lines the header takes (1 or 0)."""
+    """The reader of the file, and the number of its header lines (1 or 0)."""
     first = chunk.split(b"\n", 1)[0].decode(errors="replace").strip("\r")
     delimiter = max(",;\t", key=first.count)
     fields = next(csv.reader([first], delimiter=delimiter), [])
@@ -91,14 +91,14 @@ class _Reader:
         try:
             table, torn = self._parse(chunk, numeric)
         except pa.ArrowInvalid:
-            # Some field is not a number: slower, but then only its own row is lost.
+            # Some field is not a number. Reading text is slower, but only that field's row is lost.
             text = chunk if chunk.isascii() else chunk.decode(errors="replace").encode()
             table, torn = self._parse(text, dict.fromkeys(numeric, pa.string()))
         rows = to_rows({ours: table[name] for ours, name in self._columns.items()}, first_row, self._source)
         return _with_torn_rows(rows, torn)
 
     def _parse(self, chunk: bytes, types: dict[str, pa.DataType]) -> tuple[pa.Table, list[int]]:
-        """The table, and where in it the lines with another number of fields were."""
+        """The table, and the positions of lines with another number of fields."""
         torn: list[int] = []
 
         def skip(row: pa_csv.InvalidRow) -> str:
@@ -107,7 +107,7 @@ class _Reader:
 
         table = pa_csv.read_csv(
             pa.py_buffer(chunk),
-            # One thread: several do not number the rows, and the insert is slower than the parser anyway.
+            # One thread: with several, rows have no numbers, and the insert is slower than the parser anyway.
             read_options=pa_csv.ReadOptions(
                 column_names=self._names, use_threads=False, block_size=len(chunk) + 1
             ),
@@ -118,7 +118,7 @@ class _Reader:
 
 
 def _with_torn_rows(rows: CandleRows, torn: Sequence[int]) -> CandleRows:
-    """The rows with an unreadable one in each place where a line had too few or too many fields."""
+    """The rows, with an unreadable row wherever a line had too few or too many fields."""
     if not torn:
         return rows
     at = np.asarray(torn) - 1 - np.arange(len(torn))

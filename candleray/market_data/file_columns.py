@@ -1,7 +1,7 @@
-"""The columns of a candle file, whatever it calls them, as `CandleRows`.
+"""Columns of a candle file, under any of their usual names, as `CandleRows`.
 
-What cannot be read becomes NaN (a number) or 0 (a time) and is refused by the screen, row by row; only a file that
-does not hold candles at all is refused here.
+A cell that cannot be read becomes NaN (a number) or 0 (a time), and `screening` refuses its row. Only a file that
+holds no candles at all is refused here.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ LAYOUTS_WITHOUT_HEADER: Mapping[int, tuple[str, ...]] = {
     7: (TIME, *COLUMNS, "quote_volume"),
     12: (TIME, *COLUMNS, "close_time", "quote_volume", "trades", "taker_base", "taker_quote", "ignore"),
 }
-"""By number of columns: plain, as Bybit lists klines, as Binance archives them."""
+"""By number of columns: plain, the order of Bybit's klines, the order of Binance's archives."""
 
 EXPECTED = (
     "one-minute candles as Parquet or CSV (plain, .gz or .zip) with the columns ts_open, open, high, low, close, "
@@ -56,30 +56,30 @@ EXPECTED = (
 )
 
 
-def refuse(source: str, found: str) -> BadFile:
-    return BadFile(f"{source}: {found}; expected {EXPECTED}")
+def refuse(source: str, fault: str) -> BadFile:
+    return BadFile(f"{source}: {fault}; expected {EXPECTED}")
 
 
 def find_columns(names: Sequence[str], source: str) -> dict[str, int]:
-    """Our names to positions in the file.
+    """Positions in the file by our column names.
 
     Raises:
         BadFile: a column that a candle needs is not there.
     """
     cleaned = [re.sub(r"\W+", "_", name.strip().lower()).strip("_") for name in names]
-    found = {
+    positions = {
         ours: cleaned.index(match)
         for ours, theirs in NAMES.items()
         if (match := next((name for name in theirs if name in cleaned), None)) is not None
     }
-    if missing := [name for name in NAMES if name not in found and name not in OPTIONAL]:
+    if missing := [name for name in NAMES if name not in positions and name not in OPTIONAL]:
         shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
         raise refuse(source, f"has the columns {shown[:200]} and lacks {', '.join(missing)}")
-    return found
+    return positions
 
 
 def to_rows(columns: Mapping[str, pa.ChunkedArray], first_row: int, source: str) -> CandleRows:
-    """The columns, by our names, as rows."""
+    """Rows of columns that have our names."""
     stamps = read_times(columns[TIME], source)
     values = np.stack([_numbers(columns[name], source) for name in COLUMNS])
     unknown = np.full(stamps.shape[0], np.nan)
@@ -90,9 +90,10 @@ def to_rows(columns: Mapping[str, pa.ChunkedArray], first_row: int, source: str)
 
 
 def read_times(column: pa.ChunkedArray, source: str) -> IntArray:
-    """`(n,)` ms since the epoch from times, text, or numbers in s, ms, µs or ns, told apart row by row.
+    """`(n,)` ms since the epoch, from times, text, or numbers in s, ms, µs or ns.
 
-    Binance's spot archives went from ms to µs at the turn of 2025; joined files hold both.
+    The unit is recognised row by row: Binance's spot archives went from ms to µs at the turn of 2025, and joined
+    files hold both.
     """
     kind = column.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):

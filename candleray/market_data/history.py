@@ -1,4 +1,4 @@
-"""Candles and instruments out of the exchanges' REST interfaces, the same way for every venue."""
+"""History of candles and instruments from the exchanges' REST interfaces, the same way for every venue."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ _MOST_INSTRUMENT_PAGES = 100
 
 
 class History:
-    """`async with History() as history:`; a transport and a clock can be given, which is how tests do without
-    a network."""
+    """Client of all exchanges: `async with History() as history:`.
+
+    Tests give it a transport and a clock of their own and so need no network.
+    """
 
     def __init__(
         self,
@@ -49,9 +51,9 @@ class History:
         await self._rest.__aexit__(kind, error, trace)
 
     async def instruments(self, market: Market) -> list[InstrumentReference]:
-        """Every instrument of a market, in order of the symbol; in two listings, the first one counts."""
+        """Every instrument of a market, in order of the symbol; of one in two listings, the first counts."""
         exchange = exchange_of(market)
-        found: dict[str, InstrumentReference] = {}
+        by_symbol: dict[str, InstrumentReference] = {}
         for listing in exchange.instruments_requests(market):
             request: RestRequest | None = listing
             for _ in range(_MOST_INSTRUMENT_PAGES):
@@ -59,13 +61,13 @@ class History:
                     break
                 page, request = await self._instruments_page(market, request)
                 for instrument in page:
-                    found.setdefault(instrument.symbol, instrument)
+                    by_symbol.setdefault(instrument.symbol, instrument)
             else:
                 raise ExchangeError(f"{market.name} GET {listing.path}: more than {_MOST_INSTRUMENT_PAGES} pages")
-        return sorted(found.values(), key=lambda instrument: instrument.symbol)
+        return sorted(by_symbol.values(), key=lambda instrument: instrument.symbol)
 
     async def closed_until_ms(self, market: Market) -> int:
-        """The end of the last minute that is over by the venue's clock, whatever ours says."""
+        """The end of the last closed minute by the venue's clock, not ours."""
         now_ms = self._rest.clock() * 1000
         ahead_ms, measured_at = self._server_ahead_ms.get(market.market_id, (0.0, -np.inf))
         if now_ms - measured_at > _CLOCK_TRUSTED_S * 1000:
@@ -73,7 +75,7 @@ class History:
             server_ms = await self._rest.get(
                 exchange, market, exchange.server_time_request(market), exchange.read_server_time_ms
             )
-            # The answer took a while to arrive: the venue is at least that far, so no minute is taken too early.
+            # The answer took time to arrive, so the venue's clock is at or past it: no minute is taken too early.
             now_ms = self._rest.clock() * 1000
             ahead_ms = server_ms - now_ms
             self._server_ahead_ms[market.market_id] = ahead_ms, now_ms
@@ -82,9 +84,9 @@ class History:
     async def candles(
         self, market: Market, symbol: str, start_ms: int, end_ms: int
     ) -> AsyncGenerator[CandleRows, None]:
-        """The closed candles that open in `[start_ms, end_ms)`: pages in order of arrival, none empty.
+        """The closed candles that open in `[start_ms, end_ms)`: pages in order of arrival, none of them empty.
 
-        Close it (`contextlib.aclosing`) when leaving it early: pages are under way.
+        Close the generator (`contextlib.aclosing`) when leaving it early: requests are under way.
 
         Raises:
             NotFound: the venue has no such symbol; the message offers the nearest one.
@@ -127,10 +129,10 @@ class History:
         )
 
     async def _skip_to_first(self, market: Market, symbol: str, start_ms: int) -> int:
-        """Where to go on after an empty page: the years before a listing are skipped, not walked through.
+        """The next time to ask for after an empty page; it skips the years before a listing.
 
-        What a venue makes of a request without an end is not documented everywhere, so the place it names is
-        believed only if the page before it is empty too.
+        Not every venue documents its answer to a request without an end. So the first candle that it names counts
+        only if the page before that candle is empty too.
         """
         exchange = exchange_of(market)
         request = exchange.first_kline_request(market, symbol, start_ms)
@@ -143,10 +145,10 @@ class History:
 
     async def _nearest_symbol(self, market: Market, symbol: str) -> str:
         try:
-            known = [instrument.symbol for instrument in await self.instruments(market)]
+            symbols = [instrument.symbol for instrument in await self.instruments(market)]
         except ExchangeError:
             return "its list of symbols did not come"
-        return nearest(symbol, known)
+        return nearest(symbol, symbols)
 
     async def _instruments_page(
         self, market: Market, request: RestRequest
@@ -163,7 +165,7 @@ class History:
 async def _as_they_arrive(
     fetch: Callable[[int, int], Awaitable[CandleRows]], windows: Iterator[tuple[int, int]], concurrency: int
 ) -> AsyncGenerator[CandleRows, None]:
-    """Fetches windows, that many at once, and yields their rows; a failure or an early end stops the rest."""
+    """Fetch windows, `concurrency` at once, and yield their rows; a failure or an early end stops the rest."""
     under_way: set[asyncio.Future[CandleRows]] = set()
     try:
         while True:

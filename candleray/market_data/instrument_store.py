@@ -1,4 +1,4 @@
-"""What is known about markets and instruments: `ref_market` and `ref_instruments`."""
+"""Store of markets and instruments: the tables `ref_market` and `ref_instruments`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class InstrumentStore:
         return [Market(**row) for row in self._session.rows("read_markets")]
 
     def put_markets(self) -> None:
-        """Fill `ref_market` from the code, where it differs (R1.1)."""
+        """Write the markets that `ref_market` lacks or has with other values."""
         stored = self.markets()
         changed = [market for market in MARKETS.values() if market not in stored]
         if changed:
@@ -39,7 +39,7 @@ class InstrumentStore:
         return len(changed)
 
     def find(self, market_id: int, query: str, limit: int) -> list[InstrumentReference]:
-        """Deterministic: the exact symbol, then by prefix, then by part; market 0 stands for all."""
+        """Instruments with the query in their symbol: exact, then by prefix, then by part; market 0 means all."""
         rows = self._session.rows("find_instruments", market_id=market_id, query=query, limit=limit)
         return [InstrumentReference(**row) for row in rows]
 
@@ -48,7 +48,7 @@ class InstrumentStore:
 
     def _insert(self, table: str, records: list[dict[str, object]]) -> None:
         rows = pa.Table.from_pylist(records)
-        # Above what it replaces even if the clock went back: of two rows the younger one counts.
+        # Above the version it replaces, even if the clock went back: of two rows the younger one counts.
         newest_ms: int = self._session.rows("newest_update", table=table)[0]["newest_ms"]
         version_ms = max(time.time_ns() // 1_000_000, newest_ms + 1)
         updated_at = pa.array([version_ms] * len(rows), pa.int64()).cast(_MOMENT)

@@ -1,4 +1,4 @@
-"""Pages of candles and of instruments, and the account of instruments handed in."""
+"""Pages of candles and of instruments, and the report of written instruments."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class InstrumentPage(Model):
 
 
 class InstrumentsReport(Model):
-    """What became of instruments handed in; those that say nothing new are not written."""
+    """Numbers of instruments received and written; those that are stored alike are not written again."""
 
     received: int
     written: int

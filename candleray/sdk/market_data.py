@@ -120,10 +120,8 @@ class MarketDataMethods(Sender):
 
         Rows that are no candles are refused and counted; rows that are known already change nothing.
         """
-        from candleray.market_data.arrow_stream import parts
-
         place = {"market_id": market_id(market), "symbol": symbol}
-        return InsertReport.total(self._put(place, part) for part in parts(rows, INSERT_ROWS))
+        return InsertReport.total(self._put(place, part) for part in rows.parts(INSERT_ROWS))
 
     def _put(self, place: dict[str, str | int | None], rows: CandleRows) -> InsertReport:
         from candleray.market_data.arrow_stream import ARROW, encode_rows

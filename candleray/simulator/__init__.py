@@ -1,1 +1,1 @@
-"""The venues' own side, simulated; production code never imports it."""
+"""Simulated exchanges: the venues' own side of their REST interfaces. Production code never imports it."""

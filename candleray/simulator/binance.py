@@ -95,53 +95,53 @@ def _symbol_entry(market: Market, instrument: InstrumentReference) -> dict[str, 
 
 
 def _answer_klines(market: Market, question: Question, source: CandleSource) -> Reply:
-    refusal = _refusal_of_klines(market, question, source)
+    refusal = _refuse_klines(market, question, source)
     if refusal:
         return refusal
-    interface, asked = INTERFACES[market.market_type], question.params
-    limit = min(int(asked.get("limit") or _DEFAULT_LIMIT), interface.max_rows)
+    interface, params = INTERFACES[market.market_type], question.params
+    limit = min(int(params.get("limit") or _DEFAULT_LIMIT), interface.max_rows)
     query = KlinesQuery(
-        symbol=asked["symbol"],
-        start_ms=int(asked.get("startTime") or 0),
-        end_ms=int(asked.get("endTime") or question.now_ms) + 1,
+        symbol=params["symbol"],
+        start_ms=int(params.get("startTime") or 0),
+        end_ms=int(params.get("endTime") or question.now_ms) + 1,
         limit=limit,
-        newest=not asked.get("startTime"),
+        newest=not params.get("startTime"),
     )
     rows = select_klines(source, market, query, question.now_ms)
     return Reply(200, _klines_json(market, rows), weight=interface.klines_weight(limit))
 
 
-def _refusal_of_klines(market: Market, question: Question, source: CandleSource) -> Reply | None:
-    asked = question.params
+def _refuse_klines(market: Market, question: Question, source: CandleSource) -> Reply | None:
+    params = question.params
     for name in ("symbol", "interval"):
-        if not asked.get(name):
+        if not params.get(name):
             return _error(400, -1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
-    if find_instrument(source, market, asked["symbol"]) is None:
+    if find_instrument(source, market, params["symbol"]) is None:
         return _error(400, UNKNOWN_SYMBOL, "Invalid symbol.")
-    if asked["interval"] != INTERVAL:
+    if params["interval"] != INTERVAL:
         return _error(400, -1120, "Invalid interval.")
     for name in ("startTime", "endTime", "limit"):
-        if not asked.get(name, "0").isdecimal():
+        if not params.get(name, "0").isdecimal():
             text = f"Illegal characters found in parameter '{name}'; legal range is '^[0-9]{{1,20}}$'."
             return _error(400, -1100, text)
-    return _refusal_of_numbers(market, asked)
+    return _refuse_numbers(market, params)
 
 
-def _refusal_of_numbers(market: Market, asked: Mapping[str, str]) -> Reply | None:
-    """Spot cuts a limit that is too high and finds nothing in an empty window; futures refuses both."""
-    if asked.get("limit") == "0":
+def _refuse_numbers(market: Market, params: Mapping[str, str]) -> Reply | None:
+    """The refusal of a bad number. Spot cuts a high limit and takes an empty window; futures refuses both."""
+    if params.get("limit") == "0":
         return _error(400, -1130, "Data sent for parameter 'limit' is not valid.")
     if market.market_type == "spot":
         return None
-    if int(asked.get("limit", 1)) > INTERFACES[market.market_type].max_rows:
+    if int(params.get("limit", 1)) > INTERFACES[market.market_type].max_rows:
         return _error(400, -1130, "Data sent for parameter 'limit' is not valid.")
-    if int(asked.get("startTime", 0)) > int(asked.get("endTime", 2**62)):
+    if int(params.get("startTime", 0)) > int(params.get("endTime", 2**62)):
         return _error(400, -1023, "Start time is greater than end time.")
     return None
 
 
 def _klines_json(market: Market, rows: CandleRows) -> bytes:
-    """Twelve cells a candle; the takers' share, which a candle here does not know, is half of the volume."""
+    """Twelve cells a candle. The takers' share is half of the volume: a candle here does not know it."""
     open_, high, low, close, volume = (decimal_text(column, 8) for column in rows.values)
     return table_json(
         '[{ts},"{open}","{high}","{low}","{close}","{volume}",{end},"{quote}",{trades},"{taker}","{taker_quote}","0"]',

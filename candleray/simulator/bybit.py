@@ -42,15 +42,15 @@ def route(question: Question) -> Market | None:
 
 
 def answer(market: Market, question: Question, source: CandleSource) -> Reply:
-    asked = question.params
+    params = question.params
     if question.path == TIME_PATH:
         second, nano = question.now_ms // 1000, question.now_ms * 1_000_000
         return _result({"timeSecond": str(second), "timeNano": str(nano)}, question.now_ms)
     if question.path not in (KLINE_PATH, INSTRUMENTS_PATH):
         return Reply(404, b"404 page not found", {"content-type": "text/plain"})
-    if asked.get("category", "linear") not in CATEGORY.values():
+    if params.get("category", "linear") not in CATEGORY.values():
         return _parameter_error("Illegal category", question.now_ms)
-    if not all(asked.get(name, "1").isdecimal() for name in ("start", "end", "limit")):
+    if not all(params.get(name, "1").isdecimal() for name in ("start", "end", "limit")):
         return _parameter_error("Request parameter error.", question.now_ms)
     if question.path == INSTRUMENTS_PATH:
         return _answer_instruments(market, question, source)
@@ -91,26 +91,30 @@ def _parameter_error(text: str, now_ms: int) -> Reply:
 
 
 def _answer_instruments(market: Market, question: Question, source: CandleSource) -> Reply:
-    """Spot is not paged; futures by a cursor, which names the first instrument of the next page."""
-    asked = question.params
-    wanted = asked.get("status", "Trading") == "Trading"
-    found = [known for known in source.instruments(market) if known.is_tradable == wanted]
-    first, size = 0, len(found)
+    """One page of instruments. Spot has one page; a futures cursor names the first instrument of the next page."""
+    params = question.params
+    is_tradable = params.get("status", "Trading") == "Trading"
+    instruments = [each for each in source.instruments(market) if each.is_tradable == is_tradable]
+    first, size = 0, len(instruments)
     if market.market_type == "futures":
-        size = min(int(asked.get("limit", _DEFAULT_INSTRUMENTS)), INSTRUMENTS_PER_PAGE)
-        first = _position(asked.get("cursor", ""), found)
-    rest = found[first + size :]
+        size = min(int(params.get("limit", _DEFAULT_INSTRUMENTS)), INSTRUMENTS_PER_PAGE)
+        first = _position(params.get("cursor", ""), instruments)
+    rest = instruments[first + size :]
     result = {
         "category": CATEGORY[market.market_type],
-        "list": [_entry(market, instrument) for instrument in found[first : first + size]],
-        "nextPageCursor": base64.urlsafe_b64encode(rest[0].symbol.encode()).decode() if rest and size else "",
+        "list": [_entry(market, instrument) for instrument in instruments[first : first + size]],
+        "nextPageCursor": _cursor(rest[0]) if rest and size else "",
     }
     return _result(result, question.now_ms)
 
 
-def _position(cursor: str, found: Sequence[InstrumentReference]) -> int:
-    symbols = [base64.urlsafe_b64encode(known.symbol.encode()).decode() for known in found]
-    return symbols.index(cursor) if cursor in symbols else 0
+def _position(cursor: str, instruments: Sequence[InstrumentReference]) -> int:
+    cursors = [_cursor(instrument) for instrument in instruments]
+    return cursors.index(cursor) if cursor in cursors else 0
+
+
+def _cursor(instrument: InstrumentReference) -> str:
+    return base64.urlsafe_b64encode(instrument.symbol.encode()).decode()
 
 
 def _entry(market: Market, instrument: InstrumentReference) -> dict[str, Any]:
@@ -132,19 +136,19 @@ def _plain(size: float | None) -> str:
 
 
 def _answer_klines(market: Market, question: Question, source: CandleSource) -> Reply:
-    """Anchored at the end: of a window with more candles than the limit, the newest are sent."""
-    asked, now_ms = question.params, question.now_ms
-    instrument = find_instrument(source, market, asked.get("symbol", ""))
+    """The newest candles of the window, up to the limit: Bybit counts from the window's end."""
+    params, now_ms = question.params, question.now_ms
+    instrument = find_instrument(source, market, params.get("symbol", ""))
     if instrument is None:
         return _parameter_error("Not supported symbols", now_ms)
-    if asked.get("interval") != INTERVAL:
+    if params.get("interval") != INTERVAL:
         return _parameter_error("Invalid period!", now_ms)
     query = KlinesQuery(
         symbol=instrument.symbol,
-        start_ms=int(asked.get("start", 0)),
-        end_ms=int(asked.get("end", now_ms)) + 1,
-        limit=min(int(asked.get("limit", _DEFAULT_ROWS)), MAX_ROWS),
-        newest="end" in asked or "start" not in asked,
+        start_ms=int(params.get("start", 0)),
+        end_ms=int(params.get("end", now_ms)) + 1,
+        limit=min(int(params.get("limit", _DEFAULT_ROWS)), MAX_ROWS),
+        newest="end" in params or "start" not in params,
     )
     rows = select_klines(source, market, query, now_ms)
     head = (

@@ -1,4 +1,4 @@
-"""Candles that the simulated venues serve: their source, and a query of it as the venue shows it at a time."""
+"""The source of the simulator's candles, and queries of it that see what the venue shows at a given time."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from candleray.markets import InstrumentReference, Market
 from candleray.timeframes import MINUTE_MS
 
 _SCAN_MS = 5_000 * MINUTE_MS
-"""How far a search across a hole looks at once."""
+"""The step of a search across a hole."""
 
 
 class CandleSource(Protocol):
-    """Where the simulator's candles come from."""
+    """Instruments and candles that the simulated venues serve."""
 
     def instruments(self, market: Market) -> Sequence[InstrumentReference]:
-        """Those of one market, in order of the symbol."""
+        """The instruments of one market, in order of the symbol."""
         ...
 
     def span_ms(self, market: Market, symbol: str) -> tuple[int, int]:
-        """`[start, end)` outside of which there is no candle."""
+        """`[start, end)`: outside of it there is no candle."""
         ...
 
     def candles(self, market: Market, symbol: str, start_ms: int, end_ms: int) -> CandleRows:
@@ -33,7 +33,7 @@ class CandleSource(Protocol):
 
 
 def find_instrument(source: CandleSource, market: Market, symbol: str) -> InstrumentReference | None:
-    return next((known for known in source.instruments(market) if known.symbol == symbol), None)
+    return next((each for each in source.instruments(market) if each.symbol == symbol), None)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class KlinesQuery:
 
 
 def select_klines(source: CandleSource, market: Market, query: KlinesQuery, now_ms: int) -> CandleRows:
-    """What a query finds, in ascending order and as it looks now; holes do not count against the limit."""
+    """The candles of a query, ascending, as they look at `now_ms`; holes do not count against the limit."""
     known_start_ms, known_end_ms = source.span_ms(market, query.symbol)
     start_ms, end_ms = max(query.start_ms, known_start_ms), min(query.end_ms, known_end_ms, now_ms + 1)
     parts: list[CandleRows] = []
@@ -64,12 +64,12 @@ def select_klines(source: CandleSource, market: Market, query: KlinesQuery, now_
             count, start_ms = count + len(parts[-1]), last_ms
         reach_ms = max(reach_ms, _SCAN_MS)
     first = max(0, count - query.limit) if query.newest else 0
-    found = CandleRows.join(parts)
-    return as_seen_at(found.take(np.arange(count)[first : first + query.limit]), now_ms)
+    rows = CandleRows.join(parts)
+    return as_seen_at(rows.take(np.arange(count)[first : first + query.limit]), now_ms)
 
 
 def as_seen_at(rows: CandleRows, now_ms: int) -> CandleRows:
-    """The rows as the venue shows them at that time: the minute under way is half done and will change."""
+    """The rows as the venue shows them at that time: the minute under way is incomplete."""
     if not len(rows) or rows.ts_open_ms[-1] + MINUTE_MS <= now_ms:
         return rows
     share = (now_ms - int(rows.ts_open_ms[-1])) / MINUTE_MS

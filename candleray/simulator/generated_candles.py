@@ -1,15 +1,15 @@
 """Candles made from a seed: a plausible market, the same on every machine, readable at any place.
 
-A price path in two scales. *Legs* of four hours follow regimes (range, trend up, trend down, volatile, crash)
-drawn once for the whole market, with moves partly common to all symbols; a mild pull keeps the price within a
-few times its start. Inside a leg the *minutes* are a bridge between the leg's two ends whose volatility is a
-multiplicative cascade (Calvet & Fisher's Markov-switching multifractal), which clusters as real volatility does
-and has fat tails; volume follows the minute's range. The close of a minute is the open of the next one, over days
+The price path has two scales. *Legs* of four hours follow regimes (range, trend up, trend down, volatile, crash),
+drawn once for the whole market; their moves are partly common to all symbols, and a mild pull keeps the price
+within a few times its start. Inside a leg the *minutes* are a bridge between the leg's two ends. Their volatility
+is a multiplicative cascade (Calvet & Fisher's Markov-switching multifractal): it clusters as real volatility does
+and has fat tails. Volume follows the minute's range. A minute opens at the close of the one before, across days
 and legs too.
 
-The same numbers everywhere, and in any window: a day depends on `(seed, symbol, day)` alone, randomness is the
-raw output of a Philox counter (numpy promises its stream for good, as it does not for its distributions), and
-only `+ − × ÷ √` touch it, which IEEE 754 fixes to the bit; prices are whole ticks, volumes whole steps.
+The numbers are the same on every machine and in any window. A day depends on `(seed, symbol, day)` alone.
+Randomness is the raw output of a Philox counter: numpy promises that stream for good, but not its distributions.
+Only `+ − × ÷ √` follow, which IEEE 754 fixes to the bit. Prices are whole ticks, volumes whole steps.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ DAY_MINUTES = 1440
 LEG_MINUTES = 240
 LEGS_A_DAY = DAY_MINUTES // LEG_MINUTES
 FIRST_DAY, END_DAY = 17_395, 25_567
-"""Every path lies between 2017-08-17 and 2040-01-01; days since the epoch."""
+"""Days since the epoch: every path lies between 2017-08-17 and 2040-01-01."""
 _LEGS = (END_DAY - FIRST_DAY) * LEGS_A_DAY
 _QUOTE_ASSETS = ("USDT", "USDC", "BTC", "ETH")
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What a symbol looks like. Prices in quote, `liquidity` in base units a minute, days since the epoch."""
+    """Traits of a symbol: prices in quote, `liquidity` in base units a minute, days since the epoch."""
 
     symbol: str
     start_price: float
@@ -69,12 +69,12 @@ PROFILES: dict[str, Profile] = {
         Profile("XRPUSDT", 0.85, 4, 1, 90_000, 1.3, first_day=17_655),
     )
 }
-"""The symbols a source has that is not told which; one of them no longer trades."""
+"""The symbols of a source by default; one of them no longer trades."""
 
 
 @dataclass(frozen=True)
 class _Regime:
-    """A leg's drift and volatility as shares of the price, and how long it lasts on average."""
+    """Drift and volatility of a leg as shares of the price, and the mean number of legs that it lasts."""
 
     drift: float
     sigma: float
@@ -88,7 +88,7 @@ _REGIMES = (
     _Regime(0.0, 0.019, 8),  # volatile
     _Regime(-0.026, 0.030, 2),  # crash
 )
-_SUCCESSORS = (  # sixteen equally likely ones a regime
+_SUCCESSORS = (  # sixteen equally likely successors of each regime
     (1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 1, 2),
     (0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 3, 3, 3, 4, 2),
     (0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 3, 3, 3, 4, 1),
@@ -110,7 +110,7 @@ _CASCADE = (0.62, 1.38)
 
 
 class GeneratedCandles:
-    """A candle source for the simulator; symbols without a profile get one from their name."""
+    """A `CandleSource`; a symbol without a profile gets one derived from its name."""
 
     def __init__(self, seed: int = 7, symbols: Iterable[str] = ()) -> None:
         self.seed = seed
@@ -164,7 +164,7 @@ class GeneratedCandles:
     def _with_volume(
         self, market: Market, profile: Profile, day: int, prices: FloatArray, sigma: FloatArray
     ) -> CandleRows:
-        """Volume grows with the minute's range against what is usual, times noise; trades with volume."""
+        """The day's candles. Volume grows with the minute's range against the usual one, times noise."""
         lanes = _lanes(f"{self.seed}/{profile.symbol}/{day}/{market.market_id}", 4)
         noise = 0.25 + 3.0 * _share(lanes[0]) * _share(lanes[1])
         activity = _HOURS.repeat(60) * (
@@ -192,7 +192,7 @@ class GeneratedCandles:
         return sigma
 
     def _minute_closes(self, symbol: str, day: int, sigma: FloatArray, shocks: FloatArray) -> FloatArray:
-        """A bridge over each leg: compounded shocks, with the distance to the leg's end spread by variance."""
+        """Closes of a day: compounded shocks, with each leg's distance to its end spread by variance."""
         legs = _legs_of(day)
         ends = self._leg_ends(symbol)[legs.start : legs.stop + 1]
         walk = np.cumprod(1.0 + (sigma * shocks).reshape(LEGS_A_DAY, LEG_MINUTES), axis=1) * ends[:-1, None]
@@ -225,12 +225,12 @@ def _legs_of(day: int) -> slice:
 def _regimes(seed: int) -> tuple[int, ...]:
     """The regime of every leg."""
     draws = _raw(f"{seed}/regimes", _LEGS).tolist()
-    regime, found = 0, []
+    regime, regimes = 0, []
     for draw in draws:
         if draw % _REGIMES[regime].legs == 0:
             regime = _SUCCESSORS[regime][(draw >> 32) % 16]
-        found.append(regime)
-    return tuple(found)
+        regimes.append(regime)
+    return tuple(regimes)
 
 
 @lru_cache(maxsize=64)
@@ -252,7 +252,7 @@ def _lanes(stream: str, count: int) -> Lanes:
 
 
 def _normal(lanes: Lanes) -> FloatArray:
-    """Four uniform lanes summed and standardised: near enough to normal, exact, and within ±3.5."""
+    """Standardised sums of four uniform lanes: near enough to normal, exact, and within ±3.5."""
     total = lanes.sum(axis=0, dtype=np.int64)
     standard: FloatArray = (total - 2 * 65_535) / (65_536 / np.sqrt(3.0))
     return standard
@@ -263,7 +263,7 @@ def _share(lane: Lanes) -> FloatArray:
 
 
 def _price_factor(market: Market) -> float:
-    """Markets of one symbol differ by up to 5 basis points."""
+    """The market's factor on prices: markets of one symbol differ by up to 5 basis points."""
     return 1.0 + (int(_raw(f"market/{market.name}", 1)[0]) % 101 - 50) * 1e-5
 
 

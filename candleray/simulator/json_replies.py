@@ -18,8 +18,8 @@ from candleray.simulator.venues import Reply
 
 
 def json_reply(content: Any, *, status: int = 200, weight: int = 1, **headers: str) -> Reply:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Reply(status, json.dumps(content, separators=(",", ":")).encode(), named, weight)
+    dashed = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(status, json.dumps(content, separators=(",", ":")).encode(), dashed, weight)
 
 
 def decimals_of(step: float | None, default: int = 8) -> int:
@@ -30,7 +30,7 @@ def decimals_of(step: float | None, default: int = 8) -> int:
 
 
 def decimal_text(values: FloatArray, places: int) -> Any:
-    """A column of numbers as text with that many places, to hand to `table_json`."""
+    """A column for `table_json`: numbers as text with that many decimal places."""
     return pc.cast(pc.cast(pa.array(values), pa.decimal128(38, places)), pa.string())
 
 

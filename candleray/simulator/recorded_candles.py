@@ -1,4 +1,4 @@
-"""Candles from a folder of Parquet files, as a source for the simulator."""
+"""Candles of a folder of Parquet files, as a source for the simulator."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ _NAME = re.compile(r"(?P<exchange>[a-z]+)[-_](?P<market_type>[a-z]+)_(?P<symbol>
 
 
 class RecordedCandles:
-    """Files named `<exchange>-<market type>_<SYMBOL>[_anything].parquet`, several of them an instrument at will.
+    """A `CandleSource` of Parquet files; an instrument may have several.
 
-    Their columns are `ts_open` (ms UTC), open, high, low, close, volume and maybe `quote_volume` and `trades`;
-    where those are not recorded, volume times close and 0 stand in, since a venue always tells some.
+    A file is named `<exchange>-<market type>_<SYMBOL>[_anything].parquet`. Its columns are `ts_open` (ms UTC),
+    open, high, low, close, volume and maybe `quote_volume` and `trades`. Where the last two are not recorded,
+    volume times close and 0 stand in, because venues always send some.
 
     Raises:
         NotFound: no such folder, or none of its files has such a name.
@@ -29,16 +30,16 @@ class RecordedCandles:
     """
 
     def __init__(self, folder: Path, symbols: Iterable[str] = ()) -> None:
-        wanted = set(symbols)
+        chosen = set(symbols)
         files: dict[tuple[int, str], list[Path]] = {}
         for path in sorted(folder.glob("*.parquet")):
             key = _instrument_of(path)
-            if key and (not wanted or key[1] in wanted):
+            if key and (not chosen or key[1] in chosen):
                 files.setdefault(key, []).append(path)
         if not files:
             raise NotFound(
                 f"no file in {folder} is named like binance-spot_BTCUSDT.parquet"
-                + (f" with one of the symbols {', '.join(sorted(wanted))}" if wanted else "")
+                + (f" with one of the symbols {', '.join(sorted(chosen))}" if chosen else "")
             )
         self._rows = {key: _read(paths) for key, paths in files.items()}
 
@@ -97,5 +98,5 @@ def _read_file(path: Path) -> CandleRows:
 def _optional(table: pa.Table, name: str, otherwise: FloatArray) -> FloatArray:
     if name not in table.column_names:
         return otherwise
-    known = np.asarray(table[name], np.float64)
-    return np.where(np.isfinite(known), known, otherwise)
+    values = np.asarray(table[name], np.float64)
+    return np.where(np.isfinite(values), values, otherwise)

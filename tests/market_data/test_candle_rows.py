@@ -1,4 +1,4 @@
-"""Candles between the SDK and the API."""
+"""Rows of candles, cut into parts and joined again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from candleray.candles import CandleRows
-from candleray.market_data.arrow_stream import parts
 from tests.support.candle_store_contract import candle_rows
 
 
@@ -14,7 +13,7 @@ from tests.support.candle_store_contract import candle_rows
 def test_parts_are_all_rows_in_order_and_know_their_numbers(count: int, sizes: list[int]) -> None:
     whole = candle_rows(range(count), quote_volume=7.0)
     numbered = CandleRows(whole.ts_open_ms, whole.values, whole.quote_volume, whole.trades, first_row=101)
-    cut = list(parts(numbered, 3))
+    cut = list(numbered.parts(3))
     assert [len(part) for part in cut] == sizes
     assert [part.first_row for part in cut] == [101 + 3 * turn for turn in range(len(sizes))]
     joined = CandleRows.join(cut)
