@@ -57,7 +57,7 @@ REQUEST = {
 """10,000 variants: 80 moving averages with 125 RSI readings."""
 
 
-class Steps:
+class TimedSteps:
     """The demo's steps: each shown as the command it is, timed, and its failure the demo's."""
 
     def __init__(self, console: Console) -> None:
@@ -96,7 +96,7 @@ def demo(
     Example: candleray demo --keep
     """
     console = Console(highlight=False)
-    steps = Steps(console)
+    steps = TimedSteps(console)
     data = data.resolve()
     data.mkdir(parents=True, exist_ok=True)
     request = data / "request.json"
@@ -123,7 +123,7 @@ def demo(
     _show_what_next(console, data, request, api_port)
 
 
-def _backfill(steps: Steps, url: str) -> None:
+def _backfill(steps: TimedSteps, url: str) -> None:
     searched, *others = SYMBOLS
     for market in MARKETS.values():
         if market.market_id == SEARCHED_MARKET_ID:
@@ -133,13 +133,13 @@ def _backfill(steps: Steps, url: str) -> None:
             _backfill_one(steps, url, market.name, SYMBOLS, WEEK)
 
 
-def _backfill_one(steps: Steps, url: str, market: str, symbols: Sequence[str], span: tuple[str, str]) -> None:
+def _backfill_one(steps: TimedSteps, url: str, market: str, symbols: Sequence[str], span: tuple[str, str]) -> None:
     chosen = [part for symbol in symbols for part in ("--symbol", symbol)]
     steps.run("backfill", "--market", market, *chosen, "--start", span[0], "--end", span[1], "--url", url)
 
 
 @contextmanager
-def _simulator(steps: Steps, data: Path, port: int) -> Iterator[None]:
+def _simulator(steps: TimedSteps, data: Path, port: int) -> Iterator[None]:
     log = data / "simulator.log"
     with log.open("w") as output:
         with steps.step("Start the exchange simulator"):

@@ -56,7 +56,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class WindowSweep:
     """Planes of several values of the parameter `over` in one pass over the bars; nobody needs to write one.
 
     `kernel(*columns, *inputs, *params, *signal, start, planes)` takes the columns of the rule's family, an
@@ -105,7 +105,7 @@ class Indicator:
     constraint: Callable[..., str | None] | None = None
     events: bool = False
     fills: bool = False
-    sweep: Sweep | None = None
+    sweep: WindowSweep | None = None
     version: int = 1
     name: str = ""
 

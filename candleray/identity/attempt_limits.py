@@ -15,7 +15,7 @@ return {count, redis.call('PTTL', KEYS[1])}
 """
 
 
-class Limits:
+class AttemptLimits:
     def __init__(self, valkey: Valkey) -> None:
         self._valkey = valkey
 

@@ -19,7 +19,7 @@ NAME = "candleray"
 READY_TIMEOUT_S = 60.0
 
 
-class Api:
+class ApiDeployment:
     """The application `app(settings)`, by import string because its package stands above this one."""
 
     def __init__(self, settings: Settings, app: str) -> None:

@@ -67,9 +67,9 @@ class DataFolder:
         """
         own_folder(self.run_dir, os.geteuid())
 
-    def ray_dir(self, boot: str) -> Path:
+    def ray_dir(self, boot_id: str) -> Path:
         """Ray's folder of one start: the guard of a former one must not take this one's processes for its own."""
-        return self.run_dir / f"ray-{boot}"
+        return self.run_dir / f"ray-{boot_id}"
 
     @property
     def postgres_sockets(self) -> Path:

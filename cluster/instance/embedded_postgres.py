@@ -39,7 +39,7 @@ ACCOUNTS = ("postgres", "nobody")
 """Those that root runs it as: the first one that this machine knows."""
 
 
-class Postgres(EmbeddedService):
+class EmbeddedPostgres(EmbeddedService):
     """On a unix socket only, in a folder that nobody else can enter: hence no password."""
 
     name = "postgres"

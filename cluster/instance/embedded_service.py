@@ -22,7 +22,7 @@ from cluster.instance.attempts import attempts
 from cluster.instance.data_folder import DataFolder
 from cluster.instance.processes import end_process, is_running
 
-# Its own: neither the supervisor's mark nor a secret of the environment.
+# A service gets an environment of its own: neither the boot's id nor a secret.
 ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"}
 
 

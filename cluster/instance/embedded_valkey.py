@@ -21,7 +21,7 @@ CLAIM_PATIENCE_S = 5.0
 """A server that is just ending holds its lock a little longer than its socket."""
 
 
-class Valkey(EmbeddedService):
+class EmbeddedValkey(EmbeddedService):
     """Append-only and without eviction: what it acknowledged survives a kill."""
 
     name = "valkey"

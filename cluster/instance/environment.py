@@ -35,20 +35,20 @@ def _variables(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, st
             yield variable, str(value)
 
 
-def driver_environment(settings: Settings, folder: DataFolder, ports: Ports, mark: str) -> dict[str, str]:
+def driver_environment(settings: Settings, folder: DataFolder, ports: Ports, boot_id: str) -> dict[str, str]:
     """Of the process that starts Ray or joins it."""
     # Ray would join what it finds there; without bytecode it starts three times slower.
     foreign = () if settings.services.ray_address else ("RAY_ADDRESS", "PYTHONDONTWRITEBYTECODE")
     inherited = {name: value for name, value in os.environ.items() if name not in foreign}
-    apart = {BOOT: mark} if settings.services.ray_address else isolation(folder, ports, mark)
+    apart = {BOOT: boot_id} if settings.services.ray_address else isolation(folder, ports, boot_id)
     return {**inherited, **settings_environment(settings), **apart}
 
 
-def isolation(folder: DataFolder, ports: Ports, boot: str) -> dict[str, str]:
+def isolation(folder: DataFolder, ports: Ports, boot_id: str) -> dict[str, str]:
     """What keeps this instance's Ray apart from every other one, and how it is set up."""
     haproxy = folder.run_dir  # itself: Ray adds a folder of 56 characters
     return {
-        BOOT: boot,
+        BOOT: boot_id,
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
         "NUMBA_NUM_THREADS": "1",  # Ray's tasks are the threads
         "RAY_USAGE_STATS_ENABLED": "0",

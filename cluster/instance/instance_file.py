@@ -57,7 +57,7 @@ class Instance(BaseModel):
     start_ticks: int
     """With the pid the process's identity: pids come again."""
     boot: str
-    """Drawn at each start of Ray: the mark of what it starts."""
+    """Id drawn at each start of Ray; every process that Ray starts carries it."""
     state: State
     data_dir: Path
     started_at: datetime

@@ -23,15 +23,15 @@ GUARD_S = 10.0
 """How long the guard looks for more: a worker may just be starting when its raylet is killed."""
 
 
-def left_by(boot: str, ray_dir: str) -> list[int]:
-    """The processes that Ray started for this boot, ourselves excepted."""
-    mark = f"{BOOT}={boot}".encode()
+def left_by(boot_id: str, ray_dir: str) -> list[int]:
+    """The processes that Ray started in this boot, ourselves excepted."""
+    variable = f"{BOOT}={boot_id}".encode()
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    return [pid for pid in pids if pid != os.getpid() and (_carries(pid, mark) or _is_titled(pid, ray_dir))]
+    return [pid for pid in pids if pid != os.getpid() and (_carries(pid, variable) or _is_titled(pid, ray_dir))]
 
 
-def _carries(pid: int, mark: bytes) -> bool:
-    return mark in _read(pid, "environ").split(b"\0")
+def _carries(pid: int, variable: bytes) -> bool:
+    return variable in _read(pid, "environ").split(b"\0")
 
 
 def _is_titled(pid: int, ray_dir: str) -> bool:
@@ -49,7 +49,7 @@ def _read(pid: int, name: str) -> bytes:
     return b""  # gone meanwhile, or another user's
 
 
-def kill_leftovers(boot: str, ray_dir: str, timeout_s: float = 5.0) -> int:
+def kill_leftovers(boot_id: str, ray_dir: str, timeout_s: float = 5.0) -> int:
     """Kill them until twice none is found; how many there were.
 
     Once is not enough: at the moment a process executes its program it shows no environment.
@@ -58,7 +58,7 @@ def kill_leftovers(boot: str, ray_dir: str, timeout_s: float = 5.0) -> int:
     give_up_at = time.monotonic() + timeout_s
     looks_in_vain = 0
     while looks_in_vain < 2 and time.monotonic() < give_up_at:
-        pids = left_by(boot, ray_dir)
+        pids = left_by(boot_id, ray_dir)
         looks_in_vain = 0 if pids else looks_in_vain + 1
         for pid in pids:
             with suppress(ProcessLookupError):
@@ -68,11 +68,11 @@ def kill_leftovers(boot: str, ray_dir: str, timeout_s: float = 5.0) -> int:
     return len(killed)
 
 
-def guard(boot: str, ray_dir: str) -> None:
+def guard(boot_id: str, ray_dir: str) -> None:
     sys.stdin.buffer.read()
     give_up_at = time.monotonic() + GUARD_S
     while time.monotonic() < give_up_at:
-        kill_leftovers(boot, ray_dir)
+        kill_leftovers(boot_id, ray_dir)
         time.sleep(0.5)
 
 

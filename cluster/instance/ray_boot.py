@@ -2,7 +2,7 @@
 
 Ray's driver is a process of its own, `cluster.instance.ray_driver`, because one that loses its Ray is of no more
 use: its calls hang for a minute, then Ray ends it. So the supervisor sees of Ray but processes, and ends them by
-the mark of their start.
+the id of their boot.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class RayBoot:
         self.folder = folder
         self.app = app
         self.report = report
-        self.mark = secrets.token_hex(4)
-        self.ray_dir = folder.ray_dir(self.mark)
+        self.boot_id = secrets.token_hex(4)
+        self.ray_dir = folder.ray_dir(self.boot_id)
         self.is_ready = False
         self.cluster: RayCluster | None = None
         self._vital: dict[str, psutil.Process | None] = {}
@@ -120,7 +120,7 @@ class RayBoot:
 
     def kill(self) -> None:
         """Nothing of this start runs afterwards; its logs are kept."""
-        leftovers.kill_leftovers(self.mark, str(self.ray_dir))
+        leftovers.kill_leftovers(self.boot_id, str(self.ray_dir))
         for process in (self._driver, self._guard):
             if process and process.stdin:
                 with suppress(BrokenPipeError):
@@ -138,9 +138,9 @@ class RayBoot:
     def _spawn_guard(self) -> subprocess.Popen[bytes]:
         """The process that does as `kill`, once the pipe to us is closed."""
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", str(Path(leftovers.__file__)), self.mark, str(self.ray_dir)],
+            [sys.executable, "-I", "-S", str(Path(leftovers.__file__)), self.boot_id, str(self.ray_dir)],
             stdin=subprocess.PIPE,
-            env={"PATH": os.defpath},  # without the mark: it must not find itself
+            env={"PATH": os.defpath},  # without the boot's id: it must not find itself
             cwd="/",
             start_new_session=True,
         )
@@ -157,12 +157,12 @@ class RayBoot:
                     "-m",
                     "cluster.instance.ray_driver",
                     self.app,
-                    self.mark,
+                    self.boot_id,
                     str(ports.first),
                     str(writing),
                 ],
                 cwd=ROOT,
-                env=driver_environment(self.settings, self.folder, ports, self.mark),
+                env=driver_environment(self.settings, self.folder, ports, self.boot_id),
                 stdin=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C reaches us alone
                 pass_fds=(writing,),

@@ -29,7 +29,7 @@ from candleray.errors import CandlerayError
 from candleray.private_files import write_private
 from candleray.settings import Settings, get_settings
 from cluster.instance import ray_runtime
-from cluster.instance.api_deployment import Api
+from cluster.instance.api_deployment import ApiDeployment
 from cluster.instance.data_folder import DataFolder
 from cluster.instance.events import Event, Report, own_pipe, reported, to_pipe
 from cluster.instance.exit_signals import stop_on_signals
@@ -46,13 +46,13 @@ Each answers `ping` once it works."""
 
 
 class RayDriver:
-    def __init__(self, settings: Settings, app: str, mark: str, ports: Ports, report: Report) -> None:
+    def __init__(self, settings: Settings, app: str, boot_id: str, ports: Ports, report: Report) -> None:
         self.settings = settings
         self.folder = DataFolder(settings.data_path)
-        self.mark = mark
+        self.boot_id = boot_id
         self.ports = ports
         self.report = report
-        self.api = Api(settings, app)
+        self.api = ApiDeployment(settings, app)
 
     def run(self) -> None:
         """Start, obey, stop.
@@ -112,7 +112,7 @@ class RayDriver:
         cluster = (
             ray_runtime.joined_cluster(self.settings)
             if joined
-            else ray_runtime.own_cluster(self.settings, self.folder, self.ports, self.mark)
+            else ray_runtime.own_cluster(self.settings, self.folder, self.ports, self.boot_id)
         )
         with cluster as found:
             stop_on_signals()  # Ray sets its own handler
@@ -123,7 +123,7 @@ class RayDriver:
     def _tell(self, cluster: RayCluster) -> None:
         """To the supervisor, which reads it once a part of Ray is reported as started."""
         self.cluster = cluster
-        write_private(self.folder.ray_dir(self.mark) / "cluster.json", cluster.model_dump_json())
+        write_private(self.folder.ray_dir(self.boot_id) / "cluster.json", cluster.model_dump_json())
 
     @contextmanager
     def _candle_store(self) -> Iterator[str]:
@@ -146,11 +146,11 @@ class RayDriver:
         ray.kill(actor)
 
 
-def main(app: str, mark: str, first_port: int, descriptor: int) -> int:
+def main(app: str, boot_id: str, first_port: int, descriptor: int) -> int:
     stop_on_signals()
     report = to_pipe(own_pipe(descriptor))
     with suppress(CandlerayError, KeyboardInterrupt):  # the supervisor knows
-        RayDriver(get_settings(), app, mark, Ports(first_port), report).run()
+        RayDriver(get_settings(), app, boot_id, Ports(first_port), report).run()
         return 0
     return 1
 

@@ -32,7 +32,7 @@ class RayPart:
     ) -> None:
         """
         Args:
-            publish: called when what others must know of it has changed: its mark, state or addresses.
+            publish: called when what others must know of it has changed: its boot, state or addresses.
         """
         self.settings = settings
         self.folder = folder

@@ -32,7 +32,7 @@ VITAL = ("gcs_server", "raylet")
 
 
 @contextmanager
-def own_cluster(settings: Settings, folder: DataFolder, ports: Ports, mark: str) -> Iterator[RayCluster]:
+def own_cluster(settings: Settings, folder: DataFolder, ports: Ports, boot_id: str) -> Iterator[RayCluster]:
     """A Ray cluster of this process, which ends with it even when it is killed.
 
     Must run in the main thread: Ray's processes are bound to the life of the thread that starts them.
@@ -43,7 +43,7 @@ def own_cluster(settings: Settings, folder: DataFolder, ports: Ports, mark: str)
     import ray
 
     try:
-        yield _start(ray, settings, folder, ports, mark)
+        yield _start(ray, settings, folder, ports, boot_id)
     finally:
         ray.shutdown()
 
@@ -81,7 +81,7 @@ def joined_cluster(settings: Settings) -> Iterator[RayCluster]:
         ray.shutdown()
 
 
-def _start(ray: Any, settings: Settings, folder: DataFolder, ports: Ports, mark: str) -> RayCluster:
+def _start(ray: Any, settings: Settings, folder: DataFolder, ports: Ports, boot_id: str) -> RayCluster:
     try:
         with _ray_parameters(ports.dashboard_agent):
             context = ray.init(
@@ -91,7 +91,7 @@ def _start(ray: Any, settings: Settings, folder: DataFolder, ports: Ports, mark:
                 include_dashboard=settings.compute.dashboard,
                 dashboard_host="127.0.0.1",
                 dashboard_port=_dashboard_port(settings),
-                _temp_dir=str(folder.ray_dir(mark)),
+                _temp_dir=str(folder.ray_dir(boot_id)),
                 _metrics_export_port=ports.node_metrics,
                 **QUIET,
             )

@@ -6,16 +6,16 @@ import signal
 
 from cluster.instance.attempts import attempts
 from cluster.instance.data_folder import DataFolder
-from cluster.instance.embedded_postgres import Postgres
+from cluster.instance.embedded_postgres import EmbeddedPostgres
 from cluster.instance.embedded_service import EmbeddedService
-from cluster.instance.embedded_valkey import Valkey
+from cluster.instance.embedded_valkey import EmbeddedValkey
 from cluster.instance.instance_file import Instance, read_instance, running_instance
 from cluster.instance.leftovers import kill_leftovers
 
 STOP_TIMEOUT_S = 60.0
 """Longer than the API lets requests under way finish."""
 
-SERVICES: tuple[type[EmbeddedService], ...] = (Postgres, Valkey)
+SERVICES: tuple[type[EmbeddedService], ...] = (EmbeddedPostgres, EmbeddedValkey)
 
 
 def stop_instance(folder: DataFolder) -> str:

@@ -32,9 +32,9 @@ from candleray.logs import configure_logs
 from candleray.settings import Settings, get_settings
 from cluster.instance.api_deployment import api_url
 from cluster.instance.data_folder import DataFolder
-from cluster.instance.embedded_postgres import Postgres
+from cluster.instance.embedded_postgres import EmbeddedPostgres
 from cluster.instance.embedded_service import EmbeddedService
-from cluster.instance.embedded_valkey import Valkey
+from cluster.instance.embedded_valkey import EmbeddedValkey
 from cluster.instance.events import Event, Report, own_pipe, reported, to_log, until_started
 from cluster.instance.exit_signals import stop_on_signals
 from cluster.instance.instance_file import Instance, State, read_instance
@@ -81,8 +81,8 @@ class Supervisor:
         """
         parts: dict[str, Part] = {
             "data folder": self._data_folder,
-            "postgres": lambda: self._service(Postgres, "postgres_url"),
-            "valkey": lambda: self._service(Valkey, "redis_url"),
+            "postgres": lambda: self._service(EmbeddedPostgres, "postgres_url"),
+            "valkey": lambda: self._service(EmbeddedValkey, "redis_url"),
         }
         stop_on_signals()
         with ExitStack() as started:
@@ -153,7 +153,7 @@ class Supervisor:
         """Write what others are to know; in `state`, or in Ray's."""
         changes: dict[str, Any] = {"state": state or (self.ray.state if self.ray else "starting")}
         if self.ray:
-            changes["boot"] = self.ray.boot.mark
+            changes["boot"] = self.ray.boot.boot_id
         if self.ray and self.ray.cluster:
             changes |= {
                 "ray_address": self.ray.cluster.address,

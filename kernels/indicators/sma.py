@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 
 from kernels.comparisons import PLANES_OUT
-from kernels.declare import PRICES, Example, Indicator, Param, Rule, Sweep
+from kernels.declare import PRICES, Example, Indicator, Param, Rule, WindowSweep
 from kernels.indicators._mean_sweep import sides_of_means
 from kernels.indicators._means import sliding_mean
 from kernels.jit import FLOATS, FLOATS_OUT, INT, INTS, jit
@@ -45,7 +45,7 @@ INDICATOR = Indicator(
     lookback=lambda window: window - 1,
     fills=True,
     rule=Rule("price_against_output", outputs=("sma",)),
-    sweep=Sweep("window", sweep),
+    sweep=WindowSweep("window", sweep),
     version=2,
     example=Example(
         inputs={"source": (1.0, 2.0, 3.0, 5.0)},

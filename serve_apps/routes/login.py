@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from candleray.errors import InstanceError
-from candleray.identity.attempt_limits import Limits
+from candleray.identity.attempt_limits import AttemptLimits
 from candleray.identity.models import CookieLogin, MiniAppLogin, NewToken, TokenInfo, User, WidgetLogin
 from candleray.identity.telegram import (
     MAX_AGE_S,
@@ -79,7 +79,7 @@ async def _log_in(
     request: Request, login: WidgetLogin | MiniAppLogin, query: LoginQuery, backend: Backend
 ) -> Response:
     rules = backend.settings.identity
-    limits = Limits(await backend.valkey())
+    limits = AttemptLimits(await backend.valkey())
     address = address_of(request, rules.address_header)
     await limits.require("login_address", address, rules.logins_per_minute, 60)
     try:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Request
 from starlette.responses import JSONResponse, Response
 
-from candleray.identity.attempt_limits import Limits
+from candleray.identity.attempt_limits import AttemptLimits
 from candleray.identity.local_secrets import key_ring
 from candleray.identity.models import (
     CodeAccepted,
@@ -37,7 +37,7 @@ async def _factors(backend: InBackend) -> SecondFactors:
 
 async def _limited(request: Request, user: InUser, backend: InBackend) -> None:
     """Codes are counted by user and by address before any is looked at."""
-    rules, limits = backend.settings.identity, Limits(await backend.valkey())
+    rules, limits = backend.settings.identity, AttemptLimits(await backend.valkey())
     await limits.require("code_user", str(user.user_id), rules.codes_per_user, _WINDOW_S)
     address = address_of(request, rules.address_header)
     await limits.require("code_address", address, 10 * rules.codes_per_user, _WINDOW_S)

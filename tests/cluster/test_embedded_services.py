@@ -20,14 +20,14 @@ import redis
 from candleray.errors import InstanceError
 from cluster.instance import embedded_postgres as postgres_module
 from cluster.instance.data_folder import DataFolder
-from cluster.instance.embedded_postgres import Postgres, reachable
+from cluster.instance.embedded_postgres import EmbeddedPostgres, reachable
 from cluster.instance.embedded_service import EmbeddedService, as_account
-from cluster.instance.embedded_valkey import Valkey
+from cluster.instance.embedded_valkey import EmbeddedValkey
 from cluster.instance.processes import answers_of, ends_within, is_running, tree_of
 from tests.support.processes import running_script
 from tests.support.waiting import PATIENCE_S
 
-SERVICES = (Postgres, Valkey)
+SERVICES = (EmbeddedPostgres, EmbeddedValkey)
 SOCKET_LIMIT = 107
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs Postgres under another account")
@@ -83,7 +83,7 @@ def folder(place: Path, make_folder: MakeFolder) -> DataFolder:
 
 
 async def write(service: EmbeddedService, value: str) -> None:
-    if isinstance(service, Valkey):
+    if isinstance(service, EmbeddedValkey):
         with redis.Redis.from_url(service.url) as client:
             client.xadd("kept", {"value": value})
         return
@@ -94,7 +94,7 @@ async def write(service: EmbeddedService, value: str) -> None:
 
 
 async def read(service: EmbeddedService) -> list[str]:
-    if isinstance(service, Valkey):
+    if isinstance(service, EmbeddedValkey):
         with redis.Redis.from_url(service.url, decode_responses=True) as client:
             return [fields["value"] for _, fields in client.xrange("kept")]
     connection = await asyncpg.connect(service.url)
@@ -155,7 +155,7 @@ def test_it_is_started_anew_when_its_socket_is_gone(kind: type[EmbeddedService],
 
 
 def test_a_killed_postgres_that_nobody_has_collected_yet_does_not_stop_the_next(folder: DataFolder) -> None:
-    service = Postgres(folder)
+    service = EmbeddedPostgres(folder)
     service.start()
     service.stop()
     former = subprocess.Popen(["true"], **as_account(service.account))
@@ -171,8 +171,8 @@ def test_a_killed_postgres_that_nobody_has_collected_yet_does_not_stop_the_next(
 def test_what_a_killed_postgres_leaves_does_not_stop_the_next(
     folder: DataFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Postgres, "stop_timeout_s", 0.5)
-    service = Postgres(folder)
+    monkeypatch.setattr(EmbeddedPostgres, "stop_timeout_s", 0.5)
+    service = EmbeddedPostgres(folder)
     service.start()
     server, *children = tree_of(service.process)
     assert children
@@ -215,19 +215,19 @@ def test_a_deep_data_folder_still_has_short_and_private_sockets(
 
 def test_two_valkeys_never_write_to_the_same_files(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cluster.instance.embedded_valkey.CLAIM_PATIENCE_S", 0.1)
-    first = Valkey(folder)
+    first = EmbeddedValkey(folder)
     first.start()
     assert first.process
     first.pid_file.unlink()
     try:
         with pytest.raises(InstanceError, match=rf"in use by process {first.process.pid} \(valkey-server"):
-            Valkey(folder).start()
+            EmbeddedValkey(folder).start()
     finally:
         first.stop()
 
 
 def test_a_cluster_of_another_version_is_refused_in_words(folder: DataFolder) -> None:
-    service = Postgres(folder)
+    service = EmbeddedPostgres(folder)
     service.start()
     service.stop()
     (service.data / "PG_VERSION").write_text("15\n")
@@ -238,14 +238,14 @@ def test_a_cluster_of_another_version_is_refused_in_words(folder: DataFolder) ->
 def test_a_cluster_that_cannot_be_made_leaves_nothing(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_module, "INITDB", ("--locale=no_SUCH.UTF-8",))
     with pytest.raises(Exception, match=r"initdb failed.*no_SUCH"):
-        Postgres(folder).start()
+        EmbeddedPostgres(folder).start()
     assert sorted(path.name for path in folder.path.glob("postgres*")) == []
 
 
 def test_a_link_to_files_that_are_gone_is_not_begun_anew(folder: DataFolder) -> None:
     (folder.path / "postgres").symlink_to("/var/lib/candleray/gone")
     with pytest.raises(InstanceError, match="points to /var/lib/candleray/gone, which is gone"):
-        Postgres(folder).start()
+        EmbeddedPostgres(folder).start()
 
 
 @as_root
@@ -256,8 +256,8 @@ def test_roots_postgres_runs_under_another_account_on_files_placed_where_that_ca
     home.mkdir(mode=0o700)
     wheel = copied_wheel(home)
     monkeypatch.setattr(postgres_module, "package_folder", lambda name: wheel)
-    monkeypatch.setattr(Postgres, "shared", place / "shared")
-    service = Postgres(make_folder(home / "data"))
+    monkeypatch.setattr(EmbeddedPostgres, "shared", place / "shared")
+    service = EmbeddedPostgres(make_folder(home / "data"))
     assert service.start() == "started"
     assert service.process
     assert service.account
@@ -270,7 +270,7 @@ def test_roots_postgres_runs_under_another_account_on_files_placed_where_that_ca
     assert service.data.resolve().parent == place / "shared"
     assert Path(service.process.exe()).is_relative_to(place / "shared")
     assert home.stat().st_mode & 0o777 == 0o700  # never opened
-    assert Postgres(service.folder).start() == "attached"
+    assert EmbeddedPostgres(service.folder).start() == "attached"
     service.stop()
 
 
@@ -285,7 +285,7 @@ def test_an_ordinary_user_runs_postgres_as_himself(place: Path) -> None:
         os.setuid(nobody.pw_uid)
         folder = DataFolder(place / "data")
         folder.prepare()
-        service = Postgres(folder)
+        service = EmbeddedPostgres(folder)
         service.start()
         assert service.account is None
         assert service.process

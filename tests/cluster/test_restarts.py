@@ -92,7 +92,7 @@ class Boot:
 
     def __init__(self, *_: Any) -> None:
         self.cluster = None
-        self.mark = ""
+        self.boot_id = ""
         self.is_ready = False
 
     def start(self) -> None:

@@ -23,8 +23,8 @@ import pytest
 
 from candleray.settings import ROOT
 from cluster.instance.data_folder import DataFolder
-from cluster.instance.embedded_postgres import Postgres
-from cluster.instance.embedded_valkey import Valkey
+from cluster.instance.embedded_postgres import EmbeddedPostgres
+from cluster.instance.embedded_valkey import EmbeddedValkey
 from cluster.instance.instance_file import Instance, read_instance
 from cluster.instance.leftovers import left_by
 from cluster.instance.processes import answers_of, process_of, tree_of
@@ -68,7 +68,7 @@ def folders(place: Path) -> Iterator[tuple[DataFolder, DataFolder]]:
     made = DataFolder(place / "first"), DataFolder(place / "second")
     yield made
     for folder in made:
-        if folder.instance_file.exists() or Postgres(folder).find():
+        if folder.instance_file.exists() or EmbeddedPostgres(folder).find():
             candleray("down", "--data", str(folder))
 
 
@@ -88,8 +88,8 @@ def test_settings_and_services_reach_the_replicas(first: Instance) -> None:
         "data_dir": str(folder),
         "port": first.api_port,
         "clickhouse_url": f"chdb://{folder.clickhouse}",
-        "postgres_url": Postgres(folder).url,
-        "redis_url": Valkey(folder).url,
+        "postgres_url": EmbeddedPostgres(folder).url,
+        "redis_url": EmbeddedValkey(folder).url,
     }
     assert get(first, "process") == {
         "kernels": str(ROOT / "kernels" / "__init__.py"),
@@ -134,7 +134,7 @@ def test_a_port_in_use_is_refused_before_anything_starts(first: Instance, place:
 
 def test_a_service_that_ended_is_started_again(first: Instance) -> None:
     folder = DataFolder(first.data_dir)
-    for service in (Postgres(folder), Valkey(folder)):
+    for service in (EmbeddedPostgres(folder), EmbeddedValkey(folder)):
         ended = service.find()
         assert ended is not None
         ended.kill()
@@ -164,7 +164,7 @@ def test_two_instances_a_kill_and_a_recovery(first: Instance, folders: tuple[Dat
     os.kill(second.pid, signal.SIGKILL)
     wait_until(lambda: left_by(second.boot, str(folder.ray_dir(second.boot))), lambda left: left == [])
     assert candleray("status", "--data", str(folder)).returncode == 1
-    services = Postgres(folder).find(), Valkey(folder).find()
+    services = EmbeddedPostgres(folder).find(), EmbeddedValkey(folder).find()
     assert all(services)
     assert get(first, "ready") == {"ready": True, "services": {}}
 
@@ -177,7 +177,7 @@ def test_two_instances_a_kill_and_a_recovery(first: Instance, folders: tuple[Dat
         )
         assert third
         assert third.dashboard_url is None
-        assert (Postgres(folder).find(), Valkey(folder).find()) == services
+        assert (EmbeddedPostgres(folder).find(), EmbeddedValkey(folder).find()) == services
         foreground.send_signal(signal.SIGINT)
         shown = foreground.communicate(timeout=PATIENCE_S)[0]
     assert foreground.returncode == 0
@@ -185,7 +185,7 @@ def test_two_instances_a_kill_and_a_recovery(first: Instance, folders: tuple[Dat
     in_order = [line.split()[0] for line in shown.splitlines() if line.endswith("stopped")]
     assert in_order == ["api", "job", "candle", "ray", "valkey", "postgres", "data"]
     assert not left_by(third.boot, str(folder.ray_dir(third.boot)))
-    assert (Postgres(folder).find(), Valkey(folder).find()) == (None, None)
+    assert (EmbeddedPostgres(folder).find(), EmbeddedValkey(folder).find()) == (None, None)
     assert not folder.run_dir.exists()
     assert (folder.logs / "ray" / "raylet.out").is_file()
 

@@ -25,8 +25,8 @@ from candleray.markets import find_market
 from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.timeframes import MINUTE_MS
 from cluster.instance.data_folder import DataFolder
-from cluster.instance.embedded_postgres import Postgres
-from cluster.instance.embedded_valkey import Valkey
+from cluster.instance.embedded_postgres import EmbeddedPostgres
+from cluster.instance.embedded_valkey import EmbeddedValkey
 from cluster.instance.instance_file import Instance, Restarts, read_instance
 from cluster.instance.leftovers import left_by
 from cluster.instance.processes import answers_of, process_of, tree_of
@@ -187,7 +187,7 @@ def test_everything_at_once_and_a_port_taken_meanwhile_only_takes_longer(
     patient: Patient, stored: list[Coverage]
 ) -> None:
     count = patient.restarts("ray")
-    services = [kind(patient.folder).find() for kind in (Postgres, Valkey)]
+    services = [kind(patient.folder).find() for kind in (EmbeddedPostgres, EmbeddedValkey)]
     supervisor = psutil.Process(patient.file.pid)
     supervisor.suspend()
     kill_all(tree_of(supervisor)[1:])
@@ -203,7 +203,7 @@ def test_everything_at_once_and_a_port_taken_meanwhile_only_takes_longer(
         wait_until(patient.is_whole)
     assert patient.coverage() == stored
     assert patient.restarts("postgres") == patient.restarts("valkey") == 1
-    for kind, former in zip((Postgres, Valkey), services, strict=True):
+    for kind, former in zip((EmbeddedPostgres, EmbeddedValkey), services, strict=True):
         assert kind(patient.folder).find() not in (None, former)
 
 
@@ -217,7 +217,7 @@ def test_a_signal_in_the_middle_of_a_restart_stops_it_in_order(patient: Patient,
     wait_until(lambda: read_instance(patient.folder), lambda seen: seen is None)
     for boot in (before.boot, restarting.boot):
         assert not left_by(boot, str(patient.folder.ray_dir(boot)))
-    assert [kind(patient.folder).find() for kind in (Postgres, Valkey)] == [None, None]
+    assert [kind(patient.folder).find() for kind in (EmbeddedPostgres, EmbeddedValkey)] == [None, None]
     assert patient.candleray("status").returncode == 1
 
 

@@ -9,21 +9,21 @@ from functools import cache
 from pathlib import Path
 
 from cluster.instance.data_folder import DataFolder
-from cluster.instance.embedded_postgres import Postgres
+from cluster.instance.embedded_postgres import EmbeddedPostgres
 from cluster.instance.embedded_service import EmbeddedService
-from cluster.instance.embedded_valkey import Valkey
+from cluster.instance.embedded_valkey import EmbeddedValkey
 
 _running = ExitStack()
 
 
 @cache
 def postgres_url() -> str:
-    return _started(Postgres)
+    return _started(EmbeddedPostgres)
 
 
 @cache
 def valkey_url() -> str:
-    return _started(Valkey)
+    return _started(EmbeddedValkey)
 
 
 def started_urls() -> tuple[str | None, str | None]:
