@@ -18,8 +18,13 @@ from cluster.instance.ports import Ports
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:
-    """The variables from which another process makes the same settings."""
-    return dict(_variables("CANDLERAY", settings.model_dump()))
+    """The variables from which another process makes the same settings, and serves by them."""
+    return {
+        **dict(_variables("CANDLERAY", settings.model_dump())),
+        # Uvicorn would believe X-Forwarded-For of whatever is on this machine: of our proxy, so of every caller.
+        # `identity.address_header` is the one header that is believed.
+        "FORWARDED_ALLOW_IPS": "",
+    }
 
 
 def _variables(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

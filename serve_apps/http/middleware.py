@@ -68,9 +68,14 @@ class HeadRequests(HttpLayer):
         if scope["method"] != "HEAD":
             await self.app(scope, receive, send)
             return
-        # In place: the layers outside read from this scope which route was found.
-        scope["method"] = "GET"
-        await self.app(scope, receive, send_without_body)
+        # A copy: a server that finds GET in its own scope misses the body, and closes the connection.
+        inner = {**scope, "method": "GET"}
+        try:
+            await self.app(inner, receive, send_without_body)
+        finally:
+            # The layers outside read which route was found.
+            if "route" in inner:
+                scope["route"] = inner["route"]
 
 
 class UnexpectedErrors(HttpLayer):
