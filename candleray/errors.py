@@ -1,23 +1,6 @@
 """Every error that a person can meet, as one tree.
 
-CandlerayError
-├── InvalidInput            422  a value is wrong: one problem a field, sorted
-│   ├── GuardExceeded       422  the request is well formed and too large
-│   └── BadFile             422  a file that is not what it claims to be
-├── NotFound                404  nothing of that name, nearest match offered
-├── Conflict                409  the state does not allow it
-├── PayloadTooLarge         413  more bytes than the limit
-├── UnsupportedMediaType    415  a body of another kind than the route takes
-├── MethodNotAllowed        405  a method the route does not take
-├── Unauthenticated         401  nobody is logged in, or the login does not hold
-├── Forbidden               403  logged in, and not allowed that
-├── TooManyRequests         429  too many attempts: how long to wait is told
-├── ExchangeError           502  an exchange answered wrongly or not at all
-│   └── RateLimited         503  an exchange asked us to wait
-├── ServiceUnavailable      503  ClickHouse, Postgres, Valkey or Ray does not answer
-├── InstanceError           409  the data folder, its lock or a port is somebody else's
-├── StatementRefused        500  Postgres answers, and not to that statement: a mistake of ours
-└── ApiError                     what the SDK raises for an answer that is none of the above
+Each class says in its docstring what has happened. The reference page and the exports of `candleray` come from it.
 
 `payload()` is what the API sends and what the SDK turns back into the same class; it is a pure function of the
 error, so that the same bad request gets the same bytes.
@@ -44,7 +27,10 @@ class Problem:
 
 
 class CandlerayError(Exception):
-    """Base of all errors; `status` is the HTTP status, `code` the stable name a program may test."""
+    """The base of all errors; alone, a mistake of ours whose details are in the log.
+
+    `status` is the HTTP status, `code` the stable name that a program may test.
+    """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal"
@@ -69,47 +55,70 @@ class CandlerayError(Exception):
 
 
 class InvalidInput(CandlerayError):
+    """A value is wrong: one problem a field, sorted."""
+
     status, code = 422, "invalid_input"
 
 
 class GuardExceeded(InvalidInput):
+    """The request is well formed and too large: with the numbers and limits."""
+
     code = "guard_exceeded"
 
 
 class BadFile(InvalidInput):
+    """A file is not what it claims to be."""
+
     code = "bad_file"
 
 
 class NotFound(CandlerayError):
+    """Nothing has that name: with the nearest match."""
+
     status, code = 404, "not_found"
 
 
 class Conflict(CandlerayError):
+    """The state does not allow it."""
+
     status, code = 409, "conflict"
 
 
 class PayloadTooLarge(CandlerayError):
+    """The body has more bytes than the limit."""
+
     status, code = 413, "payload_too_large"
 
 
 class UnsupportedMediaType(CandlerayError):
+    """The body is of another kind than the route takes."""
+
     status, code = 415, "unsupported_media_type"
 
 
 class MethodNotAllowed(CandlerayError):
+    """The route does not take this method: with the allowed ones."""
+
     status, code = 405, "method_not_allowed"
 
 
 class Unauthenticated(CandlerayError):
+    """Nobody is logged in, or the login does not hold."""
+
     status, code = 401, "unauthenticated"
 
 
 class Forbidden(CandlerayError):
+    """The caller is logged in, and not allowed that."""
+
     status, code = 403, "forbidden"
 
 
 class TooManyRequests(CandlerayError):
-    """`retry_after_s` goes into the header `Retry-After`: the body stays the same."""
+    """Too many attempts: the header `Retry-After` says for how long to wait.
+
+    The body stays the same, whatever `retry_after_s` is.
+    """
 
     status, code = 429, "too_many_requests"
 
@@ -122,26 +131,39 @@ class TooManyRequests(CandlerayError):
 
 
 class ExchangeError(CandlerayError):
+    """An exchange answered wrongly or not at all."""
+
     status, code = 502, "exchange_error"
 
 
 class RateLimited(ExchangeError):
+    """An exchange asks us to wait."""
+
     status, code = 503, "rate_limited"
 
 
 class ServiceUnavailable(CandlerayError):
+    """ClickHouse, Postgres, Valkey or Ray does not answer."""
+
     status, code = 503, "service_unavailable"
 
 
 class StatementRefused(CandlerayError):
-    """The cause tells it to the log; the message, which people may see, quotes neither SQL nor values."""
+    """Postgres answers, and not to that statement: a mistake of ours.
+
+    Its cause goes to the log; the message, which people may see, quotes neither SQL nor values.
+    """
 
 
 class InstanceError(CandlerayError):
+    """The data folder, its lock or a port is somebody else's."""
+
     status, code = 409, "instance_error"
 
 
 class ApiError(CandlerayError):
+    """An answer to the SDK is none of the other errors."""
+
     code = "api_error"
 
 
@@ -163,11 +185,11 @@ def nearest(value: str, allowed: Sequence[str]) -> str:
 
 
 def error_classes() -> dict[str, type[CandlerayError]]:
-    """Every class of the tree by its code."""
-    found: dict[str, type[CandlerayError]] = {}
+    """Return every class of the tree by its code."""
+    classes: dict[str, type[CandlerayError]] = {}
     pending: list[type[CandlerayError]] = [CandlerayError]
     while pending:
         cls = pending.pop()
-        found.setdefault(cls.code, cls)
+        classes.setdefault(cls.code, cls)
         pending.extend(cls.__subclasses__())
-    return found
+    return classes

@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from candleray.errors import error_classes, invalid
 from candleray.indicators.catalogue import declared_ranges, get_catalogue
 from candleray.indicators.info import IndicatorInfo, ParamInfo
 from candleray.live.run import ACTION_MEANINGS, ACTIVE_STATES, FIRST_STATE, TRANSITIONS
@@ -149,6 +150,25 @@ def run_states_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def errors_page() -> str:
+    lines = [
+        "# Errors",
+        "",
+        NOTE,
+        "",
+        "One payload for every error of the API, and the same exceptions in the SDK:",
+        "",
+    ]
+    example = invalid("indicators.0.params.window", "out_of_bounds", "1 is outside 2 to 20000")
+    lines += ["```json", json.dumps(example.payload(), indent=2), "```", ""]
+    lines += ["The same bad request gets the same bytes. The request's id is in the `X-Request-ID` header.", ""]
+    lines += ["| Code | Status | Exception | When |", "|---|---|---|---|"]
+    for code, cls in sorted(error_classes().items(), key=lambda item: (item[1].status, item[0])):
+        summary = (inspect.getdoc(cls) or "").partition("\n")[0]
+        lines.append(f"| `{code}` | {cls.status} | `{cls.__name__}` | {summary} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "configs/base/settings.yaml": settings_yaml,
     "configs/base/indicators.yaml": indicators_yaml,
@@ -156,6 +176,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/indicators.md": indicators_page,
     "docs/reference/signal-rules.md": signal_rules_page,
     "docs/reference/run-states.md": run_states_page,
+    "docs/reference/errors.md": errors_page,
 }
 
 

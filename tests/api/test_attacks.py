@@ -1,6 +1,6 @@
-"""Every attack is refused, in the one payload that every failure has (R3.1 to R3.6, I5).
+"""Every attack is refused, in the one payload that every failure has.
 
-What is sent is in `tests/attacks`. How long the refusals take: `python -m tests.bench.attacks`.
+The attacks are in `tests/api/attacks`. The time that refusals take: `python -m tests.bench.attacks`.
 """
 
 from __future__ import annotations
