@@ -1,4 +1,4 @@
-"""The HTTP API as one ASGI application, built from the routes that are there."""
+"""The HTTP API as one ASGI application, built from every module of `serve_apps.routes`."""
 
 from __future__ import annotations
 
@@ -83,5 +83,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _operation_id(route: APIRoute) -> str:
-    """The function's name: stable, readable, and unique because a test says so."""
+    """The function's name: stable and readable; a test checks that it is unique."""
     return route.name

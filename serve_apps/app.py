@@ -1,4 +1,4 @@
-"""The API as a Ray Serve application; the routes and everything around them are built inside each replica."""
+"""The API as a Ray Serve application; each replica builds the routes and everything around them itself."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from serve_apps.metrics import Metrics
 
 T = TypeVar("T")
 
-# No CPU of its own: replicas that each claim one starve the tasks of a small machine for good.
+# No CPU of its own: replicas that each claim one would starve the tasks of a small machine for good.
 REPLICA: dict[str, Any] = {"num_cpus": 0}
 
 
@@ -57,10 +57,10 @@ def build(settings: Settings) -> serve.Application:
 
 
 class Api:
-    """What Serve holds of a replica beside its ASGI application."""
+    """A replica, as Serve sees it beside its ASGI application."""
 
     async def check_health(self) -> None:
-        """Runs on the loop that answers requests: passes as long as that turns."""
+        """Pass as long as the loop that answers requests runs: this runs on it."""
 
 
 def build_replica() -> FastAPI:
@@ -143,7 +143,7 @@ ServiceT = TypeVar("ServiceT", bound=Pingable)
 
 
 class LazyService(Generic[ServiceT]):
-    """A service opened by the first call that finds it: the API starts without it and says so at `/ready`."""
+    """A service opened by the first call that reaches it; the API starts without it and reports it at `/ready`."""
 
     def __init__(
         self, open_url: Callable[[str], Awaitable[ServiceT]], url: SecretStr | None, setting: str

@@ -1,4 +1,4 @@
-"""What the routes call, and nothing of how it is reached: in a replica actors and Ray, in a test plain objects."""
+"""Services that the routes call: actors and Ray in a replica, plain objects in a test."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def in_process(store: Any) -> StoreCall:
 
 
 Probe = Callable[[], Awaitable[None]]
-"""Returns when its service answers; raises a `CandlerayError` when it does not."""
+"""A check of a service; raises a `CandlerayError` where it does not answer."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Backend:
     """By the service's name."""
     metrics: Metrics
     postgres: Callable[[], Awaitable[Postgres]]
-    """Opened by the first call that finds it; raises `ServiceUnavailable` until then."""
+    """Opened by the first call that reaches it; raises `ServiceUnavailable` until then."""
     valkey: Callable[[], Awaitable[Valkey]]
     close: Callable[[], Awaitable[None]] | None = None
-    """Lets go of connections when the replica stops."""
+    """Closes connections when the replica stops."""
 
     async def jobs(self) -> Jobs:
         return Jobs(await self.postgres(), self.settings.jobs)

@@ -18,10 +18,10 @@ disable_created_metrics()  # one more series beside every counter, which nobody 
 
 
 class Metrics:
-    """The counters of one replica.
+    """Metrics of one replica.
 
-    A scrape reaches any one of the replicas, so every series names its own: the counters of two replicas must not
-    look like one counter that jumps.
+    A scrape reaches any one of the replicas, so every series carries its replica's name. Otherwise the counters of
+    two replicas would look like one counter that jumps.
     """
 
     def __init__(self, replica: str) -> None:
@@ -41,11 +41,13 @@ class Metrics:
         self._rows = self._counter("rows_ingested", "Candles written through the API", "market")
         self._in_flight.labels(replica)
 
-    def _counter(self, name: str, what: str, *labels: str) -> Counter:
-        return Counter(f"candleray_{name}", what, ["replica", *labels], registry=self.registry)
+    def _counter(self, name: str, description: str, *labels: str) -> Counter:
+        return Counter(f"candleray_{name}", description, ["replica", *labels], registry=self.registry)
 
-    def _histogram(self, name: str, what: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-        return Histogram(f"candleray_{name}", what, ["replica", *labels], registry=self.registry, buckets=buckets)
+    def _histogram(self, name: str, description: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(
+            f"candleray_{name}", description, ["replica", *labels], registry=self.registry, buckets=buckets
+        )
 
     def request_began(self) -> None:
         self._in_flight.labels(self._replica).inc()

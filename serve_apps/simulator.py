@@ -1,7 +1,7 @@
-"""The exchange simulator: every venue's REST interface in its own dialect, from candles we choose.
+"""The exchange simulator: an HTTP server that answers as the venues do, from candles of our choice.
 
-One address serves all markets, as their paths do not overlap. What a venue would count against a client's
-budget is counted here too, and refused in the venue's words; other trouble comes on demand (`Faults`).
+One address serves all markets, because their paths do not overlap. Requests count against the venue's rate limit,
+and above it they are refused in the venue's words. Other failures come on demand (`Faults`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Every = Annotated[int | None, Field(ge=2, description="one of that many requests
 
 
 class Faults(BaseModel):
-    """Trouble on demand: each kind befalls one of so many requests; of two that fall due, the first named."""
+    """Failures on demand: each kind hits one of so many requests. Of two that are due, the first field wins."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,7 +52,7 @@ class Faults(BaseModel):
 
     @staticmethod
     def parse(text: str) -> Faults:
-        """From `rate_limited=50,slow=100,retry_after_s=2`."""
+        """Parse `rate_limited=50,slow=100,retry_after_s=2`."""
         pairs = [part.partition("=")[::2] for part in text.split(",") if part.strip()]
         try:
             return Faults.model_validate({name.strip(): value.strip() for name, value in pairs})
@@ -64,7 +64,7 @@ class Faults(BaseModel):
 
 
 class SimulatorState(BaseModel):
-    """What a simulator serves and has served."""
+    """Symbols that a simulator serves, and its requests so far."""
 
     markets: dict[str, list[str]] = Field(description="market name -> symbols")
     requests: dict[str, int] = Field(description="market name -> requests so far")
@@ -72,24 +72,24 @@ class SimulatorState(BaseModel):
 
 
 class _Meter:
-    """The weight spent at a venue's address in windows of its clock, as the venue counts it."""
+    """Request weight spent at each venue's address, in windows of the venue's clock."""
 
     def __init__(self) -> None:
         self._spent: dict[str, tuple[int, int]] = {}
 
     def spend(self, exchange: Exchange, market: Market, weight: int, now_ms: int) -> tuple[int, float]:
-        """The weight used in this window, this request's among it, and the seconds to the window's end."""
+        """Count a request; return the weight used in its window and the seconds to the window's end."""
         api = exchange.api(market)
         window_ms = round(api.budget.window_s * 1000)
         window = now_ms // window_ms
-        known, used = self._spent.get(api.base_url, (window, 0))
-        used = weight + (used if known == window else 0)
+        counted, used = self._spent.get(api.base_url, (window, 0))
+        used = weight + (used if counted == window else 0)
         self._spent[api.base_url] = window, used
         return used, ((window + 1) * window_ms - now_ms) / 1000
 
 
 class Simulator:
-    """Finds the venue a request is for, and lets it answer or a fault befall it."""
+    """Routes a request to its venue, and answers for it or injects a fault."""
 
     def __init__(
         self, source: CandleSource, faults: Faults, *, with_limits: bool, clock: Callable[[], float]
@@ -162,7 +162,7 @@ def build_simulator(
         simulator.faults = faults
         return simulator.state()
 
-    # A plain route: FastAPI's own would spend a third of a page's time on parameters it does not have.
+    # A plain route: FastAPI would spend a third of a page's time on parameters, of which there are none.
     async def venue(request: Request) -> Response:
         reply = await simulator.reply(request.url.path, dict(request.query_params))
         return Response(reply.body, reply.status, {"content-type": "application/json", **reply.headers})
@@ -194,14 +194,14 @@ def simulator(
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
     )
-    # Uvicorn raises the signal that stopped it again, which does not always come as the exception.
+    # Uvicorn raises the signal that stopped it again; it may come as this exception.
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
     typer.echo("stopped")
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A bound socket, so that a port in use is said before anything starts."""
+    """A bound socket, so that a port in use is reported before anything starts."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except socket.gaierror as exc:

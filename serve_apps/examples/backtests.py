@@ -1,4 +1,4 @@
-"""The examples of the OpenAPI document. A test holds each against the model it is an example of."""
+"""Examples of market data, indicators, backtests and jobs for the OpenAPI document; a test validates each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The examples of the routes about strategies. A test holds each against the model it is an example of."""
+"""Examples of strategies and runs for the OpenAPI document; a test validates each."""
 
 from __future__ import annotations
 

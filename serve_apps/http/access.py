@@ -1,4 +1,4 @@
-"""Which routes need whom: a user and a scope, unless a route says otherwise. A new route is protected as it is.
+"""Access to routes: each needs a user and a scope, unless it says otherwise. A new route is protected by default.
 
 @router.get("/health")
 @public
@@ -45,7 +45,7 @@ BAD_CSRF = Forbidden(f"a request by cookie needs the session's own {CSRF_HEADER}
 
 
 def public(endpoint: EndpointT) -> EndpointT:
-    """Mark a route that needs nobody."""
+    """Mark a route that needs no user."""
     setattr(endpoint, _ACCESS, _PUBLIC)
     return endpoint
 
@@ -61,7 +61,7 @@ def needs(scope: TokenScope) -> Callable[[EndpointT], EndpointT]:
 
 
 def scope_of(route: APIRoute) -> TokenScope | None:
-    """What a caller of the route must be allowed; None where it needs nobody."""
+    """The scope that a caller of the route needs; None where it needs no user."""
     marked = getattr(route.endpoint, _ACCESS, None)
     if marked is not None:
         return None if marked == _PUBLIC else marked
@@ -69,7 +69,7 @@ def scope_of(route: APIRoute) -> TokenScope | None:
 
 
 class Authentication(HttpLayer):
-    """Finds out who sends a request before any byte of its body is read."""
+    """Identifies the sender of a request before any byte of its body is read."""
 
     def __init__(self, app: ASGIApp, backend: Backend, routes: Iterable[APIRoute]) -> None:
         super().__init__(app)
@@ -131,7 +131,7 @@ def _require_csrf(headers: Headers, token: str) -> None:
 
 
 def _unshared(send: Send) -> Send:
-    """No cache between us and the caller may keep what one user was told."""
+    """Forbid caches between us and the caller to keep one user's answer."""
 
     async def send_private(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -149,7 +149,7 @@ async def require_access(request: Request) -> None:
 
 
 def describe_access(document: dict[str, Any], routes: Iterable[APIRoute]) -> dict[str, Any]:
-    """The OpenAPI document with who may call what."""
+    """The OpenAPI document with the access that each route needs."""
     schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
     schemes["token"] = {"type": "http", "scheme": "bearer", "description": "a session's or an API token"}
     schemes["cookie"] = {

@@ -1,4 +1,4 @@
-"""The backtest that a body asks for: an ad-hoc grid, or a saved strategy over a time range (R4.2)."""
+"""Request body of a backtest: an ad-hoc grid, or a saved strategy over a time range."""
 
 from __future__ import annotations
 
@@ -43,4 +43,4 @@ async def _requested(
 
 
 InRequest = Annotated[BacktestRequest, Depends(_requested)]
-"""The body's request, every name and bound of it checked; a strategy that is not the user's is not found."""
+"""The request of the body, with every name and bound checked; another user's strategy is not found."""

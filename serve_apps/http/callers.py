@@ -1,4 +1,4 @@
-"""Who sent a request."""
+"""Sender of a request: user, token and address."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ InFreshUser = Annotated[User, Depends(_fresh_user)]
 
 
 def address_of(request: Request, header: str | None) -> str:
-    """Where a request came from; a header is believed only where the settings name it."""
+    """The address that a request came from; a header counts only where the settings name it."""
     if header and (given := request.headers.get(header)):
         return given.rpartition(",")[2].strip()[:64]
     return request.client.host if request.client else "unknown"

@@ -1,5 +1,7 @@
-"""Every failure as the one error payload: a pure function of what was wrong, so that the same bad request gets the
-same bytes. What identifies the request is in its headers and in the log, never in the body.
+"""Error answers: one payload for every failure.
+
+The payload depends on the failure alone, so the same bad request gets the same bytes. The request's id is in the
+headers and in the log, never in the body.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from candleray.validation import invalid_from
 from serve_apps.http.route_table import RouteTable
 
 CLIENT_LEFT = 499
-"""The status under which the log and the metrics count a caller who did not wait."""
+"""Status in the log and the metrics of a request whose caller did not wait."""
 
 MAX_PROBLEMS = 100
 _MAX_PART = 64
@@ -44,7 +46,7 @@ def too_large(limit_bytes: int) -> PayloadTooLarge:
 
 
 def error_response(error: CandlerayError, headers: Mapping[str, str] | None = None) -> Response:
-    # Half a surrogate pair is a legal JSON string and no UTF-8: it goes back as it came, escaped.
+    # Half a surrogate pair is legal in JSON and impossible in UTF-8: it goes back escaped, as it came.
     if isinstance(error, TooManyRequests):
         headers = {**(headers or {}), "Retry-After": str(error.retry_after_s)}
     text = error_payload(error).encode("utf-8", "backslashreplace")
@@ -52,7 +54,7 @@ def error_response(error: CandlerayError, headers: Mapping[str, str] | None = No
 
 
 def error_payload(error: CandlerayError) -> str:
-    """What the caller is told; of a mistake of ours nothing but that there was one: the log gets all of it."""
+    """The error that the caller sees; for a bug of ours a general one, while the log gets everything."""
     if error.code == INTERNAL.code and error is not INTERNAL:
         log.error("internal_error", exc_info=error)
         error = INTERNAL
@@ -87,7 +89,7 @@ def _invalid_values(error: RequestValidationError) -> InvalidInput:
 
 
 def _place(parts: tuple[Any, ...]) -> tuple[str, ...]:
-    """Where in the input; the first part only says which part of the request."""
+    """The path into the input. The first part is left out: it names the part of the request."""
     return tuple(str(part)[:_MAX_PART] for part in parts[1:])
 
 

@@ -1,4 +1,4 @@
-"""JSON bodies read strictly: what is not JSON is refused with its place, before any model sees it."""
+"""Strict JSON bodies: invalid JSON is refused with line and column, before any model sees it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.responses import Response
 from candleray.errors import InvalidInput, Problem, UnsupportedMediaType
 
 MAX_KEYS = 100
-"""Of one object. Every unknown field is answered with its nearest match: a million of them would take minutes."""
+"""Fields of one object. Each unknown field is answered with its nearest match: a million would take minutes."""
 
 _ENDLESS_NUMBER = re.compile(r"\d{4300}")
 
@@ -42,10 +42,10 @@ class _JsonRequest(Request):
         body = await self.body()
         if not body:
             raise _not_json("a JSON body is required", code="missing")
-        given = self.headers.get("content-type", "")
-        media_type = given.partition(";")[0].strip().lower()
+        content_type = self.headers.get("content-type", "")
+        media_type = content_type.partition(";")[0].strip().lower()
         if media_type != "application/json" and not media_type.endswith("+json"):
-            raise UnsupportedMediaType(f"send Content-Type: application/json, got {given[:60] or 'none'}")
+            raise UnsupportedMediaType(f"send Content-Type: application/json, got {content_type[:60] or 'none'}")
         self._content = parse_json(body)
 
     async def json(self) -> Any:
@@ -53,10 +53,10 @@ class _JsonRequest(Request):
 
 
 def parse_json(body: bytes) -> Any:
-    """The content; NaN and Infinity pass, because the model that refuses them can name the field.
+    """Parse a body. NaN and Infinity pass, because the model that refuses them can name the field.
 
     Raises:
-        InvalidInput: with line and column where there is one place to name.
+        InvalidInput: the body is no JSON; the message names line and column where it can.
     """
     try:
         return json.loads(body.decode("utf-8-sig"), object_pairs_hook=_object)
@@ -68,7 +68,7 @@ def parse_json(body: bytes) -> Any:
     except RecursionError:
         raise _not_json("the body is not valid JSON: it is nested too deeply") from None
     except ValueError:
-        # Python converts no integer of more than 4300 digits.
+        # Python refuses to convert an integer of more than 4300 digits.
         at = _ENDLESS_NUMBER.search(body.decode("utf-8-sig"))
         where = f" at character {at.start()}" if at else ""
         raise _not_json(f"the body is not valid JSON: a number without end{where}") from None

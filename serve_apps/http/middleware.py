@@ -1,4 +1,4 @@
-"""What surrounds every request, as pure ASGI: each class is one layer and knows nothing of the others."""
+"""Layers around every request, as pure ASGI: each class is one layer and knows nothing of the others."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class HttpLayer:
 
 
 class RequestIds(HttpLayer):
-    """Each answer and log line of a request carries its id: the caller's own if it is sane, else a new one."""
+    """Puts the request's id on its answer and log lines: the caller's own if it is sane, else a new one."""
 
     async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
-        given = Headers(scope=scope).get(REQUEST_ID, "")
-        request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+        callers_id = Headers(scope=scope).get(REQUEST_ID, "")
+        request_id = callers_id if _SANE_ID.fullmatch(callers_id) else uuid.uuid4().hex
         MutableHeaders(scope=scope)[REQUEST_ID] = request_id
 
         async def send_with_id(message: Message) -> None:
@@ -52,12 +52,12 @@ class RequestIds(HttpLayer):
 
 
 def outside_serve() -> list[Middleware]:
-    """What Serve puts around its own layers, which echo any id a caller sends and add it to ours."""
+    """Layers outside of Serve's own, which would echo any id a caller sends and add it to ours."""
     return [Middleware(RequestIds)]
 
 
 class HeadRequests(HttpLayer):
-    """HEAD is GET without the body, on every path that has GET."""
+    """Answers HEAD as GET without the body, on every path that has GET."""
 
     async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_without_body(message: Message) -> None:
@@ -79,7 +79,7 @@ class HeadRequests(HttpLayer):
 
 
 class UnexpectedErrors(HttpLayer):
-    """The outermost net: the traceback goes to the log, the caller gets an answer that says nothing of it."""
+    """Catches every other error: the log gets the traceback, the caller an answer without it."""
 
     async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
@@ -99,7 +99,7 @@ class UnexpectedErrors(HttpLayer):
 
 
 class BodyLimit(HttpLayer):
-    """Refuses a body above the limit as soon as that is known: by its declared length, or while it comes in."""
+    """Refuses a body above the limit at once: by its declared length, or while it comes in."""
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         super().__init__(app)

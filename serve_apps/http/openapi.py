@@ -1,4 +1,4 @@
-"""How answers are documented and written."""
+"""Documentation of answers in the OpenAPI document, and answers of arrays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from serve_apps.http.errors import INTERNAL
 
 class ProblemInfo(Model):
     field: str
-    """Dotted path into the input; empty where the whole of it is meant."""
+    """Dotted path into the input; empty for the whole input."""
     code: str
     """Stable name of the kind of problem."""
     message: str
@@ -25,7 +25,7 @@ class ErrorInfo(Model):
     """Stable name of the kind of error; a program may test it."""
     message: str
     problems: tuple[ProblemInfo, ...]
-    """One a field, sorted."""
+    """One per field, sorted."""
 
 
 class ErrorAnswer(Model):
@@ -58,7 +58,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     "4XX": _documented("The request cannot be answered as it is", _REFUSALS),
     "5XX": _documented("The server or a service behind it failed", _FAILURES),
 }
-"""What any route may answer beside its own."""
+"""Errors that any route may answer."""
 
 
 def example(content: Any, status: int = 200) -> dict[int | str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Whether the services behind the API answer, each by its name, within a bounded time."""
+"""Readiness of the services behind the API, each checked within a bounded time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ServiceState(Model):
     state: Literal["up", "down"]
     latency_ms: float
     reason: str | None = None
-    """Why it counts as down."""
+    """The reason that it counts as down."""
 
 
 class Readiness(Model):

@@ -1,4 +1,4 @@
-"""One log line a request, and its metrics."""
+"""One log line per request, and its metrics."""
 
 from __future__ import annotations
 
@@ -51,5 +51,5 @@ class RequestLog(HttpLayer):
 
 
 def _template(scope: Scope) -> str:
-    """The path as declared: whatever callers make up is one series, not one each."""
+    """The path as declared, so that all the paths that callers make up are one series."""
     return str(getattr(scope.get("route"), "path", "unknown"))

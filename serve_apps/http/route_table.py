@@ -1,4 +1,4 @@
-"""Which paths and methods there are: for answers about those that are not."""
+"""Table of paths and methods, for answers to requests that match none."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class RouteTable:
         self._routes = tuple(routes)
 
     def methods(self, path: str) -> list[str]:
-        """What may be done at that path, as an `Allow` header lists it; nothing where there is no such path."""
+        """The methods of a path, as an `Allow` header lists them; empty where there is no such path."""
         matching = [route for route in self._routes if route.path_regex.match(path)]
-        found = {method for route in matching for method in route.methods or ()}
-        if "GET" in found:
-            found.add("HEAD")
-        return sorted(found | {"OPTIONS"}) if found else []
+        methods = {method for route in matching for method in route.methods or ()}
+        if "GET" in methods:
+            methods.add("HEAD")
+        return sorted(methods | {"OPTIONS"}) if methods else []
 
     def nearest(self, path: str) -> str:
         """The tail of a message about an unknown path."""

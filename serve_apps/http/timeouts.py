@@ -1,4 +1,4 @@
-"""Waiting for long work on behalf of a caller who may leave."""
+"""Timeouts of long work, which ends too when its caller leaves."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from candleray.errors import ServiceUnavailable
 T = TypeVar("T")
 
 _CANCEL_S = 5.0
-"""How long cancelled work may take to put its things away before nobody waits for it any more."""
+"""The time that cancelled work has to clean up; after it nobody waits any more."""
 
 
 async def answer_in_time(request: Request, work: Coroutine[Any, Any, T], timeout_s: float, what: str) -> T:
-    """The outcome of `work`; when nobody waits for it any longer it is cancelled.
+    """The result of `work`, which is cancelled at the timeout or when the caller leaves.
 
     Raises:
         ServiceUnavailable: it took longer than the timeout.

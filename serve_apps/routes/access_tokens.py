@@ -26,7 +26,7 @@ SessionId = Annotated[UUID, Path(description="of `GET /sessions`", examples=[exa
 
 class Revoked(Model):
     revoked: int
-    """How many."""
+    """Number of revoked tokens."""
 
 
 async def _tokens(backend: Backend) -> AccessTokens:
@@ -51,7 +51,7 @@ async def revoke_session(session_id: SessionId, user: InUser, backend: InBackend
 @router.get("/tokens", response_model=list[TokenInfo], responses=example([examples.API_TOKEN]))
 @needs("account")
 async def list_tokens(user: InUser, backend: InBackend) -> Any:
-    """The personal API tokens that are good, the newest first; never what proves them."""
+    """The valid personal API tokens, the newest first, without their secrets."""
     return await (await _tokens(backend)).of_user(user, "api")
 
 
@@ -60,7 +60,7 @@ async def list_tokens(user: InUser, backend: InBackend) -> Any:
 async def create_token(
     body: Annotated[TokenRequest, Body(openapi_examples=examples.TOKEN_BODIES)], user: InUser, backend: InBackend
 ) -> Response:
-    """Make a personal API token for scripts: named, scoped, expiring. It is shown in this answer alone."""
+    """Make a personal API token for scripts: named, scoped, expiring. Only this answer shows it."""
     token = await (await _tokens(backend)).create(user, body)
     return JSONResponse(token.model_dump(mode="json"), headers={"Cache-Control": "no-store"})
 

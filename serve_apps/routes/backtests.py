@@ -1,4 +1,4 @@
-"""Backtests that are answered at once (R4.9)."""
+"""Synchronous backtests."""
 
 from __future__ import annotations
 

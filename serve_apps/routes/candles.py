@@ -1,4 +1,4 @@
-"""Candles out and in, and which of them are there."""
+"""Candles: read, inserted, and their coverage."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class MissingQuery(InstrumentQuery, TimeRange):
 
 @router.get("/missing", response_model=list[MissingRun], responses=example(backtests.COVERAGE["missing_runs"]))
 async def get_missing(query: Annotated[MissingQuery, Query()], backend: InBackend) -> Any:
-    """The runs of minutes in a range that have no candle: what a backfill has to bring."""
+    """The runs of minutes of a range that have no candle, which a backfill would fetch."""
     return await backend.candles.missing(query.market_id, query.symbol, query.start_ms, query.end_ms)
 
 
@@ -145,13 +145,13 @@ class InsertQuery(InstrumentQuery):
     },
 )
 async def insert_candles(request: Request, query: Annotated[InsertQuery, Query()], backend: InBackend) -> Any:
-    """Write one-minute candles; the same rows again change nothing, and rows that are no candles are refused.
+    """Write one-minute candles. The same rows again change nothing; rows that are not candles are refused.
 
     The answer accounts for every row: `received = written + unchanged` and what was refused, by reason.
     """
-    given = request.headers.get("content-type", "")
-    if given.partition(";")[0].strip().lower() != ARROW:
-        raise UnsupportedMediaType(f"send Content-Type: {ARROW}, got {given[:60] or 'none'}")
+    content_type = request.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() != ARROW:
+        raise UnsupportedMediaType(f"send Content-Type: {ARROW}, got {content_type[:60] or 'none'}")
     rows = await asyncio.to_thread(decode_rows, await request.body(), query.first_row)
     report = await backend.candles.insert(query.market_id, query.symbol, rows)
     backend.metrics.rows_ingested(query.instrument.market.name, report.written)

@@ -1,4 +1,4 @@
-"""Exchange keys: added past the second factor, listed without their secrets, deleted (R3.3, I5)."""
+"""Exchange keys: added with a second factor, listed without their secrets, deleted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KeyId = Annotated[UUID, Path(description="of `GET /exchange-keys`", examples=[ex
 
 class Deleted(Model):
     deleted: int
-    """How many."""
+    """Number of deleted keys."""
 
 
 async def _keys(backend: InBackend) -> ExchangeKeys:
@@ -40,7 +40,7 @@ InKeys = Annotated[ExchangeKeys, Depends(_keys)]
 @router.get("", response_model=list[ExchangeKey], responses=example([examples.EXCHANGE_KEY]))
 @needs("account")
 async def list_exchange_keys(user: InUser, keys: InKeys) -> Any:
-    """The exchange keys there are, the newest first: never more of one than its last four characters."""
+    """The user's exchange keys, the newest first, each with its last four characters alone."""
     return await keys.of_user(user.user_id)
 
 

@@ -1,4 +1,4 @@
-"""Whether the API lives, and whether it can work (R0.1)."""
+"""Health of the API process, and readiness of the services behind it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Health(Model):
 @router.get("/health", response_model=Health, responses=example({"status": "ok"}))
 @public
 async def health() -> Any:
-    """The process lives: says nothing of the services behind it."""
+    """Answer while the process lives, whatever the state of the services behind it."""
     return Health()
 
 
@@ -54,6 +54,6 @@ _NOT_READY = {
 )
 @public
 async def ready(backend: InBackend) -> Any:
-    """Every service behind the API by name: whether it answers, and how fast; 503 when one does not."""
+    """State and latency of every service behind the API, by name; 503 when one does not answer."""
     readiness = await check_readiness(backend.probes)
     return Response(readiness.model_dump_json(), 200 if readiness.ready else 503, media_type="application/json")

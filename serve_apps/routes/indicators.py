@@ -1,4 +1,4 @@
-"""The indicators there are, and one of them over candles (R2.2)."""
+"""The list of indicators, and an indicator computed over candles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The markets and what is traded on them (R1.1, R1.2)."""
+"""Markets and their instruments."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ class InstrumentsQuery(Model):
 async def list_instruments(query: Annotated[InstrumentsQuery, Query()], backend: InBackend) -> Any:
     """Instruments whose symbol contains `q`: the exact one first, then by prefix, then by part."""
     first, last = int(query.cursor), int(query.cursor) + query.limit
-    found = await backend.candles.instruments(query.market_id, query.q, last + 1)
+    instruments = await backend.candles.instruments(query.market_id, query.q, last + 1)
     return InstrumentPage(
-        instruments=tuple(found[first:last]), next_cursor=str(last) if len(found) > last else None
+        instruments=tuple(instruments[first:last]), next_cursor=str(last) if len(instruments) > last else None
     )
 
 
@@ -70,6 +70,6 @@ References = Annotated[
 
 @router.post("/instruments", response_model=InstrumentsReport, responses=example({"received": 1, "written": 1}))
 async def put_instruments(body: References, backend: InBackend) -> Any:
-    """Keep instruments as their exchanges describe them; what says nothing new is not written again."""
+    """Keep instruments as their exchanges describe them; those stored alike are not written again."""
     written = await backend.candles.put_instruments(body)
     return InstrumentsReport(received=len(body), written=written)

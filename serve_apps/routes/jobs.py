@@ -1,4 +1,4 @@
-"""Searches that nobody waits for: submitted, watched, cancelled (R5.1)."""
+"""Jobs: searches in the background, submitted, watched and cancelled."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def list_jobs(query: Annotated[JobsQuery, Query()], backend: InBackend, us
 
 @router.get("/jobs/{job_id}", response_model=JobDetail, responses=example(examples.JOB_DETAIL))
 async def get_job(job: InJob, backend: InBackend, user: InUser) -> Any:
-    """How far a job is, what it is of, and every transition it has made."""
+    """A job's progress, its request, and every transition it has made."""
     jobs = await backend.jobs()
     request, events = await jobs.request(user.user_id, job.job_id), await jobs.events(job.job_id)
     return JobDetail(**job.model_dump(), request=request, events=tuple(events))
@@ -122,7 +122,7 @@ async def get_job_top(job: InJob, query: Annotated[TopQuery, Query()], backend: 
 
 @router.get("/jobs/{job_id}/result", response_model=BacktestResult, responses=example(examples.BACKTEST_RESULT))
 async def get_job_result(job_id: JobId, backend: InBackend, user: InUser) -> Any:
-    """The answer of a job that has succeeded, as `/backtests` would have given it."""
+    """The result of a job that has succeeded, as `/backtests` would have answered."""
     return await (await backend.jobs()).result(user.user_id, job_id)
 
 
@@ -158,13 +158,13 @@ def _without_heartbeat(job: Job) -> str:
 
 @router.post("/jobs/{job_id}/cancel", response_model=Job, status_code=202, responses=example(examples.JOB, 202))
 async def cancel_job(job_id: JobId, backend: InBackend, user: InUser) -> Any:
-    """Ask a job to end; what it has found is kept and marked partial. Asking again changes nothing."""
+    """Ask a job to end; its results so far are kept and marked partial. Asking again changes nothing."""
     return await (await backend.jobs()).cancel(user.user_id, job_id)
 
 
 @router.delete("/jobs/{job_id}", status_code=204, response_class=Response)
 async def delete_job(job_id: JobId, backend: InBackend, user: InUser) -> Response:
-    """Forget a job that has ended, with everything it has found."""
+    """Delete a job that has ended, with all its results."""
     await (await backend.jobs()).delete(user.user_id, job_id)
     return Response(status_code=204)
 

@@ -1,4 +1,4 @@
-"""Logging in by Telegram, and out (R3.1)."""
+"""Login by Telegram, and logout."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def log_in_by_widget(
     query: Annotated[LoginQuery, Query()],
     backend: InBackend,
 ) -> Response:
-    """Log in with what Telegram's Login Widget handed to the page, within five minutes and once.
+    """Log in with the data that Telegram's Login Widget gave to the page, within five minutes and once.
 
     The first login makes the user. Whatever is wrong with a login, the answer is the same.
     """

@@ -1,4 +1,4 @@
-"""Runs of strategies (R3.5, R3.6): started and stopped by their user, moved on by who runs them."""
+"""Live runs of strategies: started, listed and stopped by their user."""
 
 from __future__ import annotations
 

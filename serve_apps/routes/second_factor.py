@@ -1,4 +1,4 @@
-"""The second factor: set up, verified, replaced, disabled (R3.2)."""
+"""The second factor: set up, verified, replaced, disabled."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _unkept(content: SecondFactorSetup | RecoveryCodes) -> Response:
 @router.get("", response_model=SecondFactorState, responses=example(examples.SECOND_FACTOR))
 @needs("account")
 async def get_second_factor(user: InUser, factors: InFactors) -> Any:
-    """Whether there is a second factor, and how many recovery codes are left."""
+    """State of the second factor, and the number of recovery codes left."""
     return await factors.state(user)
 
 

@@ -1,4 +1,4 @@
-"""Saved strategies (R3.4, R3.6): each its user's own, none ever changed."""
+"""Saved strategies: each belongs to one user, and none ever changes."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ async def clone_strategy(
     user: InUser,
     backend: InBackend,
 ) -> Any:
-    """Save a new strategy made after another, which it remembers as its parent.
+    """Save a new strategy made from another, which it records as its parent.
 
     Each part that is named replaces the parent's whole part: `indicators` all of its indicators.
     """

@@ -1,4 +1,4 @@
-"""Synchronous backtests through the API: the answer, its bytes, and how one ends early (R4.2, R4.9, R4.11)."""
+"""Synchronous backtests through the API: the answer, its bytes, and how one ends early."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole API against its own OpenAPI document: no failure of ours, every answer as declared (R3.6)."""
+"""The whole API against its own OpenAPI document: no failure of ours, every answer as declared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Indicators through the API: the list for a form, and one of them over candles (R2.1-R2.3)."""
+"""Indicators through the API: the list for a form, and one of them over candles."""
 
 from __future__ import annotations
 

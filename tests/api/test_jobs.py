@@ -1,4 +1,4 @@
-"""The routes of jobs over a real Postgres; nobody drives the jobs here (R5.1)."""
+"""The routes of jobs over a real Postgres; nobody drives the jobs here."""
 
 from __future__ import annotations
 

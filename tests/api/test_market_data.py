@@ -1,4 +1,4 @@
-"""Candles through the API: in, out, by pages, and which of them are there (R1.1, R1.2, R2.2, I3)."""
+"""Candles through the API: in, out, by pages, and which of them are there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What surrounds every request: ids, logs, metrics, HEAD and OPTIONS, health and readiness (R0.1)."""
+"""Layers around every request: ids, logs, metrics, HEAD and OPTIONS, health and readiness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs through the API: started, stopped, started again, each answer and each refusal (R3.5, R3.6)."""
+"""Runs through the API: started, stopped, started again, each answer and each refusal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same bad request gets the same bytes, on every route there is (R3.6)."""
+"""The same bad request gets the same bytes, on every route there is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backtests of saved strategies: mode A (R4.2), and a saved variant gives the grid's numbers exactly (R4.11)."""
+"""Backtests of saved strategies: mode A, and a saved variant gives the grid's numbers exactly."""
 
 from __future__ import annotations
 

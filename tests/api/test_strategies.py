@@ -1,4 +1,4 @@
-"""Strategies through the API: saved, listed, cloned, deleted; hostile ones refused (R3.4, R3.6)."""
+"""Strategies through the API: saved, listed, cloned, deleted; hostile ones refused."""
 
 from __future__ import annotations
 

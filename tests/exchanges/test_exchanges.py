@@ -1,4 +1,4 @@
-"""Venues (R1.1–R1.3, P0): what each one reads is what it writes, and nothing hostile passes for candles."""
+"""Exchanges: each reads what its simulated venue writes, and nothing hostile passes for candles."""
 
 from __future__ import annotations
 

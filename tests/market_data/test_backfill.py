@@ -1,4 +1,4 @@
-"""Backfill (R1.3, R1.4): what is missing is fetched once, what an exchange lacks is told, a kill loses nothing."""
+"""Backfill: missing minutes are fetched once, those that an exchange lacks are reported, a kill loses nothing."""
 
 from __future__ import annotations
 

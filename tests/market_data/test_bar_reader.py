@@ -1,4 +1,4 @@
-"""Bars out of a store with holes: pages, the newest, and a range with its warm-up (R4.1, I3)."""
+"""Bars out of a store with holes: pages, the newest, and a range with its warm-up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Candle files of every kind, and files that are none (issue 2, item 3; must show 5 and 9)."""
+"""Candle files of every kind, and files that are none."""
 
 from __future__ import annotations
 

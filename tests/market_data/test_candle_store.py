@@ -1,4 +1,4 @@
-"""The embedded candle store: the contract, kills, owners, and the real files (issue 2, must show 3, 4 and 8)."""
+"""The embedded candle store: the contract, kills, owners, and the real files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The candle store behind a name in a real Ray cluster: kills, owners, errors (issue 2, must show 8 and 9)."""
+"""The candle store behind a name in a real Ray cluster: kills, owners, errors."""
 
 from __future__ import annotations
 

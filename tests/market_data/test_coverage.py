@@ -1,4 +1,4 @@
-"""Which minutes are missing (issue 2, item 3: coverage names every gap)."""
+"""Coverage names every run of missing minutes."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""REST history (R1.2, R1.3): every page once, closed candles alone, whatever an exchange does meanwhile."""
+"""REST history: every page once, closed candles alone, whatever an exchange does meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is a candle and what is not (issue 2, item 3: refused with a count, a reason and the first example)."""
+"""Screening: rows that break a rule are refused with a count, a reason and the first example."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Every secret of a test run, and all that came out of it: no secret may stand in anything that came out (I5).
+"""Every secret of a test run, and all that came out of it: no secret may stand in anything that came out.
 
 What makes or takes a secret is watched, so that each one is known. What comes out is kept: the log at DEBUG,
 failures, metrics, events and every other answer but those that hand a secret out, and at the end a dump of every

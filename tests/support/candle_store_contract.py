@@ -1,4 +1,4 @@
-"""What every candle store does, whatever ClickHouse is behind it (R1.1, R1.2, R1.4, R1.5, R1.7, I1, I2).
+"""Contract of the candle store, whatever ClickHouse is behind it.
 
 A subclass gives the `store`; every test has an instrument of its own on Binance spot.
 """

@@ -1,4 +1,4 @@
-"""Requests that must not be computed, and the field that says why (R4.9): changes of a request that may be."""
+"""Requests that must not be computed, and the field that says why: changes of a request that may be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies too large, too deep or no JSON, and fragments of SQL and of paths in every field of text (R3.6)."""
+"""Bodies too large, too deep or no JSON, and fragments of SQL and of paths in every field of text."""
 
 from __future__ import annotations
 

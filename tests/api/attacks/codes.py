@@ -1,4 +1,4 @@
-"""Codes replayed and guessed, recovery codes shown twice (R3.2), and what is behind a code without one (I5)."""
+"""Codes replayed and guessed, recovery codes shown twice, and what is behind a code without one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logins that are not Telegram's, not of now, not of this bot, or not for the first time (R3.1)."""
+"""Logins that are not Telegram's, not of now, not of this bot, or not for the first time."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Refusal:
 
     @property
     def is_uniform(self) -> bool:
-        """Whether it is the one payload that every failure has (R3.6)."""
+        """Whether it is the one payload that every failure has."""
         try:
             told = self.answer.json()
             problems = told["error"]["problems"]

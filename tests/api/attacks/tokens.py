@@ -1,4 +1,4 @@
-"""Tokens expired, revoked and malformed; cookies without the CSRF token of their session (R3.1)."""
+"""Tokens expired, revoked and malformed; cookies without the CSRF token of their session."""
 
 from __future__ import annotations
 
