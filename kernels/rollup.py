@@ -1,11 +1,11 @@
-"""One-minute candles to the bars of a higher timeframe: closed and full buckets alone (R4.1, I3)."""
+"""Bars of a higher timeframe from one-minute candles: only buckets that are closed and full give a bar."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.jit import INT, INTS, TABLE, TABLE_OUT, jit
+from kernels.jit import FLOAT_ROWS, FLOAT_ROWS_OUT, INT, INTS, jit
 
 _MINUTE_MS = 60_000
 OPEN, HIGH, LOW, CLOSE, VOLUME = range(5)
@@ -41,7 +41,7 @@ def _full_buckets(ts_open_ms: NDArray[np.int64], minutes: int) -> NDArray[np.int
     return firsts[full]
 
 
-@jit(TABLE, INTS, INT, TABLE_OUT)
+@jit(FLOAT_ROWS, INTS, INT, FLOAT_ROWS_OUT)
 def _gather(values, firsts, minutes, bars):
     for bar in range(firsts.size):
         start = firsts[bar]

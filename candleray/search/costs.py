@@ -25,7 +25,7 @@ from candleray.search.rankings import Ranking
 from candleray.search.reports import report_variants
 from candleray.search.stop_tables import Tables
 from candleray.search.variants import VariantGrid
-from kernels.simulation.first_passages import Ruin
+from kernels.simulation.prices import Prices
 
 SIGNAL_RUNS = (24, 32)
 STOP_RUNS = (48, 8)
@@ -146,7 +146,7 @@ class _Sample:
     grid: VariantGrid
     runs: Sequence[tuple[int, int]]
     planes: Planes
-    ruin: Ruin
+    prices: Prices
 
     def variant_s(self, first: int, last: int) -> float:
         """Seconds of one base variant of the run, as one of many: a call costs as much as twenty of them."""
@@ -155,7 +155,7 @@ class _Sample:
 
     def under_stops_s(self, few: VariantGrid, tables: Tables, bases: IntArray) -> float:
         """Seconds of one of these under all combinations of a grid of a few levels, as one of many."""
-        rank = partial(engine.rank_under_stops, self.bars, few, self.planes, tables, bases, ruin=self.ruin)
+        rank = partial(engine.rank_under_stops, self.bars, few, self.planes, tables, bases, prices=self.prices)
         return self._added_s(rank, 0, 0, len(bases) * few.combinations.size) / max(1, len(bases))
 
     def best(self, kept: int) -> Ranking:
@@ -167,7 +167,7 @@ class _Sample:
         return ranking.between(0, max(SAMPLED_REPORTS, size * kept // self.grid.radix.size))
 
     def _rank(self, first: int, last: int) -> Ranking:
-        return engine.rank_variants(self.bars, self.grid, self.planes, first, last, self.ruin)
+        return engine.rank_variants(self.bars, self.grid, self.planes, first, last, self.prices)
 
     @staticmethod
     def _added_s(rank: Callable[[int, int], object], first: int, middle: int, last: int) -> float:
@@ -183,7 +183,7 @@ def _sample(
     """And the seconds of a plane of each indicator."""
     runs = _sampled_runs(grid, *wanted)
     planes, plane_each_s = _sampled_planes(bars, grid, runs, default_warmup)
-    return _Sample(bars, grid, runs, planes, engine.ruin_of(bars, grid)), plane_each_s
+    return _Sample(bars, grid, runs, planes, engine.prices_of(bars, grid)), plane_each_s
 
 
 def _spread_over(each_s: Sequence[float]) -> tuple[float, tuple[float, ...]]:

@@ -23,7 +23,10 @@ from kernels.bits import plane_addresses
 from kernels.indicators import INDICATORS
 from kernels.signals import PlaneSpec, build_planes
 from kernels.simulation.entry_bars import EntryBars
-from kernels.simulation.first_passages import Ruin, passages
+from kernels.simulation.first_passages import passages
+from kernels.simulation.outcomes import Outcomes
+from kernels.simulation.plane_grid import PlaneGrid
+from kernels.simulation.prices import Prices
 from kernels.simulation.under_stops import rank_combinations
 from kernels.simulation.without_stops import rank_range
 
@@ -62,13 +65,14 @@ class Planes:
     def over(chunks: Sequence[PlaneArray]) -> Planes:
         return Planes(chunks, plane_addresses(list(chunks)))
 
-    def axes(self, grid: VariantGrid) -> tuple[NDArray[np.uint64], IntArray, IntArray]:
-        """Return the addresses, each indicator's first plane and its number of planes."""
-        return self.addresses, np.array(grid.plane_offsets, np.int64), np.array(grid.radix.sizes, np.int64)
+    def plane_grid(self, grid: VariantGrid) -> PlaneGrid:
+        """Return the planes of each indicator, as the kernels take them."""
+        offsets, sizes = np.array(grid.plane_offsets, np.int64), np.array(grid.radix.sizes, np.int64)
+        return PlaneGrid(self.addresses, offsets, sizes)
 
     def entry_bars(self, grid: VariantGrid) -> EntryBars:
         """Return the bars on which some variant of the grid may enter."""
-        return EntryBars.among(*self.axes(grid), self.chunks[0].shape[2])
+        return EntryBars.among(self.plane_grid(grid), self.chunks[0].shape[2])
 
 
 def stage_a_keeps(grid: VariantGrid) -> int:
@@ -89,36 +93,24 @@ def _by_chunks(first: int, last: int, keep: int, rank: Callable[[int, int], Rank
     return ranking
 
 
-def ruin_of(bars: Bars, grid: VariantGrid) -> Ruin:
-    """Return what decides of ruin for all variants alike: who ranks in many small parts passes it on."""
-    return Ruin.over(bars.close, trading_rules(grid.request).slippage)
+def prices_of(bars: Bars, grid: VariantGrid) -> Prices:
+    """Return the prices that all variants share; a caller that ranks many small parts passes them on."""
+    return Prices.over(bars.close, trading_rules(grid.request).slippage)
 
 
 def rank_variants(
-    bars: Bars, grid: VariantGrid, planes: Planes, first: int, last: int, ruin: Ruin | None = None
+    bars: Bars, grid: VariantGrid, planes: Planes, first: int, last: int, prices: Prices | None = None
 ) -> Ranking:
     """Rank the base variants `[first, last)` without stops (Stage A)."""
-    shared = ruin or ruin_of(bars, grid)
+    shared = prices or prices_of(bars, grid)
 
     def rank(first: int, last: int) -> Ranking:
-        count = last - first
-        ranking = Ranking(np.arange(first, last), np.empty(count), np.empty(count, np.int64))
-        fates = np.zeros(count, np.int64)
-        rank_range(
-            *planes.axes(grid),
-            first,
-            last,
-            bars.close,
-            trading_rules(grid.request),
-            ranking.total_return_pct,
-            np.empty(count, np.int64),
-            ranking.conflicts,
-            # Without its stops a variant is another one: what it would be pruned for then says nothing.
-            None if grid.has_stops else pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms),
-            fates,
-            shared,
-        )
-        return ranking.without(fates)
+        outcomes = Outcomes.for_variants(last - first)
+        # Without its stops a variant is another one: what it would be pruned for then says nothing.
+        pruning = None if grid.has_stops else pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms)
+        rank_range(planes.plane_grid(grid), first, shared, trading_rules(grid.request), outcomes, pruning)
+        ranking = Ranking(np.arange(first, last), outcomes.total_return_pct, outcomes.conflicts)
+        return ranking.without(outcomes.fates)
 
     return _by_chunks(first, last, stage_a_keeps(grid), rank)
 
@@ -144,36 +136,31 @@ def rank_under_stops(
     bases: IntArray | range,
     first: int,
     last: int,
-    ruin: Ruin | None = None,
+    prices: Prices | None = None,
 ) -> Ranking:
     """Rank the variants `[first, last)` of these base variants under all combinations (Stage B).
 
     The best `top_k` are kept; the variants of one base follow those of the base before it.
     """
-    shared = ruin or ruin_of(bars, grid)
+    shared = prices or prices_of(bars, grid)
 
     def rank(first: int, last: int) -> Ranking:
         count, each = last - first, grid.combinations.size
         chosen = np.asarray(bases[first // each : -(-last // each)], np.int64)
         offset = first % each
         at = np.arange(offset, offset + count)
-        ranking = Ranking(chosen[at // each] * each + at % each, np.empty(count), np.empty(count, np.int64))
-        fates = np.zeros(count, np.int64)
+        outcomes = Outcomes.for_variants(count)
         rank_combinations(
-            *planes.axes(grid),
+            planes.plane_grid(grid),
             chosen,
             tables.stops,
             offset,
-            offset + count,
-            bars.close,
-            trading_rules(grid.request),
-            ranking.total_return_pct,
-            np.empty(count, np.int64),
-            ranking.conflicts,
-            pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms),
-            fates,
             shared,
+            trading_rules(grid.request),
+            outcomes,
+            pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms),
         )
-        return ranking.without(fates)
+        numbers = chosen[at // each] * each + at % each
+        return Ranking(numbers, outcomes.total_return_pct, outcomes.conflicts).without(outcomes.fates)
 
     return _by_chunks(first, last, grid.request.top_k or 1, rank)

@@ -18,8 +18,8 @@ from candleray.search.rankings import Ranking
 from candleray.search.stop_tables import Tables
 from candleray.search.variants import VariantGrid, engine_params_hash, request_hash
 from kernels.simulation.accounts import Rules
-from kernels.simulation.first_passages import Ruin
-from kernels.simulation.metrics import Outline, report
+from kernels.simulation.metrics import ReportedBars, report
+from kernels.simulation.prices import Prices
 from kernels.simulation.under_stops import trades_under
 from kernels.simulation.without_stops import trades_of
 
@@ -33,23 +33,23 @@ class Reporter:
     plane_addresses: NDArray[np.uint64]
     tables: Tables | None
     rules: Rules
-    ruin: Ruin
-    outline: Outline
+    prices: Prices
+    reported: ReportedBars
 
     @classmethod
     def of(
         cls, bars: Bars, grid: VariantGrid, plane_addresses: NDArray[np.uint64], tables: Tables | None
     ) -> Reporter:
         rules = trading_rules(grid.request)
-        ruin, outline = Ruin.over(bars.close, rules.slippage), Outline.of(bars.close, bars.ts_open_ms)
-        return cls(bars, grid, plane_addresses, tables, rules, ruin, outline)
+        prices = Prices.over(bars.close, rules.slippage)
+        reported = ReportedBars.of(bars.close, bars.ts_open_ms, bars.bar_ms)
+        return cls(bars, grid, plane_addresses, tables, rules, prices, reported)
 
     def report(self, ranking: Ranking, position: int, rank: int) -> RankedVariant:
         """Report the variant at that position of the ranking."""
         bars, index = self.bars, int(ranking.index[position])
         trades = self._trades(index)
-        cash = self.rules.init_cash_quote
-        metrics = report(trades, bars.close, bars.ts_open_ms, bars.bar_ms, cash, self.outline)
+        metrics = report(trades, self.reported, self.rules.init_cash_quote)
         return RankedVariant(
             rank=rank,
             variant_index=index,
@@ -67,13 +67,13 @@ class Reporter:
 
     def _trades(self, index: int) -> NDArray[np.void]:
         """Return every trade of one variant."""
-        grid, close = self.grid, self.bars.close
+        grid = self.grid
         base, combination = divmod(index, grid.combinations.size)
         digits = zip(grid.plane_offsets, grid.radix.decode(base), strict=True)
         addresses = self.plane_addresses[[offset + digit for offset, digit in digits]]
         if self.tables is None:
-            return trades_of(addresses, close, self.rules, self.ruin)[0]
-        return trades_under(addresses, self.tables.stops, combination, close, self.rules, self.ruin)[0]
+            return trades_of(addresses, self.prices, self.rules)[0]
+        return trades_under(addresses, self.tables.stops, combination, self.prices, self.rules)[0]
 
 
 def report_variants(

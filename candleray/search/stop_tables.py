@@ -17,7 +17,7 @@ from kernels.bits import row_addresses
 from kernels.simulation.accounts import LONG, SHORT
 from kernels.simulation.entry_bars import EntryBars
 from kernels.simulation.first_passages import BLOCK_LEVELS, STOP_LOSS, TAKE_PROFIT, StopTable
-from kernels.simulation.under_stops import Stops
+from kernels.simulation.stops import Stops
 
 PassageArray = NDArray[np.int32]
 
@@ -25,7 +25,7 @@ _SIDES = {Direction.LONG_ONLY: (LONG,), Direction.SHORT_ONLY: (SHORT,), Directio
 
 
 def stop_tables(grid: VariantGrid) -> list[StopTable]:
-    """Return the tables that a grid needs, in the order of `kernels.simulation.under_stops.Stops`."""
+    """Return the tables that a grid needs, in the order of `kernels.simulation.stops.Stops`."""
     return [
         StopTable(side, kind, tuple(axis.at(at) for at in range(first, min(first + BLOCK_LEVELS, axis.count))))
         for kind, axis in ((STOP_LOSS, grid.stop_losses), (TAKE_PROFIT, grid.take_profits))

@@ -17,6 +17,7 @@ import kernels.rollup
 import kernels.simulation.entry_bars
 import kernels.simulation.first_passages
 import kernels.simulation.metrics
+import kernels.simulation.prices
 import kernels.simulation.pruning
 import kernels.simulation.under_stops
 import kernels.simulation.without_stops
@@ -126,6 +127,7 @@ def load_kernels() -> None:
         kernels.simulation.under_stops,
         kernels.simulation.entry_bars,
         kernels.simulation.metrics,
+        kernels.simulation.prices,
         kernels.simulation.pruning,
         kernels.rollup,
         kernels.simulation.without_stops,

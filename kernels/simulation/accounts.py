@@ -1,8 +1,9 @@
-"""Fills, fees and the account: every number of money the simulators make comes from here (R4.5, R4.7, R4.8).
+"""Fills, fees and the account: the simulators take every number of money from here.
 
-One formula serves the four sizings. The account is what the strategy may use (`available`) and what it may not
-(`reserve`: cash outside its budget, and the profits it locked). An entry's notional is the smaller of a fixed
-amount and of what is available once the fee is paid; of a profit a share moves to the reserve.
+One formula serves the four sizings. An account has two parts: `available`, which the strategy may use, and
+`reserve`, which it may not: cash outside its budget, and locked profits. The notional of an entry is a fixed
+amount, or all that is available once the fee is paid, whichever is smaller. A share of each profit moves to the
+reserve.
 
     all_in                         the budget is all cash, no fixed amount, nothing locked
     fixed_quote                    the same with a fixed amount
@@ -14,12 +15,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from numba import types
-
-from kernels.jit import FLOAT, INT, inline
+from kernels.jit import FLOAT, INT, inline, record_of
 
 LONG_ONLY, SHORT_ONLY, LONG_SHORT = 1, 2, 3
-"""Directions as sets of sides: bit 0 allows longs, bit 1 shorts."""
+"""Directions are sets of sides: bit 0 allows longs, bit 1 shorts."""
 DIRECTIONS = {"long-only": LONG_ONLY, "short-only": SHORT_ONLY, "long-short": LONG_SHORT}
 
 OPPOSITE, NEUTRAL = 0, 1
@@ -29,7 +28,7 @@ LONG, SHORT = 1.0, -1.0
 
 
 class Rules(NamedTuple):
-    """What a simulation holds fixed over all variants, in the types compiled code takes."""
+    """Rules that all variants of a simulation share, in the types that compiled code takes."""
 
     direction: int
     exit_on: int
@@ -52,7 +51,7 @@ class Rules(NamedTuple):
         fixed_quote: float | None = None,
         safe_profit_pct: float = 0.0,
     ) -> Rules:
-        """The rules as people write them: names, percents, and None for no limit.
+        """Rules as people write them: names, percents, and None for no limit.
 
         Raises:
             KeyError: for an unknown direction or exit.
@@ -70,12 +69,12 @@ class Rules(NamedTuple):
         )
 
 
-RULES = types.NamedTuple((INT, INT, FLOAT, FLOAT, FLOAT, FLOAT, FLOAT, FLOAT), Rules)
+RULES = record_of(Rules, INT, INT, FLOAT, FLOAT, FLOAT, FLOAT, FLOAT, FLOAT)
 """The compiled type of `Rules`."""
 
 
 class Position(NamedTuple):
-    """An open position; `cash` is what its entry left of the available."""
+    """An open position; `cash` is the part of `available` that its entry did not spend."""
 
     side: float
     fill: float
@@ -100,24 +99,24 @@ def entry_fill(side, price, slippage):
 
 @inline
 def enter(side, price, available, rules):
-    """The position that a signal opens at a close."""
+    """Open a position at a close."""
     return enter_at(side, entry_fill(side, price, rules.slippage), available, rules)
 
 
 @inline
 def enter_at(side, fill, available, rules):
-    """The position opened at a fill that is known."""
+    """Open a position at a fill that is known already."""
     affordable = available / (1.0 + rules.fee)
     notional = min(rules.fixed_quote, affordable)
     fee = rules.fee * notional
-    # By definition nothing is left of a whole budget; a subtraction would leave its rounding.
+    # A whole budget leaves nothing; a subtraction would leave its rounding.
     cash = 0.0 if notional == affordable else available - notional - fee
     return Position(side, fill, notional / fill, notional, fee, cash)
 
 
 @inline
 def leave(position, price, rules):
-    """The exit at a close."""
+    """Close a position at a close."""
     fill = price * (1.0 - position.side * rules.slippage)
     fee = rules.fee * position.quantity * fill
     return Exit(fill, fee, position.side * position.quantity * (fill - position.fill) - position.fee - fee)
@@ -125,16 +124,16 @@ def leave(position, price, rules):
 
 @inline
 def ruin_price(position):
-    """The close at which a short has lost all that was available: its margin, its proceeds, and the cash left.
+    """The close at which a short has lost its margin, its proceeds, and the cash that was left.
 
-    Never below twice the fill.
+    It is never below twice the fill.
     """
     return position.fill * (2.0 + position.cash / position.notional)
 
 
 @inline
 def settle(available, reserve, profit, rules):
-    """The account after a trade: a share of a profit is locked before anything is spent again."""
+    """Available and reserve after a trade: a share of a profit is locked before anything is spent again."""
     locked = rules.locked_share * max(profit, 0.0)
     return available + (profit - locked), reserve + locked
 

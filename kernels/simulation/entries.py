@@ -1,8 +1,8 @@
-"""The fresh entries of a base variant, and what each of them ends by: by its signal and at every stop level.
+"""The fresh entries of a base variant, and the end of each: by its signal, and at every stop level.
 
-What an entry ends by is one number: bar of the exit, reason, and the place in the list of the next entry that can
-follow. Bars come first in it, and reasons are numbered by precedence, so that the least of several such numbers is
-what the rules of trading say (R4.4, R4.6).
+An end is one number: the bar of the exit, its reason, and the place in the list of the next entry that can follow.
+Bars come first in it, and reasons are numbered by precedence. So where several ends are possible, the least number
+is the one that the rules of trading prescribe.
 """
 
 from __future__ import annotations
@@ -26,16 +26,18 @@ _REASON = (1 << _REASON_BITS) - 1
 
 
 class Entries(NamedTuple):
-    """The fresh entries of a base variant, in order; `words` marks their bars, with `before` each how many."""
+    """The fresh entries of a base variant, or some of them, in order."""
 
     words: NDArray[np.uint64]
+    """A bit for each bar with an entry, of all of them."""
     before: NDArray[np.int64]
+    """How many entries lie before each word."""
     bars: NDArray[np.int64]
     sides: NDArray[np.float64]
     rows: NDArray[np.int64]
-    """Where the tables of stops are about them."""
+    """Their rows in the tables of stops."""
     ends: NDArray[np.int64]
-    """What they end by without a stop."""
+    """Their ends without a stop."""
 
 
 @inline
@@ -67,14 +69,14 @@ def _places(entries):
 
 @inline
 def _end(bar, reason, word, before_word):
-    """What an entry ends by, as one number; `word` is the entries' word of that bar."""
+    """An end as one number; `word` is the entries' word of that bar."""
     place = before_word + np.int64(popcount(word & ~(EVERY << np.uint64(bar % WORD_BITS))))
     return (bar << _REASON_BITS | reason) << _PLACE_BITS | place
 
 
 @inline
 def _list_entries(final, entries, last, exit_on, before, bars, sides, ends):
-    """Write the list of entries: their bars, their sides, and what they end by without any stop."""
+    """Write the bars of the entries, their sides, and their ends without any stop."""
     longs, shorts = final[LONGS], final[SHORTS]
     flip = EVERY if exit_on == NEUTRAL else NONE
     long_ending, short_ending = (longs, shorts) if exit_on == NEUTRAL else (shorts, longs)
@@ -85,7 +87,7 @@ def _list_entries(final, entries, last, exit_on, before, bars, sides, ends):
             bit = trailing_zeros(events)
             events &= events - np.uint64(1)
             bar = word * WORD_BITS + np.int64(bit)
-            # The first exit after an entry is the first after a later one too, until that is past it.
+            # The first exit after an entry is also the first after later entries, until one is past it.
             if longs[word] >> bit & np.uint64(1):
                 if long_exit <= bar:
                     long_exit = next_bar(long_ending, flip, bar + 1)
@@ -104,13 +106,20 @@ def _list_entries(final, entries, last, exit_on, before, bars, sides, ends):
 
 
 @inline
-def _gather_block(tables, n_sides, n_rows, rows, sides, ends):
+def _table_count(n_levels, n_sides):
+    """How many tables the levels of one kind have."""
+    return -(-n_levels // BLOCK_LEVELS) * n_sides
+
+
+@inline
+def _gather_block(tables, n_sides, n_rows, entries, ends):
     """Write the bars at which the levels of one block stop the entries; the number of bars for never.
 
-    Twice over the entries: the first level alone has many rows of the table under way at once, and the others find
-    them in the cache; 10 % of a search. And no branch on what is read: one that is guessed wrong throws away the
-    reads behind it.
+    It goes twice over the entries: the first level alone has many rows of the table under way at once, and the
+    others find them in the cache; 10 % of a search. It does not branch on what it reads: a branch that is guessed
+    wrong throws away the reads behind it.
     """
+    rows, sides = entries.rows, entries.sides
     n_levels = ends.shape[0]
     for place in range(rows.size):
         table = passages_at(tables[np.int64(sides[place] == SHORT) * (n_sides - 1)], n_rows, n_levels)
@@ -122,44 +131,41 @@ def _gather_block(tables, n_sides, n_rows, rows, sides, ends):
 
 
 @inline
-def _pack_ends(reason, entries, last, first, count, ends):
-    """Make what entries end by, at a level or by their signal, of the bars at which the level stops them."""
+def _pack_ends(reason, entries, last, ends):
+    """Turn the bars at which levels stop the entries into their ends, at the level or before by the signal."""
     for level in range(ends.shape[0]):
-        for place in range(count):
+        for place in range(entries.bars.size):
             bar = ends[level, place]
             word = min(bar, last) // WORD_BITS
             stopped = _end(bar, reason, entries.words[word], entries.before[word])
-            ends[level, place] = min(entries.ends[first + place], stopped)
+            ends[level, place] = min(entries.ends[place], stopped)
 
 
 @inline
-def _gather_kind(tables, n_levels, reason, entries, first, count, last, n_sides, ends):
-    """Write what some entries end by at all levels of one kind; return the number of tables read."""
-    rows, sides = entries.rows[first : first + count], entries.sides[first : first + count]
-    read = 0
+def _gather_kind(tables, n_sides, reason, entries, last, ends):
+    """Write the ends of some entries at all levels of one kind."""
+    n_levels = ends.shape[0]
     for level in range(0, n_levels, BLOCK_LEVELS):
         block = ends[level : min(level + BLOCK_LEVELS, n_levels)]
-        _gather_block(tables[read:], n_sides, last + 1, rows, sides, block)
-        read += n_sides
-    _pack_ends(reason, entries, last, first, count, ends)
-    return read
+        _gather_block(tables[_table_count(level, n_sides) :], n_sides, last + 1, entries, block)
+    _pack_ends(reason, entries, last, ends)
 
 
 @inline
-def _gather_level(tables, level, n_levels, reason, entries, last, n_sides, ends):
-    """Write what the entries end by at one level of a kind: of its block, each row's column alone is read."""
+def _gather_level(tables, n_sides, level, n_levels, reason, entries, last, ends):
+    """Write the ends of the entries at one level of a kind: of its block, only each row's column is read."""
     rows, sides = entries.rows, entries.sides
     first = level // BLOCK_LEVELS * BLOCK_LEVELS
     width = min(BLOCK_LEVELS, n_levels - first)
-    block = tables[first // BLOCK_LEVELS * n_sides :]
+    block = tables[_table_count(first, n_sides) :]
     for place in range(rows.size):
         table = passages_at(block[np.int64(sides[place] == SHORT) * (n_sides - 1)], last + 1, width)
         ends[0, place] = table[rows[place], level - first]
-    _pack_ends(reason, entries, last, 0, rows.size, ends)
+    _pack_ends(reason, entries, last, ends)
 
 
 @inline
-def list_entries(final, marks, rows_before, last, rules):
+def list_entries(final, entry_bars, last, rules):
     """The fresh entries of a base variant."""
     words = fresh_entries(final, last, rules.direction)
     before, count = _places(words)
@@ -167,34 +173,46 @@ def list_entries(final, marks, rows_before, last, rules):
     _list_entries(final, words, last, rules.exit_on, before, bars, sides, ends)
     rows = np.empty(count, np.int64)
     for place in range(count):
-        rows[place] = row_of(marks, rows_before, sides[place], bars[place])
+        rows[place] = row_of(entry_bars, sides[place], bars[place])
     return Entries(words, before, bars, sides, rows, ends)
 
 
 @inline
-def gather(entries, first, count, stops, last, rules, ends):
-    """Write what so many entries from `first` on end by at the latest, in row 0 by their signal, in the others by
-    their signal or that level: of all stop-losses, then of all take-profits."""
-    tables, stop_losses, take_profits, _, _ = stops
+def between(entries, first, stop):
+    """The entries `[first, stop)` of the list."""
+    return Entries(
+        entries.words,
+        entries.before,
+        entries.bars[first:stop],
+        entries.sides[first:stop],
+        entries.rows[first:stop],
+        entries.ends[first:stop],
+    )
+
+
+@inline
+def gather(entries, stops, last, rules, ends):
+    """Write the ends of some entries, a row a level: row 0 by their signal, the others by their signal or at the
+    level, first of all stop-losses, then of all take-profits."""
+    tables, stop_losses = stops.addresses, stops.stop_losses
     n_sides = 2 if rules.direction == LONG_SHORT else 1
-    ends[0, :count] = entries.ends[first : first + count]
-    given = entries, first, count, last, n_sides
-    read = _gather_kind(tables, stop_losses, EXIT_STOP_LOSS, *given, ends[1 : 1 + stop_losses])
-    _gather_kind(tables[read:], take_profits, EXIT_TAKE_PROFIT, *given, ends[1 + stop_losses :])
+    ends[0, : entries.bars.size] = entries.ends
+    _gather_kind(tables, n_sides, EXIT_STOP_LOSS, entries, last, ends[1 : 1 + stop_losses])
+    profits = tables[_table_count(stop_losses, n_sides) :]
+    _gather_kind(profits, n_sides, EXIT_TAKE_PROFIT, entries, last, ends[1 + stop_losses :])
 
 
 @inline
 def gather_under(entries, stops, combination, last, rules, ends):
-    """As `gather` of all entries, under one combination of the levels: its stop-loss in row 1, its take-profit in
-    row 2. Where a kind has no levels, its row is that without a stop."""
-    tables, stop_losses, take_profits, _, _ = stops
+    """Write the ends of all entries under one combination of the levels: row 1 at its stop-loss, row 2 at its
+    take-profit, row 0 without a stop. Where a kind has no levels, its row is row 0."""
+    tables, stop_losses, take_profits = stops.addresses, stops.stop_losses, stops.take_profits
     n_sides = 2 if rules.direction == LONG_SHORT else 1
     stop_loss, take_profit = divmod(combination, max(1, take_profits))
     for row in range(3):
         ends[row] = entries.ends
-    given = entries, last, n_sides
     if stop_losses:
-        _gather_level(tables, stop_loss, stop_losses, EXIT_STOP_LOSS, *given, ends[1:2])
+        _gather_level(tables, n_sides, stop_loss, stop_losses, EXIT_STOP_LOSS, entries, last, ends[1:2])
     if take_profits:
-        profits = tables[-(-stop_losses // BLOCK_LEVELS) * n_sides :]
-        _gather_level(profits, take_profit, take_profits, EXIT_TAKE_PROFIT, *given, ends[2:])
+        profits = tables[_table_count(stop_losses, n_sides) :]
+        _gather_level(profits, n_sides, take_profit, take_profits, EXIT_TAKE_PROFIT, entries, last, ends[2:])

@@ -1,7 +1,8 @@
-"""The bars on which some variant of a search may enter: the only ones that its tables of stops are about.
+"""The bars on which some variant of a search may enter; tables of stops hold no others.
 
-A variant enters where all its indicators agree, which for any variants at all is where each indicator has a plane
-with that bit. With an oscillator among them that is a tenth of the bars, and so of the tables' time and memory.
+A variant enters where all its indicators agree. So some variant may enter on a bar where each indicator has a
+plane with that bit. With an oscillator among the indicators that is a tenth of the bars, and so of the tables'
+time and memory.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from numpy.typing import NDArray
 
 from kernels.bits import WORD_BITS, plane_at, popcount
 from kernels.bits import words as words_of
-from kernels.jit import INTS, PLANES_OUT, WORDS, inline, jit
+from kernels.jit import INT_ROWS, WORD_ROWS, WORD_ROWS_OUT, inline, jit, record_of
 from kernels.simulation.accounts import SHORT
-from kernels.simulation.final_signals import EVERY, NONE, check_planes
+from kernels.simulation.final_signals import EVERY, NONE
+from kernels.simulation.plane_grid import PLANE_GRID, PlaneGrid, address_of
 
 
 class EntryBars(NamedTuple):
-    """Marked bars; a table of a side has a row for each bar that is marked for it, in order."""
+    """Marked bars; the tables of a side have a row for each bar that is marked for it, in order."""
 
     marks: NDArray[np.uint64]
     """`(2, words)`: long, short."""
@@ -33,60 +35,60 @@ class EntryBars(NamedTuple):
 
     @classmethod
     def every(cls, n_bars: int) -> EntryBars:
-        """Each bar for both sides."""
+        """Every bar, for both sides."""
         marks = np.full((2, words_of(n_bars)), EVERY)
         marks[:, -1] = EVERY >> np.uint64(-n_bars % WORD_BITS)
         return cls.of(marks)
 
     @classmethod
-    def among(
-        cls,
-        addresses: NDArray[np.uint64],
-        offsets: NDArray[np.int64],
-        sizes: NDArray[np.int64],
-        n_words: int,
-    ) -> EntryBars:
-        """Of all variants of these planes, each of so many words; one whose address is 0 is left out.
+    def among(cls, planes: PlaneGrid, n_words: int) -> EntryBars:
+        """The bars of all variants of a grid, whose planes have so many words; a plane at address 0 is left out.
 
         Raises:
             ValueError: for indicators and a table of planes that do not go together.
         """
-        check_planes(addresses, offsets, sizes)
+        planes.check()
         marks = np.empty((2, n_words), np.uint64)
-        _mark(addresses, offsets, sizes, marks)
+        _mark(planes, marks)
         return cls.of(marks)
 
     def rows(self, side: float) -> int:
-        """Of a table of that side."""
+        """How many rows a table of that side has."""
         return int(np.bitwise_count(self.marks[int(side == SHORT)]).sum())
 
 
-@jit(WORDS, INTS, INTS, PLANES_OUT)
-def _mark(addresses, offsets, sizes, out):
+ENTRY_BARS = record_of(EntryBars, WORD_ROWS, INT_ROWS)
+"""The compiled type of `EntryBars`."""
+
+
+@jit(PLANE_GRID, WORD_ROWS_OUT)
+def _mark(planes, out):
     out[:] = EVERY
     some = np.empty_like(out)
-    for axis in range(sizes.size):
+    for axis in range(planes.sizes.size):
         some[:] = NONE
-        for place in range(offsets[axis], offsets[axis] + sizes[axis]):
-            if addresses[place] != NONE:
-                planes = plane_at(addresses[place], out.shape[1])
+        for digit in range(planes.sizes[axis]):
+            address = address_of(planes, axis, digit)
+            if address != NONE:
+                plane = plane_at(address, out.shape[1])
                 for row in range(2):
                     for word in range(out.shape[1]):
-                        some[row, word] |= planes[row, word]
+                        some[row, word] |= plane[row, word]
         for row in range(2):
             for word in range(out.shape[1]):
                 out[row, word] &= some[row, word]
 
 
 @inline
-def row_of(marks, before, side, bar):
+def row_of(entry_bars, side, bar):
     """The row of a bar in the tables of a side.
 
     Raises:
-        ValueError: it is not marked; what lies there would be another bar's, or nobody's.
+        ValueError: for a bar that is not marked; its row would be that of another bar, or outside the table.
     """
     row = np.int64(side == SHORT)
     word, bit = bar // WORD_BITS, np.uint64(bar % WORD_BITS)
-    if not marks[row, word] >> bit & np.uint64(1):
-        raise ValueError("an entry on a bar that the tables of stops are not about")
-    return before[row, word] + np.int64(popcount(marks[row, word] & ~(EVERY << bit)))
+    marks = entry_bars.marks[row, word]
+    if not marks >> bit & np.uint64(1):
+        raise ValueError("an entry on a bar that the tables of stops have no row for")
+    return entry_bars.before[row, word] + np.int64(popcount(marks & ~(EVERY << bit)))

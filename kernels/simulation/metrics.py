@@ -1,9 +1,9 @@
-"""The report of R4.10: one definition of every metric.
+"""The report of a simulation: one definition of every metric.
 
 The equity curve is the initial cash at the opening of the first bar, then one point at the close of each bar, with
-an open position at the raw close. Sums run in the order of time, but for that of the exposure: bars at the same
-place of their blocks of 64 are added up first, which a processor does several at once. What is undefined
-(no trade, no deviation, no drawdown to divide by) is None, never NaN, infinity or zero.
+an open position at the raw close. Sums run in the order of time, except the exposure's: bars at the same place of
+their blocks of 64 are added up first, which a processor does several at once. An undefined metric (no trade, no
+deviation, no drawdown to divide by) is None, never NaN, infinity or zero.
 
 | metric | definition |
 |---|---|
@@ -40,9 +40,9 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.jit import FLOAT, FLOATS, FLOATS_OUT, INT, INTS, inline, jit
+from kernels.jit import FLOAT, FLOATS, FLOATS_OUT, INT, INTS, inline, jit, record_of, splice
 from kernels.simulation.accounts import total_return_pct
-from kernels.simulation.first_passages import BLOCK, block_highs, block_lows
+from kernels.simulation.prices import BLOCK, block_highs, block_lows
 from kernels.simulation.trades import TRADES
 
 Metric: TypeAlias = float | int | None
@@ -52,31 +52,48 @@ _DAYS_A_YEAR = 365
 _ROUNDING = 1e-12
 
 
-def report(
-    trades: NDArray[np.void],
-    close: NDArray[np.float64],
-    ts_open_ms: NDArray[np.int64],
-    bar_ms: int,
-    init_cash_quote: float,
-    outline: Outline | None = None,
-) -> dict[str, Metric]:
-    """Every metric of one simulation by its name, in the order of R4.10.
+class ReportedBars(NamedTuple):
+    """The bars of some simulations, with all that any number of their reports share."""
+
+    close: NDArray[np.float64]
+    ts_open_ms: NDArray[np.int64]
+    bar_ms: int
+    """The length of a bar."""
+    highs: NDArray[np.float64]
+    """The highest close of each block of bars."""
+    lows: NDArray[np.float64]
+    """The lowest close of each block of bars."""
+    day_ends: NDArray[np.int64]
+    """The last bar of each UTC day that has any."""
+
+    @classmethod
+    def of(cls, close: NDArray[np.float64], ts_open_ms: NDArray[np.int64], bar_ms: int) -> ReportedBars:
+        """
+        Raises:
+            ValueError: without bars, or without a stamp for each.
+        """
+        if close.size == 0 or close.size != ts_open_ms.size:
+            raise ValueError(f"{close.size} closes and {ts_open_ms.size} stamps make no report")
+        midnights = np.arange(ts_open_ms[0] // _DAY_MS + 1, ts_open_ms[-1] // _DAY_MS + 1) * _DAY_MS
+        day_ends = np.unique(np.append(np.searchsorted(ts_open_ms, midnights), ts_open_ms.size)) - 1
+        return cls(close, ts_open_ms, bar_ms, block_highs(close), block_lows(close), day_ends)
+
+
+REPORTED_BARS = record_of(ReportedBars, FLOATS, INTS, INT, FLOATS, FLOATS, INTS)
+"""The compiled type of `ReportedBars`."""
+
+
+def report(trades: NDArray[np.void], bars: ReportedBars, init_cash_quote: float) -> dict[str, Metric]:
+    """Every metric of one simulation by its name, in the order of the table above.
 
     Args:
-        trades: the simulation's trades, of `kernels.simulation.trades.TRADE`.
-        close, ts_open_ms: the bars the trades count in; `bar_ms` is the length of one.
-        outline: of the same bars; to ask for many reports, one for all.
-
-    Raises:
-        ValueError: without bars.
+        trades: the simulation's trades, of `kernels.simulation.trades.TRADE`, which count in these bars.
     """
-    if close.size == 0 or close.size != ts_open_ms.size:
-        raise ValueError(f"{close.size} closes and {ts_open_ms.size} stamps make no report")
-    outline = outline or Outline.of(close, ts_open_ms)
-    curve, exposure = _follow(trades, close, outline.highs, outline.lows, ts_open_ms, bar_ms, init_cash_quote)
-    equity = np.empty(outline.day_ends.size)
-    _mark(trades, close, init_cash_quote, outline.day_ends, equity)
-    start, end = int(ts_open_ms[0]), int(ts_open_ms[-1]) + bar_ms
+    close, ts_open_ms = bars.close, bars.ts_open_ms
+    curve, exposure = _follow(trades, bars, init_cash_quote)
+    equity = np.empty(bars.day_ends.size)
+    _mark(trades, close, init_cash_quote, bars.day_ends, equity)
+    start, end = int(ts_open_ms[0]), int(ts_open_ms[-1]) + bars.bar_ms
     drawdowns = _drawdown_metrics(curve)
     last = float(equity[-1])
     return {
@@ -95,30 +112,12 @@ def report(
     }
 
 
-class Outline(NamedTuple):
-    """What the reports of any number of simulations over the same bars share."""
-
-    highs: NDArray[np.float64]
-    """The highest close of each block of 64 bars."""
-    lows: NDArray[np.float64]
-    """The lowest."""
-    day_ends: NDArray[np.int64]
-    """The last bar of each UTC day that has any."""
-
-    @classmethod
-    def of(cls, close: NDArray[np.float64], ts_open_ms: NDArray[np.int64]) -> Outline:
-        """Of at least one bar."""
-        midnights = np.arange(ts_open_ms[0] // _DAY_MS + 1, ts_open_ms[-1] // _DAY_MS + 1) * _DAY_MS
-        day_ends = np.unique(np.append(np.searchsorted(ts_open_ms, midnights), ts_open_ms.size)) - 1
-        return cls(block_highs(close), block_lows(close), day_ends)
-
-
 class Curve(NamedTuple):
-    """What is remembered of an equity curve up to a bar: its drawdown episodes, its peak, and what came after."""
+    """The past of an equity curve up to a bar: its drawdown episodes, its peak, and its lowest point since."""
 
     deepest: float
     depths: float
-    """Of all episodes, added up, as are `times_ms`."""
+    """The sum over all episodes, as is `times_ms`."""
     longest_ms: int
     times_ms: int
     episodes: int
@@ -128,32 +127,34 @@ class Curve(NamedTuple):
 
 
 @inline
-def _seen(curve, equity, now_ms, is_last):
-    """The curve with one more point; the last one of all ends the episode that is under way."""
-    deepest, depths, longest_ms, times_ms, episodes, peak, peak_ms, lowest = curve
+def _with_point(curve, equity, now_ms, is_last):
+    """The curve with one more point; the last point of all ends the episode that is under way."""
+    deepest, depths, episodes = curve.deepest, curve.depths, curve.episodes
+    longest_ms, times_ms = curve.longest_ms, curve.times_ms
+    peak, lowest = curve.peak, curve.lowest
     if equity < peak * (1.0 - _ROUNDING):
         lowest = min(lowest, equity)
         if not is_last:
-            return Curve(deepest, depths, longest_ms, times_ms, episodes, peak, peak_ms, lowest)
+            return Curve(deepest, depths, longest_ms, times_ms, episodes, peak, curve.peak_ms, lowest)
     if lowest < peak:
         depth = (peak - lowest) / peak
         deepest = max(deepest, depth)
         depths += depth
-        longest_ms = max(longest_ms, now_ms - peak_ms)
-        times_ms += now_ms - peak_ms
+        longest_ms = max(longest_ms, now_ms - curve.peak_ms)
+        times_ms += now_ms - curve.peak_ms
         episodes += 1
     peak = max(peak, equity)
     return Curve(deepest, depths, longest_ms, times_ms, episodes, peak, now_ms, peak)
 
 
-@inline
-def _rested(curve, equity, first, stop, ts_open_ms, bar_ms):
-    """The curve after bars without a position: of equal points the first and the last say it all."""
-    last = ts_open_ms.size - 1
+@splice
+def _after_idle_bars(curve, equity, first, stop, bars):
+    """The curve after bars without a position: of equal points the first and the last are enough."""
+    last = bars.ts_open_ms.size - 1
     if first < stop:
-        curve = _seen(curve, equity, ts_open_ms[first] + bar_ms, first == last)
+        curve = _with_point(curve, equity, bars.ts_open_ms[first] + bars.bar_ms, first == last)
     if first + 1 < stop:
-        curve = _seen(curve, equity, ts_open_ms[stop - 1] + bar_ms, stop - 1 == last)
+        curve = _with_point(curve, equity, bars.ts_open_ms[stop - 1] + bars.bar_ms, stop - 1 == last)
     return curve
 
 
@@ -163,43 +164,44 @@ def _expose(close, quantity, base, signed, fill, exposures):
         exposures[t] += quantity * close[t] / (base + signed * (close[t] - fill))
 
 
-@inline
-def _held(curve, base, trade, close, highs, lows, ts_open_ms, bar_ms, exposures):
+@splice
+def _after_held_bars(curve, base, trade, bars, exposures):
     """The curve after the bars of a position; adds its share of the equity on each to the `exposures`."""
     quantity, signed, fill = trade.quantity, trade.side * trade.quantity, trade.entry_fill
-    bests, worsts = (highs, lows) if trade.side > 0.0 else (lows, highs)
+    close, ts_open_ms, bar_ms = bars.close, bars.ts_open_ms, bars.bar_ms
+    bests, worsts = (bars.highs, bars.lows) if trade.side > 0.0 else (bars.lows, bars.highs)
     bar = trade.entry_bar
     while bar < trade.exit_bar:
         first, block = bar, bar // BLOCK
         bar = min((block + 1) * BLOCK, trade.exit_bar)
         _expose(close[first:bar], quantity, base, signed, fill, exposures[first - block * BLOCK :])
-        # What a position is worth never falls where its price goes its way: the best close has the highest equity.
+        # A position is never worth less where its price goes its way: the best close has the highest equity.
         if bar - first == BLOCK and base + signed * (bests[block] - fill) < curve.peak * (1.0 - _ROUNDING):
-            curve = _seen(curve, base + signed * (worsts[block] - fill), ts_open_ms[first], False)
+            curve = _with_point(curve, base + signed * (worsts[block] - fill), ts_open_ms[first], False)
             continue
         for t in range(first, bar):
-            curve = _seen(curve, base + signed * (close[t] - fill), ts_open_ms[t] + bar_ms, False)
+            curve = _with_point(curve, base + signed * (close[t] - fill), ts_open_ms[t] + bar_ms, False)
     return curve
 
 
-@jit(TRADES, FLOATS, FLOATS, FLOATS, INTS, INT, FLOAT)
-def _follow(trades, close, highs, lows, ts_open_ms, bar_ms, init_cash):
-    """The curve of the equity at the bars' closes, none of which is kept; the mean of position value / equity."""
-    curve = Curve(0.0, 0.0, 0, 0, 0, init_cash, ts_open_ms[0], init_cash)
+@jit(TRADES, REPORTED_BARS, FLOAT)
+def _follow(trades, bars, init_cash):
+    """The equity curve at the bars' closes, of which no point is kept, and the mean of position value / equity."""
+    curve = Curve(0.0, 0.0, 0, 0, 0, init_cash, bars.ts_open_ms[0], init_cash)
     settled = init_cash
     exposures = np.zeros(BLOCK)
     bar = 0
     for i in range(trades.size):
         trade = trades[i]
-        curve = _rested(curve, settled, bar, trade.entry_bar, ts_open_ms, bar_ms)
-        base = settled - trade.entry_fee_quote
-        curve = _held(curve, base, trade, close, highs, lows, ts_open_ms, bar_ms, exposures)
+        curve = _after_idle_bars(curve, settled, bar, trade.entry_bar, bars)
+        curve = _after_held_bars(curve, settled - trade.entry_fee_quote, trade, bars, exposures)
         bar = trade.exit_bar
         settled = trade.equity_quote
-    exposure = 0.0
-    for one in exposures:
-        exposure += one
-    return _rested(curve, settled, bar, close.size, ts_open_ms, bar_ms), exposure / close.size
+    total = 0.0
+    for exposure in exposures:
+        total += exposure
+    n_bars = bars.close.size
+    return _after_idle_bars(curve, settled, bar, n_bars, bars), total / n_bars
 
 
 @jit(TRADES, FLOATS, FLOAT, INTS, FLOATS_OUT)
@@ -263,7 +265,7 @@ def _ratios(
 
 def _daily_returns(ends: NDArray[np.float64], init_cash: float) -> NDArray[np.float64]:
     begins = np.concatenate(([init_cash], ends[:-1]))
-    # A ruined account has nothing that could return anything.
+    # A ruined account has nothing left that could return anything.
     return np.where(begins > 0, ends / np.where(begins > 0, begins, 1.0) - 1.0, 0.0)
 
 

@@ -1,19 +1,20 @@
-"""When the positions of a base variant open and close: over all bars at once, a word at a time.
+"""The bars on which the positions of a base variant open and close, found a word of 64 bars at a time.
 
-Without stops no trade depends on money, so whether a position is open after each bar follows from the signals:
+Without stops no trade depends on money, so the signals alone say whether a position is open after each bar:
 
     exits on neutral     the position is the signal
     exits on opposite    the position is the last signal there was: set by one plane, reset by the other
 
-Where that changes, one opens, closes or turns. To search for one event after the other instead waits, at the end
-of every search, for a branch that was guessed wrong: two a trade, half of the 23 ns that a trade took.
+A position opens, closes or turns where that changes. A search for one event after the other would wait at the end
+of every search for a branch that was guessed wrong: two a trade, half of the 23 ns that a trade took.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kernels.bits import WORD_BITS, popcount, trailing_zeros
 from kernels.jit import inline
@@ -24,26 +25,28 @@ _ONE, _TWO = np.uint64(1), np.uint64(2)
 _TOP = np.uint64(WORD_BITS - 1)
 
 _AT_ONCE = 4
-"""Changes of a word that are written without asking whether they are there."""
+"""Changes of a word that are written without a question whether they are there."""
 
 
 class Positions(NamedTuple):
-    """Room for the positions of some variants, a row each, and for the steps towards them.
+    """Room for the positions of some variants, a row each, and for the steps towards them."""
 
-    A row of `bars` is entry, exit, entry, exit; one of `sides` what each position is, where both are allowed.
-    """
-
-    words: Any
-    places: Any
-    kept: Any
-    changes: Any
-    bars: Any
-    sides: Any
+    changes: NDArray[np.uint64]
+    """A bit for each bar: a position opens, closes or turns there."""
+    places: NDArray[np.uint32]
+    """The places of the words that have any changes."""
+    kept: NDArray[np.uint64]
+    """Those words."""
+    change_bars: NDArray[np.uint32]
+    bars: NDArray[np.uint32]
+    """A row is entry, exit, entry, exit and so on."""
+    sides: NDArray[np.float64]
+    """The side of each position of a row, where both are allowed."""
 
 
 @inline
 def room_for_positions(n_bars, n_variants):
-    # Unsigned, so that compiled code need not ask whether an index counts from the end.
+    # Unsigned numbers, so that compiled code need not ask whether an index counts from the end.
     n_words = (n_bars + WORD_BITS - 1) // WORD_BITS
     return Positions(
         np.empty(n_words, np.uint64),
@@ -57,35 +60,37 @@ def room_for_positions(n_bars, n_variants):
 
 @inline
 def find_positions(final, n_bars, rules, room, row):
-    """Write the positions of a variant into a row; return how many, and whether the bars' end closes the last."""
-    words, places, kept, changes, bars, sides = room
+    """Write the positions of a variant into a row; return their number, and whether the bars' end closes the
+    last one."""
+    changes, bars = room.changes, room.bars[row]
     own, other = (SHORTS, LONGS) if rules.direction == SHORT_ONLY else (LONGS, SHORTS)
     both = rules.direction == LONG_SHORT
     if rules.exit_on == NEUTRAL:
-        _edges(final[own], words)
+        _edges(final[own], changes)
         if both:
-            _add_edges(final[other], words)
+            _add_edges(final[other], changes)
     else:
-        _latch(final[own], final[other], words)
+        _latch(final[own], final[other], changes)
         if both:
-            _add_first(final[LONGS], final[SHORTS], words)
+            _add_first(final[LONGS], final[SHORTS], changes)
     # Where the bars end in a signal, the zeros after them would be an edge.
-    words[-1] &= ~NONE >> np.uint64(words.size * WORD_BITS - n_bars)
+    changes[-1] &= ~NONE >> np.uint64(changes.size * WORD_BITS - n_bars)
+    last = n_bars - 1
     if both:
-        count = _list_bits(words, places, kept, changes)
-        return _pair(final[LONGS], final[SHORTS], rules.exit_on, changes, count, n_bars - 1, bars[row], sides[row])
-    count = _list_bits(words, places, kept, bars[row])
-    ended = count % 2 == 1 and bars[row, count - 1] != n_bars - 1
+        count = _list_bits(room, room.change_bars)
+        return _pair(final, rules.exit_on, room.change_bars, count, last, bars, room.sides[row])
+    count = _list_bits(room, bars)
+    ended = count % 2 == 1 and bars[count - 1] != last
     if ended:
-        bars[row, count] = n_bars - 1
+        bars[count] = last
         count += 1
-    # An odd one is an entry on the last bar, which there is not.
+    # An odd one is an entry on the last bar, and none may open there.
     return count // 2, ended
 
 
 @inline
 def _edges(plane, out):
-    """The bits that differ from the bit before."""
+    """Write the bits that differ from the bit before."""
     out[0] = plane[0] ^ plane[0] << _ONE
     now, before, later = plane[1:], plane[:-1], out[1:]
     for word in range(later.size):
@@ -102,11 +107,11 @@ def _add_edges(plane, out):
 
 @inline
 def _latch(opening, closing, out):
-    """The edges of what one plane sets and the other resets.
+    """Write the edges of positions that one plane opens and the other closes.
 
-    A position stays open through its bars as a carry runs through the digits of a sum: it is begun where both
-    digits are 1, goes on where one is, and ends where none is. So an addition does 64 bars. Whether a carry leaves
-    the word is told from the sum without it: to wait for the sum with it is 16 µs a year of minutes.
+    A position stays open through its bars as a carry runs through the digits of a sum: it begins where both digits
+    are 1, goes on where one is, and ends where none is. So one addition does 64 bars. The sum without the carry
+    tells whether a carry leaves the word: to wait for the sum with it takes 16 µs a year of minutes.
     """
     carry = NONE
     for word in range(out.size):
@@ -120,7 +125,7 @@ def _latch(opening, closing, out):
 
 @inline
 def _add_first(longs, shorts, out):
-    """The first signal opens also where it is a short, which resets what was not set."""
+    """Add the first signal's edge: it opens a position also where it is a short, which closes none."""
     for word in range(out.size):
         signals = longs[word] | shorts[word]
         if signals != NONE:
@@ -129,19 +134,20 @@ def _add_first(longs, shorts, out):
 
 
 @inline
-def _list_bits(words, places, kept, bars):
-    """Write the bars of the bits that are set; return how many.
+def _list_bits(room, bars):
+    """Write the bars of the changes; return how many.
 
     First the words with any, then their bits, the first four without a branch: most words have none, some one or
-    two, and which is which cannot be foreseen.
+    two, and a branch on that would be guessed wrong.
     """
-    found = NONE
-    for word in range(words.size):
-        places[found] = np.uint32(word)
-        kept[found] = words[word]
-        found += _ONE if words[word] != NONE else NONE
+    changes, places, kept = room.changes, room.places, room.kept
+    n_kept = NONE
+    for word in range(changes.size):
+        places[n_kept] = np.uint32(word)
+        kept[n_kept] = changes[word]
+        n_kept += _ONE if changes[word] != NONE else NONE
     count = NONE
-    for index in range(found):
+    for index in range(n_kept):
         events = kept[index]
         bar = np.uint64(places[index]) * np.uint64(WORD_BITS)
         behind = count + popcount(events)
@@ -163,8 +169,9 @@ def _bit(plane, bar):
 
 
 @inline
-def _pair(longs, shorts, exit_on, changes, count, last, bars, sides):
-    """Write the positions between one change and the next, where there is one; return as `find_positions`."""
+def _pair(final, exit_on, changes, count, last, bars, sides):
+    """Write the positions between one change and the next; return as `find_positions` does."""
+    longs, shorts = final[LONGS], final[SHORTS]
     ended = count > 0 and changes[count - 1] != last
     if ended:
         changes[count] = last
@@ -175,7 +182,7 @@ def _pair(longs, shorts, exit_on, changes, count, last, bars, sides):
         bar = np.uint64(changes[index])
         if exit_on == NEUTRAL:
             side = np.float64(_bit(longs, bar)) - np.float64(_bit(shorts, bar))
-        # Written always, kept where it is one: which is which cannot be foreseen either.
+        # Written always, kept where there is a position: a branch on that would be guessed wrong too.
         bars[_TWO * place], bars[_TWO * place + _ONE] = changes[index], changes[index + 1]
         sides[place] = side
         place += _ONE if side != 0.0 else NONE

@@ -1,11 +1,11 @@
-"""Pruning: limits that end a variant inside its walk, so that it never ranks (R6.1).
+"""Pruning: limits that end a variant inside its walk, so that it never ranks.
 
-A walk that prunes says after each trade what its account has been at the bar closes since: the same points that
-`metrics` marks for the report, so that no variant is kept whose report breaks a limit. Where a block of 64
-bars cannot hold anything that matters, its highest and lowest close say so and none of its bars is looked at.
+After each trade, a walk that prunes follows its account over the bar closes since the trade before. These are the
+points that `metrics` marks for the report, so no kept variant's report breaks a limit. The highest and the lowest
+close of a block of 64 bars tell where none of its bars can matter; those blocks are skipped.
 
-On one bar the first of these holds: a trade that is too long, one too many, the drawdown, the loss window. Too few
-trades is said at the end alone.
+Where several limits are broken on one bar, the first of these is the variant's fate: a trade that is too long, one
+too many, the drawdown, the loss window. Too few trades are known at the end alone.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
-from kernels.jit import FLOAT, INT, INTS, INTS_OUT, inline, jit
-from kernels.simulation.first_passages import BLOCK
+from kernels.jit import FLOAT, INT, INTS, INTS_OUT, inline, jit, record_of, splice
+from kernels.simulation.prices import BLOCK
 from kernels.simulation.prune_reasons import (
     KEPT,
     LOSS_WINDOW,
@@ -28,13 +27,13 @@ from kernels.simulation.prune_reasons import (
 )
 
 ROUNDING = 1e-12
-"""A high that is above the one before by less than this share of it is rounding and counts as none."""
+"""A high counts only if it is above the one before by more than this share of it; less is rounding."""
 
 _NEVER = 1 << 62
 
 
 class Limits(NamedTuple):
-    """What a variant may do, in the types compiled code takes; a limit that is not asked for is out of reach."""
+    """The limits of a variant, in the types that compiled code takes; one that is not set is out of reach."""
 
     max_drawdown_pct: float
     window_trades: int
@@ -51,7 +50,7 @@ class Limits(NamedTuple):
         max_trades: int | None = None,
         max_trade_bars: int | None = None,
     ) -> Limits:
-        """The limits as people write them, None for no limit."""
+        """Limits as people write them, None for no limit."""
         return Limits(
             float("inf") if max_drawdown_pct is None else float(max_drawdown_pct),
             _NEVER if window_trades is None else window_trades,
@@ -61,12 +60,12 @@ class Limits(NamedTuple):
         )
 
 
-LIMITS = types.NamedTuple((FLOAT, INT, INT, INT, INT), Limits)
+LIMITS = record_of(Limits, FLOAT, INT, INT, INT, INT)
 """The compiled type of `Limits`."""
 
 
 class Pruning(NamedTuple):
-    """The limits, and for each bar that may be a high the bar by which the next must have come.
+    """The limits, and for each bar that may be a high the bar by which the next high must have come.
 
     `deadlines[t + 1]` belongs to a high at the close of bar t, `deadlines[0]` to the cash at the start.
     """
@@ -74,20 +73,26 @@ class Pruning(NamedTuple):
     limits: Limits
     deadlines: NDArray[np.int64]
 
-    def check(self, n_bars: int, n_variants: int, out_pruned: NDArray[np.int64]) -> None:
-        """Raises ValueError where these do not belong to so many bars and variants."""
+    def check(self, n_bars: int) -> None:
+        """
+        Raises:
+            ValueError: for deadlines of another number of bars.
+        """
         if self.deadlines.size != n_bars + 1:
             raise ValueError(f"{self.deadlines.size} deadlines for {n_bars} bars, {n_bars + 1} needed")
-        if out_pruned.size != n_variants:
-            raise ValueError(f"the outputs must hold {n_variants} variants each")
+
+
+PRUNING = record_of(Pruning, LIMITS, INTS)
+"""The compiled type of `Pruning`."""
 
 
 def no_deadlines(n_bars: int) -> NDArray[np.int64]:
+    """Deadlines that no bar reaches."""
     return np.full(n_bars + 1, n_bars)
 
 
 def deadlines(ts_open_ms: NDArray[np.int64], bar_ms: int, window_ms: int) -> NDArray[np.int64]:
-    """The first bar that closes so long after the start, and after the close of each bar; n for none."""
+    """The first bar that closes `window_ms` after the start, and after the close of each bar; n for none."""
     out = np.empty(ts_open_ms.size + 1, np.int64)
     _deadlines(ts_open_ms, bar_ms, window_ms, out)
     return out
@@ -104,7 +109,7 @@ def _deadlines(ts_open_ms, bar_ms, window_ms, out):
 
 
 class Standing(NamedTuple):
-    """What is remembered of an account: its highest equity, and when its last high was."""
+    """The past of an account, as far as limits ask for it: its highest equity, and its last high."""
 
     peak: float
     high: float
@@ -113,8 +118,16 @@ class Standing(NamedTuple):
     """Trades that had closed at the high."""
 
 
+class TradeBars(NamedTuple):
+    """The bars of a trade, and the exit of the one before it; 0 before the first."""
+
+    last_exit: int
+    entry: int
+    exit: int
+
+
 @inline
-def start(init_cash, deadlines):
+def first_standing(init_cash, deadlines):
     return Standing(init_cash, init_cash, deadlines[0], 0)
 
 
@@ -124,79 +137,84 @@ def _drawdown_pct(equity, peak):
 
 
 @inline
-def _point(standing, equity, bar, deadline, trades, limits):
-    """What an equity at the close of a bar makes of the standing; `deadline` is that of a high there."""
+def _after_close(standing, equity, bar, deadline, trades, limits):
+    """Fate and standing after an equity at the close of a bar; `deadline` is that of a high there."""
     peak = max(standing.peak, equity)
     if equity > standing.high * (1.0 + ROUNDING):
         return KEPT, Standing(peak, equity, deadline, trades)
-    reason = KEPT
+    fate = KEPT
     if _drawdown_pct(equity, peak) > limits.max_drawdown_pct:
-        reason = MAX_DRAWDOWN
+        fate = MAX_DRAWDOWN
     elif bar >= standing.deadline or trades - standing.trades >= limits.window_trades:
-        reason = LOSS_WINDOW
-    return reason, Standing(peak, standing.high, standing.deadline, standing.trades)
+        fate = LOSS_WINDOW
+    return fate, Standing(peak, standing.high, standing.deadline, standing.trades)
 
 
-@inline
-def rest(standing, equity, first, stop, trades, deadlines, limits):
-    """The bars `[first, stop)` without a position."""
-    reason = KEPT
+@splice
+def _after_idle_bars(standing, equity, first, stop, trades, pruning):
+    """Fate and standing after the bars `[first, stop)` without a position."""
+    fate = KEPT
     if first < stop:
-        reason, standing = _point(standing, equity, first, deadlines[first + 1], trades, limits)
-        if reason == KEPT and stop > standing.deadline:
-            reason = LOSS_WINDOW
-    return reason, standing
+        deadline = pruning.deadlines[first + 1]
+        fate, standing = _after_close(standing, equity, first, deadline, trades, pruning.limits)
+        if fate == KEPT and stop > standing.deadline:
+            fate = LOSS_WINDOW
+    return fate, standing
 
 
-@inline
-def hold(standing, position, equity, first, stop, trades, close, lows, highs, deadlines, limits):
-    """The bars `[first, stop)` at whose closes the position is open; `equity` is that before its entry."""
+@splice
+def _after_held_bars(standing, position, equity, bars, trades, prices, pruning):
+    """Fate and standing after the bars at whose closes a position is open; `equity` is that before its entry."""
+    first, stop = bars
+    close, deadlines, limits = prices.close, pruning.deadlines, pruning.limits
     base = equity - position.fee
     side, quantity, fill = position.side, position.quantity, position.fill
     marked = base + side * quantity * (close[first] - fill)
-    reason, standing = _point(standing, marked, first, deadlines[first + 1], trades, limits)
+    fate, standing = _after_close(standing, marked, first, deadlines[first + 1], trades, limits)
     bar = first + 1
-    while reason == KEPT and bar < stop:
+    while fate == KEPT and bar < stop:
         block = bar // BLOCK
         until = min((block + 1) * BLOCK, stop)
-        top, bottom = (highs[block], lows[block]) if side > 0.0 else (lows[block], highs[block])
+        high, low = prices.highs[block], prices.lows[block]
+        top, bottom = (high, low) if side > 0.0 else (low, high)
         best, worst = base + side * quantity * (top - fill), base + side * quantity * (bottom - fill)
         broken = _drawdown_pct(worst, standing.peak) > limits.max_drawdown_pct
         if best > standing.peak or broken or until > standing.deadline:
-            while reason == KEPT and bar < until:
+            while fate == KEPT and bar < until:
                 marked = base + side * quantity * (close[bar] - fill)
-                reason, standing = _point(standing, marked, bar, deadlines[bar + 1], trades, limits)
+                fate, standing = _after_close(standing, marked, bar, deadlines[bar + 1], trades, limits)
                 bar += 1
         bar = until
-    return reason, standing
+    return fate, standing
 
 
-@inline
-def trade_reason(standing, position, equity, bars, trades, close, lows, highs, deadlines, limits):
-    """What a variant is pruned for between the exit of its last trade and that of the next.
+@splice
+def after_trade(standing, position, equity, bars, trades, prices, pruning):
+    """Fate and standing between the exit of the last trade and that of the next.
+
+    The bar of the last exit counts, that of the next exit does not.
 
     Args:
-        equity: before the entry of the next.
-        bars: the exit of the last trade, entry and exit of the next; the last exit's bar counts, the next one's
-            does not.
+        equity: before the entry of the next trade.
+        bars: `TradeBars`.
+        trades: how many have closed.
     """
-    before, bar, exit_bar = bars
-    reason, standing = rest(standing, equity, before, bar, trades, deadlines, limits)
-    if reason == KEPT and trades >= limits.max_trades:
-        reason = MAX_TRADES
-    if reason == KEPT:
-        too_long = exit_bar - bar > limits.max_trade_bars
-        stop = bar + limits.max_trade_bars + 1 if too_long else exit_bar
-        reason, standing = hold(
-            standing, position, equity, bar, stop, trades, close, lows, highs, deadlines, limits
-        )
-        if reason == KEPT and too_long:
-            reason = MAX_TRADE_DURATION
-    return reason, standing
+    limits = pruning.limits
+    fate, standing = _after_idle_bars(standing, equity, bars.last_exit, bars.entry, trades, pruning)
+    if fate == KEPT and trades >= limits.max_trades:
+        fate = MAX_TRADES
+    if fate == KEPT:
+        too_long = bars.exit - bars.entry > limits.max_trade_bars
+        stop = bars.entry + limits.max_trade_bars + 1 if too_long else bars.exit
+        held = bars.entry, stop
+        fate, standing = _after_held_bars(standing, position, equity, held, trades, prices, pruning)
+        if fate == KEPT and too_long:
+            fate = MAX_TRADE_DURATION
+    return fate, standing
 
 
 @inline
-def last_reason(standing, equity, before, n_bars, trades, deadlines, limits):
-    """What a variant is pruned for after the exit of its last trade."""
-    reason, _ = rest(standing, equity, before, n_bars, trades, deadlines, limits)
-    return MIN_TRADES if reason == KEPT and trades < limits.min_trades else reason
+def after_last_trade(standing, equity, last_exit, n_bars, trades, pruning):
+    """The fate of a variant whose last trade has closed."""
+    fate, _ = _after_idle_bars(standing, equity, last_exit, n_bars, trades, pruning)
+    return MIN_TRADES if fate == KEPT and trades < pruning.limits.min_trades else fate

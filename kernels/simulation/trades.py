@@ -1,4 +1,4 @@
-"""One trade, from its entry to its exit: every walk takes it from here, so that totals are equal to the bit."""
+"""The record of a trade, and the steps that every walk takes from here so that totals are equal to the bit."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from numba import from_dtype, types
 
 from kernels.jit import inline
 from kernels.simulation.accounts import ruin_price
-from kernels.simulation.first_passages import first_at_or_above
+from kernels.simulation.prices import first_at_or_above
 
 EXIT_STOP_LOSS, EXIT_TAKE_PROFIT, EXIT_SIGNAL, EXIT_LAST_BAR, EXIT_RUIN = range(5)
-"""Why a trade ended. Of the first four the lowest wins where several hold on one bar; ruin wins over all."""
+"""The reasons of an exit. Where several of the first four hold on one bar the lowest wins; ruin wins over all."""
 EXIT_REASONS = ("stop_loss", "take_profit", "signal", "last_bar", "ruin")
 """The name of each `exit_reason`."""
 
@@ -33,27 +33,28 @@ TRADE = np.dtype(
     align=True,
 )
 """One closed trade. Bars count from the first of the range, `side` is +1 or -1, `pnl_quote` is net of `fees_quote`
-(both fees), `return_pct` is it against the entry notional, `equity_quote` is the whole account after the trade. A
-ruined account loses what it had: there `pnl_quote` is less than fills and fees say."""
+(both fees), `return_pct` is the profit as a share of the entry notional, `equity_quote` is the whole account after
+the trade. A ruined account loses exactly what was available: there `pnl_quote` does not follow from fills and
+fees."""
 
 TRADES = types.Array(from_dtype(TRADE), 1, "C", readonly=True)
 TRADES_OUT = types.Array(from_dtype(TRADE), 1, "C")
 
 
-# What every walk does, in steps that take numbers and give numbers; arrays only where it seldom happens. To hand
-# an array to a function costs two atomic counts of references, 25 ns a trade, inlined or not.
+# The steps take and give numbers; an array is handed over only where that seldom happens. To hand an array to a
+# function costs two atomic counts of references, 25 ns a trade, inlined or not.
 
 
 @inline
-def ruin_before(position, bar, exit_bar, reason, close, highs):
+def ruin_before(position, bar, exit_bar, reason, prices):
     """The bar and the reason of the exit, which may be the ruin of a short that was entered at `bar`."""
-    ruined = first_at_or_above(close, highs, ruin_price(position), bar + 1, exit_bar + 1)
+    ruined = first_at_or_above(prices, ruin_price(position), bar + 1, exit_bar + 1)
     return (ruined, EXIT_RUIN) if ruined <= exit_bar else (exit_bar, reason)
 
 
 @inline
 def booked_profit(available, profit, reason):
-    """Profit and reason of a trade as they are booked: nobody loses more than what was available."""
+    """The profit and the reason of a trade as they are booked: nobody loses more than what was available."""
     if reason == EXIT_RUIN or available + profit <= 0.0:
         return -available, EXIT_RUIN
     return profit, reason

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from kernels.simulation.metrics import report
+from kernels.simulation.metrics import ReportedBars, report
 from kernels.simulation.trades import TRADE
 
 DAY_MS = 86_400_000
@@ -57,10 +57,14 @@ def trades_of(*rows: tuple[int, int, int, float, float], cash: float = 1000.0) -
     return trades
 
 
+def metrics_of(trades: np.ndarray, close: np.ndarray, stamps: np.ndarray, bar_ms: int):
+    return report(trades, ReportedBars.of(close, stamps, bar_ms), 1000.0)
+
+
 def days(close: list[float], *rows: tuple[int, int, int, float, float]) -> dict[str, float | int | None]:
     """The report over daily bars from 1000 quote."""
     stamps = np.arange(len(close), dtype=np.int64) * DAY_MS
-    return report(trades_of(*rows), np.array(close, float), stamps, DAY_MS, 1000.0)
+    return metrics_of(trades_of(*rows), np.array(close, float), stamps, DAY_MS)
 
 
 def test_the_report_has_the_25_metrics_in_their_order():
@@ -111,7 +115,7 @@ def test_a_loss_on_the_first_bar_falls_from_the_initial_cash():
     trades = trades_of((0, 1, 1, 100.0, 100.0))
     trades["entry_fee_quote"] = trades["fees_quote"] = 10.0
     trades["pnl_quote"], trades["equity_quote"] = -10.0, 990.0
-    metrics = report(trades, np.array([100.0, 100.0]), np.array([0, DAY_MS]), DAY_MS, 1000.0)
+    metrics = metrics_of(trades, np.array([100.0, 100.0]), np.array([0, DAY_MS]), DAY_MS)
     assert metrics["Max. Drawdown [%]"] == pytest.approx(1)
     assert metrics["Max. Drawdown Duration"] == 2 * DAY_MS
 
@@ -137,7 +141,7 @@ def test_trades_are_counted_from_their_net_profits():
 def test_trade_durations_are_times_not_bars():
     stamps = np.array([0, 1, 2, 30], np.int64) * HOUR_MS
     trades = trades_of((0, 1, 1, 100.0, 100.0), (1, 3, 1, 100.0, 100.0))
-    metrics = report(trades, np.full(4, 100.0), stamps, HOUR_MS, 1000.0)
+    metrics = metrics_of(trades, np.full(4, 100.0), stamps, HOUR_MS)
     assert metrics["Max. Trade Duration"] == 29 * HOUR_MS
     assert metrics["Avg. Trade Duration"] == 15 * HOUR_MS
 
@@ -147,7 +151,7 @@ def test_equal_profits_have_no_system_quality():
     assert metrics["SQN"] is None
     trades = trades_of((0, 1, 1, 100.0, 100.0), (1, 2, 1, 100.0, 100.0))
     trades["pnl_quote"] = [0.1 + 0.2, 0.3]
-    assert report(trades, np.full(3, 100.0), np.arange(3) * DAY_MS, DAY_MS, 1000.0)["SQN"] is None
+    assert metrics_of(trades, np.full(3, 100.0), np.arange(3) * DAY_MS, DAY_MS)["SQN"] is None
 
 
 def test_a_short_is_exposed_by_what_it_owes():
@@ -171,14 +175,14 @@ def test_a_day_is_a_utc_day_of_the_bars_openings_and_days_without_bars_are_none(
     stamps = np.array([0, 23, 24, 47, 24 * 5], np.int64) * HOUR_MS
     close = np.array([100.0, 120.0, 110.0, 90.0, 99.0])
     trades = trades_of((0, 4, 1, 100.0, 99.0))
-    metrics = report(trades, close, stamps, HOUR_MS, 1000.0)
+    metrics = metrics_of(trades, close, stamps, HOUR_MS)
     returns = np.array([0.2, 90 / 120 - 1, 0.1])
     assert metrics["Sharpe Ratio"] == pytest.approx(returns.mean() / returns.std(ddof=1) * math.sqrt(365))
 
 
 def test_a_ruined_account_reports_a_loss_of_everything():
     trades = trades_of((0, 1, -1, 100.0, 200.0))
-    metrics = report(trades, np.array([100.0, 250.0, 50.0]), np.arange(3) * DAY_MS, DAY_MS, 1000.0)
+    metrics = metrics_of(trades, np.array([100.0, 250.0, 50.0]), np.arange(3) * DAY_MS, DAY_MS)
     assert metrics["Total Return [%]"] == metrics["Worst Trade [%]"] == -100.0
     assert metrics["Max. Drawdown [%]"] == 100.0
     assert metrics["Calmar Ratio"] == -1.0
@@ -187,13 +191,13 @@ def test_a_ruined_account_reports_a_loss_of_everything():
 
 def test_a_growth_beyond_numbers_is_none():
     stamps = np.arange(3, dtype=np.int64) * 60_000
-    metrics = report(trades_of((0, 2, 1, 1.0, 2.0)), np.array([1.0, 0.9, 2.0]), stamps, 60_000, 1000.0)
+    metrics = metrics_of(trades_of((0, 2, 1, 1.0, 2.0)), np.array([1.0, 0.9, 2.0]), stamps, 60_000)
     assert metrics["Calmar Ratio"] is None
 
 
 def test_bars_are_needed():
     with pytest.raises(ValueError, match="no report"):
-        report(trades_of(), np.empty(0), np.empty(0, np.int64), DAY_MS, 1000.0)
+        metrics_of(trades_of(), np.empty(0), np.empty(0, np.int64), DAY_MS)
 
 
 def test_every_value_is_plain_python():

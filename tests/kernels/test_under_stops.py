@@ -20,9 +20,11 @@ from kernels.bits import pack, row_addresses, unpack
 from kernels.simulation.accounts import LONG, SHORT
 from kernels.simulation.entry_bars import EntryBars
 from kernels.simulation.first_passages import BLOCK_LEVELS, STOP_LOSS, TAKE_PROFIT, StopTable, passages
+from kernels.simulation.outcomes import Outcomes
 from kernels.simulation.stop_walks import entries_a_window
+from kernels.simulation.stops import Stops
 from kernels.simulation.trades import EXIT_REASONS
-from kernels.simulation.under_stops import Stops, trades_under
+from kernels.simulation.under_stops import trades_under
 from kernels.simulation.without_stops import rank_range, trades_of
 from tests.support import oracle
 from tests.support.drawn_cases import cases, drawn_closes, drawn_rules, drawn_signal, prices
@@ -74,7 +76,7 @@ def test_of_both_levels_on_one_bar_the_stop_loss_goes_first():
     every = EntryBars.every(3)
     [table] = passages(grid.close, 0.0, [StopTable(LONG, TAKE_PROFIT, [5])], every)
     both = Stops(row_addresses([table[None]] * 4), 1, 1, every)
-    trades, _ = trades_under(grid.planes, both, 0, grid.close, grid.terms)
+    trades, _ = trades_under(grid.addresses(0), both, 0, grid.prices, grid.terms)
     assert [EXIT_REASONS[code] for code in trades["exit_reason"]] == ["stop_loss"]
 
 
@@ -157,9 +159,9 @@ def test_levels_that_make_no_table_are_refused(levels: list[float]):
         passages(np.array([1.0, 2.0]), 0.0, [StopTable(LONG, STOP_LOSS, levels)], EntryBars.every(2))
 
 
-def test_tables_are_about_the_bars_on_which_some_variant_may_enter():
+def test_tables_have_rows_for_the_bars_on_which_some_variant_may_enter():
     grid = Grid([100, 90, 80, 95, 70], [["L.L.L", "LL..S"], ["LSL..", "...SS"]], oracle.Rules(), [5], [])
-    entries = EntryBars.among(grid.planes, grid.offsets, grid.sizes, 1)
+    entries = EntryBars.among(grid.planes, 1)
     assert unpack(entries.marks, 5).tolist() == [
         [True, False, True, False, False],
         [False, False, False, False, True],
@@ -167,11 +169,11 @@ def test_tables_are_about_the_bars_on_which_some_variant_may_enter():
     assert (entries.rows(LONG), entries.rows(SHORT)) == (2, 1)
 
 
-def test_an_entry_that_the_tables_are_not_about_is_refused():
+def test_an_entry_that_the_tables_have_no_row_for_is_refused():
     grid = Grid([100.0] * 200, [["." * 150 + "L" + "." * 49]], oracle.Rules(), [5], [])
     none = EntryBars.of(np.zeros((2, 4), np.uint64))
-    with pytest.raises(ValueError, match="tables of stops are not about"):
-        trades_under(grid.planes, grid.stops._replace(entries=none), 0, grid.close, grid.terms)
+    with pytest.raises(ValueError, match="tables of stops have no row for"):
+        trades_under(grid.addresses(0), grid.stops._replace(entry_bars=none), 0, grid.prices, grid.terms)
 
 
 @given(st.integers(1, 300), st.data())
@@ -224,7 +226,7 @@ def test_entries_of_many_windows_equal_the_oracle(direction: str, exit_on: str):
         a != b and b in {"long-only": "L", "short-only": "S"}.get(direction, "LS") for a, b in pairwise(signal)
     )
     assert fresh > 4 * entries_a_window(len(stop_losses) + len(take_profits))
-    whole = totals, counts, _ = grid.rank()
+    whole = totals, counts, _, _ = grid.rank()
     for at, levels in enumerate(grid.levels):
         trades, _ = grid.trades(0, levels)  # in one window
         assert (counts[at], totals[at]) == (trades.size, (trades["equity_quote"][-1] / 10_000 - 1) * 100)
@@ -242,12 +244,11 @@ def test_entries_of_many_windows_equal_the_oracle(direction: str, exit_on: str):
 def test_without_a_level_stage_b_gives_the_bytes_of_stage_a(case):
     closes, axes, _, _, rules = case
     grid = Grid(closes, axes, rules)
-    n = int(grid.sizes.prod())
-    outs = np.empty(n), np.empty(n, np.int64), np.empty(n, np.int64)
-    rank_range(grid.planes, grid.offsets, grid.sizes, 0, n, grid.close, grid.terms, *outs)
-    for got, wanted in zip(grid.rank(), outs, strict=True):
+    outcomes = Outcomes.for_variants(grid.planes.variants)
+    rank_range(grid.planes, 0, grid.prices, grid.terms, outcomes)
+    for got, wanted in zip(grid.rank(), outcomes, strict=True):
         assert got.tobytes() == wanted.tobytes()
-    trades, conflicts = trades_of(grid.planes[grid.offsets], grid.close, grid.terms)
+    trades, conflicts = trades_of(grid.addresses(0), grid.prices, grid.terms)
     again, seen = grid.trades(0, (None, None))
     assert (again.tobytes(), seen) == (trades.tobytes(), conflicts)
 

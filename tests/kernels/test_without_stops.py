@@ -8,7 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels.bits import pack, plane_addresses
-from kernels.simulation.metrics import report
+from kernels.simulation import accounts
+from kernels.simulation.metrics import ReportedBars, report
+from kernels.simulation.outcomes import Outcomes
+from kernels.simulation.plane_grid import PlaneGrid
+from kernels.simulation.prices import Prices
 from kernels.simulation.trades import EXIT_REASONS
 from kernels.simulation.without_stops import rank_range, trades_of
 from tests.support import oracle
@@ -19,21 +23,25 @@ from tests.support.oracle_comparison import assert_close, kernel_rules, signal_f
 def run(close: list[float], *signals: str, **rules: object):
     """Trades as records by name, total return and conflicts of one variant, as the kernel sees it."""
     terms = kernel_rules(oracle.Rules(**rules))
-    closes = np.array(close, float)
-    planes = np.stack([pack(signal_flags(signal)) for signal in signals])
-    addresses = plane_addresses([planes])
-    trades, conflicts = trades_of(addresses, closes, terms)
-    total, count, seen = rank(addresses, [1] * len(signals), closes, terms)
-    assert (count[0], seen[0]) == (trades.size, conflicts)
-    return trades, total[0], conflicts
+    prices = Prices.over(np.array(close, float), terms.slippage)
+    chunk = np.stack([pack(signal_flags(signal)) for signal in signals])
+    planes = PlaneGrid.of_variant(plane_addresses([chunk]))
+    trades, conflicts = trades_of(planes.addresses, prices, terms)
+    outcomes = rank(planes, prices, terms)
+    assert (outcomes.trades[0], outcomes.conflicts[0]) == (trades.size, conflicts)
+    return trades, outcomes.total_return_pct[0], conflicts
 
 
-def rank(addresses, sizes, close, rules, first=0, last=None):
-    n = int(np.prod(sizes)) if last is None else last
-    out = np.empty(n - first), np.empty(n - first, np.int64), np.empty(n - first, np.int64)
-    offsets = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.int64)
-    rank_range(addresses, offsets, np.array(sizes, np.int64), first, n, close, rules, *out)
-    return out
+def rank(planes: PlaneGrid, prices: Prices, rules: accounts.Rules, first: int = 0, last: int | None = None):
+    outcomes = Outcomes.for_variants((planes.variants if last is None else last) - first)
+    rank_range(planes, first, prices, rules, outcomes)
+    return outcomes
+
+
+def plane_grid(chunks: list[np.ndarray]) -> PlaneGrid:
+    """The planes of some indicators, each a chunk, which must stay alive."""
+    sizes = np.array([len(chunk) for chunk in chunks])
+    return PlaneGrid(plane_addresses(chunks), np.cumsum([0, *sizes[:-1]]), sizes)
 
 
 # Hand-worked examples ------------------------------------------------------------------------------------------
@@ -196,18 +204,17 @@ def test_the_oracle_may_enter_on_the_bar_of_a_stop_by_a_fresh_signal():
 @given(cases())
 def test_every_variant_equals_the_oracle(case):
     closes, axes, stamps, bar_ms, rules = case
-    close, ts = np.array(closes), np.array(stamps, np.int64)
     terms = kernel_rules(rules)
-    sizes = [len(axis) for axis in axes]
-    addresses_of = [np.stack([pack(signal_flags(signal)) for signal in axis]) for axis in axes]
-    addresses = plane_addresses(addresses_of)
-    totals, counts, conflicts = rank(addresses, sizes, close, terms)
-    for index, digits in enumerate(np.ndindex(*sizes)):
+    prices = Prices.over(np.array(closes), terms.slippage)
+    bars = ReportedBars.of(prices.close, np.array(stamps, np.int64), bar_ms)
+    chunks = [np.stack([pack(signal_flags(signal)) for signal in axis]) for axis in axes]
+    planes = plane_grid(chunks)
+    totals, counts, conflicts, _ = rank(planes, prices, terms)
+    for index, digits in enumerate(np.ndindex(*planes.sizes)):
         chosen = [signal_flags(axis[digit]) for axis, digit in zip(axes, digits, strict=True)]
         expected = oracle.simulate([f[0] for f in chosen], [f[1] for f in chosen], closes, rules)
-        rows = np.cumsum([0, *sizes[:-1]]) + digits
-        trades, seen = trades_of(addresses[rows], close, terms)
-        metrics = report(trades, close, ts, bar_ms, rules.init_cash_quote)
+        trades, seen = trades_of(planes.addresses[planes.offsets + digits], prices, terms)
+        metrics = report(trades, bars, rules.init_cash_quote)
 
         assert metrics["Total Return [%]"] == totals[index]
         assert (trades.size, seen) == (counts[index], conflicts[index])
@@ -233,11 +240,12 @@ def test_positions_of_hundreds_of_bars_are_reported_as_by_the_oracle(seed):
     stamps = (np.arange(1500) * 60_000).tolist()
     longs, shorts = signal_flags(signal)
     expected = oracle.simulate([longs], [shorts], closes, rules)
-    trades, _ = trades_of(
-        plane_addresses([pack(signal_flags(signal))[None]]), np.array(closes), kernel_rules(rules)
-    )
+    terms = kernel_rules(rules)
+    prices = Prices.over(np.array(closes), terms.slippage)
+    plane = pack(signal_flags(signal))[None]
+    trades, _ = trades_of(plane_addresses([plane]), prices, terms)
     assert (trades["exit_bar"] - trades["entry_bar"]).max() > 128
-    metrics = report(trades, np.array(closes), np.array(stamps), 60_000, rules.init_cash_quote)
+    metrics = report(trades, ReportedBars.of(prices.close, np.array(stamps), 60_000), rules.init_cash_quote)
     for name, value in oracle.report(expected, closes, stamps, 60_000, rules.init_cash_quote).items():
         assert_close(metrics[name], value, name)
 
@@ -246,28 +254,29 @@ def test_positions_of_hundreds_of_bars_are_reported_as_by_the_oracle(seed):
 @given(cases(), st.data())
 def test_a_range_of_variants_is_a_slice_of_all(case, data):
     closes, axes, _, _, rules = case
-    close, terms = np.array(closes), kernel_rules(rules)
-    sizes = [len(axis) for axis in axes]
+    terms = kernel_rules(rules)
+    prices = Prices.over(np.array(closes), terms.slippage)
     chunks = [np.stack([pack(signal_flags(signal)) for signal in axis]) for axis in axes]
-    addresses = plane_addresses(chunks)
-    whole = rank(addresses, sizes, close, terms)
-    first = data.draw(st.integers(0, int(np.prod(sizes))))
-    last = data.draw(st.integers(first, int(np.prod(sizes))))
-    part = rank(addresses, sizes, close, terms, first, last)
+    planes = plane_grid(chunks)
+    whole = rank(planes, prices, terms)
+    first = data.draw(st.integers(0, planes.variants))
+    last = data.draw(st.integers(first, planes.variants))
+    part = rank(planes, prices, terms, first, last)
     for got, every in zip(part, whole, strict=True):
         assert got.tobytes() == every[first:last].tobytes()
 
 
-def test_ranges_outside_the_grid_and_short_outputs_are_refused():
-    planes = np.stack([pack(signal_flags("LS."))])
-    close, terms = np.array([1.0, 2.0, 3.0]), kernel_rules(oracle.Rules())
-    addresses, one, empty = plane_addresses([planes]), np.array([1]), np.array([0])
-    outs = np.empty(1), np.empty(1, np.int64), np.empty(1, np.int64)
+def test_ranges_outside_the_grid_and_uneven_outcomes_are_refused():
+    chunk = np.stack([pack(signal_flags("LS."))])
+    planes, terms = plane_grid([chunk]), kernel_rules(oracle.Rules())
+    prices = Prices.over(np.array([1.0, 2.0, 3.0]), terms.slippage)
     with pytest.raises(ValueError, match=r"variants \[0, 2\) of 1"):
-        rank_range(addresses, empty, one, 0, 2, close, terms, *outs)
-    with pytest.raises(ValueError, match="hold 0 variants"):
-        rank_range(addresses, empty, one, 0, 0, close, terms, *outs)
+        rank_range(planes, 0, prices, terms, Outcomes.for_variants(2))
+    with pytest.raises(ValueError, match=r"variants \[1, 2\) of 1"):
+        rank_range(planes, 1, prices, terms, Outcomes.for_variants(1))
+    with pytest.raises(ValueError, match=r"equally many variants, got \[1, 2\]"):
+        rank_range(planes, 0, prices, terms, Outcomes.for_variants(1)._replace(trades=np.empty(2, np.int64)))
     with pytest.raises(ValueError, match="do not hold"):
-        rank_range(addresses, one, one, 0, 1, close, terms, *outs)
+        rank_range(planes._replace(offsets=planes.sizes), 0, prices, terms, Outcomes.for_variants(1))
     with pytest.raises(ValueError, match="no bars"):
-        rank_range(addresses, empty, one, 0, 1, close[:0], terms, *outs)
+        Prices.over(prices.close[:0], terms.slippage)

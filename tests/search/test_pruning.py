@@ -19,9 +19,9 @@ from candleray.search.stop_tables import shortlisted
 from candleray.search.variants import VariantGrid, request_hash, resolve
 from candleray.settings import BacktestSettings
 from candleray.timeframes import MINUTE_MS
-from kernels.simulation.prune_reasons import REASONS
+from kernels.simulation.outcomes import Outcomes
+from kernels.simulation.prune_reasons import KEPT, REASONS
 from kernels.simulation.pruning import Limits, Pruning, deadlines, no_deadlines
-from kernels.simulation.under_stops import rank_combinations
 from kernels.simulation.without_stops import rank_range
 from tests.support import oracle
 from tests.support.drawn_cases import drawn_closes, drawn_rules, drawn_signal
@@ -53,47 +53,34 @@ class PrunedGrid:
         self.grid, self.limits, self.stamps, self.bar_ms = grid, limits, stamps, bar_ms
         self._pruning = kernel_pruning(limits, np.array(stamps, np.int64), bar_ms)
 
-    def rank(self, first: int = 0, last: int | None = None):
-        """By `rank_combinations`: returns, trades, and what became of each."""
-        grid = self.grid
-        bases = np.arange(grid.sizes.prod())
-        last = bases.size * len(grid.levels) if last is None else last
-        outs = [np.empty(last - first), *(np.empty(last - first, np.int64) for _ in range(3))]
-        planes = grid.planes, grid.offsets, grid.sizes
-        *out, pruned = outs
-        rank_combinations(
-            *(*planes, bases, grid.stops, first, last, grid.close, grid.terms), *out, self._pruning, pruned
-        )
-        return out[0], out[1], pruned
+    def rank(self, first: int = 0, last: int | None = None) -> Outcomes:
+        """The outcomes by `rank_combinations`."""
+        return self.grid.rank(first=first, last=last, pruning=self._pruning)
 
-    def rank_without_stops(self):
-        """By `rank_range`, which knows no stops."""
+    def rank_without_stops(self) -> Outcomes:
+        """The outcomes by `rank_range`, which knows no stops."""
         grid = self.grid
-        n = int(grid.sizes.prod())
-        outs = [np.empty(n), *(np.empty(n, np.int64) for _ in range(3))]
-        *out, pruned = outs
-        given = grid.planes, grid.offsets, grid.sizes, 0, n, grid.close, grid.terms
-        rank_range(*given, *out, self._pruning, pruned)
-        return out[0], out[1], pruned
+        outcomes = Outcomes.for_variants(grid.planes.variants)
+        rank_range(grid.planes, 0, grid.prices, grid.terms, outcomes, self._pruning)
+        return outcomes
 
     def oracle_fate(self, base: int, levels: tuple[float | None, float | None]) -> str | None:
         whole = self.grid.oracle_run(base, levels)
         return oracle.pruned_by(whole, self.stamps, self.bar_ms, self.grid.rules.init_cash_quote, self.limits)
 
     def check(self) -> list[str | None]:
-        totals, counts, _ = self.grid.rank()
-        pruned_totals, pruned_counts, fates = self.rank()
+        whole, pruned = self.grid.rank(), self.rank()
         wanted = [
             self.oracle_fate(base, levels)
             for base, levels in product(range(self.grid.sizes.prod()), self.grid.levels)
         ]
-        assert [FATES[fate] for fate in fates] == wanted
-        kept = fates == 0
-        assert pruned_totals[kept].tobytes() == totals[kept].tobytes()
-        assert pruned_counts[kept].tolist() == counts[kept].tolist()
-        assert (pruned_counts <= counts).all()
+        assert [FATES[fate] for fate in pruned.fates] == wanted
+        kept = pruned.fates == KEPT
+        assert pruned.total_return_pct[kept].tobytes() == whole.total_return_pct[kept].tobytes()
+        assert pruned.trades[kept].tolist() == whole.trades[kept].tolist()
+        assert (pruned.trades <= whole.trades).all()
         if self.grid.levels == [(None, None)]:
-            for got, same in zip(self.rank_without_stops(), (pruned_totals, pruned_counts, fates), strict=True):
+            for got, same in zip(self.rank_without_stops(), pruned, strict=True):
                 assert got.tobytes() == same.tobytes()
         return wanted
 
@@ -266,7 +253,7 @@ def test_seeded_cases_are_pruned_as_the_oracle_says(oracle_cases: int):
 def test_a_range_of_pruned_variants_is_a_slice_of_all(seed: int):
     case = drawn_case(1000 + seed)
     whole = case.rank()
-    count, draw = whole[0].size, random.Random(seed)
+    count, draw = whole.variants, random.Random(seed)
     first = draw.randint(0, count)
     last = draw.randint(first, count)
     for part, every in zip(case.rank(first, last), whole, strict=True):
@@ -277,9 +264,7 @@ def test_tables_that_do_not_go_together_are_refused():
     case = drawn_case(2)
     short = case._pruning._replace(deadlines=case._pruning.deadlines[:-1])
     with pytest.raises(ValueError, match="deadlines for"):
-        short.check(case.grid.close.size, 1, np.empty(1, np.int64))
-    with pytest.raises(ValueError, match="hold 2 variants"):
-        case._pruning.check(case.grid.close.size, 2, np.empty(1, np.int64))
+        short.check(case.grid.close.size)
 
 
 # In a search ---------------------------------------------------------------------------------------------------

@@ -13,8 +13,12 @@ from kernels.simulation import accounts
 from kernels.simulation.accounts import LONG, SHORT
 from kernels.simulation.entry_bars import EntryBars
 from kernels.simulation.first_passages import BLOCK_LEVELS, STOP_LOSS, TAKE_PROFIT, StopTable, passages
+from kernels.simulation.outcomes import Outcomes
+from kernels.simulation.plane_grid import PlaneGrid
+from kernels.simulation.prices import Prices
+from kernels.simulation.stops import Stops
 from kernels.simulation.trades import EXIT_REASONS
-from kernels.simulation.under_stops import Stops, rank_combinations, trades_under
+from kernels.simulation.under_stops import rank_combinations, trades_under
 from tests.support import oracle
 
 
@@ -57,14 +61,15 @@ class Grid:
         self.sizes = np.array([len(axis) for axis in axes])
         self.offsets = np.cumsum([0, *self.sizes[:-1]])
         self._chunks = [np.stack([pack(signal_flags(signal)) for signal in axis]) for axis in axes]
-        self.planes = plane_addresses(self._chunks)
+        self.planes = PlaneGrid(plane_addresses(self._chunks), self.offsets, self.sizes)
+        self.prices = Prices.over(self.close, self.terms.slippage)
         self.levels = list(product(stop_losses or [None], take_profits or [None]))
         self.stops = self.tables(stop_losses, take_profits)
 
     def tables(self, stop_losses, take_profits) -> Stops:
         sides = {"long-only": [LONG], "short-only": [SHORT], "long-short": [LONG, SHORT]}[self.rules.direction]
         n_words = self._chunks[0].shape[2]
-        entries = EntryBars.among(self.planes, self.offsets, self.sizes, n_words)
+        entries = EntryBars.among(self.planes, n_words)
         wanted = [
             StopTable(side, kind, levels[first : first + BLOCK_LEVELS])
             for kind, levels in ((STOP_LOSS, stop_losses), (TAKE_PROFIT, take_profits))
@@ -77,20 +82,21 @@ class Grid:
         self._tables = tables
         return stops
 
-    def rank(self, bases=None, first=0, last=None):
+    def rank(self, bases=None, first=0, last=None, pruning=None) -> Outcomes:
+        """The outcomes of the combinations `[first, last)`; of all without them."""
         bases = np.arange(self.sizes.prod()) if bases is None else np.array(bases)
         last = len(bases) * len(self.levels) if last is None else last
-        outs = np.empty(last - first), np.empty(last - first, np.int64), np.empty(last - first, np.int64)
-        rank_combinations(
-            *(self.planes, self.offsets, self.sizes, bases, self.stops, first, last, self.close, self.terms),
-            *outs,
-        )
-        return outs
+        outcomes = Outcomes.for_variants(last - first)
+        rank_combinations(self.planes, bases, self.stops, first, self.prices, self.terms, outcomes, pruning)
+        return outcomes
+
+    def addresses(self, base: int):
+        """The planes of one base variant."""
+        return self.planes.addresses[self.offsets + np.unravel_index(base, self.sizes)]
 
     def trades(self, base: int, levels: tuple[float | None, float | None]):
-        digits = np.unravel_index(base, self.sizes)
         combination = self.levels.index(levels)
-        return trades_under(self.planes[self.offsets + digits], self.stops, combination, self.close, self.terms)
+        return trades_under(self.addresses(base), self.stops, combination, self.prices, self.terms)
 
     def oracle_run(self, base: int, levels: tuple[float | None, float | None]) -> oracle.Run:
         digits = np.unravel_index(base, self.sizes)
@@ -100,13 +106,13 @@ class Grid:
 
     def check(self) -> None:
         """Every combination of every base variant equals the oracle's, trade by trade."""
-        totals, counts, conflicts = self.rank()
+        outcomes = self.rank()
         for at, (base, levels) in enumerate(product(range(self.sizes.prod()), self.levels)):
             expected = self.oracle_run(base, levels)
             trades, seen = self.trades(base, levels)
-            assert (len(expected.trades), expected.conflicts) == (counts[at], conflicts[at])
-            assert (trades.size, seen) == (counts[at], conflicts[at])
-            assert_close(totals[at], expected.total_return_pct, "total return")
+            assert (len(expected.trades), expected.conflicts) == (outcomes.trades[at], outcomes.conflicts[at])
+            assert (trades.size, seen) == (outcomes.trades[at], outcomes.conflicts[at])
+            assert_close(outcomes.total_return_pct[at], expected.total_return_pct, "total return")
             for row, trade in zip(trades, expected.trades, strict=True):
                 assert EXIT_REASONS[row["exit_reason"]] == trade.exit_reason
                 for name in trades.dtype.names[:-1]:

@@ -1,0 +1,75 @@
+"""The closes that a search trades at, and what of them every variant shares."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels.jit import FLOAT, FLOATS, INT, inline, jit, record_of
+
+BLOCK = 64
+"""Bars of a block, whose highest and lowest close tell whether any of its bars needs a look."""
+
+
+class Prices(NamedTuple):
+    """The closes of some bars; one is enough for any number of variants with the same slippage."""
+
+    close: NDArray[np.float64]
+    highs: NDArray[np.float64]
+    """The highest close of each block of bars."""
+    lows: NDArray[np.float64]
+    """The lowest close of each block of bars."""
+    exposed: int
+    """Shorts that open before this bar may be ruined; no later one can."""
+
+    @classmethod
+    def over(cls, close: NDArray[np.float64], slippage: float) -> Prices:
+        """
+        Raises:
+            ValueError: without bars.
+        """
+        if close.size == 0:
+            raise ValueError("no bars to simulate")
+        return cls(close, block_highs(close), block_lows(close), _exposed_bars(close, slippage))
+
+
+PRICES = record_of(Prices, FLOATS, FLOATS, FLOATS, INT)
+"""The compiled type of `Prices`."""
+
+
+def block_highs(close: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The highest close of each block of bars."""
+    return np.maximum.reduceat(close, np.arange(0, close.size, BLOCK))
+
+
+def block_lows(close: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The lowest close of each block of bars."""
+    return np.minimum.reduceat(close, np.arange(0, close.size, BLOCK))
+
+
+@jit(FLOATS, FLOAT)
+def _exposed_bars(close, slippage):
+    """The first bar from which on no short can meet twice its fill, where ruin begins."""
+    highest = 0.0
+    for bar in range(close.size - 1, -1, -1):
+        if highest >= 2.0 * (close[bar] * (1.0 - slippage)):
+            return bar + 1
+        highest = max(highest, close[bar])
+    return 0
+
+
+@inline
+def first_at_or_above(prices, price, start, stop):
+    """The first bar of `[start, stop)` whose close is at or above the price; `stop` for none."""
+    bar = start
+    while bar < stop:
+        block_end = min((bar // BLOCK + 1) * BLOCK, stop)
+        if prices.highs[bar // BLOCK] >= price:
+            while bar < block_end:
+                if prices.close[bar] >= price:
+                    return bar
+                bar += 1
+        bar = block_end
+    return stop

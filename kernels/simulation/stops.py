@@ -1,0 +1,60 @@
+"""The stop levels of a search, as its kernels take them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels.jit import INT, WORDS, inline, record_of
+from kernels.simulation.accounts import LONG_SHORT
+from kernels.simulation.entry_bars import ENTRY_BARS, EntryBars
+from kernels.simulation.first_passages import BLOCK_LEVELS
+
+
+class Stops(NamedTuple):
+    """The tables of `first_passages.passages` for some levels: of all stop-losses, then of all take-profits.
+
+    Each kind's levels are cut into blocks of `BLOCK_LEVELS`, and a block has one table a side that the direction
+    allows, long before short.
+    """
+
+    addresses: NDArray[np.uint64]
+    """Those of the tables, in this order."""
+    stop_losses: int
+    """How many levels, as are `take_profits`; 0 for no such stop."""
+    take_profits: int
+    entry_bars: EntryBars
+    """The bars that the tables have rows for."""
+
+    @property
+    def combinations(self) -> int:
+        return max(1, self.stop_losses) * max(1, self.take_profits)
+
+    def check(self, direction: int) -> None:
+        """
+        Raises:
+            ValueError: for another number of tables than the levels and the direction need.
+        """
+        blocks = -(-self.stop_losses // BLOCK_LEVELS) - (-self.take_profits // BLOCK_LEVELS)
+        needed = blocks * (2 if direction == LONG_SHORT else 1)
+        if self.addresses.size != needed:
+            raise ValueError(f"{self.addresses.size} tables of first passages, {needed} needed")
+
+
+STOPS = record_of(Stops, WORDS, INT, INT, ENTRY_BARS)
+"""The compiled type of `Stops`."""
+
+
+@inline
+def combinations_of(stops):
+    return max(1, stops.stop_losses) * max(1, stops.take_profits)
+
+
+@inline
+def end_rows(stops, combination):
+    """The rows of the ends at a combination's stop-loss and take-profit; row 0 where there is no such level."""
+    stop_loss, take_profit = divmod(combination, max(1, stops.take_profits))
+    stop_row = 1 + stop_loss if stops.stop_losses else 0
+    return stop_row, 1 + stops.stop_losses + take_profit if stops.take_profits else 0
