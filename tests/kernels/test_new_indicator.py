@@ -28,10 +28,12 @@ embedded.stop_services()
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the sources with one file more."""
+    """A copy of the sources with one indicator and one family of rules more."""
     copy = copy_house(tmp_path_factory.mktemp("house"))
     nearest = (copy / "kernels" / "indicators" / "wma.py").read_text()
     (copy / "kernels" / "indicators" / "novel_mean.py").write_text(nearest.replace("wma", "novel_mean"))
+    family = (copy / "kernels" / "rules" / "sign_of_output.py").read_text()
+    (copy / "kernels" / "rules" / "novel_rule.py").write_text(family)
     return copy
 
 
@@ -51,6 +53,7 @@ def test_the_contracts_hold_it(house: Path):
     assert " passed" in told
 
 
-def test_the_reference_page_shows_it(house: Path):
+def test_the_reference_pages_show_both(house: Path):
     run_in(house, "docs/generate.py")
+    assert "## novel-rule" in (house / "docs" / "reference" / "signal-rules.md").read_text()
     assert "(`novel_mean`)" in (house / "docs" / "reference" / "indicators.md").read_text()
