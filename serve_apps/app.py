@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 import ray
 from fastapi import FastAPI
-from pydantic import SecretStr
 from ray import serve
 from ray.exceptions import RayError, RayTaskError
 
@@ -30,6 +29,7 @@ from cluster.search.fan_out import backtest
 from cluster.search.preflight import weigh
 from serve_apps.api import build_api
 from serve_apps.backend import Backend
+from serve_apps.lazy_service import LazyService
 from serve_apps.metrics import Metrics
 
 T = TypeVar("T")
@@ -131,40 +131,3 @@ async def _ping_ray() -> None:
         await asyncio.to_thread(ray.cluster_resources)
     except (RayError, ConnectionError) as exc:
         raise ServiceUnavailable("Ray's head does not answer") from exc
-
-
-class Pingable(Protocol):
-    async def ping(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-
-ServiceT = TypeVar("ServiceT", bound=Pingable)
-
-
-class LazyService(Generic[ServiceT]):
-    """A service opened by the first call that reaches it; the API starts without it and reports it at `/ready`."""
-
-    def __init__(
-        self, open_url: Callable[[str], Awaitable[ServiceT]], url: SecretStr | None, setting: str
-    ) -> None:
-        self._open_url = open_url
-        self._url = url
-        self._setting = setting
-        self._opening = asyncio.Lock()
-        self._service: ServiceT | None = None
-
-    async def get(self) -> ServiceT:
-        async with self._opening:
-            if self._service is None:
-                if self._url is None:
-                    raise InstanceError(f"the setting {self._setting} names no address")
-                self._service = await self._open_url(self._url.get_secret_value())
-            return self._service
-
-    async def ping(self) -> None:
-        await (await self.get()).ping()
-
-    async def close(self) -> None:
-        if self._service is not None:
-            await self._service.close()

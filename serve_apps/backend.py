@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -15,17 +14,9 @@ from candleray.backtests.result import BacktestResult
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.jobs.store import Jobs
-from candleray.market_data.candle_store_client import CandleStoreClient, StoreCall
+from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import Settings
 from serve_apps.metrics import Metrics
-
-
-def in_process(store: Any) -> StoreCall:
-    async def call(method: str, *arguments: Any) -> Any:
-        return await asyncio.to_thread(getattr(store, method), *arguments)
-
-    return call
-
 
 Probe = Callable[[], Awaitable[None]]
 """A check of a service; raises a `CandlerayError` where it does not answer."""

@@ -20,7 +20,7 @@ router = APIRouter(tags=["backtests"], route_class=StrictRoute)
 
 @router.post("/backtests", response_model=BacktestResult, responses=example(examples.BACKTEST_RESULT))
 @needs("read")
-async def run_backtest(request: Request, asked: InRequest, backend: InBackend) -> Any:
+async def run_backtest(request: Request, backtest: InRequest, backend: InBackend) -> Any:
     """Search every variant of a request and answer with the best, ranked by total return.
 
     An axis is a scalar, `{"values": […]}` or `{"start", "stop", "step"}` with `stop` included. What is left out
@@ -29,6 +29,6 @@ async def run_backtest(request: Request, asked: InRequest, backend: InBackend) -
     replaces that part of the saved strategy. Nothing is stored.
     """
     timeout_s = backend.settings.api.backtest_timeout_s
-    result = await answer_in_time(request, backend.run_backtest(asked), timeout_s, "the backtest")
+    result = await answer_in_time(request, backend.run_backtest(backtest), timeout_s, "the backtest")
     backend.metrics.backtest_ended(result.variants_evaluated, result.elapsed_s.total)
     return result

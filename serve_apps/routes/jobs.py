@@ -64,17 +64,17 @@ InJob = Annotated[Job, Depends(_job)]
 
 @router.post("/preflight", response_model=Preflight, responses=example(examples.PREFLIGHT))
 @needs("read")
-async def preflight_backtest(asked: InRequest, backend: InBackend) -> Any:
+async def preflight_backtest(backtest: InRequest, backend: InBackend) -> Any:
     """Size a request exactly, time a sample of it on this cluster, and say whether it may run, and where."""
-    return await backend.preflight(asked)
+    return await backend.preflight(backtest)
 
 
 @router.post("/jobs", response_model=Job, status_code=202, responses=example(examples.JOB, 202))
 async def submit_job(
-    asked: InRequest, backend: InBackend, user: InUser, idempotency_key: IdempotencyKey = None
+    backtest: InRequest, backend: InBackend, user: InUser, idempotency_key: IdempotencyKey = None
 ) -> Any:
     """Submit a search of any size that the guards allow: it is kept before this answers, and runs in its turn."""
-    sized = await backend.job_request(asked)
+    sized = await backend.job_request(backtest)
     return await (await backend.jobs()).submit(user.user_id, sized, idempotency_key)
 
 

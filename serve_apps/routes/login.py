@@ -110,8 +110,8 @@ def _answer(session: NewToken, query: LoginQuery, secure: bool) -> Response:
     if query.session == "token":
         return JSONResponse(session.model_dump(mode="json"), headers=headers)
     csrf = csrf_token(session.token)
-    told = CookieLogin(csrf_token=csrf, info=session.info)
-    answer = JSONResponse(told.model_dump(mode="json"), headers=headers)
+    login = CookieLogin(csrf_token=csrf, info=session.info)
+    answer = JSONResponse(login.model_dump(mode="json"), headers=headers)
     left_s = int((session.info.ends_at - session.info.created_at).total_seconds())
     answer.set_cookie(
         SESSION_COOKIE, session.token, max_age=left_s, secure=secure, httponly=True, samesite="strict", path="/"

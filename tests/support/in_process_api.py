@@ -24,7 +24,7 @@ from candleray.errors import ServiceUnavailable
 from candleray.identity.models import User
 from candleray.identity.telegram import sign_widget
 from candleray.market_data.candle_store import CandleStore
-from candleray.market_data.candle_store_client import CandleStoreClient
+from candleray.market_data.candle_store_client import CandleStoreClient, StoreCall
 from candleray.search.bars import Bars
 from candleray.search.estimate import require_job_guards, weigh
 from candleray.search.in_process import InProcess, measured_costs
@@ -33,7 +33,7 @@ from candleray.search.variants import VariantGrid
 from candleray.settings import ApiSettings, GuardSettings, IdentitySettings, Settings, StrategySettings
 from candleray.timeframes import MINUTE_MS
 from serve_apps.api import build_api
-from serve_apps.backend import Backend, in_process
+from serve_apps.backend import Backend
 from serve_apps.metrics import Metrics
 from tests.support import canaries, embedded
 
@@ -62,6 +62,15 @@ def settings(**changes: Any) -> Settings:
             bot_token=BOT_TOKEN, key_encryption_keys=KEY_ENCRYPTION_KEY, **often | changes.get("identity", {})
         ),
     )
+
+
+def in_process(store: Any) -> StoreCall:
+    """Calls of a store in this process."""
+
+    async def call(method: str, *arguments: Any) -> Any:
+        return await asyncio.to_thread(getattr(store, method), *arguments)
+
+    return call
 
 
 def backend(store: Any, postgres: Postgres | None = None, **changes: Any) -> Backend:
