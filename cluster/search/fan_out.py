@@ -72,7 +72,11 @@ class FanOut:
             submit(sweep.phase, tasks.rank_variants, *refs, first, last): (first, last)
             for first, last in sweep.left(bounds)
         }
-        await _swept(sweep, pending, tell)
+        try:
+            await _swept(sweep, pending, tell)
+        except BaseException:
+            self._arrays.cancel()  # the tables are made meanwhile
+            raise
 
     async def tables(self, sweep: Sweep, bases: Bases, tell: Tell) -> None:
         # A range for each core waits for the tables, so that no core pauses between the two phases. The rest comes
@@ -159,4 +163,6 @@ async def _swept(sweep: Sweep, pending: dict[Any, tuple[int, int]], tell: Tell) 
             tell(total - len(futures), total)
     except BaseException:
         cancel([ref for ref, _ in futures.values()])
+        for future in futures:
+            future.cancel()  # nobody retrieves its exception
         raise

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 
-from candleray.candles import Candles
 from candleray.settings import ComputeSettings, Settings
-from candleray.timeframes import MINUTE_MS
 from cluster.search.fan_out import backtest
+from tests.support.ray_workers import ray_workers
 from tests.support.sample_search import CANDLES, numbers_of, resolved
-from tests.support.searches import search_over
+from tests.support.searches import MinutesInMemory, search_over
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -34,43 +29,12 @@ SEARCHES: dict[str, dict[str, Any]] = {
 }
 
 
-class Stored:
-    """`CANDLES` as the candle store gives them."""
-
-    async def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
-        return CANDLES.between(start_ms, end_ms)
-
-    async def span(self, market_id: int, symbol: str) -> tuple[int, int]:
-        return int(CANDLES.ts_open_ms[0]), int(CANDLES.ts_open_ms[-1]) + MINUTE_MS
-
-
-@contextmanager
-def workers(count: int, compiled: Path) -> Iterator[None]:
-    """A Ray cluster of so many CPUs, whose workers keep their compiled code in that folder."""
-    with (
-        pytest.MonkeyPatch.context() as environment,
-        tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as temp,
-    ):
-        environment.setenv("RAY_AUTH_MODE", "disabled")
-        environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        environment.setenv("NUMBA_CACHE_DIR", str(compiled))
-        ray.init(
-            address="local",
-            num_cpus=count,
-            object_store_memory=200_000_000,
-            include_dashboard=False,
-            log_to_driver=False,
-            _temp_dir=temp,
-        )
-        try:
-            yield
-        finally:
-            ray.shutdown()
+STORE = MinutesInMemory(CANDLES)
 
 
 def answers(variants_of_a_task: int | None) -> dict[str, str]:
     settings = Settings(compute=ComputeSettings(task_variants=variants_of_a_task))
-    return {name: numbers_of(asyncio.run(backtest(request_of(name), Stored(), settings))) for name in SEARCHES}
+    return {name: numbers_of(asyncio.run(backtest(request_of(name), STORE, settings))) for name in SEARCHES}
 
 
 def request_of(name: str) -> Any:
@@ -80,10 +44,10 @@ def request_of(name: str) -> Any:
 def test_any_workers_task_size_and_cache_give_the_same_bytes(tmp_path: Path):
     default_warmup = Settings().backtests.warmup_bars
     wanted = {name: numbers_of(search_over(CANDLES, request_of(name), default_warmup)) for name in SEARCHES}
-    with workers(1, tmp_path):
+    with ray_workers(1, tmp_path):
         assert not any(tmp_path.rglob("*.nbc"))
         assert answers(None) == wanted
         assert any(tmp_path.rglob("*.nbc"))
-    with workers(2, tmp_path):
+    with ray_workers(2, tmp_path):
         for variants_of_a_task in (11, 1000):
             assert answers(variants_of_a_task) == wanted
