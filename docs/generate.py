@@ -13,8 +13,10 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from candleray.backtests.metrics import METRICS
 from candleray.errors import error_classes, invalid
-from candleray.indicators.catalogue import declared_ranges, get_catalogue
+from candleray.indicators.bounds import declared_ranges
+from candleray.indicators.catalogue import get_catalogue
 from candleray.indicators.info import IndicatorInfo, ParamInfo
 from candleray.live.run import ACTION_MEANINGS, ACTIVE_STATES, FIRST_STATE, TRANSITIONS
 from candleray.settings import Settings
@@ -132,6 +134,14 @@ def signal_rules_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def metrics_page() -> str:
+    lines = ["# Metrics", "", NOTE, ""]
+    lines += ["The report of each variant, in its order. What is undefined is `null`: no trade, no deviation.", ""]
+    lines += ["| Metric | Kind | Meaning |", "|---|---|---|"]
+    lines += [f"| {metric.name} | {metric.kind.name.lower()} | {metric.meaning} |" for metric in METRICS]
+    return "\n".join(lines) + "\n"
+
+
 def run_states_page() -> str:
     lines = ["# The states of a run", "", NOTE, ""]
     lines += ["```mermaid", "stateDiagram-v2", f"    [*] --> {FIRST_STATE}: run"]
@@ -175,6 +185,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/settings.md": settings_page,
     "docs/reference/indicators.md": indicators_page,
     "docs/reference/signal-rules.md": signal_rules_page,
+    "docs/reference/metrics.md": metrics_page,
     "docs/reference/run-states.md": run_states_page,
     "docs/reference/errors.md": errors_page,
 }

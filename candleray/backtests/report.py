@@ -4,30 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from enum import Enum, auto
 
+from candleray.backtests.metrics import MetricKind, MetricValue, kind_of
 from candleray.timeframes import iso
-
-MetricValue = float | int | None
-
-
-class MetricKind(Enum):
-    """The unit of a metric's number, which its name tells."""
-
-    TIME = auto()
-    """Milliseconds since the epoch."""
-    DURATION = auto()
-    """Milliseconds."""
-    COUNT = auto()
-    NUMBER = auto()
-
-
-def metric_kind(name: str) -> MetricKind:
-    if name in ("Start", "End"):
-        return MetricKind.TIME
-    if "Duration" in name:
-        return MetricKind.DURATION
-    return MetricKind.COUNT if name.startswith("Num.") else MetricKind.NUMBER
 
 
 def table_md(metrics: Mapping[str, MetricValue]) -> str:
@@ -40,7 +19,7 @@ def shown(name: str, value: MetricValue) -> str:
     """One metric's value as text."""
     if value is None:
         return "–"
-    kind = metric_kind(name)
+    kind = kind_of(name)
     if kind is MetricKind.TIME:
         return iso(int(value))
     if kind is MetricKind.DURATION:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import AliasChoices, ConfigDict, Field
 
 from candleray.backtests.headlines import Headlines
+from candleray.backtests.metrics import HEADLINE_METRICS, MetricKind, kind_of
 from candleray.backtests.parameters import parameters, varied
 from candleray.backtests.phase import SEARCH_PHASES, Phase
-from candleray.backtests.report import MetricKind, metric_kind, shown
+from candleray.backtests.report import shown
 from candleray.backtests.request import BacktestRequest
 from candleray.errors import NotFound
 from candleray.timeframes import iso
@@ -19,16 +20,6 @@ from candleray.validation import Model
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-
-HEADLINE_METRICS = (
-    "Total Return [%]",
-    "Max. Drawdown [%]",
-    "Num. Trades",
-    "Win Rate [%]",
-    "Sharpe Ratio",
-    "Sortino Ratio",
-)
-"""The metrics of the short table; the whole report of a variant is its `table_md`."""
 
 HEADLINE_ROWS = 10
 
@@ -232,13 +223,12 @@ def _headline(variant: RankedVariant, names: list[str], metrics: list[str]) -> t
 
 
 def _arrow_type(metric: str) -> Any:
-    """A metric's type by its name, so that it does not depend on the numbers of one answer."""
+    """A metric's declared type, so that it does not depend on the numbers of one answer."""
     import pyarrow as pa
 
     types = {
         MetricKind.TIME: pa.timestamp("ms", tz="UTC"),
         MetricKind.DURATION: pa.duration("ms"),
         MetricKind.COUNT: pa.int64(),
-        MetricKind.NUMBER: pa.float64(),
     }
-    return types[metric_kind(metric)]
+    return types.get(kind_of(metric), pa.float64())

@@ -14,7 +14,7 @@ from candleray.terminal.tables import print_table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from candleray.backtests.report import MetricValue
+    from candleray.backtests.metrics import MetricValue
     from candleray.backtests.result import Elapsed
 
 

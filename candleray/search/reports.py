@@ -8,17 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from candleray.backtests.metrics import report
 from candleray.backtests.report import table_md
 from candleray.backtests.result import BacktestResult, Elapsed, RankedVariant, Shortlist
 from candleray.candles import IntArray
 from candleray.search.bars import Bars
 from candleray.search.engine import Planes
 from candleray.search.kernel_types import pruned_by_name, trade_of, trading_rules
+from candleray.search.performance import performance_of
 from candleray.search.rankings import Ranking
 from candleray.search.stop_tables import Tables
 from candleray.search.variants import VariantGrid, engine_params_hash, request_hash
 from kernels.simulation.accounts import Rules
-from kernels.simulation.metrics import ReportedBars, report
+from kernels.simulation.equity_curve import ReportedBars
 from kernels.simulation.prices import Prices
 from kernels.simulation.under_stops import trades_under
 from kernels.simulation.without_stops import trades_of
@@ -49,7 +51,7 @@ class Reporter:
         """Report the variant at that position of the ranking."""
         bars, index = self.bars, int(ranking.index[position])
         trades = self._trades(index)
-        metrics = report(trades, self.reported, self.rules.init_cash_quote)
+        metrics = report(performance_of(trades, self.reported, self.rules.init_cash_quote))
         return RankedVariant(
             rank=rank,
             variant_index=index,

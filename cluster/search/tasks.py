@@ -15,8 +15,8 @@ import ray
 import kernels.bits
 import kernels.rollup
 import kernels.simulation.entry_bars
+import kernels.simulation.equity_curve
 import kernels.simulation.first_passages
-import kernels.simulation.metrics
 import kernels.simulation.prices
 import kernels.simulation.pruning
 import kernels.simulation.under_stops
@@ -126,7 +126,7 @@ def load_kernels() -> None:
         kernels.bits,
         kernels.simulation.under_stops,
         kernels.simulation.entry_bars,
-        kernels.simulation.metrics,
+        kernels.simulation.equity_curve,
         kernels.simulation.prices,
         kernels.simulation.pruning,
         kernels.rollup,

@@ -139,5 +139,5 @@ def settle(available, reserve, profit, rules):
 
 
 @inline
-def total_return_pct(equity, init_cash):
+def total_return_pct(equity: float, init_cash: float) -> float:
     return (equity / init_cash - 1.0) * 100.0

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from candleray.backtests.metrics import report
+from candleray.search.performance import performance_of
 from kernels.bits import pack, plane_addresses
 from kernels.simulation import accounts
-from kernels.simulation.metrics import ReportedBars, report
+from kernels.simulation.equity_curve import ReportedBars
 from kernels.simulation.outcomes import Outcomes
 from kernels.simulation.plane_grid import PlaneGrid
 from kernels.simulation.prices import Prices
@@ -214,7 +216,7 @@ def test_every_variant_equals_the_oracle(case):
         chosen = [signal_flags(axis[digit]) for axis, digit in zip(axes, digits, strict=True)]
         expected = oracle.simulate([f[0] for f in chosen], [f[1] for f in chosen], closes, rules)
         trades, seen = trades_of(planes.addresses[planes.offsets + digits], prices, terms)
-        metrics = report(trades, bars, rules.init_cash_quote)
+        metrics = report(performance_of(trades, bars, rules.init_cash_quote))
 
         assert metrics["Total Return [%]"] == totals[index]
         assert (trades.size, seen) == (counts[index], conflicts[index])
@@ -245,7 +247,9 @@ def test_positions_of_hundreds_of_bars_are_reported_as_by_the_oracle(seed):
     plane = pack(signal_flags(signal))[None]
     trades, _ = trades_of(plane_addresses([plane]), prices, terms)
     assert (trades["exit_bar"] - trades["entry_bar"]).max() > 128
-    metrics = report(trades, ReportedBars.of(prices.close, np.array(stamps), 60_000), rules.init_cash_quote)
+    metrics = report(
+        performance_of(trades, ReportedBars.of(prices.close, np.array(stamps), 60_000), rules.init_cash_quote)
+    )
     for name, value in oracle.report(expected, closes, stamps, 60_000, rules.init_cash_quote).items():
         assert_close(metrics[name], value, name)
 

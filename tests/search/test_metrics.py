@@ -7,7 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from kernels.simulation.metrics import ReportedBars, report
+from candleray.backtests.metrics import report
+from candleray.search.performance import performance_of
+from kernels.simulation.equity_curve import ReportedBars
 from kernels.simulation.trades import TRADE
 
 DAY_MS = 86_400_000
@@ -58,7 +60,7 @@ def trades_of(*rows: tuple[int, int, int, float, float], cash: float = 1000.0) -
 
 
 def metrics_of(trades: np.ndarray, close: np.ndarray, stamps: np.ndarray, bar_ms: int):
-    return report(trades, ReportedBars.of(close, stamps, bar_ms), 1000.0)
+    return report(performance_of(trades, ReportedBars.of(close, stamps, bar_ms), 1000.0))
 
 
 def days(close: list[float], *rows: tuple[int, int, int, float, float]) -> dict[str, float | int | None]:
