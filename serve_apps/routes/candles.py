@@ -21,7 +21,7 @@ from candleray.markets import Instrument, MarketId, Symbol
 from candleray.timeframes import Moment, Timeframe, TimeRange, iso, to_ms
 from candleray.validation import Model
 from serve_apps.backend import InBackend
-from serve_apps.examples import backtests
+from serve_apps.examples import market_data as examples
 from serve_apps.http.openapi import example, json_of_arrays
 
 router = APIRouter(prefix="/market-data", tags=["market data"])
@@ -60,7 +60,7 @@ class CandlesQuery(InstrumentQuery):
         200: {
             "description": "Bars as columns; an Arrow stream of the same columns where `Accept` asks for it",
             "content": {
-                "application/json": {"example": backtests.CANDLES},
+                "application/json": {"example": examples.CANDLES},
                 ARROW: {"schema": {"type": "string", "format": "binary"}},
             },
         }
@@ -104,13 +104,13 @@ class CoverageQuery(Model):
     symbol: Symbol | None = Field(None, description="of one symbol alone", examples=["BTCUSDT"])
 
 
-@router.get("/coverage", response_model=list[Coverage], responses=example([backtests.COVERAGE]))
+@router.get("/coverage", response_model=list[Coverage], responses=example([examples.COVERAGE]))
 async def get_coverage(query: Annotated[CoverageQuery, Query()], backend: InBackend) -> Any:
     """First and last candle of every instrument stored, and every hole between them."""
     return await backend.candles.coverage(query.market_id, query.symbol)
 
 
-@router.get("/counts", response_model=list[RowCounts], responses=example([backtests.COUNTS]))
+@router.get("/counts", response_model=list[RowCounts], responses=example([examples.COUNTS]))
 async def get_counts(backend: InBackend) -> Any:
     """Rows of every instrument in raw and, as readers see them, in canonical: equal but for newer versions."""
     return await backend.candles.counts()
@@ -121,7 +121,7 @@ class MissingQuery(InstrumentQuery, TimeRange):
     end: Moment = Field(description="the first minute no longer looked at", examples=["2026-01-01T00:00:00Z"])
 
 
-@router.get("/missing", response_model=list[MissingRun], responses=example(backtests.COVERAGE["missing_runs"]))
+@router.get("/missing", response_model=list[MissingRun], responses=example(examples.COVERAGE["missing_runs"]))
 async def get_missing(query: Annotated[MissingQuery, Query()], backend: InBackend) -> Any:
     """The runs of minutes of a range that have no candle, which a backfill would fetch."""
     return await backend.candles.missing(query.market_id, query.symbol, query.start_ms, query.end_ms)
@@ -134,7 +134,7 @@ class InsertQuery(InstrumentQuery):
 @router.post(
     "/candles",
     response_model=InsertReport,
-    responses=example(backtests.INSERT_REPORT),
+    responses=example(examples.INSERT_REPORT),
     openapi_extra={
         "requestBody": {
             "required": True,

@@ -13,7 +13,7 @@ from candleray.indicators.info import IndicatorInfo
 from candleray.indicators.request_models import get_request_models, widened
 from candleray.indicators.series import IndicatorSeries, SeriesRequest
 from serve_apps.backend import InBackend
-from serve_apps.examples import backtests
+from serve_apps.examples import indicators as examples
 from serve_apps.http.access import needs
 from serve_apps.http.json_body import StrictRoute
 from serve_apps.http.openapi import example, json_of_arrays
@@ -28,13 +28,13 @@ IndicatorId = Annotated[str, Path(description="of `/indicators`", examples=["sma
 router = APIRouter(prefix="/indicators", tags=["indicators"], route_class=StrictRoute)
 
 
-@router.get("", response_model=list[IndicatorInfo], responses=example([backtests.INDICATOR]))
+@router.get("", response_model=list[IndicatorInfo], responses=example([examples.INDICATOR]))
 async def list_indicators() -> Any:
     """Every indicator with its inputs, parameters, bounds, default ranges and signal rule."""
     return get_catalogue().describe()
 
 
-@router.get("/{indicator_id}", response_model=IndicatorInfo, responses=example(backtests.INDICATOR))
+@router.get("/{indicator_id}", response_model=IndicatorInfo, responses=example(examples.INDICATOR))
 async def get_indicator(
     indicator_id: Annotated[str, Path(description="of `/indicators`", examples=["sma"])],
 ) -> Any:
@@ -42,10 +42,10 @@ async def get_indicator(
     return get_catalogue().info(indicator_id)
 
 
-@router.post("/compute", response_model=IndicatorSeries, responses=example(backtests.SERIES))
+@router.post("/compute", response_model=IndicatorSeries, responses=example(examples.SERIES))
 @needs("read")
 async def compute_indicator(
-    body: Annotated[NarrowSeriesRequest, Body(openapi_examples=backtests.SERIES_REQUESTS)], backend: InBackend
+    body: Annotated[NarrowSeriesRequest, Body(openapi_examples=examples.SERIES_REQUESTS)], backend: InBackend
 ) -> Response:
     """An indicator's outputs over closed and full bars: the newest of them, or those of a time range.
 

@@ -11,7 +11,7 @@ from candleray.market_data.pages import InstrumentPage, InstrumentsReport
 from candleray.markets import MARKETS, InstrumentReference, MarketId, MarketType
 from candleray.validation import Model
 from serve_apps.backend import InBackend
-from serve_apps.examples import backtests
+from serve_apps.examples import market_data as examples
 from serve_apps.http.json_body import StrictRoute
 from serve_apps.http.openapi import example
 
@@ -29,7 +29,7 @@ class MarketInfo(Model):
     """Default fee of a fill in percent of its notional."""
 
 
-@router.get("/markets", response_model=list[MarketInfo], responses=example([backtests.MARKET]))
+@router.get("/markets", response_model=list[MarketInfo], responses=example([examples.MARKET]))
 async def list_markets() -> Any:
     """The markets and their ids, fixed for good."""
     return [
@@ -51,7 +51,7 @@ class InstrumentsQuery(Model):
     cursor: str = Field("0", pattern=r"^[0-9]{1,6}$", description="`next_cursor` of the page before")
 
 
-@router.get("/instruments", response_model=InstrumentPage, responses=example(backtests.INSTRUMENTS))
+@router.get("/instruments", response_model=InstrumentPage, responses=example(examples.INSTRUMENTS))
 async def list_instruments(query: Annotated[InstrumentsQuery, Query()], backend: InBackend) -> Any:
     """Instruments whose symbol contains `q`: the exact one first, then by prefix, then by part."""
     first, last = int(query.cursor), int(query.cursor) + query.limit
@@ -64,7 +64,7 @@ async def list_instruments(query: Annotated[InstrumentsQuery, Query()], backend:
 References = Annotated[
     list[InstrumentReference],
     FailFast(),
-    Body(min_length=1, max_length=20_000, openapi_examples=backtests.INSTRUMENT_BODIES),
+    Body(min_length=1, max_length=20_000, openapi_examples=examples.INSTRUMENT_BODIES),
 ]
 
 

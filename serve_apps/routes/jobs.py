@@ -23,7 +23,8 @@ from candleray.search.sweep import newest_ranked
 from candleray.search.variants import VariantGrid
 from candleray.validation import Model
 from serve_apps.backend import InBackend
-from serve_apps.examples import backtests as examples
+from serve_apps.examples import backtests
+from serve_apps.examples import jobs as examples
 from serve_apps.http.access import needs
 from serve_apps.http.backtest_body import InRequest
 from serve_apps.http.callers import InUser
@@ -120,7 +121,7 @@ async def get_job_top(job: InJob, query: Annotated[TopQuery, Query()], backend: 
     )
 
 
-@router.get("/jobs/{job_id}/result", response_model=BacktestResult, responses=example(examples.BACKTEST_RESULT))
+@router.get("/jobs/{job_id}/result", response_model=BacktestResult, responses=example(backtests.BACKTEST_RESULT))
 async def get_job_result(job_id: JobId, backend: InBackend, user: InUser) -> Any:
     """The result of a job that has succeeded, as `/backtests` would have answered."""
     return await (await backend.jobs()).result(user.user_id, job_id)

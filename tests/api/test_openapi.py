@@ -25,7 +25,7 @@ from candleray.market_data.pages import CandlePage, InstrumentPage
 from candleray.markets import InstrumentReference
 from kernels.indicators import INDICATORS
 from serve_apps.api import build_api
-from serve_apps.examples import backtests as examples
+from serve_apps.examples import backtests, indicators, jobs, market_data
 from serve_apps.http.openapi import ERRORS, ErrorAnswer
 from serve_apps.http.readiness import NotReady
 from serve_apps.routes.health import _NOT_READY
@@ -121,7 +121,7 @@ def test_every_indicator_is_in_the_schema_with_its_bounds(document):
             assert (shown["minimum"], shown["maximum"]) == (bounds.min, bounds.max)
 
 
-@pytest.mark.parametrize("example", [one["value"] for one in examples.BACKTEST_REQUESTS.values()])
+@pytest.mark.parametrize("example", [one["value"] for one in backtests.BACKTEST_REQUESTS.values()])
 def test_the_examples_of_a_backtest_are_valid(example):
     get_request_models().validated_request(example)
 
@@ -129,20 +129,20 @@ def test_the_examples_of_a_backtest_are_valid(example):
 @pytest.mark.parametrize(
     ("model", "example"),
     [
-        *((get_request_models().series, one["value"]) for one in examples.SERIES_REQUESTS.values()),
-        *((list[InstrumentReference], one["value"]) for one in examples.INSTRUMENT_BODIES.values()),
-        (BacktestResult, examples.BACKTEST_RESULT),
-        (CandlePage, examples.CANDLES),
-        (Job, examples.JOB),
-        (JobDetail, examples.JOB_DETAIL),
-        (JobTop, examples.JOB_TOP),
-        (Preflight, examples.PREFLIGHT),
-        (Coverage, examples.COVERAGE),
-        (IndicatorInfo, examples.INDICATOR),
-        (IndicatorSeries, examples.SERIES),
-        (InsertReport, examples.INSERT_REPORT),
-        (InstrumentPage, examples.INSTRUMENTS),
-        (MarketInfo, examples.MARKET),
+        *((get_request_models().series, one["value"]) for one in indicators.SERIES_REQUESTS.values()),
+        *((list[InstrumentReference], one["value"]) for one in market_data.INSTRUMENT_BODIES.values()),
+        (BacktestResult, backtests.BACKTEST_RESULT),
+        (CandlePage, market_data.CANDLES),
+        (Job, jobs.JOB),
+        (JobDetail, jobs.JOB_DETAIL),
+        (JobTop, jobs.JOB_TOP),
+        (Preflight, jobs.PREFLIGHT),
+        (Coverage, market_data.COVERAGE),
+        (IndicatorInfo, indicators.INDICATOR),
+        (IndicatorSeries, indicators.SERIES),
+        (InsertReport, market_data.INSERT_REPORT),
+        (InstrumentPage, market_data.INSTRUMENTS),
+        (MarketInfo, market_data.MARKET),
         (NotReady, _NOT_READY),
     ],
     ids=lambda part: getattr(part, "__name__", "") if isinstance(part, type) else "",

@@ -1,0 +1,57 @@
+"""Examples of markets, instruments and candles for the OpenAPI document; a test validates each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+INSTRUMENT = {"market_id": 1, "symbol": "BTCUSDT"}
+MARKET = {
+    "market_id": 1,
+    "name": "binance-spot",
+    "exchange": "binance",
+    "market_type": "spot",
+    "fee_pct": 0.075,
+}
+_REFERENCE = {
+    **INSTRUMENT,
+    "is_tradable": True,
+    "status": "TRADING",
+    "base_asset": "BTC",
+    "quote_asset": "USDT",
+    "price_tick": 0.01,
+    "quantity_step": 0.00001,
+}
+INSTRUMENTS = {"instruments": [_REFERENCE], "next_cursor": "50"}
+INSTRUMENT_BODIES: Any = {"one": {"summary": "One instrument of Binance spot", "value": [_REFERENCE]}}
+CANDLES = {
+    "instrument": INSTRUMENT,
+    "timeframe": "1m",
+    "ts_open_ms": [1735689600000, 1735689660000],
+    "open": [93576.0, 93610.93],
+    "high": [93610.93, 93652.0],
+    "low": [93537.5, 93606.2],
+    "close": [93610.93, 93652.0],
+    "volume": [8.21827, 11.80813],
+    "next_start": "2025-01-01T00:02:00Z",
+}
+COVERAGE: dict[str, Any] = {
+    **INSTRUMENT,
+    "first": "2018-02-01T00:00:00Z",
+    "last": "2018-02-28T23:59:00Z",
+    "candles": 38261,
+    "missing_minutes": 2059,
+    "missing_runs": [{"start": "2018-02-08T00:27:00Z", "end": "2018-02-09T10:46:00Z", "minutes": 2059}],
+}
+COUNTS = {**INSTRUMENT, "raw": 38261, "canonical": 38261}
+INSERT_REPORT = {
+    "received": 1000,
+    "written": 998,
+    "unchanged": 1,
+    "refused": [
+        {
+            "reason": "high below low",
+            "count": 1,
+            "first_example": "row 17: 2025-01-01T00:16:00Z open=2 high=1 low=3 close=2 volume=5",
+        }
+    ],
+}
