@@ -35,6 +35,15 @@ def edge_params(indicator: Indicator) -> list[dict[str, float]]:
     return [params for params in sets if not (indicator.constraint and indicator.constraint(**params))]
 
 
+def whole_prices(n: int, seed: int) -> np.ndarray:
+    """Candles `[5, n]` of few whole prices, which meet each other often."""
+    rng = np.random.default_rng(seed)
+    low = 8 + np.cumsum(rng.integers(-1, 2, n)) % 5
+    high = low + rng.integers(1, 3, n)
+    open_, close = rng.integers(low, high + 1), rng.integers(low, high + 1)
+    return np.stack([open_, high, low, close, rng.integers(0, 3, n)]).astype(float)
+
+
 def series(indicator: Indicator, values: np.ndarray, params: dict[str, float]) -> np.ndarray:
     return np.stack(list(compute(indicator, values, {}, params).values()))
 
@@ -64,6 +73,22 @@ def test_kernel_equals_reference_on_flat_prices(indicator):
 def test_kernel_equals_reference_after_a_jump_of_scale(indicator):
     values = random_walk(400)
     values[:4, 100:110] *= 1e6
+    for params in edge_params(indicator):
+        assert_equals_reference(indicator, values, params)
+
+
+def test_kernel_equals_reference_where_prices_lie_exactly_on_levels(indicator):
+    # Short series of few whole prices: halves of them are exact, so that closes meet bands and stops to the bit.
+    params = next(iter(reversed(edge_params(indicator)[:2])))
+    n = indicator.lookback(**params) + 12
+    for seed in range(100):
+        assert_equals_reference(indicator, whole_prices(n, seed), params)
+
+
+def test_without_volume_an_unknown_price_is_still_unknown(indicator):
+    values = random_walk(400)
+    values[4, 100:300] = 0.0
+    values[1:4, 200] = np.nan
     for params in edge_params(indicator):
         assert_equals_reference(indicator, values, params)
 

@@ -101,6 +101,15 @@ def test_a_stop_on_the_last_bar_is_a_stop():
     assert stopped([100, 90], "L.", sl=5) == [(0, 1, "stop_loss")]
 
 
+def test_thousands_of_trades_under_stops_are_all_listed():
+    closes, signal = [100.0, 90.0, 100.0, 100.0] * 1_500, "L..." * 1_500
+    grid = Grid(closes, [[signal]], oracle.Rules(fee_pct=0, sizing="fixed_quote", fixed_quote=1), [5])
+    trades, _ = grid.trades(0, (5, None))
+    assert trades.size == grid.rank().trades[0] == 1_500
+    assert trades["entry_bar"].tolist() == list(range(0, 6_000, 4))
+    assert {EXIT_REASONS[code] for code in trades["exit_reason"]} == {"stop_loss"}
+
+
 def test_a_short_that_leaps_over_its_stop_is_ruined():
     assert stopped([100, 150, 100, 250, 50, 50], "S..SLL", sl=60) == [(0, 3, "ruin")]
     assert stopped([100, 150, 100, 199, 190, 190], "S..LSS", sl=60) == [

@@ -110,6 +110,26 @@ def test_a_position_closes_on_the_last_bar_with_costs():
     assert total == pytest.approx((0.99 / 1.01 - 1) * 100)
 
 
+@pytest.mark.parametrize("direction", ["long-only", "long-short"])
+def test_a_position_that_its_signal_closed_is_not_closed_again_at_the_end(direction: str):
+    trades, _, _ = run([100, 101, 102, 103, 104], "LL...", direction=direction, exit_on="neutral")
+    assert trades["exit_bar"].tolist() == [2]
+    assert [EXIT_REASONS[code] for code in trades["exit_reason"]] == ["signal"]
+
+
+def test_a_position_that_the_opposite_closed_is_not_closed_again_at_the_end():
+    trades, _, _ = run([100, 101, 102, 103, 104], "L.S..", direction="long-only")
+    assert trades["exit_bar"].tolist() == [2]
+    assert [EXIT_REASONS[code] for code in trades["exit_reason"]] == ["signal"]
+
+
+def test_thousands_of_trades_are_all_listed():
+    closes = [100.0 + t % 7 for t in range(4_001)]
+    trades, _, _ = run(closes, "LS" * 2_000 + ".")  # `run` holds their number against that of the ranking
+    assert trades.size == 4_000
+    assert trades["exit_bar"].tolist() == list(range(1, 4_001))
+
+
 def test_nothing_is_entered_on_the_last_bar():
     trades, total, _ = run([100, 101, 102], "..L")
     assert (trades.size, total) == (0, 0.0)
