@@ -110,6 +110,25 @@ async def test_a_second_factor_that_somebody_holds_is_waited_for(postgres: Postg
         assert found[column]["key_version"] == "2"
 
 
+async def test_a_second_factor_that_is_just_turned_off_stays_off(postgres: Postgres, user_id: UUID):
+    factor_id = uuid4()
+    sealed = OLD.seal(Secret("a secret of it"), "totp", user_id, factor_id).model_dump()
+    async with postgres.connection() as connection:
+        await connection.execute(
+            "INSERT INTO second_factors (user_id, factor_id, sealed) VALUES ($1, $2, $3)",
+            user_id,
+            factor_id,
+            sealed,
+        )
+    off = "UPDATE second_factors SET factor_id = NULL, sealed = NULL WHERE user_id = $1"
+    async with held(postgres, off, user_id):
+        begun = await waiting(postgres, rotate_keys(postgres, BOTH))
+    await begun
+    found = await postgres.fetch_one("second_factor", user_id)
+    assert found is not None
+    assert found["sealed"] is None
+
+
 # Exchange keys: whose, and how many -----------------------------------------------------------------------------
 
 
