@@ -10,9 +10,10 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from candleray.errors import NotFound, nearest
+from candleray.frozen_model import FrozenModel
 
 MarketType = Literal["spot", "futures"]
 
@@ -82,10 +83,8 @@ def is_symbol(text: str) -> bool:
     return re.match(SYMBOL_PATTERN, text) is not None
 
 
-class Instrument(BaseModel):
+class Instrument(FrozenModel):
     """A symbol on a market; the pair is its identity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     market_id: MarketId
     symbol: Symbol = Field(description="as the exchange writes it", examples=["BTCUSDT"])

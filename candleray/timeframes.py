@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import AfterValidator, BeforeValidator, model_validator
 from pydantic_core import PydanticCustomError
+
+from candleray.frozen_model import FrozenModel
 
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
@@ -54,10 +56,8 @@ def _no_numbers(value: Any) -> Any:
 Moment = Annotated[datetime, BeforeValidator(_no_numbers), AfterValidator(_to_utc)]
 
 
-class TimeRange(BaseModel):
+class TimeRange(FrozenModel):
     """`[start, end)` in UTC: the bars that lie wholly in it (R4.1)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     start: Moment
     end: Moment

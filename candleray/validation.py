@@ -21,15 +21,16 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ErrorType
 
 from candleray.errors import InvalidInput, Problem, nearest
+from candleray.frozen_model import FrozenModel
 
 _KNOWN_TYPES = frozenset(get_args(ErrorType))
 _WORDS = {"missing": "is required", "json_invalid": "is not valid JSON"}
 
 
-class Model(BaseModel):
+class Model(FrozenModel):
     """A frozen model without unknown fields; a misspelled field is answered with its nearest match."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(allow_inf_nan=False)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -75,12 +76,9 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def generated_model(name: str, base: type[ModelT], /, **fields: Any) -> type[ModelT]:
-    """A model made at run time: `base` with these fields.
-
-    Docstrings of its attributes are off: to look for them, pydantic would search every imported module for the
-    model's source, 5 s for the models of all indicators.
-    """
-    model = create_model(name, __base__=base, __cls_kwargs__={"use_attribute_docstrings": False}, **fields)
+    """A model made at run time: `base` with these fields, built at once."""
+    model = create_model(name, __base__=base, **fields)
+    model.model_rebuild()
     return cast(type[ModelT], model)
 
 

@@ -85,21 +85,21 @@ class StrategyAxes(Model):
     indicators: tuple[IndicatorAxes, ...] = Field(min_length=1, max_length=MAX_INDICATORS)
     direction: Direction = Direction.LONG_SHORT
     exit_on: ExitOn = ExitOn.OPPOSITE
-    sizing: AnySizing = AllIn()
+    sizing: AnySizing = AllIn.model_construct()  # which builds no model, as AllIn() would
     init_cash_quote: Annotated[Number, Field(gt=0)] | None = None
     """Initial cash in quote currency; the configuration's default where left out."""
     fee_pct: Percent | None = None
     """Fee of each fill in percent of its notional; the market's default where left out."""
     slippage_pct: Percent | None = None
     """Percent by which each fill is worse than the close; the configuration's default where left out."""
-    risk: Risk = Risk()
+    risk: Risk = Risk.model_construct()
 
 
 class BacktestRequest(StrategyAxes):
     """What to search over: strategies and a time range; and what of the search to answer with."""
 
     time_range: TimeRange
-    pruning: Pruning = Pruning()
+    pruning: Pruning = Pruning.model_construct()
     top_k: Annotated[int, Field(ge=1, strict=True)] | None = None
     """Variants returned; the configuration's default where left out."""
     preselect: Annotated[int, Field(ge=1, strict=True)] | Literal["all"] | None = None

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from candleray.frozen_model import FrozenModel
 from candleray.markets import Instrument
 from candleray.timeframes import MINUTE_MS, Moment, from_ms
 
@@ -14,10 +15,8 @@ if TYPE_CHECKING:
     from candleray.candles import IntArray
 
 
-class MissingRun(BaseModel):
+class MissingRun(FrozenModel):
     """Consecutive minutes without a candle, `[start, end)`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     start: Moment = Field(description="the first missing minute")
     end: Moment = Field(description="the first minute after the run")

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from candleray.frozen_model import FrozenModel
 
 
-class RefusedRows(BaseModel):
+class RefusedRows(FrozenModel):
     """Rows refused for one reason: their number, and a description of the first."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     reason: str = Field(description="the rule the rows break", examples=["opens off the minute"])
     count: int = Field(ge=1, description="rows refused for this reason")
     first_example: str = Field(description="the first of them, with its row number")
 
 
-class InsertReport(BaseModel):
+class InsertReport(FrozenModel):
     """Account of the rows of an insert: `received = written + unchanged + refused_count`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     received: int = Field(0, ge=0, description="rows handed in")
     written: int = Field(0, ge=0, description="rows that were new, or gave a minute other values")
