@@ -107,7 +107,7 @@ class CandleStoreContract:
         rows.values[1, 3] = 1.0
         rows.ts_open_ms[5] += 20_799
         report = store.insert(1, symbol, rows)
-        assert (report.received, report.written, report.refused_count) == (10, 8, 2)
+        assert (report.received, report.written, report.unchanged, report.refused_count) == (10, 8, 0, 2)
         assert {refused.reason for refused in report.refused} == {"high below low", "opens off the minute"}
         assert minutes_of(store.read(1, symbol, *FOREVER)) == [0, 1, 2, 4, 6, 7, 8, 9]
 
@@ -282,6 +282,85 @@ class CandleStoreContract:
             with set_back_an_hour():
                 CandleStore(store._session).migrate()
             assert store.markets()[1] == market
+
+    def test_the_span_is_from_the_first_candle_to_the_end_of_the_last(
+        self, store: CandleStore, symbol: str
+    ) -> None:
+        store.insert(1, symbol, candle_rows([3, 9]))
+        assert store.span(1, symbol) == (START_MS + 3 * MINUTE_MS, START_MS + 10 * MINUTE_MS)
+        store.put_instruments([InstrumentReference(market_id=2, symbol=symbol)])
+        assert store.span(2, symbol) == (0, 0)
+        with pytest.raises(NotFound, match="unknown symbol"):
+            store.span(3, symbol)
+
+    def test_an_optional_number_that_cannot_be_is_unknown(self, store: CandleStore, symbol: str) -> None:
+        rows = candle_rows(range(5))
+        rows.quote_volume[:] = [-1, np.inf, 5.5, np.nan, 0]
+        rows.trades[:] = [3.7, -1, 2.0**32, np.nan, 2.0**32 - 1]
+        assert store.insert(1, symbol, rows).written == 5
+        window = {"market_id": 1, "symbol": symbol, "start_ms": FOREVER[0], "end_ms": FOREVER[1]}
+        kept = store._session.table("read_versions", **window)
+        assert kept["quote_volume"].to_pylist() == [None, None, 5.5, None, 0]
+        assert kept["trades"].to_pylist() == [3, None, None, None, 2**32 - 1]
+
+    def test_a_number_of_trades_alone_is_news(self, store: CandleStore, symbol: str) -> None:
+        known = candle_rows(range(3))
+        store.insert(1, symbol, known)
+        known.trades[:] = 7
+        assert store.insert(1, symbol, known).written == 3
+        assert store.insert(1, symbol, candle_rows(range(3))).unchanged == 3
+
+    def test_values_that_were_replaced_may_come_back(self, store: CandleStore, symbol: str) -> None:
+        for close in (10.5, 10.75, 10.5):
+            assert store.insert(1, symbol, candle_rows(range(3), close=close)).written == 3
+            assert set(store.read(1, symbol, *FOREVER).column("close")) == {close}
+
+    def test_a_correction_that_the_view_did_not_pass_on_is_made_up_for(
+        self, store: CandleStore, symbol: str
+    ) -> None:
+        store.insert(1, symbol, candle_rows(range(3)))
+        with self.without_view(store):
+            assert store.insert(1, symbol, candle_rows(range(3), close=10.75)).written == 3
+        assert set(store.read(1, symbol, *FOREVER).column("close")) == {10.75}
+
+    def test_raw_keeps_every_version_for_good(self, store: CandleStore, symbol: str) -> None:
+        for close in (10.5, 10.75):
+            store.insert(1, symbol, candle_rows(range(3), close=close))
+        store._session._client.command("OPTIMIZE TABLE raw_binance_klines_1m FINAL")
+        assert self.counts(store, symbol) == (6, 3)
+
+    def test_every_market_has_its_view_and_is_counted_without_it(self, store: CandleStore, symbol: str) -> None:
+        for market_id, market in MARKETS.items():
+            rows = as_raw(Instrument(market_id=market_id, symbol=symbol), candle_rows(range(market_id)), 1)
+            store._session.insert(market.raw_table, rows)
+            assert len(store.read(market_id, symbol, *FOREVER)) == market_id
+        self.write_raw_alone(store, symbol + "2", candle_rows(range(4)))
+        assert self.counts(store, symbol + "2") == (4, 0)
+        store.repair()
+
+    def test_the_candles_of_every_exchange_are_repaired(self, store: CandleStore, symbol: str) -> None:
+        store._session._client.command("DETACH TABLE bybit_klines_1m_to_canonical")
+        try:
+            rows = as_raw(Instrument(market_id=4, symbol=symbol), candle_rows(range(4)), 1)
+            store._session.insert("raw_bybit_klines_1m", rows)
+        finally:
+            store._session._client.command("ATTACH TABLE bybit_klines_1m_to_canonical")
+        assert store.repair() == 4
+        assert minutes_of(store.read(4, symbol, *FOREVER)) == [0, 1, 2, 3]
+
+    def test_a_known_instrument_with_candles_is_found_once_and_the_last_reference_counts(
+        self, store: CandleStore, symbol: str
+    ) -> None:
+        listed = InstrumentReference(market_id=1, symbol=symbol, status="TRADING")
+        halted = listed.model_copy(update={"status": "HALT"})
+        store.insert(1, symbol, candle_rows([0]))
+        assert store.put_instruments([listed, halted]) == 1
+        assert store.instruments(q=f" {symbol.lower()} ") == [halted]
+
+    def test_markets_that_are_known_are_not_written_again(self, store: CandleStore) -> None:
+        before = store._session.rows("newest_update", table="ref_market")
+        store.migrate()
+        assert store._session.rows("newest_update", table="ref_market") == before
 
     def write_raw_alone(self, store: CandleStore, symbol: str, rows: CandleRows) -> None:
         """What a kill leaves behind: rows in raw that the view has not written."""
