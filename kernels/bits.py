@@ -20,7 +20,7 @@ WORD_BITS = 64
 
 
 def words(n_bars: int) -> int:
-    """Words in a plane of so many bars."""
+    """The number of words in a plane of so many bars."""
     return (n_bars + WORD_BITS - 1) // WORD_BITS
 
 

@@ -1,4 +1,4 @@
-"""Where compiled code is kept: a folder for exactly these sources, and those of others while somebody uses them.
+"""The folders of compiled code: one for exactly these sources, and those of others while somebody uses them.
 
 A folder's time of change says when a process last began to use it. Removing one of a process that still runs costs
 it nothing but compiling anew: numba makes the folder again before it writes, and a file that has gone is one that
@@ -53,7 +53,7 @@ def open_folder(sources: Path, base: Path) -> Path:
 
 
 def prune(base: Path, own: Path) -> None:
-    """Remove what was not used for 30 days, and of what was not used for one all but the eight used last.
+    """Remove folders unused for 30 days, and of those unused for a day all but the eight used last.
 
     A folder that is not there any more, or may not be removed, is somebody else's business.
     """
@@ -76,7 +76,7 @@ def _used_at(folder: Path) -> float:
 
 
 def _remove(folder: Path) -> None:
-    """Out of sight in one step, so that nobody begins with half of it; what is left then the next one removes."""
+    """Rename it first, so that nobody begins with half of it; the next process removes whatever is left."""
     with suppress(OSError):
         aside = folder if folder.suffix else folder.rename(folder.with_suffix(".removed"))
         shutil.rmtree(aside, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""From comparisons to bits, eight bars at a time: what the rules are written in.
+"""Comparisons of eight bars at a time, as bits: the words that the rules are written in.
 
 `above(left, right, t)` compares the bars `t … t + 7` and gives an octet, the bar `t` in its lowest bit; octet
 after octet is a plane (see `bits`). `left` is a series, `right` a series or a level. Octets combine with `&` and

@@ -1,4 +1,4 @@
-"""Finds the modules of a folder: a thing is in the catalogue because its file is there."""
+"""Finds the modules of a folder: an indicator or a rule is in the catalogue because its file is there."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from types import ModuleType
 
 def modules_of(package: ModuleType) -> Iterator[tuple[str, ModuleType]]:
     """The modules of a package by name, sorted; names that begin with `_` are skipped."""
-    for name in sorted(found.name for found in pkgutil.iter_modules(package.__path__)):
+    for name in sorted(module.name for module in pkgutil.iter_modules(package.__path__)):
         if not name.startswith("_"):
             yield name, importlib.import_module(f"{package.__name__}.{name}")

@@ -1,6 +1,6 @@
 """From candles to signal planes: an indicator over the bars, its rule over the outputs, one bit a bar and side.
 
-Whatever is not a number is no signal: comparisons with NaN are false in every family (R4.3).
+A value that is not a number gives no signal: comparisons with NaN are false in every family.
 """
 
 from __future__ import annotations
@@ -111,9 +111,9 @@ def build_planes(values: FloatArray, specs: Sequence[PlaneSpec], start: int, sto
         if end - done > 1:
             _sweep(values, specs[done:end], start, stop, planes[done:end])
         else:
-            one = specs[done]
+            spec = specs[done]
             planes[done] = build_plane(
-                one.indicator, values, one.inputs, one.params, one.signal, one.first, start, stop
+                spec.indicator, values, spec.inputs, spec.params, spec.signal, spec.first, start, stop
             )
         done = end
     return planes
@@ -123,20 +123,20 @@ def _sweep(
     values: FloatArray, specs: Sequence[PlaneSpec], start: int, stop: int, planes: NDArray[np.uint64]
 ) -> None:
     """Write the planes of specs that continue each other."""
-    one, indicator = specs[0], specs[0].indicator
+    smallest, indicator = specs[0], specs[0].indicator
     assert indicator.sweep is not None
     over = indicator.sweep.over
     swept = np.array([indicator.params[over].cast(spec.params[over]) for spec in specs], np.int64)
-    params = {name: param.cast(one.params[name]) for name, param in indicator.params.items()}
-    window = values[:, one.first : stop]
-    early = (start - one.first) % OCTET
+    params = {name: param.cast(smallest.params[name]) for name, param in indicator.params.items()}
+    window = values[:, smallest.first : stop]
+    early = (start - smallest.first) % OCTET
     wide = np.empty((len(specs), 2, words(stop - start + early)), np.uint64) if early else planes
     indicator.sweep.kernel(
         *(column(window, name) for name in FAMILIES[indicator.rule.family].columns),
-        *(column(window, one.inputs.get(name, allowed[0])) for name, allowed in indicator.inputs.items()),
+        *(column(window, smallest.inputs.get(name, allowed[0])) for name, allowed in indicator.inputs.items()),
         *(swept if name == over else value for name, value in params.items()),
-        *_arguments(indicator.rule.params, one.signal),
-        start - one.first - early,
+        *_arguments(indicator.rule.params, smallest.signal),
+        start - smallest.first - early,
         wide.view(np.uint8),
     )
     if early:
