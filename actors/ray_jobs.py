@@ -21,7 +21,7 @@ from candleray.errors import ServiceUnavailable
 T = TypeVar("T")
 
 STOP_S = 10.0
-"""How long a stop may take: Ray sends SIGTERM and, 3 s later, SIGKILL."""
+"""Seconds that a stop may take: Ray sends SIGTERM and, 3 s later, SIGKILL."""
 
 _SUBMISSION = re.compile(r"([0-9a-f-]{36})-(\d+)")
 

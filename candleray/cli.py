@@ -33,7 +33,7 @@ _WRONG_INPUT = (InvalidInput, NotFound, PayloadTooLarge)
 
 @dataclass(frozen=True)
 class CommandSource:
-    """Where a command is: a function, a `typer.Typer` or a click command of that module."""
+    """The place of a command: a function, a `typer.Typer` or a click command of that module."""
 
     name: str
     module: str
@@ -73,7 +73,7 @@ class CommandSource:
 
 
 def _source_file(module: str) -> Path | None:
-    """Where a module's source is; not even the packages around it are imported to find it."""
+    """Find a module's source; not even the packages around it are imported for that."""
     name, origin, locations = "", None, None
     for part in module.split("."):
         name = f"{name}.{part}".lstrip(".")

@@ -40,7 +40,7 @@ def aligned(
 
 
 def _pieces(name: str) -> list[str]:
-    """Where a name may break: at spaces, behind dots and underscores."""
+    """Places at which a name may break: at spaces, behind dots and underscores."""
     return re.sub(r"([._])(?=\S)", r"\1 ", name).split() or [""]
 
 

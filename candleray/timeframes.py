@@ -57,7 +57,7 @@ Moment = Annotated[datetime, BeforeValidator(_no_numbers), AfterValidator(_to_ut
 
 
 class TimeRange(FrozenModel):
-    """`[start, end)` in UTC: the bars that lie wholly in it (R4.1)."""
+    """`[start, end)` in UTC: the bars that lie wholly in it."""
 
     start: Moment
     end: Moment

@@ -19,7 +19,7 @@ THREADS = 16
 
 class Leg(FrozenModel):
     symbol: str
-    """As the exchange writes it."""
+    """The symbol, spelled by the exchange."""
     quantity: float = 1.0
 
 

@@ -46,9 +46,9 @@ class Preflight(Model):
     variants_total: int
     """Base variants times combinations of stop levels."""
     variants_evaluated: int
-    """Those evaluated exactly, with their stops."""
+    """Variants evaluated exactly, with their stops."""
     simulations: int
-    """How often an account is walked through the bars, both stages."""
+    """Number of accounts walked through the bars, in both stages."""
     bars: int
     """At most; holes thin them out."""
     planes: int

@@ -1,4 +1,4 @@
-"""Pruning: what ends a variant before the end of the bars, so that it never ranks (R6.1)."""
+"""Pruning: limits that end a variant before the end of the bars, so that it never ranks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Count: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)]
 
 
 class LossWindow(Model):
-    """How long a variant may go without a new equity high; with both, whichever passes first."""
+    """The longest a variant may go without a new equity high; with both, whichever passes first."""
 
     trades: Count | None = None
     """Trades that may close since the last high; the last of them may bring the next."""

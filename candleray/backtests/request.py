@@ -96,7 +96,7 @@ class StrategyAxes(Model):
 
 
 class BacktestRequest(StrategyAxes):
-    """What to search over: strategies and a time range; and what of the search to answer with."""
+    """A search: the strategies and the time range it goes over, and how much of it the answer holds."""
 
     time_range: TimeRange
     pruning: Pruning = Pruning.model_construct()

@@ -128,11 +128,11 @@ class BacktestResult(Model):
     variants_evaluated: int
     """Variants evaluated exactly, with their stops; a pruned one up to the bar at which it was pruned."""
     pruned: dict[str, int] = {}
-    """How many of them were pruned, by each limit that the request sets."""
+    """Numbers of variants that were pruned, by each limit that the request sets."""
     shortlist: Shortlist | None = None
     """Null where there are no stop levels."""
     notes: tuple[str, ...] = ()
-    """What a reader should know, such as indicators that need more bars than there are."""
+    """Remarks for the reader, such as indicators that need more bars than there are."""
     elapsed_s: Elapsed
     top: tuple[RankedVariant, ...]
 

@@ -83,7 +83,7 @@ class StrategyCompound(Sizing):
 
 
 class StrategyCompoundProfitLock(Sizing):
-    """As `strategy_compound`, and of each trade's net profit a share is locked and never spent again."""
+    """The same as `strategy_compound`, and of each trade's net profit a share is locked and never spent again."""
 
     mode: Literal["strategy_compound_profit_lock"]
     budget_quote: Quote | None = None

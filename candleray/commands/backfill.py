@@ -74,7 +74,7 @@ def _history_settings(market: Market, url: str | None) -> HistorySettings:
 async def _backfill(
     client: Client, market: Market, symbols: list[str], window_ms: tuple[int, int], settings: HistorySettings
 ) -> bool:
-    """Whether the exchange knew every symbol."""
+    """Backfill them all; return True where the exchange knew every symbol."""
     from candleray.errors import NotFound
     from candleray.market_data.history import History
     from candleray.terminal.inserted_rows import ROW_COLUMNS

@@ -62,7 +62,7 @@ def import_(
 def _import(
     client: Client, file: Path, instrument: Instrument, advance: Callable[[int], None]
 ) -> tuple[InsertReport, BadFile | None]:
-    """What became of the rows, and why the file could not be read to its end if it could not."""
+    """Return the report on the rows, and the error where the file could not be read to its end."""
     from candleray.errors import BadFile
     from candleray.market_data.candle_files import read_candle_file
     from candleray.market_data.insert_report import InsertReport

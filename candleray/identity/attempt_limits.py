@@ -1,4 +1,4 @@
-"""What may happen only so often, counted in Valkey, and what may happen only once."""
+"""Limits of attempts, counted in Valkey, and marks that are good for once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class AttemptLimits:
             raise TooManyRequests("too many attempts: wait as long as Retry-After says", retry_after_s=wait_s)
 
     async def once(self, what: str, mark: str, seconds: int) -> bool:
-        """Whether that mark is seen for the first time within so many seconds."""
+        """Return True where that mark is seen for the first time within so many seconds."""
         async with self._valkey.answering() as client:
             return bool(await client.set(_key(what, mark), "1", nx=True, ex=seconds))
 

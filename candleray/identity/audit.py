@@ -34,7 +34,7 @@ Event = Literal[
 ]
 
 GENESIS = bytes(32)
-"""What the first event is chained to."""
+"""The hash that the first event is chained to."""
 
 
 class AuditEvent(Model):

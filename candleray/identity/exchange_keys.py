@@ -25,7 +25,7 @@ class NewExchangeKey(Model):
 
 
 class Credentials(Model):
-    """What an exchange adapter signs with."""
+    """The key and secret that an exchange's requests are signed with."""
 
     api_key: Secret
     api_secret: Secret

@@ -17,7 +17,7 @@ log = get_logger("vault")
 
 @dataclass
 class Rotation:
-    """What a rotation has done so far."""
+    """The progress of a rotation."""
 
     rewrapped: int = 0
     unopened_keys: list[UUID] = field(default_factory=list)
@@ -50,7 +50,7 @@ async def rotate_keys(postgres: Postgres, ring: KeyRing) -> Rotation:
 
 
 async def _keys_left(postgres: Postgres, ring: KeyRing, rotation: Rotation) -> bool:
-    """Whether there are keys that somebody held while the others were wrapped."""
+    """Return True where somebody held some keys while the others were wrapped."""
     left = await postgres.fetch_one("count_keys_of_other_versions", ring.current, rotation.unopened_keys)
     return bool(left and left["keys"])
 

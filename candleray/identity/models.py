@@ -17,7 +17,7 @@ from candleray.timeframes import Moment
 from candleray.validation import Model, secret_text
 
 MAX_TELEGRAM_USER_ID = 2**63
-"""What the column takes, itself excluded."""
+"""The first id that the column does not take."""
 
 
 class User(Model):
@@ -38,7 +38,7 @@ SignedNumber = Annotated[int, BeforeValidator(_no_boolean)]
 
 
 class WidgetLogin(Model):
-    """What Telegram's Login Widget hands to the page."""
+    """The fields that Telegram's Login Widget hands to the page."""
 
     id: SignedNumber = Field(ge=1, lt=MAX_TELEGRAM_USER_ID)
     first_name: str | None = Field(None, max_length=256)
@@ -52,7 +52,7 @@ class WidgetLogin(Model):
 
 
 class MiniAppLogin(Model):
-    """What Telegram hands to a Mini App, untouched."""
+    """The text that Telegram hands to a Mini App, untouched."""
 
     init_data: Annotated[
         str, Field(min_length=1, max_length=8192), secret_text(r"(?s:.{1,8192})", "is 1 to 8192 characters")
@@ -97,7 +97,7 @@ class TokenRequest(Model):
         tuple[Scope, ...], Field(min_length=1, max_length=len(SCOPES)), AfterValidator(_in_order)
     ] = ("read",)
     days: int = Field(90, ge=1, le=366)
-    """How long it is good for."""
+    """Days for which it is good."""
 
 
 class NewToken(Model):
@@ -108,7 +108,7 @@ class NewToken(Model):
 
 
 class CookieLogin(Model):
-    """What a page learns of a login whose token is in a cookie it cannot read."""
+    """The answer to a page whose token is in a cookie that it cannot read."""
 
     csrf_token: str
     """Goes into the header `X-CSRF-Token` of everything that changes something."""
@@ -137,7 +137,7 @@ class SecondFactorState(Model):
 
 
 class SecondFactorSetup(Model):
-    """What an authenticator app needs, shown once."""
+    """The secret for an authenticator app, shown once."""
 
     secret: str
     otpauth_uri: str
@@ -163,5 +163,5 @@ class ExchangeKey(Model):
     exchange: str
     label: str
     last_four: str
-    """Of the API key, to know it again."""
+    """The last characters of the API key, to know it again."""
     created_at: datetime

@@ -19,7 +19,7 @@ from candleray.identity.models import MAX_TELEGRAM_USER_ID, MiniAppLogin, Widget
 
 MAX_AGE_S = 300
 MAX_SKEW_S = 30
-"""How far a login may lie in the future: clocks differ."""
+"""Seconds that a login may lie in the future: clocks differ."""
 
 _MINI_APP_FIELDS = frozenset(
     {

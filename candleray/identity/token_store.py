@@ -15,7 +15,7 @@ from candleray.identity.tokens import Caller, looks_like_token, new_token, token
 from candleray.settings import IdentitySettings
 
 TOUCH_AFTER = timedelta(minutes=1)
-"""How stale `last_used_at` may be: a write a minute and token, not one a request."""
+"""The most that `last_used_at` may be late: a write a minute and token, not one a request."""
 
 _REVOKED: dict[Kind, Event] = {"session": "session_revoked", "api": "token_revoked"}
 
@@ -77,7 +77,7 @@ class AccessTokens:
         return token
 
     async def of_user(self, user: User, kind: Kind) -> list[TokenInfo]:
-        """Those that are good, the newest first."""
+        """List the good ones, the newest first."""
         return [
             TokenInfo(**row) for row in await self._postgres.fetch("access_tokens_of_user", user.user_id, kind)
         ]
@@ -93,7 +93,7 @@ class AccessTokens:
         await self._revoke(user, token_id, kind, _REVOKED[kind])
 
     async def revoke_other_sessions(self, caller: Caller) -> int:
-        """How many there were beside the caller's own."""
+        """End all but the caller's own; return how many there were."""
         async with self._postgres.transaction() as transaction:
             rows = await transaction.fetch("revoke_other_sessions", caller.user.user_id, caller.token_id)
             await record(transaction, caller.user.user_id, "other_sessions_revoked", sessions=len(rows))

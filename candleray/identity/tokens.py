@@ -38,7 +38,7 @@ def csrf_token(session_token: str) -> str:
 
 
 class Caller(Model):
-    """Who sent a request, and by which token."""
+    """The sender of a request, and the token it was sent with."""
 
     user: User
     token_id: UUID

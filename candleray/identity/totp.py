@@ -61,7 +61,7 @@ def _new_recovery_code() -> str:
 
 
 def recovery_hash(user_id: UUID, code: str) -> bytes | None:
-    """What is kept of a recovery code, however it is spelled; None where it is none."""
+    """Return the hash that is kept of a recovery code, however it is spelled; None where it is none."""
     plain = _plain(code).upper()
     return hashlib.sha256(f"{user_id}:{plain}".encode()).digest() if _RECOVERY.fullmatch(plain) else None
 

@@ -80,7 +80,7 @@ def _is_visible(text: str) -> bool:
 
 
 class Sealed(Model):
-    """What is stored: without a key-encryption key of that version it says nothing."""
+    """A secret as it is stored: without a key-encryption key of that version it says nothing."""
 
     key_version: str
     wrapped_key: str

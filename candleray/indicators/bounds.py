@@ -13,7 +13,7 @@ from kernels.indicators import INDICATORS
 
 
 class Bounds(Model):
-    """What an environment allows of one parameter, and the range a search takes by default."""
+    """The bounds that an environment sets for one parameter, and the range a search takes by default."""
 
     min: Number
     max: Number

@@ -1,4 +1,4 @@
-"""What an indicator is to those who choose one: its inputs, parameters, bounds and signal rule, as data.
+"""An indicator for those who choose one: its inputs, parameters, bounds and signal rule, as data.
 
 `candleray.indicators.catalogue` makes these from the declarations; the SDK reads them without knowing any kernel.
 """
@@ -35,7 +35,7 @@ class RuleInfo(Model):
 
 
 class IndicatorInfo(Model):
-    """One indicator as a form or a page shows it (R2.1, R2.2)."""
+    """One indicator for a form or a page."""
 
     id: str
     title: str

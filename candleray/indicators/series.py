@@ -1,4 +1,4 @@
-"""An indicator over candles: what is asked and what is answered (R2.2). Knows no kernel."""
+"""An indicator over candles: its request and its answer. Knows no kernel."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class IndicatorSeries(Model):
     instrument: Instrument
     timeframe: Timeframe
     indicator: IndicatorChoice
-    """As computed, with nothing left out."""
+    """The request that was computed, with nothing left out."""
     ts_open_ms: tuple[int, ...]
     """The bars' opening times in milliseconds since the epoch."""
     outputs: dict[str, tuple[float | None, ...]]

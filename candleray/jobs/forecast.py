@@ -1,4 +1,4 @@
-"""How long a search still takes: by what its phases cost, and by how they have kept to it so far."""
+"""The time that a search still takes: by the costs of its phases, and by how they have kept to them so far."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Forecast:
         self._expected_s = dict(expected_s)
 
     def shorten(self, phase: Phase, done: float) -> None:
-        """That share of a phase was done before."""
+        """Take off the share of a phase that was done before."""
         self._expected_s[phase] = self._expected_s.get(phase, 0.0) * (1.0 - done)
 
     def left_s(self, phase: Phase, done: float, spent_s: float) -> float | None:

@@ -50,7 +50,7 @@ def sources(target: JobState) -> list[str]:
 
 
 class Job(Model):
-    """What is known of a job; its request and its answer have routes of their own."""
+    """The state and progress of a job; its request and its answer have routes of their own."""
 
     job_id: UUID
     state: JobState
@@ -58,9 +58,9 @@ class Job(Model):
     done: int
     """Variants of this phase that are ranked; planes, tables or reports in the others."""
     total: int
-    """Of the same kind; 0 while it is not known."""
+    """Their number in all; 0 while it is not known."""
     tasks_done: int
-    """Of this phase's tasks, as the Ray dashboard counts them: each takes about as long as another."""
+    """Tasks of this phase that are done, as the Ray dashboard counts them: each takes about as long as another."""
     tasks_total: int
     variants_total: int
     variants_done: int
@@ -71,11 +71,11 @@ class Job(Model):
     eta_s: float | None
     """Seconds that are left, by what the phases cost and how they kept to it; null while nobody can say."""
     best_total_return_pct: float | None
-    """Of the best variant so far."""
+    """Total return of the best variant so far."""
     partial: bool
-    """What was found is not of every variant."""
+    """True where not every variant was tried."""
     attempt: int
-    """How often a driver has taken it up."""
+    """Number of drivers that have taken it up."""
     cancel_requested: bool
     waiting_for: str | None
     """Why a queued job does not run yet."""
@@ -95,7 +95,7 @@ class Job(Model):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a driver is, recorded with every heartbeat."""
+    """The progress of a driver, recorded with every heartbeat."""
 
     phase: Phase
     done: int

@@ -1,4 +1,4 @@
-"""What is measured of jobs, read where it is kept: a driver ends before anybody could ask it."""
+"""The measured side of jobs, read where it is kept: a driver ends before anybody could ask it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class WatchedJob:
     checkpoint_age_s: float
     finished_at: datetime | None
     phase_s: dict[str, float] = field(default_factory=dict)
-    """Of one that has succeeded, as the two below."""
+    """Seconds by phase of one that has succeeded."""
     pruned: dict[str, int] = field(default_factory=dict)
 
 
@@ -35,7 +35,7 @@ async def database_now(postgres: Postgres) -> datetime:
 
 
 async def watched_jobs(postgres: Postgres, ended_after: datetime, seen: Collection[UUID]) -> list[WatchedJob]:
-    """Those that run, then those that have ended since or were `seen` running, in the order of their ends."""
+    """List the running jobs, then those that have ended since or were `seen` running, by their ends."""
     return [
         WatchedJob(**{name: value for name, value in row.items() if name != "result"}, **_of(row["result"]))
         for row in await postgres.fetch("watched_jobs", ended_after, list(seen))

@@ -1,1 +1,1 @@
-"""What all commands ask and print in a terminal."""
+"""Questions and tables that all commands share in a terminal."""

@@ -1,4 +1,4 @@
-"""What several commands ask for in the same words, and what they make of it."""
+"""Options that several commands have in the same words, and what they make of them."""
 
 from __future__ import annotations
 

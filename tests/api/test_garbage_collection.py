@@ -1,4 +1,4 @@
-"""What a process is built of is not looked through again at every full collection: each would stop its work."""
+"""Full garbage collections pass over the objects that a process is built of: they would stop its work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Axes and the lazy numbering of variants (R4.9, design: a grid is never enumerated)."""
+"""Axes and the lazy numbering of variants: a grid is never enumerated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long it takes to refuse each attack of `tests/api/attacks`, and whether all are refused.
+"""The time it takes to refuse each attack of `tests/api/attacks`, and whether all are refused.
 
     python -m tests.bench.attacks [part of a name]
 

@@ -1,4 +1,4 @@
-"""What a first process waits for: compiling into an empty cache, and loading from a full one."""
+"""The wait of a first process: compiling into an empty cache, and loading from a full one."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def _sweep_rows(market: Market, quick: bool) -> list[Row]:
 
 
 def _can_be_swept(name: str) -> bool:
-    """Whether it has one window, is read as *price against output*, and TA-Lib has it under its name."""
+    """True where it has one window, is read as *price against output*, and TA-Lib has it under its name."""
     declared = INDICATORS[name]
     if declared.rule.family != "price_against_output" or list(declared.params) != ["window"]:
         return False

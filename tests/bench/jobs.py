@@ -272,7 +272,7 @@ def show_latency(client: Client, rounds: int = 5) -> None:
 
 
 def show_refusals(client: Client) -> None:
-    """Of the hostile requests of the tests, sent to a job and to its preflight."""
+    """Time the refusals of the tests' hostile requests, sent to a job and to its preflight."""
     slowest_ms = 0.0
     for name, changes, field in HOSTILE:
         body = json.dumps({**MILLION, **changes}).encode()

@@ -1,4 +1,4 @@
-"""What the machine could do at best: AND and count the same planes, copy and sum memory."""
+"""The machine at its best: AND and count the same planes, copy and sum memory."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def search(windows: int) -> dict[str, Any]:
 
 
 def _high_water_bytes() -> int:
-    """Of this program alone: `ru_maxrss` would begin at what the process that started it had."""
+    """Return the peak of this program alone: `ru_maxrss` would begin at that of the process that started it."""
     status = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
 

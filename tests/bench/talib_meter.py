@@ -23,7 +23,7 @@ SUPPORT = Path(__file__).resolve().parents[1] / "support"
 
 
 class Meter:
-    """What one answer took inside TA-Lib, which functions it called, and what they returned."""
+    """A record of one answer: the time inside TA-Lib, the functions it called, and what they returned."""
 
     def __init__(self) -> None:
         self._forget()
@@ -51,7 +51,7 @@ class Meter:
             setattr(talib, name, self.metered(name, getattr(talib, name)))
 
     def take(self, answer: Callable[..., Any], values: Any) -> Timing:
-        """What TA-Lib took; where arithmetic makes the indicator of what TA-Lib has, that too."""
+        """Time TA-Lib, and the arithmetic that makes the indicator of what TA-Lib has."""
         self._forget()
         outputs: dict[str, Any] = {}
         whole = once(lambda: outputs.update(answer(*values)))

@@ -1,4 +1,4 @@
-"""What is measured: a year of minutes, and grids over it that a user could ask for."""
+"""The work that is measured: a year of minutes, and grids over it that a user could ask for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one process of an instance tells another."""
+"""Events that one process of an instance tells another."""
 
 from __future__ import annotations
 

@@ -347,7 +347,7 @@ def test_an_application_that_cannot_be_loaded_is_named(folder: DataFolder) -> No
 
 @contextmanager
 def titled_process(ray_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """As Ray's agents are: no environment to be seen, a title, an open log."""
+    """A process like Ray's agents: no environment to be seen, a title, an open log."""
     with (
         (ray_dir / "agent.log").open() as log,
         started("ray::Agent", "600", executable="/bin/sleep", stdin=log, env={}) as agent,

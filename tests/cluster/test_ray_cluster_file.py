@@ -1,4 +1,4 @@
-"""`ray-cluster.yaml` is one that Ray's launcher takes (S3)."""
+"""`ray-cluster.yaml` is one that Ray's launcher takes."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def test_three_nodes_share_a_search_and_give_the_same_bytes(
 def test_a_node_that_dies_in_the_middle_changes_no_byte(
     three_nodes: RayNodes, candles: Candles, settings: Settings, undisturbed: str, phase: str
 ) -> None:
-    """What lay in its object store, the signal planes among it, is computed again elsewhere."""
+    """The objects in its store, the signal planes among them, are computed again elsewhere."""
     answers: list[str] = []
     searching = threading.Thread(target=lambda: answers.append(search(candles, settings)))
     began = time.monotonic()
@@ -225,7 +225,7 @@ def client_of(instance: Instance) -> Client:
 
 
 def watched(nodes: RayNodes, work: Callable[[], str]) -> tuple[str, set[int]]:
-    """What it returns, and the nodes that ranked meanwhile."""
+    """Return its answer, and the nodes that ranked meanwhile."""
     answers: list[str] = []
     working = threading.Thread(target=lambda: answers.append(work()))
     working.start()

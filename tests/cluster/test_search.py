@@ -62,7 +62,7 @@ def two_workers() -> Iterator[None]:
 
 
 def steps(variant_s: float) -> dict[str, Step]:
-    """What the tasks do instead of the engine's steps; functions of no module go to the workers whole."""
+    """Tasks in place of the engine's steps; functions of no module go to the workers whole."""
 
     def answering(answer: Any) -> Step:
         return lambda *_: answer

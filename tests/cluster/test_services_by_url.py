@@ -1,4 +1,4 @@
-"""Postgres and Valkey by URL: migrations, readiness, and messages without secrets (R0.1)."""
+"""Postgres and Valkey by URL: migrations, readiness, and messages without secrets."""
 
 from __future__ import annotations
 

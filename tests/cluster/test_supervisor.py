@@ -1,4 +1,4 @@
-"""`candleray up`, `down` and `status` with a real Ray: issue 2, items 2 and 8.
+"""`candleray up`, `down` and `status` with a real Ray.
 
 A small application stands in for the API, so that starts are quick; everything else is the real thing.
 """

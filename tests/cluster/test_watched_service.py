@@ -40,7 +40,7 @@ def test_pauses_double_up_to_half_a_minute_while_nothing_lasts() -> None:
 
 
 class FakeService:
-    """As `EmbeddedService`, without a server; it starts unless it has an error to raise."""
+    """An `EmbeddedService` without a server; it starts unless it has an error to raise."""
 
     name = "postgres"
 
@@ -67,7 +67,7 @@ class Watch:
         self.watched = WatchedService(self.service, self.clock)  # type: ignore[arg-type]
 
     def look_for(self, seconds: float, every_s: float = 0.5) -> list[tuple[float, str]]:
-        """What was done, and how long after the first look."""
+        """Return the actions, and how long after the first look each came."""
         began_s, done = self.clock.now_s, []
         while self.clock.now_s < began_s + seconds:
             if said := self.watched.revive():

@@ -1,4 +1,4 @@
-"""What dies is started again (S4): `kill -9` of each part of one real instance, and of several at once."""
+"""Dead parts are started again: `kill -9` of each part of one real instance, and of several at once."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Patient:
         return restarts.count if restarts else 0
 
     def processes(self, words: str) -> list[psutil.Process]:
-        """Those of the instance whose command line holds these words."""
+        """List the processes of the instance whose command line holds these words."""
         _, *started = tree_of(process_of(self.file.pid))
         commands = answers_of(started, psutil.Process.cmdline)
         return [process for process, command in commands if words in " ".join(command)]

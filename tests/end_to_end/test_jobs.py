@@ -1,4 +1,4 @@
-"""Jobs on a real instance: progress, cancel, and `kill -9` of everything there is (R5.1, R6.1).
+"""Jobs on a real instance: progress, cancel, and `kill -9` of everything there is.
 
 `make faults` kills every part, `FAULTS="--fault-rounds 10"` each at ten random moments.
 """
@@ -106,7 +106,7 @@ def client(instance: Instance) -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def watched(instance: Instance) -> tuple[Job, ...]:
-    """What an undisturbed job told, from its submission to its end."""
+    """Progress of an undisturbed job, from its submission to its end."""
     with Client(instance.url, timeout_s=60) as client:
         return tuple(client.submit(LARGE).watch(every_s=0.1))
 
@@ -298,7 +298,7 @@ FAULTS: dict[str, Callable[[Instance], list[psutil.Process]]] = {
 
 
 def progress_of(job: SubmittedJob, seconds: float) -> list[tuple[float, Job]]:
-    """What it told for so long, and when."""
+    """Return the progress it told for so long, with the times."""
     told: list[tuple[float, Job]] = []
     until = time.monotonic() + seconds
     while not told or time.monotonic() < until:
@@ -308,7 +308,7 @@ def progress_of(job: SubmittedJob, seconds: float) -> list[tuple[float, Job]]:
 
 
 def work_lost_s(job: SubmittedJob, told: list[tuple[float, Job]], killed_at: float) -> float:
-    """How long ago it was, at the kill, that what the next attempt began with had been ranked; 0 without one."""
+    """Return the age, at the kill, of the ranking that the next attempt began with; 0 without one."""
     attempt = told[-1][1].attempt
     while time.monotonic() < killed_at + 120:
         with suppress(CandlerayError):

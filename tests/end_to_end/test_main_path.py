@@ -1,4 +1,4 @@
-"""One real instance: Ray, Serve, ClickHouse, Postgres, Valkey; candles in, a ranked grid out (P1, R4.9, R4.11).
+"""One real instance: Ray, Serve, ClickHouse, Postgres, Valkey; candles in, a ranked grid out.
 
 Faults are real ones: `kill -9` of whatever works on the request.
 """
@@ -212,7 +212,7 @@ def test_a_strategy_of_the_table_sent_back_gives_its_numbers(client: Client):
 
 
 def test_sma_20_over_the_last_1000_candles(client: Client, candles: Candles):
-    """R2.3"""
+    """The first thing that a new user computes."""
     series = client.compute(
         {
             "instrument": {"market_id": 1, "symbol": "BTCUSDT"},

@@ -1,4 +1,4 @@
-"""Planted canaries: no secret, token or code comes out in a log line, an error, a metric or the database (I5).
+"""Planted canaries: no secret, token or code comes out in a log line, an error, a metric or the database.
 
 Whatever takes a secret is used with the logs at DEBUG, rightly and wrongly; then all that came out is searched.
 """

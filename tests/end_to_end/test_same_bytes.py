@@ -1,4 +1,4 @@
-"""One request, one answer, whatever the workers, the tasks, or the cache of compiled code (R4.9, R4.11)."""
+"""One request, one answer, whatever the workers, the tasks, or the cache of compiled code."""
 
 from __future__ import annotations
 

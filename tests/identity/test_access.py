@@ -1,4 +1,4 @@
-"""Sessions, tokens, scopes, cookies: who may call what (R3.1), and what is refused."""
+"""Sessions, tokens, scopes, cookies: who may call what, and what is refused."""
 
 from __future__ import annotations
 

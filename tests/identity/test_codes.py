@@ -61,7 +61,7 @@ class Person:
         return await self.postgres.fetch_one("second_factor", self.caller.user.user_id) or {}
 
     async def fresh(self) -> bool:
-        """Whether the caller's token came with a code."""
+        """Return True where the caller's token came with a code."""
         async with self.postgres.connection() as connection:
             at = await connection.fetchval(
                 "SELECT code_verified_at FROM access_tokens WHERE token_id = $1", self.caller.token_id

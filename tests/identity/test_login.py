@@ -1,4 +1,4 @@
-"""Login by Telegram alone (R3.1): what is verified, and what every attack on it is answered."""
+"""Login by Telegram alone: what is verified, and what every attack on it is answered."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ NEW_KEY = NewExchangeKey(
 
 @pytest.fixture
 async def postgres(postgres_url: str) -> Any:
-    """What other tests have sealed is of other rings."""
+    """Secrets that other tests have sealed are of other rings."""
     store = await Postgres.open(postgres_url)
     async with store.connection() as connection:
         await connection.execute(

@@ -1,4 +1,4 @@
-"""Which scope each route needs, written down a second time; and what stands behind the layer that asks for it."""
+"""The scope that each route needs, written down a second time; and the lock behind the layer that asks for it."""
 
 from __future__ import annotations
 

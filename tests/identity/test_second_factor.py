@@ -1,4 +1,4 @@
-"""The second factor (R3.2): codes taken once, locks after guesses, recovery, and the doors it opens (I5)."""
+"""The second factor: codes taken once, locks after guesses, recovery, and the doors it opens."""
 
 from __future__ import annotations
 

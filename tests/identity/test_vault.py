@@ -1,4 +1,4 @@
-"""Exchange keys at rest (R3.3, I5): sealed for one place, opened by the key ring alone, wrapped anew at work."""
+"""Exchange keys at rest: sealed for one place, opened by the key ring alone, wrapped anew at work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SDK (issue 2, 9): typed answers, the API's errors as exceptions, retries of what may be repeated."""
+"""The SDK: typed answers, the API's errors as exceptions, retries of what may be repeated."""
 
 from __future__ import annotations
 

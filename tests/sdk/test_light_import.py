@@ -29,7 +29,7 @@ def run_python(code: str) -> str:
 
 
 def loaded_by(code: str, modules: tuple[str, ...]) -> list[str]:
-    """Which of these modules a fresh interpreter has loaded after this code."""
+    """Return those of these modules that a fresh interpreter has loaded after this code."""
     names = json.loads(
         run_python(f"{code}\nimport json, sys; print(json.dumps(list(sys.modules)))").splitlines()[-1]
     )

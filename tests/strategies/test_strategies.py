@@ -1,4 +1,4 @@
-"""What a strategy is: one content has one name and one hash, and every axis one value (R3.4, I4)."""
+"""A strategy: one content has one name and one hash, and every axis one value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Strategies in Postgres: immutable in the database itself, one a content and user (I4)."""
+"""Strategies in Postgres: immutable in the database itself, one a content and user."""
 
 from __future__ import annotations
 

@@ -84,4 +84,4 @@ async def _posted(api: httpx.AsyncClient, path: str, body: Any, field: str) -> s
 OWNED: dict[str, Callable[[httpx.AsyncClient], Awaitable[str]]] = {
     make.__name__: make for make in (strategy_id, run_id, job_id, session_id, token_id, key_id)
 }
-"""What makes one of that kind, and gives its id, by the name that routes and bodies have for it."""
+"""Makers of one of each kind, which return its id, by the name that routes and bodies have for it."""

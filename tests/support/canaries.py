@@ -39,7 +39,7 @@ PUBLIC = {"an-api-key-as-the-exchange-shows-it", "its-secret-as-the-exchange-sho
 """The documentation shows these."""
 
 SECRET_FILES = ("bot_token", "key_encryption_keys", "ray_token")
-"""Of an instance's data folder; only its owner may read them."""
+"""Files of an instance's data folder; only its owner may read them."""
 
 MAX_ANSWER = 200_000
 _FOLDER = Path(tempfile.mkdtemp(prefix="candleray-canaries-"))
@@ -182,7 +182,7 @@ def search_instance(folder: Path) -> None:
 
 
 def plant_tokens() -> None:
-    """Those that `candleray login` keeps."""
+    """Secrets that `candleray login` keeps."""
     for file in Path(os.environ["XDG_CONFIG_HOME"]).rglob("tokens/*"):
         plant("token", file.read_text().strip())
 
@@ -218,7 +218,7 @@ async def _dump_valkey(url: str, write: Callable[[str], Any]) -> None:
 
 
 def found_leaks() -> tuple[list[str], str]:
-    """What was found, and a line about how much was looked through."""
+    """Return the finds, and a line about how much was looked through."""
     plant_tokens()
     search = SecretSearch(_secrets)
     for file in (_LOG, _ANSWERS):

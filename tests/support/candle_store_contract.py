@@ -363,7 +363,7 @@ class CandleStoreContract:
         assert store._session.rows("newest_update", table="ref_market") == before
 
     def write_raw_alone(self, store: CandleStore, symbol: str, rows: CandleRows) -> None:
-        """What a kill leaves behind: rows in raw that the view has not written."""
+        """Leave what a kill leaves behind: rows in raw that the view has not written."""
         instrument = Instrument(market_id=1, symbol=symbol)
         a_little_later_ms = time.time_ns() // 1_000_000 + 1000
         with self.without_view(store):

@@ -27,7 +27,7 @@ def valkey_url() -> str:
 
 
 def started_urls() -> tuple[str | None, str | None]:
-    """Those of Postgres and of Valkey, as far as a test asked for them."""
+    """Processes of Postgres and of Valkey, as far as a test asked for them."""
     postgres, valkey = postgres_url.cache_info().currsize, valkey_url.cache_info().currsize
     return (postgres_url() if postgres else None), (valkey_url() if valkey else None)
 

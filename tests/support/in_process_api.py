@@ -51,7 +51,7 @@ START_MS = 1_735_689_600_000
 
 
 def settings(**changes: Any) -> Settings:
-    """Those of the test environment, with `changes` to some of its sections."""
+    """Return the settings of the test environment, with `changes` to some of its sections."""
     often = {"logins_per_minute": 10_000, "logins_per_user": 10_000, "codes_per_user": 10_000}
     return Settings(
         environment="test",
@@ -172,7 +172,7 @@ _names = count()
 
 
 def fresh_login(telegram_user_id: int, bot_token: str = BOT_TOKEN) -> dict[str, Any]:
-    """What Telegram's widget would hand over now; no two are the same."""
+    """Return a login like one that Telegram's widget hands over now; no two are the same."""
     login = sign_widget(telegram_user_id, bot_token, time.time(), first_name=f"Ada {next(_names)}")
     return login.model_dump(exclude_none=True)
 

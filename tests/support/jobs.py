@@ -57,7 +57,7 @@ def progress(done: int = 5) -> Progress:
 
 
 def ranked_until(last: int) -> Checkpoint:
-    """Of the first so many variants."""
+    """Rank the first so many variants."""
     sweep = Sweep(Phase.STAGE_A, 10, 3)
     best = np.arange(min(last, 3))
     sweep.add(0, last, Ranking(best, 3.0 - best, np.zeros(len(best), np.int64)))

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def held(postgres: Postgres, statement: str, *arguments: Any) -> AsyncIterator[None]:
-    """What a statement locks, held by a connection of its own until the block ends."""
+    """Hold what a statement locks, by a connection of its own, until the block ends."""
     async with postgres.connection() as connection, connection.transaction():
         await connection.execute(statement, *arguments)
         yield

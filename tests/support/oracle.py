@@ -1,4 +1,4 @@
-"""The oracle: a per-bar simulator and its report in plain Python, from the rules of trading (R4.3-R4.8, R4.10).
+"""The oracle: a per-bar simulator and its report in plain Python, from the rules of trading.
 
 It looks at every bar, one after the other, and shares no code with the kernels. It decides every disagreement.
 """
@@ -69,7 +69,7 @@ class Trade:
 
 @dataclass
 class Account:
-    """What the strategy may use, and what it may not: cash outside its budget, and locked profits."""
+    """The money that the strategy may use, and that it may not: cash outside its budget, and locked profits."""
 
     available: float
     reserve: float
@@ -148,7 +148,7 @@ def _exit_reason(position: Position, final: int, price: float, is_last: bool, ru
 
 
 def _hit(position: Position, price: float, pct: float | None, towards: int) -> bool:
-    """Whether the price has moved that many percent of the entry fill, up (+1) or down (-1)."""
+    """Return True where the price has moved that many percent of the entry fill, up (+1) or down (-1)."""
     if pct is None:
         return False
     level = position.fill * (1 + towards * pct / 100)
@@ -156,7 +156,7 @@ def _hit(position: Position, price: float, pct: float | None, towards: int) -> b
 
 
 def _ruin_price(position: Position) -> float:
-    """Where the proceeds, the margin of the same amount and the cash left are all needed to buy back."""
+    """Return True where buying back takes the proceeds, the margin of the same amount and all cash."""
     return position.fill * (2 + position.cash_left / position.notional)
 
 
@@ -206,7 +206,7 @@ def _marked_equity(account: Account, position: Position | None, price: float) ->
 
 
 def pruned_by(run: Run, ts_open_ms: Sequence[int], bar_ms: int, init_cash: float, limits: Pruning) -> str | None:
-    """The limit that a whole run breaks first, told bar by bar from its trades and its equity (R6.1)."""
+    """The limit that a whole run breaks first, told bar by bar from its trades and its equity."""
     peak = high = init_cash
     high_time, closed_at_high = ts_open_ms[0], 0
     for t, equity in enumerate(run.equity):
@@ -244,7 +244,7 @@ def _exceeds(value: float, limit: float | None) -> bool:
 def report(
     run: Run, close: Sequence[float], ts_open_ms: Sequence[int], bar_ms: int, init_cash: float
 ) -> dict[str, float | int | None]:
-    """The metrics of R4.10 from the bars of a run."""
+    """The metrics of the report from the bars of a run."""
     ends = [ts + bar_ms for ts in ts_open_ms]
     points = [(ts_open_ms[0], init_cash), *zip(ends, run.equity, strict=True)]
     total = run.equity[-1] / init_cash - 1

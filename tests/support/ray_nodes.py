@@ -38,12 +38,12 @@ class RayNodes:
 
     @property
     def address(self) -> str:
-        """What `services.ray_address` would name."""
+        """The address for `services.ray_address`."""
         return str(self._cluster.address)
 
     @property
     def dashboard_url(self) -> str:
-        """Where jobs are submitted, if a dashboard was asked for."""
+        """The address that jobs are submitted to, if a dashboard was asked for."""
         return f"http://{self._cluster.head_node.webui_url}"
 
     def add(self, num_cpus: int, **head: Any) -> None:

@@ -1,4 +1,4 @@
-"""How a run gets from its first state to any other."""
+"""The ways of a run from its first state to any other."""
 
 from __future__ import annotations
 

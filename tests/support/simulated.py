@@ -85,5 +85,5 @@ def history_of(
 
 
 def minutes_before_now(minutes: int) -> int:
-    """That many minutes before the start of the minute under way."""
+    """Return the moment that many minutes before the start of the minute under way."""
     return (NOW_MS // MINUTE_MS - minutes) * MINUTE_MS

@@ -66,7 +66,7 @@ async def stopping_run(somebody: Target) -> Wanted:
 
 
 async def first_code(somebody: Target) -> Wanted:
-    """Of a second factor that has begun."""
+    """Return the code of a second factor that has begun."""
     await log_in(somebody.api)
     secret = (await post_code(somebody.api, "")).json()["secret"]
     return Wanted(body={"code": pyotp.TOTP(secret).now()})
@@ -130,7 +130,7 @@ SPENT = ("/logout", "/second-factor", "/sessions")
 
 
 async def wanted(operation: Operation, somebody: Target, anew: bool = True) -> AsyncIterator[Wanted]:
-    """What succeeds, each made when it is asked for: what was made first may be gone by then.
+    """Requests that succeed, each made when it is asked for: what was made first may be gone by then.
 
     Args:
         anew: by somebody new each time, as it is in any case where the caller would not get any further.

@@ -1,4 +1,4 @@
-"""What TA-Lib calls the averages, the volatility and the momentum indicators: rows of the parity test.
+"""The averages, the volatility and the momentum indicators by TA-Lib's names: rows of the parity test.
 
 A row is an indicator, its parameters, and how TA-Lib answers for candles, by output; a parameter left out has
 its default. What has no row of its own stands in the docstrings: 0 / 0 (rsi, stoch, stoch_rsi, williams_r and

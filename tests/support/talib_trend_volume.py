@@ -1,4 +1,4 @@
-"""What TA-Lib calls the trend and volume indicators: rows of the parity test.
+"""The trend and volume indicators by TA-Lib's names: rows of the parity test.
 
 A row is an indicator, its parameters, and how TA-Lib answers for candles, by output. Compared are the bars where
 ours has values: `adx` shows the directional indicators from where the adx begins, TA-Lib's begin `window - 1` bars

@@ -1,4 +1,4 @@
-"""The command line (issue 2, 3 and 9): tables for people, bytes for programs, one line for an error."""
+"""The command line: tables for people, bytes for programs, one line for an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The second factor and keys of exchanges by the command line: no secret is ever an argument (R3.2, R3.3)."""
+"""The second factor and keys of exchanges by the command line: no secret is ever an argument."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def api_url(embedded_store: CandleStore) -> Iterator[str]:
 
 @pytest.fixture
 def run(api_url: str) -> Run:
-    """As somebody new."""
+    """Log in a new user."""
     with Client(api_url) as client:
         keep_token(api_url, client.log_in(WidgetLogin(**fresh_login(uuid4().int >> 80))).token)
 
@@ -49,7 +49,7 @@ def now(totp: pyotp.TOTP, step: int = 0) -> str:
 
 @pytest.fixture
 def authenticator(run: Run, api_url: str) -> pyotp.TOTP:
-    """Of a second factor that is on; the code of the step before is spent."""
+    """Return a code of a second factor that is on; the code of the step before is spent."""
     with Client(api_url) as client:
         totp = pyotp.TOTP(client.begin_second_factor().secret)
         client.confirm_second_factor(now(totp, -1))

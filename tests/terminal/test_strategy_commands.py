@@ -1,4 +1,4 @@
-"""Strategies and runs by the SDK and by the command line: what a person types from a search to a run (R3.6)."""
+"""Strategies and runs by the SDK and by the command line: what a person types from a search to a run."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ TAKES_A_CODE = [
 """Whatever the API's document says takes a code, below /second-factor."""
 
 CODED = [path for path in TAKES_A_CODE if path != CONFIRM]
-"""What takes a code of the second factor there is."""
+"""Routes that take a code of the second factor there is."""
 
 
 async def show(target: Target, code: str, path: str = "/verify") -> None:

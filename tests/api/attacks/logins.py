@@ -70,7 +70,7 @@ SIGNED_USERS = {
     "of a list": '[{"id": 7}]',
     "no JSON": "id=7",
 }
-"""What a bot's own token has signed, and is no user all the same."""
+"""Data that a bot's own token has signed, and is no user all the same."""
 
 
 def signed_twice(name: str, other: str, at: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What is attacked, and what is kept of every attack: each answer, and how long it took."""
+"""The target of attacks, which keeps each answer and how long it took."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Refusal:
 
     @property
     def is_uniform(self) -> bool:
-        """Whether it is the one payload that every failure has."""
+        """True for the one payload that every failure has."""
         try:
             told = self.answer.json()
             problems = told["error"]["problems"]
@@ -59,11 +59,11 @@ class Target:
 class Attack:
     name: str
     statuses: Statuses
-    """What each answer must be one of."""
+    """The statuses that an answer may have."""
     run: Callable[[Target], Awaitable[None]]
 
     def failures(self, target: Target) -> list[str]:
-        """What was not refused, or not in the one payload; all of it where nothing was tried."""
+        """Return the answers that refuse nothing, or not in the one payload; all where nothing was tried."""
         wrong = [
             f"{one.asked}: {one.answer.status_code} {one.answer.text[:200]}"
             for one in target.refusals
