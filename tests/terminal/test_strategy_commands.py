@@ -77,7 +77,7 @@ def test_a_variant_of_a_job_is_saved(client):
 
 def test_lists_go_over_as_many_pages_as_there_are(client, monkeypatch):
     kept = [saved(client, window, timeframe="4h") for window in range(20, 27)]
-    monkeypatch.setattr("candleray.sdk.strategies._PAGE", 3)
+    monkeypatch.setattr("candleray.sdk.strategies._PAGE_STRATEGIES", 3)
     assert client.strategies("binance-spot", timeframe="4h") == kept[::-1]
     assert client.strategies(timeframe="4h", limit=4) == kept[:2:-1]
     assert client.strategies(symbol="SAVECLIUSDT", indicator="sma", name="4h-sma21-") == [kept[1]]
