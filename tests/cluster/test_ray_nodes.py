@@ -22,74 +22,36 @@ import pytest
 from candleray import Client
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
-from candleray.candles import CandleRows, Candles
+from candleray.candles import Candles
 from candleray.identity.local_secrets import BOT_TOKEN
 from candleray.identity.telegram import sign_widget
-from candleray.markets import find_market
 from candleray.private_files import read_private
 from candleray.search.variants import resolve
 from candleray.settings import ROOT, Settings
-from candleray.simulator.generated_candles import GeneratedCandles
-from candleray.timeframes import MINUTE_MS
 from cluster.instance.data_folder import DataFolder
 from cluster.instance.instance_file import Instance, read_instance
 from cluster.instance.processes import answers_of, process_of, tree_of
 from cluster.search.fan_out import backtest
+from tests.support import forty_days
+from tests.support.forty_days import LONG_REQUEST
 from tests.support.ports import free_port
 from tests.support.ray_nodes import RayNodes, ray_nodes
-from tests.support.searches import search_over
+from tests.support.searches import MinutesInMemory, search_over
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.faults, pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.faults, pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1800)]
 
-START_MS = 1_746_057_600_000  # 2025-05-01
-DAYS = 40
 REQUEST: dict[str, Any] = {
-    "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
-    "timeframe": "1m",
-    "time_range": {"start": "2025-05-02T00:00:00Z", "end": "2025-06-10T00:00:00Z"},
-    "indicators": [
-        {
-            "id": "sma",
-            "inputs": {"source": ["close", "hlc3"]},
-            "params": {"window": {"start": 2, "stop": 1000, "step": 1}},
-        },
-        {
-            "id": "rsi",
-            "params": {"window": {"values": [7, 14, 21]}},
-            "signal": {
-                "long_threshold": {"start": 20, "stop": 40, "step": 5},
-                "short_threshold": {"start": 60, "stop": 80, "step": 5},
-            },
-        },
-    ],
-    "top_k": 50,
-    "trades_for": 2,
+    **LONG_REQUEST,
     "risk": {"sl_pct": {"start": 0.5, "stop": 4, "step": 0.5}, "tp_pct": {"start": 1, "stop": 5, "step": 1}},
     "preselect": 20_000,
 }
 """150,000 variants, then 800,000 combinations: each phase lasts long enough for a node to die in."""
 
 
-class Stored:
-    """The candle store, without one."""
-
-    def __init__(self, candles: Candles) -> None:
-        self._candles = candles
-
-    async def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
-        return self._candles.between(start_ms, end_ms)
-
-    async def span(self, market_id: int, symbol: str) -> tuple[int, int]:
-        return int(self._candles.ts_open_ms[0]), int(self._candles.ts_open_ms[-1]) + MINUTE_MS
-
-
 @pytest.fixture(scope="module")
 def candles() -> Candles:
-    rows = GeneratedCandles(seed=11).candles(
-        find_market("binance-spot"), "BTCUSDT", START_MS, START_MS + DAYS * 1440 * MINUTE_MS
-    )
-    return Candles(rows.ts_open_ms, rows.values)
+    return forty_days.candles()
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +79,7 @@ def numbers_of(result: BacktestResult) -> str:
 
 def search(candles: Candles, settings: Settings) -> str:
     request = BacktestRequest.model_validate(REQUEST)
-    return numbers_of(asyncio.run(backtest(request, Stored(candles), settings)))
+    return numbers_of(asyncio.run(backtest(request, MinutesInMemory(candles), settings)))
 
 
 def test_one_node_gives_the_bytes_of_one_process(candles: Candles, settings: Settings, undisturbed: str) -> None:
@@ -163,7 +125,7 @@ def test_a_job_on_three_nodes_gives_the_bytes_of_one_process_when_one_of_them_di
         joined(nodes, CANDLERAY_COMPUTE__TASK_SECONDS="0.1") as instance,
         client_of(instance) as client,
     ):
-        client.put_candles("binance-spot", "BTCUSDT", CandleRows.of(candles.ts_open_ms, candles.values))
+        client.put_candles("binance-spot", "BTCUSDT", forty_days.candle_rows())
         job = client.submit(REQUEST)
         answer, seen = watched(nodes, lambda: numbers_of(job.result()))
         print(f"nodes that ranked: {sorted(seen)}")
@@ -202,7 +164,7 @@ def joined(nodes: RayNodes, *options: str, **changes: str) -> Iterator[Instance]
 
     def candleray(*arguments: str) -> None:
         command = [sys.executable, "-m", "candleray", *arguments, "--data", str(folder)]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr
 
     try:
@@ -219,9 +181,9 @@ def joined(nodes: RayNodes, *options: str, **changes: str) -> Iterator[Instance]
 def client_of(instance: Instance) -> Client:
     bot_token = read_private(instance.data_dir / BOT_TOKEN)
     assert bot_token is not None
-    with Client(instance.api_url, timeout_s=60) as anybody:
+    with Client(instance.api_url, timeout_s=600) as anybody:
         token = anybody.log_in(sign_widget(1, bot_token, time.time())).token
-    return Client(instance.api_url, token=token, timeout_s=60)
+    return Client(instance.api_url, token=token, timeout_s=600)
 
 
 def watched(nodes: RayNodes, work: Callable[[], str]) -> tuple[str, set[int]]:

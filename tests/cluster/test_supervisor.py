@@ -38,7 +38,7 @@ TINY = "tests.support.tiny_app:build"
 
 def candleray(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "candleray", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
 
 
 def up(folder: DataFolder, port: int, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,64 +20,40 @@ from candleray.market_data.coverage import Coverage
 from candleray.markets import find_market
 from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.timeframes import MINUTE_MS
-from cluster.instance.data_folder import DataFolder
 from cluster.instance.embedded_postgres import EmbeddedPostgres
 from cluster.instance.embedded_valkey import EmbeddedValkey
-from cluster.instance.instance_file import Instance, Restarts, read_instance
+from cluster.instance.instance_file import Restarts, read_instance
 from cluster.instance.leftovers import left_by
-from cluster.instance.processes import answers_of, process_of, tree_of
-from tests.support.canaries import search_instance
-from tests.support.ports import free_port
+from cluster.instance.processes import tree_of
+from tests.support.real_instance import RealInstance, kill, real_instance
 from tests.support.waiting import wait_until
 
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.cluster,
     pytest.mark.slow,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1800),
 ]
 
 START_MS = 1_746_057_600_000
 ROWS = 1440
 
 
-class Patient:
-    """An instance of its own, on whose parts the tests lay hands."""
-
-    def __init__(self, folder: DataFolder, port: int) -> None:
-        self.folder = folder
-        self.port = port
-
-    def candleray(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "CANDLERAY_ENVIRONMENT": "test", "CANDLERAY_COMPUTE__DASHBOARD": "true"}
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        command = [sys.executable, "-m", "candleray", *arguments, "--data", str(self.folder)]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
-
-    @property
-    def file(self) -> Instance:
-        instance = read_instance(self.folder)
-        assert instance is not None
-        return instance
+class Patient(RealInstance):
+    """An instance on whose parts the tests lay hands."""
 
     def restarts(self, part: str) -> int:
         restarts: Restarts | None = self.file.restarts.get(part)
         return restarts.count if restarts else 0
 
-    def processes(self, words: str) -> list[psutil.Process]:
-        """List the processes of the instance whose command line holds these words."""
-        _, *started = tree_of(process_of(self.file.pid))
-        commands = answers_of(started, psutil.Process.cmdline)
-        return [process for process, command in commands if words in " ".join(command)]
-
     def kill(self, words: str) -> list[psutil.Process]:
         killed = self.processes(words)
         assert killed, f"there is no {words}"
-        kill_all(killed)
+        kill(killed)
         return killed
 
     def wait_restarted(self, part: str, count: int) -> None:
-        """Until the part was started again so often in all, and everything is ready."""
+        """Wait until the part was started again so often in all, and everything is ready."""
         wait_until(lambda: (self.restarts(part), self.is_whole()), lambda seen: seen[0] >= count and seen[1])
 
     def is_whole(self) -> bool:
@@ -93,26 +65,14 @@ class Patient:
         return False
 
     def coverage(self) -> list[Coverage]:
-        with Client(self.file.api_url, timeout_s=60) as client:
+        with Client(self.file.api_url, timeout_s=600) as client:
             return client.coverage()
 
 
 @pytest.fixture(scope="module")
 def patient() -> Iterator[Patient]:
-    place = Path(tempfile.mkdtemp(prefix="candleray-healing-", dir="/tmp"))
-    place.chmod(0o711)
-    port = free_port()
-    patient = Patient(DataFolder(place / "data"), port)
-    try:
-        started = patient.candleray("up", "--detach", "--port", str(port))
-        assert started.returncode == 0, started.stdout + started.stderr
-        login = patient.candleray("login")
-        assert login.returncode == 0, login.stdout + login.stderr
-        yield patient
-    finally:
-        patient.candleray("down")
-        search_instance(place)
-        shutil.rmtree(place, ignore_errors=True)
+    with real_instance("healing", CANDLERAY_COMPUTE__DASHBOARD="true") as instance:
+        yield Patient(instance.folder, instance.port, instance.environment)
 
 
 @pytest.fixture(scope="module")
@@ -169,13 +129,8 @@ def test_what_serve_loses_serve_starts_again(patient: Patient, stored: list[Cove
 def test_an_application_that_is_gone_is_deployed_again(patient: Patient, stored: list[Coverage]) -> None:
     """Whoever has the token can delete it."""
     boot, count = patient.file.boot, patient.restarts("api")
-    asked = httpx.delete(
-        f"{patient.file.dashboard_url}/api/serve/applications/",
-        headers=token(patient),
-        trust_env=False,
-        timeout=60,
-    )
-    assert asked.is_success, asked.text
+    with patient.ray_dashboard() as dashboard:
+        dashboard.delete("/api/serve/applications/").raise_for_status()
     with Client(patient.file.api_url) as client, pytest.raises(ServiceUnavailable):
         client.coverage()
     patient.wait_restarted("api", count + 1)
@@ -190,7 +145,7 @@ def test_everything_at_once_and_a_port_taken_meanwhile_only_takes_longer(
     services = [kind(patient.folder).find() for kind in (EmbeddedPostgres, EmbeddedValkey)]
     supervisor = psutil.Process(patient.file.pid)
     supervisor.suspend()
-    kill_all(tree_of(supervisor)[1:])
+    kill(tree_of(supervisor)[1:])
     with socket.socket() as squatter:
         squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         wait_until(lambda: binds(squatter, patient.port), what="the port is free")
@@ -217,14 +172,8 @@ def test_a_signal_in_the_middle_of_a_restart_stops_it_in_order(patient: Patient,
     wait_until(lambda: read_instance(patient.folder), lambda seen: seen is None)
     for boot in (before.boot, restarting.boot):
         assert not left_by(boot, str(patient.folder.ray_dir(boot)))
-    assert [kind(patient.folder).find() for kind in (EmbeddedPostgres, EmbeddedValkey)] == [None, None]
-    assert patient.candleray("status").returncode == 1
-
-
-def kill_all(processes: list[psutil.Process]) -> None:
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
+    assert [kind(patient.folder).find() for kind in (Postgres, Valkey)] == [None, None]
+    assert patient.candleray("status", "--data", str(patient.folder)).returncode == 1
 
 
 @contextmanager
@@ -235,20 +184,13 @@ def timed(what: str) -> Iterator[None]:
 
 
 def restarts_shown(patient: Patient) -> dict[str, int]:
-    told = json.loads(patient.candleray("status", "--json").stdout)
+    told = json.loads(patient.candleray("status", "--json", "--data", str(patient.folder)).stdout)
     return {part["name"]: part["restarts"]["count"] for part in told["parts"] if part["restarts"]}
 
 
-def token(patient: Patient) -> dict[str, str]:
-    path = patient.file.ray_token
-    assert path is not None
-    return {"Authorization": f"Bearer {path.read_text()}"}
-
-
 def takes_jobs(patient: Patient) -> bool:
-    jobs = f"{patient.file.dashboard_url}/api/jobs/"
-    with suppress(httpx.HTTPError):
-        return httpx.get(jobs, headers=token(patient), trust_env=False, timeout=10).is_success
+    with suppress(httpx.HTTPError), patient.ray_dashboard() as dashboard:
+        return dashboard.get("/api/jobs/").is_success
     return False
 
 

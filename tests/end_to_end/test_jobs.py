@@ -5,18 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import re
-import shutil
-import signal
-import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,20 +18,17 @@ import psutil
 import pytest
 
 from candleray import Client
-from candleray.candles import Candles
 from candleray.errors import CandlerayError
-from candleray.identity.local_secrets import BOT_TOKEN
-from candleray.identity.telegram import sign_widget
 from candleray.indicators.request_models import get_request_models
 from candleray.jobs.job import Job
-from candleray.private_files import read_private
 from candleray.sdk.jobs import SubmittedJob
 from candleray.search.variants import resolve
 from candleray.settings import BacktestSettings
-from candleray.simulator.generated_candles import GeneratedCandles
-from tests.end_to_end.test_main_path import END_MS, MARKET, REQUEST, START_MS, Instance
-from tests.support.canaries import search_instance
+from tests.support import forty_days
+from tests.support.forty_days import REQUEST
+from tests.support.real_instance import RealInstance, kill, real_instance
 from tests.support.searches import search_over
+from tests.support.waiting import wait_until
 
 pytestmark = [
     pytest.mark.cluster,
@@ -73,61 +64,37 @@ LARGE: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def instance() -> Iterator[Instance]:
-    folder = Path(tempfile.mkdtemp(prefix="candleray-jobs-", dir="/tmp"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    changed = {"CANDLERAY_COMPUTE__DASHBOARD": "true", "CANDLERAY_JOBS__LOST_AFTER_S": "4"}
-    before = {name: os.environ.get(name) for name in changed}
-    os.environ.update(changed)
-    instance = Instance(folder / "data", port)
-    try:
-        instance.up()
-        rows = GeneratedCandles(seed=11).candles(MARKET, "BTCUSDT", START_MS, END_MS)
+def instance() -> Iterator[RealInstance]:
+    with real_instance("jobs", CANDLERAY_COMPUTE__DASHBOARD="true") as instance:
         with Client(instance.url) as client:
-            client.put_candles("binance-spot", "BTCUSDT", rows)
+            client.put_candles("binance-spot", "BTCUSDT", forty_days.candle_rows())
         yield instance
-    finally:
-        instance.down()
-        search_instance(folder)
-        shutil.rmtree(folder, ignore_errors=True)
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
 
 
 @pytest.fixture
-def client(instance: Instance) -> Iterator[Client]:
-    with Client(instance.url, timeout_s=60) as client:
+def client(instance: RealInstance) -> Iterator[Client]:
+    with Client(instance.url, timeout_s=600) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def watched(instance: Instance) -> tuple[Job, ...]:
+def watched(instance: RealInstance) -> tuple[Job, ...]:
     """Progress of an undisturbed job, from its submission to its end."""
-    with Client(instance.url, timeout_s=60) as client:
+    with Client(instance.url, timeout_s=600) as client:
         return tuple(client.submit(LARGE).watch(every_s=0.1))
 
 
 @pytest.fixture(scope="module")
-def undisturbed(instance: Instance, watched: tuple[Job, ...]) -> str:
-    with Client(instance.url, timeout_s=60) as client:
+def undisturbed(instance: RealInstance, watched: tuple[Job, ...]) -> str:
+    with Client(instance.url, timeout_s=600) as client:
         return top_of(client.job(watched[-1].job_id))
 
 
-def ended(job: SubmittedJob, within_s: float = 240) -> SubmittedJob:
+def ended(job: SubmittedJob) -> SubmittedJob:
     """The job once it has succeeded; an API that is being started again is asked again."""
-    give_up_at = time.monotonic() + within_s
-    while time.monotonic() < give_up_at:
-        with suppress(CandlerayError):
-            seen = job.status()
-            if seen.ended:
-                assert seen.state == "succeeded", seen
-                return job
-        time.sleep(0.3)
-    raise AssertionError(f"not ended within {within_s:g} s: {job.status()}")
+    seen = wait_until(job.status, lambda seen: seen.ended, within_s=400, every_s=0.3, passing=(CandlerayError,))
+    assert seen.state == "succeeded", seen
+    return job
 
 
 def top_of(job: SubmittedJob) -> str:
@@ -137,9 +104,8 @@ def top_of(job: SubmittedJob) -> str:
 
 
 def test_a_job_gives_the_answer_of_a_backtest_in_one_process(client: Client):
-    rows = GeneratedCandles(seed=11).candles(MARKET, "BTCUSDT", START_MS, END_MS)
     resolved = resolve(get_request_models().validated_request(SMALL), BacktestSettings())
-    direct = search_over(Candles(rows.ts_open_ms, rows.values), resolved, BacktestSettings().warmup_bars)
+    direct = search_over(forty_days.candles(), resolved, BacktestSettings().warmup_bars)
     result = client.submit(SMALL).result()
     assert result.model_dump_json(exclude={"elapsed_s"}) == direct.model_dump_json(exclude={"elapsed_s"})
 
@@ -155,30 +121,25 @@ def test_progress_is_told_phase_by_phase_and_only_grows(watched: tuple[Job, ...]
     assert any(job.best_total_return_pct is not None and not job.ended for job in watched)
 
 
-def test_the_dashboard_counts_the_tasks_that_the_job_counts(instance: Instance, watched: tuple[Job, ...]):
+def test_the_dashboard_counts_the_tasks_that_the_job_counts(instance: RealInstance, watched: tuple[Job, ...]):
     last = watched[-1]
     assert last.tasks_done == last.tasks_total
-    counted = {one.phase: one.tasks_total for one in watched if one.tasks_total > 1 and one.phase != "done"}
+    told = [seen for seen in watched if seen.attempt == last.attempt and seen.tasks_total > 1]
+    counted = {seen.phase: seen.tasks_total for seen in told if seen.phase != "done"}
     assert {"stage-a", "stage-b"} <= set(counted)
+
+    def all_finished(shown: dict[str, tuple[int, int]]) -> bool:
+        return phases <= {phase for phase, (done, total) in shown.items() if done == total}
+
     phases = {"planes", "stage-a", "tables", "stage-b", "reports"}
-    give_up_at = time.monotonic() + 30  # Ray gathers the states of tasks from time to time
-    while True:
-        shown = tasks_on_dashboard(instance, f"{last.job_id}-1")
-        finished = {phase for phase, (done, total) in shown.items() if done == total}
-        if phases <= finished or time.monotonic() > give_up_at:
-            break
-        time.sleep(0.5)
-    assert phases <= finished, shown
+    # Ray gathers the states of tasks from time to time.
+    shown = wait_until(lambda: tasks_on_dashboard(instance, f"{last.job_id}-{last.attempt}"), all_finished)
     assert {phase: shown[phase][1] for phase in counted} == counted
 
 
-def tasks_on_dashboard(instance: Instance, submission_id: str) -> dict[str, tuple[int, int]]:
+def tasks_on_dashboard(instance: RealInstance, submission_id: str) -> dict[str, tuple[int, int]]:
     """By name, how many have finished of how many."""
-    about = json.loads((instance.data / "instance.json").read_text())
-    token = Path(about["ray_token"]).read_text()
-    with httpx.Client(
-        base_url=about["dashboard_url"], headers={"Authorization": f"Bearer {token}"}, trust_env=False
-    ) as ray:
+    with instance.ray_dashboard() as ray:
         ray_id = ray.get(f"/api/jobs/{submission_id}").raise_for_status().json()["job_id"]
         of_job = {"filter_keys": "job_id", "filter_predicates": "=", "filter_values": ray_id}
         answer = ray.get("/api/v0/tasks/summarize", params=of_job).raise_for_status().json()
@@ -206,32 +167,18 @@ def test_a_users_second_job_says_why_it_waits(client: Client):
     ended(second)
 
 
-def test_two_users_share_the_machine_and_a_third_job_says_why_it_waits(instance: Instance, undisturbed: str):
+def test_two_users_share_the_machine_and_a_third_job_says_why_it_waits(instance: RealInstance, undisturbed: str):
     with ExitStack() as stack:
-        jobs = [stack.enter_context(client_of(instance, person)).submit(LARGE) for person in (11, 12, 13)]
-        first, second, third = jobs
-        give_up_at = time.monotonic() + 120
-        while not all(
-            seen.state == "running" and seen.variants_done for seen in (first.status(), second.status())
-        ):
-            assert time.monotonic() < give_up_at, [job.status() for job in jobs]
-            time.sleep(0.1)
-        waiting = third.status()
-        assert waiting.state == "queued"
+        jobs = [stack.enter_context(instance.client_of(person)).submit(LARGE) for person in (11, 12, 13)]
+        *_, waiting = wait_until(
+            lambda: [job.status() for job in jobs],
+            lambda seen: [job.state for job in seen] == ["running", "running", "queued"],
+        )
         assert "2 jobs run, the most at once" in str(waiting.waiting_for)
         assert [top_of(ended(job)) for job in jobs] == [undisturbed] * 3
 
 
-def client_of(instance: Instance, telegram_user_id: int) -> Client:
-    """Another person's."""
-    bot_token = read_private(instance.data / BOT_TOKEN)
-    assert bot_token is not None
-    with Client(instance.url, timeout_s=60) as anybody:
-        token = anybody.log_in(sign_widget(telegram_user_id, bot_token, time.time())).token
-    return Client(instance.url, token=token, timeout_s=60)
-
-
-def test_what_a_driver_did_is_measured_after_its_end(instance: Instance, client: Client):
+def test_what_a_driver_did_is_measured_after_its_end(instance: RealInstance, client: Client):
     pruned = client.submit({**SMALL, "pruning": {"max_drawdown_pct": 20}}).result().pruned
     assert pruned["max_drawdown_pct"] > 0
     wanted = {
@@ -240,16 +187,17 @@ def test_what_a_driver_did_is_measured_after_its_end(instance: Instance, client:
         "ray_candleray_job_variants_total",
         'ray_candleray_jobs{state="succeeded"}',
     }
-    urls = json.loads((instance.data / "instance.json").read_text())["metrics_urls"]
-    give_up_at = time.monotonic() + 60  # Ray collects every 10 s
-    while missing := [line for line in wanted if line not in "\n".join(map(metrics_at, urls))]:
-        assert time.monotonic() < give_up_at, missing
-        time.sleep(1)
+
+    def missing() -> list[str]:
+        told = "\n".join(map(metrics_at, instance.file.metrics_urls))
+        return [line for line in wanted if line not in told]
+
+    wait_until(missing, lambda lines: lines == [], every_s=1)  # Ray collects every 10 s
 
 
 def metrics_at(url: str) -> str:
     """With our own labels alone."""
-    text = httpx.get(url, trust_env=False).text
+    text = httpx.get(url, trust_env=False, timeout=60).text
     return (
         re.sub(r'(?:Component|NodeAddress|SessionName|Version|WorkerId|otel_\w+)="[^"]*",?', "", text)
         .replace(",}", "}")
@@ -257,42 +205,15 @@ def metrics_at(url: str) -> str:
     )
 
 
-def _processes(instance: Instance) -> list[psutil.Process]:
-    found = instance.processes()
-    for name in ("postgres", "valkey"):
-        found += [one for one in psutil.process_iter() if _is_of(one, str(instance.data / name))]
-    return found
-
-
-def _is_of(process: psutil.Process, folder: str) -> bool:
-    with suppress(psutil.Error):
-        return any(word.startswith(folder) for word in process.cmdline())
-    return False
-
-
-def _named(word: str) -> Callable[[Instance], list[psutil.Process]]:
-    def find(instance: Instance) -> list[psutil.Process]:
-        victims = []
-        for process in _processes(instance):
-            with suppress(psutil.Error):
-                if word in " ".join(process.cmdline()) or word in process.name():
-                    victims.append(process)
-        return victims
-
-    return find
-
-
-FAULTS: dict[str, Callable[[Instance], list[psutil.Process]]] = {
-    "driver": _named("cluster.search.job "),
-    "worker": lambda instance: _named("ray::stage-")(instance)[:1] or _named("ray::IDLE")(instance)[:1],
-    "api replica": lambda instance: _named("ray::ServeReplica")(instance)[:1],
-    "scheduler": _named("ray::JobSchedulerActor"),
-    "valkey": _named("valkey-server"),
-    "postgres": _named("postgres"),
+FAULTS: dict[str, Callable[[RealInstance], list[psutil.Process]]] = {
+    "driver": lambda instance: instance.processes("cluster.search.job "),
+    "worker": lambda instance: (instance.processes("ray::stage-") or instance.processes("ray::IDLE"))[:1],
+    "api replica": lambda instance: instance.processes("ray::ServeReplica")[:1],
+    "scheduler": lambda instance: instance.processes("ray::JobSchedulerActor"),
+    "valkey": lambda instance: instance.processes("valkey-server"),
+    "postgres": lambda instance: instance.processes("postgres"),
     "all of ray": lambda instance: [
-        *_named("gcs_server")(instance),
-        *_named("raylet")(instance),
-        *_named("ray::")(instance),
+        process for words in ("gcs_server", "raylet", "ray::") for process in instance.processes(words)
     ],
 }
 
@@ -327,7 +248,7 @@ def work_lost_s(job: SubmittedJob, told: list[tuple[float, Job]], killed_at: flo
     "fault", ["driver", *(pytest.param(name, marks=pytest.mark.faults) for name in FAULTS if name != "driver")]
 )
 def test_kill_9_at_a_random_moment_changes_no_byte(
-    instance: Instance, client: Client, undisturbed: str, fault: str, fault_rounds: int
+    instance: RealInstance, client: Client, undisturbed: str, fault: str, fault_rounds: int
 ):
     moments = random.Random(f"{fault} {os.environ.get('PYTEST_SEED', '')}")
     for number in range(fault_rounds):
@@ -338,9 +259,8 @@ def test_kill_9_at_a_random_moment_changes_no_byte(
         wait_s = moments.uniform(0, 2.5 if ranks else 6)
         told = progress_of(job, wait_s)
         victims = FAULTS[fault](instance)
-        for victim in victims:
-            with suppress(psutil.NoSuchProcess):
-                victim.send_signal(signal.SIGKILL)
+        assert victims, f"there is no {fault}"
+        kill(victims)
         killed_at = time.monotonic()
         lost_s = work_lost_s(job, told, killed_at)
         assert lost_s < 5

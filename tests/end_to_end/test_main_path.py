@@ -6,87 +6,32 @@ Faults are real ones: `kill -9` of whatever works on the request.
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import tempfile
-import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import numpy as np
-import psutil
 import pytest
 
 from candleray import Client, GuardExceeded, InvalidInput, NotFound
 from candleray.backtests.result import BacktestResult
 from candleray.candles import Candles
 from candleray.indicators.request_models import get_request_models
-from candleray.markets import find_market
 from candleray.sdk.credentials import token_for
 from candleray.search.variants import resolve
 from candleray.settings import BacktestSettings
-from candleray.simulator.generated_candles import GeneratedCandles
-from candleray.timeframes import MINUTE_MS
-from tests.support.canaries import search_instance
+from tests.support import forty_days
+from tests.support.forty_days import LONG_REQUEST, REQUEST, candle_rows
+from tests.support.real_instance import RealInstance, kill, real_instance
 from tests.support.searches import search_over
+from tests.support.waiting import wait_until
 
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.slow,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1800),
 ]
-
-MARKET = find_market("binance-spot")
-START_MS = 1_746_057_600_000  # 2025-05-01
-END_MS = START_MS + 40 * 1440 * MINUTE_MS
-
-REQUEST: dict[str, Any] = {
-    "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
-    "timeframe": "1m",
-    "time_range": {"start": "2025-05-02T00:00:00Z", "end": "2025-06-10T00:00:00Z"},
-    "indicators": [
-        {
-            "id": "sma",
-            "inputs": {"source": ["close", "hlc3"]},
-            "params": {"window": {"start": 5, "stop": 300, "step": 5}},
-        },
-        {
-            "id": "rsi",
-            "params": {"window": {"values": [7, 14, 21]}},
-            "signal": {"long_threshold": {"start": 20, "stop": 40, "step": 5}},
-        },
-    ],
-    "top_k": 50,
-    "trades_for": 2,
-}
-
-LONG_REQUEST: dict[str, Any] = {
-    **REQUEST,
-    "indicators": [
-        {
-            "id": "sma",
-            "inputs": {"source": ["close", "hlc3"]},
-            "params": {"window": {"start": 2, "stop": 1000, "step": 1}},
-        },
-        {
-            "id": "rsi",
-            "params": {"window": {"values": [7, 14, 21]}},
-            "signal": {
-                "long_threshold": {"start": 20, "stop": 40, "step": 5},
-                "short_threshold": {"start": 60, "stop": 80, "step": 5},
-            },
-        },
-    ],
-}
-"""150,000 variants: each phase lasts long enough to be killed in."""
-
 
 STOPS_REQUEST: dict[str, Any] = {
     **REQUEST,
@@ -95,65 +40,22 @@ STOPS_REQUEST: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class Instance:
-    data: Path
-    port: int
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def candleray(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "CANDLERAY_ENVIRONMENT": "test", "CANDLERAY_API_URL": self.url}
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        command = [sys.executable, "-m", "candleray", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
-
-    def up(self) -> None:
-        started = self.candleray("up", "--detach", "--data", str(self.data), "--port", str(self.port))
-        assert started.returncode == 0, started.stdout + started.stderr
-        login = self.candleray("login", "--data", str(self.data))
-        assert login.returncode == 0, login.stdout + login.stderr
-
-    def down(self) -> None:
-        self.candleray("down", "--data", str(self.data))
-
-    def processes(self) -> list[psutil.Process]:
-        """Everything of the instance: the supervisor, what it started, what that started."""
-        pid = json.loads((self.data / "instance.json").read_text())["pid"]
-        supervisor = psutil.Process(pid)
-        return [supervisor, *supervisor.children(recursive=True)]
-
-
 @pytest.fixture(scope="module")
 def candles() -> Candles:
-    rows = GeneratedCandles(seed=11).candles(MARKET, "BTCUSDT", START_MS, END_MS)
-    return Candles(rows.ts_open_ms, rows.values)
+    return forty_days.candles()
 
 
 @pytest.fixture(scope="module")
-def instance(candles: Candles) -> Iterator[Instance]:
-    folder = Path(tempfile.mkdtemp(prefix="candleray-e2e-", dir="/tmp"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    instance = Instance(folder / "data", port)
-    try:
-        instance.up()
-        rows = GeneratedCandles(seed=11).candles(MARKET, "BTCUSDT", START_MS, END_MS)
+def instance(candles: Candles) -> Iterator[RealInstance]:
+    with real_instance("e2e") as instance:
         with Client(instance.url) as client:
-            assert client.put_candles("binance-spot", "BTCUSDT", rows).written == len(candles)
+            assert client.put_candles("binance-spot", "BTCUSDT", candle_rows()).written == len(candles)
         yield instance
-    finally:
-        instance.down()
-        search_instance(folder)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
-def client(instance: Instance) -> Iterator[Client]:
-    with Client(instance.url, timeout_s=120) as client:
+def client(instance: RealInstance) -> Iterator[Client]:
+    with Client(instance.url, timeout_s=600) as client:
         yield client
 
 
@@ -162,14 +64,14 @@ def numbers_of(result: BacktestResult) -> str:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(instance: Instance) -> str:
-    with Client(instance.url, timeout_s=120) as client:
+def undisturbed(instance: RealInstance) -> str:
+    with Client(instance.url, timeout_s=600) as client:
         return numbers_of(client.backtest(REQUEST))
 
 
 @pytest.fixture(scope="module")
-def undisturbed_long(instance: Instance) -> str:
-    with Client(instance.url, timeout_s=120) as client:
+def undisturbed_long(instance: RealInstance) -> str:
+    with Client(instance.url, timeout_s=600) as client:
         return numbers_of(client.backtest(LONG_REQUEST))
 
 
@@ -193,10 +95,10 @@ def test_the_cluster_gives_the_bytes_of_one_process_under_stops(
     )
 
 
-def test_the_same_request_twice_gives_the_same_bytes(instance: Instance):
+def test_the_same_request_twice_gives_the_same_bytes(instance: RealInstance):
     headers = {"Authorization": f"Bearer {token_for(instance.url)}"}
     answers = [
-        httpx.post(f"{instance.url}/backtests", json=REQUEST, headers=headers, timeout=120).json()
+        httpx.post(f"{instance.url}/backtests", json=REQUEST, headers=headers, timeout=600).json()
         for _ in range(2)
     ]
     assert answers[0].pop("elapsed_s") != answers[1].pop("elapsed_s")
@@ -228,33 +130,27 @@ def test_sma_20_over_the_last_1000_candles(client: Client, candles: Candles):
 
 @pytest.mark.parametrize("victim", ["ray::planes", "ray::stage-a", "ray::IDLE", "ray::CandleStoreActor"])
 def test_kill_9_in_the_middle_of_a_request_does_not_change_the_answer(
-    instance: Instance, victim: str, undisturbed_long: str
+    instance: RealInstance, victim: str, undisturbed_long: str
 ):
-    answers: list[str] = []
+    def ask() -> str:
+        with Client(instance.url, timeout_s=600) as client:
+            return numbers_of(client.backtest(LONG_REQUEST))
 
-    def ask() -> None:
-        with Client(instance.url, timeout_s=240) as client:
-            answers.append(numbers_of(client.backtest(LONG_REQUEST)))
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    killed = _kill_while(asking, instance, victim)
-    asking.join(240)
-    assert answers == [undisturbed_long]
-    assert killed
+    for _ in range(10):  # a phase may be over before it is seen
+        with ThreadPoolExecutor(1) as pool:
+            asking = pool.submit(ask)
+            killed = was_killed_during(asking, instance, victim)
+            assert asking.result() == undisturbed_long
+        if killed:
+            return
+    pytest.fail(f"no {victim} was seen")
 
 
-def _kill_while(asking: threading.Thread, instance: Instance, victim: str) -> bool:
-    while asking.is_alive():
-        for process in instance.processes():
-            try:
-                if process.cmdline()[:1] and process.cmdline()[0].startswith(victim):
-                    process.kill()
-                    return True
-            except psutil.NoSuchProcess:
-                continue
-        time.sleep(0.002)
-    return False
+def was_killed_during(asking: Future[str], instance: RealInstance, victim: str) -> bool:
+    """Kill the first process of that name that is seen before the answer comes; whether one was."""
+    victims, _ = wait_until(lambda: (instance.processes(victim), asking.done()), any, every_s=0.002)
+    kill(victims[:1])
+    return bool(victims)
 
 
 @pytest.mark.parametrize(
@@ -279,15 +175,11 @@ def test_a_wrong_request_is_answered_and_breaks_nothing(
     assert numbers_of(client.backtest(REQUEST)) == undisturbed
 
 
-def test_kill_9_of_everything_loses_no_row(instance: Instance, undisturbed: str):
+def test_kill_9_of_everything_loses_no_row(instance: RealInstance, undisturbed: str):
     with Client(instance.url) as client:
         before = client.coverage()
-    for process in instance.processes():
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
+    kill(instance.processes())
     instance.up()
-    with Client(instance.url, timeout_s=120) as client:
+    with Client(instance.url, timeout_s=600) as client:
         assert client.coverage() == before
         assert numbers_of(client.backtest(REQUEST)) == undisturbed

@@ -14,7 +14,7 @@ from tests.support.ray_workers import ray_workers
 from tests.support.sample_search import CANDLES, numbers_of, resolved
 from tests.support.searches import MinutesInMemory, search_over
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 INDICATORS = [
     {"id": "sma", "params": {"window": {"start": 5, "stop": 125, "step": 10}}},

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from cluster.instance.attempts import attempts
 
-PATIENCE_S = 180.0
+PATIENCE_S = 240.0
 """A busy machine is slow, not wrong."""
 
 T = TypeVar("T")
@@ -39,4 +39,4 @@ def wait_until(
         else:
             if holds(seen):
                 return seen
-    raise AssertionError(f"{what}: not within {within_s:g} s, last seen {seen!r}")
+    raise AssertionError(f"{what}: not within {within_s:g} s, last seen {seen!r:.1000}")
