@@ -172,7 +172,7 @@ def test_a_signal_in_the_middle_of_a_restart_stops_it_in_order(patient: Patient,
     wait_until(lambda: read_instance(patient.folder), lambda seen: seen is None)
     for boot in (before.boot, restarting.boot):
         assert not left_by(boot, str(patient.folder.ray_dir(boot)))
-    assert [kind(patient.folder).find() for kind in (Postgres, Valkey)] == [None, None]
+    assert [kind(patient.folder).find() for kind in (EmbeddedPostgres, EmbeddedValkey)] == [None, None]
     assert patient.candleray("status", "--data", str(patient.folder)).returncode == 1
 
 
