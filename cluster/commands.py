@@ -31,10 +31,10 @@ def up(data: DataDir = None, port: Port = None, detach: Detach = False, app: App
     Example: candleray up --detach --data ~/candles --port 8001
     """
     from candleray.terminal.console import output
-    from cluster.instance.data_folder import DataFolder
     from cluster.instance.events import to_console
     from cluster.instance.instance_file import running_instance
     from cluster.instance.start import already_running, run_detached, run_here
+    from cluster.machine.data_folder import DataFolder
 
     settings = _settings(data, port)
     folder = DataFolder(settings.data_path)
@@ -58,8 +58,8 @@ def down(data: DataDir = None) -> None:
     Example: candleray down --data ~/candles
     """
     from candleray.terminal.console import output
-    from cluster.instance.data_folder import DataFolder
     from cluster.instance.stop import stop_instance
+    from cluster.machine.data_folder import DataFolder
 
     folder = DataFolder(_settings(data, None).data_path)
     output().print(stop_instance(folder), soft_wrap=True)
@@ -71,8 +71,8 @@ def status(data: DataDir = None, as_json: AsJson = False) -> None:
     Example: candleray status --json
     """
     from candleray.terminal.console import output
-    from cluster.instance.data_folder import DataFolder
     from cluster.instance.status import inspect, status_table
+    from cluster.machine.data_folder import DataFolder
 
     found = inspect(DataFolder(_settings(data, None).data_path))
     if as_json:

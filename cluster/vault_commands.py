@@ -86,8 +86,8 @@ def _settings(data: Path | None) -> Settings:
 
 async def _at_postgres(settings: Settings, work: Callable[[Postgres], Awaitable[T]]) -> T:
     from candleray.databases.postgres import Postgres
-    from cluster.instance.data_folder import DataFolder
-    from cluster.instance.embedded_postgres import EmbeddedPostgres
+    from cluster.machine.data_folder import DataFolder
+    from cluster.services.embedded_postgres import EmbeddedPostgres
 
     given = settings.services.postgres_url
     url = given.get_secret_value() if given else EmbeddedPostgres(DataFolder(settings.data_path)).url

@@ -12,7 +12,7 @@ import httpx
 
 from candleray.errors import InstanceError, ServiceUnavailable
 from candleray.settings import Settings
-from cluster.instance.attempts import attempts
+from cluster.machine.attempts import attempts
 
 APP = "serve_apps.app:build"
 NAME = "candleray"

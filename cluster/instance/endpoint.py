@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from cluster.instance.processes import is_running
+from cluster.machine.processes import is_running
 
 PROBE_EVERY_S = 2.0
 PROBE_TIMEOUT_S = 5.0

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from candleray.private_files import read_private, write_private
 from candleray.settings import ROOT, Settings
-from cluster.instance.data_folder import DataFolder
-from cluster.instance.leftovers import BOOT
-from cluster.instance.ports import Ports
+from cluster.machine.data_folder import DataFolder
+from cluster.machine.leftovers import BOOT
+from cluster.machine.ports import Ports
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from candleray.errors import InstanceError
 from candleray.private_files import write_private
-from cluster.instance.attempts import attempts
-from cluster.instance.data_folder import LOCK_PATIENCE_S, DataFolder
-from cluster.instance.processes import start_ticks
+from cluster.machine.attempts import attempts
+from cluster.machine.data_folder import LOCK_PATIENCE_S, DataFolder
+from cluster.machine.processes import start_ticks
 
 State = Literal["starting", "ready", "restarting", "stopping"]
 

@@ -22,14 +22,14 @@ from typing import IO
 import psutil
 
 from candleray.settings import ROOT, Settings
-from cluster.instance import leftovers
-from cluster.instance.attempts import attempts
-from cluster.instance.data_folder import DataFolder
 from cluster.instance.environment import driver_environment
 from cluster.instance.events import Event, Report, from_pipe
 from cluster.instance.instance_file import RayCluster
-from cluster.instance.ports import own_block, require_free
-from cluster.instance.processes import is_running, process_of
+from cluster.machine import leftovers
+from cluster.machine.attempts import attempts
+from cluster.machine.data_folder import DataFolder
+from cluster.machine.ports import own_block, require_free
+from cluster.machine.processes import is_running, process_of
 
 START_TIMEOUT_S = 240.0
 STOP_TIMEOUT_S = 40.0

@@ -30,13 +30,13 @@ from candleray.private_files import write_private
 from candleray.settings import Settings, get_settings
 from cluster.instance import ray_runtime
 from cluster.instance.api_deployment import ApiDeployment
-from cluster.instance.data_folder import DataFolder
 from cluster.instance.events import Event, Report, own_pipe, reported, to_pipe
-from cluster.instance.exit_signals import stop_on_signals
 from cluster.instance.instance_file import RayCluster
-from cluster.instance.outside_services import require_reachable
-from cluster.instance.ports import Ports
+from cluster.machine.data_folder import DataFolder
+from cluster.machine.exit_signals import stop_on_signals
+from cluster.machine.ports import Ports
 from cluster.search.warm_up import warm_workers
+from cluster.services.outside_services import require_reachable
 
 ACTORS: Mapping[str, Callable[[Settings], ActorHandle]] = {
     "job scheduler": partial(job_scheduler, job_module="cluster.search.job")

@@ -10,12 +10,12 @@ from candleray.errors import CandlerayError, ServiceUnavailable
 from candleray.settings import Settings
 from cluster.instance.api_deployment import api_url
 from cluster.instance.back_off import BackOff
-from cluster.instance.data_folder import DataFolder
 from cluster.instance.endpoint import Endpoint
 from cluster.instance.events import Event, Report
 from cluster.instance.instance_file import RayCluster, Restarts
-from cluster.instance.processes import process_of
 from cluster.instance.ray_boot import RayBoot
+from cluster.machine.data_folder import DataFolder
+from cluster.machine.processes import process_of
 
 API_ATTEMPTS = 8
 """Longer than Serve itself takes to replace replicas or proxies, each two seconds."""

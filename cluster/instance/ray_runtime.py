@@ -20,11 +20,11 @@ import psutil
 from actors.options import NAMESPACE
 from candleray.errors import ServiceUnavailable
 from candleray.settings import Settings
-from cluster.instance.data_folder import DataFolder
 from cluster.instance.environment import settings_environment
 from cluster.instance.instance_file import RayCluster
-from cluster.instance.ports import Ports, first_free
-from cluster.instance.processes import answers_of
+from cluster.machine.data_folder import DataFolder
+from cluster.machine.ports import Ports, first_free
+from cluster.machine.processes import answers_of
 
 RAY_DASHBOARD_PORT = 8265
 QUIET: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": logging.WARNING}

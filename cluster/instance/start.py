@@ -12,11 +12,11 @@ from typing import IO
 
 from candleray.errors import InstanceError
 from candleray.settings import ROOT, Settings
-from cluster.instance.data_folder import DataFolder
 from cluster.instance.environment import settings_environment
 from cluster.instance.events import Event, Report, from_pipe
 from cluster.instance.instance_file import Instance, read_instance, wait_ready
 from cluster.instance.supervisor import Supervisor
+from cluster.machine.data_folder import DataFolder
 
 START_TIMEOUT_S = 300.0
 

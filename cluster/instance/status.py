@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 
 from cluster.instance.api_deployment import readiness
-from cluster.instance.data_folder import DataFolder
 from cluster.instance.instance_file import Restarts, State, running_instance
-from cluster.instance.processes import answers_of, process_of, tree_of
 from cluster.instance.stop import SERVICES
+from cluster.machine.data_folder import DataFolder
+from cluster.machine.processes import answers_of, process_of, tree_of
 
 MIB = 2**20
 OK = 200

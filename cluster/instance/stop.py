@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 
-from cluster.instance.attempts import attempts
-from cluster.instance.data_folder import DataFolder
-from cluster.instance.embedded_postgres import EmbeddedPostgres
-from cluster.instance.embedded_service import EmbeddedService
-from cluster.instance.embedded_valkey import EmbeddedValkey
 from cluster.instance.instance_file import Instance, read_instance, running_instance
-from cluster.instance.leftovers import kill_leftovers
+from cluster.machine.attempts import attempts
+from cluster.machine.data_folder import DataFolder
+from cluster.machine.leftovers import kill_leftovers
+from cluster.services.embedded_postgres import EmbeddedPostgres
+from cluster.services.embedded_service import EmbeddedService
+from cluster.services.embedded_valkey import EmbeddedValkey
 
 STOP_TIMEOUT_S = 60.0
 """Longer than the API lets requests under way finish."""

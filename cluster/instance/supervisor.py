@@ -31,19 +31,19 @@ from candleray.identity.local_secrets import with_local_secrets
 from candleray.logs import configure_logs
 from candleray.settings import Settings, get_settings
 from cluster.instance.api_deployment import api_url
-from cluster.instance.data_folder import DataFolder
-from cluster.instance.embedded_postgres import EmbeddedPostgres
-from cluster.instance.embedded_service import EmbeddedService
-from cluster.instance.embedded_valkey import EmbeddedValkey
 from cluster.instance.events import Event, Report, own_pipe, reported, to_log, until_started
-from cluster.instance.exit_signals import stop_on_signals
 from cluster.instance.instance_file import Instance, State, read_instance
-from cluster.instance.leftovers import kill_leftovers
-from cluster.instance.outside_services import require_common_services, require_reachable
-from cluster.instance.ports import own_port
-from cluster.instance.processes import start_ticks
 from cluster.instance.ray_part import RayPart
 from cluster.instance.watched_service import WatchedService
+from cluster.machine.data_folder import DataFolder
+from cluster.machine.exit_signals import stop_on_signals
+from cluster.machine.leftovers import kill_leftovers
+from cluster.machine.ports import own_port
+from cluster.machine.processes import start_ticks
+from cluster.services.embedded_postgres import EmbeddedPostgres
+from cluster.services.embedded_service import EmbeddedService
+from cluster.services.embedded_valkey import EmbeddedValkey
+from cluster.services.outside_services import require_common_services, require_reachable
 
 WATCH_S = 0.5
 

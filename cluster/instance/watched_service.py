@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from candleray.errors import CandlerayError
 from cluster.instance.back_off import BackOff
-from cluster.instance.embedded_service import EmbeddedService
 from cluster.instance.instance_file import Restarts
+from cluster.services.embedded_service import EmbeddedService
 
 
 class WatchedService:

@@ -14,8 +14,8 @@ from candleray.market_data.candle_store import CandleStore
 from tests.api.attacks import bodies, logins
 from tests.api.attacks.every import ATTACKS
 from tests.api.attacks.target import Attack, Target
-from tests.support.accounts import KEY
-from tests.support.in_process_api import backend, serving_strangers, stored_walk
+from tests.support.api.accounts import KEY
+from tests.support.api.in_process_api import backend, serving_strangers, stored_walk
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from candleray.backtests.report import table_md
 from candleray.backtests.result import BacktestResult
 from candleray.market_data.candle_store import CandleStore
 from serve_apps.api import build_api
-from tests.support.in_process_api import backend, serving, stored_walk
+from tests.support.api.in_process_api import backend, serving, stored_walk
 
 GRID: dict[str, Any] = {
     "instrument": {"market_id": 1, "symbol": "BTAUSDT"},

@@ -22,9 +22,9 @@ from candleray.databases.postgres import Postgres
 from candleray.market_data.candle_store import CandleStore
 from serve_apps.api import build_api
 from tests.api.attacks.target import Target
-from tests.support.api_document import operations
-from tests.support.in_process_api import backend, serving_strangers, stored_walk
-from tests.support.successes import be_somebody, wanted
+from tests.support.api.api_document import operations
+from tests.support.api.in_process_api import backend, serving_strangers, stored_walk
+from tests.support.api.successes import be_somebody, wanted
 
 SCHEMA = schemathesis.openapi.from_dict(build_api(backend(object())).openapi())
 OPERATIONS = {str(one): one for one in operations()}

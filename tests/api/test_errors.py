@@ -20,8 +20,8 @@ from candleray.logs import configure_logs
 from candleray.market_data.arrow_stream import ARROW
 from candleray.market_data.candle_store import CandleStore
 from serve_apps.http.errors import INTERNAL, error_payload
+from tests.support.api.in_process_api import backend, serving, stored_walk
 from tests.support.canaries import watch_logs
-from tests.support.in_process_api import backend, serving, stored_walk
 
 JSON = {"Content-Type": "application/json"}
 GOOD: dict[str, Any] = {

@@ -20,11 +20,11 @@ from candleray.live.store import Runs
 from candleray.market_data.candle_store import CandleStore
 from candleray.strategies.store import Strategies
 from tests.api.attacks.ids import IN_BODIES, IN_PATHS, IN_QUERIES
-from tests.support.accounts import OWNED, log_in, set_up
-from tests.support.api_document import Operation, with_ids
-from tests.support.in_process_api import backend, serving_strangers, stored_walk
+from tests.support.api.accounts import OWNED, log_in, set_up
+from tests.support.api.api_document import Operation, with_ids
+from tests.support.api.in_process_api import backend, serving_strangers, stored_walk
+from tests.support.api.run_paths import path_to
 from tests.support.jobs import moved_to, rows_of
-from tests.support.run_paths import path_to
 
 
 @pytest.fixture

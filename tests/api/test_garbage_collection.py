@@ -9,7 +9,7 @@ LEFT = """
 import gc
 from serve_apps.api import build_api
 from serve_apps.app import freeze_objects
-from tests.support.in_process_api import backend
+from tests.support.api.in_process_api import backend
 api = build_api(backend(object()))
 before = len(gc.get_objects())
 freeze_objects()

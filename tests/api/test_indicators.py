@@ -14,7 +14,7 @@ from candleray.market_data.candle_store import CandleStore
 from kernels.indicators import INDICATORS
 from kernels.rollup import rollup
 from kernels.signals import compute
-from tests.support.in_process_api import backend, random_walk, serving, stored_walk
+from tests.support.api.in_process_api import backend, random_walk, serving, stored_walk
 
 MINUTES = 12_000
 

@@ -24,8 +24,8 @@ from candleray.jobs.store import Jobs
 from candleray.market_data.candle_store import CandleStore
 from candleray.search.rankings import Ranking
 from candleray.search.sweep import Sweep
-from tests.support.hostile_requests import HOSTILE
-from tests.support.in_process_api import backend, serving, stored_walk, unreachable
+from tests.support.api.hostile_requests import HOSTILE
+from tests.support.api.in_process_api import backend, serving, stored_walk, unreachable
 from tests.support.searches import search_over
 
 MINUTES = 3000

@@ -15,7 +15,7 @@ from candleray.market_data.arrow_stream import ARROW, decode_bars, encode_rows
 from candleray.market_data.candle_store import CandleStore
 from candleray.markets import MARKETS
 from candleray.timeframes import MINUTE_MS
-from tests.support.in_process_api import START_MS, backend, random_walk, serving, stored_walk
+from tests.support.api.in_process_api import START_MS, backend, random_walk, serving, stored_walk
 
 WALK = {"market_id": 1, "symbol": "MDAUSDT"}
 

@@ -30,7 +30,7 @@ from serve_apps.http.openapi import ERRORS, ErrorAnswer
 from serve_apps.http.readiness import NotReady
 from serve_apps.routes.health import _NOT_READY
 from serve_apps.routes.instruments import MarketInfo
-from tests.support.in_process_api import backend, serving
+from tests.support.api.in_process_api import backend, serving
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,9 @@ from candleray.sdk.credentials import token_for
 from candleray.settings import Settings
 from cluster.instance.environment import settings_environment
 from serve_apps.api import build_api
-from tests.support.accounts import GRID
-from tests.support.in_process_api import backend, fresh_login, stored_walk
-from tests.support.served import served, served_api
+from tests.support.api.accounts import GRID
+from tests.support.api.in_process_api import backend, fresh_login, stored_walk
+from tests.support.api.served import served, served_api
 
 CANDLES = "/market-data/candles?market_id=1&symbol=PORTUSDT&limit=3"
 

@@ -19,8 +19,8 @@ from candleray.market_data.candle_store import CandleStore
 from serve_apps.api import build_api
 from serve_apps.http.middleware import outside_serve
 from serve_apps.http.readiness import check_readiness
+from tests.support.api.in_process_api import backend, serving
 from tests.support.canaries import LIBRARIES, watch_logs
-from tests.support.in_process_api import backend, serving
 
 
 @pytest.fixture

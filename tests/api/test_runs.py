@@ -17,8 +17,8 @@ from candleray.identity.user_store import Users
 from candleray.live.run import FIRST_STATE, TRANSITIONS, NewRun, Run, RunAction, RunHistory, RunPage, RunState
 from candleray.live.store import Runs
 from serve_apps.examples import strategies as examples
-from tests.support.in_process_api import backend, serving
-from tests.support.run_paths import path_to
+from tests.support.api.in_process_api import backend, serving
+from tests.support.api.run_paths import path_to
 
 USERS_ACTIONS = {"run": RunAction.RUN, "stop": RunAction.STOP}
 

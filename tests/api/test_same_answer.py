@@ -13,10 +13,10 @@ import pytest
 from candleray.market_data.arrow_stream import ARROW
 from candleray.market_data.candle_store import CandleStore
 from tests.api.attacks.bodies import CODED, FRAGMENTS, FREE_TEXT
-from tests.support.accounts import log_in, set_up
-from tests.support.api_document import Operation, operations
+from tests.support.api.accounts import log_in, set_up
+from tests.support.api.api_document import Operation, operations
+from tests.support.api.in_process_api import backend, serving_strangers, stored_walk
 from tests.support.canaries import PUBLIC
-from tests.support.in_process_api import backend, serving_strangers, stored_walk
 
 SOME_ID = "0b4bd4f2-6c1a-4f0e-9d43-2a8c55a7f0b1"
 JSON = {"Content-Type": "application/json"}

@@ -15,7 +15,7 @@ from candleray.identity.user_store import Users
 from candleray.indicators.request_models import get_request_models
 from candleray.market_data.candle_store import CandleStore
 from serve_apps.examples import strategies as examples
-from tests.support.in_process_api import backend, serving, stored_walk
+from tests.support.api.in_process_api import backend, serving, stored_walk
 
 TIME_RANGE = {"start": "2025-01-02T00:00:00Z", "end": "2025-01-05T00:00:00Z"}
 GRID: dict[str, Any] = {

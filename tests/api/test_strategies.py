@@ -19,7 +19,7 @@ from candleray.indicators.request_models import get_request_models
 from candleray.strategies.strategy import Strategy, StrategyPage
 from serve_apps.examples import strategies as examples
 from tests.api.attacks.bodies import HOSTILE, VARIANT
-from tests.support.in_process_api import backend, serving
+from tests.support.api.in_process_api import backend, serving
 
 
 @pytest.fixture

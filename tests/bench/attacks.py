@@ -21,8 +21,8 @@ from serve_apps.api import build_api
 from tests.api.attacks.every import ATTACKS
 from tests.api.attacks.target import Attack, Target
 from tests.support import embedded
-from tests.support.in_process_api import backend, stored_walk
-from tests.support.served import served
+from tests.support.api.in_process_api import backend, stored_walk
+from tests.support.api.served import served
 
 MOST_S = 1.0
 

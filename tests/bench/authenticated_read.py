@@ -136,7 +136,7 @@ def _api(postgres_url: str, valkey_url: str) -> Any:
     embedded.valkey_url = lambda: valkey_url  # type: ignore[assignment]
     from candleray.logs import configure_logs
     from serve_apps.api import build_api
-    from tests.support.in_process_api import backend
+    from tests.support.api.in_process_api import backend
 
     configure_logs("WARNING")
     api = build_api(backend(object()))
@@ -156,7 +156,7 @@ def _wait(url: str) -> None:
 
 
 def _log_in(url: str) -> dict[str, str]:
-    from tests.support.in_process_api import fresh_login
+    from tests.support.api.in_process_api import fresh_login
 
     answer = httpx.post(f"{url}/login/telegram/widget", json=fresh_login(1), trust_env=False, timeout=60)
     return {"Authorization": f"Bearer {answer.raise_for_status().json()['token']}"}

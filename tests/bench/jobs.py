@@ -34,7 +34,7 @@ from candleray.indicators.request_models import get_request_models
 from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import BacktestSettings
 from tests.bench.workload import load_market
-from tests.support.hostile_requests import HOSTILE
+from tests.support.api.hostile_requests import HOSTILE
 from tests.support.searches import search_over
 
 SECTIONS = ("million", "estimates", "latency", "refusals", "bytes")

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from vectorbt.portfolio.enums import StopEntryPrice, StopExitPrice
 
 from tests.bench.workload import Workload
-from tests.support import oracle
+from tests.support.oracles import oracle
 
 Flags = NDArray[np.bool_]
 ENGINES = ("numba", "rust")

@@ -17,7 +17,7 @@ from tests.bench.peers import ENGINES, Vectorbt, backtesting_run, oracle_run
 from tests.bench.table import Row
 from tests.bench.timing import Timing, medians, once
 from tests.bench.workload import EMA, ROC, RSI, SMA, Market, Workload
-from tests.support.oracle import Run
+from tests.support.oracles.oracle import Run
 
 PER = "variant-year"
 COLUMNS = 10

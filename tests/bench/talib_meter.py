@@ -19,7 +19,7 @@ import talib
 from kernels.indicators import INDICATORS
 from tests.bench.timing import Timing, once
 
-SUPPORT = Path(__file__).resolve().parents[1] / "support"
+SUPPORT = Path(__file__).resolve().parents[1] / "support" / "oracles"
 
 
 class Meter:
@@ -63,7 +63,7 @@ class Meter:
 def parity_rows() -> dict[str, tuple[dict[str, float], Callable[..., Any]]]:
     """One row an indicator: its default parameters where they have a row, otherwise the middle one of its rows."""
     paths = sorted(SUPPORT.glob("talib_*.py"))
-    rows = [row for path in paths for row in import_module(f"tests.support.{path.stem}").ROWS]
+    rows = [row for path in paths for row in import_module(f"tests.support.oracles.{path.stem}").ROWS]
     chosen = {}
     for indicator in sorted({name for name, _, _ in rows}):
         own = [(_with_defaults(indicator, params), answer) for name, params, answer in rows if name == indicator]

@@ -18,12 +18,12 @@ import pytest
 import redis
 
 from candleray.errors import InstanceError
-from cluster.instance import embedded_postgres as postgres_module
-from cluster.instance.data_folder import DataFolder
-from cluster.instance.embedded_postgres import EmbeddedPostgres, reachable
-from cluster.instance.embedded_service import EmbeddedService, as_account
-from cluster.instance.embedded_valkey import EmbeddedValkey
-from cluster.instance.processes import answers_of, ends_within, is_running, tree_of
+from cluster.machine.data_folder import DataFolder
+from cluster.machine.processes import answers_of, ends_within, is_running, tree_of
+from cluster.services import embedded_postgres as postgres_module
+from cluster.services.embedded_postgres import EmbeddedPostgres, reachable
+from cluster.services.embedded_service import EmbeddedService, as_account
+from cluster.services.embedded_valkey import EmbeddedValkey
 from tests.support.processes import running_script
 from tests.support.waiting import PATIENCE_S
 
@@ -35,8 +35,8 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs Postgres 
 STARTED_BY_ANOTHER = """
 import sys, time
 from pathlib import Path
-from cluster.instance.data_folder import DataFolder
-from cluster.instance.embedded_{module} import {name}
+from cluster.machine.data_folder import DataFolder
+from cluster.services.embedded_{module} import {name}
 service = {name}(DataFolder(Path(sys.argv[1])))
 service.start()
 print(service.process.pid, flush=True)
@@ -214,7 +214,7 @@ def test_a_deep_data_folder_still_has_short_and_private_sockets(
 
 
 def test_two_valkeys_never_write_to_the_same_files(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cluster.instance.embedded_valkey.CLAIM_PATIENCE_S", 0.1)
+    monkeypatch.setattr("cluster.services.embedded_valkey.CLAIM_PATIENCE_S", 0.1)
     first = EmbeddedValkey(folder)
     first.start()
     assert first.process

@@ -11,9 +11,9 @@ from starlette.responses import PlainTextResponse
 
 from cluster.instance import endpoint as endpoint_module
 from cluster.instance.endpoint import Endpoint, answers
+from tests.support.api.served import served
 from tests.support.hand_clock import HandClock
 from tests.support.processes import started
-from tests.support.served import served
 
 
 def answering(status: int) -> Callable[..., object]:

@@ -23,19 +23,20 @@ from pydantic import SecretStr
 
 from candleray.errors import InstanceError, ServiceUnavailable
 from candleray.settings import ServiceSettings, Settings
-from cluster.instance import data_folder as data_folder_module
 from cluster.instance import instance_file as instance_module
-from cluster.instance import leftovers, status, stop
+from cluster.instance import status, stop
 from cluster.instance.api_deployment import imported
-from cluster.instance.data_folder import DataFolder
 from cluster.instance.environment import authentication, settings_environment
 from cluster.instance.instance_file import Instance, read_instance, running_instance, wait_ready
-from cluster.instance.leftovers import BOOT, kill_leftovers, left_by
-from cluster.instance.outside_services import require_common_services, require_reachable
-from cluster.instance.ports import BLOCK, FIRST, Ports, first_free, own_block, own_port, require_free
-from cluster.instance.processes import start_ticks
 from cluster.instance.start import already_running
 from cluster.instance.stop import stop_instance
+from cluster.machine import data_folder as data_folder_module
+from cluster.machine import leftovers
+from cluster.machine.data_folder import DataFolder
+from cluster.machine.leftovers import BOOT, kill_leftovers, left_by
+from cluster.machine.ports import BLOCK, FIRST, Ports, first_free, own_block, own_port, require_free
+from cluster.machine.processes import start_ticks
+from cluster.services.outside_services import require_common_services, require_reachable
 from tests.support.ports import free_port
 from tests.support.processes import running_script, started
 from tests.support.waiting import wait_until

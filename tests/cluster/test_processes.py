@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cluster.instance.attempts import attempts
-from cluster.instance.processes import (
+from cluster.machine.attempts import attempts
+from cluster.machine.processes import (
     answers_of,
     describe,
     end_process,

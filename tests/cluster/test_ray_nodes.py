@@ -28,9 +28,9 @@ from candleray.identity.telegram import sign_widget
 from candleray.private_files import read_private
 from candleray.search.variants import resolve
 from candleray.settings import ROOT, Settings
-from cluster.instance.data_folder import DataFolder
 from cluster.instance.instance_file import Instance, read_instance
-from cluster.instance.processes import answers_of, process_of, tree_of
+from cluster.machine.data_folder import DataFolder
+from cluster.machine.processes import answers_of, process_of, tree_of
 from cluster.search.fan_out import backtest
 from tests.support import forty_days
 from tests.support.forty_days import LONG_REQUEST
@@ -140,7 +140,7 @@ def test_a_job_on_three_nodes_gives_the_bytes_of_one_process_when_one_of_them_di
 
 
 def test_an_instance_that_joins_a_cluster_joins_it_again_when_its_driver_is_lost(three_nodes: RayNodes) -> None:
-    with joined(three_nodes, "--app", "tests.support.tiny_app:build") as started:
+    with joined(three_nodes, "--app", "tests.support.api.tiny_app:build") as started:
         commands = answers_of(tree_of(process_of(started.pid)), psutil.Process.cmdline)
         (driver,) = [process for process, command in commands if "cluster.instance.ray_driver" in command]
         driver.kill()

@@ -11,11 +11,11 @@ from candleray.errors import ServiceUnavailable
 from candleray.settings import Settings
 from cluster.instance import ray_part, supervisor
 from cluster.instance.back_off import BackOff
-from cluster.instance.data_folder import DataFolder
-from cluster.instance.embedded_service import EmbeddedService
 from cluster.instance.events import Event
 from cluster.instance.ray_part import RayPart
 from cluster.instance.supervisor import WATCH_S, WatchedService
+from cluster.machine.data_folder import DataFolder
+from cluster.services.embedded_service import EmbeddedService
 
 MINUTE_AND_A_HALF = [0, 1, 3, 7, 15, 31, 61]
 """Seconds after an end at which a start is tried in the first 90 s: pauses of 0, 1, 2, 4, 8, 16, 30."""

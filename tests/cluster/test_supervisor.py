@@ -22,18 +22,18 @@ import psutil
 import pytest
 
 from candleray.settings import ROOT
-from cluster.instance.data_folder import DataFolder
-from cluster.instance.embedded_postgres import EmbeddedPostgres
-from cluster.instance.embedded_valkey import EmbeddedValkey
 from cluster.instance.instance_file import Instance, read_instance
-from cluster.instance.leftovers import left_by
-from cluster.instance.processes import answers_of, process_of, tree_of
+from cluster.machine.data_folder import DataFolder
+from cluster.machine.leftovers import left_by
+from cluster.machine.processes import answers_of, process_of, tree_of
+from cluster.services.embedded_postgres import EmbeddedPostgres
+from cluster.services.embedded_valkey import EmbeddedValkey
 from tests.support.ports import free_port
 from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(900)]
 
-TINY = "tests.support.tiny_app:build"
+TINY = "tests.support.api.tiny_app:build"
 
 
 def candleray(*arguments: str) -> subprocess.CompletedProcess[str]:

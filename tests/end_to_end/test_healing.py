@@ -20,11 +20,11 @@ from candleray.market_data.coverage import Coverage
 from candleray.markets import find_market
 from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.timeframes import MINUTE_MS
-from cluster.instance.embedded_postgres import EmbeddedPostgres
-from cluster.instance.embedded_valkey import EmbeddedValkey
 from cluster.instance.instance_file import Restarts, read_instance
-from cluster.instance.leftovers import left_by
-from cluster.instance.processes import tree_of
+from cluster.machine.leftovers import left_by
+from cluster.machine.processes import tree_of
+from cluster.services.embedded_postgres import EmbeddedPostgres
+from cluster.services.embedded_valkey import EmbeddedValkey
 from tests.support.real_instance import RealInstance, kill, real_instance
 from tests.support.waiting import wait_until
 

@@ -11,9 +11,9 @@ from uuid import uuid4
 
 from candleray.databases.postgres import Postgres
 from candleray.logs import configure_logs
-from tests.support.accounts import set_up
+from tests.support.api.accounts import set_up
+from tests.support.api.in_process_api import BOT_TOKEN, KEY_ENCRYPTION_KEY, backend, fresh_login, serving_strangers
 from tests.support.canaries import watch_logs
-from tests.support.in_process_api import BOT_TOKEN, KEY_ENCRYPTION_KEY, backend, fresh_login, serving_strangers
 
 API_KEY, API_SECRET = f"canary-key-{uuid4().hex}", f"canary-secret-{uuid4().hex}"
 

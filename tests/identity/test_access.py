@@ -15,7 +15,7 @@ from candleray.databases.postgres import Postgres
 from candleray.identity.tokens import token_hash
 from serve_apps.api import discover_routers
 from serve_apps.http.access import CSRF_HEADER, SESSION_COOKIE, scope_of
-from tests.support.in_process_api import backend, fresh_login, serving, serving_strangers
+from tests.support.api.in_process_api import backend, fresh_login, serving, serving_strangers
 
 PUBLIC = {
     "GET /health",

@@ -27,7 +27,7 @@ from candleray.identity.telegram import (
 )
 from serve_apps.http.callers import address_of
 from tests.api.attacks.logins import MINI_APP, WIDGET, without
-from tests.support.in_process_api import BOT_TOKEN, backend, fresh_login, serving_strangers
+from tests.support.api.in_process_api import BOT_TOKEN, backend, fresh_login, serving_strangers
 
 NOW = 1_735_689_600
 FORGED = {**fresh_login(7), "id": 8}

@@ -11,9 +11,9 @@ from fastapi import FastAPI
 
 from serve_apps.api import build_api
 from serve_apps.http.access import Authentication
-from tests.support.accounts import log_in
-from tests.support.api_document import Operation, operations
-from tests.support.in_process_api import backend, serving_strangers
+from tests.support.api.accounts import log_in
+from tests.support.api.api_document import Operation, operations
+from tests.support.api.in_process_api import backend, serving_strangers
 
 SCOPES: dict[str | None, str] = {
     None: """

@@ -16,9 +16,9 @@ from candleray.databases.postgres import Postgres
 from candleray.identity.totp import matching_step, recovery_hash
 from candleray.identity.vault import Secret
 from tests.api.attacks.codes import TAKES_A_CODE
-from tests.support.accounts import KEY, log_in, set_up
-from tests.support.accounts import post_code as post
-from tests.support.in_process_api import backend, serving_strangers
+from tests.support.api.accounts import KEY, log_in, set_up
+from tests.support.api.accounts import post_code as post
+from tests.support.api.in_process_api import backend, serving_strangers
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow]
 ASK = """
 import asyncio, json
 from tests.support import embedded
-from tests.support.in_process_api import backend, serving
+from tests.support.api.in_process_api import backend, serving
 
 async def ask():
     async with serving(backend(object())) as api:

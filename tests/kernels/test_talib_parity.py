@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from candleray.candles import COLUMNS
 from kernels.indicators import INDICATORS
 from kernels.signals import compute
+from tests.support.oracles.talib_trend_volume import Answer, Params
 from tests.support.random_walk import random_walk
-from tests.support.talib_trend_volume import Answer, Params
 
 ROWS = [
     row
-    for path in sorted((Path(__file__).parents[1] / "support").glob("talib_*.py"))
-    for row in import_module(f"tests.support.{path.stem}").ROWS
+    for path in sorted((Path(__file__).parents[1] / "support" / "oracles").glob("talib_*.py"))
+    for row in import_module(f"tests.support.oracles.{path.stem}").ROWS
 ]
 every_row = pytest.mark.parametrize(
     ("indicator", "params", "answer"),

@@ -26,9 +26,9 @@ from kernels.simulation.stops import Stops
 from kernels.simulation.trades import EXIT_REASONS
 from kernels.simulation.under_stops import trades_under
 from kernels.simulation.without_stops import rank_range, trades_of
-from tests.support import oracle
-from tests.support.drawn_cases import cases, drawn_closes, drawn_rules, drawn_signal, prices
-from tests.support.oracle_comparison import Grid, assert_close
+from tests.support.oracles import oracle
+from tests.support.oracles.drawn_cases import cases, drawn_closes, drawn_rules, drawn_signal, prices
+from tests.support.oracles.oracle_comparison import Grid, assert_close
 
 # Hand-worked examples ------------------------------------------------------------------------------------------
 

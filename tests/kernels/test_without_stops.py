@@ -17,9 +17,9 @@ from kernels.simulation.plane_grid import PlaneGrid
 from kernels.simulation.prices import Prices
 from kernels.simulation.trades import EXIT_REASONS
 from kernels.simulation.without_stops import rank_range, trades_of
-from tests.support import oracle
-from tests.support.drawn_cases import cases
-from tests.support.oracle_comparison import assert_close, kernel_rules, signal_flags
+from tests.support.oracles import oracle
+from tests.support.oracles.drawn_cases import cases
+from tests.support.oracles.oracle_comparison import assert_close, kernel_rules, signal_flags
 
 
 def run(close: list[float], *signals: str, **rules: object):

@@ -39,7 +39,7 @@ from candleray.strategies.saving import name_of, spec_of
 from candleray.strategies.store import Strategies
 from candleray.strategies.strategy import StrategyDraft, StrategySpec
 from kernels.indicators import INDICATORS
-from tests.support.run_paths import path_to
+from tests.support.api.run_paths import path_to
 
 NOON = datetime(2026, 1, 5, 12, 34, 56, tzinfo=UTC)
 PAIRS = list(product(RunState, RunAction))

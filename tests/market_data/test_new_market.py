@@ -36,7 +36,7 @@ ASK = (
 import asyncio, json
 from candleray.market_data.arrow_stream import ARROW, decode_bars, encode_rows
 from tests.support import embedded
-from tests.support.in_process_api import backend, serving
+from tests.support.api.in_process_api import backend, serving
 
 async def ask():
     place = {"market_id": int(sys.argv[2]), "symbol": "BTCUSDT"}

@@ -31,7 +31,7 @@ from candleray.sdk.market_data import ClientSink
 from candleray.settings import get_settings
 from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.timeframes import DAY_MS, MINUTE_MS
-from tests.support.served import served_api
+from tests.support.api.served import served_api
 
 START_MS = 1_735_689_600_000  # 2025-01-01
 SYMBOL = "SDKUSDT"

@@ -16,7 +16,7 @@ from candleray.search.costs import (
 )
 from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import BacktestSettings
-from tests.support.in_process_api import random_walk
+from tests.support.api.in_process_api import random_walk
 from tests.support.searches import bars_over
 
 REQUEST = {

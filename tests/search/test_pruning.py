@@ -23,9 +23,9 @@ from kernels.simulation.outcomes import Outcomes
 from kernels.simulation.prune_reasons import KEPT, REASONS
 from kernels.simulation.pruning import Limits, Pruning, deadlines, no_deadlines
 from kernels.simulation.without_stops import rank_range
-from tests.support import oracle
-from tests.support.drawn_cases import drawn_closes, drawn_rules, drawn_signal
-from tests.support.oracle_comparison import Grid
+from tests.support.oracles import oracle
+from tests.support.oracles.drawn_cases import drawn_closes, drawn_rules, drawn_signal
+from tests.support.oracles.oracle_comparison import Grid
 from tests.support.sample_search import CANDLES, WARMUP, resolved, run
 from tests.support.searches import bars_over, search_over
 

@@ -21,7 +21,7 @@ from candleray.search.reports import report_variants
 from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import BacktestSettings
 from kernels.bits import unpack
-from tests.support import oracle
+from tests.support.oracles import oracle
 from tests.support.searches import bars_over
 
 pytestmark = [pytest.mark.real_data, pytest.mark.slow]

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
-from cluster.instance.data_folder import DataFolder
-from cluster.instance.embedded_postgres import EmbeddedPostgres
-from cluster.instance.embedded_service import EmbeddedService
-from cluster.instance.embedded_valkey import EmbeddedValkey
+from cluster.machine.data_folder import DataFolder
+from cluster.services.embedded_postgres import EmbeddedPostgres
+from cluster.services.embedded_service import EmbeddedService
+from cluster.services.embedded_valkey import EmbeddedValkey
 
 _running = ExitStack()
 

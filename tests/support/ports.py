@@ -6,8 +6,8 @@ import random
 import socket
 from contextlib import suppress
 
-from cluster.instance.claims import claim
-from cluster.instance.ports import LAST
+from cluster.machine.claims import claim
+from cluster.machine.ports import LAST
 
 PORTS = range(LAST + 1, 32_768)
 """Above the blocks of instances, below the ports that the kernel hands out to whoever asks for any."""

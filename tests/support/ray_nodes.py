@@ -19,7 +19,7 @@ from ray.cluster_utils import Cluster
 
 from actors.options import NAMESPACE
 from candleray.settings import ROOT
-from cluster.instance.processes import process_of, tree_of
+from cluster.machine.processes import process_of, tree_of
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 

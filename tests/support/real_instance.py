@@ -20,9 +20,9 @@ from candleray import Client
 from candleray.identity.local_secrets import BOT_TOKEN
 from candleray.identity.telegram import sign_widget
 from candleray.private_files import read_private
-from cluster.instance.data_folder import DataFolder
 from cluster.instance.instance_file import Instance, read_instance
-from cluster.instance.processes import answers_of, process_of, tree_of
+from cluster.machine.data_folder import DataFolder
+from cluster.machine.processes import answers_of, process_of, tree_of
 from tests.support.canaries import search_instance
 from tests.support.ports import free_port
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from cluster.instance.attempts import attempts
+from cluster.machine.attempts import attempts
 
 PATIENCE_S = 240.0
 """A busy machine is slow, not wrong."""

@@ -17,8 +17,8 @@ from candleray import Client, cli
 from candleray.identity.models import WidgetLogin
 from candleray.market_data.candle_store import CandleStore
 from candleray.sdk.credentials import keep_token
-from tests.support.in_process_api import fresh_login
-from tests.support.served import served_api
+from tests.support.api.in_process_api import fresh_login
+from tests.support.api.served import served_api
 
 Run = Callable[..., Result]
 API_KEY, API_SECRET = f"key-{uuid4().hex}", f"secret-{uuid4().hex}"

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from candleray import Client, Conflict, InvalidInput, NotFound, cli
 from candleray.market_data.candle_store import CandleStore
 from candleray.strategies.strategy import Strategy
-from tests.support.in_process_api import stored_walk
-from tests.support.served import served_api
+from tests.support.api.in_process_api import stored_walk
+from tests.support.api.served import served_api
 
 Run = Callable[..., Result]
 REQUEST: dict[str, Any] = {

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 from serve_apps.examples import strategies
 from tests.api.attacks.target import Attack, Target
-from tests.support.accounts import log_in, set_up
-from tests.support.api_document import Operation, Place, operations, places, replaced
+from tests.support.api.accounts import log_in, set_up
+from tests.support.api.api_document import Operation, Place, operations, places, replaced
 
 VARIANT: dict[str, Any] = strategies.NEW_STRATEGIES["variant"]["value"]["strategy"]
 JSON = {"Content-Type": "application/json"}

@@ -9,8 +9,8 @@ from typing import Any
 import pyotp
 
 from tests.api.attacks.target import Attack, Target
-from tests.support.accounts import KEY, key_id, log_in, post_code, set_up
-from tests.support.api_document import operations
+from tests.support.api.accounts import KEY, key_id, log_in, post_code, set_up
+from tests.support.api.api_document import operations
 
 TOP = "/second-factor"
 CONFIRM = "/confirm"

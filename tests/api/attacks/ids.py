@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.api.attacks.target import Attack, Target
-from tests.support.accounts import OWNED, log_in, set_up
-from tests.support.api_document import operations, places, with_ids
+from tests.support.api.accounts import OWNED, log_in, set_up
+from tests.support.api.api_document import operations, places, with_ids
 
 EVERYBODYS = {"indicator_id"}
 """Ids of what belongs to nobody."""

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from candleray.identity.telegram import sign_mini_app, sign_widget
 from tests.api.attacks.target import Attack, Statuses, Target
-from tests.support.in_process_api import BOT_TOKEN, fresh_login
+from tests.support.api.in_process_api import BOT_TOKEN, fresh_login
 
 WIDGET, MINI_APP = "/login/telegram/widget", "/login/telegram/mini-app"
 ANOTHER_BOT = "99:another-bot"

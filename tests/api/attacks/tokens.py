@@ -8,9 +8,9 @@ from typing import Any
 from candleray.identity.tokens import token_hash
 from serve_apps.http.access import CSRF_HEADER, SESSION_COOKIE
 from tests.api.attacks.target import Attack, Target
-from tests.support.accounts import log_in
-from tests.support.api_document import operations
-from tests.support.in_process_api import fresh_login
+from tests.support.api.accounts import log_in
+from tests.support.api.api_document import operations
+from tests.support.api.in_process_api import fresh_login
 
 MALFORMED = {
     "none": "",

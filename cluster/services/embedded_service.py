@@ -18,9 +18,9 @@ from typing import Any, ClassVar
 import psutil
 
 from candleray.errors import InstanceError, ServiceUnavailable
-from cluster.instance.attempts import attempts
-from cluster.instance.data_folder import DataFolder
-from cluster.instance.processes import end_process, is_running
+from cluster.machine.attempts import attempts
+from cluster.machine.data_folder import DataFolder
+from cluster.machine.processes import end_process, is_running
 
 # A service gets an environment of its own: neither the boot's id nor a secret.
 ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"}

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import psutil
 
-from cluster.instance.attempts import attempts
+from cluster.machine.attempts import attempts
 
 Answer = TypeVar("Answer")
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import talib
 
-from tests.support.talib_trend_volume import Answer, Params, Series, by_window
+from tests.support.oracles.talib_trend_volume import Answer, Params, Series, by_window
 
 Row = tuple[str, Params, Answer]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from candleray.errors import InstanceError
 from candleray.sdk.connection import INSTANCE_FILE
-from cluster.instance.attempts import attempts
-from cluster.instance.processes import describe, opened_by
+from cluster.machine.attempts import attempts
+from cluster.machine.processes import describe, opened_by
 
 LOCK_PATIENCE_S = 2.0
 """Longer than anybody holds the lock only to look at it."""

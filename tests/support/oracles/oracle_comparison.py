@@ -19,7 +19,7 @@ from kernels.simulation.prices import Prices
 from kernels.simulation.stops import Stops
 from kernels.simulation.trades import EXIT_REASONS
 from kernels.simulation.under_stops import rank_combinations, trades_under
-from tests.support import oracle
+from tests.support.oracles import oracle
 
 
 def kernel_rules(rules: oracle.Rules) -> accounts.Rules:

@@ -21,9 +21,9 @@ from candleray.jobs.job import JobState
 from candleray.market_data.arrow_stream import ARROW, encode_rows
 from candleray.settings import JobSettings
 from tests.api.attacks.target import Target
-from tests.support.accounts import KEY, OWNED, job_id, log_in, post_code, run_id, set_up
-from tests.support.api_document import Operation, places, with_ids
-from tests.support.in_process_api import BOT_TOKEN, fresh_login, random_walk
+from tests.support.api.accounts import KEY, OWNED, job_id, log_in, post_code, run_id, set_up
+from tests.support.api.api_document import Operation, places, with_ids
+from tests.support.api.in_process_api import BOT_TOKEN, fresh_login, random_walk
 from tests.support.searches import search_over
 
 JSON = "application/json"

@@ -12,7 +12,7 @@ import pyotp
 
 from candleray.timeframes import MINUTE_MS, iso
 from serve_apps.examples import strategies as strategy_examples
-from tests.support.in_process_api import START_MS, fresh_login
+from tests.support.api.in_process_api import START_MS, fresh_login
 
 KEY = {"exchange": "binance", "label": "main", "api_key": "an-api-key-1234", "api_secret": "its-own-secret"}
 

@@ -17,8 +17,8 @@ from candleray.identity.models import WidgetLogin
 from candleray.market_data.candle_store import CandleStore
 from candleray.sdk.credentials import keep_token
 from serve_apps.api import build_api
+from tests.support.api.in_process_api import backend, fresh_login
 from tests.support.canaries import watched
-from tests.support.in_process_api import backend, fresh_login
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from candleray.timeframes import MINUTE_MS
-from tests.support import oracle
+from tests.support.oracles import oracle
 
 PRICES = st.sampled_from([1.0, 50.0, 99.0, 100.0, 100.0, 100.0, 101.0, 105.0, 150.0, 200.0, 400.0])
 MARKS = st.sampled_from(".LSX")

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from candleray.errors import InstanceError
-from cluster.instance.claims import claim, claimant
-from cluster.instance.processes import describe, listener_at
+from cluster.machine.claims import claim, claimant
+from cluster.machine.processes import describe, listener_at
 
 BLOCK = 100
 FIRST, LAST = 10_000, 29_999

@@ -23,15 +23,15 @@ from pwd import struct_passwd
 import psutil
 
 from candleray.errors import InstanceError, ServiceUnavailable
-from cluster.instance.data_folder import DataFolder, own_folder
-from cluster.instance.embedded_service import (
+from cluster.machine.data_folder import DataFolder, own_folder
+from cluster.machine.processes import answers_of, end_process, ends_within, is_running
+from cluster.services.embedded_service import (
     ENVIRONMENT,
     EmbeddedService,
     as_account,
     missing_wheel,
     package_folder,
 )
-from cluster.instance.processes import answers_of, end_process, ends_within, is_running
 
 USER = DATABASE = "candleray"
 INITDB = ("--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions")

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from serve_apps.api import build_api
-from tests.support.in_process_api import backend
+from tests.support.api.in_process_api import backend
 
 Place = tuple[str | int, ...]
 """Keys and positions that lead to a value of a body."""

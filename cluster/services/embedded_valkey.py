@@ -12,10 +12,10 @@ from contextlib import suppress
 import psutil
 
 from candleray.errors import InstanceError
-from cluster.instance.attempts import attempts
-from cluster.instance.data_folder import DataFolder
-from cluster.instance.embedded_service import EmbeddedService, missing_wheel, package_folder
-from cluster.instance.processes import describe, is_running, opened_by
+from cluster.machine.attempts import attempts
+from cluster.machine.data_folder import DataFolder
+from cluster.machine.processes import describe, is_running, opened_by
+from cluster.services.embedded_service import EmbeddedService, missing_wheel, package_folder
 
 CLAIM_PATIENCE_S = 5.0
 """A server that is just ending holds its lock a little longer than its socket."""

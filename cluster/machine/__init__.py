@@ -1,0 +1,1 @@
+"""The machine that an instance runs on: its processes, ports and data folder."""
