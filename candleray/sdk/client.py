@@ -32,7 +32,11 @@ DEFAULT_TIMEOUT_S = 330.0
 
 
 class Client(MarketDataMethods, JobMethods, StrategyMethods, RunMethods, IdentityMethods):
-    """A connection to one API; threads may share it."""
+    """A connection to one API; threads may share it.
+
+    In the examples of the methods `client` is an open client, `request` a small backtest, and `strategy` and `job`
+    are what earlier calls returned.
+    """
 
     def __init__(
         self,
@@ -62,7 +66,10 @@ class Client(MarketDataMethods, JobMethods, StrategyMethods, RunMethods, Identit
         return f"Client({self.url!r})"
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection.
+
+        >>> client.close()
+        """
         self._connection.close()
 
     def backtest(self, request: BacktestRequest | Mapping[str, Any]) -> BacktestResult:
@@ -70,15 +77,29 @@ class Client(MarketDataMethods, JobMethods, StrategyMethods, RunMethods, Identit
 
         Raises:
             InvalidInput: one problem a field; `GuardExceeded` where the request is too large to answer at once.
+
+        >>> result = client.backtest(request)
+        >>> [variant.rank for variant in result.top[:3]]
+        [1, 2, 3]
+        >>> frame = result.to_pandas()
         """
         return read(BacktestResult, self.send("POST", "/backtests", content=encoded(request)))
 
     def preflight(self, request: BacktestRequest | Mapping[str, Any]) -> Preflight:
-        """Estimate what a request would cost on this cluster, and tell whether it may run."""
+        """Estimate what a request would cost on this cluster, and tell whether it may run.
+
+        >>> estimate = client.preflight(request)
+        >>> estimate.mode, estimate.variants_total
+        ('sync', 4)
+        """
         return read(Preflight, self.send("POST", "/backtests/preflight", content=encoded(request)))
 
     def indicators(self) -> list[IndicatorInfo]:
-        """Every indicator with its inputs, parameters, bounds and signal rule."""
+        """Every indicator with its inputs, parameters, bounds and signal rule.
+
+        >>> "sma" in [indicator.id for indicator in client.indicators()]
+        True
+        """
         return read(list[IndicatorInfo], self.send("GET", "/indicators"))
 
     def indicator(self, indicator_id: str) -> IndicatorInfo:
@@ -86,15 +107,27 @@ class Client(MarketDataMethods, JobMethods, StrategyMethods, RunMethods, Identit
 
         Raises:
             NotFound: with the nearest id.
+
+        >>> [param.name for param in client.indicator("rsi").params]
+        ['window']
         """
         return read(IndicatorInfo, self.send("GET", f"/indicators/{segment(indicator_id)}"))
 
     def compute(self, request: SeriesRequest | Mapping[str, Any]) -> IndicatorSeries:
-        """Compute an indicator over the last bars or a time range."""
+        """Compute an indicator over the last bars or a time range.
+
+        >>> sma = {"id": "sma", "params": {"window": 20}}
+        >>> series = client.compute({"instrument": request["instrument"], "indicator": sma, "last": 100})
+        >>> len(series.outputs["sma"])
+        100
+        """
         return read(IndicatorSeries, self.send("POST", "/indicators/compute", content=encoded(request)))
 
     def health(self) -> None:
-        """Return where the API's process lives; raise otherwise."""
+        """Return where the API's process lives; raise otherwise.
+
+        >>> client.health()
+        """
         self.send("GET", "/health")
 
     def ready(self) -> dict[str, float]:
@@ -102,6 +135,10 @@ class Client(MarketDataMethods, JobMethods, StrategyMethods, RunMethods, Identit
 
         Raises:
             ServiceUnavailable: with a problem for each that does not answer.
+
+        >>> slow = [name for name, latency_ms in client.ready().items() if latency_ms > 10_000]
+        >>> slow
+        []
         """
         services = read(dict[str, Any], self.send("GET", "/ready", repeatable=False))["services"]
         return {name: service["latency_ms"] for name, service in services.items()}

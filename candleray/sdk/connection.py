@@ -190,6 +190,9 @@ class Sender:
         Raises:
             CandlerayError: the class that the API named.
             ServiceUnavailable: nothing listens there, or does not answer in time.
+
+        >>> client.send("GET", "/health")
+        b'{"status":"ok"}'
         """
         content_type = {} if content is None else {"Content-Type": JSON}
         response = self._connection.send(

@@ -24,62 +24,128 @@ class IdentityMethods(Sender):
     """The user that the client acts for."""
 
     def log_in(self, login: WidgetLogin | MiniAppLogin) -> NewToken:
-        """Open a session with what Telegram signed; a login is good for five minutes, once."""
+        """Open a session with what Telegram signed; a login is good for five minutes, once.
+
+        >>> session = client.log_in(login)
+        >>> session.info.kind
+        'session'
+        """
         kind = "widget" if isinstance(login, WidgetLogin) else "mini-app"
         return read(
             NewToken, self.send("POST", f"/login/telegram/{kind}", content=encoded(login), repeatable=False)
         )
 
     def log_out(self) -> None:
-        """End the session, or revoke the API token, of this client."""
+        """End the session, or revoke the API token, of this client.
+
+        >>> client.log_out()
+        """
         self.send("POST", "/logout", repeatable=False)
 
     def me(self) -> User:
-        """The user that this client's token stands for."""
+        """The user that this client's token stands for.
+
+        >>> user = client.me()
+        >>> user.telegram_user_id == login.id
+        True
+        """
         return read(User, self.send("GET", "/me"))
 
     def sessions(self) -> list[TokenInfo]:
-        """Your sessions that are good, the newest first."""
+        """Your sessions that are good, the newest first.
+
+        >>> [session.current for session in client.sessions()]
+        [True]
+        """
         return read(list[TokenInfo], self.send("GET", "/sessions"))
 
     def tokens(self) -> list[TokenInfo]:
-        """Your personal API tokens that are good, the newest first."""
+        """Your personal API tokens that are good, the newest first.
+
+        >>> client.tokens()
+        []
+        """
         return read(list[TokenInfo], self.send("GET", "/tokens"))
 
     def create_token(self, request: TokenRequest) -> NewToken:
-        """Make a personal API token; it is shown this once."""
+        """Make a personal API token; it is shown this once.
+
+        >>> from candleray.identity.models import TokenRequest
+        >>> created = client.create_token(TokenRequest(name="notebook", scopes=("read", "trade"), days=30))
+        >>> created.token.startswith("crt_")
+        True
+        """
         return read(NewToken, self.send("POST", "/tokens", content=encoded(request), repeatable=False))
 
     def revoke_token(self, token_id: UUID | str) -> None:
-        """Revoke a personal API token at once."""
+        """Revoke a personal API token at once.
+
+        >>> from candleray.identity.models import TokenRequest
+        >>> created = client.create_token(TokenRequest(name="notebook"))
+        >>> client.revoke_token(created.info.token_id)
+        """
         self.send("DELETE", f"/tokens/{segment(token_id)}", repeatable=False)
 
     def revoke_session(self, session_id: UUID | str) -> None:
-        """End one of your sessions at once."""
+        """End one of your sessions at once.
+
+        >>> for session in client.sessions():
+        ...     if not session.current:
+        ...         client.revoke_session(session.token_id)
+        """
         self.send("DELETE", f"/sessions/{segment(session_id)}", repeatable=False)
 
     def second_factor(self) -> SecondFactorState:
-        """Tell whether there is a second factor, and how many recovery codes are left."""
+        """Tell whether there is a second factor, and how many recovery codes are left.
+
+        >>> client.second_factor().enabled
+        False
+        """
         return read(SecondFactorState, self.send("GET", "/second-factor"))
 
     def begin_second_factor(self, code: str | None = None) -> SecondFactorSetup:
-        """Get a secret for an authenticator app; with a code of the present one it will replace that."""
+        """Get a secret for an authenticator app; with a code of the present one it will replace that.
+
+        >>> setup = client.begin_second_factor()
+        >>> setup.otpauth_uri.startswith("otpauth://totp/Candleray")
+        True
+        """
         return read(SecondFactorSetup, self._send_code("", code))
 
     def confirm_second_factor(self, code: str) -> RecoveryCodes:
-        """Put the secret into force by its first code."""
+        """Put the secret into force by its first code.
+
+        >>> setup = client.begin_second_factor()
+        >>> codes = client.confirm_second_factor(input("First code of the app: "))
+        >>> len(codes.recovery_codes)
+        10
+        """
         return read(RecoveryCodes, self._send_code("/confirm", code))
 
     def verify_code(self, code: str) -> CodeAccepted:
-        """Open, for some minutes and this token, what asks for a fresh code."""
+        """Open, for some minutes and this token, what asks for a fresh code.
+
+        >>> accepted = client.verify_code(input("Code: "))
+        >>> accepted.fresh_until > client.sessions()[0].created_at
+        True
+        """
         return read(CodeAccepted, self._send_code("/verify", code))
 
     def replace_recovery_codes(self, code: str) -> RecoveryCodes:
-        """Make ten new recovery codes; the old ones are void."""
+        """Make ten new recovery codes; the old ones are void.
+
+        >>> codes = client.replace_recovery_codes(input("Code: "))
+        >>> len(codes.recovery_codes)
+        10
+        """
         return read(RecoveryCodes, self._send_code("/recovery-codes", code))
 
     def disable_second_factor(self, code: str) -> SecondFactorState:
-        """Turn the second factor off."""
+        """Turn the second factor off.
+
+        >>> client.disable_second_factor(input("Code: ")).enabled
+        False
+        """
         return read(SecondFactorState, self._send_code("/disable", code))
 
     def _send_code(self, path: str, code: str | None) -> bytes:
@@ -87,14 +153,29 @@ class IdentityMethods(Sender):
         return self.send("POST", f"/second-factor{path}", content=body, repeatable=False)
 
     def exchange_keys(self) -> list[ExchangeKey]:
-        """Your exchange keys, the newest first; never more of one than its last four characters."""
+        """Your exchange keys, the newest first; never more of one than its last four characters.
+
+        >>> client.exchange_keys()
+        []
+        """
         return read(list[ExchangeKey], self.send("GET", "/exchange-keys"))
 
     def add_exchange_key(self, exchange: str, label: str, api_key: str, api_secret: str) -> ExchangeKey:
-        """Keep a key encrypted; needs a code of the last minutes (`verify_code`)."""
+        """Keep a key encrypted; needs a code of the last minutes (`verify_code`).
+
+        >>> accepted = client.verify_code(input("Code: "))
+        >>> key = client.add_exchange_key("binance", "main", input("API key: "), input("API secret: "))
+        >>> key.label
+        'main'
+        """
         body = {"exchange": exchange, "label": label, "api_key": api_key, "api_secret": api_secret}
         return read(ExchangeKey, self.send("POST", "/exchange-keys", content=encoded(body), repeatable=False))
 
     def delete_exchange_key(self, key_id: UUID | str) -> None:
-        """Delete a key for good; needs a code of the last minutes (`verify_code`)."""
+        """Delete a key for good; needs a code of the last minutes (`verify_code`).
+
+        >>> accepted = client.verify_code(input("Code: "))
+        >>> key = client.add_exchange_key("binance", "old", input("API key: "), input("API secret: "))
+        >>> client.delete_exchange_key(key.key_id)
+        """
         self.send("DELETE", f"/exchange-keys/{segment(key_id)}", repeatable=False)

@@ -36,11 +36,20 @@ class SubmittedJob:
         return f"SubmittedJob({str(self.job_id)!r})"
 
     def status(self) -> JobDetail:
-        """The job as it is now, with its request and its transitions."""
+        """The job as it is now, with its request and its transitions.
+
+        >>> job.status().state.value
+        'succeeded'
+        """
         return read(JobDetail, self._sender.send("GET", self._path))
 
     def watch(self, every_s: float = WATCH_INTERVAL_S) -> Iterator[Job]:
-        """Yield the job whenever it has changed, until it has ended; leaving early does no harm."""
+        """Yield the job whenever it has changed, until it has ended; leaving early does no harm.
+
+        >>> for progress in job.watch():
+        ...     print(progress.state)
+        succeeded
+        """
         known: dict[str, Any] | None = None
         while True:
             job = self.status()
@@ -53,7 +62,12 @@ class SubmittedJob:
             time.sleep(every_s)
 
     def top(self, limit: int = 500) -> JobTop:
-        """The best variants: so far while it runs, with their reports once it has succeeded."""
+        """The best variants: so far while it runs, with their reports once it has succeeded.
+
+        >>> best = job.top(limit=3)
+        >>> [variant.rank for variant in best.top]
+        [1, 2, 3]
+        """
         return read(JobTop, self._sender.send("GET", f"{self._path}/top", params={"limit": limit}))
 
     def result(self) -> BacktestResult:
@@ -62,6 +76,10 @@ class SubmittedJob:
         Raises:
             Conflict: it was cancelled.
             ApiError: it failed, with its reason.
+
+        >>> result = job.result()
+        >>> result.variants_evaluated
+        4
         """
         for job in self.watch():
             if job.state is JobState.CANCELLED:
@@ -71,11 +89,19 @@ class SubmittedJob:
         return read(BacktestResult, self._sender.send("GET", f"{self._path}/result"))
 
     def cancel(self) -> Job:
-        """Ask the job to end; what it has found is kept."""
+        """Ask the job to end; what it has found is kept.
+
+        >>> job = client.submit(request)
+        >>> job.cancel().cancel_requested
+        True
+        """
         return read(Job, self._sender.send("POST", f"{self._path}/cancel"))
 
     def delete(self) -> None:
-        """Forget the job, once it has ended."""
+        """Forget the job, once it has ended.
+
+        >>> job.delete()
+        """
         self._sender.send("DELETE", self._path, repeatable=False)
 
 
@@ -88,6 +114,10 @@ class JobMethods(Sender):
         Args:
             request: a model, a dict, or the bytes of its JSON.
             key: a name of your own for this submission: with the same one again the same job comes back.
+
+        >>> job = client.submit(request, key="mondays-search")
+        >>> client.submit(request, key="mondays-search").job_id == job.job_id
+        True
         """
         # Without a key of the caller's, one of our own: an answer that was lost on its way makes no second job.
         headers = {"Idempotency-Key": key or uuid4().hex}
@@ -96,11 +126,21 @@ class JobMethods(Sender):
         return SubmittedJob(self, read(Job, answer).job_id)
 
     def job(self, job_id: UUID | str) -> SubmittedJob:
-        """A job that was submitted before, here or elsewhere."""
+        """A job that was submitted before, here or elsewhere.
+
+        >>> job = client.submit(request)
+        >>> client.job(job.job_id).status().variants_total
+        4
+        """
         return SubmittedJob(self, job_id)
 
     def jobs(self, state: str | Iterable[str] | None = None, limit: int | None = None) -> list[Job]:
-        """Your jobs, the newest first; those of one state, or of some."""
+        """Your jobs, the newest first; those of one state, or of some.
+
+        >>> job = client.submit(request)
+        >>> [listed.job_id == job.job_id for listed in client.jobs(state=["queued", "running"], limit=1)]
+        [True]
+        """
         states = [state] if isinstance(state, str) else list(state or [])
 
         def read_page(size: int, cursor: str | None) -> tuple[Sequence[Job], str | None]:

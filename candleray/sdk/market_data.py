@@ -38,13 +38,22 @@ class MarketDataMethods(Sender):
     """Candles in and out, instruments, and what is missing."""
 
     def markets(self) -> list[Market]:
-        """The markets there are."""
+        """The markets there are.
+
+        >>> [market.name for market in client.markets()]
+        ['binance-spot', 'binance-futures', 'bybit-spot', 'bybit-futures']
+        """
         return read(list[Market], self.send("GET", "/market-data/markets"))
 
     def instruments(
         self, market: MarketName | None = None, q: str = "", limit: int | None = None
     ) -> list[InstrumentReference]:
-        """Instruments whose symbol contains `q`, the likeliest first; all of them without a limit."""
+        """Instruments whose symbol contains `q`, the likeliest first; all of them without a limit.
+
+        >>> found = client.instruments("bybit-spot", "BTC", limit=10)
+        >>> all("BTC" in instrument.symbol for instrument in found)
+        True
+        """
         wanted = {"market_id": market_id(market), "q": q or None}
 
         def read_page(size: int, cursor: str | None) -> tuple[Sequence[InstrumentReference], str | None]:
@@ -55,7 +64,13 @@ class MarketDataMethods(Sender):
         return collected(read_page, limit, PAGE_INSTRUMENTS)
 
     def put_instruments(self, instruments: Iterable[InstrumentReference]) -> InstrumentsReport:
-        """Keep instruments as their exchange describes them."""
+        """Keep instruments as their exchange describes them.
+
+        >>> from candleray.markets import InstrumentReference
+        >>> reference = InstrumentReference(market_id=3, symbol="BTCUSDT", base_asset="BTC", quote_asset="USDT")
+        >>> client.put_instruments([reference]).received
+        1
+        """
         references, report = list(instruments), InstrumentsReport(received=0, written=0)
         for first in range(0, len(references), INSTRUMENTS_PER_REQUEST):
             body = encoded(references[first : first + INSTRUMENTS_PER_REQUEST])
@@ -79,6 +94,13 @@ class MarketDataMethods(Sender):
 
         Without `start` the newest `limit` bars, 1000 where that is left out; otherwise all from `start` on, page
         by page, `limit` at most.
+
+        >>> hours = client.candles("bybit-spot", "BTCUSDT", timeframe="1h", limit=24)
+        >>> hours.column_names
+        ['ts_open', 'open', 'high', 'low', 'close', 'volume']
+        >>> day = client.candles("bybit-spot", "BTCUSDT", start="2025-01-01", end="2025-01-02")
+        >>> len(day)
+        1440
         """
         from candleray.market_data.arrow_stream import bars_table
 
@@ -119,6 +141,10 @@ class MarketDataMethods(Sender):
         """Write one-minute candles.
 
         Rows that are no candles are refused and counted; rows that are known already change nothing.
+
+        >>> report = client.put_candles("bybit-spot", "ETHUSDT", rows)
+        >>> report.received, report.refused_count
+        (1440, 0)
         """
         place = {"market_id": market_id(market), "symbol": symbol}
         return InsertReport.total(self._put(place, part) for part in rows.parts(INSERT_ROWS))
@@ -136,16 +162,31 @@ class MarketDataMethods(Sender):
         return read(InsertReport, answer)
 
     def coverage(self, market: MarketName | None = None, symbol: str | None = None) -> list[Coverage]:
-        """First and last candle of every instrument stored, and every hole between them."""
+        """First and last candle of every instrument stored, and every hole between them.
+
+        >>> bitcoin = client.coverage("bybit-spot", "BTCUSDT")[0]
+        >>> bitcoin.first.isoformat(), bitcoin.missing_minutes
+        ('2025-01-01T00:00:00+00:00', 0)
+        """
         params = {"market_id": market_id(market), "symbol": symbol}
         return read(list[Coverage], self.send("GET", "/market-data/coverage", params=params))
 
     def counts(self) -> list[RowCounts]:
-        """Rows of every instrument in raw (every version of a minute) and in canonical."""
+        """Rows of every instrument in raw (every version of a minute) and in canonical.
+
+        >>> all(rows.raw >= rows.canonical for rows in client.counts())
+        True
+        """
         return read(list[RowCounts], self.send("GET", "/market-data/counts"))
 
     def missing(self, market: MarketName, symbol: str, start: Time, end: Time) -> list[MissingRun]:
-        """The runs of minutes in `[start, end)` that have no candle."""
+        """The runs of minutes in `[start, end)` that have no candle.
+
+        >>> client.missing("bybit-spot", "BTCUSDT", "2025-01-01", "2025-01-02")
+        []
+        >>> client.missing("bybit-spot", "BTCUSDT", "2024-12-31", "2025-01-02")[0].minutes
+        1440
+        """
         params = {
             "market_id": market_id(market),
             "symbol": symbol,

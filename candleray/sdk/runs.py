@@ -20,6 +20,10 @@ class RunMethods(Sender):
 
         Raises:
             Conflict: it has an active run, which the message names.
+
+        >>> run = client.start_run(strategy.strategy_id)
+        >>> run.state.value
+        'starting'
         """
         body = encoded({"strategy_id": str(strategy_id)})
         return read(Run, self.send("POST", "/runs", content=body, repeatable=False))
@@ -27,7 +31,12 @@ class RunMethods(Sender):
     def runs(
         self, strategy_id: UUID | str | None = None, state: str | None = None, limit: int | None = None
     ) -> list[Run]:
-        """Your runs, the newest first; those of one strategy, or in one state."""
+        """Your runs, the newest first; those of one strategy, or in one state.
+
+        >>> run = client.start_run(strategy.strategy_id)
+        >>> [listed.run_id == run.run_id for listed in client.runs(state="starting")]
+        [True]
+        """
         wanted = {"strategy_id": None if strategy_id is None else str(strategy_id), "state": state}
 
         def read_page(size: int, cursor: str | None) -> tuple[Sequence[Run], str | None]:
@@ -38,7 +47,12 @@ class RunMethods(Sender):
         return collected(read_page, limit, _PAGE_RUNS)
 
     def run(self, run_id: UUID | str) -> RunHistory:
-        """A run and the events that led to its state."""
+        """A run and the events that led to its state.
+
+        >>> run = client.start_run(strategy.strategy_id)
+        >>> [event.to_state.value for event in client.run(run.run_id).events]
+        ['starting']
+        """
         return read(RunHistory, self.send("GET", f"/runs/{segment(run_id)}"))
 
     def stop_run(self, run_id: UUID | str) -> Run:
@@ -46,6 +60,10 @@ class RunMethods(Sender):
 
         Raises:
             Conflict: its state does not take it.
+
+        >>> run = client.start_run(strategy.strategy_id)
+        >>> client.stop_run(run.run_id).state.value
+        'stopping'
         """
         return read(Run, self.send("POST", f"/runs/{segment(run_id)}/stop", repeatable=False))
 
@@ -54,5 +72,10 @@ class RunMethods(Sender):
 
         Raises:
             Conflict: its state does not take it.
+
+        >>> run = client.start_run(strategy.strategy_id)
+        >>> run = client.stop_run(run.run_id)
+        >>> client.restart_run(run.run_id).state.value
+        'starting'
         """
         return read(Run, self.send("POST", f"/runs/{segment(run_id)}/run", repeatable=False))

@@ -26,13 +26,22 @@ class StrategyMethods(Sender):
 
         Args:
             strategy: a row of a backtest's or job's table, its `strategy`, a spec, or the bytes of its JSON.
+
+        >>> best = client.backtest(request).top[0]
+        >>> strategy = client.save_strategy(best)
+        >>> strategy.name.startswith("BTCUSDT-5m-sma")
+        True
         """
         content = strategy.strategy if isinstance(strategy, RankedVariant | BestVariant) else strategy
         body = content if isinstance(content, bytes) else encoded(content)
         return read(Strategy, self.send("POST", "/strategies", content=b'{"strategy":' + body + b"}"))
 
     def save_job_variant(self, job_id: UUID | str, variant_index: int) -> Strategy:
-        """Save the variant of that number of a job's search."""
+        """Save the variant of that number of a job's search.
+
+        >>> job = client.submit(request)
+        >>> strategy = client.save_job_variant(job.job_id, variant_index=2)
+        """
         body = {"variant": {"job_id": str(job_id), "variant_index": variant_index}}
         return read(Strategy, self.send("POST", "/strategies", content=encoded(body)))
 
@@ -46,7 +55,12 @@ class StrategyMethods(Sender):
         name: str | None = None,
         limit: int | None = None,
     ) -> list[Strategy]:
-        """Your strategies, the newest first; `name` is a part of the strategy's name."""
+        """Your strategies, the newest first; `name` is a part of the strategy's name.
+
+        >>> strategy = client.save_strategy(client.backtest(request).top[0])
+        >>> [saved.name == strategy.name for saved in client.strategies(indicator="sma")]
+        [True]
+        """
         wanted = {
             "market_id": market_id(market),
             "symbol": symbol,
@@ -67,14 +81,27 @@ class StrategyMethods(Sender):
 
         Raises:
             NotFound: you have no such strategy.
+
+        >>> client.strategy(strategy.strategy_id) == strategy
+        True
         """
         return read(Strategy, self.send("GET", f"/strategies/{segment(strategy_id)}"))
 
     def clone_strategy(self, strategy_id: UUID | str, changes: Mapping[str, Any] | bytes) -> Strategy:
-        """Save a new strategy after another; each part that `changes` names replaces the whole part."""
+        """Save a new strategy after another; each part that `changes` names replaces the whole part.
+
+        >>> cautious = client.clone_strategy(strategy.strategy_id, {"risk": {"sl_pct": 2}})
+        >>> cautious.parent_id == strategy.strategy_id
+        True
+        """
         body = changes if isinstance(changes, bytes) else encoded(changes)
         return read(Strategy, self.send("POST", f"/strategies/{segment(strategy_id)}/clone", content=body))
 
     def delete_strategy(self, strategy_id: UUID | str) -> Strategy:
-        """Delete a strategy that does not run; its content may be saved again."""
+        """Delete a strategy that does not run; its content may be saved again.
+
+        >>> deleted = client.delete_strategy(strategy.strategy_id)
+        >>> client.strategies()
+        []
+        """
         return read(Strategy, self.send("DELETE", f"/strategies/{segment(strategy_id)}", repeatable=False))
