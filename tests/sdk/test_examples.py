@@ -26,8 +26,8 @@ from candleray.sdk.jobs import SubmittedJob
 from candleray.settings import JobSettings
 from candleray.strategies.strategy import Strategy
 from tests.support import embedded
-from tests.support.in_process_api import fresh_login, random_walk
-from tests.support.served import served_api
+from tests.support.api.in_process_api import fresh_login, random_walk
+from tests.support.api.served import served_api
 
 BYBIT_SPOT = 3
 REQUEST = {
