@@ -59,7 +59,7 @@ class ApiDeployment:
 
 
 def api_url(settings: Settings) -> str:
-    """Where people on this machine reach it."""
+    """Return the address at which people on this machine reach it."""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.api.host, settings.api.host)  # noqa: S104
     return f"http://{host}:{settings.api.port}"
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 LASTED_S = 10.0
-"""What ran this long had started; its end is a new story."""
+"""Seconds after which a part counts as started; its end is then a new story."""
 
 
 class BackOff:

@@ -51,7 +51,7 @@ class Endpoint:
 
 
 def answers(url: str) -> bool:
-    """Whether somebody answers there, and knows the path; he may refuse us."""
+    """Return True where somebody answers there and knows the path, even with a refusal."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PROBE_TIMEOUT_S)
     try:

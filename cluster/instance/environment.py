@@ -41,7 +41,7 @@ def _variables(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, st
 
 
 def driver_environment(settings: Settings, folder: DataFolder, ports: Ports, boot_id: str) -> dict[str, str]:
-    """Of the process that starts Ray or joins it."""
+    """Return the environment of the process that starts Ray or joins it."""
     # Ray would join what it finds there; without bytecode it starts three times slower.
     foreign = () if settings.services.ray_address else ("RAY_ADDRESS", "PYTHONDONTWRITEBYTECODE")
     inherited = {name: value for name, value in os.environ.items() if name not in foreign}
@@ -50,7 +50,7 @@ def driver_environment(settings: Settings, folder: DataFolder, ports: Ports, boo
 
 
 def isolation(folder: DataFolder, ports: Ports, boot_id: str) -> dict[str, str]:
-    """What keeps this instance's Ray apart from every other one, and how it is set up."""
+    """Return the variables that keep this instance's Ray apart from every other one and set it up."""
     haproxy = folder.run_dir  # itself: Ray adds a folder of 56 characters
     return {
         BOOT: boot_id,

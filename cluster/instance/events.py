@@ -1,4 +1,4 @@
-"""What a supervisor tells while it works, and the three places it is told to: a terminal, a pipe, a log."""
+"""Events that a supervisor reports while it works, to three places: a terminal, a pipe, a log."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def until_started(pipe: IO[str]) -> Report:
 
 
 def from_pipe(pipe: IO[str]) -> Iterator[Event]:
-    """What the other process tells until it ends; a line that it was killed in is none."""
+    """Yield the events of the other process until it ends; a line that it was killed in is none."""
     for line in pipe:
         if line.endswith("\n"):
             yield Event(**json.loads(line))

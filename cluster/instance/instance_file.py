@@ -21,7 +21,7 @@ State = Literal["starting", "ready", "restarting", "stopping"]
 
 
 class RayCluster(BaseModel):
-    """Where the cluster is, as the process that started or joined it knows it."""
+    """The addresses of the cluster, known to the process that started or joined it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,7 +35,7 @@ class RayCluster(BaseModel):
 
 
 class Restarts(BaseModel):
-    """How often a part was started again after its first start, and why the last time."""
+    """The number of a part's starts after its first one, and the reason of the last."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -49,7 +49,7 @@ class Restarts(BaseModel):
 
 
 class Instance(BaseModel):
-    """Who runs the folder and where its parts are. The lock says whether it runs, this says where."""
+    """The process that runs the folder, and the addresses of its parts. Whether it runs, the lock says."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")  # another version's file must stay readable
 
@@ -66,7 +66,7 @@ class Instance(BaseModel):
     dashboard_url: str | None = None
     ray_address: str | None = None
     ray_token: Path | None = None
-    """What Ray asks for, where it asks: code execution on the cluster for whoever reads it."""
+    """The token that Ray asks for, if it does: whoever reads it can run code on the cluster."""
     metrics_urls: tuple[str, ...] = ()
     restarts: dict[str, Restarts] = {}
     """By the part that had ended."""
@@ -85,7 +85,7 @@ class Instance(BaseModel):
 
 
 def read_instance(folder: DataFolder) -> Instance | None:
-    """What the file says, which may be of an instance that was killed."""
+    """Read the file, which may be of an instance that was killed."""
     try:
         return Instance.model_validate_json(folder.instance_file.read_text())
     except (FileNotFoundError, NotADirectoryError, ValidationError):

@@ -35,7 +35,7 @@ START_TIMEOUT_S = 240.0
 STOP_TIMEOUT_S = 40.0
 """Longer than the API lets requests under way finish."""
 READ_TIMEOUT_S = 10.0
-"""What an ended driver has told is read in no time, except by a machine that does not let us."""
+"""Seconds to read the last events of a driver that has ended: none, but for a machine that is busy."""
 
 
 class RayBoot:

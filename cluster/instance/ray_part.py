@@ -108,7 +108,7 @@ class RayPart:
         return found
 
     def _silence(self) -> str:
-        """What does not answer although it was started again."""
+        """Return what is wrong with the part that does not answer although it was started again; else nothing."""
         for endpoint in self._endpoints if self.state == "ready" else ():
             advice = endpoint.look()
             if advice == "lost":

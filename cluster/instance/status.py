@@ -1,4 +1,4 @@
-"""What an instance looks like from outside: every part, its process, its address and its memory."""
+"""The view of an instance from outside: every part, its process, its address and its memory."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from contextlib import suppress
 BOOT = "CANDLERAY_BOOT"
 LOOK_EVERY_S = 0.1
 GUARD_S = 10.0
-"""How long the guard looks for more: a worker may just be starting when its raylet is killed."""
+"""Seconds for which the guard looks for more: a worker may just be starting when its raylet is killed."""
 
 
 def left_by(boot_id: str, ray_dir: str) -> list[int]:

@@ -19,7 +19,7 @@ FIRST, LAST = 10_000, 29_999
 
 @dataclass(frozen=True)
 class Ports:
-    """What Ray and Serve open at fixed ports unless told otherwise: two instances would share them unseen.
+    """Ports that Ray and Serve open at fixed numbers unless told otherwise: two instances would share them unseen.
 
     HAProxy and Serve's proxies bind with SO_REUSEPORT: a second instance on 8500 does not fail, the kernel
     just hands it half of the first one's requests.

@@ -36,7 +36,7 @@ from cluster.services.embedded_service import (
 USER = DATABASE = "candleray"
 INITDB = ("--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions")
 ACCOUNTS = ("postgres", "nobody")
-"""Those that root runs it as: the first one that this machine knows."""
+"""Accounts that root runs it as: the first one that this machine knows."""
 
 
 class EmbeddedPostgres(EmbeddedService):
@@ -211,7 +211,7 @@ def unprivileged_account() -> struct_passwd | None:
 
 
 def reachable(path: Path, account: struct_passwd | None) -> bool:
-    """Whether the account may enter every folder down to `path` and `path` itself."""
+    """Return True where the account may enter every folder down to `path` and `path` itself."""
     if account is None:
         return True
     resolved = path.resolve()

@@ -123,7 +123,7 @@ def as_account(account: struct_passwd | None) -> dict[str, Any]:
 
 
 def package_folder(package: str) -> Path | None:
-    """Where a wheel's files are, without running any of its code."""
+    """Find a wheel's files without running any of its code."""
     spec = find_spec(package)
     return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
 

@@ -39,7 +39,7 @@ def _is_here(host: str) -> bool:
 
 
 def require_reachable(url: SecretStr, setting: str) -> str:
-    """Where the service is, without user and password; only the drivers can tell more than that it listens.
+    """Return the service's address without user and password; only the drivers can tell more than that it listens.
 
     Raises:
         ServiceUnavailable: nothing listens there.

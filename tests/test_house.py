@@ -1,0 +1,110 @@
+"""The structure of the house: its rooms, names, imports and language."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import grimp
+
+from candleray.settings import ROOT
+
+PACKAGES = ("kernels", "candleray", "actors", "cluster", "serve_apps")
+SOURCES = sorted(path for top in PACKAGES for path in (ROOT / top).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+EVERY = [*SOURCES, *TESTS, ROOT / "docs" / "generate.py"]
+
+MOST_FILES = 20
+ROOMS_OF_ONE_KIND = {"kernels/indicators", "candleray/commands", "serve_apps/routes"}
+"""Each of their files is discovered and like the others: they may be many."""
+
+ONE_CONCEPT_ON_TWO_FLOORS = {
+    *("backfill", "candles", "compute", "job", "run", "strategy", "tokens"),  # and the command that shows it
+    *("binance", "bybit"),  # the client's side, and the simulator's
+    "store",  # each room's own
+}
+
+OPENS_NO_DOCSTRING = {"What", "How", "Where", "Which", "Who", "Whether", "As", "Of", "Those", "That"}
+CODE_OF_A_RULE = re.compile(r"\([RSMIP]\d[^)]*\)|\b[RS]\d\.\d+\b|\bissue \d+\b")
+MOST_PARAMETERS = 8
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def docstrings_of(path: Path) -> Iterator[str]:
+    """Yield every docstring, those of fields among them."""
+    for node in ast.walk(parsed(path)):
+        body = getattr(node, "body", None)
+        for statement in body if isinstance(body, list) else ():
+            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+                text = statement.value.value
+                if isinstance(text, str) and text.strip():
+                    yield text
+
+
+def test_no_room_holds_more_unlike_files_than_a_reader_keeps_in_mind():
+    files = Counter(name_of(path.parent) for path in EVERY if path.name != "__init__.py")
+    full = {room: count for room, count in files.items() if count > MOST_FILES and "/" in room}
+    assert full.keys() <= ROOMS_OF_ONE_KIND, full
+
+
+def test_two_modules_of_one_name_are_one_concept():
+    places = defaultdict(list)
+    for path in (ROOT / "candleray").rglob("*.py"):
+        places[path.stem].append(name_of(path))
+    doubled = {name: paths for name, paths in places.items() if len(paths) > 1 and not name.startswith("__")}
+    assert doubled.keys() <= ONE_CONCEPT_ON_TWO_FLOORS, doubled
+
+
+def test_no_module_imports_itself_on_a_way_round():
+    graph = grimp.build_graph(*PACKAGES, cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    assert list(TopologicalSorter(imports).static_order())
+
+
+def test_no_test_imports_a_test():
+    imported = {
+        name_of(path): node.module
+        for path in TESTS
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.ImportFrom) and re.search(r"(^|\.)test_", node.module or "")
+    }
+    assert not imported
+
+
+def test_a_docstring_begins_with_what_a_thing_is_or_does():
+    vague = [
+        f"{name_of(path)}: {' '.join(text.split()[:8])}"
+        for path in EVERY
+        for text in docstrings_of(path)
+        if text.split()[0] in OPENS_NO_DOCSTRING
+    ]
+    assert not vague
+
+
+def test_a_rule_is_named_in_words_and_not_by_a_code():
+    codes = {name_of(path): CODE_OF_A_RULE.findall(path.read_text()) for path in EVERY}
+    assert not {name: found for name, found in codes.items() if found and name != name_of(Path(__file__))}
+
+
+def test_no_kernel_takes_more_parameters_than_can_be_told_apart():
+    taken = {
+        f"{name_of(path)}: {node.name}": len([*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs])
+        for path in SOURCES
+        if path.is_relative_to(ROOT / "kernels")
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert not {name: count for name, count in taken.items() if count > MOST_PARAMETERS}
