@@ -60,15 +60,15 @@ class CommandSource:
             CandlerayError: its module cannot be imported.
         """
         try:
-            found = getattr(import_module(self.module), self.attribute)
+            command = getattr(import_module(self.module), self.attribute)
         except Exception as exc:
             raise CandlerayError(f"the command {self.name!r} cannot be loaded: {exc}") from exc
-        if isinstance(found, typer.Typer):
-            return typer.main.get_group(found)
-        if not callable(found) or hasattr(found, "make_context"):
-            return found
+        if isinstance(command, typer.Typer):
+            return typer.main.get_group(command)
+        if not callable(command) or hasattr(command, "make_context"):
+            return command
         app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-        app.command(self.name)(found)
+        app.command(self.name)(command)
         return typer.main.get_command(app)
 
 
@@ -86,14 +86,14 @@ def _source_file(module: str) -> Path | None:
 
 def find_commands() -> dict[str, CommandSource]:
     """Every command by name; the ones of this package cannot be replaced by an entry point."""
-    found = {
+    commands = {
         point.name: CommandSource(point.name, point.module, point.attr)
         for point in entry_points(group=ENTRY_POINTS)
     }
     for module in iter_modules(own_commands.__path__):
         name = module.name.rstrip("_").replace("_", "-")
-        found[name] = CommandSource(name, f"{own_commands.__name__}.{module.name}", module.name)
-    return dict(sorted(found.items()))
+        commands[name] = CommandSource(name, f"{own_commands.__name__}.{module.name}", module.name)
+    return dict(sorted(commands.items()))
 
 
 class CommandGroup(TyperGroup):
@@ -121,11 +121,11 @@ class CommandGroup(TyperGroup):
         except Exception as error:
             if debug:
                 raise
-            sys.exit(_told(error))
+            sys.exit(_report(error))
 
 
-def _told(error: Exception) -> int:
-    """Tell a person what went wrong, without a traceback; the exit code."""
+def _report(error: Exception) -> int:
+    """Print what went wrong, without a traceback, and return the exit code."""
     from pydantic import ValidationError
 
     from candleray.terminal.console import show_error
@@ -134,8 +134,8 @@ def _told(error: Exception) -> int:
     if isinstance(error, ValidationError):
         error = invalid_from(error.errors(include_url=False), error.title)
     if not isinstance(error, CandlerayError):
-        what = f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error)
-        error = CandlerayError(f"{what} (the same command with {DEBUG} shows where)")
+        text = f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error)
+        error = CandlerayError(f"{text} (the same command with {DEBUG} shows where)")
     show_error(error)
     return 2 if isinstance(error, _WRONG_INPUT) else 1
 

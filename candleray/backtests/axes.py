@@ -40,10 +40,10 @@ class Values(Model):
     @model_validator(mode="after")
     def _ascending(self) -> Self:
         ordered = tuple(sorted(self.values))
-        for one, next_ in pairwise(ordered):
-            if one == next_:
+        for value, following in pairwise(ordered):
+            if value == following:
                 raise PydanticCustomError(
-                    "repeated_value", "the value {value} stands twice", {"value": f"{one:g}"}
+                    "repeated_value", "the value {value} stands twice", {"value": f"{value:g}"}
                 )
         object.__setattr__(self, "values", ordered)
         return self

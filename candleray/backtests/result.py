@@ -88,8 +88,8 @@ class Elapsed(Model):
 class Shortlist(Model):
     """The base variants that were tried under the stop levels, and whether a better one may have been cut.
 
-    A variant with stops is another one than without them. So only variants tried under their stops are pruned,
-    and a shortlist may be full of variants that pruning then removes.
+    Stops change a variant. So only variants that were tried under their stops are pruned, and a shortlist may be
+    full of variants that pruning then removes.
     """
 
     base_variants: int

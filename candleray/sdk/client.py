@@ -50,7 +50,7 @@ class Client(MarketDataMethods, JobMethods, StrategyMethods, RunMethods, Identit
         Args:
             url: by default the setting `api_url`, else the instance that runs in the data folder.
             token: sent as a bearer token; by default `CANDLERAY_TOKEN`, else what `candleray login` kept.
-            timeout_s: how long an answer may take; that nobody listens is found out within seconds.
+            timeout_s: how long an answer may take; a connection is given up within seconds.
         """
         super().__init__(Connection(url or find_api_url(), token=token, timeout_s=timeout_s, transport=transport))
 

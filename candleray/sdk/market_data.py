@@ -50,8 +50,8 @@ class MarketDataMethods(Sender):
     ) -> list[InstrumentReference]:
         """Instruments whose symbol contains `q`, the likeliest first; all of them without a limit.
 
-        >>> found = client.instruments("bybit-spot", "BTC", limit=10)
-        >>> all("BTC" in instrument.symbol for instrument in found)
+        >>> instruments = client.instruments("bybit-spot", "BTC", limit=10)
+        >>> all("BTC" in instrument.symbol for instrument in instruments)
         True
         """
         wanted = {"market_id": market_id(market), "q": q or None}

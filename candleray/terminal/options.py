@@ -51,27 +51,29 @@ AsJsonList = Annotated[bool, typer.Option("--json", help="Print a JSON list.")]
 
 
 def connect(api: str | None, data: Path | None, token: str | None = None) -> Client:
-    """A client of the named API, else of the instance in that data folder, else of the one that is found."""
+    """A client of the named API, else of the instance in that data folder, else of the running instance."""
     from candleray.sdk.client import Client
     from candleray.sdk.connection import find_api_url
 
     return Client(api or find_api_url(data), token=token)
 
 
-def ask_secret(what: str, variable: str | None = None) -> str:
-    """From the environment, else typed unseen, else the next line of stdin; never an argument, which `ps` shows.
+def ask_secret(prompt: str, variable: str | None = None) -> str:
+    """Take a secret from the environment, else typed unseen, else from the next line of stdin.
+
+    It is never an argument, which `ps` would show.
 
     Raises:
         InvalidInput: there is none.
     """
-    if variable and (given := os.environ.get(variable)):
-        return given
+    if variable and (secret := os.environ.get(variable)):
+        return secret
     if sys.stdin.isatty():
-        return str(typer.prompt(what, hide_input=True, err=True)).strip()
+        return str(typer.prompt(prompt, hide_input=True, err=True)).strip()
     line = sys.stdin.readline().strip()
     if not line:
-        named = f", and {variable} is not set" if variable else ""
-        raise invalid("", "missing", f"{what}: nothing on stdin{named}")
+        hint = f", and {variable} is not set" if variable else ""
+        raise invalid("", "missing", f"{prompt}: nothing on stdin{hint}")
     return line
 
 
@@ -92,7 +94,7 @@ def read_request(place: str) -> bytes:
 
 
 def utc_ms(text: str, option: str) -> int:
-    """`2025-01-01` or a full time in ms since the epoch; without a zone it is UTC.
+    """Read `2025-01-01` or a full time, in UTC where it has no zone, as ms since the epoch.
 
     Raises:
         InvalidInput: naming the option.

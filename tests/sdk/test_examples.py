@@ -85,7 +85,7 @@ def names_taken_for_granted(source: str) -> set[str]:
 
 
 def typed_by(person: Person, names: dict[str, Any]) -> Callable[[str], str]:
-    """What a person types: the app's first code after a set-up, else a recovery code, or a key of an exchange."""
+    """Types as a person would: the app's first code after a set-up, else a recovery code, or an exchange key."""
 
     def answer(prompt: str) -> str:
         if prompt.startswith("API"):
