@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -83,7 +83,8 @@ class Indicator:
     """Everything about one indicator.
 
     `kernel(*inputs, *params, *outputs)` takes its arguments in the declared orders; the outputs come prefilled
-    with NaN, or as they are where `fills` says that the kernel writes every bar of them, NaN too.
+    with NaN, or as they are where `fills` says that the kernel writes every bar of them, NaN too. A kernel of many
+    outputs takes them as one named tuple, `outputs_type`.
     `reference(*inputs, *params)` is slow and obvious, returns one list an output, and only tests call it.
     `lookback(**params)` is the index of the first value. `constraint(**params)` says what is wrong between
     parameters, or None. `events` says that the outputs hold a value on single bars alone, the first of them at the
@@ -106,8 +107,14 @@ class Indicator:
     events: bool = False
     fills: bool = False
     sweep: WindowSweep | None = None
+    outputs_type: Callable[..., tuple[Any, ...]] | None = None
     version: int = 1
     name: str = ""
+
+    def compute_into(self, inputs: Iterable[Any], params: Iterable[Number], outputs: Iterable[Any]) -> None:
+        """Call the kernel; inputs, parameters and outputs come in the declared orders."""
+        written = outputs if self.outputs_type is None else [self.outputs_type(*outputs)]
+        self.kernel(*inputs, *params, *written)
 
     @property
     def selectable_inputs(self) -> dict[str, tuple[str, ...]]:

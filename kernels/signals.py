@@ -45,7 +45,7 @@ def compute(
     """
     columns = [column(values, inputs.get(name, allowed[0])) for name, allowed in indicator.inputs.items()]
     outputs = [_room(indicator, values.shape[1]) for _ in indicator.outputs]
-    indicator.kernel(*columns, *_arguments(indicator.params, params), *outputs)
+    indicator.compute_into(columns, _arguments(indicator.params, params), outputs)
     return dict(zip(indicator.outputs, outputs, strict=True))
 
 

@@ -13,17 +13,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kernels.declare import Example, Indicator, Rule
-from kernels.jit import FLOATS, FLOATS_OUT, fma, jit
-
-_OUTPUTS = ("ha_open", "ha_high", "ha_low", "ha_close", "ha_body")
+from kernels.jit import FLOATS, FLOATS_OUT, fma, jit, record_of
 
 
-@jit(FLOATS, FLOATS, FLOATS, FLOATS, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT)
-def kernel(open_, high, low, close, ha_open, ha_high, ha_low, ha_close, ha_body):
+class Candle(NamedTuple):
+    ha_open: NDArray[np.float64]
+    ha_high: NDArray[np.float64]
+    ha_low: NDArray[np.float64]
+    ha_close: NDArray[np.float64]
+    ha_body: NDArray[np.float64]
+
+
+CANDLE = record_of(Candle, *[FLOATS_OUT] * len(Candle._fields))
+
+
+@jit(FLOATS, FLOATS, FLOATS, FLOATS, CANDLE)
+def kernel(open_, high, low, close, candle):
+    ha_open, ha_close, ha_body = candle.ha_open, candle.ha_close, candle.ha_body
+    ha_high, ha_low = candle.ha_high, candle.ha_low
     # Each open waits for the one before: whether history begins is asked of the mean, which waits for nothing, and
     # a halved sum is one `fma`, the same to the bit because halving is exact.
     first = last = 0.0
@@ -48,7 +61,7 @@ def kernel(open_, high, low, close, ha_open, ha_high, ha_low, ha_close, ha_body)
 def reference(
     open_: Sequence[float], high: Sequence[float], low: Sequence[float], close: Sequence[float]
 ) -> list[list[float]]:
-    outputs: list[list[float]] = [[] for _ in _OUTPUTS]
+    outputs: list[list[float]] = [[] for _ in Candle._fields]
     first = last = math.nan
     for bar in zip(open_, high, low, close, strict=True):
         begins = math.isnan(first)
@@ -68,7 +81,8 @@ INDICATOR = Indicator(
     kernel=kernel,
     reference=reference,
     inputs={"open": ("open",), "high": ("high",), "low": ("low",), "close": ("close",)},
-    outputs=_OUTPUTS,
+    outputs=Candle._fields,
+    outputs_type=Candle,
     params={},
     lookback=lambda: 0,
     fills=True,

@@ -14,12 +14,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kernels.declare import Example, Indicator, Param, Rule
 from kernels.indicators._extremes import channel
-from kernels.jit import FLOATS, FLOATS_OUT, INT, inline, jit
+from kernels.jit import FLOATS, FLOATS_OUT, INT, inline, jit, record_of
 
-_OUTPUTS = ("tenkan", "kijun", "senkou_a", "senkou_b", "cloud_distance")
+
+class Cloud(NamedTuple):
+    tenkan: NDArray[np.float64]
+    kijun: NDArray[np.float64]
+    senkou_a: NDArray[np.float64]
+    senkou_b: NDArray[np.float64]
+    cloud_distance: NDArray[np.float64]
+
+
+CLOUD = record_of(Cloud, *[FLOATS_OUT] * len(Cloud._fields))
 
 
 @inline
@@ -29,14 +42,10 @@ def _middle(high, low, window, out, lows):
         out[t] = 0.5 * (out[t] + lows[t])
 
 
-@jit(
-    FLOATS, FLOATS, FLOATS, INT, INT, INT, INT,
-    FLOATS_OUT, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT,
-)  # fmt: skip
-def kernel(
-    high, low, close, tenkan_window, kijun_window, senkou_window, displacement,
-    tenkan, kijun, senkou_a, senkou_b, cloud_distance,
-):  # fmt: skip
+@jit(FLOATS, FLOATS, FLOATS, INT, INT, INT, INT, CLOUD)
+def kernel(high, low, close, tenkan_window, kijun_window, senkou_window, displacement, cloud):
+    tenkan, kijun, cloud_distance = cloud.tenkan, cloud.kijun, cloud.cloud_distance
+    senkou_a, senkou_b = cloud.senkou_a, cloud.senkou_b
     _middle(high, low, tenkan_window, tenkan, cloud_distance)
     _middle(high, low, kijun_window, kijun, cloud_distance)
     _middle(high, low, senkou_window, senkou_b, cloud_distance)
@@ -64,7 +73,7 @@ def reference(
     senkou_window: int,
     displacement: int,
 ) -> list[list[float]]:
-    outputs = [[math.nan] * len(close) for _ in _OUTPUTS]
+    outputs = [[math.nan] * len(close) for _ in Cloud._fields]
 
     def middle(window: int, t: int) -> float:
         return (max(high[t - window + 1 : t + 1]) + min(low[t - window + 1 : t + 1])) / 2
@@ -100,7 +109,8 @@ INDICATOR = Indicator(
     kernel=kernel,
     reference=reference,
     inputs={"high": ("high",), "low": ("low",), "close": ("close",)},
-    outputs=_OUTPUTS,
+    outputs=Cloud._fields,
+    outputs_type=Cloud,
     params={
         "tenkan_window": Param("int", 9, 2, 5_000, 1, (6, 12, 3), "bars of the conversion line"),
         "kijun_window": Param("int", 26, 3, 10_000, 1, (20, 30, 2), "bars of the base line"),

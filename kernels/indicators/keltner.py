@@ -10,17 +10,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
 from kernels.indicators.atr import kernel as average_true_range
 from kernels.indicators.atr import reference as average_true_ranges
 from kernels.indicators.ema import kernel as moving_average
 from kernels.indicators.ema import reference as moving_averages
-from kernels.jit import FLOAT, FLOATS, FLOATS_OUT, INT, jit
+from kernels.jit import FLOAT, FLOATS, FLOATS_OUT, INT, jit, record_of
 
 
-@jit(FLOATS, FLOATS, FLOATS, FLOATS, INT, INT, FLOAT, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT)
-def kernel(source, high, low, close, window, atr_window, multiplier, middle, upper, lower):
+class Channel(NamedTuple):
+    middle: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    lower: NDArray[np.float64]
+
+
+CHANNEL = record_of(Channel, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT)
+
+
+@jit(FLOATS, FLOATS, FLOATS, FLOATS, INT, INT, FLOAT, CHANNEL)
+def kernel(source, high, low, close, window, atr_window, multiplier, channel):
+    middle, upper, lower = channel.middle, channel.upper, channel.lower
     moving_average(source, window, middle)
     average_true_range(high, low, close, atr_window, upper)
     for t in range(source.size):
@@ -54,7 +68,8 @@ INDICATOR = Indicator(
     kernel=kernel,
     reference=reference,
     inputs={"source": PRICES, "high": ("high",), "low": ("low",), "close": ("close",)},
-    outputs=("middle", "upper", "lower"),
+    outputs=Channel._fields,
+    outputs_type=Channel,
     params={
         "window": Param("int", 20, 2, 20_000, 1, (10, 60, 10), "bars of the average"),
         "atr_window": Param("int", 10, 2, 5_000, 1, (10, 20, 5), "bars of the ATR"),

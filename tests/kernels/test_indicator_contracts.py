@@ -78,17 +78,22 @@ def test_kernel_equals_reference_after_a_jump_of_scale(indicator):
 
 
 def test_kernel_equals_reference_where_prices_lie_exactly_on_levels(indicator):
-    # Short series of few whole prices: halves of them are exact, so that closes meet bands and stops to the bit.
-    params = next(iter(reversed(edge_params(indicator)[:2])))
+    # Short series of few whole prices, and the example's round parameters: halves are exact, so that closes meet
+    # bands and stops to the bit.
+    params = {name: param.cast(indicator.example.params[name]) for name, param in indicator.params.items()}
     n = indicator.lookback(**params) + 12
     for seed in range(100):
         assert_equals_reference(indicator, whole_prices(n, seed), params)
 
 
-def test_without_volume_an_unknown_price_is_still_unknown(indicator):
-    values = random_walk(400)
+def test_without_volume_or_a_range_an_unknown_price_is_still_unknown(indicator):
+    values = random_walk(600)
     values[4, 100:300] = 0.0
     values[1:4, 200] = np.nan
+    # Bars whose high is their low, one of them without volume, and only the close is unknown.
+    for bar in (250, 450):
+        values[1, bar] = values[2, bar]
+        values[3, bar] = np.nan
     for params in edge_params(indicator):
         assert_equals_reference(indicator, values, params)
 
@@ -156,7 +161,7 @@ def test_nothing_of_an_output_is_left_unwritten_where_it_comes_uninitialised(ind
         runs = []
         for before in (np.nan, 123.0 if indicator.fills else np.nan):
             outputs = [np.full(n, before) for _ in indicator.outputs]
-            indicator.kernel(*inputs, *params.values(), *outputs)
+            indicator.compute_into(inputs, params.values(), outputs)
             runs.append(np.stack(outputs))
         np.testing.assert_array_equal(*runs)
 
@@ -186,7 +191,8 @@ def test_the_example_holds(indicator):
     length = len(next(iter(example.inputs.values())))
     outputs = [np.full(length, np.nan) for _ in indicator.outputs]
     inputs = [np.array(example.inputs[name], float) for name in indicator.inputs]
-    indicator.kernel(*inputs, *(p.cast(example.params[name]) for name, p in indicator.params.items()), *outputs)
+    params = [param.cast(example.params[name]) for name, param in indicator.params.items()]
+    indicator.compute_into(inputs, params, outputs)
     assert np.isfinite(outputs[0]).any()
     for name, got in zip(indicator.outputs, outputs, strict=True):
         np.testing.assert_allclose(got, example.expected[name], rtol=1e-12)
