@@ -64,7 +64,7 @@ def row_addresses(chunks: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:
 
 @intrinsic
 def popcount(typing_context, word):
-    """How many bits of a word are set."""
+    """The number of bits of a word that are set."""
 
     def generate(context, builder, signature, arguments):
         return builder.ctpop(arguments[0])

@@ -99,7 +99,7 @@ def _value_or_nan(builder: Any, data: Any, size: Any, bar: Any, lane: int) -> An
 
 @intrinsic
 def sides_of_mean(_context, price, t, heads, head, tails, tail, rate, anchor):
-    """Where the price is above, and where below, `anchor + (heads + tails) · rate`: eight bars, two octets.
+    """Compare eight prices with `anchor + (heads + tails) · rate`: an octet of those above, one of those below.
 
     One instruction instead of a series of means that is stored and read again: half the time of a sweep.
     """
@@ -107,7 +107,7 @@ def sides_of_mean(_context, price, t, heads, head, tails, tail, rate, anchor):
     def generate(context, builder, signature, arguments):
         kinds = signature.args
         eight = [_eight(context, builder, kinds[at], *arguments[at : at + 2]) for at in (0, 2, 4)]
-        rates, anchors = (_each(builder, lambda _lane, one=one: one) for one in arguments[6:])
+        rates, anchors = (_each(builder, lambda _lane, number=number: number) for number in arguments[6:])
         fused = ir.FunctionType(_EIGHT, [_EIGHT] * 3)
         multiply_add = cgutils.get_or_insert_function(builder.module, fused, f"llvm.fma.v{OCTET}f64")
         mean = builder.call(multiply_add, [builder.fadd(eight[1], eight[2]), rates, anchors])

@@ -1,4 +1,4 @@
-"""How an indicator and its signal rule are declared. Standard library alone: importable without numba."""
+"""The declarations of indicators and signal rules; of the standard library alone, so importable without numba."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Param:
     grid: tuple[Number, Number, Number]
     description: str
     counts_bars: bool = True
-    """Of a whole number: it is a window, of so many bars of history."""
+    """A whole number is a window, of so many bars of history."""
 
     @property
     def is_window(self) -> bool:
@@ -48,7 +48,7 @@ class Param:
 
 @dataclass(frozen=True)
 class Rule:
-    """Which family of signal rules reads an indicator, which outputs it reads, and its defaults here."""
+    """The family of signal rules that reads an indicator, the outputs it reads, and its defaults here."""
 
     family: str
     outputs: tuple[str, ...]

@@ -90,7 +90,7 @@ class PlaneSpec:
     first: int
 
     def continues(self, other: PlaneSpec) -> bool:
-        """Whether one sweep serves both: nothing differs but its parameter, which is larger here."""
+        """Tell if one sweep serves both: they differ in its parameter alone, which is larger here."""
         sweep = self.indicator.sweep
         if sweep is None or other.indicator is not self.indicator:
             return False
@@ -146,7 +146,7 @@ def _sweep(
 
 
 def lookback(indicator: Indicator, params: Mapping[str, Number], signal: Mapping[str, Number]) -> int:
-    """How many bars before a bar its signal reads: the index of the first bar that can have one."""
+    """The number of bars before a bar that its signal reads: the index of the first bar that can have one."""
     return indicator.lookback(**params) + FAMILIES[indicator.rule.family].lookback(**signal)
 
 

@@ -59,7 +59,7 @@ def recursive_mean(source, window, rate, out):
 
 @inline
 def average_on(source, anchor, average, rate, out):
-    """As long as values are known: how many there were, and the average then.
+    """Go on while values are known; return their number, and the average then.
 
     A loop without the questions of the first bars waits for one `fma` a bar; with them two averages took twice as
     long.
@@ -109,7 +109,7 @@ def mixed_emas(source, window, depth, weights, out):
 
 @inline
 def _mix_on(source, anchor, averages, rate, depth, weights, out):
-    """As long as values are known: how many there were, and the averages then."""
+    """Go on while values are known; return their number, and the averages then."""
     of_one, of_two, of_three = weights
     one, two, three = averages
     kept = 1.0 - rate
@@ -126,8 +126,8 @@ def _mix_on(source, anchor, averages, rate, depth, weights, out):
 
 @inline
 def convergence(source, windows, late, percent, line, signal_line, histogram):
-    """How far a fast EMA is from a slow one (in percent of the slow one, if asked for), that line's EMA, and the
-    distance of both.
+    """Write the distance of a fast EMA from a slow one, that line's EMA, and the distance of both. With `percent`
+    the distance is in percent of the slow EMA.
 
     `windows` are those of the fast, the slow and the signal EMA; the fast one takes no notice of the first `late`
     values. All outputs begin where the signal line does.
@@ -184,7 +184,7 @@ def _distance(averages, anchor, percent):
 
 @inline
 def _converge_on(source, anchor, averages, rates, percent, line, signal_line, histogram):
-    """As long as values are known: how many there were, and the averages then."""
+    """Go on while values are known; return their number, and the averages then."""
     fast, slow, signal = averages
     fast_rate, slow_rate, signal_rate = rates
     for i in range(source.size):

@@ -45,8 +45,8 @@ def channel(high, low, window, highest, lowest):
 
 @jit(FLOATS, FLOATS, INT, FLOATS_OUT, FLOATS_OUT)
 def bars_since(high, low, window, since_highest, since_lowest):
-    """How many bars ago the last `window` bars had their highest high and their lowest low; of equals the last,
-    and NaN before."""
+    """Write how many bars ago the last `window` bars had their highest high and their lowest low, the last one of
+    equals; NaN before."""
     tops = np.full(window + 1, -np.inf)
     bottoms = np.full(window + 1, np.inf)
     top_bars = np.zeros(window + 1, np.int64)

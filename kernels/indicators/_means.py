@@ -121,7 +121,7 @@ def sliding_weighted_mean(source, window, out):
 
 @inline
 def sliding_spread(source, window, above, variance):
-    """How far each bar's last value is above the mean of its last `window` values, and the mean of the squares
+    """Write the distance of each value above the mean of the last `window` values, and the mean of the squares
     about that mean; NaN before.
 
     The distance and not the mean, which has lost its digits where prices hardly move. For what nobody wants, give

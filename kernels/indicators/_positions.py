@@ -1,4 +1,4 @@
-"""Where a value stands between the lowest and the highest of a window, and the stochastics' means of that."""
+"""The position of a value between the lowest and the highest of a window, and the stochastics' means of that."""
 
 import numpy as np
 

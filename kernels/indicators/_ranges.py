@@ -1,4 +1,4 @@
-"""How far price moved in a bar, the gap from the last close included, and Wilder's average of it."""
+"""The reach of the price in a bar, the gap from the last close included, and Wilder's average of it."""
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def average_true_range(high, low, close, window, out):
 
 @inline
 def _average_on(high, low, previous_close, average, rate, out):
-    """As long as ranges are known: how many there were, and the average then."""
+    """Go on while ranges are known; return their number, and the average then."""
     kept = 1.0 - rate
     for i in range(out.size):
         reach = true_range(high[i], low[i], previous_close[i])

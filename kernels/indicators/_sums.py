@@ -17,7 +17,7 @@ _LINE = 8  # numbers of a cache line
 
 @inline
 def stretch_of(window):
-    """How many bars to sum at a time: what stays in the fastest caches, or one block."""
+    """The number of bars to sum at a time: as many as stay in the fastest caches, or one block."""
     return window if window > _LONG else _STRETCH
 
 

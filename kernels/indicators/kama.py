@@ -42,7 +42,7 @@ def kernel(source, window, fast, slow, out):
 
 @inline
 def _rates(source, window, span, slowest, out):
-    """How much of the distance to the price the average covers at each bar; NaN where the path is unknown."""
+    """Write the share of its distance to the price that the average covers at each bar; NaN if unknown."""
     stretch = stretch_of(window)
     rows, spare = rows_for(2, window), rows_for(2, window)
     changes, paths = rows[0], rows[1]

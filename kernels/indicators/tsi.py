@@ -60,7 +60,7 @@ def _strength(changes, sizes):
 
 @inline
 def _strengths_on(source, changes, sizes, rates, out):
-    """As long as values are known: how many there were, and the averages then."""
+    """Go on while values are known; return their number, and the averages then."""
     slow_rate, fast_rate = rates
     (change_once, change_twice), (size_once, size_twice) = changes, sizes
     for i in range(out.size):

@@ -31,7 +31,7 @@ class Entries(NamedTuple):
     words: NDArray[np.uint64]
     """A bit for each bar with an entry, of all of them."""
     before: NDArray[np.int64]
-    """How many entries lie before each word."""
+    """The number of entries before each word."""
     bars: NDArray[np.int64]
     sides: NDArray[np.float64]
     rows: NDArray[np.int64]
@@ -58,7 +58,7 @@ def place_of(end):
 
 @inline
 def _places(entries):
-    """How many entries lie before each word, and how many there are."""
+    """The number of entries before each word, and of all."""
     before = np.empty(entries.size, np.int64)
     count = np.int64(0)
     for word in range(entries.size):
@@ -107,7 +107,7 @@ def _list_entries(final, entries, last, exit_on, before, bars, sides, ends):
 
 @inline
 def _table_count(n_levels, n_sides):
-    """How many tables the levels of one kind have."""
+    """The number of tables that the levels of one kind have."""
     return -(-n_levels // BLOCK_LEVELS) * n_sides
 
 

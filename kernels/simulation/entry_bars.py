@@ -53,7 +53,7 @@ class EntryBars(NamedTuple):
         return cls.of(marks)
 
     def rows(self, side: float) -> int:
-        """How many rows a table of that side has."""
+        """The number of rows of a table of that side."""
         return int(np.bitwise_count(self.marks[int(side == SHORT)]).sum())
 
 

@@ -36,7 +36,7 @@ class Positions(NamedTuple):
     places: NDArray[np.uint32]
     """The places of the words that have any changes."""
     kept: NDArray[np.uint64]
-    """Those words."""
+    """The words at those places."""
     change_bars: NDArray[np.uint32]
     bars: NDArray[np.uint32]
     """A row is entry, exit, entry, exit and so on."""

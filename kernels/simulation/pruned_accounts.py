@@ -47,8 +47,8 @@ def trade(account, side, bar, exit_bar, prices, rules, pruning):
     )
     if fate != KEPT:
         return PrunedAccount(available, reserve, account.trades, account.last_exit, standing, fate)
-    exit_ = leave(position, prices.close[exit_bar], rules)
-    profit, _ = booked_profit(available, exit_.profit, reason)
+    closed = leave(position, prices.close[exit_bar], rules)
+    profit, _ = booked_profit(available, closed.profit, reason)
     available, reserve = settle(available, reserve, profit, rules)
     return PrunedAccount(available, reserve, account.trades + 1, exit_bar, standing, KEPT)
 

@@ -61,7 +61,7 @@ class Levels(NamedTuple):
 
 @inline
 def entries_a_window(n_levels):
-    """As many as fit; at least as many as make it worth to walk some combinations abreast."""
+    """The number of entries that fit in a window, or of those that are worth a walk abreast if that is more."""
     return max(16, WINDOW_BYTES // (16 * (1 + n_levels)))
 
 
@@ -116,12 +116,14 @@ def walk(window, levels, prices, rules, accounts, trades):
             if prices.exposed > 0 and side == SHORT and bars[place] < prices.exposed:
                 exit_bar, reason = ruin_before(position, bars[place], exit_bar, reason, prices)
                 price = prices.close[exit_bar]
-            done = leave(position, price, rules)
-            profit, reason = booked_profit(cash, done.profit, reason)
+            closed = leave(position, price, rules)
+            profit, reason = booked_profit(cash, closed.profit, reason)
             available[lane], reserve[lane] = settle(cash, reserve[lane], profit, rules)
             if n_trades[lane] < trades.size:
                 equity = available[lane] + reserve[lane]
-                write_trade(trades[n_trades[lane]], bars[place], exit_bar, position, done, profit, equity, reason)
+                write_trade(
+                    trades[n_trades[lane]], bars[place], exit_bar, position, closed, profit, equity, reason
+                )
             next_entry[lane] = place_of(end)
             n_trades[lane] += 1
 

@@ -21,9 +21,9 @@ class Stops(NamedTuple):
     """
 
     addresses: NDArray[np.uint64]
-    """Those of the tables, in this order."""
+    """The tables' addresses, in this order."""
     stop_losses: int
-    """How many levels, as are `take_profits`; 0 for no such stop."""
+    """The number of levels, as is `take_profits`; 0 for no such stop."""
     take_profits: int
     entry_bars: EntryBars
     """The bars that the tables have rows for."""

@@ -61,16 +61,16 @@ def booked_profit(available, profit, reason):
 
 
 @inline
-def write_trade(trade, entry_bar, exit_bar, position, done, profit, equity, reason):
+def write_trade(trade, entry_bar, exit_bar, position, closed, profit, equity, reason):
     trade.entry_bar = entry_bar
     trade.exit_bar = exit_bar
     trade.side = int(position.side)
     trade.entry_fill = position.fill
-    trade.exit_fill = done.fill
+    trade.exit_fill = closed.fill
     trade.quantity = position.quantity
     trade.entry_notional_quote = position.notional
     trade.entry_fee_quote = position.fee
-    trade.fees_quote = position.fee + done.fee
+    trade.fees_quote = position.fee + closed.fee
     trade.pnl_quote = profit
     trade.return_pct = profit / position.notional * 100.0
     trade.equity_quote = equity

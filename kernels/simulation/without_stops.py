@@ -101,12 +101,12 @@ def _walk(positions, count, ended, prices, rules, trades):
         position = enter(side, prices.close[bar], available, rules)
         if bar < prices.exposed and side == SHORT:
             exit_bar, reason = ruin_before(position, bar, exit_bar, reason, prices)
-        done = leave(position, prices.close[exit_bar], rules)
-        profit, reason = booked_profit(available, done.profit, reason)
+        closed = leave(position, prices.close[exit_bar], rules)
+        profit, reason = booked_profit(available, closed.profit, reason)
         available, reserve = settle(available, reserve, profit, rules)
         if n_trades < trades.size:
             equity = available + reserve
-            write_trade(trades[n_trades], bar, exit_bar, position, done, profit, equity, reason)
+            write_trade(trades[n_trades], bar, exit_bar, position, closed, profit, equity, reason)
         n_trades += 1
     return n_trades
 
@@ -141,11 +141,11 @@ def _rank(planes, first, prices, rules, outcomes):
                 places[lane] = at + 1
                 side = positions.sides[lane, at] if only_side == 0.0 else only_side
                 position, reason = enter(side, closes[lane, 2 * at], cash, rules), EXIT_SIGNAL
-                done = leave(position, closes[lane, 2 * at + 1], rules)
+                closed = leave(position, closes[lane, 2 * at + 1], rules)
                 if prices.exposed > 0 and side == SHORT:
                     bar, until = np.int64(positions.bars[lane, 2 * at]), np.int64(positions.bars[lane, 2 * at + 1])
                     _, reason = ruin_before(position, bar, until, reason, prices)
-                profit, _ = booked_profit(cash, done.profit, reason)
+                profit, _ = booked_profit(cash, closed.profit, reason)
                 available[lane], reserve[lane] = settle(cash, reserve[lane], profit, rules)
                 continue
             if variants[lane] >= 0:

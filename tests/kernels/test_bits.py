@@ -1,4 +1,4 @@
-"""The layout of signal planes, and planes walked where they lie (design: one bit a bar, 64 a word)."""
+"""The layout of signal planes, one bit a bar and 64 a word, and planes that are read where they lie."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def test_a_word_holds_64_bars(n_bars, n_words):
 def test_popcount_and_trailing_zeros_agree_with_python(words):
     ones, lowest = np.empty(20, np.uint64), np.empty(20, np.uint64)
     count_bits(words, ones, lowest)
-    for word, one, low in zip(words.tolist(), ones.tolist(), lowest.tolist(), strict=True):
-        assert one == word.bit_count()
+    for word, n_ones, low in zip(words.tolist(), ones.tolist(), lowest.tolist(), strict=True):
+        assert n_ones == word.bit_count()
         assert low == ((word & -word).bit_length() - 1 if word else 64)
 
 

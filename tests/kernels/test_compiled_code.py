@@ -116,10 +116,10 @@ def test_a_process_whose_folder_was_removed_goes_on_compiling(tmp_path: Path):
         "print(numba.config.CACHE_DIR)"
     )
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
-    assert list(Path(done.stdout.strip()).rglob("tr.kernel*.nbi"))
+    assert list(Path(process.stdout.strip()).rglob("tr.kernel*.nbi"))
 
 
 def test_compiled_code_is_cached_outside_the_sources(tmp_path: Path):
@@ -128,10 +128,10 @@ def test_compiled_code_is_cached_outside_the_sources(tmp_path: Path):
         "print(numba.config.CACHE_DIR)"
     )
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
-    folder = Path(done.stdout.strip())
+    folder = Path(process.stdout.strip())
     assert folder.parent == tmp_path
     assert list(folder.rglob("*.nbi"))
 
@@ -140,7 +140,7 @@ def test_a_cache_that_cannot_be_written_does_not_stop_anyone(tmp_path: Path):
     (tmp_path / "file").write_text("")
     code = "import kernels.jit, numba; print(numba.config.CACHE_DIR)"
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "file")}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
-    assert "candleray-numba-" in done.stdout
+    assert "candleray-numba-" in process.stdout

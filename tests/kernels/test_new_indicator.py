@@ -39,7 +39,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_api_lists_it_and_its_schema_takes_it(house: Path):
     listed, document = json.loads(run_in(house, "-c", ASK).splitlines()[-1])
-    [new] = [one for one in listed if one["id"] == "novel_mean"]
+    [new] = [indicator for indicator in listed if indicator["id"] == "novel_mean"]
     assert [param["name"] for param in new["params"]] == ["window"]
     schemas: dict[str, Any] = document["components"]["schemas"]
     assert schemas["NovelMeanAxes"]["properties"]["id"]["const"] == "novel_mean"
@@ -49,8 +49,8 @@ def test_the_api_lists_it_and_its_schema_takes_it(house: Path):
 
 
 def test_the_contracts_hold_it(house: Path):
-    told = run_in(house, "-m", "pytest", "-q", "tests/kernels/test_indicator_contracts.py", "-k", "novel_mean")
-    assert " passed" in told
+    output = run_in(house, "-m", "pytest", "-q", "tests/kernels/test_indicator_contracts.py", "-k", "novel_mean")
+    assert " passed" in output
 
 
 def test_the_reference_pages_show_both(house: Path):

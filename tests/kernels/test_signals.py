@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 def read(family: str, *series: list[float], **params: float) -> tuple[str, str]:
     """Long and short of a family over its columns and outputs, as strings of `x` and `.`."""
-    arrays = [np.array(one, float) for one in series]
+    arrays = [np.array(values, float) for values in series]
     plane = np.full((2, 1), 2**64 - 1, np.uint64)
     FAMILIES[family].kernel(*arrays, *params.values(), 0, *plane.view(np.uint8))
     return tuple("".join("x" if flag else "." for flag in flags) for flags in unpack(plane, arrays[0].size))
@@ -170,8 +170,8 @@ def specs_of(indicator: Indicator, swept: list[int], first: int) -> list[PlaneSp
 
 def one_by_one(values: np.ndarray, specs: list[PlaneSpec], start: int, stop: int) -> np.ndarray:
     planes = [
-        build_plane(one.indicator, values, one.inputs, one.params, one.signal, one.first, start, stop)
-        for one in specs
+        build_plane(spec.indicator, values, spec.inputs, spec.params, spec.signal, spec.first, start, stop)
+        for spec in specs
     ]
     return np.stack(planes)
 
@@ -219,7 +219,9 @@ def test_bars_before_the_first_change_nothing(values):
     for indicator in INDICATORS.values():
         params = {name: param.default for name, param in indicator.params.items()}
         signal = {name: param.default for name, param in indicator.rule.params.items()}
-        planes = [build_plane(indicator, one, {}, params, signal, 100, 300, 700) for one in (values, changed)]
+        planes = [
+            build_plane(indicator, candles, {}, params, signal, 100, 300, 700) for candles in (values, changed)
+        ]
         assert planes[0].tobytes() == planes[1].tobytes()
 
 
