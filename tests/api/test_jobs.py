@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -19,7 +18,7 @@ from candleray.databases.postgres import Postgres
 from candleray.identity.user_store import Users
 from candleray.jobs.attempts import Attempts
 from candleray.jobs.checkpoint import Checkpoint
-from candleray.jobs.job import JobState, Progress
+from candleray.jobs.job import Job, JobState, Progress
 from candleray.jobs.store import Jobs
 from candleray.market_data.candle_store import CandleStore
 from candleray.search.rankings import Ranking
@@ -159,29 +158,34 @@ async def test_the_answer_of_a_job_is_that_of_a_backtest(api: httpx.AsyncClient,
     assert (done["state"], done["phase"], done["partial"]) == ("succeeded", "done", False)
 
 
-async def test_progress_comes_as_events_until_the_end(api: httpx.AsyncClient, attempts: Attempts):
+async def test_progress_comes_as_events_until_the_end(
+    api: httpx.AsyncClient, attempts: Attempts, monkeypatch: pytest.MonkeyPatch
+):
     await submit(api)
     job_id, attempt = (await attempts.take_next()) or pytest.fail("nothing to run")
 
-    async def drive() -> None:
+    async def drive() -> AsyncIterator[None]:
+        """Go one step on at each look of the stream."""
+        yield
         for done in (5, 10):
-            await asyncio.sleep(0.5)
-            await attempts.heartbeat(
-                job_id, attempt, Progress(Phase.STAGE_B, done, 20, done, 10.0, 1.0, "candles", None)
-            )
-        await asyncio.sleep(0.5)
-        await attempts.move(job_id, JobState.CANCELLED, "cancelled by its user", attempt)
+            told = Progress(Phase.STAGE_B, done, 20, done, 10.0, 1.0, "candles", None)
+            yield await attempts.heartbeat(job_id, attempt, told)
+        yield await attempts.move(job_id, JobState.CANCELLED, "cancelled by its user", attempt)
 
-    driving = asyncio.ensure_future(drive())
+    async def look(jobs: Jobs, *arguments: Any) -> Job:
+        await anext(driving)
+        return await looked_up(jobs, *arguments)
+
+    driving, looked_up = drive(), Jobs.get
+    monkeypatch.setattr(Jobs, "get", look)
     answer = await api.get(f"/backtests/jobs/{job_id}/events")
-    await driving
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.headers["cache-control"] == "private, no-store"
     events = [part.split("\n") for part in answer.text.strip().split("\n\n")]
     kinds = [lines[0].removeprefix("event: ") for lines in events]
     told = [json.loads(lines[1].removeprefix("data: ")) for lines in events]
-    assert kinds == ["progress"] * (len(kinds) - 1) + ["end"]
-    assert [one["done"] for one in told][-3:] == [5, 10, 10]
+    assert kinds == ["progress"] * 3 + ["end"]
+    assert [job["done"] for job in told] == [0, 5, 10, 10]
     assert told[-1]["state"] == "cancelled"
 
 

@@ -33,6 +33,7 @@ from candleray.identity.local_secrets import (
 from candleray.identity.vault import CannotOpen, KeyRing, Secret
 from candleray.settings import Settings
 from tests.support.canaries import dump_postgres
+from tests.support.waiting import let_work_until
 
 RING = KeyRing.parse(new_key_encryption_key("1"))
 
@@ -194,17 +195,22 @@ async def test_ten_thousand_records_are_wrapped_anew_while_others_read_and_write
         while not stopped.is_set():
             written.append((await keys.add(user_id, new_key(7))).key_id)
 
+    async def others_go_on() -> None:
+        before = read, len(written)
+        await let_work_until(
+            lambda: (read > before[0] + 5 and len(written) > before[1]) or any(task.done() for task in others)
+        )
+        assert not any(task.done() for task in others)
+
     others = [asyncio.create_task(read_on()), asyncio.create_task(write_on())]
-    await asyncio.sleep(0.1)
+    await others_go_on()
     current[0] = rings[1]
     rotation = await rotate_keys(postgres, rings[1])
-    await asyncio.sleep(0.1)
+    await others_go_on()
     stopped.set()
     await asyncio.gather(*others)
     assert rotation.rewrapped >= 10_000
     assert rotation.unopened == 0
-    assert read > 10
-    assert written
     new_only = KeyRing({"2": rings[1].keys["2"]}, "2")
     current[0] = new_only
     async with postgres.connection() as connection:

@@ -19,6 +19,7 @@ from candleray.market_data.candle_files import read_candle_file
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.insert_report import InsertReport
 from tests.support.candle_store_contract import CandleStoreContract
+from tests.support.waiting import PATIENCE_S
 
 YEAR_2025_MS = (1_735_689_600_000, 1_767_225_600_000)
 
@@ -31,7 +32,7 @@ class TestEmbedded(CandleStoreContract):
 
 def in_another_process(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", script, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 OPEN = """

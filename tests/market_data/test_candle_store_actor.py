@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +17,10 @@ from actors.options import CANDLE_STORE, NAMESPACE
 from actors.ray_errors import translated_errors
 from candleray.errors import InstanceError, NotFound
 from candleray.settings import ServiceSettings, Settings
+from cluster.machine.processes import answers_of, tree_of
 from tests.support.candle_store_contract import FOREVER, candle_rows
+from tests.support.processes import running_script
+from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -61,19 +59,15 @@ def end(store: ActorHandle) -> None:
     """For good, and only back when its name is free again."""
     ray.kill(store)
     with suppress(ValueError):
-        while ray.get_actor(CANDLE_STORE["name"], NAMESPACE):
-            time.sleep(0.05)
+        wait_until(lambda: ray.get_actor(CANDLE_STORE["name"], NAMESPACE), lambda actor: actor is None)
 
 
 def kill_process_of(store: ActorHandle) -> None:
     """`kill -9`, which Ray takes for a crash, unlike `ray.kill`."""
     ray.get(store.ping.remote())
-    (process,) = [
-        child
-        for child in psutil.Process().children(recursive=True)
-        if "CandleStoreActor" in " ".join(child.cmdline())
-    ]
-    os.kill(process.pid, signal.SIGKILL)
+    commands = answers_of(tree_of(psutil.Process()), psutil.Process.cmdline)
+    (process,) = [process for process, command in commands if "CandleStoreActor" in " ".join(command)]
+    process.kill()
 
 
 def test_errors_arrive_as_they_were_raised(settings: Settings) -> None:
@@ -97,7 +91,7 @@ def test_a_kill_in_the_middle_of_inserts_costs_no_row_and_no_caller_notices(sett
     ]
     ray.get(reports[3])
     kill_process_of(store)
-    reports = ray.get(reports, timeout=60)
+    reports = ray.get(reports, timeout=PATIENCE_S)
     (counts,) = [row for row in ray.get(store.counts.remote()) if row.symbol == "KILLUSDT"]
     assert sum(report.written + report.unchanged for report in reports) == 20_000
     assert (counts.raw, counts.canonical) == (20_000, 20_000)
@@ -108,7 +102,7 @@ def test_candles_already_read_outlive_the_actor(settings: Settings) -> None:
     given = candle_rows(range(50_000))
     ray.get(store.insert.remote(1, "READUSDT", given))
     candles = store.read.remote(1, "READUSDT", *FOREVER)
-    ray.wait([candles], timeout=30)
+    assert ray.wait([candles], timeout=PATIENCE_S)[0] == [candles]
     end(store)
     assert (ray.get(candles).values == given.values).all()
 
@@ -119,10 +113,9 @@ import time
 from candleray.market_data.candle_store import CandleStore
 store = CandleStore.open("chdb://{tmp_path}")
 print("open", flush=True)
-time.sleep(60)
+time.sleep(600)
 """
-    with subprocess.Popen([sys.executable, "-c", opened], stdout=subprocess.PIPE, text=True) as owner:
-        assert owner.stdout.readline() == "open\n"
+    with running_script(opened) as (owner, _):
         end(candle_store(settings))
         store = candle_store(settings_for(tmp_path))
         for _ in range(2):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -40,3 +42,15 @@ def wait_until(
             if holds(seen):
                 return seen
     raise AssertionError(f"{what}: not within {within_s:g} s, last seen {seen!r:.1000}")
+
+
+async def let_work_until(holds: Callable[[], Any], *, what: str = "it", within_s: float = PATIENCE_S) -> None:
+    """Let the other tasks of this loop work until it holds.
+
+    Raises:
+        AssertionError: it did not hold in time.
+    """
+    give_up_at = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < give_up_at, f"{what}: not within {within_s:g} s"
+        await asyncio.sleep(0.01)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +18,7 @@ from candleray.sdk.credentials import keep_token
 from serve_apps.api import build_api
 from tests.support.api.in_process_api import backend, fresh_login
 from tests.support.canaries import watched
+from tests.support.waiting import PATIENCE_S, wait_until
 
 
 @contextmanager
@@ -30,12 +30,12 @@ def served(app: Any) -> Iterator[str]:
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         try:
-            while not server.started:
-                time.sleep(0.01)
+            wait_until(lambda: server.started or not thread.is_alive(), every_s=0.01, what="the server listens")
+            assert server.started, "the server ended while it started"
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join(10)
+            thread.join(PATIENCE_S)
 
 
 @contextmanager
