@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from candleray.backtests.request import BacktestRequest
@@ -9,6 +11,7 @@ from candleray.search.costs import (
     Costs,
     StopCosts,
     _base_and_combination_s,
+    _Sample,
     _sampled_runs,
     _table_s,
     measure_signals,
@@ -97,3 +100,23 @@ def test_costs_of_many_levels_follow_from_those_of_a_few():
 def test_a_disturbed_measurement_makes_no_cost_negative():
     assert _table_s((6, 0.09), (16, 0.07), 66) == 0.07
     assert _base_and_combination_s(0.003, 0.002, 8, 64) == (0.002, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("whole_s", "part_s", "added_s"),
+    [
+        ([2.0, 1.0], [0.6, 0.9], 0.4),
+        # A neighbour has disturbed the first part both times: it took as long as the whole, or longer.
+        ([1.0, 1.0], [1.0, 1.0], 0.1),
+        ([1.0, 1.0], [3.0, 3.0], 0.1),
+    ],
+)
+def test_a_slower_first_part_does_not_make_the_second_cost_nothing(whole_s, part_s, added_s, monkeypatch):
+    now_s = 0.0
+
+    def rank(first: int, last: int) -> None:
+        nonlocal now_s
+        now_s += (whole_s if last == 10 else part_s).pop(0)
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now_s)
+    assert _Sample._added_s(rank, 0, 5, 10) == pytest.approx(added_s)
