@@ -24,7 +24,7 @@ from cluster.services import embedded_postgres as postgres_module
 from cluster.services.embedded_postgres import EmbeddedPostgres, reachable
 from cluster.services.embedded_service import EmbeddedService, as_account
 from cluster.services.embedded_valkey import EmbeddedValkey
-from tests.support.processes import running_script
+from tests.support.instances.processes import running_script
 from tests.support.waiting import PATIENCE_S
 
 SERVICES = (EmbeddedPostgres, EmbeddedValkey)

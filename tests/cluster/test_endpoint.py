@@ -13,7 +13,7 @@ from cluster.instance import endpoint as endpoint_module
 from cluster.instance.endpoint import Endpoint, answers
 from tests.support.api.served import served
 from tests.support.hand_clock import HandClock
-from tests.support.processes import started
+from tests.support.instances.processes import started
 
 
 def answering(status: int) -> Callable[..., object]:

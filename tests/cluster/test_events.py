@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from cluster.instance.events import Event, from_pipe, own_pipe, reported, to_pipe, until_started
-from tests.support.processes import running_script, started
+from tests.support.instances.processes import running_script, started
 
 TELL = """
 import sys, time

@@ -37,8 +37,8 @@ from cluster.machine.leftovers import BOOT, kill_leftovers, left_by
 from cluster.machine.ports import BLOCK, FIRST, Ports, first_free, own_block, own_port, require_free
 from cluster.machine.processes import start_ticks
 from cluster.services.outside_services import require_common_services, require_reachable
-from tests.support.ports import free_port
-from tests.support.processes import running_script, started
+from tests.support.instances.ports import free_port
+from tests.support.instances.processes import running_script, started
 from tests.support.waiting import wait_until
 
 HOLD_A_LOCK = """

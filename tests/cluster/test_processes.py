@@ -22,7 +22,7 @@ from cluster.machine.processes import (
     start_ticks,
     tree_of,
 )
-from tests.support.processes import running_script, started
+from tests.support.instances.processes import running_script, started
 from tests.support.waiting import wait_until
 
 PARENT = """

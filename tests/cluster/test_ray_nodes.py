@@ -34,8 +34,8 @@ from cluster.machine.processes import answers_of, process_of, tree_of
 from cluster.search.fan_out import backtest
 from tests.support import forty_days
 from tests.support.forty_days import LONG_REQUEST
-from tests.support.ports import free_port
-from tests.support.ray_nodes import RayNodes, ray_nodes
+from tests.support.instances.ports import free_port
+from tests.support.instances.ray_nodes import RayNodes, ray_nodes
 from tests.support.searches import MinutesInMemory, search_over
 from tests.support.waiting import wait_until
 

@@ -34,7 +34,7 @@ from cluster.search.fan_out import backtest
 from cluster.search.job_attempt import drive
 from cluster.search.job_search import Search
 from cluster.search.preflight import weigh
-from tests.support.ray_workers import ray_workers
+from tests.support.instances.ray_workers import ray_workers
 from tests.support.sample_search import CANDLES, resolved
 from tests.support.searches import MinutesInMemory
 

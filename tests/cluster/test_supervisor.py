@@ -28,7 +28,7 @@ from cluster.machine.leftovers import left_by
 from cluster.machine.processes import answers_of, process_of, tree_of
 from cluster.services.embedded_postgres import EmbeddedPostgres
 from cluster.services.embedded_valkey import EmbeddedValkey
-from tests.support.ports import free_port
+from tests.support.instances.ports import free_port
 from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(900)]

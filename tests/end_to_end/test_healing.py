@@ -25,7 +25,7 @@ from cluster.machine.leftovers import left_by
 from cluster.machine.processes import tree_of
 from cluster.services.embedded_postgres import EmbeddedPostgres
 from cluster.services.embedded_valkey import EmbeddedValkey
-from tests.support.real_instance import RealInstance, kill, real_instance
+from tests.support.instances.real_instance import RealInstance, kill, real_instance
 from tests.support.waiting import wait_until
 
 pytestmark = [

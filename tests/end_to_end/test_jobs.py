@@ -26,7 +26,7 @@ from candleray.search.variants import resolve
 from candleray.settings import BacktestSettings
 from tests.support import forty_days
 from tests.support.forty_days import REQUEST
-from tests.support.real_instance import RealInstance, kill, real_instance
+from tests.support.instances.real_instance import RealInstance, kill, real_instance
 from tests.support.searches import search_over
 from tests.support.waiting import wait_until
 

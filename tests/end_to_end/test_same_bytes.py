@@ -10,7 +10,7 @@ import pytest
 
 from candleray.settings import ComputeSettings, Settings
 from cluster.search.fan_out import backtest
-from tests.support.ray_workers import ray_workers
+from tests.support.instances.ray_workers import ray_workers
 from tests.support.sample_search import CANDLES, numbers_of, resolved
 from tests.support.searches import MinutesInMemory, search_over
 

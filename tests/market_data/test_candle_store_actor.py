@@ -19,7 +19,7 @@ from candleray.errors import InstanceError, NotFound
 from candleray.settings import ServiceSettings, Settings
 from cluster.machine.processes import answers_of, tree_of
 from tests.support.candle_store_contract import FOREVER, candle_rows
-from tests.support.processes import running_script
+from tests.support.instances.processes import running_script
 from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.cluster

@@ -20,7 +20,7 @@ from ray.cluster_utils import Cluster
 from actors.options import NAMESPACE
 from candleray.settings import ROOT
 from cluster.machine.processes import process_of, tree_of
-from tests.support.ports import free_port
+from tests.support.instances.ports import free_port
 from tests.support.waiting import wait_until
 
 OBJECT_STORE_BYTES = 200_000_000

@@ -24,7 +24,7 @@ from cluster.instance.instance_file import Instance, read_instance
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.processes import answers_of, process_of, tree_of
 from tests.support.canaries import search_instance
-from tests.support.ports import free_port
+from tests.support.instances.ports import free_port
 
 
 @dataclass(frozen=True)
