@@ -1,21 +1,20 @@
-"""Parts of an instance that have ended and do not start: they are tried again, less and less often."""
+"""A Ray that has ended and does not start: it is tried again, less and less often."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from candleray.errors import ServiceUnavailable
 from candleray.settings import Settings
-from cluster.instance import ray_part, supervisor
+from cluster.instance import ray_part
 from cluster.instance.back_off import BackOff
 from cluster.instance.events import Event
 from cluster.instance.ray_part import RayPart
-from cluster.instance.supervisor import WATCH_S, WatchedService
+from cluster.instance.supervisor import WATCH_S
 from cluster.machine.data_folder import DataFolder
-from cluster.services.embedded_service import EmbeddedService
 
 MINUTE_AND_A_HALF = [0, 1, 3, 7, 15, 31, 61]
 """Seconds after an end at which a start is tried in the first 90 s: pauses of 0, 1, 2, 4, 8, 16, 30."""
@@ -38,53 +37,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in (supervisor, ray_part):
-        monkeypatch.setattr(module, "BackOff", lambda: BackOff(clock))
+    monkeypatch.setattr(ray_part, "BackOff", lambda: BackOff(clock))
     return clock
-
-
-class Service:
-    """An embedded service that has ended, and starts where it can."""
-
-    name = "postgres"
-
-    def __init__(self) -> None:
-        self.can_start = False
-        self.is_up = False
-        self.starts = 0
-
-    def runs(self) -> bool:
-        return self.is_up
-
-    def start(self) -> str:
-        self.starts += 1
-        if not self.can_start:
-            raise ServiceUnavailable("the disk is full")
-        self.is_up = True
-        return "started"
-
-
-def test_a_service_that_does_not_start_is_tried_less_and_less_often(clock: Clock) -> None:
-    service = Service()
-    watched = WatchedService(cast(EmbeddedService, service))
-    clock.now_s += 60
-    said = {at: text for at in clock.ticks(90) if (text := watched.revive())}
-    assert list(said) == MINUTE_AND_A_HALF
-    assert set(said.values()) == {"has ended and does not start: the disk is full"}
-    assert service.starts == len(MINUTE_AND_A_HALF)
-
-
-def test_a_service_that_starts_again_is_left_alone_and_tried_at_once_when_it_has_lasted(clock: Clock) -> None:
-    service = Service()
-    watched = WatchedService(cast(EmbeddedService, service))
-    service.can_start = True
-    assert watched.revive() == "had ended, is started again"
-    assert [watched.revive() for _ in clock.ticks(60)] == [""] * 120
-    service.is_up = False
-    assert watched.revive() == "had ended, is started again"
-    assert service.starts == 2
-    assert watched.restarts is not None
-    assert watched.restarts.count == 2
 
 
 class Boot:
