@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +26,8 @@ from rich.table import Table
 from candleray.errors import InstanceError
 from candleray.markets import MARKETS
 from candleray.settings import get_settings
+from cluster.machine.attempts import attempts
+from cluster.machine.ports import first_free
 
 YEAR = ("2025-01-01", "2026-01-01")
 WEEK = ("2025-12-25", "2026-01-01")
@@ -101,16 +103,16 @@ def demo(
     data.mkdir(parents=True, exist_ok=True)
     request = data / "request.json"
     request.write_text(json.dumps(REQUEST, indent=2))
-    simulator_port, api_port = _free_port(), _free_port(get_settings().api.port)
+    api_port = first_free("127.0.0.1", get_settings().api.port)
     # The commands of the steps find this instance, whatever the person's own settings say.
     os.environ["CANDLERAY_API_URL"] = f"http://127.0.0.1:{api_port}"
-    with _simulator(steps, data, simulator_port):
+    with _simulator(steps, data) as simulator_url:
         try:
             with steps.step("Start ClickHouse, Postgres, Valkey, Ray and the API; log in"):
                 steps.run("up", "--detach", "--data", str(data), "--port", str(api_port))
                 steps.run("login", "--data", str(data))
             with steps.step("Backfill three symbols of every market by REST"):
-                _backfill(steps, f"http://127.0.0.1:{simulator_port}")
+                _backfill(steps, simulator_url)
             with steps.step("What is there now"):
                 steps.run("candles")
             with steps.step("Search 10,000 variants over a year of minutes"):
@@ -139,16 +141,17 @@ def _backfill_one(steps: TimedSteps, url: str, market: str, symbols: Sequence[st
 
 
 @contextmanager
-def _simulator(steps: TimedSteps, data: Path, port: int) -> Iterator[None]:
+def _simulator(steps: TimedSteps, data: Path) -> Iterator[str]:
+    """Run the simulator on a port that it chooses itself; yields its address."""
     log = data / "simulator.log"
     with log.open("w") as output:
         with steps.step("Start the exchange simulator"):
-            command = _command("simulator", "--port", str(port))
-            steps.console.print(f"[dim]$ candleray simulator --port {port} &")
+            steps.console.print("[dim]$ candleray simulator --port 0 &")
+            command = _command("simulator", "--port", "0")
             process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
-            _wait_for_port(port, process, log)
+            url = _address_in(log, process)
         try:
-            yield
+            yield url
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -157,13 +160,18 @@ def _simulator(steps: TimedSteps, data: Path, port: int) -> Iterator[None]:
                 process.kill()
 
 
-def _wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path, timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
+def _address_in(log: Path, process: subprocess.Popen[bytes], timeout_s: float = 60) -> str:
+    """The address that the simulator says it listens at.
+
+    Raises:
+        InstanceError: it has ended, or said none in time.
+    """
+    for _ in attempts(timeout_s, every_s=0.1):
+        has_ended = process.poll() is not None
+        if told := re.search(r"exchange simulator on (\S+),", log.read_text()):
+            return told[1]
+        if has_ended:
+            break
     raise InstanceError(f"the simulator did not start; its log says:\n{log.read_text()[-2000:]}")
 
 
@@ -182,12 +190,3 @@ def _show_what_next(console: Console, data: Path, request: Path, port: int) -> N
 
 def _command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "candleray", *arguments]
-
-
-def _free_port(wanted: int = 0) -> int:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

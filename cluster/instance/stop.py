@@ -27,7 +27,7 @@ def stop_instance(folder: DataFolder) -> str:
     running = running_instance(folder)
     if running:
         how = _end(running, folder)
-        _clean(folder, running)
+        _clean(folder, read_instance(folder) or running)  # its Ray may have started anew meanwhile
         return f"stopped the instance in {folder} (process {running.pid}){how}"
     killed = read_instance(folder)
     orphans = _clean(folder, killed) if folder.path.is_dir() else []

@@ -142,6 +142,8 @@ class EmbeddedPostgres(EmbeddedService):
 
     def _create(self, binaries: Path) -> None:
         """A new cluster with an empty database, in place in one step: half of one is never found there."""
+        for unfinished in self.folder.path.glob("postgres-*"):  # of a start that was killed
+            shutil.rmtree(unfinished, ignore_errors=True)
         home = self._home()
         fresh = Path(tempfile.mkdtemp(prefix="postgres-", dir=home))
         try:

@@ -242,6 +242,14 @@ def test_a_cluster_that_cannot_be_made_leaves_nothing(folder: DataFolder, monkey
     assert sorted(path.name for path in folder.path.glob("postgres*")) == []
 
 
+def test_what_a_killed_start_had_half_made_is_removed(folder: DataFolder) -> None:
+    unfinished = folder.path / "postgres-unfinished"
+    unfinished.mkdir()
+    (unfinished / "PG_VERSION").touch()
+    EmbeddedPostgres(folder).start()
+    assert sorted(path.name for path in folder.path.glob("postgres*")) == ["postgres"]
+
+
 def test_a_link_to_files_that_are_gone_is_not_begun_anew(folder: DataFolder) -> None:
     (folder.path / "postgres").symlink_to("/var/lib/candleray/gone")
     with pytest.raises(InstanceError, match="points to /var/lib/candleray/gone, which is gone"):

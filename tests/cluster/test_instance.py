@@ -160,6 +160,17 @@ def test_an_instance_that_ends_while_it_is_looked_at_or_stopped_is_told_as_ended
     assert stop_instance(folder) == f"stopped the instance in {folder} (process {pid})"
 
 
+def test_a_stop_ends_the_ray_that_was_started_last(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    with held_by_another_process(folder.lock_file) as pid:
+        seen = instance_of(pid, folder, boot="seen before the stop")
+        seen.model_copy(update={"boot": "started meanwhile"}).write(folder)
+    monkeypatch.setattr(stop, "running_instance", lambda folder: seen)
+    with started("sleep", "600", env={BOOT: "started meanwhile"}) as left:
+        wait_until(lambda: left_by("started meanwhile", str(folder.ray_dir("started meanwhile"))))
+        stop_instance(folder)
+        assert left.wait(60) == -signal.SIGKILL
+
+
 def test_a_signal_for_an_instance_never_reaches_the_process_that_has_its_pid_now(folder: DataFolder) -> None:
     with started("sleep", "600") as stranger:
         former = instance_of(stranger.pid, folder, start_ticks=(start_ticks(stranger.pid) or 0) - 1)
