@@ -122,6 +122,51 @@ async def test_a_venue_whose_clock_is_set_anew_is_followed_ten_minutes_later(mov
         assert len(seen) == 4
 
 
+async def test_the_time_that_the_venues_answer_takes_closes_no_minute_early():
+    clock = Clock()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        clock.now_s += 30
+        return httpx.Response(200, json={"serverTime": NOW_MS})
+
+    history = History(
+        settings.HistorySettings(), transport=httpx.MockTransport(answer), clock=clock, sleep=clock.sleep
+    )
+    async with history:
+        assert await history.closed_until_ms(BINANCE) == minutes_before_now(0)
+        clock.now_s += 20  # 13:47:35 there
+        assert await history.closed_until_ms(BINANCE) == minutes_before_now(0)
+        clock.now_s += 25
+        assert await history.closed_until_ms(BINANCE) == minutes_before_now(-1)
+
+
+async def test_a_minute_that_began_before_the_start_is_left_out():
+    async with history_of(clock=Clock()) as history:
+        pages = history.candles(BINANCE, "BTCUSDT", minutes_before_now(5) + 1, minutes_before_now(2))
+        rows = await collected(pages)
+    assert rows.ts_open_ms.tolist() == [minutes_before_now(back) for back in (4, 3)]
+
+
+async def test_leaving_early_does_not_wait_for_the_pages_under_way():
+    asked = 0
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        if request.url.path.endswith("/time"):
+            return httpx.Response(200, json={"serverTime": NOW_MS})
+        asked += 1
+        if asked > 2:
+            await asyncio.sleep(3600)
+        return httpx.Response(200, json=[kline(int(request.url.params["startTime"]))])
+
+    async with History(settings.HistorySettings(timeout_s=3600), transport=httpx.MockTransport(answer)) as history:
+        pages = history.candles(BINANCE, "BTCUSDT", minutes_before_now(50_000), NOW_MS)
+        async with asyncio.timeout(10):
+            await anext(pages)
+            await anext(pages)
+            await pages.aclose()
+
+
 async def test_a_forming_candle_sent_unasked_is_dropped():
     history, _ = scripted(
         said(content=[kline(FIRST_MS), kline(FIRST_MS + MINUTE_MS), kline(FIRST_MS + 2 * MINUTE_MS)])

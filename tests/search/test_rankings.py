@@ -44,6 +44,14 @@ def test_what_was_pruned_is_counted_and_does_not_rank():
     assert kept.best(1).pruned.tolist() == kept.pruned.tolist()
 
 
+def test_what_was_pruned_of_both_parts_is_counted_in_the_whole():
+    one = ranking_of([1.0, 9.0]).without(np.array([0, 1]))
+    other = ranking_of([3.0, 8.0, 7.0], 2).without(np.array([1, 2, 0]))
+    for whole in (one.merged(other, 5), other.merged(one, 5)):
+        assert whole.pruned[:2].tolist() == [2, 1]
+        assert whole.index.tolist() == [4, 0]
+
+
 @pytest.mark.parametrize("k", [1, 3])
 def test_of_nothing_nothing_is_best(k):
     assert len(Ranking.empty().best(k)) == 0
