@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import AsyncGenerator
 
 import httpx
 import numpy as np
 import pytest
 
 from candleray.candles import CandleRows
-from candleray.errors import InvalidInput, NotFound
+from candleray.errors import ExchangeError, InvalidInput, NotFound
 from candleray.exchanges.discovery import EXCHANGES
 from candleray.market_data.backfill import BATCH_ROWS, BackfillProgress, backfill
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.coverage import missing_ranges, runs_of
+from candleray.market_data.history import History
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.screening import screen
-from candleray.markets import MARKETS
+from candleray.markets import MARKETS, Market
+from candleray.settings import HistorySettings
 from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.timeframes import DAY_MS, MINUTE_MS, to_ms
 from serve_apps.simulator import Faults
@@ -105,6 +109,29 @@ async def test_killed_in_the_middle_it_goes_on_where_it_was():
     assert (report.inserted.unchanged, report.absent) == (0, ())
     expected = SOURCE.candles(MARKET, "BTCUSDT", start_ms, end_ms)
     assert [sink.closes[ts_ms] for ts_ms in expected.ts_open_ms.tolist()] == expected.values[3].tolist()
+
+
+async def test_a_put_under_way_is_finished_when_the_exchange_fails_behind_it():
+    class Slow(MemorySink):
+        def put(self, market_id: int, symbol: str, rows: CandleRows) -> InsertReport:
+            time.sleep(0.2)
+            return super().put(market_id, symbol, rows)
+
+    class Failing(History):
+        async def candles(
+            self, market: Market, symbol: str, start_ms: int, end_ms: int
+        ) -> AsyncGenerator[CandleRows, None]:
+            yield SOURCE.candles(market, symbol, start_ms, start_ms + BATCH_ROWS * MINUTE_MS)
+            raise ExchangeError("a test")
+
+    sink, clock = Slow(), Clock()
+    end_ms = minutes_before_now(0)
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"serverTime": NOW_MS}))
+    async with Failing(HistorySettings(), transport=transport, clock=clock, sleep=clock.sleep) as history:
+        with pytest.raises(ExchangeError, match="a test"):
+            await backfill(history, sink, MARKET, "BTCUSDT", end_ms - 2 * BATCH_ROWS * MINUTE_MS, end_ms)
+    assert sink.puts == [BATCH_ROWS]
+    assert len(sink.closes) == BATCH_ROWS
 
 
 async def test_only_the_holes_are_fetched_and_near_ones_together():

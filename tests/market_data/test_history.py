@@ -235,6 +235,26 @@ async def test_instruments_come_in_order_with_what_is_closed(market):
     assert {instrument.market_id for instrument in found} == {market.market_id}
 
 
+async def test_of_an_instrument_that_was_closed_and_listed_again_the_listing_that_trades_counts():
+    def answer(request: httpx.Request) -> httpx.Response:
+        entry = {
+            "symbol": "BTCUSDT",
+            "contractType": "LinearPerpetual",
+            "settleCoin": "USDT",
+            "status": request.url.params.get("status", "Trading"),
+            "baseCoin": "BTC",
+            "quoteCoin": "USDT",
+            "lotSizeFilter": {"qtyStep": "0.001"},
+            "priceFilter": {"tickSize": "0.1"},
+        }
+        return httpx.Response(200, json={"result": {"list": [entry], "nextPageCursor": ""}, "retCode": 0})
+
+    history, _ = scripted(answer)
+    async with history:
+        (listed,) = await history.instruments(BYBIT)
+    assert (listed.status, listed.is_tradable) == ("Trading", True)
+
+
 async def test_an_endless_listing_is_given_up():
     entry = {"result": {"list": [], "nextPageCursor": "again"}, "retCode": 0}
     history, _ = scripted(said(content=entry))
