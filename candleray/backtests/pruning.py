@@ -1,14 +1,18 @@
-"""Pruning: limits that end a variant before the end of the bars, so that it never ranks."""
+"""Pruning: limits that end a variant before the end of the bars, so that it never ranks.
+
+The fields of a request are made from `kernels.simulation.limits`, which declares each limit once.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
 from candleray.backtests.axes import Number
 from candleray.validation import Model
+from kernels.simulation.limits import LIMITS, Limit
 
 Count: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)]
 
@@ -28,34 +32,51 @@ class LossWindow(Model):
         return self
 
 
-class Pruning(Model):
+class _Pruning(Model):
     """Limits that a variant must keep to; one that does not is counted by its reason and never ranks.
 
     Judged exactly, bar by bar, on the variants of the answer: with stop levels those under their stops.
     """
 
-    max_drawdown_pct: Annotated[Number, Field(ge=0.001, le=100)] | None = None
-    """Largest fall of the equity from its peak, at bar closes: the report's Max. Drawdown [%] is no larger."""
-    loss_window: LossWindow | None = None
-    """No new equity high within so many trades or days."""
-    min_trades: Count | None = None
-    """Fewest trades; known at the end alone."""
-    max_trades: Count | None = None
-    """Most trades; one more entry prunes."""
-    max_trade_duration_bars: Count | None = None
-    """Longest trade in bars, from its entry to its exit."""
-
     @model_validator(mode="after")
     def _some_number_of_trades(self) -> Self:
-        if self.min_trades is not None and self.max_trades is not None and self.min_trades > self.max_trades:
+        least, most = self.values.get("min_trades"), self.values.get("max_trades")
+        if least is not None and most is not None and least > most:
             raise PydanticCustomError(
                 "no_number_of_trades",
                 "min_trades {least} is above max_trades {most}",
-                {"least": self.min_trades, "most": self.max_trades},
+                {"least": least, "most": most},
             )
         return self
 
     @property
-    def asked(self) -> tuple[str, ...]:
-        """The names of the limits there are."""
-        return tuple(name for name in type(self).model_fields if getattr(self, name) is not None)
+    def values(self) -> dict[str, float | int | None]:
+        """The value of each limit that is set, by name; that of a loss window is its trades."""
+        fields = {limit.name: self.__dict__[limit.name] for limit in LIMITS}
+        return {
+            name: value.trades if isinstance(value, LossWindow) else value
+            for name, value in fields.items()
+            if value is not None
+        }
+
+    @property
+    def window_days(self) -> float | None:
+        """The days of the loss window, where it has some."""
+        windows = (value.days for value in self.__dict__.values() if isinstance(value, LossWindow))
+        return next(windows, None)
+
+
+def _field(limit: Limit) -> Any:
+    kind: Any = Annotated[Number, Field(ge=limit.lowest, le=limit.highest)]
+    if isinstance(limit.unset, int):
+        kind = Annotated[int, Field(ge=limit.lowest, le=limit.highest, strict=True)]
+    if limit.is_window:
+        kind = LossWindow
+    return (kind | None, Field(None, description=limit.meaning))
+
+
+if TYPE_CHECKING:
+    Pruning: TypeAlias = _Pruning
+else:
+    _FIELDS = {limit.name: _field(limit) for limit in LIMITS}
+    Pruning = create_model("Pruning", __base__=_Pruning, __doc__=_Pruning.__doc__, **_FIELDS)

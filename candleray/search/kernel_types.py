@@ -9,8 +9,8 @@ from candleray.backtests.result import Trade
 from candleray.candles import IntArray
 from candleray.timeframes import DAY_MS, iso
 from kernels.simulation.accounts import Rules
-from kernels.simulation.prune_reasons import REASONS
-from kernels.simulation.pruning import Limits, Pruning, deadlines, no_deadlines
+from kernels.simulation.limits import REASONS
+from kernels.simulation.pruning import Pruning, deadlines, limits_of, no_deadlines
 from kernels.simulation.trades import EXIT_REASONS
 
 
@@ -31,25 +31,19 @@ def trading_rules(request: BacktestRequest) -> Rules:
 
 def pruning_of(request: BacktestRequest, ts_open_ms: IntArray, bar_ms: int) -> Pruning | None:
     """Return the limits over these bars; None where the request sets none."""
-    asked, window = request.pruning, request.pruning.loss_window
-    if not asked.asked:
+    values, window_days = request.pruning.values, request.pruning.window_days
+    if not values:
         return None
-    limits = Limits.of(
-        max_drawdown_pct=asked.max_drawdown_pct,
-        window_trades=None if window is None else window.trades,
-        min_trades=asked.min_trades,
-        max_trades=asked.max_trades,
-        max_trade_bars=asked.max_trade_duration_bars,
-    )
-    if window is None or window.days is None:
+    limits = limits_of(values)
+    if window_days is None:
         return Pruning(limits, no_deadlines(ts_open_ms.size))
-    return Pruning(limits, deadlines(ts_open_ms, bar_ms, round(window.days * DAY_MS)))
+    return Pruning(limits, deadlines(ts_open_ms, bar_ms, round(window_days * DAY_MS)))
 
 
 def pruned_by_name(request: BacktestRequest, pruned: IntArray) -> dict[str, int]:
     """Return a ranking's counts by the name of the limit, for the limits that the request sets."""
     counts = dict(zip(REASONS, pruned.tolist(), strict=True))
-    return {name: counts[name] for name in request.pruning.asked}
+    return {name: counts[name] for name in request.pruning.values}
 
 
 def trade_of(row: Any, close_time_ms: Any) -> Trade:

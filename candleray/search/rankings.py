@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candleray.candles import FloatArray, IntArray
-from kernels.simulation.prune_reasons import REASONS
+from kernels.simulation.limits import REASONS
 
 
 def no_pruned() -> IntArray:
-    """Return 0 for each of `kernels.simulation.prune_reasons.REASONS`, in their order."""
+    """Return 0 for each of `kernels.simulation.limits.REASONS`, in their order."""
     return np.zeros(len(REASONS), np.int64)
 
 

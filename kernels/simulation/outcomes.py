@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.jit import FLOATS_OUT, INTS_OUT, record_of
-from kernels.simulation.prune_reasons import KEPT
+from kernels.simulation.limits import KEPT
 
 
 class Outcomes(NamedTuple):

@@ -6,8 +6,19 @@ from typing import NamedTuple
 
 from kernels.jit import inline, splice
 from kernels.simulation.accounts import SHORT, enter, leave, settle, total_return_pct
-from kernels.simulation.prune_reasons import KEPT
-from kernels.simulation.pruning import Standing, TradeBars, after_last_trade, after_trade, first_standing
+from kernels.simulation.limits import KEPT
+from kernels.simulation.pruning import (
+    Standing,
+    Tally,
+    TradeBars,
+    after_idle_bars,
+    fate_at_end,
+    fate_at_exit,
+    first_standing,
+    state_of,
+    tally_with,
+    until_exit,
+)
 from kernels.simulation.trades import EXIT_SIGNAL, booked_profit, ruin_before
 
 
@@ -16,8 +27,7 @@ class PrunedAccount(NamedTuple):
 
     available: float
     reserve: float
-    trades: int
-    """Trades that have closed."""
+    tally: Tally
     last_exit: int
     standing: Standing
     fate: int
@@ -26,7 +36,8 @@ class PrunedAccount(NamedTuple):
 @inline
 def open_account(rules, pruning):
     available, reserve = rules.budget_quote, rules.init_cash_quote - rules.budget_quote
-    return PrunedAccount(available, reserve, 0, 0, first_standing(available + reserve, pruning.deadlines), KEPT)
+    standing = first_standing(available + reserve, pruning.deadlines)
+    return PrunedAccount(available, reserve, Tally(0, 0, 0), 0, standing, KEPT)
 
 
 @inline
@@ -36,29 +47,34 @@ def may_trade(account):
 
 @splice
 def trade(account, side, bar, exit_bar, prices, rules, pruning):
-    """The account after one more trade; where that breaks a limit, the money is that before it."""
-    available, reserve = account.available, account.reserve
+    """The account after one more trade; where that breaks a limit, money and trades are those before it."""
+    available, reserve, tally = account.available, account.reserve, account.tally
     position, reason = enter(side, prices.close[bar], available, rules), EXIT_SIGNAL
     if bar < prices.exposed and side == SHORT:
         exit_bar, reason = ruin_before(position, bar, exit_bar, reason, prices)
     bars = TradeBars(account.last_exit, bar, exit_bar)
-    fate, standing = after_trade(
-        account.standing, position, available + reserve, bars, account.trades, prices, pruning
-    )
+    fate, standing = until_exit(account.standing, tally, position, available + reserve, bars, prices, pruning)
     if fate != KEPT:
-        return PrunedAccount(available, reserve, account.trades, account.last_exit, standing, fate)
-    closed = leave(position, prices.close[exit_bar], rules)
-    profit, _ = booked_profit(available, closed.profit, reason)
-    available, reserve = settle(available, reserve, profit, rules)
-    return PrunedAccount(available, reserve, account.trades + 1, exit_bar, standing, KEPT)
+        return PrunedAccount(available, reserve, tally, account.last_exit, standing, fate)
+    exit_ = leave(position, prices.close[exit_bar], rules)
+    profit, _ = booked_profit(available, exit_.profit, reason)
+    settled = settle(available, reserve, profit, rules)
+    closed = tally_with(tally, profit)
+    state = state_of(standing, closed, settled[0] + settled[1], exit_bar, exit_bar - bar)
+    fate = fate_at_exit(state, pruning.limits)
+    if fate != KEPT:
+        return PrunedAccount(available, reserve, tally, account.last_exit, standing, fate)
+    return PrunedAccount(settled[0], settled[1], closed, exit_bar, standing, KEPT)
 
 
 @inline
 def close_account(account, n_bars, rules, pruning, outcomes, place):
     """Write the outcome of a variant that trades no more."""
-    equity, fate = account.available + account.reserve, account.fate
+    equity, fate, tally = account.available + account.reserve, account.fate, account.tally
     if fate == KEPT:
-        fate = after_last_trade(account.standing, equity, account.last_exit, n_bars, account.trades, pruning)
+        fate, standing = after_idle_bars(account.standing, tally, equity, account.last_exit, n_bars, pruning)
+        if fate == KEPT:
+            fate = fate_at_end(state_of(standing, tally, equity, n_bars - 1, 0), pruning.limits)
     outcomes.total_return_pct[place] = total_return_pct(equity, rules.init_cash_quote)
-    outcomes.trades[place] = account.trades
+    outcomes.trades[place] = tally.trades
     outcomes.fates[place] = fate

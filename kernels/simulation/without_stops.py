@@ -168,8 +168,8 @@ def _pruned_variant(positions, count, prices, rules, pruning):
     """The account of one variant at its end, or where it breaks a limit; the trades are those of `_walk`."""
     account = open_account(rules, pruning)
     only_side = _only_side(rules)
-    while account.trades < count and may_trade(account):
-        place = account.trades
+    while account.tally.trades < count and may_trade(account):
+        place = account.tally.trades
         side = positions.sides[0, place] if only_side == 0.0 else only_side
         bar, exit_bar = np.int64(positions.bars[0, 2 * place]), np.int64(positions.bars[0, 2 * place + 1])
         account = trade(account, side, bar, exit_bar, prices, rules, pruning)

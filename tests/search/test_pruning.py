@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import asdict
 from itertools import product
 from typing import Any
 
@@ -19,9 +20,9 @@ from candleray.search.stop_tables import shortlisted
 from candleray.search.variants import VariantGrid, request_hash, resolve
 from candleray.settings import BacktestSettings
 from candleray.timeframes import MINUTE_MS
+from kernels.simulation.limits import KEPT, REASONS
 from kernels.simulation.outcomes import Outcomes
-from kernels.simulation.prune_reasons import KEPT, REASONS
-from kernels.simulation.pruning import Limits, Pruning, deadlines, no_deadlines
+from kernels.simulation.pruning import Pruning, deadlines, limits_of, no_deadlines
 from kernels.simulation.without_stops import rank_range
 from tests.support.oracles import oracle
 from tests.support.oracles.drawn_cases import drawn_closes, drawn_rules, drawn_signal
@@ -34,13 +35,9 @@ FATES = (None, *REASONS)
 
 
 def kernel_pruning(limits: oracle.Pruning, ts_open_ms: np.ndarray, bar_ms: int) -> Pruning:
-    terms = Limits.of(
-        max_drawdown_pct=limits.max_drawdown_pct,
-        window_trades=limits.window_trades,
-        min_trades=limits.min_trades,
-        max_trades=limits.max_trades,
-        max_trade_bars=limits.max_trade_duration_bars,
-    )
+    windows = {"window_trades", "window_days"}
+    values = {name: value for name, value in asdict(limits).items() if name not in windows}
+    terms = limits_of({**values, "loss_window": limits.window_trades})
     if limits.window_days is None:
         return Pruning(terms, no_deadlines(ts_open_ms.size))
     return Pruning(terms, deadlines(ts_open_ms, bar_ms, round(limits.window_days * oracle.DAY_MS)))
