@@ -47,7 +47,7 @@ HELD_S = 120.0
 """A held task takes so long unless it is cancelled."""
 GONE_WITHIN_S = 20.0
 RELEASED = "released"
-"""Ends the held tasks of a test. To cancel one twice would do so as well, and Ray 2.60 may abort the process then."""
+"""Ends the held tasks of a test: to cancel one twice may abort this process, with Ray 2.60."""
 
 Step = Callable[..., Any]
 
