@@ -6,10 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.support.processes import started
 
 from candleray.errors import InstanceError
 from cluster.demo import _address_in
+from tests.support.instances.processes import started
 
 
 def test_an_address_is_taken_from_a_whole_line_alone(tmp_path: Path) -> None:
