@@ -157,9 +157,9 @@ async def all_finished(refs: Sequence[Any], tell: Tell) -> list[Any]:
 def cancel(refs: Sequence[Any]) -> None:
     """Cancel those that have no answer yet.
 
-    One that has just failed must not be: Ray 2.60 may then abort this process, which it did in 3 of 140 tries
-    ("Tried to complete task that was not pending"). A task that begins in this very moment may run on, one for
-    each core at most.
+    One that has just failed must not be, nor any twice: Ray 2.60 may then abort this process, which it did in 3 of
+    140 tries ("Tried to complete task that was not pending"). So each caller cancels its own
+    alone. A task that begins in this very moment may run on, one for each core at most.
     """
     for ref in _pending(refs):
         ray.cancel(ref, force=False)
