@@ -33,12 +33,19 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def embedded_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CandleStore]:
-    """One migrated store a test process: the engine opens one path a process. Use symbols of your own."""
+def store_of_the_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CandleStore]:
+    """One store a test process: the embedded engine opens one path a process."""
     store = CandleStore.open(f"chdb://{tmp_path_factory.mktemp('candles')}")
-    store.migrate()
     yield store
     store.close()
+
+
+@pytest.fixture(scope="module")
+def embedded_store(store_of_the_process: CandleStore) -> CandleStore:
+    """A migrated store without a candle, whichever modules this process has run before."""
+    store_of_the_process.migrate()
+    embedded.forget_candles(store_of_the_process)
+    return store_of_the_process
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""The embedded Postgres and Valkey of a test process: started by the first that asks, stopped at its end."""
+"""The embedded services of a test process.
+
+Postgres and Valkey are started by the first test that asks and stopped at the process's end.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
+from candleray.market_data.candle_store import CandleStore
 from cluster.machine.data_folder import DataFolder
 from cluster.services.embedded_postgres import EmbeddedPostgres
 from cluster.services.embedded_service import EmbeddedService
@@ -34,6 +38,13 @@ def started_urls() -> tuple[str | None, str | None]:
 
 def stop_services() -> None:
     _running.close()
+
+
+def forget_candles(store: CandleStore) -> None:
+    """Empty the tables of candles and instruments."""
+    raw_tables = {market.raw_table for market in store.markets()}
+    for table in ["ref_instruments", "canonical_candles_1m", *sorted(raw_tables)]:
+        store._session._client.command(f"TRUNCATE TABLE {table}")
 
 
 def _started(service_class: type[EmbeddedService]) -> str:
