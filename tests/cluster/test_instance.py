@@ -252,6 +252,16 @@ def test_a_port_in_use_is_named_with_its_owner() -> None:
     require_free("127.0.0.1", port)
 
 
+def test_a_port_is_free_while_its_last_connection_lingers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as caller:
+            accepted, _ = server.accept()
+            accepted.close()  # who closes first lingers
+            assert caller.recv(1) == b""
+    require_free("127.0.0.1", port)
+
+
 def test_an_address_of_another_machine_cannot_be_listened_on() -> None:
     with pytest.raises(InstanceError, match=r"cannot listen on 192\.0\.2\.77:8000"):
         require_free("192.0.2.77", 8000)
@@ -368,7 +378,7 @@ def titled_process(ray_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_leftovers_are_found_by_their_boot_and_nothing_else_is_killed(folder: DataFolder) -> None:
-    ray_dir, next_dir = folder.ray_dir("mine"), folder.ray_dir("next")
+    ray_dir, next_dir = folder.ray_dir("mine"), folder.ray_dir("mine-again")
     for each in (ray_dir, next_dir):
         each.mkdir()
         (each / "agent.log").touch()
@@ -382,10 +392,17 @@ def test_leftovers_are_found_by_their_boot_and_nothing_else_is_killed(folder: Da
         # A process shows neither environment nor title at the moment it executes.
         ours = {marked.pid, titled.pid}
         wait_until(lambda: set(left_by("mine", str(ray_dir))), lambda seen: seen == ours)
-        wait_until(lambda: left_by("next", str(next_dir)), lambda seen: seen == [titled_next.pid])
+        wait_until(lambda: left_by("mine-again", str(next_dir)), lambda seen: seen == [titled_next.pid])
         assert kill_leftovers("mine", str(ray_dir)) == 2
         assert marked.wait(60) == titled.wait(60) == -signal.SIGKILL
         assert [spared.poll() for spared in (foreign, titled_next, reader)] == [None] * 3
+
+
+def test_who_looks_for_leftovers_is_none_itself(folder: DataFolder) -> None:
+    look = "import os, sys; from cluster.machine.leftovers import left_by; print(left_by('mine', sys.argv[1]))"
+    environment = {**os.environ, BOOT: "mine"}
+    arguments = [sys.executable, "-c", look, str(folder.ray_dir("mine"))]
+    assert subprocess.run(arguments, env=environment, capture_output=True, check=True, text=True).stdout == "[]\n"
 
 
 def test_a_look_in_vain_is_taken_again(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
