@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
+from uuid import uuid4
 
 import psutil
 import pytest
@@ -377,31 +378,38 @@ def titled_process(ray_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
         yield agent
 
 
+def own_boot() -> str:
+    """A boot of no other test run on this machine: what carries it is killed."""
+    return f"boot-{uuid4()}"
+
+
 def test_leftovers_are_found_by_their_boot_and_nothing_else_is_killed(folder: DataFolder) -> None:
-    ray_dir, next_dir = folder.ray_dir("mine"), folder.ray_dir("mine-again")
+    boot, next_boot = own_boot(), own_boot()
+    ray_dir, next_dir = folder.ray_dir(boot), folder.ray_dir(f"{boot}-again")
     for each in (ray_dir, next_dir):
         each.mkdir()
         (each / "agent.log").touch()
     with (
-        started("sleep", "600", env={BOOT: "mine"}) as marked,
-        started("sleep", "600", env={BOOT: "another's"}) as foreign,
+        started("sleep", "600", env={BOOT: boot}) as marked,
+        started("sleep", "600", env={BOOT: own_boot()}) as foreign,
         titled_process(ray_dir) as titled,
         titled_process(next_dir) as titled_next,
         started("tail", "-f", str(ray_dir / "agent.log")) as reader,
     ):
         # A process shows neither environment nor title at the moment it executes.
         ours = {marked.pid, titled.pid}
-        wait_until(lambda: set(left_by("mine", str(ray_dir))), lambda seen: seen == ours)
-        wait_until(lambda: left_by("mine-again", str(next_dir)), lambda seen: seen == [titled_next.pid])
-        assert kill_leftovers("mine", str(ray_dir)) == 2
+        wait_until(lambda: set(left_by(boot, str(ray_dir))), lambda seen: seen == ours)
+        wait_until(lambda: left_by(next_boot, str(next_dir)), lambda seen: seen == [titled_next.pid])
+        assert kill_leftovers(boot, str(ray_dir)) == 2
         assert marked.wait(60) == titled.wait(60) == -signal.SIGKILL
         assert [spared.poll() for spared in (foreign, titled_next, reader)] == [None] * 3
 
 
 def test_who_looks_for_leftovers_is_none_itself(folder: DataFolder) -> None:
-    look = "import os, sys; from cluster.machine.leftovers import left_by; print(left_by('mine', sys.argv[1]))"
-    environment = {**os.environ, BOOT: "mine"}
-    arguments = [sys.executable, "-c", look, str(folder.ray_dir("mine"))]
+    boot = own_boot()
+    look = "import sys; from cluster.machine.leftovers import left_by; print(left_by(*sys.argv[1:]))"
+    environment = {**os.environ, BOOT: boot}
+    arguments = [sys.executable, "-c", look, boot, str(folder.ray_dir(boot))]
     assert subprocess.run(arguments, env=environment, capture_output=True, check=True, text=True).stdout == "[]\n"
 
 
@@ -415,9 +423,10 @@ def test_a_look_in_vain_is_taken_again(folder: DataFolder, monkeypatch: pytest.M
 
 
 def test_the_guard_kills_when_its_supervisor_is_gone(folder: DataFolder) -> None:
-    program = ("-I", "-S", str(leftovers.__file__), "guarded", str(folder.ray_dir("guarded")))
+    boot = own_boot()
+    program = ("-I", "-S", str(leftovers.__file__), boot, str(folder.ray_dir(boot)))
     with (
-        started("sleep", "600", env={BOOT: "guarded"}) as marked,
+        started("sleep", "600", env={BOOT: boot}) as marked,
         started(sys.executable, *program, stdin=subprocess.PIPE, env={}) as guard,
     ):
         guard.stdin.write(b"still here")
