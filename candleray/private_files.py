@@ -14,11 +14,16 @@ def write_private(path: Path, text: str) -> None:
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     with suppress(FileNotFoundError):
         fresh.unlink()
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())  # a power cut must not leave an empty file in place of a key
-    fresh.replace(path)
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # a power cut must not leave an empty file in place of a key
+        fresh.replace(path)
+    except OSError:
+        with suppress(OSError):  # half of one, on a full disk
+            fresh.unlink()
+        raise
 
 
 def read_private(path: Path) -> str | None:

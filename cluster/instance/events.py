@@ -54,6 +54,16 @@ def to_log(event: Event) -> None:
     say(event.kind, part=event.part, detail=event.detail, seconds=round(event.seconds, 3))
 
 
+def unfailing(report: Report) -> Report:
+    """Tell it as far as it can be told: a full disk or a terminal that has gone must not end who reports."""
+
+    def tell(event: Event) -> None:
+        with suppress(Exception):
+            report(event)
+
+    return tell
+
+
 def own_pipe(descriptor: int) -> IO[str]:
     """The pipe that a process was given to tell its parent; what it starts itself does not keep it open."""
     os.set_inheritable(descriptor, False)

@@ -48,6 +48,22 @@ class Restarts(BaseModel):
         return cls(count=former.count + 1 if former else 1, reason=reason, at=datetime.now(UTC))
 
 
+class Trouble(BaseModel):
+    """A failure of the look after a part that lasts; gone with the first look that succeeds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: str
+    """The last one."""
+    count: int
+    since: datetime
+
+    @classmethod
+    def after(cls, former: Trouble | None, reason: str) -> Trouble:
+        count, since = (former.count + 1, former.since) if former else (1, datetime.now(UTC))
+        return cls(reason=reason, count=count, since=since)
+
+
 class Instance(BaseModel):
     """The process that runs the folder, and the addresses of its parts. Whether it runs, the lock says."""
 
@@ -70,6 +86,8 @@ class Instance(BaseModel):
     metrics_urls: tuple[str, ...] = ()
     restarts: dict[str, Restarts] = {}
     """By the part that had ended."""
+    troubles: dict[str, Trouble] = {}
+    """By the part that is in trouble now."""
 
     def write(self, folder: DataFolder) -> None:
         write_private(folder.instance_file, self.model_dump_json(indent=2))

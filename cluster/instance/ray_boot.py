@@ -81,7 +81,10 @@ class RayBoot:
                 event = self._told.get_nowait()
                 if event.kind == "failed":
                     return event.detail
-                self._take_in(event)
+                try:
+                    self._take_in(event)
+                except (OSError, ValueError) as error:
+                    return f"its addresses cannot be read: {error}"
         if code is not None:
             return f"its driver has ended, {f'killed by signal {-code}' if code < 0 else f'exit code {code}'}"
         for name, process in self._vital.items():
@@ -103,7 +106,7 @@ class RayBoot:
     def start_again(self, part: str) -> None:
         """Have the driver do that with a part of what it has started."""
         if self._driver and self._driver.stdin:
-            with suppress(BrokenPipeError):
+            with suppress(OSError):
                 self._driver.stdin.write(f"{part}\n".encode())
                 self._driver.stdin.flush()
 
@@ -123,17 +126,25 @@ class RayBoot:
         leftovers.kill_leftovers(self.boot_id, str(self.ray_dir))
         for process in (self._driver, self._guard):
             if process and process.stdin:
-                with suppress(BrokenPipeError):
+                with suppress(OSError):
                     process.stdin.close()
                 process.kill()
                 process.wait()
         self._driver = self._guard = None
         self._claims.close()
-        if self.folder.ray_logs.is_symlink() and self.folder.ray_logs.exists():
+        self._keep_logs()
+
+    def _keep_logs(self) -> None:
+        """Move them to where they last; a full disk or a missing folder costs the logs and nothing else."""
+        with suppress(OSError):
+            if not (self.folder.ray_logs.is_symlink() and self.folder.ray_logs.exists()):
+                return
             logs = self.folder.ray_logs.resolve()
             self.folder.ray_logs.unlink()
-            with suppress(OSError):  # a full disk costs the logs and nothing else
+            try:
                 shutil.move(logs, self.folder.ray_logs)
+            except OSError:
+                shutil.rmtree(self.folder.ray_logs, ignore_errors=True)  # half of them would keep a full disk full
 
     def _spawn_guard(self) -> subprocess.Popen[bytes]:
         """The process that does as `kill`, once the pipe to us is closed."""

@@ -96,7 +96,8 @@ class RayDriver:
                 detail = parts[name]()
                 self.report(Event("started", name, detail, time.perf_counter() - began))
             except Exception:  # noqa: BLE001 - whatever it was: the supervisor sees that the part does not answer
-                traceback.print_exc()
+                with suppress(OSError):
+                    traceback.print_exc()
 
     def _api_again(self) -> str:
         self.api.deploy()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-from candleray.errors import CandlerayError, ServiceUnavailable
+from candleray.errors import ServiceUnavailable
 from candleray.settings import Settings
 from cluster.instance.api_deployment import api_url
 from cluster.instance.back_off import BackOff
@@ -14,6 +14,7 @@ from cluster.instance.endpoint import Endpoint
 from cluster.instance.events import Event, Report
 from cluster.instance.instance_file import RayCluster, Restarts
 from cluster.instance.ray_boot import RayBoot
+from cluster.instance.watch import in_words
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.processes import process_of
 
@@ -126,16 +127,19 @@ class RayPart:
     def _lose(self, reason: str) -> None:
         self.state, self._runs, self._reason = "restarting", False, reason
         self.publish()
-        self.boot.kill()
-        pause_s = self._back_off.ended()
+        try:
+            self.boot.kill()
+        finally:
+            pause_s = self._back_off.ended()
         when = f"in {pause_s:g} s" if pause_s else "now"
         self.report(Event("noticed", self.name, f"is lost: {reason}; starts again {when}"))
 
     def _start_again(self) -> None:
+        self.boot.kill()  # again: a failure may have left some of it
         self._count(self.name, self._reason)
         self.boot, self._runs = self._next_boot(), True
         self.publish()  # before it starts: a killed supervisor's successor must find what runs
         try:
             self.boot.start()
-        except (CandlerayError, OSError) as error:
-            self._lose(str(error))
+        except Exception as error:  # noqa: BLE001 - it is tried again, whatever it was
+            self._lose(in_words(error))

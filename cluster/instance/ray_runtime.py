@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -153,8 +153,15 @@ def _http(address: str | None) -> str | None:
 def _link_logs(folder: DataFolder, logs: Path) -> None:
     """`logs/ray` shows Ray's logs while it runs, which lie in the run folder because of its short path.
 
-    Those of the former start, kept there when it ended, go on as `logs/ray-former`: they say why it ended.
+    Those of the former start, kept there when it ended, go on as `logs/ray-former`: they say why it ended. A full
+    disk costs the view of the logs and nothing else.
     """
+    with suppress(OSError):
+        _link(folder, logs)
+
+
+def _link(folder: DataFolder, logs: Path) -> None:
+    folder.make_logs()
     if folder.ray_logs.is_dir() and not folder.ray_logs.is_symlink():
         shutil.rmtree(folder.former_ray_logs, ignore_errors=True)
         folder.ray_logs.rename(folder.former_ray_logs)

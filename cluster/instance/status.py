@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 
 from cluster.instance.api_deployment import readiness
-from cluster.instance.instance_file import Restarts, State, running_instance
+from cluster.instance.instance_file import Restarts, State, Trouble, running_instance
 from cluster.instance.stop import SERVICES
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.processes import answers_of, process_of, tree_of
@@ -39,6 +39,8 @@ class InstanceStatus(BaseModel):
     state: Literal["not running"] | State
     data_dir: Path
     parts: tuple[PartStatus, ...]
+    troubles: dict[str, Trouble] = {}
+    """By the part that the supervisor cannot put right at the moment."""
 
 
 def inspect(folder: DataFolder) -> InstanceStatus:
@@ -75,6 +77,7 @@ def inspect(folder: DataFolder) -> InstanceStatus:
         state=instance.state,
         data_dir=folder.path,
         parts=tuple(part.model_copy(update={"restarts": restarts.get(part.name)}) for part in parts),
+        troubles=instance.troubles,
     )
 
 
@@ -95,12 +98,23 @@ def status_table(status: InstanceStatus) -> Table:
         memory = f"{part.pss_bytes / MIB:.0f}" if part.pss_bytes is not None else ""
         restarts = str(part.restarts.count) if part.restarts else ""
         table.add_row(part.name, part.state, str(part.pid or ""), memory, restarts, part.address or "")
-    table.caption = "\n".join(
+    table.caption = "\n".join((*_restarts_told(status), *_troubles_told(status)))
+    return table
+
+
+def _restarts_told(status: InstanceStatus) -> list[str]:
+    return [
         f"{part.name} was last started again at {part.restarts.at:%Y-%m-%d %H:%M:%S} UTC: {part.restarts.reason}"
         for part in status.parts
         if part.restarts
-    )
-    return table
+    ]
+
+
+def _troubles_told(status: InstanceStatus) -> list[str]:
+    return [
+        f"{part} is in trouble since {trouble.since:%Y-%m-%d %H:%M:%S} UTC: {trouble.reason}"
+        for part, trouble in status.troubles.items()
+    ]
 
 
 def _part(name: str, state: str, tree: list[psutil.Process], address: str | None = None) -> PartStatus:

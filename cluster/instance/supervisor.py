@@ -7,7 +7,8 @@
 
 Each part is a context manager: before its `yield` it starts, after it stops. Where a part has an address that
 later ones need, it puts it into the settings, which everything that Ray starts inherits. A part that ends is
-started again, with pauses that grow while it does not last, until a signal ends the instance.
+started again, with pauses that grow while it does not last, until a signal ends the instance. Whatever a look at a
+part raises, the looks go on (`cluster.instance.watch`).
 
 However this process ends, nothing is lost and the next start recovers: the lock goes with the process, Ray's
 processes do too, Postgres and Valkey live on and are attached to.
@@ -22,18 +23,20 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from pydantic import SecretStr
 
-from candleray.errors import CandlerayError
+from candleray.errors import CandlerayError, InstanceError
 from candleray.identity.local_secrets import with_local_secrets
 from candleray.logs import configure_logs
 from candleray.settings import Settings, get_settings
 from cluster.instance.api_deployment import api_url
-from cluster.instance.events import Event, Report, own_pipe, reported, to_log, until_started
+from cluster.instance.events import Event, Report, own_pipe, reported, to_log, unfailing, until_started
 from cluster.instance.instance_file import Instance, State, read_instance
 from cluster.instance.ray_part import RayPart
+from cluster.instance.watch import Look, Watch
 from cluster.instance.watched_service import WatchedService
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.exit_signals import stop_on_signals
@@ -56,10 +59,11 @@ class Supervisor:
     def __init__(self, settings: Settings, app: str, report: Report) -> None:
         self.settings = settings
         self.app = app
-        self.report = report
+        self.report = unfailing(report)
         self.folder = DataFolder(settings.data_path)
         self.services: list[WatchedService] = []
         self.ray: RayPart | None = None
+        self.watch = Watch({}, self.report)
         self.instance = Instance(
             pid=os.getpid(),
             start_ticks=start_ticks(os.getpid()) or 0,
@@ -70,6 +74,7 @@ class Supervisor:
             api_url=api_url(settings),
             api_port=settings.api.port,
         )
+        self._written: Instance | None = None
 
     def run(self) -> None:
         """Start, watch until SIGINT, SIGTERM or SIGHUP, stop.
@@ -112,7 +117,8 @@ class Supervisor:
                     yield str(self.folder)
                 self.folder.forget_run_dirs()
             finally:
-                self.folder.instance_file.unlink(missing_ok=True)
+                with suppress(OSError):  # the folder may be gone
+                    self.folder.instance_file.unlink(missing_ok=True)
 
     def _api_port(self) -> AbstractContextManager[None]:
         if self.settings.services.ray_address is None:
@@ -163,25 +169,39 @@ class Supervisor:
             }
         restarts = {service.name: service.restarts for service in self.services if service.restarts}
         changes["restarts"] = restarts | (self.ray.restarts if self.ray else {})
+        changes["troubles"] = self.watch.troubles
         self.instance = self.instance.model_copy(update=changes)
         try:
-            self.instance.write(self.folder)
+            self._write()
         except OSError as error:
             if changes["state"] == "starting":
-                raise
-            self.report(
-                Event("noticed", "instance", f"cannot write {self.folder.instance_file}: {error.strerror}")
-            )
+                raise InstanceError(f"cannot write {self.folder.instance_file}: {error.strerror}") from error
+
+    def _write(self) -> None:
+        self.instance.write(self.folder)
+        self._written = self.instance
 
     def _watch(self) -> None:
+        looks: dict[str, Look] = {
+            **{service.name: partial(self._look_after, service) for service in self.services},
+            **({self.ray.name: self.ray.look} if self.ray else {}),
+            "instance": self._keep_published,
+        }
+        self.watch = Watch(looks, self.report)
         while True:
             time.sleep(WATCH_S)
-            for service in self.services:
-                if said := service.revive():
-                    self.report(Event("noticed", service.name, said))
-                    self._publish()
-            if self.ray:
-                self.ray.look()
+            self.watch.look()
+
+    def _look_after(self, service: WatchedService) -> None:
+        if said := service.revive():
+            self.report(Event("noticed", service.name, said))
+            self._publish()
+
+    def _keep_published(self) -> None:
+        """Write the instance file again where it could not be written, or has gone, or troubles came or went."""
+        self.instance = self.instance.model_copy(update={"troubles": self.watch.troubles})
+        if self._written != self.instance or not self.folder.instance_file.exists():
+            self._write()
 
 
 def main(app: str, descriptor: int) -> int:
@@ -203,7 +223,8 @@ def main(app: str, descriptor: int) -> int:
         report(Event("failed", detail="stopped by a signal while it started"))
         return 1
     except Exception as error:  # noqa: BLE001 - outermost: the log and the waiting parent learn of whatever it was
-        traceback.print_exc()
+        with suppress(OSError):
+            traceback.print_exc()
         report(Event("failed", detail=f"{type(error).__name__}: {error}"))
         return 1
     return 0

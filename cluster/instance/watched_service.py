@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from candleray.errors import CandlerayError
 from cluster.instance.back_off import BackOff
 from cluster.instance.instance_file import Restarts
+from cluster.instance.watch import in_words
 from cluster.services.embedded_service import EmbeddedService
 
 
@@ -31,8 +31,8 @@ class WatchedService:
             return ""
         try:
             said = f"had ended, is {self.service.start()} again"
-        except (CandlerayError, OSError) as error:
-            said = f"has ended and does not start: {error}"
+        except Exception as error:  # noqa: BLE001 - it is tried again, whatever it was
+            said = f"has ended and does not start: {in_words(error)}"
             self._back_off.ended()
         else:
             self._runs = True

@@ -59,6 +59,10 @@ class DataFolder:
         except OSError as exc:
             raise InstanceError(f"the data folder {self} cannot be written: {exc.strerror}") from exc
 
+    def make_logs(self) -> None:
+        """Make the folder of logs again where it has gone; the data folder itself is never made again."""
+        self.logs.mkdir(mode=0o700, exist_ok=True)
+
     def make_run_dir(self) -> None:
         """Make the run folder where it is not there: whoever stopped the former instance, or tidied /tmp, took it.
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from pwd import struct_passwd
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 import psutil
 
@@ -88,7 +88,7 @@ class EmbeddedService(ABC):
         self, command: Sequence[str], account: struct_passwd | None = None, **options: Any
     ) -> psutil.Process:
         """A process of its own session, so that Ctrl-C reaches the supervisor alone."""
-        with self.log.open("ab") as log:
+        with self._open_log() as log:
             server = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -101,6 +101,14 @@ class EmbeddedService(ABC):
             )
         self._child = server  # collected unseen, Popen would warn of a running child
         return psutil.Process(server.pid)
+
+    def _open_log(self) -> IO[bytes]:
+        """Its log, or none where that cannot be written: no service depends on it."""
+        try:
+            self.folder.make_logs()
+            return self.log.open("ab")
+        except OSError:
+            return open(os.devnull, "ab")
 
     def _wait_answer(self) -> bool:
         for _ in attempts(self.start_timeout_s, every_s=0.03):

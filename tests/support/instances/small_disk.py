@@ -1,0 +1,52 @@
+"""A small disk of a test's own, which it fills and frees."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@dataclass(frozen=True)
+class SmallDisk:
+    path: Path
+
+    def fill(self) -> None:
+        """Leave not a byte."""
+        with (self.path / "ballast").open("ab", buffering=0) as ballast, suppress(OSError):
+            while True:
+                ballast.write(bytes(4096))
+
+    def free(self) -> None:
+        (self.path / "ballast").unlink(missing_ok=True)
+
+
+@contextmanager
+def small_disk(size: str = "1m") -> Iterator[SmallDisk]:
+    """A tmpfs of that size; where none may be mounted, the test is skipped and says so."""
+    place = Path(tempfile.mkdtemp(prefix="candleray-disk-", dir="/tmp"))
+    mounted = _mount(place, size)
+    if mounted.returncode:
+        place.rmdir()
+        pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
+    try:
+        place.chmod(0o711)
+        yield SmallDisk(place)
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=False, capture_output=True)
+        with suppress(OSError):
+            os.rmdir(place)
+
+
+def _mount(place: Path, size: str) -> subprocess.CompletedProcess[str]:
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "candleray-test", str(place)]
+    try:
+        return subprocess.run(command, check=False, capture_output=True, text=True)
+    except FileNotFoundError as error:
+        return subprocess.CompletedProcess(command, 1, "", str(error))
