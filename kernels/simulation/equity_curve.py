@@ -99,7 +99,7 @@ def _after_idle_bars(curve, equity, first, stop, bars):
     return curve
 
 
-@inline
+@splice
 def _expose(close, quantity, base, signed, fill, exposures):
     for t in range(close.size):
         exposures[t] += quantity * close[t] / (base + signed * (close[t] - fill))
