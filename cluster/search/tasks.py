@@ -7,6 +7,7 @@ Chunks of planes come as nested references, so that a task fetches them itself a
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -44,7 +45,17 @@ def _run(step: Callable[..., Any], *arguments: Any) -> Any:
 
     A killed worker's task runs again elsewhere; an error of ours would only come again, so it is not retried.
     """
+    hear_cancels()
     return step(*arguments)
+
+
+def hear_cancels() -> None:
+    """Let Ray interrupt this process's tasks: it does so through SIGINT.
+
+    A shell that starts something in the background has it ignored, and every process below inherits that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def submit(phase: str, step: Callable[..., Any], *arguments: Any) -> Any:

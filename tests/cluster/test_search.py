@@ -6,8 +6,10 @@ The tasks are real, the steps that they run stand for those of the engine: it is
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -58,9 +60,17 @@ TWO_TABLES = {"risk": {"sl_pct": 1, "tp_pct": {"values": [1, 2]}}, "direction": 
 
 @pytest.fixture(scope="module", autouse=True)
 def two_workers() -> Iterator[None]:
-    with ray_workers(2):
+    """Workers below a process that ignores SIGINT, as one is that a shell starts in the background."""
+    with ignored(signal.SIGINT), ray_workers(2):
         ray.get([tasks.submit("warm-up", time.sleep, 0.5) for _ in range(2)])
         yield
+
+
+@contextmanager
+def ignored(number: signal.Signals) -> Iterator[None]:
+    former = signal.signal(number, signal.SIG_IGN)
+    yield
+    signal.signal(number, former)
 
 
 def steps(variant_s: float) -> dict[str, Step]:
