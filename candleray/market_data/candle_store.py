@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from candleray.candles import CandleRows, Candles
 from candleray.databases.clickhouse import ClickHouse
 from candleray.errors import NotFound, invalid, nearest
 from candleray.market_data.arrow_tables import candles_of, stamps_of
-from candleray.market_data.candle_writer import CandleWriter
+from candleray.market_data.candle_writer import CandleWriter, now_ms
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts, missing_runs, runs_of
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.instrument_store import InstrumentStore
@@ -22,9 +22,9 @@ _EVERY = 1_000_000
 class CandleStore:
     """Candles and instruments. Every call names an instrument by `(market_id, symbol)`, and times in ms of UTC."""
 
-    def __init__(self, session: ClickHouse) -> None:
+    def __init__(self, session: ClickHouse, clock: Callable[[], int] = now_ms) -> None:
         self._session = session
-        self._writer = CandleWriter(session)
+        self._writer = CandleWriter(session, clock)
         self._instruments = InstrumentStore(session)
 
     @classmethod
@@ -59,6 +59,7 @@ class CandleStore:
 
         Raises:
             InvalidInput: the symbol is not one.
+            GuardExceeded: the candles lie in more months than one insert may touch.
             ServiceUnavailable: not all rows arrived; inserting them again completes them.
         """
         return self._writer.insert(_instrument(market_id, symbol), rows)

@@ -8,7 +8,7 @@ writes canonical.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 import numpy as np
@@ -19,13 +19,21 @@ from candleray.databases.clickhouse import ClickHouse
 from candleray.errors import ServiceUnavailable
 from candleray.market_data.arrow_tables import as_raw, rows_of, stamps_of, without_nonsense
 from candleray.market_data.insert_report import InsertReport
+from candleray.market_data.months import check_months
 from candleray.market_data.screening import screen
 from candleray.markets import MARKETS, Instrument
 
 
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 class CandleWriter:
-    def __init__(self, session: ClickHouse) -> None:
+    """The one way of rows into the store, wherever they come from; `clock` gives ms since the epoch."""
+
+    def __init__(self, session: ClickHouse, clock: Callable[[], int] = now_ms) -> None:
         self._session = session
+        self._clock = clock
         self._last_version_ms = 0
 
     def create_tables(self) -> None:
@@ -38,12 +46,14 @@ class CandleWriter:
         """Write the rows that are candles and not stored already. When it returns, both tables have them.
 
         Raises:
+            GuardExceeded: the candles lie in more months than one insert may touch; none was written.
             ServiceUnavailable: some rows did not arrive; inserting the same rows again completes them.
         """
-        candles, refused = screen(rows)
+        candles, refused = screen(rows, self._clock())
+        check_months(candles)
         news, newest_ms = self._news(instrument, without_nonsense(candles))
-        for part in _by_year(news):
-            self._write(instrument, part, self._version_ms(newest_ms))
+        if len(news):
+            self._write(instrument, news, self._version_ms(newest_ms))
         refused_count = sum(reason.count for reason in refused)
         return InsertReport(
             received=len(rows),
@@ -72,8 +82,7 @@ class CandleWriter:
 
     def _version_ms(self, above_ms: int) -> int:
         """A version that is new in this process and above those it replaces, even if the clock went back."""
-        now_ms = time.time_ns() // 1_000_000
-        self._last_version_ms = max(now_ms, self._last_version_ms + 1, above_ms + 1)
+        self._last_version_ms = max(self._clock(), self._last_version_ms + 1, above_ms + 1)
         return self._last_version_ms
 
     def _write(self, instrument: Instrument, rows: CandleRows, version_ms: int) -> None:
@@ -126,11 +135,3 @@ def _held(candles: CandleRows, stored: CandleRows) -> NDArray[np.bool_]:
 
 def _adds_nothing(given: FloatArray, held: FloatArray) -> NDArray[np.bool_]:
     return np.isnan(given) | (given == held)
-
-
-def _by_year(rows: CandleRows) -> Iterator[CandleRows]:
-    """Parts of one calendar year each: ClickHouse rejects an insert into more than 100 monthly partitions."""
-    years = rows.ts_open_ms.astype("datetime64[ms]").astype("datetime64[Y]")
-    for indices in np.split(np.arange(len(rows)), np.flatnonzero(years[1:] != years[:-1]) + 1):
-        if indices.size:
-            yield rows.take(indices)

@@ -12,31 +12,39 @@ from candleray.timeframes import MINUTE_MS, iso
 YEAR_2009_MS = 1_230_768_000_000
 YEAR_2100_MS = 4_102_444_800_000
 
+NOT_CLOSED = "not closed yet"
 
-def screen(rows: CandleRows) -> tuple[CandleRows, list[RefusedRows]]:
+
+def screen(rows: CandleRows, now_ms: int) -> tuple[CandleRows, list[RefusedRows]]:
     """Separate the candles, sorted and one a minute, from the rows that break a rule.
+
+    A minute that has not ended at `now_ms` has no candle yet: what a source says of it changes every second, and
+    once stored it would never be asked for again.
 
     An exact repetition of a row is dropped silently. Two rows of one minute whose values differ are both refused,
     because nothing says which is true.
     """
     sane = np.ones(len(rows), bool)
     refused: list[RefusedRows] = []
-    for reason, bad in _rules(rows):
-        _note(refused, reason, rows, np.flatnonzero(bad & sane))
+    for reason, bad in _rules(rows, now_ms):
+        _note(refused, reason, rows, np.flatnonzero(bad & sane), now_ms)
         sane &= ~bad
     candidates = np.flatnonzero(sane)
     unique, conflicting = _without_repetitions(rows.take(candidates))
-    _note(refused, "two rows of one minute differ", rows, candidates[conflicting])
+    _note(refused, "two rows of one minute differ", rows, candidates[conflicting], now_ms)
     return unique, refused
 
 
-def _note(refused: list[RefusedRows], reason: str, rows: CandleRows, indices: IntArray) -> None:
+def _note(refused: list[RefusedRows], reason: str, rows: CandleRows, indices: IntArray, now_ms: int) -> None:
     if indices.size:
         example = describe_row(rows, int(indices[0]))
+        if reason == NOT_CLOSED:
+            # A wrong clock of this machine must be seen here.
+            example = f"{example}; it is {iso(now_ms // 1000 * 1000)} here"
         refused.append(RefusedRows(reason=reason, count=int(indices.size), first_example=example))
 
 
-def _rules(rows: CandleRows) -> list[tuple[str, NDArray[np.bool_]]]:
+def _rules(rows: CandleRows, now_ms: int) -> list[tuple[str, NDArray[np.bool_]]]:
     open_, high, low, close, volume = rows.values
     prices = rows.values[:4]
     out_of_years = (rows.ts_open_ms < YEAR_2009_MS) | (rows.ts_open_ms >= YEAR_2100_MS)
@@ -45,6 +53,7 @@ def _rules(rows: CandleRows) -> list[tuple[str, NDArray[np.bool_]]]:
         ("not a finite number", ~np.isfinite(rows.values).all(axis=0)),
         ("stamp out of the years 2009 to 2099", out_of_years),
         ("opens off the minute", rows.ts_open_ms % MINUTE_MS != 0),
+        (NOT_CLOSED, rows.ts_open_ms > now_ms - MINUTE_MS),
         ("price not above zero", (prices <= 0).any(axis=0)),
         ("negative volume", volume < 0),
         ("high below low", high < low),

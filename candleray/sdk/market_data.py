@@ -147,7 +147,10 @@ class MarketDataMethods(Sender):
         (1440, 0)
         """
         place = {"market_id": market_id(market), "symbol": symbol}
-        return InsertReport.total(self._put(place, part) for part in rows.parts(INSERT_ROWS))
+        from candleray.market_data.months import within_months
+
+        parts = (part for many in rows.parts(INSERT_ROWS) for part in within_months(many))
+        return InsertReport.total(self._put(place, part) for part in parts)
 
     def _put(self, place: dict[str, str | int | None], rows: CandleRows) -> InsertReport:
         from candleray.market_data.arrow_stream import ARROW, encode_rows

@@ -50,7 +50,7 @@ class MemorySink:
     def put(self, market_id: int, symbol: str, rows: CandleRows) -> InsertReport:
         if len(self.puts) == self.dies_at:
             raise Killed
-        candles, refused = screen(rows)
+        candles, refused = screen(rows, NOW_MS)
         fresh = [ts_ms for ts_ms in candles.ts_open_ms.tolist() if ts_ms not in self.closes]
         self.closes |= dict(zip(candles.ts_open_ms.tolist(), candles.values[3].tolist(), strict=True))
         self.puts.append(len(rows))

@@ -22,6 +22,7 @@ from candleray.market_data.screening import screen
 
 START_S = 1_735_689_600
 MINUTE_MS = 60_000
+NOW_MS = 1_800_000_000_000
 HEADER = "open_time,open,high,low,close,volume\n"
 NAMES = ["ts_open", "open", "high", "low", "close", "volume"]
 
@@ -140,7 +141,7 @@ def test_what_cannot_be_read_costs_its_own_row_only_and_is_found_by_its_number(t
         HEADER + line(0) + "1,2\n" + line(2).replace("12", "twelve") + line(3) + line(4, more=",7,8") + line(5)
     )
     rows = read(written(tmp_path / "a.csv", content))
-    kept, refused = screen(rows)
+    kept, refused = screen(rows, NOW_MS)
     assert ((kept.ts_open_ms // 1000 - START_S) // 60).tolist() == [0, 3, 5]
     assert [(entry.reason, entry.count) for entry in refused] == [("not a finite number", 3)]
     assert refused[0].first_example.startswith("row 3: unreadable time")
@@ -191,7 +192,7 @@ def test_a_row_of_a_later_batch_is_named_by_its_number_in_the_file(
     batches = list(read_candle_file(path))
     assert len(batches) > 3
     assert [minute for batch in batches for minute in minutes(batch)] == list(range(200))
-    refused = [entry for batch in batches for entry in screen(batch)[1]]
+    refused = [entry for batch in batches for entry in screen(batch, NOW_MS)[1]]
     assert [entry.first_example.partition(":")[0] for entry in refused] == [f"row {first_number + 170}"]
 
 
@@ -200,7 +201,9 @@ def test_a_torn_line_is_counted_and_a_blank_one_is_not(tmp_path: Path, monkeypat
     content = HEADER + lines(9) + "\n1,2\n\n" + lines(9) + "3,4\n\n"
     batches = list(read_candle_file(written(tmp_path / "a.csv", content)))
     assert len(batches) > 3
-    refused = [entry for batch in batches for entry in screen(batch)[1] if entry.reason == "not a finite number"]
+    refused = [
+        entry for batch in batches for entry in screen(batch, NOW_MS)[1] if entry.reason == "not a finite number"
+    ]
     assert [entry.first_example.partition(":")[0] for entry in refused] == ["row 11", "row 21"]
 
 
@@ -295,7 +298,7 @@ def test_every_real_candle_file_is_read_whole(shared_data: Path) -> None:
     assert len(paths) == 13
     for path in paths:
         for rows in read_candle_file(path):
-            kept, refused = screen(rows)
+            kept, refused = screen(rows, NOW_MS)
             assert refused == []
             assert len(kept) == len(rows)
 
@@ -310,7 +313,7 @@ def test_untouched_archives_keep_quote_volume_and_trades(shared_data: Path) -> N
 @pytest.mark.real_data
 def test_candles_that_open_off_the_minute_are_refused_row_by_row(shared_data: Path) -> None:
     rows = read(shared_data / "captures/quirks/binance_spot_BTCUSDT_1m_raw_misaligned.parquet")
-    kept, refused = screen(rows)
+    kept, refused = screen(rows, NOW_MS)
     assert len(kept) + refused[0].count == len(rows) == 21_602
     assert refused[0].reason == "opens off the minute"
     assert refused[0].first_example.startswith("row 1: 2017-12-04T06:00:20.799Z open=11478 ")

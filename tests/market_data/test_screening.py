@@ -11,6 +11,7 @@ from candleray.market_data.screening import screen
 
 START_MS = 1_700_000_040_000
 MINUTE_MS = 60_000
+NOW_MS = START_MS + 60 * MINUTE_MS
 SANE = (10.0, 12.0, 9.0, 11.0, 5.0)
 
 
@@ -28,6 +29,8 @@ def rows(*candles: tuple[int, tuple[float, ...]], first_row: int = 1) -> CandleR
         ("not a finite number", 0, (10, 12, 9, float("nan"), 5)),
         ("not a finite number", 0, (10, float("inf"), 9, 11, 5)),
         ("opens off the minute", 20_799, SANE),
+        ("not closed yet", 60 * MINUTE_MS, SANE),
+        ("not closed yet", 365 * 1440 * MINUTE_MS, SANE),
         ("stamp out of the years 2009 to 2099", -START_MS, SANE),
         ("stamp out of the years 2009 to 2099", 10**17, SANE),
         ("price not above zero", 0, (10, 12, 0, 11, 5)),
@@ -38,26 +41,35 @@ def rows(*candles: tuple[int, tuple[float, ...]], first_row: int = 1) -> CandleR
     ],
 )
 def test_a_row_that_is_no_candle_is_refused_alone(reason: str, after_ms: int, candle: tuple[float, ...]) -> None:
-    kept, refused = screen(rows((0, SANE), (after_ms, candle), (MINUTE_MS, SANE), first_row=100))
+    kept, refused = screen(rows((0, SANE), (after_ms, candle), (MINUTE_MS, SANE), first_row=100), NOW_MS)
     assert [(entry.reason, entry.count) for entry in refused] == [(reason, 1)]
     assert refused[0].first_example.startswith("row 101: ")
     assert kept.ts_open_ms.tolist() == [START_MS, START_MS + MINUTE_MS]
 
 
+def test_a_minute_is_over_at_its_end_and_not_a_millisecond_sooner() -> None:
+    last = rows((59 * MINUTE_MS, SANE))
+    assert len(screen(last, NOW_MS)[0]) == 1
+    kept, refused = screen(last, NOW_MS - 1)
+    assert len(kept) == 0
+    assert [entry.reason for entry in refused] == ["not closed yet"]
+    assert refused[0].first_example.endswith("volume=5; it is 2023-11-14T23:13:59Z here")
+
+
 def test_a_candle_without_volume_or_movement_is_a_candle() -> None:
-    kept, refused = screen(rows((0, (10, 10, 10, 10, 0))))
+    kept, refused = screen(rows((0, (10, 10, 10, 10, 0))), NOW_MS)
     assert len(kept) == 1
     assert refused == []
 
 
 def test_a_row_is_refused_for_one_reason_only() -> None:
-    _, refused = screen(rows((20_799, (-1, -2, 3, float("nan"), -5))))
+    _, refused = screen(rows((20_799, (-1, -2, 3, float("nan"), -5))), NOW_MS)
     assert sum(entry.count for entry in refused) == 1
 
 
 def test_two_values_for_one_minute_are_both_refused_and_shown_exactly() -> None:
     other = (10.0, 12.0, 9.0, 11.000001, 5.0)
-    kept, refused = screen(rows((0, SANE), (MINUTE_MS, SANE), (0, other)))
+    kept, refused = screen(rows((0, SANE), (MINUTE_MS, SANE), (0, other)), NOW_MS)
     assert kept.ts_open_ms.tolist() == [START_MS + MINUTE_MS]
     assert refused == [
         RefusedRows(
@@ -69,7 +81,7 @@ def test_two_values_for_one_minute_are_both_refused_and_shown_exactly() -> None:
 
 
 def test_an_unreadable_time_is_called_that() -> None:
-    _, refused = screen(rows((-START_MS, SANE)))
+    _, refused = screen(rows((-START_MS, SANE)), NOW_MS)
     assert "unreadable time" in refused[0].first_example
 
 
@@ -83,7 +95,7 @@ any_row = st.tuples(
 @given(st.lists(any_row, max_size=25))
 def test_every_row_is_kept_refused_or_a_repetition(candles: list[tuple[int, tuple[float, ...]]]) -> None:
     given_rows = rows(*candles)
-    kept, refused = screen(given_rows)
+    kept, refused = screen(given_rows, NOW_MS)
     stamps, values = kept.ts_open_ms, kept.values
     assert (np.diff(stamps) > 0).all()
     assert (stamps % MINUTE_MS == 0).all()
@@ -98,8 +110,8 @@ def test_every_row_is_kept_refused_or_a_repetition(candles: list[tuple[int, tupl
 @given(st.lists(any_row, max_size=15), st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_does_not_matter(candles, random) -> None:  # type: ignore[no-untyped-def]
     shuffled = random.sample(candles, len(candles))
-    kept, refused = screen(rows(*candles))
-    kept_too, refused_too = screen(rows(*shuffled))
+    kept, refused = screen(rows(*candles), NOW_MS)
+    kept_too, refused_too = screen(rows(*shuffled), NOW_MS)
     assert kept.ts_open_ms.tolist() == kept_too.ts_open_ms.tolist()
     assert kept.values.tolist() == kept_too.values.tolist()
     assert [(entry.reason, entry.count) for entry in refused] == [(e.reason, e.count) for e in refused_too]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import httpx
 import numpy as np
@@ -116,6 +118,25 @@ def test_rows_in_several_requests_are_counted_as_one_insert_and_refused_by_their
     assert (report.received, report.written, report.refused_count) == (1200, 1199, 1)
     assert report.refused[0].first_example.startswith("row 701: ")
     assert (again.written, again.unchanged) == (0, 1199)
+
+
+def test_rows_of_more_months_than_one_insert_may_touch_go_in_several(client, rows):
+    many = rows.take(np.arange(150))
+    scattered = replace(many, ts_open_ms=many.ts_open_ms - np.arange(150) * 31 * 1440 * MINUTE_MS)
+    assert client.put_candles("bybit-spot", "MONTHSUSDT", scattered).written == 150
+
+
+def test_rows_to_come_are_refused_by_the_instance_whoever_sends_them(client, rows):
+    ahead = rows.take(np.arange(3))
+    now_ms = time.time_ns() // 60_000_000_000 * MINUTE_MS
+    report = client.put_candles(
+        "bybit-spot", "AHEADUSDT", replace(ahead, ts_open_ms=now_ms + (np.arange(3) - 5) * 5 * MINUTE_MS)
+    )
+    assert (report.written, report.refused_count) == (3, 0)
+    report = client.put_candles(
+        "bybit-spot", "AHEADUSDT", replace(ahead, ts_open_ms=now_ms + (np.arange(3) + 1) * 5 * MINUTE_MS)
+    )
+    assert (report.written, [(one.reason, one.count) for one in report.refused]) == (0, [("not closed yet", 3)])
 
 
 def test_coverage_and_missing_minutes(client, rows):

@@ -19,6 +19,7 @@ from candleray.timeframes import DAY_MS, MINUTE_MS
 
 SPOT, FUTURES = MARKETS[1], MARKETS[2]
 YEAR_MS = (1_735_689_600_000, 1_767_225_600_000)
+NOW_MS = YEAR_MS[1]
 every_symbol = pytest.mark.parametrize(
     "symbol", [name for name, profile in PROFILES.items() if profile.is_tradable]
 )
@@ -40,7 +41,7 @@ def correlation(first: np.ndarray, second: np.ndarray) -> float:
 @every_symbol
 def test_a_month_of_any_symbol_is_gap_free_and_passes_the_screen(symbol):
     rows = GeneratedCandles().candles(FUTURES, symbol, YEAR_MS[0], YEAR_MS[0] + 30 * DAY_MS)
-    kept, refused = screen(rows)
+    kept, refused = screen(rows, NOW_MS)
     assert (len(kept), refused) == (30 * 1440, [])
     assert (np.diff(rows.ts_open_ms) == MINUTE_MS).all()
     assert (rows.values[4] > 0).all()
@@ -137,6 +138,6 @@ def test_any_symbol_can_be_asked_for_and_a_wrong_one_is_refused():
     pepe = source.instruments(SPOT)[1]
     assert (pepe.symbol, pepe.base_asset, pepe.quote_asset) == ("PEPEUSDT", "PEPE", "USDT")
     rows = source.candles(SPOT, "PEPEUSDT", YEAR_MS[0], YEAR_MS[0] + DAY_MS)
-    assert screen(rows)[1] == []
+    assert screen(rows, NOW_MS)[1] == []
     with pytest.raises(InvalidInput, match="'pepe' is not a symbol"):
         GeneratedCandles(symbols=["pepe"])

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 
 from candleray.candles import CandleRows, Candles
-from candleray.errors import InvalidInput, NotFound, ServiceUnavailable
+from candleray.errors import GuardExceeded, InvalidInput, NotFound, ServiceUnavailable
 from candleray.market_data.arrow_tables import as_raw
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.coverage import RowCounts, missing_runs
@@ -26,6 +26,11 @@ from candleray.markets import MARKETS, Instrument, InstrumentReference
 START_MS = 1_735_689_600_000  # 2025-01-01
 MINUTE_MS = 60_000
 FOREVER = (0, 4_000_000_000_000)
+
+PARTS = """
+SELECT count() FROM system.parts
+WHERE active AND database = currentDatabase() AND table IN ('raw_binance_klines_1m', 'canonical_candles_1m')
+"""
 
 
 def candle_rows(minutes: list[int] | range, close: float = 10.5, quote_volume: float = np.nan) -> CandleRows:
@@ -60,6 +65,11 @@ class CandleStoreContract:
         """Rows in raw, candles in canonical."""
         found = next((row for row in store.counts() if row.symbol == symbol), None)
         return (found.raw, found.canonical) if found else (0, 0)
+
+    @staticmethod
+    def parts(store: CandleStore) -> int:
+        """Parts of the tables of candles of Binance and of the canonical one."""
+        return int(store._session._client.command(PARTS))
 
     def test_it_answers(self, store: CandleStore) -> None:
         store.ping()
@@ -111,12 +121,41 @@ class CandleStoreContract:
         assert {refused.reason for refused in report.refused} == {"high below low", "opens off the minute"}
         assert minutes_of(store.read(1, symbol, *FOREVER)) == [0, 1, 2, 4, 6, 7, 8, 9]
 
-    def test_one_batch_may_span_more_months_than_an_insert_may_touch(
+    def test_an_insert_touches_a_hundred_months_and_leaves_at_most_a_part_of_each_in_either_table(
         self, store: CandleStore, symbol: str
     ) -> None:
-        months = [month * 30 * 1440 for month in range(-130, 5)]
-        assert store.insert(1, symbol, candle_rows(months)).written == 135
-        assert minutes_of(store.read(1, symbol, *FOREVER)) == months
+        months = candle_rows([month * 31 * 1440 for month in range(-100, 0)])
+        before = self.parts(store)
+        assert store.insert(1, symbol, months).written == 100
+        assert self.parts(store) - before <= 200
+        assert store.insert(1, symbol, months).unchanged == 100
+
+    def test_more_months_are_refused_before_a_row_is_written(self, store: CandleStore, symbol: str) -> None:
+        months = candle_rows([month * 31 * 1440 for month in range(-150, -49)])
+        with pytest.raises(
+            GuardExceeded, match=r"lie in 101 months, one insert may touch 100: send them in several"
+        ):
+            store.insert(1, symbol, months)
+        assert self.counts(store, symbol) == (0, 0)
+
+    def test_a_minute_under_way_or_to_come_is_refused_and_its_candle_goes_in_later(
+        self, store: CandleStore, symbol: str
+    ) -> None:
+        now_ms = START_MS + 2 * MINUTE_MS - 1
+        clocked = CandleStore(store._session, lambda: now_ms)
+        early = clocked.insert(1, symbol, candle_rows([0, 1, 2, 500_000]))
+        assert (early.written, [(entry.reason, entry.count) for entry in early.refused]) == (
+            1,
+            [("not closed yet", 3)],
+        )
+        now_ms += 1
+        assert clocked.insert(1, symbol, candle_rows([0, 1, 2])).written == 1
+        assert minutes_of(store.read(1, symbol, *FOREVER)) == [0, 1]
+
+    def test_by_the_clock_of_the_machine_the_next_minute_is_refused(self, store: CandleStore, symbol: str) -> None:
+        ahead = (time.time_ns() // 1_000_000 - START_MS) // MINUTE_MS + 1
+        report = store.insert(1, symbol, candle_rows([ahead - 3, ahead]))
+        assert (report.written, report.refused[0].reason) == (1, "not closed yet")
 
     def test_a_window_holds_its_start_and_not_its_end(self, store: CandleStore, symbol: str) -> None:
         store.insert(1, symbol, candle_rows(range(10)))
