@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from candleray.errors import InstanceError
 from candleray.private_files import write_private
@@ -90,7 +90,12 @@ class Instance(BaseModel):
     """By the part that is in trouble now."""
 
     def write(self, folder: DataFolder) -> None:
-        write_private(folder.instance_file, self.model_dump_json(indent=2))
+        """To the data folder; and beside the sockets, where it is found when the data folder has gone."""
+        content = self.model_dump_json(indent=2)
+        with suppress(OSError, InstanceError):
+            folder.make_run_dir()
+            write_private(folder.instance_copy, content)
+        write_private(folder.instance_file, content)
 
     def lives(self) -> bool:
         return start_ticks(self.pid) == self.start_ticks
@@ -104,23 +109,39 @@ class Instance(BaseModel):
 
 def read_instance(folder: DataFolder) -> Instance | None:
     """Read the file, which may be of an instance that was killed."""
+    return _read(folder.instance_file)
+
+
+def instance_without_folder(folder: DataFolder) -> Instance | None:
+    """The instance that was started here and runs on, though its folder has been removed or replaced since."""
+    if folder.is_locked():
+        return None
+    known = known_copy(folder)
+    return known if known and known.lives() and known.pid != os.getpid() else None
+
+
+def known_copy(folder: DataFolder) -> Instance | None:
+    return _read(folder.instance_copy)
+
+
+def _read(path: Path) -> Instance | None:
     try:
-        return Instance.model_validate_json(folder.instance_file.read_text())
-    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return Instance.model_validate_json(path.read_text())
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # none, half of one, or no text at all
         return None
     except OSError as exc:
-        raise InstanceError(f"{folder.instance_file} cannot be read: {exc.strerror}") from exc
+        raise InstanceError(f"{path} cannot be read: {exc.strerror}") from exc
 
 
 def running_instance(folder: DataFolder) -> Instance | None:
-    """The instance that holds the folder now.
+    """The instance that holds the folder now, or would if that had not been taken from it.
 
     Raises:
         InstanceError: the folder is held by a process that is no instance.
     """
     for _ in attempts(LOCK_PATIENCE_S):  # between an instance's lock and its file, or its end and the lock's
         if not folder.is_locked():
-            return None
+            return instance_without_folder(folder)
         instance = read_instance(folder)
         if instance and instance.lives():
             return instance

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -14,7 +15,7 @@ from candleray.errors import InstanceError
 from candleray.settings import ROOT, Settings
 from cluster.instance.environment import settings_environment
 from cluster.instance.events import Event, Report, from_pipe
-from cluster.instance.instance_file import Instance, read_instance, wait_ready
+from cluster.instance.instance_file import Instance, read_instance, running_instance, wait_ready
 from cluster.instance.supervisor import Supervisor
 from cluster.machine.data_folder import DataFolder
 
@@ -25,8 +26,13 @@ def already_running(folder: DataFolder, instance: Instance, port: int | None) ->
     """The instance that is there, once it is ready.
 
     Raises:
-        InstanceError: another port was asked for.
+        InstanceError: another port was asked for, or its folder was taken from it.
     """
+    if not folder.is_locked():
+        raise InstanceError(
+            f"the instance of process {instance.pid} runs without its data folder {folder}, which was removed or "
+            f"replaced: stop it with `candleray down --data {folder}` first"
+        )
     if port not in (None, instance.api_port):
         raise InstanceError(
             f"the instance in {folder} (process {instance.pid}) runs on port {instance.api_port}, not {port}: "
@@ -48,7 +54,23 @@ def run_here(settings: Settings, app: str, report: Report, ready: Callable[[Inst
             ready(supervisor.instance)
 
     supervisor = Supervisor(settings, app, tell)
-    supervisor.run()
+    try:
+        supervisor.run()
+    except InstanceError:
+        other = _faster_one(settings, supervisor.folder, os.getpid(), report)
+        if other is None:
+            raise
+        ready(other)
+
+
+def _faster_one(settings: Settings, folder: DataFolder, own_pid: int, report: Report) -> Instance | None:
+    """The instance that another start, made at the same moment, brings up in this folder; once it is ready."""
+    with suppress(InstanceError):
+        other = running_instance(folder)
+        if other and other.pid != own_pid:
+            report(Event("noticed", "instance", f"another start was faster: process {other.pid}"))
+            return already_running(folder, other, settings.api.port)
+    return None
 
 
 def run_detached(settings: Settings, app: str, report: Report) -> Instance:
@@ -75,10 +97,15 @@ def run_detached(settings: Settings, app: str, report: Report) -> Instance:
         os.close(writing)
         try:
             _follow(events, report, log)
-        except BaseException:
+        except BaseException as error:
             process.send_signal(signal.SIGTERM)
             process.wait()
-            raise
+            other = None
+            if isinstance(error, InstanceError):
+                other = _faster_one(settings, folder, process.pid, report)
+            if other is None:
+                raise
+            return other
     instance = read_instance(folder)
     if instance is None:
         raise InstanceError(f"the instance ended as soon as it was ready: see {log}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+from contextlib import nullcontext, suppress
 
 from cluster.instance.instance_file import Instance, read_instance, running_instance
 from cluster.machine.attempts import attempts
 from cluster.machine.data_folder import DataFolder
-from cluster.machine.leftovers import kill_leftovers
+from cluster.machine.leftovers import boots_of, kill_leftovers
+from cluster.machine.processes import end_process, opened_by, process_of
 from cluster.services.embedded_postgres import EmbeddedPostgres
 from cluster.services.embedded_service import EmbeddedService
 from cluster.services.embedded_valkey import EmbeddedValkey
@@ -29,8 +31,12 @@ def stop_instance(folder: DataFolder) -> str:
         how = _end(running, folder)
         _clean(folder, read_instance(folder) or running)  # its Ray may have started anew meanwhile
         return f"stopped the instance in {folder} (process {running.pid}){how}"
-    killed = read_instance(folder)
-    orphans = _clean(folder, killed) if folder.path.is_dir() else []
+    lost = process_of(None if folder.path.exists() else opened_by(folder.path))
+    if lost:  # neither folder has kept its file, but it has the removed one open
+        end_process(lost, signal.SIGTERM, STOP_TIMEOUT_S)
+        _clean(folder, None)
+        return f"stopped process {lost.pid}, which held the removed folder {folder}"
+    orphans = _clean(folder, read_instance(folder))
     if orphans:
         return f"no instance ran in {folder}; stopped what a killed one had left: {', '.join(orphans)}"
     return f"no instance runs in {folder}"
@@ -46,18 +52,19 @@ def _end(instance: Instance, folder: DataFolder) -> str:
 
 def _clean(folder: DataFolder, instance: Instance | None) -> list[str]:
     """End what is left of it; the names of what was."""
-    folder_was_there = folder.lock_file.exists()
-    if not folder_was_there:
-        return []
-    with folder.locked():
+    with folder.locked() if folder.path.is_dir() else nullcontext():
         found = []
-        if instance and kill_leftovers(instance.boot, str(folder.ray_dir(instance.boot))):
+        # A copied folder's file names a boot of the original's, which may be alive.
+        recorded = {instance.boot} if instance and not instance.lives() else set()
+        boots = filter(None, recorded | boots_of(str(folder)))
+        if sum(kill_leftovers(boot, str(folder.ray_dir(boot))) for boot in boots):
             found.append("ray")
         for kind in SERVICES:
             service = kind(folder)
             if service.find():
                 service.stop()
                 found.append(service.name)
-        folder.instance_file.unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.instance_file.unlink(missing_ok=True)
         folder.forget_run_dirs()
     return found

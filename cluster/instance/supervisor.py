@@ -34,7 +34,7 @@ from candleray.logs import configure_logs
 from candleray.settings import Settings, get_settings
 from cluster.instance.api_deployment import api_url
 from cluster.instance.events import Event, Report, own_pipe, reported, to_log, unfailing, until_started
-from cluster.instance.instance_file import Instance, State, read_instance
+from cluster.instance.instance_file import Instance, State, known_copy, read_instance
 from cluster.instance.ray_part import RayPart
 from cluster.instance.watch import Look, Watch
 from cluster.instance.watched_service import WatchedService
@@ -106,7 +106,7 @@ class Supervisor:
         self.folder.prepare()
         with self.folder.locked():
             self.folder.make_run_dir()
-            killed = read_instance(self.folder)
+            killed = self._killed()
             self._publish("starting")
             try:
                 if killed:
@@ -117,8 +117,25 @@ class Supervisor:
                     yield str(self.folder)
                 self.folder.forget_run_dirs()
             finally:
-                with suppress(OSError):  # the folder may be gone
-                    self.folder.instance_file.unlink(missing_ok=True)
+                for file in (self.folder.instance_file, self.folder.instance_copy):
+                    with suppress(OSError):  # the folder may be gone
+                        file.unlink(missing_ok=True)
+
+    def _killed(self) -> Instance | None:
+        """The instance that was killed here, if one was.
+
+        Raises:
+            InstanceError: the process of a recorded one lives: what it owns is not ours to end.
+        """
+        for recorded in (read_instance(self.folder), known_copy(self.folder)):
+            if recorded and recorded.lives() and recorded.pid != os.getpid():
+                if recorded.data_dir == self.folder.path:
+                    raise InstanceError(
+                        f"the instance of process {recorded.pid} still runs, though its data folder was removed "
+                        f"or replaced: stop it with `candleray down --data {self.folder}` first"
+                    )
+                return None  # this folder is a copy of its one
+        return read_instance(self.folder)
 
     def _api_port(self) -> AbstractContextManager[None]:
         if self.settings.services.ray_address is None:

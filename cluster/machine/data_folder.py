@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -27,6 +27,7 @@ class DataFolder:
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().resolve()
         self.lock_file = self.path / "lock"
+        """Earlier versions lock this file; ours locks the folder itself, which no tidying removes."""
         self.instance_file = self.path / INSTANCE_FILE
         self.ray_token = self.path / "ray_token"
         self.clickhouse = self.path / "clickhouse"
@@ -41,6 +42,11 @@ class DataFolder:
     def run_dir(self) -> Path:
         """A short path: Ray takes 75 of the 107 characters that a socket's may have, Serve 70 of HAProxy's 97."""
         return Path("/tmp") / f"candleray-{hashlib.sha256(os.fsencode(self.path)).hexdigest()[:8]}"  # noqa: S108
+
+    @property
+    def instance_copy(self) -> Path:
+        """The instance's file once more, for those who look for an instance that has lost its folder."""
+        return self.run_dir / INSTANCE_FILE
 
     def prepare(self) -> None:
         """Make the folders that last, where they are not there.
@@ -91,22 +97,28 @@ class DataFolder:
         Raises:
             InstanceError: another process holds it.
         """
-        with self.lock_file.open("a") as file:
-            if not any(_locks(file.fileno(), fcntl.LOCK_EX) for _ in attempts(LOCK_PATIENCE_S)):
-                raise InstanceError(f"the data folder {self} is in use by {self.holder()}")
+        with ExitStack() as held:
+            for place in self._lockable():
+                descriptor = _opened(place, held)
+                if not any(_locks(descriptor, fcntl.LOCK_EX) for _ in attempts(LOCK_PATIENCE_S)):
+                    raise InstanceError(f"the data folder {self} is in use by {self.holder()}")
             yield
 
     def is_locked(self) -> bool:
         try:
-            with self.lock_file.open() as file:
-                return not _locks(file.fileno(), fcntl.LOCK_SH)
+            with ExitStack() as held:
+                return not all(_locks(_opened(place, held), fcntl.LOCK_SH) for place in self._lockable())
         except FileNotFoundError:
             return False
         except OSError as exc:
             raise InstanceError(f"the data folder {self} cannot be read: {exc.strerror}") from exc
 
     def holder(self) -> str:
-        return describe(opened_by(self.lock_file))
+        found = (opened_by(place) for place in (self.path, self.lock_file))
+        return describe(next(filter(None, found), None))
+
+    def _lockable(self) -> tuple[Path, ...]:
+        return (self.path, self.lock_file) if self.lock_file.exists() else (self.path,)
 
     def require_free_candles(self) -> None:
         """The engine's own words for a second owner are "Error initializing EmbeddedServer: .".
@@ -138,9 +150,19 @@ def own_folder(path: Path, uid: int) -> None:
             raise InstanceError(f"{path} is not a private folder of user {uid}: somebody else made it") from None
 
 
+def _opened(place: Path, until: ExitStack) -> int:
+    descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+    until.callback(os.close, descriptor)
+    return descriptor
+
+
 def _locks(descriptor: int, kind: int) -> bool:
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as exc:
+        raise InstanceError(
+            f"the disk of the data folder cannot lock folders ({exc.strerror}): choose a folder on a local disk"
+        ) from exc
     return True

@@ -18,6 +18,7 @@ import time
 from contextlib import suppress
 
 BOOT = "CANDLERAY_BOOT"
+DATA_DIR = "CANDLERAY_DATA_DIR"
 LOOK_EVERY_S = 0.1
 GUARD_S = 10.0
 """Seconds for which the guard looks for more: a worker may just be starting when its raylet is killed."""
@@ -26,8 +27,22 @@ GUARD_S = 10.0
 def left_by(boot_id: str, ray_dir: str) -> list[int]:
     """The processes that Ray started in this boot, ourselves excepted."""
     variable = f"{BOOT}={boot_id}".encode()
-    pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    return [pid for pid in pids if pid != os.getpid() and (_carries(pid, variable) or _is_titled(pid, ray_dir))]
+    return [pid for pid in _pids() if pid != os.getpid() and (_carries(pid, variable) or _is_titled(pid, ray_dir))]
+
+
+def boots_of(data_dir: str) -> set[str]:
+    """The boots of which something runs on that data folder, be the folder there or not."""
+    found = set()
+    for pid in _pids():
+        pairs = (os.fsdecode(pair).partition("=") for pair in _read(pid, "environ").split(b"\0"))
+        variables = {name: value for name, _, value in pairs if name in (BOOT, DATA_DIR)}
+        if len(variables) == 2 and os.path.realpath(os.path.expanduser(variables[DATA_DIR])) == data_dir:
+            found.add(variables[BOOT])
+    return found
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
 def _carries(pid: int, variable: bytes) -> bool:

@@ -89,13 +89,14 @@ def end_process(process: psutil.Process, number: signal.Signals, timeout_s: floa
 
 
 def opened_by(path: Path) -> int | None:
-    """Another process that has the file open, where we may look.
+    """Another process that has the file or folder open, be it removed since, where we may look.
 
     The kernel names for a lock the process that took it, which of an inherited one may long be gone.
     """
     file = str(path.resolve())
+    names = {file, f"{file} (deleted)"}
     others = (process for process in psutil.process_iter() if process.pid != os.getpid())
-    return next((process.pid for process, files in answers_of(others, _open_files) if file in files), None)
+    return next((process.pid for process, files in answers_of(others, _open_files) if names & files), None)
 
 
 def listener_at(port: int) -> int | None:

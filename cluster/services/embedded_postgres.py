@@ -61,7 +61,7 @@ class EmbeddedPostgres(EmbeddedService):
             process = self._recorded()
             command = process.cmdline()
         except (OSError, ValueError, IndexError, psutil.Error):
-            return None
+            return self.running_on(self.sockets)
         return process if str(self.data.resolve()) in command and is_running(process) else None
 
     def _recorded(self) -> psutil.Process:

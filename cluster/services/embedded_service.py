@@ -20,7 +20,7 @@ import psutil
 from candleray.errors import InstanceError, ServiceUnavailable
 from cluster.machine.attempts import attempts
 from cluster.machine.data_folder import DataFolder
-from cluster.machine.processes import end_process, is_running
+from cluster.machine.processes import answers_of, end_process, is_running
 
 # A service gets an environment of its own: neither the boot's id nor a secret.
 ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"}
@@ -49,6 +49,11 @@ class EmbeddedService(ABC):
     @abstractmethod
     def find(self) -> psutil.Process | None:
         """The server that runs on our data now, whoever started it."""
+
+    def running_on(self, socket: Path) -> psutil.Process | None:
+        """The server whose command names the socket, or its folder: so it is found when its data have gone."""
+        commands = answers_of(psutil.process_iter(), psutil.Process.cmdline)
+        return next((process for process, command in commands if str(socket) in command), None)
 
     @abstractmethod
     def launch(self) -> psutil.Process: ...

@@ -42,7 +42,7 @@ class EmbeddedValkey(EmbeddedService):
             process = psutil.Process(int(self.pid_file.read_text()))
             command = process.cmdline()
         except (OSError, ValueError, psutil.Error):
-            return None
+            return self.running_on(self.socket)
         return process if str(self.data) in command and is_running(process) else None
 
     def launch(self) -> psutil.Process:

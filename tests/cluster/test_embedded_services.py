@@ -215,6 +215,9 @@ def test_a_deep_data_folder_still_has_short_and_private_sockets(
 
 def test_two_valkeys_never_write_to_the_same_files(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cluster.services.embedded_valkey.CLAIM_PATIENCE_S", 0.1)
+    monkeypatch.setattr(
+        EmbeddedValkey, "running_on", lambda self, socket: None
+    )  # by which it would be attached to
     first = EmbeddedValkey(folder)
     first.start()
     assert first.process

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +75,15 @@ def folders(place: Path) -> Iterator[tuple[DataFolder, DataFolder]]:
 
 @pytest.fixture(scope="module")
 def first(folders: tuple[DataFolder, DataFolder]) -> Instance:
-    folder = folders[0]
-    started = up(folder, free_port(), "--detach")
-    assert started.returncode == 0, started.stderr
-    instance = known(folder)
-    assert f"API        {instance.api_url}" in started.stdout
+    """Two starts at the same moment: one starts it, the other one attaches."""
+    folder, port = folders[0], free_port()
+    with ThreadPoolExecutor() as commands:
+        both = [commands.submit(up, folder, port, "--detach") for _ in range(2)]
+    for started in (one.result() for one in both):
+        assert started.returncode == 0, started.stderr
+        instance = known(folder)
+        assert f"API        {instance.api_url}" in started.stdout
+        assert f"process {instance.pid}, data in {folder}" in started.stdout
     return instance
 
 
