@@ -80,7 +80,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Indicator:
-    """Everything about one indicator.
+    """Declaration of one indicator.
 
     `kernel(*inputs, *params, *outputs)` takes its arguments in the declared orders; the outputs come prefilled
     with NaN, or as they are where `fills` says that the kernel writes every bar of them, NaN too. A kernel of many

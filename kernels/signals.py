@@ -1,4 +1,4 @@
-"""From candles to signal planes: an indicator over the bars, its rule over the outputs, one bit a bar and side.
+"""Signal planes made of candles: an indicator over the bars, its rule over the outputs, one bit a bar and side.
 
 A value that is not a number gives no signal: comparisons with NaN are false in every family.
 """

@@ -29,7 +29,21 @@ ONE_CONCEPT_ON_TWO_FLOORS = {
     "store",  # each room's own
 }
 
-OPENS_NO_DOCSTRING = {"What", "How", "Where", "Which", "Who", "Whether", "As", "Of", "Those", "That"}
+OPENS_NO_DOCSTRING = {
+    "What",
+    "How",
+    "Where",
+    "Which",
+    "Who",
+    "Whether",
+    "As",
+    "Of",
+    "Those",
+    "That",
+    "And",
+    "Whom",
+    "Whoever",
+}
 CODE_OF_A_RULE = re.compile(r"\([RSMIP]\d[^)]*\)|\b[RS]\d\.\d+\b|\bissue \d+\b")
 MOST_PARAMETERS = 8
 

@@ -65,7 +65,7 @@ class Drawdowns(NamedTuple):
 
 
 class Performance(NamedTuple):
-    """All that the report knows of one simulation."""
+    """Facts of one simulation that a report is made of."""
 
     start_ms: int
     """Opening of the first bar."""
@@ -118,12 +118,12 @@ class Metric(NamedTuple):
 
 
 def _with_trades(formula: Formula) -> Formula:
-    """None where there is no trade."""
+    """Return None where there is no trade."""
     return lambda run: formula(run) if run.trades else None
 
 
 def _with_drawdowns(formula: Formula) -> Formula:
-    """None where the equity never fell."""
+    """Return None where the equity never fell."""
     return lambda run: formula(run) if run.drawdowns.episodes else None
 
 

@@ -28,7 +28,7 @@ class LossWindow(Model):
     @model_validator(mode="after")
     def _some_window(self) -> Self:
         if self.trades is None and self.days is None:
-            raise PydanticCustomError("no_window", "a loss window is so many trades or so many days")
+            raise PydanticCustomError("no_window", "a loss window needs trades, days or both")
         return self
 
 

@@ -39,8 +39,10 @@ def start(
 
 @run.command("list")
 def list_runs(
-    strategy_id: Annotated[str | None, typer.Option("--strategy", metavar="ID", help="Of it alone.")] = None,
-    state: Annotated[str | None, typer.Option(help="In this state alone, such as running.")] = None,
+    strategy_id: Annotated[
+        str | None, typer.Option("--strategy", metavar="ID", help="Only runs of this strategy.")
+    ] = None,
+    state: Annotated[str | None, typer.Option(help="Only runs in this state, such as running.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many of the newest.")] = 20,
     as_json: AsJsonList = False,
     api: ApiUrl = None,

@@ -79,7 +79,7 @@ def _local(settings: Settings, name: str, setting: str, make: Callable[[], str])
 
 
 def _made(path: Path, secret: str) -> str:
-    """Whoever comes first makes it: a file appears whole or not at all.
+    """Make the file, or take the one that somebody made first: it appears whole or not at all.
 
     Raises:
         InstanceError: the file is there and empty; a secret that is not kept would seal what nobody can open.

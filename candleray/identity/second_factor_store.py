@@ -197,7 +197,7 @@ class SecondFactors:
 
 
 async def _record_all(transaction: Transaction, user_id: UUID, *events: Event | None) -> None:
-    """Last of a transaction: events of all users wait for one another."""
+    """Record the events; call it last in a transaction, because events of all users wait for one another."""
     for event in events:
         if event is not None:
             await record(transaction, user_id, event)

@@ -26,7 +26,7 @@ class AccessTokens:
         self._rules = rules
 
     async def caller_of(self, token: str) -> Caller | None:
-        """Whom the token stands for, unless it is unknown, expired or revoked."""
+        """Return the caller whom the token stands for; None where it is unknown, expired or revoked."""
         if not looks_like_token(token):
             return None
         row = await self._postgres.fetch_one("caller_of_token", token_hash(token))

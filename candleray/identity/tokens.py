@@ -33,7 +33,7 @@ def token_hash(token: str) -> bytes:
 
 
 def csrf_token(session_token: str) -> str:
-    """Bound to its session, and of no use without it: a page may read it, the session's token it may not."""
+    """The CSRF token of a session: a page may read it, but not the session's token."""
     return hmac.digest(session_token.encode(), b"candleray csrf", "sha256").hex()
 
 

@@ -90,7 +90,7 @@ class Sealed(Model):
 
 
 class CannotOpen(CandlerayError):
-    """It was changed, belongs to another place, or its key is not there."""
+    """A sealed secret that was changed, belongs to another place, or whose key is not there."""
 
 
 @dataclass(frozen=True)

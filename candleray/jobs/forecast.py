@@ -21,7 +21,7 @@ class Forecast:
         self._expected_s[phase] = self._expected_s.get(phase, 0.0) * (1.0 - done)
 
     def left_s(self, phase: Phase, done: float, spent_s: float) -> float | None:
-        """None in a phase that is not of the search itself.
+        """Return None in a phase that is not of the search itself.
 
         Args:
             done: the share of this phase that is done.

@@ -116,7 +116,7 @@ def _next_message(source: Any) -> Any:
     except EOFError:
         return None
     if message.type != "record batch":
-        raise BadFile(f"the stream has a message of type {message.type[:40]!r}, record batches alone are taken")
+        raise BadFile(f"the stream has a message of type {message.type[:40]!r}, only record batches are accepted")
     if _is_compressed(memoryview(message.metadata)):
         # A few kilobytes can unpack to more than the machine holds.
         raise BadFile("the stream is compressed; send it uncompressed")

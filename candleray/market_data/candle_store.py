@@ -58,7 +58,7 @@ class CandleStore:
         """Screen the rows and write what is new; the same rows again change nothing.
 
         Raises:
-            InvalidInput: the symbol is not one.
+            InvalidInput: the symbol is not valid.
             GuardExceeded: the candles lie in more months than one insert may touch.
             ServiceUnavailable: not all rows arrived; inserting them again completes them.
         """

@@ -180,7 +180,7 @@ class _Sample:
 def _sample(
     bars: Bars, grid: VariantGrid, wanted: tuple[int, int], default_warmup: int
 ) -> tuple[_Sample, tuple[float, ...]]:
-    """And the seconds of a plane of each indicator."""
+    """Take a sample, and the seconds of a plane of each indicator."""
     runs = _sampled_runs(grid, *wanted)
     planes, plane_each_s = _sampled_planes(bars, grid, runs, default_warmup)
     return _Sample(bars, grid, runs, planes, engine.prices_of(bars, grid)), plane_each_s

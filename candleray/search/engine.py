@@ -76,7 +76,7 @@ class Planes:
 
 
 def stage_a_keeps(grid: VariantGrid) -> int:
-    """Return how many of the best Stage A keeps: the answer, or the shortlist and the best that is cut from it."""
+    """Return how many of the best Stage A keeps: the answer, or the shortlist and the best that it cuts."""
     return grid.kept + 1 if grid.has_stops else grid.request.top_k or 1
 
 
@@ -87,7 +87,7 @@ CHUNK = 50_000
 def _by_chunks(first: int, last: int, keep: int, rank: Callable[[int, int], Ranking]) -> Ranking:
     ranking = Ranking.empty()
     count = last - first
-    # Where more is kept than a chunk holds, to merge each would sort all of it again.
+    # If `keep` exceeds a chunk, merging chunk by chunk would sort everything again each time.
     for begin, end in ranges(count, -(-count // max(CHUNK, keep))):
         ranking = ranking.merged(rank(first + begin, first + end), keep)
     return ranking

@@ -22,7 +22,7 @@ def tapered_shares(seconds: float, cores: int, longest_s: float, shortest_s: flo
     Each takes half of what is left for its core. So there are few of them, and none is long when the others have
     ended: the cores end together although nobody knows exactly how long a task takes.
     """
-    # Of a very large search; the fifth of the tasks that this leaves are for its end.
+    # A very large search takes longer tasks; this leaves a fifth of `most` for the short ones at its end.
     longest_s = max(longest_s, 1.25 * seconds / most)
     if seconds <= shortest_s:
         return even_shares(1)

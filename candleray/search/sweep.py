@@ -39,7 +39,7 @@ class Intervals:
         """Join `[first, last)` to the set.
 
         Raises:
-            ValueError: a part of it is there already, and what came of it would count twice.
+            ValueError: a part of it is there already; its variants would count twice.
         """
         if first >= last:
             return

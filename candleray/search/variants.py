@@ -1,4 +1,4 @@
-"""From a request to the numbered variants it describes.
+"""Numbered variants of a request.
 
 `resolve` fills in what was left out and orders the indicators, so that the same content has one spelling.
 `VariantGrid` numbers the variants: every indicator's own combinations of inputs, parameters and signal parameters

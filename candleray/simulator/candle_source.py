@@ -38,7 +38,7 @@ def find_instrument(source: CandleSource, market: Market, symbol: str) -> Instru
 
 @dataclass(frozen=True)
 class KlinesQuery:
-    """At most `limit` of the candles that open in `[start_ms, end_ms)`: the newest of them, or the oldest."""
+    """Query for at most `limit` candles that open in `[start_ms, end_ms)`: the newest of them, or the oldest."""
 
     symbol: str
     start_ms: int

@@ -41,7 +41,7 @@ def clone_of(parent: Strategy, draft: StrategyDraft, defaults: BacktestSettings)
     """
     spec = spec_of(draft, defaults)
     if spec.hash == parent.spec_hash:
-        raise invalid("", "no_change", f"the clone says nothing else than {parent.name}: name what it changes")
+        raise invalid("", "no_change", f"the clone is the same as {parent.name}: change at least one part")
     return spec
 
 

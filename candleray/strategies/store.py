@@ -39,7 +39,7 @@ class Strategies:
     async def _saved_when_full(
         self, transaction: Transaction, user_id: UUID, spec_hash: str
     ) -> dict[str, Any] | None:
-        """None while there is room for one more; else the row of this content, the only one that may be saved."""
+        """Return None while there is room for one more; else the row of this content, which alone may be saved."""
         await transaction.fetch("lock_user", user_id)
         counted = await transaction.fetch_one("count_strategies", user_id)
         if not counted or counted["strategies"] < self._max_per_user:

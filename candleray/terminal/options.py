@@ -46,7 +46,7 @@ AnySymbol = Annotated[
     str | None,
     typer.Option("--symbol", parser=str.upper, metavar="SYMBOL", help="This symbol alone, such as BTCUSDT."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer, byte for byte.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsJsonList = Annotated[bool, typer.Option("--json", help="Print a JSON list.")]
 
 

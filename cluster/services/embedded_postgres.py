@@ -202,7 +202,7 @@ class EmbeddedPostgres(EmbeddedService):
 
 
 def unprivileged_account() -> struct_passwd | None:
-    """Whom Postgres runs as where we are root; None is ourselves."""
+    """Account that Postgres runs under where we are root; None is ours."""
     if os.geteuid() != 0:
         return None
     known = {entry.pw_name: entry for entry in pwd.getpwall()}

@@ -8,7 +8,7 @@ from kernels.jit import fma, inline
 
 @inline
 def true_range(high, low, previous_close):
-    """From the higher of high and last close down to the lower of low and last close; NaN if one is not finite."""
+    """Higher of high and last close, less the lower of low and last close; NaN if one is not finite."""
     reach = max(high, previous_close) - min(low, previous_close)
     return reach if np.isfinite(high - low - previous_close) else np.nan
 

@@ -98,7 +98,7 @@ def reference(
 def _move(
     high: Sequence[float], low: Sequence[float], close: Sequence[float], t: int
 ) -> tuple[float, float, float] | None:
-    """Both directional movements and the true range of a bar; None where one is unknown."""
+    """Compute both directional movements and the true range of a bar; None where one is unknown."""
     rise, fall = high[t] - high[t - 1], low[t - 1] - low[t]
     spans = (high[t] - low[t], abs(high[t] - close[t - 1]), abs(low[t] - close[t - 1]))
     if not all(math.isfinite(value) for value in (rise, fall, *spans)):

@@ -26,7 +26,7 @@ def kernel(source, fast, slow, signal, macd, signal_line, histogram):
 
 
 def with_signal(line: Sequence[float], signal: int) -> list[list[float]]:
-    """For references: the line from where its EMA begins, that EMA, and the distance of both."""
+    """Compute for references the line from where its EMA begins, that EMA, and the distance of both."""
     [signal_line] = ema(line, signal)
     begun = [value if math.isfinite(other) else math.nan for value, other in zip(line, signal_line, strict=True)]
     return [begun, signal_line, [value - other for value, other in zip(begun, signal_line, strict=True)]]

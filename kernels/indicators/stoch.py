@@ -27,7 +27,7 @@ def kernel(high, low, close, window, k_smooth, d_smooth, k, d):
 
 
 def position(value: float, values: Sequence[float]) -> float:
-    """For references: where a value stands between the lowest and the highest of some, 0 to 100."""
+    """Compute for references where a value stands between the lowest and the highest of some, 0 to 100."""
     if not all(map(math.isfinite, values)):
         return math.nan
     low, high = min(values), max(values)
@@ -35,7 +35,7 @@ def position(value: float, values: Sequence[float]) -> float:
 
 
 def smoothed(raw: Sequence[float], k_smooth: int, d_smooth: int) -> list[list[float]]:
-    """For references: the mean of the positions from where its own mean begins, and that one."""
+    """Compute for references the mean of the positions from where its own mean begins, and that one."""
     [k] = sma(raw, k_smooth)
     [d] = sma(k, d_smooth)
     return [[value if math.isfinite(other) else math.nan for value, other in zip(k, d, strict=True)], d]

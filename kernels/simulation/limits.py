@@ -4,8 +4,8 @@ A limit says at which moments of a walk it is judged, and what breaks it then, a
 it into the walk, so that this file needs no numba and the SDK may read it. A new limit on what an `AccountState`
 knows is one entry of `LIMITS`.
 
-Where several limits are broken on one bar, the reason is a trade that is too long before one too many, then what
-is judged at the close; of those judged at one moment, the first in `LIMITS`.
+Where several limits are broken on one bar, the reason is the first of these: a trade that is too long, one trade
+too many, what is judged at the close; of those judged at one moment, the first in `LIMITS`.
 
 What is judged at bar closes must be monotone: an account that breaks the limit would break it with less equity, or
 on a later bar, as well. So a block of bars none of which can matter is told by its worst close alone.

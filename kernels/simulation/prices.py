@@ -51,7 +51,7 @@ def block_lows(close: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @jit(FLOATS, FLOAT)
 def _exposed_bars(close, slippage):
-    """The first bar from which on no short can meet twice its fill, where ruin begins."""
+    """Return the first bar from which on no short can see its price double, where ruin begins."""
     highest = 0.0
     for bar in range(close.size - 1, -1, -1):
         if highest >= 2.0 * (close[bar] * (1.0 - slippage)):

@@ -100,8 +100,8 @@ async def _page(query: CandlesQuery, reader: BarReader) -> tuple[Candles, int | 
 
 
 class CoverageQuery(Model):
-    market_id: MarketId | None = Field(None, description="of one market alone", examples=[1])
-    symbol: Symbol | None = Field(None, description="of one symbol alone", examples=["BTCUSDT"])
+    market_id: MarketId | None = Field(None, description="only this market", examples=[1])
+    symbol: Symbol | None = Field(None, description="only this symbol", examples=["BTCUSDT"])
 
 
 @router.get("/coverage", response_model=list[Coverage], responses=example([examples.COVERAGE]))

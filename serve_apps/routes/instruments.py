@@ -45,7 +45,7 @@ async def list_markets() -> Any:
 
 
 class InstrumentsQuery(Model):
-    market_id: MarketId | None = Field(None, description="of one market alone", examples=[1])
+    market_id: MarketId | None = Field(None, description="only this market", examples=[1])
     q: str = Field("", max_length=32, description="part of the symbol", examples=["BTC"])
     limit: int = Field(50, ge=1, le=1000, description="instruments on a page")
     cursor: str = Field("0", pattern=r"^[0-9]{1,6}$", description="`next_cursor` of the page before")

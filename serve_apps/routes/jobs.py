@@ -80,7 +80,7 @@ async def submit_job(
 
 
 class JobsQuery(Model):
-    state: list[JobState] | None = Field(None, description="in these states alone; may be given many times")
+    state: list[JobState] | None = Field(None, description="only in these states; may be given many times")
     limit: int = Field(50, ge=1, le=500, description="jobs on a page")
     cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="`next_cursor` of the page before")
 

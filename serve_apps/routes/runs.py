@@ -42,8 +42,8 @@ async def start_run(
 
 
 class RunsQuery(RunFilter):
-    strategy_id: UUID | None = Field(None, description="of one strategy alone", examples=[examples.STRATEGY_ID])
-    state: RunState | None = Field(None, description="in one state alone", examples=["running"])
+    strategy_id: UUID | None = Field(None, description="only of this strategy", examples=[examples.STRATEGY_ID])
+    state: RunState | None = Field(None, description="only in this state", examples=["running"])
     limit: int = Field(50, ge=1, le=500, description="runs on a page")
     cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="`next_cursor` of the page before")
 

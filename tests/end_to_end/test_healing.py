@@ -127,7 +127,7 @@ def test_what_serve_loses_serve_starts_again(patient: Patient, stored: list[Cove
 
 
 def test_an_application_that_is_gone_is_deployed_again(patient: Patient, stored: list[Coverage]) -> None:
-    """Whoever has the token can delete it."""
+    """Delete it with the token, as whoever has that can."""
     boot, count = patient.file.boot, patient.restarts("api")
     with patient.ray_dashboard() as dashboard:
         dashboard.delete("/api/serve/applications/").raise_for_status()

@@ -374,7 +374,7 @@ def test_pruning_names_another_request_but_the_same_strategies():
     [
         ({"max_drawdown_pct": 0}, "pruning.max_drawdown_pct", "greater than or equal to 0.001, got 0"),
         ({"max_drawdown_pct": 101}, "pruning.max_drawdown_pct", "less than or equal to 100, got 101"),
-        ({"loss_window": {}}, "pruning.loss_window", "so many trades or so many days"),
+        ({"loss_window": {}}, "pruning.loss_window", "needs trades, days or both"),
         ({"loss_window": {"trades": 0}}, "pruning.loss_window.trades", "got 0"),
         ({"loss_window": {"days": 0}}, "pruning.loss_window.days", "got 0"),
         ({"loss_window": {"hours": 1}}, "pruning.loss_window.hours", "unknown field 'hours'"),
