@@ -17,7 +17,7 @@ from ray.actor import ActorHandle
 
 from actors.options import CANDLE_STORE, ON_HEAD
 from actors.ray_errors import translated_errors
-from candleray.candles import CandleRows, Candles
+from candleray.candles import CandleRows, Candles, IntArray
 from candleray.errors import CandlerayError, InstanceError, ServiceUnavailable
 from candleray.logs import configure_logs, get_logger
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
@@ -65,6 +65,9 @@ class CandleStoreActor:
 
     def missing(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> tuple[MissingRun, ...]:
         return self._store().missing(market_id, symbol, start_ms, end_ms)
+
+    def missing_ranges(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> IntArray:
+        return self._store().missing_ranges(market_id, symbol, start_ms, end_ms)
 
     def counts(self) -> list[RowCounts]:
         return self._store().counts()

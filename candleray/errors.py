@@ -66,6 +66,12 @@ class GuardExceeded(InvalidInput):
     code = "guard_exceeded"
 
 
+class GapsInRange(InvalidInput):
+    """Candles are missing inside the range: with the holes, and the command that fetches the minutes."""
+
+    code = "gaps_in_range"
+
+
 class BadFile(InvalidInput):
     """A file is not what it claims to be."""
 

@@ -101,6 +101,11 @@ class BacktestSettings(_Section):
     """Defaults of what a request leaves out."""
 
     warmup_bars: int = Field(200, ge=0, description="bars before the range that feed the indicators")
+    max_gap_hours: float = Field(
+        24.0,
+        ge=0,
+        description="longest hole in the candles of a range that a request need not allow by allow_gaps",
+    )
     init_cash_quote: float = Field(10_000.0, gt=0, description="initial cash in quote currency")
     slippage_pct: float = Field(0.01, ge=0, le=50, description="slippage in percent")
     top_k: int = Field(300, ge=1, description="variants returned")

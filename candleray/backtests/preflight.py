@@ -50,7 +50,7 @@ class Preflight(Model):
     simulations: int
     """Number of accounts walked through the bars, in both stages."""
     bars: int
-    """At most; holes thin them out."""
+    """Closed and full bars of the range; a hole has none."""
     planes: int
     compute_bytes: int
     """Shared memory on each node."""
@@ -62,5 +62,7 @@ class Preflight(Model):
     """The same as a job, from its turn to its end, judged by the newest jobs."""
     mode: Literal["sync", "job", "refused"]
     """`sync`: may be sent to `/backtests`; `job`: to `/backtests/jobs` alone; `refused`: to neither."""
+    notes: tuple[str, ...] = ()
+    """Remarks about the candles of the range: what is missing, where they begin and end."""
     violated_for_sync: tuple[Guard, ...]
     violated_for_job: tuple[Guard, ...]

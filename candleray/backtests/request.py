@@ -77,6 +77,10 @@ class Risk(Model):
     """Gain at which a close ends the position; none where left out."""
 
 
+AllowGaps: TypeAlias = Annotated[bool, Field(strict=True, exclude_if=lambda allowed: not allowed)]
+"""True for an answer although the range has long holes; left out where it is false, so that hashes stay."""
+
+
 class StrategyAxes(Model):
     """Strategies, many or one: an instrument, indicators with their axes, and the rules of trading."""
 
@@ -99,6 +103,7 @@ class BacktestRequest(StrategyAxes):
     """A search: the strategies and the time range it goes over, and how much of it the answer holds."""
 
     time_range: TimeRange
+    allow_gaps: AllowGaps = False
     pruning: Pruning = Pruning.model_construct()
     top_k: Annotated[int, Field(ge=1, strict=True)] | None = None
     """Variants returned; the configuration's default where left out."""

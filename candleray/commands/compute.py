@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from candleray.terminal.console import output
+from candleray.terminal.console import notes, output
 from candleray.terminal.options import ApiUrl, AsJson, DataDir, MarketName, SymbolName, connect, utc_ms
 from candleray.terminal.tables import number_text, print_table
 
@@ -34,6 +34,7 @@ def compute(
     end: Annotated[
         str | None, typer.Option(metavar="TIME", help="With --start: the end, itself excluded.")
     ] = None,
+    allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="Answer over long holes, too.")] = False,
     top: Annotated[int, typer.Option(min=1, help="How many of the newest bars the table shows.")] = 20,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print every bar as CSV.")] = False,
     as_json: AsJson = False,
@@ -53,6 +54,7 @@ def compute(
         "timeframe": timeframe,
         "last": last,
         "time_range": _time_range(start, end),
+        "allow_gaps": allow_gaps,
     }
     with connect(api, data) as client:
         inputs = [column.name for column in client.indicator(indicator).inputs]
@@ -105,6 +107,8 @@ def _write_csv(series: IndicatorSeries) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(("ts_open_ms", *series.outputs))
     writer.writerows(zip(series.ts_open_ms, *series.outputs.values(), strict=True))
+    for note in series.notes:
+        notes().print(note)
 
 
 def _print_series(series: IndicatorSeries, top: int) -> None:
@@ -121,3 +125,5 @@ def _print_series(series: IndicatorSeries, top: int) -> None:
     market, symbol = series.instrument.market.name, series.instrument.symbol
     title = f"{series.indicator.id} ({words}) of {market} {symbol} {series.timeframe}"
     print_table(output(), ("open time", *series.outputs), rows, title=title, text=("open time",))
+    for note in series.notes:
+        output().print(note)

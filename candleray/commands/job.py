@@ -236,3 +236,5 @@ def _print_top(best: JobTop) -> None:
     progress_text = f"{best.state}, {best.variants_done:,} of {best.simulations:,} simulations"
     title = f"the best so far ({progress_text})" if best.partial else f"the best ({progress_text})"
     print_table(output(), ("rank", "variant", "Total Return [%]", *names), rows, title=title)
+    for note in best.notes:
+        output().print(note)

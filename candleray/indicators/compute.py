@@ -22,6 +22,7 @@ class Outputs:
     indicator: IndicatorChoice
     ts_open_ms: IntArray
     outputs: dict[str, FloatArray]
+    notes: tuple[str, ...]
 
 
 async def compute_outputs(request: SeriesRequest, store: CandleReader, settings: Settings) -> Outputs:
@@ -29,6 +30,7 @@ async def compute_outputs(request: SeriesRequest, store: CandleReader, settings:
 
     Raises:
         NotFound: unknown symbol, or no bars there.
+        GapsInRange: a long hole that the request does not allow.
         GuardExceeded: more bars than one answer may have.
         InvalidInput: parameters that do not go together.
     """
@@ -37,11 +39,14 @@ async def compute_outputs(request: SeriesRequest, store: CandleReader, settings:
     warmup = max(settings.backtests.warmup_bars, indicator.lookback(**choice.params))
     reader = BarReader(store, request.instrument, request.timeframe)
     window = await _window(reader, request, warmup, settings.guards.max_candles_per_answer)
+    if not request.allow_gaps:
+        window.coverage.require_no_gap(request.instrument, settings.backtests.max_gap_hours)
     values = await asyncio.to_thread(compute, indicator, window.bars.values, choice.inputs, choice.params)
     return Outputs(
         choice,
         window.bars.ts_open_ms[window.start :],
         {name: values[name][window.start :] for name in indicator.outputs},
+        window.coverage.notes,
     )
 
 
@@ -52,7 +57,8 @@ async def _window(reader: BarReader, request: SeriesRequest, warmup: int, most: 
         return await reader.last(count, warmup)
     first_ms, end_ms = await reader.span()
     asked = request.time_range
-    _guard((min(asked.end_ms, end_ms) - max(asked.start_ms, first_ms)) // reader.bar_ms, most)
+    if (min(asked.end_ms, end_ms) - max(asked.start_ms, first_ms)) // reader.bar_ms > most:
+        _guard((await reader.coverage(asked.start_ms, asked.end_ms)).bars, most)
     return await reader.within(asked.start_ms, asked.end_ms, warmup)
 
 

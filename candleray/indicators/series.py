@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from candleray.backtests.axes import Number
+from candleray.backtests.request import AllowGaps
 from candleray.markets import Instrument
 from candleray.timeframes import Timeframe, TimeRange
 from candleray.validation import Model
@@ -36,6 +37,8 @@ class SeriesRequest(Model):
     last: Annotated[int, Field(ge=1, strict=True)] | None = None
     """So many of the newest closed bars; 1000 where neither this nor a time range is given."""
     time_range: TimeRange | None = None
+    allow_gaps: AllowGaps = False
+    """An answer although the bars have long holes between them; refused without."""
 
     @model_validator(mode="after")
     def _one_window(self) -> SeriesRequest:
@@ -55,6 +58,8 @@ class IndicatorSeries(Model):
     """The bars' opening times in milliseconds since the epoch."""
     outputs: dict[str, tuple[float | None, ...]]
     """Every output of the indicator, as long as `ts_open_ms`."""
+    notes: Annotated[tuple[str, ...], Field(exclude_if=lambda notes: not notes)] = ()
+    """Remarks about the candles: what is missing, where they begin and end; left out where there are none."""
 
     def to_arrow(self) -> pa.Table:
         """`ts_open`, a timestamp in UTC, and a column an output."""

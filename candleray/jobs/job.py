@@ -180,4 +180,6 @@ class JobTop(Model):
     """Not every variant is ranked yet, or ever will be."""
     variants_done: int
     simulations: int
+    notes: tuple[str, ...] = ()
+    """Remarks as in the result; while there is none, about the candles of the range as they are now."""
     top: tuple[Annotated[RankedVariant | BestVariant, Field(union_mode="left_to_right")], ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -139,6 +140,11 @@ class Jobs:
         reports = await self._postgres.fetch("read_reports", job_id, None)
         top = ",".join(report["content"] for report in reports)
         return BacktestResult.model_validate_json(f'{content["content"][:-1]},"top":[{top}]}}')
+
+    async def notes(self, job_id: UUID) -> tuple[str, ...]:
+        """The notes of a result, without its reports."""
+        content = await self._postgres.fetch_one("read_result", job_id)
+        return tuple(json.loads(content["content"])["notes"]) if content else ()
 
     async def pace(self) -> Pace:
         """The medians of the newest jobs that have succeeded."""

@@ -9,20 +9,26 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
-from candleray.candles import Candles
+from candleray.candles import Candles, IntArray
 from candleray.errors import NotFound
+from candleray.market_data.coverage import missing_ranges
+from candleray.market_data.range_coverage import RangeCoverage, answered
 from candleray.markets import Instrument
 from candleray.timeframes import MINUTE_MS, Timeframe, iso, minutes_of
 from kernels.rollup import rollup
 
 
 class CandleReader(Protocol):
-    """The candle store, as other processes read it. Both methods raise NotFound for an unknown symbol."""
+    """The candle store, as other processes read it. `read` and `span` raise NotFound for an unknown symbol."""
 
     async def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles: ...
 
     async def span(self, market_id: int, symbol: str) -> tuple[int, int]:
         """`[first, end)` of the stored minutes in ms."""
+        ...
+
+    async def missing_ranges(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> IntArray:
+        """`(k, 2)`: every run of minutes of the range that has no candle."""
         ...
 
 
@@ -32,11 +38,14 @@ class Window:
 
     bars: Candles
     start: int
+    coverage: RangeCoverage
 
     @staticmethod
-    def of_last(bars: Candles, count: int, warmup: int) -> Window:
+    def of_last(bars: Candles, count: int, warmup: int, coverage: RangeCoverage) -> Window:
         first = max(0, len(bars) - count - warmup)
-        return Window(Candles(bars.ts_open_ms[first:], bars.values[:, first:]), len(bars) - count - first)
+        return Window(
+            Candles(bars.ts_open_ms[first:], bars.values[:, first:]), len(bars) - count - first, coverage
+        )
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,7 @@ class BarReader:
         while start_ms < end_ms:
             start_ms = -(-start_ms // self.bar_ms) * self.bar_ms
             stop_ms = min(start_ms + reach_ms, end_ms)
-            bars = await self._read(start_ms, stop_ms)
+            _, bars = await self._read(start_ms, stop_ms)
             if len(bars) > limit:
                 next_ms = int(bars.ts_open_ms[limit])
                 return bars.between(0, next_ms), next_ms
@@ -76,8 +85,11 @@ class BarReader:
         """The newest `count` bars before `end_ms` or as many as there are, after up to `warmup` more."""
         first_ms, last_ms = await self.span()
         end_ms = _earlier(end_ms, last_ms)
-        bars = await self._reaching_back(first_ms, end_ms, end_ms, count + warmup)
-        return Window.of_last(bars, min(count, len(bars)), warmup)
+        minutes, bars = await self._reaching_back(first_ms, end_ms, end_ms, count + warmup)
+        count = min(count, len(bars))
+        start_ms = int(bars.ts_open_ms[-count]) if count else end_ms
+        coverage = await self._coverage(minutes, (start_ms, end_ms), (first_ms, end_ms))
+        return Window.of_last(bars, count, warmup, coverage)
 
     async def within(self, start_ms: int, end_ms: int, warmup: int) -> Window:
         """The bars that lie wholly in the range, with up to `warmup` bars before them.
@@ -85,35 +97,55 @@ class BarReader:
         Raises:
             NotFound: no bar lies in the range.
         """
-        first_ms, _ = await self.span()
-        bars = await self._reaching_back(first_ms, start_ms, end_ms, warmup)
+        stored = await self.span()
+        minutes, bars = await self._reaching_back(stored[0], start_ms, end_ms, warmup)
         inside = len(bars.between(start_ms, end_ms))
         if not inside:
             market, symbol = self.instrument.market.name, self.instrument.symbol
             raise NotFound(
                 f"no {self.timeframe} bar of {market} {symbol} lies in {iso(start_ms)} to {iso(end_ms)}"
             )
-        return Window.of_last(bars, inside, warmup)
+        coverage = await self._coverage(minutes, (start_ms, end_ms), stored)
+        return Window.of_last(bars, inside, warmup, coverage)
 
-    async def _reaching_back(self, first_ms: int, start_ms: int, end_ms: int, count: int) -> Candles:
-        """The bars up to `end_ms`, with `count` bars before `start_ms` or as many as there are."""
+    async def coverage(self, start_ms: int, end_ms: int) -> RangeCoverage:
+        """The coverage of a range, without its candles.
+
+        Raises:
+            NotFound: the instrument is unknown.
+        """
+        asked, stored = (start_ms, end_ms), await self.span()
+        missing = await self.store.missing_ranges(
+            self.instrument.market_id, self.instrument.symbol, *answered(asked, stored)
+        )
+        return RangeCoverage.of(missing, asked, stored, self.bar_ms)
+
+    async def _coverage(self, minutes: Candles, asked: tuple[int, int], stored: tuple[int, int]) -> RangeCoverage:
+        """The coverage of a range whose minutes were read; consistent with them, whatever is written meanwhile."""
+        missing = await asyncio.to_thread(missing_ranges, minutes.ts_open_ms, *answered(asked, stored))
+        return RangeCoverage.of(missing, asked, stored, self.bar_ms)
+
+    async def _reaching_back(
+        self, first_ms: int, start_ms: int, end_ms: int, count: int
+    ) -> tuple[Candles, Candles]:
+        """The minutes and the bars up to `end_ms`, with `count` bars before `start_ms` or as many as there are."""
         # One bar more: the range may start inside a bar.
         reach_ms = (count + 1) * self.bar_ms
         while True:
             from_ms = max(first_ms, (start_ms - reach_ms) // self.bar_ms * self.bar_ms)
-            bars = await self._read(from_ms, end_ms)
+            minutes, bars = await self._read(from_ms, end_ms)
             if from_ms <= first_ms or len(bars.between(0, start_ms)) >= count:
-                return bars
+                return minutes, bars
             reach_ms *= 2
 
-    async def _read(self, start_ms: int, end_ms: int) -> Candles:
+    async def _read(self, start_ms: int, end_ms: int) -> tuple[Candles, Candles]:
+        """The minutes of the range, and their bars."""
         # Whole minutes: a candle that opens before the end and closes after it is not in the range.
         end_ms = end_ms // MINUTE_MS * MINUTE_MS
         minutes = await self.store.read(self.instrument.market_id, self.instrument.symbol, start_ms, end_ms)
         # In a thread: a million rows would block the loop that answers everyone else.
-        return Candles(
-            *await asyncio.to_thread(rollup, minutes.ts_open_ms, minutes.values, minutes_of(self.timeframe))
-        )
+        bars = await asyncio.to_thread(rollup, minutes.ts_open_ms, minutes.values, minutes_of(self.timeframe))
+        return minutes, Candles(*bars)
 
 
 def _earlier(end_ms: int | None, last_ms: int) -> int:

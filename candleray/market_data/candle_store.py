@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from candleray.candles import CandleRows, Candles
+from candleray.candles import CandleRows, Candles, IntArray
 from candleray.databases.clickhouse import ClickHouse
 from candleray.errors import NotFound, invalid, nearest
 from candleray.market_data.arrow_tables import candles_of, stamps_of
 from candleray.market_data.candle_writer import CandleWriter, now_ms
-from candleray.market_data.coverage import Coverage, MissingRun, RowCounts, missing_runs, runs_of
+from candleray.market_data.coverage import Coverage, MissingRun, RowCounts, missing_ranges, runs_of
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.instrument_store import InstrumentStore
 from candleray.markets import Instrument, InstrumentReference, Market, find_market, is_symbol
@@ -115,8 +115,12 @@ class CandleStore:
 
     def missing(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> tuple[MissingRun, ...]:
         """The runs of minutes of `[start_ms, end_ms)` that have no candle."""
+        return runs_of(self.missing_ranges(market_id, symbol, start_ms, end_ms).tolist())
+
+    def missing_ranges(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> IntArray:
+        """The same as an array `(k, 2)` of `[start, end)` in ms: of a holed year, half a million runs."""
         window = {"market_id": market_id, "symbol": symbol, "start_ms": start_ms, "end_ms": end_ms}
-        return missing_runs(stamps_of(self._session.table("read_stamps", **window)), start_ms, end_ms)
+        return missing_ranges(stamps_of(self._session.table("read_stamps", **window)), start_ms, end_ms)
 
     def counts(self) -> list[RowCounts]:
         """Rows of every instrument in raw (every version) and, as readers see them, in canonical."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from candleray.candles import CandleRows, Candles
+from candleray.candles import CandleRows, Candles, IntArray
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.insert_report import InsertReport
 from candleray.markets import InstrumentReference
@@ -44,6 +44,10 @@ class CandleStoreClient:
 
     async def missing(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> tuple[MissingRun, ...]:
         found: tuple[MissingRun, ...] = await self._call("missing", market_id, symbol, start_ms, end_ms)
+        return found
+
+    async def missing_ranges(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> IntArray:
+        found: IntArray = await self._call("missing_ranges", market_id, symbol, start_ms, end_ms)
         return found
 
     async def instruments(self, market_id: int | None, q: str, limit: int) -> list[InstrumentReference]:

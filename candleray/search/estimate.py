@@ -10,7 +10,8 @@ from candleray.backtests.preflight import Guard, Pace, Preflight, SizedRequest
 from candleray.backtests.request import BacktestRequest, Direction
 from candleray.errors import GuardExceeded, Problem
 from candleray.market_data.bar_reader import CandleReader
-from candleray.search.bars import Bars, most_bars, read_bars
+from candleray.market_data.range_coverage import RangeCoverage
+from candleray.search.bars import Bars, coverage_of, most_bars, read_bars
 from candleray.search.costs import Costs
 from candleray.search.variants import BARS_PER_WORD, VariantGrid, request_hash, resolve, sized_request
 from candleray.settings import GuardSettings, Settings
@@ -38,12 +39,14 @@ def describe(
     cpus: int,
     fixed_s: float,
     pace: Pace,
+    notes: tuple[str, ...] = (),
 ) -> Preflight:
     """Describe what a request would cost and whether it may run.
 
     Args:
         costs: None where a guard of jobs is exceeded and nothing was measured.
         fixed_s: seconds that a synchronous search takes beside searching: reading candles.
+        notes: about the range's candles.
     """
     for_sync, for_job = guards_for(grid, bars, settings)
     core_s = None if costs is None else costs.total_s(grid)
@@ -69,6 +72,7 @@ def describe(
         estimated_s=None if estimated_s is None else round(estimated_s, 4),
         estimated_job_s=None if job_s is None else round(job_s, 4),
         mode=mode,
+        notes=notes,
         violated_for_sync=sync_violated,
         violated_for_job=job_violated,
     )
@@ -81,15 +85,17 @@ async def weigh(
 
     Raises:
         NotFound: unknown symbol, or no candles there.
+        GapsInRange: a long hole that the request does not allow.
     """
-    grid, bars = await sized(request, store, settings)
+    grid, coverage = await sized(request, store, settings)
+    bars, notes = coverage.bars, coverage.notes
     if any(guard.is_exceeded for guard in guards_for(grid, bars, settings)[1]):
-        return describe(grid, bars, settings, None, 1, 0.0, pace)
+        return describe(grid, bars, settings, None, 1, 0.0, pace, notes)
     began = time.perf_counter()
-    warmup = settings.backtests.warmup_bars
-    read = await read_bars(store, grid, warmup)
+    read = await read_bars(store, grid, settings.backtests)
     candles_s = time.perf_counter() - began
-    return describe(grid, bars, settings, await measure(read, grid, warmup), cpus, candles_s, pace)
+    costs = await measure(read, grid, settings.backtests.warmup_bars)
+    return describe(grid, bars, settings, costs, cpus, candles_s, pace, notes)
 
 
 async def require_job_guards(request: BacktestRequest, store: CandleReader, settings: Settings) -> SizedRequest:
@@ -98,18 +104,19 @@ async def require_job_guards(request: BacktestRequest, store: CandleReader, sett
     Raises:
         GuardExceeded: no job may ask for that.
         NotFound: unknown symbol.
+        GapsInRange: a long hole that the request does not allow.
     """
-    grid, bars = await sized(request, store, settings)
-    refuse_exceeded(guards_for(grid, bars, settings)[1], "any job")
-    return sized_request(grid, settings.backtests.warmup_bars)
+    grid, coverage = await sized(request, store, settings)
+    refuse_exceeded(guards_for(grid, coverage.bars, settings)[1], "any job")
+    return sized_request(grid, settings.backtests)
 
 
-async def sized(request: BacktestRequest, store: CandleReader, settings: Settings) -> tuple[VariantGrid, int]:
-    """Return the grid of the resolved request, and the bars it has at most."""
+async def sized(
+    request: BacktestRequest, store: CandleReader, settings: Settings
+) -> tuple[VariantGrid, RangeCoverage]:
+    """Return the grid of the resolved request, and the coverage of its range."""
     grid = VariantGrid(resolve(request, settings.backtests))
-    instrument = grid.request.instrument
-    stored = await store.span(instrument.market_id, instrument.symbol)
-    return grid, most_bars(grid.request, stored)
+    return grid, await coverage_of(store, grid.request, settings.backtests)
 
 
 def guards_of(grid: VariantGrid, bars: int, limits: GuardSettings, max_variants: int) -> list[Guard]:
@@ -161,3 +168,18 @@ def check_guards(grid: VariantGrid, bars: int, limits: GuardSettings) -> None:
         GuardExceeded: see `refuse_exceeded`.
     """
     refuse_exceeded(guards_of(grid, bars, limits, limits.max_variants), "one synchronous answer")
+
+
+async def require_sync_guards(grid: VariantGrid, store: CandleReader, settings: Settings) -> None:
+    """Refuse a resolved request that is too large for one synchronous answer.
+
+    Raises:
+        NotFound: unknown symbol.
+        GapsInRange: a long hole that the request does not allow.
+        GuardExceeded: see `refuse_exceeded`.
+    """
+    limits, instrument = settings.guards, grid.request.instrument
+    most = most_bars(grid.request, await store.span(instrument.market_id, instrument.symbol))
+    # To look for holes takes as long as a small search: only where they can matter.
+    if any(guard.is_exceeded for guard in guards_of(grid, most, limits, limits.max_variants)):
+        check_guards(grid, (await coverage_of(store, grid.request, settings.backtests)).bars, limits)

@@ -15,15 +15,15 @@ from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult, Elapsed, RankedVariant
 from candleray.candles import IntArray
 from candleray.market_data.bar_reader import CandleReader
-from candleray.search.bars import Bars, most_bars, read_bars
+from candleray.search.bars import Bars, read_bars
 from candleray.search.engine import stage_a_keeps
-from candleray.search.estimate import check_guards
+from candleray.search.estimate import require_sync_guards
 from candleray.search.rankings import Ranking
 from candleray.search.reports import result_of
 from candleray.search.stop_tables import shortlisted
 from candleray.search.sweep import Sweep
 from candleray.search.variants import VariantGrid, resolve
-from candleray.settings import Settings
+from candleray.settings import BacktestSettings, Settings
 
 Tell = Callable[[int, int], None]
 """Hears how many parts of a phase are done, and how many there are."""
@@ -80,7 +80,7 @@ class Watch(Protocol):
 
 
 async def search(
-    grid: VariantGrid, bars: Bars, workers: Workers, watch: Watch, default_warmup: int
+    grid: VariantGrid, bars: Bars, workers: Workers, watch: Watch, defaults: BacktestSettings
 ) -> BacktestResult:
     """Search every variant of a resolved request over its bars."""
     watch.begin(Phase.PLANES)
@@ -102,7 +102,7 @@ async def search(
     watch.begin(Phase.REPORTS)
     top = await workers.report(ranking, watch.tell)
     watch.begin(Phase.DONE)
-    return result_of(bars, grid, default_warmup, watch.elapsed(), top, shortlist, ranking.pruned)
+    return result_of(bars, grid, defaults, watch.elapsed(), top, shortlist, ranking.pruned)
 
 
 def stage_a(grid: VariantGrid) -> Sweep:
@@ -129,14 +129,13 @@ async def backtest(
     Raises:
         GuardExceeded: the request is too large for one synchronous answer.
         NotFound: unknown symbol, or no candles there.
+        GapsInRange: a long hole that the request does not allow.
     """
-    stopwatch, default_warmup = Stopwatch(Phase.CANDLES), settings.backtests.warmup_bars
-    request = resolve(request, settings.backtests)
-    grid, instrument = VariantGrid(request), request.instrument
-    stored = await store.span(instrument.market_id, instrument.symbol)
-    check_guards(grid, most_bars(request, stored), settings.guards)
-    bars = await read_bars(store, grid, default_warmup)
-    return await search(grid, bars, workers_over(grid, bars), stopwatch, default_warmup)
+    stopwatch = Stopwatch(Phase.CANDLES)
+    grid = VariantGrid(resolve(request, settings.backtests))
+    await require_sync_guards(grid, store, settings)
+    bars = await read_bars(store, grid, settings.backtests)
+    return await search(grid, bars, workers_over(grid, bars), stopwatch, settings.backtests)
 
 
 class Stopwatch:

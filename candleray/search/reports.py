@@ -19,6 +19,7 @@ from candleray.search.performance import performance_of
 from candleray.search.rankings import Ranking
 from candleray.search.stop_tables import Tables
 from candleray.search.variants import VariantGrid, engine_params_hash, request_hash
+from candleray.settings import BacktestSettings
 from kernels.simulation.accounts import Rules
 from kernels.simulation.equity_curve import ReportedBars
 from kernels.simulation.prices import Prices
@@ -89,7 +90,7 @@ def report_variants(
 def result_of(
     bars: Bars,
     grid: VariantGrid,
-    default_warmup: int,
+    defaults: BacktestSettings,
     elapsed_s: Elapsed,
     top: Sequence[RankedVariant],
     shortlist: Shortlist | None,
@@ -99,14 +100,14 @@ def result_of(
     return BacktestResult(
         request=grid.request,
         request_hash=request_hash(grid.request),
-        engine_params_hash=engine_params_hash(grid.request, default_warmup),
+        engine_params_hash=engine_params_hash(grid.request, defaults),
         candles_hash=bars.hash,
         bars=bars.count,
         variants_total=grid.size,
         variants_evaluated=grid.evaluated,
         pruned=pruned_by_name(grid.request, pruned),
         shortlist=shortlist,
-        notes=notes_of(grid, bars.start, bars.stop, default_warmup),
+        notes=(*bars.coverage.notes, *notes_of(grid, bars.start, bars.stop, defaults.warmup_bars)),
         elapsed_s=elapsed_s,
         top=tuple(top),
     )

@@ -266,10 +266,10 @@ def _with_defaults(axes: IndicatorAxes) -> IndicatorAxes:
     return IndicatorAxes(id=axes.id, inputs=inputs, params=params, signal=signal)
 
 
-def engine_params_hash(request: BacktestRequest, warmup_bars: int) -> str:
+def engine_params_hash(request: BacktestRequest, defaults: BacktestSettings) -> str:
     """Names everything besides the request and the candles that can change a number."""
     versions: Mapping[str, int] = {one.id: INDICATORS[one.id].version for one in request.indicators}
-    return content_hash({"engine": ENGINE_VERSION, "indicators": versions, "warmup_bars": warmup_bars})
+    return content_hash({"engine": ENGINE_VERSION, "indicators": versions, "warmup_bars": defaults.warmup_bars})
 
 
 def request_hash(request: BacktestRequest) -> str:
@@ -277,8 +277,8 @@ def request_hash(request: BacktestRequest) -> str:
     return content_hash(request.model_dump(mode="json"))
 
 
-def sized_request(grid: VariantGrid, warmup_bars: int) -> SizedRequest:
+def sized_request(grid: VariantGrid, defaults: BacktestSettings) -> SizedRequest:
     """The request of a grid with its hashes and sizes: what a job is made from."""
     request = grid.request
-    engine_hash = engine_params_hash(request, warmup_bars)
+    engine_hash = engine_params_hash(request, defaults)
     return SizedRequest(request, request_hash(request), engine_hash, grid.size, grid.simulations)

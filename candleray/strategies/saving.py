@@ -19,7 +19,8 @@ def spec_of(draft: StrategyDraft, defaults: BacktestSettings) -> StrategySpec:
     whole = filled_in(draft, defaults)
     for indicator in whole.indicators:
         IndicatorGrid(indicator)  # raises where its constraint forbids the parameters
-    return StrategySpec.model_validate(whole.model_dump(exclude={"time_range"}))
+    of_a_range = StrategyDraft.model_fields.keys() - StrategySpec.model_fields.keys()
+    return StrategySpec.model_validate(whole.model_dump(exclude=of_a_range))
 
 
 def name_of(spec: StrategySpec) -> str:

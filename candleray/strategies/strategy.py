@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from candleray.backtests.axes import Steps, Values
-from candleray.backtests.request import BacktestRequest, StrategyAxes
+from candleray.backtests.request import AllowGaps, BacktestRequest, StrategyAxes
 from candleray.hashes import content_hash
 from candleray.timeframes import TimeRange
 from candleray.validation import Model
@@ -65,6 +65,8 @@ class StrategyDraft(StrategySpec):
 
     time_range: TimeRange | None = None
     """Not saved: it is here because the `strategy` of a backtest's variant has one."""
+    allow_gaps: AllowGaps = False
+    """Not saved either: it is about the candles of a range."""
 
 
 class StrategyChanges(Model):

@@ -40,6 +40,7 @@ async def backtest(request: BacktestRequest, store: CandleReader, settings: Sett
     Raises:
         GuardExceeded: the request is too large for one synchronous answer.
         NotFound: unknown symbol, or no candles there.
+        GapsInRange: a long hole that the request does not allow.
     """
 
     def workers(grid: VariantGrid, bars: Bars) -> FanOut:

@@ -45,7 +45,7 @@ class Search:
         self.expected_s: float | None = None
         self.news = asyncio.Event()
         """A phase has begun, or the number of its tasks is known, since it was cleared."""
-        self._engine = engine_params_hash(request, settings.backtests.warmup_bars)
+        self._engine = engine_params_hash(request, settings.backtests)
         self._checkpoint = checkpoint
         self._stopwatch = Stopwatch(Phase.CANDLES, checkpoint.elapsed_s if checkpoint else None)
         self._search_began = time.monotonic()
@@ -58,10 +58,10 @@ class Search:
 
     async def run(self, candles: CandleReader) -> BacktestResult:
         """Read the bars, prepare, then search as every search goes."""
-        grid, warmup = self.grid, self.settings.backtests.warmup_bars
-        bars = await read_bars(candles, grid, warmup)
+        grid, defaults = self.grid, self.settings.backtests
+        bars = await read_bars(candles, grid, defaults)
         self._go_on_from_checkpoint(bars.hash)
-        return await phases.search(grid, bars, await self._workers(bars), self, warmup)
+        return await phases.search(grid, bars, await self._workers(bars), self, defaults)
 
     async def _workers(self, bars: Bars) -> FanOut:
         """Submit the arrays that the search ranks over, and measure what it costs.

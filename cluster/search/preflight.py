@@ -17,6 +17,7 @@ async def weigh(request: BacktestRequest, store: CandleReader, settings: Setting
 
     Raises:
         NotFound: unknown symbol, or no candles there.
+        GapsInRange: a long hole that the request does not allow.
     """
     cpus = int(ray.cluster_resources().get("CPU", 1))
     return await estimate.weigh(request, store, settings, pace, cpus, measured_costs)

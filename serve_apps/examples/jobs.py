@@ -59,6 +59,7 @@ JOB_TOP = {
     "partial": True,
     "variants_done": 420000,
     "simulations": 1000000,
+    "notes": [],
     "top": [
         {name: value for name, value in variant.items() if name not in ("metrics", "table_md", "trades")}
         for variant in BACKTEST_RESULT["top"]
@@ -77,6 +78,7 @@ PREFLIGHT = {
     "estimated_s": 47.2,
     "estimated_job_s": 47.2,
     "mode": "job",
+    "notes": [],
     "violated_for_sync": [{"name": "variants", "number": 4000000, "limit": 1000000}],
     "violated_for_job": [],
 }

@@ -49,7 +49,8 @@ async def compute_indicator(
 ) -> Response:
     """An indicator's outputs over closed and full bars: the newest of them, or those of a time range.
 
-    The bars before the window warm the indicator up exactly as they would in a backtest of that window.
+    The bars before the window warm the indicator up exactly as they would in a backtest of that window. A long
+    hole among them is refused unless `allow_gaps` is true; `notes` say what is missing.
     """
     request = widened(body)
     computed = await compute_outputs(request, backend.candles, backend.settings)
@@ -60,5 +61,6 @@ async def compute_indicator(
             "indicator": computed.indicator,
             "ts_open_ms": computed.ts_open_ms,
             "outputs": computed.outputs,
+            **({"notes": computed.notes} if computed.notes else {}),
         }
     )

@@ -18,11 +18,12 @@ from candleray.backtests.result import BacktestResult
 from candleray.errors import CandlerayError
 from candleray.jobs.job import BestVariant, Job, JobDetail, JobPage, JobState, JobTop
 from candleray.jobs.store import Jobs
+from candleray.market_data.bar_reader import BarReader
 from candleray.paging import CURSOR_PATTERN, PagePosition, cursor_of, position_of
 from candleray.search.sweep import newest_ranked
 from candleray.search.variants import VariantGrid
 from candleray.validation import Model
-from serve_apps.backend import InBackend
+from serve_apps.backend import Backend, InBackend
 from serve_apps.examples import backtests
 from serve_apps.examples import jobs as examples
 from serve_apps.http.access import needs
@@ -110,13 +111,15 @@ class TopQuery(Model):
 @router.get("/jobs/{job_id}/top", response_model=JobTop, responses=example(examples.JOB_TOP))
 async def get_job_top(job: InJob, query: Annotated[TopQuery, Query()], backend: InBackend, user: InUser) -> Any:
     """The best variants: with their reports once the job has succeeded, until then the best so far."""
-    top = await _top(await backend.jobs(), job, user.user_id, query.limit)
+    jobs = await backend.jobs()
+    top = await _top(jobs, job, user.user_id, query.limit)
     return JobTop(
         job_id=job.job_id,
         state=job.state,
         partial=job.partial,
         variants_done=job.variants_done,
         simulations=job.simulations,
+        notes=await _notes(jobs, job, user.user_id, backend),
         top=top,
     )
 
@@ -168,6 +171,14 @@ async def delete_job(job_id: JobId, backend: InBackend, user: InUser) -> Respons
     """Delete a job that has ended, with all its results."""
     await (await backend.jobs()).delete(user.user_id, job_id)
     return Response(status_code=204)
+
+
+async def _notes(jobs: Jobs, job: Job, user_id: UUID, backend: Backend) -> tuple[str, ...]:
+    if job.state is JobState.SUCCEEDED:
+        return await jobs.notes(job.job_id)
+    request = await jobs.request(user_id, job.job_id)
+    reader = BarReader(backend.candles, request.instrument, request.timeframe)
+    return (await reader.coverage(request.time_range.start_ms, request.time_range.end_ms)).notes
 
 
 async def _top(jobs: Jobs, job: Job, user_id: UUID, limit: int) -> tuple[Any, ...]:

@@ -279,7 +279,7 @@ async def running_job(postgres: Postgres, user_id: UUID, request: BacktestReques
     async with postgres.connection() as connection:
         await connection.execute("DELETE FROM jobs")
     attempts = Attempts(postgres, JobSettings())
-    sized = sized_request(VariantGrid(request), SETTINGS.backtests.warmup_bars)
+    sized = sized_request(VariantGrid(request), SETTINGS.backtests)
     job = await Jobs(postgres, JobSettings()).submit(user_id, sized, None)
     assert await attempts.take_next() == (job.job_id, 1)
     return attempts, job.job_id

@@ -23,7 +23,7 @@ from tests.support.sample_search import resolved
 
 REQUEST = resolved()
 SETTINGS = Settings(environment="test", jobs=JobSettings(heartbeat_s=0.01))
-ENGINE = engine_params_hash(REQUEST, SETTINGS.backtests.warmup_bars)
+ENGINE = engine_params_hash(REQUEST, SETTINGS.backtests)
 
 
 class Database:

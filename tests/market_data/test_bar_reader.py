@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from candleray.candles import Candles
+from candleray.candles import Candles, IntArray
 from candleray.errors import NotFound
 from candleray.market_data.bar_reader import BarReader
+from candleray.market_data.coverage import missing_ranges
 from candleray.markets import Instrument
 from candleray.timeframes import MINUTE_MS, Timeframe, minutes_of
 from kernels.rollup import rollup
@@ -31,6 +32,9 @@ class Minutes:
     async def span(self, market_id: int, symbol: str) -> tuple[int, int]:
         stamps = self.candles.ts_open_ms
         return int(stamps[0]), int(stamps[-1]) + MINUTE_MS
+
+    async def missing_ranges(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> IntArray:
+        return missing_ranges(self.candles.ts_open_ms, start_ms, end_ms)
 
 
 def reader_of(minutes: list[int], timeframe: Timeframe) -> BarReader:

@@ -123,8 +123,9 @@ def test_numbers_typed_differently_make_the_same_request():
 
 def test_the_engine_hash_depends_on_the_warmup_and_not_on_the_axes():
     request = resolved(RSI)
-    assert engine_params_hash(request, 200) == engine_params_hash(resolved(RSI, top_k=1), 200)
-    assert engine_params_hash(request, 200) != engine_params_hash(request, 100)
+    hashed = engine_params_hash(request, BacktestSettings())
+    assert hashed == engine_params_hash(resolved(RSI, top_k=1), BacktestSettings())
+    assert hashed != engine_params_hash(request, BacktestSettings(warmup_bars=100))
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ REQUEST = resolve(
     BacktestSettings(),
 )
 """Ten variants."""
-ENGINE = engine_params_hash(REQUEST, 200)
+ENGINE = engine_params_hash(REQUEST, BacktestSettings())
 
 LIMITS = JobSettings(
     heartbeat_s=1e-6, max_running=2, max_running_per_user=1, max_fruitless_attempts=3, lost_after_s=2
