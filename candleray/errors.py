@@ -1,4 +1,4 @@
-"""Every error that a person can meet, as one tree.
+"""Errors that a person can meet, as one tree.
 
 Each class says in its docstring what has happened. The reference page and the exports of `candleray` come from it.
 

@@ -1,8 +1,7 @@
 """Sizing: how much an entry buys, by a model for each mode.
 
-A mode says itself what it is to the account, so that a new one is a class here and an entry in `SIZINGS`. The
-account has three numbers: the strategy's equity, the part of it that is locked, and what is available, the
-difference. An entry spends of what is available only.
+A mode says itself what it is to the account (`kernels/simulation/accounts.py`), so that a new one is a class here
+and an entry in `SIZINGS`. An entry spends only of what is available, never of the reserve.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Run strategies live: start, stop and start again, and see how a run came to its state."""
+"""Live runs of strategies: create, stop and start again, and see how a run came to its state."""
 
 from __future__ import annotations
 

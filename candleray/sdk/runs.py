@@ -16,7 +16,9 @@ class RunMethods(Sender):
     """Strategies that run live."""
 
     def start_run(self, strategy_id: UUID | str) -> Run:
-        """Run a strategy live.
+        """Create a live run of a strategy, in state `starting`; a runner takes it from there.
+
+        Candleray does not include a runner yet.
 
         Raises:
             Conflict: it has an active run, which the message names.

@@ -1,14 +1,9 @@
-"""Fills, fees and the account: the simulators take every number of money from here.
+"""Fills, fees and the account: all walks over bars take every number of money from here.
 
-One formula serves the four sizings. An account has two parts: `available`, which the strategy may use, and
+One formula serves every sizing. An account has two parts: `available`, which the strategy may use, and
 `reserve`, which it may not: cash outside its budget, and locked profits. The notional of an entry is a fixed
 amount, or all that is available once the fee is paid, whichever is smaller. A share of each profit moves to the
 reserve.
-
-    all_in                         the budget is all cash, no fixed amount, nothing locked
-    fixed_quote                    the same with a fixed amount
-    strategy_compound              a budget, the rest in the reserve
-    strategy_compound_profit_lock  the same, and a share of each profit is locked
 """
 
 from __future__ import annotations
