@@ -18,6 +18,8 @@ from candleray.errors import ExchangeError, NotFound, RateLimited, invalid
 from candleray.exchanges.exchange import Exchange, Failure, MalformedAnswer, RestAnswer, RestRequest
 from candleray.exchanges.rate_limits import RateLimiter
 from candleray.markets import Market
+from candleray.network.clients import async_client, failure_in_words
+from candleray.network.own_addresses import is_own
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +54,8 @@ class RestClient:
         self.config = config or settings.get_settings().history
         self.clock = clock
         self._sleep = sleep
-        self._http = httpx.AsyncClient(
-            transport=transport, timeout=self.config.timeout_s, headers={"user-agent": "candleray"}
-        )
+        self._transport = transport
+        self._clients: dict[bool, httpx.AsyncClient] = {}
         self._limiters: dict[str, RateLimiter] = {}
         self._slots: dict[int, asyncio.Semaphore] = {}
 
@@ -64,7 +65,8 @@ class RestClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.aclose()
+        for client in self._clients.values():
+            await client.aclose()
 
     async def get(self, exchange: Exchange, market: Market, request: RestRequest, read: Callable[[Any], T]) -> T:
         """The decoded JSON of the answer, read by `read`.
@@ -112,11 +114,11 @@ class RestClient:
         try:
             async with (
                 asyncio.timeout(self.config.timeout_s),
-                self._http.stream("GET", url) as response,
+                self._client(url).stream("GET", url) as response,
             ):
                 body = await _read_body(response, market, request)
         except httpx.HTTPError as exc:
-            raise _Transient(f"{type(exc).__name__} {exc}".strip()) from exc
+            raise _Transient(failure_in_words(exc, url)) from exc
         except TimeoutError as exc:
             raise _Transient(f"no answer within {self.config.timeout_s:g} s") from exc
         headers = {name.lower(): value for name, value in response.headers.items()}
@@ -124,14 +126,26 @@ class RestClient:
         text = "" if content is not None else body[:_EXCERPT].decode(errors="replace")
         return RestAnswer(response.status_code, headers, content, text)
 
+    def _client(self, url: httpx.URL) -> httpx.AsyncClient:
+        """One for servers on this machine, such as the simulator, and one for all others."""
+        direct = is_own(url.host)
+        if direct not in self._clients:
+            self._clients[direct] = async_client(
+                direct=direct,
+                transport=self._transport,
+                timeout=self.config.timeout_s,
+                headers={"user-agent": "candleray"},
+            )
+        return self._clients[direct]
+
     def _address(self, exchange: Exchange, market: Market) -> httpx.URL:
         configured = self.config.base_urls.get(market.name)
         try:
             url = httpx.URL(configured or exchange.api(market).base_url)
-        except httpx.InvalidURL as exc:
+        except (httpx.InvalidURL, UnicodeError):
             raise invalid(
-                "history.base_urls", "not_a_url", f"the address of {market.name} is no URL: {exc}"
-            ) from exc
+                "history.base_urls", "not_a_url", f"the address of {market.name} is no URL like http://host:9900"
+            ) from None
         if url.scheme not in ("http", "https") or not url.host:
             raise invalid("history.base_urls", "not_a_url", f"the address of {market.name} is not http(s)://host")
         return url

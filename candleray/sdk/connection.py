@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -20,12 +20,17 @@ from pydantic_core import to_json
 from candleray.errors import (
     ApiError,
     CandlerayError,
+    Conflict,
     InstanceError,
     Problem,
     ServiceUnavailable,
     error_classes,
+    invalid,
 )
-from candleray.sdk.credentials import token_for
+from candleray.network.clients import client, failure_in_words
+from candleray.network.foreign_pages import page_in_words, telling_headers
+from candleray.network.forks import PerProcess
+from candleray.sdk.credentials import checked_token, token_for
 
 INSTANCE_FILE = "instance.json"
 JSON = "application/json"
@@ -38,13 +43,16 @@ RETRY_WITHIN_S = 30.0
 
 _PASSING_STATUS = frozenset({502, 503, 504})
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+REQUEST_ID = "X-Request-ID"
+_OWN_ID = "sdk-"
+"""The beginning of the ids that clients like this one give their requests."""
 
 QueryValue: TypeAlias = str | int | list[str] | None
 
 T = TypeVar("T")
 
-Outcome = httpx.Response | httpx.TransportError
+Outcome = httpx.Response | httpx.HTTPError
 
 
 def find_api_url(data_dir: Path | None = None) -> str:
@@ -67,7 +75,7 @@ def find_api_url(data_dir: Path | None = None) -> str:
 
 def _instance_url(folder: Path) -> str | None:
     try:
-        url = json.loads((folder / INSTANCE_FILE).read_text())["api_url"]
+        url = json.loads((folder / INSTANCE_FILE).read_bytes())["api_url"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return url if isinstance(url, str) else None
@@ -92,26 +100,34 @@ def _plain(value: Any) -> Any:
 
 
 class Connection:
-    """An HTTP client that tries repeatable requests again, with back-off, where they failed in passing."""
+    """An HTTP client that tries repeatable requests again, with back-off, where they failed in passing.
+
+    A process that was forked opens connections of its own.
+    """
 
     def __init__(
         self, url: str, *, token: str | None, timeout_s: float, transport: httpx.BaseTransport | None
     ) -> None:
-        base = _base_url(url)
-        self.url = str(base.copy_with(userinfo=b"")).rstrip("/")
+        self._base = _base_url(url)
+        self.url = str(self._base.copy_with(userinfo=b"")).rstrip("/")
         """The API's address, without the user and the password that a URL may hold."""
-        token = token or token_for(self.url)
+        token = checked_token(token, "token") or token_for(self.url)
         self._timeout_s = timeout_s
-        self._http = httpx.Client(
-            base_url=base,
-            headers={"Authorization": f"Bearer {token}"} if token else {},
-            timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
-            transport=transport,
-            trust_env=base.host not in _LOOPBACK,  # a proxy of the environment cannot reach this machine
+        self._closed = False
+        self._http = PerProcess(
+            lambda: client(
+                self._base,
+                transport,
+                headers={"Authorization": f"Bearer {token}"} if token else {},
+                timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
+            )
         )
+        self._http.get()  # what the environment makes impossible is said here
 
     def close(self) -> None:
-        self._http.close()
+        self._closed = True
+        if opened := self._http.made():
+            opened.close()
 
     def send(
         self,
@@ -124,11 +140,20 @@ class Connection:
         repeatable: bool = True,
     ) -> httpx.Response:
         """The answer to a request that succeeded; see `Sender.send`."""
+        if self._closed:
+            raise Conflict("this client is closed: make a new one")
         given = {name: value for name, value in (params or {}).items() if value is not None}
-        request = self._http.build_request(method, path, params=given, content=content, headers=headers)
+        named = {REQUEST_ID: f"{_OWN_ID}{uuid4().hex}", **(headers or {})}
+        try:
+            request = self._http.get().build_request(method, path, params=given, content=content, headers=named)
+        except (httpx.InvalidURL, UnicodeError, TypeError):
+            # Not its text, nor itself as the cause: it may quote a header.
+            message = "the request's path and headers must be text that HTTP can carry: visible ASCII"
+            raise invalid("", "cannot_be_sent", message) from None
         outcome = self._outcome(request, repeatable)
-        if isinstance(outcome, httpx.TransportError):
-            raise self._broken(outcome) from outcome
+        if isinstance(outcome, httpx.HTTPError):
+            raise self._broken(outcome) from None
+        self._require_own(request, outcome)
         if not outcome.is_success:
             raise error_of(outcome)
         return outcome
@@ -145,18 +170,33 @@ class Connection:
 
     def _attempt(self, request: httpx.Request) -> Outcome:
         try:
-            return self._http.send(request)
-        except httpx.TransportError as error:
+            return self._http.get().send(request)
+        except httpx.HTTPError as error:
             return error
 
-    def _broken(self, error: httpx.TransportError) -> CandlerayError:
-        if isinstance(error, _NEVER_SENT):
-            return ServiceUnavailable(
-                f"no Candleray API at {self.url}: start one with `candleray up` ({error or 'no answer'})"
+    def _require_own(self, request: httpx.Request, answer: httpx.Response) -> None:
+        """
+        Raises:
+            ApiError: it is the answer to a request of another client. A gateway's own id says nothing.
+        """
+        asked, answered = request.headers.get(REQUEST_ID, ""), answer.headers.get(REQUEST_ID, "")
+        if answered != asked and answered.startswith(_OWN_ID) and asked.startswith(_OWN_ID):
+            self._http.get().close()
+            self._closed = True
+            raise ApiError(
+                f"the answer is another request's ({answered}, not {asked}): something shares this connection; "
+                "make a client in each process"
             )
+
+    def _broken(self, error: httpx.HTTPError) -> CandlerayError:
+        why = failure_in_words(error, self._base)
+        if isinstance(error, _NEVER_SENT):
+            return ServiceUnavailable(f"no Candleray API at {self.url}: start one with `candleray up` ({why})")
         if isinstance(error, httpx.TimeoutException):
             return ServiceUnavailable(f"the API at {self.url} did not answer within {self._timeout_s:g} s")
-        return ServiceUnavailable(f"the connection to the API at {self.url} broke: {error}")
+        if isinstance(error, httpx.LocalProtocolError):
+            return invalid("", "cannot_be_sent", why)
+        return ServiceUnavailable(f"the connection to the API at {self.url} broke: {why}")
 
 
 class Sender:
@@ -210,8 +250,9 @@ def _base_url(url: str) -> httpx.URL:
     text = url if "://" in url else f"http://{url}"
     try:
         base = httpx.URL(text.rstrip("/"))
-    except httpx.InvalidURL as exc:
-        raise ApiError(f"not the URL of an API: {exc}") from exc
+    except (httpx.InvalidURL, UnicodeError):
+        # Its text may be a part of a password.
+        raise ApiError("the URL of an API looks like http://host:8000") from None
     if base.scheme not in ("http", "https") or not base.host:
         raise ApiError("the URL of an API looks like http://host:8000")
     return base
@@ -243,7 +284,8 @@ def error_of(response: httpx.Response) -> CandlerayError:
         # A 404 that is not the API's own comes from the proxy before it, while the API is being started.
         passing = response.status_code in _PASSING_STATUS or response.status_code == httpx.codes.NOT_FOUND
         where = f"{response.request.method} {response.request.url.copy_with(userinfo=b'', query=None)}"
-        text = f"{where} answered {response.status_code}: {response.text.strip()[:200] or 'nothing'}"
+        said = page_in_words(response.text) or "nothing"
+        text = f"{where} answered {response.status_code}: {said}{telling_headers(response.headers)}"
         return (ServiceUnavailable if passing else ApiError)(text)
 
 

@@ -10,17 +10,40 @@ import os
 import re
 from pathlib import Path
 
+from candleray.errors import invalid
 from candleray.private_files import read_private, write_private
 
 TOKEN_VARIABLE = "CANDLERAY_TOKEN"  # noqa: S105 - a variable's name
+MAX_TOKEN = 4096
+"""Longer than any token of a gateway, too; a header may not be much longer."""
 
 
 def token_for(api_url: str) -> str | None:
     """
     Raises:
         InstanceError: the file can be read by others.
+        InvalidInput: what stands there is no token.
     """
-    return os.environ.get(TOKEN_VARIABLE) or read_private(token_file(api_url))
+    given = checked_token(os.environ.get(TOKEN_VARIABLE), TOKEN_VARIABLE)
+    if given:
+        return given
+    path = token_file(api_url)
+    return checked_token(read_private(path), str(path))
+
+
+def checked_token(text: str | None, origin: str) -> str | None:
+    """The token without the space around it, such as the line's end of a file; None where there is none.
+
+    Raises:
+        InvalidInput: no header can carry it; nothing of it is quoted.
+    """
+    token = (text or "").strip().strip("\ufeff\u200b")
+    if len(token) > MAX_TOKEN or not all("!" <= character <= "~" for character in token):
+        rule = f"a token is one word of at most {MAX_TOKEN:,} visible ASCII characters"
+        raise invalid(
+            origin, "bad_token", f"what {origin} holds is no token: {rule}, such as crt_…; copy it again"
+        )
+    return token or None
 
 
 def keep_token(api_url: str, token: str) -> Path:

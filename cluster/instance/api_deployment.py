@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from candleray.errors import InstanceError, ServiceUnavailable
+from candleray.network.clients import probe
 from candleray.settings import Settings
 from cluster.machine.attempts import attempts
 
@@ -81,7 +82,7 @@ def wait_ready(url: str) -> None:
 def readiness(url: str, timeout_s: float = 5.0) -> tuple[int, Any]:
     """Status and content of `/ready`; (0, None) where nothing answers."""
     try:
-        answer = httpx.get(f"{url}/ready", timeout=timeout_s, trust_env=False)
+        answer = probe(f"{url}/ready", timeout_s)
     except httpx.HTTPError:
         return 0, None
     try:

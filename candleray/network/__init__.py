@@ -1,0 +1,1 @@
+"""The network as this machine's environment lets us use it: HTTP clients, proxies, who is asked directly."""
