@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from typing import TypeVar
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import ray
@@ -17,6 +18,7 @@ from ray.experimental.internal_kv import _internal_kv_get
 from ray.job_submission import JobStatus, JobSubmissionClient
 
 from candleray.errors import ServiceUnavailable
+from candleray.network.own_addresses import ask_directly
 
 T = TypeVar("T")
 
@@ -102,4 +104,7 @@ def _dashboard_url() -> str:
     address = _internal_kv_get(ray_constants.DASHBOARD_ADDRESS, namespace=ray_constants.KV_NAMESPACE_DASHBOARD)
     if not address:
         raise ServiceUnavailable("this cluster has no dashboard, through which jobs are started")
-    return f"http://{address.decode()}"
+    url = f"http://{address.decode()}"
+    # Ray's client asks by `requests`, which takes the environment's proxy; of a joined cluster that is not ours.
+    ask_directly(urlsplit(url).hostname or "")
+    return url

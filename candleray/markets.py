@@ -7,18 +7,63 @@ readable form of both, for logs and tables.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from candleray.errors import NotFound, nearest
 from candleray.frozen_model import FrozenModel
 
 MarketType = Literal["spot", "futures"]
 
-SYMBOL_PATTERN = r"^[A-Z0-9]{2,32}$"
-Symbol = Annotated[str, StringConstraints(pattern=SYMBOL_PATTERN)]
+SYMBOL_PATTERN = r"^[^\x00-/:-@\[-\x7f]{2,32}$"
+"""Written so that every regular expression engine reads it alike; none knows the letters of every script."""
+SYMBOL_RULE = "2 to 32 letters and digits of any script, those of ASCII in capitals"
+
+
+def symbol_text(text: str) -> str:
+    """The one spelling of a symbol: a letter and its accent as one character, capitals."""
+    return unicodedata.normalize("NFC", text.strip().upper())
+
+
+def is_symbol(text: str) -> bool:
+    is_spelled = re.match(SYMBOL_PATTERN, text) is not None and unicodedata.is_normalized("NFC", text)
+    return is_spelled and not text.endswith("\n") and all(map(_is_of_a_word, text))
+
+
+def _is_of_a_word(character: str) -> bool:
+    """Letters, digits, and the marks without which some scripts have no vowels."""
+    kind = unicodedata.category(character)
+    return kind[0] in "LM" or kind == "Nd"
+
+
+def _checked_symbol(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    symbol = unicodedata.normalize("NFC", value[:_MOST_READ])
+    if not is_symbol(symbol):
+        raise PydanticCustomError(
+            "bad_symbol", "a symbol is {rule}, got {shown}", {"rule": SYMBOL_RULE, "shown": _shown(value)}
+        )
+    return symbol
+
+
+_MOST_READ = 256
+
+
+def _shown(text: str) -> str:
+    """The text as a message shows it: cut, and with whatever is no character written out."""
+    shown = repr(text[:40])
+    return shown if shown.isprintable() else ascii(text[:40])
+
+
+Symbol = Annotated[
+    str, BeforeValidator(_checked_symbol), WithJsonSchema({"type": "string", "pattern": SYMBOL_PATTERN})
+]
+"""A symbol of an exchange, in one spelling: since 2025 they list some in other scripts than ASCII."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +122,6 @@ def find_market(name: str | int) -> Market:
         if text in (market.name, str(market.market_id)):
             return market
     raise NotFound(f"unknown market {name!r}; {nearest(text, MARKET_NAMES)}")
-
-
-def is_symbol(text: str) -> bool:
-    return re.match(SYMBOL_PATTERN, text) is not None
 
 
 class Instrument(FrozenModel):

@@ -27,6 +27,7 @@ from candleray.errors import InstanceError
 from candleray.markets import MARKETS
 from candleray.settings import get_settings
 from cluster.machine.attempts import attempts
+from cluster.machine.child_environment import inherited
 from cluster.machine.ports import first_free
 
 YEAR = ("2025-01-01", "2026-01-01")
@@ -148,7 +149,9 @@ def _simulator(steps: TimedSteps, data: Path) -> Iterator[str]:
         with steps.step("Start the exchange simulator"):
             steps.console.print("[dim]$ candleray simulator --port 0 &")
             command = _command("simulator", "--port", "0")
-            process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+            process = subprocess.Popen(
+                command, env=inherited(), stdout=output, stderr=output, start_new_session=True
+            )
             url = _address_in(log, process)
         try:
             yield url

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from candleray.terminal.console import notes, output, progress, show_error
 from candleray.terminal.options import INTERRUPTED, ApiUrl, DataDir, MarketName, SymbolNames, connect, utc_ms
 from candleray.terminal.tables import minute_text
 
+MAX_LEFT_OUT = 5
 MAX_ABSENT_RUNS = 5
 """Runs of absent minutes that are listed."""
 
@@ -81,8 +83,11 @@ async def _backfill(
 
     known = True
     async with History(settings) as history:
-        loaded = await asyncio.to_thread(client.put_instruments, await history.instruments(market))
+        listed = await history.instruments(market)
+        loaded = await asyncio.to_thread(client.put_instruments, listed)
         notes().print(f"{market.name}: {loaded.received:,} instruments, {loaded.written:,} of them new or changed")
+        if listed.left_out:
+            notes().print(_left_out(listed.left_out))
         with progress(*ROW_COLUMNS) as bars:
             for symbol in dict.fromkeys(symbols):
                 try:
@@ -93,6 +98,14 @@ async def _backfill(
                 else:
                     _print_backfilled(report)
     return known
+
+
+def _left_out(names: Sequence[str]) -> str:
+    from candleray.markets import SYMBOL_RULE
+
+    shown = ", ".join(map(repr, names[:MAX_LEFT_OUT]))
+    more = f" and {len(names) - MAX_LEFT_OUT} more" if len(names) > MAX_LEFT_OUT else ""
+    return f"{len(names)} listed instruments are left out, whose symbols are not {SYMBOL_RULE}: {shown}{more}"
 
 
 async def _backfill_symbol(

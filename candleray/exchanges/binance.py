@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,13 @@ from candleray.exchanges.exchange import (
     Exchange,
     Failure,
     FailureKind,
+    Listing,
     RateBudget,
     RestAnswer,
     RestApi,
     RestRequest,
 )
-from candleray.markets import InstrumentReference, Market, MarketType, is_symbol
+from candleray.markets import InstrumentReference, Market, MarketType
 from candleray.timeframes import MINUTE_MS
 
 NAME = "binance"
@@ -96,22 +98,19 @@ def next_page(request: RestRequest, content: Any) -> RestRequest | None:
     return None
 
 
-def read_instruments(market: Market, content: Any) -> list[InstrumentReference]:
+def read_instruments(market: Market, content: Any) -> Listing:
     contract = INTERFACES[market.market_type].contract.items()
-    return [
-        _instrument(market, entry)
-        for entry in json_answers.entries(content, "symbols")
-        if all(entry.get(name) == value for name, value in contract)
-        and is_symbol(json_answers.member(entry, "symbol", kind=str))
-    ]
+    entries = json_answers.entries(content, "symbols")
+    of_contract = (entry for entry in entries if all(entry.get(name) == value for name, value in contract))
+    return json_answers.listing(of_contract, partial(_instrument, market))
 
 
-def _instrument(market: Market, entry: dict[str, Any]) -> InstrumentReference:
+def _instrument(market: Market, symbol: str, entry: dict[str, Any]) -> InstrumentReference:
     filters = {str(rule.get("filterType")): rule for rule in json_answers.entries(entry, "filters")}
     status = json_answers.word(entry, "status")
     return InstrumentReference(
         market_id=market.market_id,
-        symbol=entry["symbol"],
+        symbol=symbol,
         is_tradable=status == "TRADING",
         status=status,
         base_asset=json_answers.word(entry, "baseAsset"),
@@ -155,7 +154,7 @@ def read_failure(answer: RestAnswer) -> Failure | None:
     if answer.status == 200:
         return None
     error = answer.content if isinstance(answer.content, dict) else {}
-    detail = f", {error['code']}: {error.get('msg')}" if "code" in error else f": {answer.text}"
+    detail = f", {error['code']}: {error.get('msg')}" if "code" in error else answer.page_in_words
     message = f"HTTP {answer.status}{detail}"
     if error.get("code") == UNKNOWN_SYMBOL:
         return Failure("unknown_symbol", message)

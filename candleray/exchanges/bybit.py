@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,14 @@ from candleray.exchanges.exchange import (
     Exchange,
     Failure,
     FailureKind,
+    Listing,
     MalformedAnswer,
     RateBudget,
     RestAnswer,
     RestApi,
     RestRequest,
 )
-from candleray.markets import InstrumentReference, Market, MarketType, is_symbol
+from candleray.markets import InstrumentReference, Market, MarketType
 
 NAME = "bybit"
 KLINE_PATH, INSTRUMENTS_PATH, TIME_PATH = "/v5/market/kline", "/v5/market/instruments-info", "/v5/market/time"
@@ -72,22 +74,19 @@ def next_page(request: RestRequest, content: Any) -> RestRequest | None:
     return replace(request, params={**request.params, "cursor": str(cursor)}) if cursor else None
 
 
-def read_instruments(market: Market, content: Any) -> list[InstrumentReference]:
+def read_instruments(market: Market, content: Any) -> Listing:
     contract = PERPETUAL.items() if market.market_type == "futures" else ()
-    return [
-        _instrument(market, entry)
-        for entry in json_answers.entries(content, "result", "list")
-        if all(entry.get(name) == value for name, value in contract)
-        and is_symbol(json_answers.member(entry, "symbol", kind=str))
-    ]
+    entries = json_answers.entries(content, "result", "list")
+    of_contract = (entry for entry in entries if all(entry.get(name) == value for name, value in contract))
+    return json_answers.listing(of_contract, partial(_instrument, market))
 
 
-def _instrument(market: Market, entry: dict[str, Any]) -> InstrumentReference:
+def _instrument(market: Market, symbol: str, entry: dict[str, Any]) -> InstrumentReference:
     status = json_answers.word(entry, "status")
     lot = json_answers.member(entry, "lotSizeFilter", kind=dict)
     return InstrumentReference(
         market_id=market.market_id,
-        symbol=entry["symbol"],
+        symbol=symbol,
         is_tradable=status == "Trading",
         status=status,
         base_asset=json_answers.word(entry, "baseCoin"),
@@ -130,17 +129,16 @@ def read_klines(market: Market, symbol: str, content: Any) -> CandleRows:
 
 def read_failure(answer: RestAnswer) -> Failure | None:
     body = answer.content if isinstance(answer.content, dict) else {}
-    code, text = body.get("retCode"), str(body.get("retMsg", answer.text))
+    code, text = body.get("retCode"), str(body.get("retMsg", ""))
     if answer.status == 200 and code in (0, None):
         return None
-    message = (
-        f"HTTP {answer.status}" + ("" if code is None else f", retCode {code}") + (f": {text}" if text else "")
-    )
+    said = f", retCode {code}: {text}" if code is not None else f": {text}" if text else answer.page_in_words
+    message = f"HTTP {answer.status}{said}"
     if isinstance(code, int) and code in _KIND_OF:
         return Failure(_KIND_OF[code], message, _until_reset_s(answer.headers, body.get("time")))
     if code == PARAMETER_ERROR and "symbol" in text.lower():
         return Failure("unknown_symbol", message)
-    if code == BANNED or (answer.status == 403 and "too frequent" in text):
+    if code == BANNED or (answer.status == 403 and "too frequent" in text + answer.text):
         return Failure("banned", message, _BAN_S)
     if answer.status == 429 or answer.status >= 500:
         kind: FailureKind = "rate_limited" if answer.status == 429 else "unavailable"

@@ -6,12 +6,18 @@ They make requests and read answers. Sockets, retries, clocks, rate limiting and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from candleray.candles import CandleRows
 from candleray.markets import InstrumentReference, Market, MarketType
+from candleray.network.foreign_pages import page_in_words, telling_headers
+
+REFUSED_BY_A_GATE = (
+    "; refused before the exchange itself is asked, as for a country or an address: ask from another network, or "
+    "by a proxy (HTTPS_PROXY), or import the exchange's files"
+)
 
 FailureKind = Literal["rate_limited", "banned", "unavailable", "unknown_symbol", "rejected"]
 
@@ -54,6 +60,13 @@ class RestAnswer:
     content: Any
     text: str = ""
 
+    @property
+    def page_in_words(self) -> str:
+        """In place of JSON: text without tags, headers of who answers, and what to do where they refuse."""
+        said = page_in_words(self.text)
+        hint = REFUSED_BY_A_GATE if self.status in (401, 403, 407, 451) else ""
+        return f"{f': {said}' if said else ''}{telling_headers(self.headers)}{hint}"
+
 
 @dataclass(frozen=True)
 class RateBudget:
@@ -75,7 +88,15 @@ class RestApi:
     page_minutes: int
 
 
-ReadInstruments: TypeAlias = Callable[[Market, Any], list[InstrumentReference]]
+class Listing(list[InstrumentReference]):
+    """Instruments as an exchange lists them; `left_out` are the names that are no symbols of ours."""
+
+    def __init__(self, instruments: Iterable[InstrumentReference] = (), left_out: Iterable[str] = ()) -> None:
+        super().__init__(instruments)
+        self.left_out = tuple(left_out)
+
+
+ReadInstruments: TypeAlias = Callable[[Market, Any], Listing]
 """The instruments of one page; raises `MalformedAnswer`."""
 
 ReadKlines: TypeAlias = Callable[[Market, str, Any], CandleRows]

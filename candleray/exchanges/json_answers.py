@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from candleray.candles import FloatArray, IntArray
-from candleray.exchanges.exchange import MalformedAnswer
-from candleray.markets import NOT_IN_WORDS
+from candleray.exchanges.exchange import Listing, MalformedAnswer
+from candleray.markets import NOT_IN_WORDS, InstrumentReference, is_symbol
 
 _NOT_IN_WORDS = re.compile(f"[{NOT_IN_WORDS}]")
 
@@ -49,6 +50,22 @@ def entries(content: Any, *path: str) -> Iterator[dict[str, Any]]:
         if not isinstance(entry, dict):
             raise MalformedAnswer(f"entry {index} of {path[-1]} is a {type(entry).__name__}")
         yield entry
+
+
+def listing(
+    of_contract: Iterable[dict[str, Any]], instrument: Callable[[str, dict[str, Any]], InstrumentReference]
+) -> Listing:
+    """The entries of a listing as instruments; those whose symbol is none of ours are named."""
+    found: list[InstrumentReference] = []
+    left_out: list[str] = []
+    for entry in of_contract:
+        listed = member(entry, "symbol", kind=str)
+        symbol = unicodedata.normalize("NFC", listed)
+        if is_symbol(symbol):
+            found.append(instrument(symbol, entry))
+        else:
+            left_out.append(listed[:64])
+    return Listing(found, left_out)
 
 
 def step(text: Any) -> float | None:

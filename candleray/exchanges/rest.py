@@ -29,7 +29,7 @@ _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.5, 30.0
 _LONGEST_WAIT_S = 120.0
 """A venue that asks for a longer wait has banned us: the person should know rather than wait."""
 
-_EXCERPT = 120
+_READ_OF_A_PAGE = 20_000
 
 
 class _Transient(Exception):
@@ -105,7 +105,7 @@ class RestClient:
         if failure:
             _raise_failure(market, request, failure)
         if answer.content is None:
-            raise _Transient(f"answered something that is not JSON: {answer.text!r}")
+            raise _Transient(f"answered something that is not JSON{answer.page_in_words}")
         return answer.content
 
     async def _send(self, exchange: Exchange, market: Market, request: RestRequest) -> RestAnswer:
@@ -123,7 +123,7 @@ class RestClient:
             raise _Transient(f"no answer within {self.config.timeout_s:g} s") from exc
         headers = {name.lower(): value for name, value in response.headers.items()}
         content = _decode(body)
-        text = "" if content is not None else body[:_EXCERPT].decode(errors="replace")
+        text = "" if content is not None else body[:_READ_OF_A_PAGE].decode(errors="replace")
         return RestAnswer(response.status_code, headers, content, text)
 
     def _client(self, url: httpx.URL) -> httpx.AsyncClient:

@@ -5,6 +5,7 @@ The SDK reads these, so this module needs none of the libraries that guard them.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, get_args
@@ -115,7 +116,25 @@ class CookieLogin(Model):
     info: TokenInfo
 
 
-Code = Annotated[str, Field(min_length=6, max_length=32), secret_text(r".{6,32}", "is 6 to 32 characters")]
+def _plain_code(value: Any) -> Any:
+    """The code without what keyboards and authenticators put into it: full-width digits, spaces, dashes."""
+    if not isinstance(value, str) or len(value) > _MOST_TYPED:
+        return value
+    plain = unicodedata.normalize("NFKC", value)
+    return "".join(one for one in plain if unicodedata.category(one) not in _BETWEEN).upper()
+
+
+_MOST_TYPED = 64
+_BETWEEN = frozenset({"Zs", "Zl", "Zp", "Pd", "Cc", "Cf"})
+"""Unicode's categories of spaces, dashes, and characters that nobody sees."""
+
+Code = Annotated[
+    str,
+    Field(min_length=6, max_length=32),
+    secret_text(r"[0-9]{6}|[A-Z2-7]{16}", "is six digits, or a recovery code of 16 letters and digits"),
+    BeforeValidator(_plain_code),
+]
+"""Whoever types something else has made no attempt: it is answered before any is counted."""
 
 
 class CodeBody(Model):

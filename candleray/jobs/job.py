@@ -41,6 +41,8 @@ NEXT: Mapping[JobState, frozenset[JobState]] = {
     JobState.FAILED: frozenset(),
     JobState.CANCELLED: frozenset(),
 }
+NOT_LAUNCHED = "it could not be started"
+"""The beginning of the cause of a transition back to queued where no driver came to be."""
 ENDED = frozenset(state for state, following in NEXT.items() if not following)
 
 
@@ -78,7 +80,7 @@ class Job(Model):
     """Number of drivers that have taken it up."""
     cancel_requested: bool
     waiting_for: str | None
-    """Why a queued job does not run yet."""
+    """Why a queued job does not run yet, or its driver has not reported."""
     error: str | None
     request_hash: str
     engine_params_hash: str

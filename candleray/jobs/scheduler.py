@@ -11,7 +11,7 @@ from uuid import UUID
 
 from candleray.errors import CandlerayError
 from candleray.jobs.attempts import Attempts
-from candleray.jobs.job import JobState, UnfinishedJob
+from candleray.jobs.job import NOT_LAUNCHED, JobState, UnfinishedJob
 from candleray.logs import get_logger
 from candleray.settings import JobSettings
 
@@ -97,5 +97,5 @@ class Scheduler:
             await self._launcher.start(job_id, attempt)
         except CandlerayError as error:
             # The job waits as before. A driver that came to be after all is fenced off by its attempt's number.
-            await self._attempts.put_back(job_id, attempt, f"not launched: {error.message}")
+            await self._attempts.put_back(job_id, attempt, f"{NOT_LAUNCHED}: {error.message}")
             raise

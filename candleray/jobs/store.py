@@ -14,7 +14,7 @@ from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict, GuardExceeded, NotFound, Problem
 from candleray.hashes import canonical_json
 from candleray.jobs.checkpoint import Checkpoint
-from candleray.jobs.job import Job, JobEvent, JobState
+from candleray.jobs.job import NOT_LAUNCHED, Job, JobEvent, JobState
 from candleray.logs import get_logger
 from candleray.paging import PagePosition
 from candleray.settings import JobSettings
@@ -155,21 +155,44 @@ class Jobs:
         return (await self._jobs_of([row]))[0]
 
     async def _jobs_of(self, rows: Sequence[dict[str, Any]]) -> list[Job]:
-        waits = any(row["state"] == JobState.QUEUED for row in rows)
-        others = await self._postgres.fetch("unfinished_jobs") if waits else []
+        waiting = [row["job_id"] for row in rows if _waits(row)]
+        others = await self._postgres.fetch("unfinished_jobs") if waiting else []
+        told = await self._postgres.fetch("last_transitions", waiting) if waiting else []
+        last = {row["job_id"]: row for row in told}
         return [
             Job(
                 **{name: row[name] for name in Job.model_fields if name in row},
-                waiting_for=_waiting_for(row, others, self._limits),
+                waiting_for=_waiting_for(row, others, last.get(row["job_id"]), self._limits),
             )
             for row in rows
         ]
 
 
-def _waiting_for(row: dict[str, Any], others: Sequence[dict[str, Any]], limits: JobSettings) -> str | None:
-    """The reason a queued job does not run yet; `others` are all jobs that have not ended."""
-    if row["state"] != JobState.QUEUED:
+MOMENT_S = 15.0
+"""Longest time to a driver's first word on a machine that works: 5 s, and three times that where it is busy."""
+
+
+def _waits(row: dict[str, Any]) -> bool:
+    """Tells whether it is queued, or its driver has not reported yet."""
+    state: str = row["state"]
+    return state == JobState.QUEUED or (state == JobState.RUNNING and bool(row["phase"] == "queued"))
+
+
+def _waiting_for(
+    row: dict[str, Any], others: Sequence[dict[str, Any]], last: dict[str, Any] | None, limits: JobSettings
+) -> str | None:
+    """The reason a job does not run yet.
+
+    Args:
+        others: all jobs that have not ended.
+        last: its last transition.
+    """
+    if not _waits(row):
         return None
+    since_s = last["since_s"] if last else 0.0
+    if row["state"] == JobState.RUNNING:
+        late = f"its driver was started {since_s:.0f} s ago and has not reported yet; a silent one is replaced"
+        return late if since_s > MOMENT_S else None
     running = [other for other in others if other["state"] == JobState.RUNNING]
     mine = [str(other["job_id"]) for other in running if other["user_id"] == row["user_id"]]
     if len(mine) >= limits.max_running_per_user:
@@ -179,4 +202,11 @@ def _waiting_for(row: dict[str, Any], others: Sequence[dict[str, Any]], limits: 
             other["state"] == JobState.QUEUED and other["created_at"] < row["created_at"] for other in others
         )
         return f"{len(running)} jobs run, the most at once; {ahead} wait since before this one"
+    if last and last["cause"].startswith(NOT_LAUNCHED):
+        return f"{last['cause']}; the scheduler tries again"
+    if since_s > MOMENT_S:
+        return (
+            f"it has waited for {since_s:.0f} s, and no job is before it any more: where it goes on waiting, "
+            "`candleray status` shows what is down"
+        )
     return "it starts in a moment"

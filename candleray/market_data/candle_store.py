@@ -12,7 +12,7 @@ from candleray.market_data.candle_writer import CandleWriter, now_ms
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts, missing_ranges, runs_of
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.instrument_store import InstrumentStore
-from candleray.markets import Instrument, InstrumentReference, Market, find_market, is_symbol
+from candleray.markets import SYMBOL_RULE, Instrument, InstrumentReference, Market, find_market, is_symbol
 from candleray.timeframes import MINUTE_MS, from_ms
 
 _ALL_MARKETS, _ALL_SYMBOLS = 0, ""
@@ -179,5 +179,5 @@ class CandleStore:
 def _instrument(market_id: int, symbol: str) -> Instrument:
     find_market(market_id)
     if not is_symbol(symbol):
-        raise invalid("symbol", "bad_symbol", f"{symbol!r} is not a symbol: 2 to 32 capitals and digits")
+        raise invalid("symbol", "bad_symbol", f"{symbol[:40]!r} is no symbol: it has {SYMBOL_RULE}")
     return Instrument(market_id=market_id, symbol=symbol)

@@ -16,7 +16,7 @@ from candleray import settings
 from candleray.candles import CandleRows
 from candleray.errors import ExchangeError, NotFound, nearest
 from candleray.exchanges.discovery import exchange_of
-from candleray.exchanges.exchange import RestRequest
+from candleray.exchanges.exchange import Listing, RestRequest
 from candleray.exchanges.rest import RestClient
 from candleray.markets import InstrumentReference, Market
 from candleray.timeframes import MINUTE_MS, iso
@@ -50,21 +50,23 @@ class History:
     ) -> None:
         await self._rest.__aexit__(kind, error, trace)
 
-    async def instruments(self, market: Market) -> list[InstrumentReference]:
+    async def instruments(self, market: Market) -> Listing:
         """Every instrument of a market, in order of the symbol; of one in two listings, the first counts."""
         exchange = exchange_of(market)
         by_symbol: dict[str, InstrumentReference] = {}
+        left_out: set[str] = set()
         for listing in exchange.instruments_requests(market):
             request: RestRequest | None = listing
             for _ in range(_MOST_INSTRUMENT_PAGES):
                 if request is None:
                     break
                 page, request = await self._instruments_page(market, request)
+                left_out.update(page.left_out)
                 for instrument in page:
                     by_symbol.setdefault(instrument.symbol, instrument)
             else:
                 raise ExchangeError(f"{market.name} GET {listing.path}: more than {_MOST_INSTRUMENT_PAGES} pages")
-        return sorted(by_symbol.values(), key=lambda instrument: instrument.symbol)
+        return Listing(sorted(by_symbol.values(), key=lambda found: found.symbol), sorted(left_out))
 
     async def closed_until_ms(self, market: Market) -> int:
         """The end of the last closed minute by the venue's clock, not ours."""
@@ -150,9 +152,7 @@ class History:
             return "its list of symbols did not come"
         return nearest(symbol, symbols)
 
-    async def _instruments_page(
-        self, market: Market, request: RestRequest
-    ) -> tuple[list[InstrumentReference], RestRequest | None]:
+    async def _instruments_page(self, market: Market, request: RestRequest) -> tuple[Listing, RestRequest | None]:
         exchange = exchange_of(market)
         return await self._rest.get(
             exchange,

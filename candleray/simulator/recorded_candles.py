@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from candleray.candles import COLUMNS, CandleRows, FloatArray
 from candleray.errors import BadFile, NotFound, Problem
-from candleray.markets import MARKETS, InstrumentReference, Market
+from candleray.markets import MARKETS, InstrumentReference, Market, is_symbol
 
-_NAME = re.compile(r"(?P<exchange>[a-z]+)[-_](?P<market_type>[a-z]+)_(?P<symbol>[A-Z0-9]{2,32})(_.*)?\.parquet")
+_NAME = re.compile(r"(?P<exchange>[a-z]+)[-_](?P<market_type>[a-z]+)_(?P<symbol>[^_a-z]{2,32})(_.*)?\.parquet")
 
 
 class RecordedCandles:
@@ -62,7 +62,7 @@ class RecordedCandles:
 
 def _instrument_of(path: Path) -> tuple[int, str] | None:
     match = _NAME.fullmatch(path.name)
-    if match is None:
+    if match is None or not is_symbol(match["symbol"]):
         return None
     market_name = f"{match['exchange']}-{match['market_type']}"
     return next(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from candleray.errors import invalid
-from candleray.markets import MARKET_NAMES
+from candleray.markets import MARKET_NAMES, symbol_text
 from candleray.timeframes import to_ms
 
 if TYPE_CHECKING:
@@ -33,18 +33,18 @@ MarketName = Annotated[
     typer.Option("--market", metavar="NAME", help=f"{', '.join(MARKET_NAMES)}."),
 ]
 SymbolName = Annotated[
-    str, typer.Option("--symbol", parser=str.upper, metavar="SYMBOL", help="As the exchange writes it: BTCUSDT.")
+    str, typer.Option("--symbol", parser=symbol_text, metavar="SYMBOL", help="As the exchange writes it: BTCUSDT.")
 ]
 SymbolNames = Annotated[
     list[str],
-    typer.Option("--symbol", parser=str.upper, metavar="SYMBOL", help="Such as BTCUSDT; may be given many times."),
+    typer.Option("--symbol", parser=symbol_text, metavar="SYMBOL", help="Such as BTCUSDT; may be repeated."),
 ]
 AnyMarket = Annotated[
     str | None, typer.Option("--market", metavar="NAME", help=f"This market alone: {', '.join(MARKET_NAMES)}.")
 ]
 AnySymbol = Annotated[
     str | None,
-    typer.Option("--symbol", parser=str.upper, metavar="SYMBOL", help="This symbol alone, such as BTCUSDT."),
+    typer.Option("--symbol", parser=symbol_text, metavar="SYMBOL", help="This symbol alone, such as BTCUSDT."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsJsonList = Annotated[bool, typer.Option("--json", help="Print a JSON list.")]

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from candleray.private_files import read_private, write_private
 from candleray.settings import ROOT, Settings
+from cluster.machine.child_environment import inherited
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.leftovers import BOOT
 from cluster.machine.ports import Ports
@@ -43,10 +44,11 @@ def _variables(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, st
 def driver_environment(settings: Settings, folder: DataFolder, ports: Ports, boot_id: str) -> dict[str, str]:
     """Return the environment of the process that starts Ray or joins it."""
     # Ray would join what it finds there; without bytecode it starts three times slower.
-    foreign = () if settings.services.ray_address else ("RAY_ADDRESS", "PYTHONDONTWRITEBYTECODE")
-    inherited = {name: value for name, value in os.environ.items() if name not in foreign}
-    apart = {BOOT: boot_id} if settings.services.ray_address else isolation(folder, ports, boot_id)
-    return {**inherited, **settings_environment(settings), **apart}
+    joined = settings.services.ray_address
+    foreign = () if joined else ("RAY_ADDRESS", "PYTHONDONTWRITEBYTECODE")
+    nodes = [joined.rpartition(":")[0].strip("[]")] if joined else []
+    apart = {BOOT: boot_id} if joined else isolation(folder, ports, boot_id)
+    return {**inherited(without=foreign, direct=nodes), **settings_environment(settings), **apart}
 
 
 def isolation(folder: DataFolder, ports: Ports, boot_id: str) -> dict[str, str]:

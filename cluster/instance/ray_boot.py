@@ -27,6 +27,7 @@ from cluster.instance.events import Event, Report, from_pipe
 from cluster.instance.instance_file import RayCluster
 from cluster.machine import leftovers
 from cluster.machine.attempts import attempts
+from cluster.machine.child_environment import BARE
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.ports import own_block, require_free
 from cluster.machine.processes import is_running, process_of
@@ -151,7 +152,7 @@ class RayBoot:
         return subprocess.Popen(
             [sys.executable, "-I", "-S", str(Path(leftovers.__file__)), self.boot_id, str(self.ray_dir)],
             stdin=subprocess.PIPE,
-            env={"PATH": os.defpath},  # without the boot's id: it must not find itself
+            env=BARE,  # without the boot's id: it must not find itself
             cwd="/",
             start_new_session=True,
         )

@@ -17,6 +17,7 @@ from cluster.instance.environment import settings_environment
 from cluster.instance.events import Event, Report, from_pipe
 from cluster.instance.instance_file import Instance, read_instance, running_instance, wait_ready
 from cluster.instance.supervisor import Supervisor
+from cluster.machine.child_environment import inherited
 from cluster.machine.data_folder import DataFolder
 
 START_TIMEOUT_S = 300.0
@@ -87,7 +88,7 @@ def run_detached(settings: Settings, app: str, report: Report) -> Instance:
         process = subprocess.Popen(
             [sys.executable, "-m", "cluster.instance.supervisor", app, str(writing)],
             cwd=ROOT,
-            env={**os.environ, **settings_environment(settings), "PYTHONPATH": str(ROOT)},
+            env={**inherited(), **settings_environment(settings), "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -23,10 +23,10 @@ from pwd import struct_passwd
 import psutil
 
 from candleray.errors import InstanceError, ServiceUnavailable
+from cluster.machine.child_environment import BARE
 from cluster.machine.data_folder import DataFolder, own_folder
 from cluster.machine.processes import answers_of, end_process, ends_within, is_running
 from cluster.services.embedded_service import (
-    ENVIRONMENT,
     EmbeddedService,
     as_account,
     missing_wheel,
@@ -119,7 +119,7 @@ class EmbeddedPostgres(EmbeddedService):
         ]
         try:
             asked = subprocess.run(
-                [*psql, "-c", "SELECT 1"], env=ENVIRONMENT, capture_output=True, check=False, timeout=10
+                [*psql, "-c", "SELECT 1"], env=BARE, capture_output=True, check=False, timeout=10
             )
         except subprocess.TimeoutExpired:
             return False
@@ -165,7 +165,7 @@ class EmbeddedPostgres(EmbeddedService):
         done = subprocess.run(
             [str(program), *map(str, arguments)],
             input=given,
-            env=ENVIRONMENT,
+            env=BARE,
             capture_output=True,
             text=True,
             check=False,

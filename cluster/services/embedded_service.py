@@ -19,11 +19,9 @@ import psutil
 
 from candleray.errors import InstanceError, ServiceUnavailable
 from cluster.machine.attempts import attempts
+from cluster.machine.child_environment import BARE
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.processes import answers_of, end_process, is_running
-
-# A service gets an environment of its own: neither the boot's id nor a secret.
-ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"}
 
 
 class EmbeddedService(ABC):
@@ -99,7 +97,7 @@ class EmbeddedService(ABC):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=ENVIRONMENT,
+                env=BARE,
                 start_new_session=True,
                 **as_account(account),
                 **options,

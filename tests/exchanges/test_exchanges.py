@@ -8,15 +8,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from candleray.errors import ExchangeError
 from candleray.exchanges import json_answers
 from candleray.exchanges.discovery import EXCHANGES, exchange_of
 from candleray.exchanges.exchange import Failure, MalformedAnswer, RestAnswer, RestRequest
+from candleray.exchanges.rest import RestClient
 from candleray.markets import MARKETS, InstrumentReference, Market
+from candleray.settings import HistorySettings
 from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.simulator.venues import Question, Reply, SimulatedVenue, simulated_venues
 from candleray.timeframes import MINUTE_MS
@@ -394,3 +398,30 @@ def test_documented_bybit_listings_read(captured, market_id, name, symbol, statu
     (found,) = EXCHANGES["bybit"].read_instruments(MARKETS[market_id], content)
     assert (found.symbol, found.status, found.price_tick, found.quantity_step) == (symbol, status, tick, step)
     assert found.is_tradable == (status == "Trading")
+
+
+CLOUDFRONT = b"""<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01 Transitional//EN" "http://www.w3.org/TR/html4/loose.dtd">
+<HTML><HEAD><META HTTP-EQUIV="Content-Type" CONTENT="text/html; charset=iso-8859-1">
+<TITLE>ERROR: The request could not be satisfied</TITLE></HEAD><BODY><H1>403 ERROR</H1>
+<H2>The request could not be satisfied.</H2><HR noshade size="1px">
+The Amazon CloudFront distribution is configured to block access from your country.</BODY></HTML>"""
+
+
+@every_market
+async def test_a_gate_that_refuses_in_html_is_said_in_one_line_with_who_why_and_what_to_do(market):
+    def refuse(_: httpx.Request) -> httpx.Response:
+        headers = {"Server": "CloudFront", "X-Cache": "Error from cloudfront", "Content-Type": "text/html"}
+        return httpx.Response(403, content=CLOUDFRONT, headers=headers)
+
+    config = HistorySettings(max_attempts=1)
+    exchange = exchange_of(market)
+    async with RestClient(config, transport=httpx.MockTransport(refuse)) as rest:
+        with pytest.raises(ExchangeError) as caught:
+            await rest.get(exchange, market, exchange.server_time_request(market), lambda content: content)
+    said = caught.value.message
+    assert said.startswith(f"{market.name} GET /")
+    assert "HTTP 403: ERROR: The request could not be satisfied: 403 ERROR" in said
+    assert "block access from your country" in said
+    assert "(server: CloudFront, x-cache: Error from cloudfront)" in said
+    assert "by a proxy (HTTPS_PROXY)" in said
+    assert not any(part in said for part in ("<", ">", "DOCTYPE", "\n"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -196,3 +197,49 @@ async def test_codes_are_limited_by_address_whoever_shows_them():
         api.headers["X-Real-IP"] = uuid4().hex
         await log_in(api)
         assert (await post(api, "/verify", "000000")).status_code == tried[0]
+
+
+NO_CODES = [
+    "12345",
+    "1234567",
+    "abcdef",
+    "12 34 5",
+    "１２３４５",
+    "١٢٣٤٥٦",
+    "币安人生币安",
+    "\ud800" * 6,
+    "\x00" * 6,
+]
+NO_CODES += ["0" * 33, " " * 6, "ABCD-EFGH-2345", "ABCD-EFGH-2345-6718"]
+
+
+@pytest.mark.parametrize("path", TAKES_A_CODE)
+async def test_what_is_no_code_is_answered_as_that_and_costs_no_try(api, path):
+    totp, _ = await set_up(api)
+    if path == "/confirm":
+        totp = pyotp.TOTP((await post(api, "", totp.at(int(time.time()) + 30))).json()["secret"])
+    for code in NO_CODES:
+        content = json.dumps({"code": code})  # escaped: half a surrogate pair is no text that httpx could encode
+        answer = await api.post(
+            f"/second-factor{path}", content=content, headers={"Content-Type": "application/json"}
+        )
+        assert answer.status_code == 422, code
+        assert answer.json()["error"]["problems"][0]["field"] == "code"
+    await wait_for_room()
+    right = totp.now() if path == "/confirm" else totp.at(int(time.time()) + 30)
+    assert (await post(api, path, right)).status_code == 200
+
+
+SPELLED = [
+    lambda code: f" {code[:3]} {code[3:]}\n",
+    lambda code: f"{code[:3]}–{code[3:]}",
+    lambda code: f"{code}\u200b",
+]
+SPELLED += [lambda code: code.translate({ord(digit): 0xFEE0 + ord(digit) for digit in "0123456789"})]
+
+
+@pytest.mark.parametrize("spelled", SPELLED)
+async def test_a_right_code_is_taken_however_keyboards_spell_it(api, spelled):
+    await wait_for_room()
+    totp, _ = await set_up(api)
+    assert (await post(api, "/verify", spelled(totp.at(int(time.time()) + 30)))).status_code == 200

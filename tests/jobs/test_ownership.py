@@ -9,7 +9,7 @@ import pytest
 from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, NotFound
 from candleray.jobs.attempts import Attempts
-from candleray.jobs.job import ENDED, JobState
+from candleray.jobs.job import ENDED, NOT_LAUNCHED, JobState
 from candleray.jobs.store import Jobs
 from candleray.paging import PagePosition
 from tests.support.jobs import LIMITS, change_job, moved_to, new_user, result, rows_of, submitted
@@ -121,3 +121,26 @@ async def test_what_waits_is_told_why_by_what_runs(jobs: Jobs, user: UUID, postg
     await moved_to(postgres, await new_user(postgres), JobState.RUNNING)
     last = await submitted(jobs, await new_user(postgres))
     assert last.waiting_for == f"{LIMITS.max_running} jobs run, the most at once; 2 wait since before this one"
+
+
+async def age_transitions(postgres: Postgres, job_id: UUID, seconds: float) -> None:
+    async with postgres.connection() as connection:
+        change = "UPDATE job_events SET at = at - make_interval(secs => $2) WHERE job_id = $1"
+        await connection.execute(change, job_id, seconds)
+
+
+async def test_what_waits_long_is_told_the_schedulers_own_reason(
+    attempts: Attempts, jobs: Jobs, user: UUID, postgres: Postgres
+):
+    job_id = (await submitted(jobs, user)).job_id
+    await age_transitions(postgres, job_id, 40)
+    assert "it has waited for 40 s" in str((await jobs.get(user, job_id)).waiting_for)
+    taken = await attempts.take_next()
+    assert taken == (job_id, 1)
+    assert (await jobs.get(user, job_id)).waiting_for is None
+    await age_transitions(postgres, job_id, 30)
+    assert "its driver was started 30 s ago" in str((await jobs.get(user, job_id)).waiting_for)
+    await attempts.put_back(job_id, 1, f"{NOT_LAUNCHED}: Ray's dashboard does not answer")
+    reason = "it could not be started: Ray's dashboard does not answer; the scheduler tries again"
+    assert (await jobs.get(user, job_id)).waiting_for == reason
+    assert [job.waiting_for for job in await jobs.page(user, None, None, 10)] == [reason]

@@ -32,6 +32,10 @@ LIMIT $5;
 -- name: job_events
 SELECT at, from_state, to_state, attempt, cause FROM job_events WHERE job_id = $1 ORDER BY event_id;
 
+-- name: last_transitions
+SELECT DISTINCT ON (job_id) job_id, cause, extract(epoch FROM now() - at)::double precision AS since_s
+FROM job_events WHERE job_id = ANY($1) ORDER BY job_id, event_id DESC;
+
 -- name: move_job
 -- The one statement that changes a state: $2 are the states it may come from, $4 the attempt it must be at.
 WITH former AS (
