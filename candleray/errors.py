@@ -25,6 +25,9 @@ class Problem:
     code: str
     message: str
 
+    def __str__(self) -> str:
+        return f"{self.field or 'request'}: {self.message}"
+
 
 class CandlerayError(Exception):
     """The base of all errors; alone, a mistake of ours whose details are in the log.
@@ -39,6 +42,12 @@ class CandlerayError(Exception):
         super().__init__(message)
         self.message = message
         self.problems: tuple[Problem, ...] = tuple(sorted(problems))
+
+    def __str__(self) -> str:
+        """The message, and behind it each problem that it leaves out."""
+        told = self.message.removesuffix(f" (and {len(self.problems) - 1} more)")
+        left_out = [problem for problem in self.problems if problem.message != told and str(problem) not in told]
+        return "; ".join([told, *map(str, left_out)])
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Errors cross process boundaries: the default would lose the problems.

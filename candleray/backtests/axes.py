@@ -11,7 +11,16 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import AfterValidator, Discriminator, Field, PlainSerializer, Strict, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Strict,
+    Tag,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from candleray.validation import Model
@@ -100,6 +109,18 @@ class Steps(Model):
         return _one_spelling(float(start + index * step))
 
 
+def _refuse_list(value: Any) -> Any:
+    if not isinstance(value, list | tuple):
+        return value
+    # Nobody can know whether [5, 10] means two values or all between them.
+    few = ", ".join(f"{one:g}" for one in value[:4] if isinstance(one, int | float))
+    raise PydanticCustomError(
+        "list_as_axis",
+        'a list is no axis: {"values": [{few}]} tries these values alone, {"start", "stop", "step"} a range',
+        {"few": f"{few}, …" if few and len(value) > 4 else few or "…"},
+    )
+
+
 def _shape(value: Any) -> str:
     if isinstance(value, dict):
         return "<values>" if "values" in value else "<range>"
@@ -109,7 +130,9 @@ def _shape(value: Any) -> str:
 
 
 Axis: TypeAlias = Annotated[
-    Annotated[Number, Tag("<scalar>")] | Annotated[Values, Tag("<values>")] | Annotated[Steps, Tag("<range>")],
+    Annotated[Number, BeforeValidator(_refuse_list), Tag("<scalar>")]
+    | Annotated[Values, Tag("<values>")]
+    | Annotated[Steps, Tag("<range>")],
     Discriminator(_shape),
 ]
 """A scalar, `{"values": […]}` or `{"start", "stop", "step"}`."""

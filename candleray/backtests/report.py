@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from candleray.backtests.metrics import MetricKind, MetricValue, kind_of
+from candleray.backtests.parameters import parameters
 from candleray.timeframes import iso
 
 
@@ -13,6 +15,12 @@ def table_md(metrics: Mapping[str, MetricValue]) -> str:
     """The metrics in their order as a Markdown table; an undefined one is a dash."""
     rows = [f"|{name}|{shown(name, value)}|" for name, value in metrics.items()]
     return "\n".join(["|Metric|Value|", "|---|---|", *rows])
+
+
+def variant_text(rank: int, variant_index: int, total_return_pct: float, strategy: Mapping[str, Any]) -> str:
+    """One variant on one line, as it stands in a notebook."""
+    values = ", ".join(f"{name} {value}" for name, value in parameters(strategy).items())
+    return f"<rank {rank}, variant {variant_index:,}: {total_return_pct:+,.4f} %, {values}>"
 
 
 def shown(name: str, value: MetricValue) -> str:

@@ -11,7 +11,7 @@ from candleray.backtests.headlines import Headlines
 from candleray.backtests.metrics import HEADLINE_METRICS, MetricKind, kind_of
 from candleray.backtests.parameters import parameters, varied
 from candleray.backtests.phase import SEARCH_PHASES, Phase
-from candleray.backtests.report import shown
+from candleray.backtests.report import shown, variant_text
 from candleray.backtests.request import BacktestRequest
 from candleray.errors import NotFound
 from candleray.timeframes import iso
@@ -55,6 +55,11 @@ class RankedVariant(Model):
     trades: tuple[Trade, ...] | None = None
     strategy: dict[str, object]
     """This variant alone, as a request that gives the same result."""
+
+    def __repr__(self) -> str:
+        return variant_text(self.rank, self.variant_index, self.total_return_pct, self.strategy)
+
+    __str__ = __repr__
 
 
 class Elapsed(Model):

@@ -33,9 +33,11 @@ def backtest(
 
     Example: candleray backtest request.json --top 20
     """
+    from candleray.sdk.references import request_body
+
     body = read_request(request)
     with connect(api, data) as client, notes().status("searching"):
-        answer = client.send("POST", "/backtests", content=body)
+        answer = client.send("POST", "/backtests", content=request_body(client, body))
     if as_json:
         sys.stdout.buffer.write(answer)
     else:

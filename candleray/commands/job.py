@@ -142,10 +142,11 @@ def preflight(request: RequestFile, api: ApiUrl = None, data: DataDir = None) ->
     """
     from candleray.backtests.preflight import Preflight
     from candleray.sdk.connection import read
+    from candleray.sdk.references import request_body
 
     body = read_request(request)
     with connect(api, data) as client:
-        estimate = read(Preflight, client.send("POST", "/backtests/preflight", content=body))
+        estimate = read(Preflight, client.send("POST", "/backtests/preflight", content=request_body(client, body)))
     output().print(estimate.model_dump_json(indent=2))
 
 

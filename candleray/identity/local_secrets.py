@@ -1,6 +1,6 @@
 """The secrets of an instance that has none in its settings: made once, kept in private files of its data folder.
 
-Only outside production: there they come from the environment, or nothing starts.
+Only outside `prod`: there they come from the environment, or nothing starts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def with_local_secrets(settings: Settings) -> Settings:
     """The settings with a bot token; the key-encryption keys stay in their file, which may grow while we run.
 
     Raises:
-        InstanceError: in production, where the environment names none.
+        InstanceError: in `prod`, where the environment names none.
     """
     identity = settings.identity
     bot_token = identity.bot_token or SecretStr(_local(settings, BOT_TOKEN, "bot_token", new_bot_token))
@@ -39,7 +39,7 @@ def key_ring(settings: Settings) -> KeyRing:
     """The key-encryption keys: of the settings, else of the data folder's file as it is now.
 
     Raises:
-        InstanceError: they are not well-formed, or production names none.
+        InstanceError: they are not well-formed, or `prod` names none.
     """
     given = settings.identity.key_encryption_keys
     if given:
@@ -73,7 +73,7 @@ def new_key_encryption_key(version: str = "1") -> str:
 def _local(settings: Settings, name: str, setting: str, make: Callable[[], str]) -> str:
     if settings.environment == "prod":
         variable = f"CANDLERAY_IDENTITY__{setting.upper()}"
-        raise InstanceError(f"production needs the setting identity.{setting}: set {variable} in the environment")
+        raise InstanceError(f"the environment prod needs the setting identity.{setting}: set {variable}")
     path = settings.data_path / name
     return read_private(path) or _made(path, make())
 

@@ -21,9 +21,12 @@ from uuid import UUID
 from pydantic import Field
 
 from candleray.backtests.phase import Phase
+from candleray.backtests.report import variant_text
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import RankedVariant
 from candleray.validation import Model
+
+_SHOWN_VARIANTS = 10
 
 
 class JobState(StrEnum):
@@ -93,6 +96,15 @@ class Job(Model):
     @property
     def ended(self) -> bool:
         return self.state in ENDED
+
+    def __repr__(self) -> str:
+        why = self.waiting_for or self.error
+        return (
+            f"<job {self.job_id}: {self.state}, {self.phase}, "
+            f"{self.variants_done:,} of {self.simulations:,} simulations{f', {why}' if why else ''}>"
+        )
+
+    __str__ = __repr__
 
 
 @dataclass(frozen=True)
@@ -172,6 +184,11 @@ class BestVariant(Model):
     strategy: dict[str, object]
     """This variant alone, as a request that gives the same result."""
 
+    def __repr__(self) -> str:
+        return variant_text(self.rank, self.variant_index, self.total_return_pct, self.strategy)
+
+    __str__ = __repr__
+
 
 class JobTop(Model):
     """The best variants of a job: so far while it runs, for good once it has succeeded."""
@@ -185,3 +202,12 @@ class JobTop(Model):
     notes: tuple[str, ...] = ()
     """Remarks as in the result; while there is none, about the candles of the range as they are now."""
     top: tuple[Annotated[RankedVariant | BestVariant, Field(union_mode="left_to_right")], ...]
+
+    def __repr__(self) -> str:
+        so_far = f"{self.variants_done:,} of {self.simulations:,} simulations"
+        lines = (f"  {variant}" for variant in self.top[:_SHOWN_VARIANTS])
+        more = len(self.top) - _SHOWN_VARIANTS
+        last = [f"  and {more:,} more"] if more > 0 else []
+        return "\n".join([f"<job {self.job_id}: {self.state}, {so_far}>", *lines, *last])
+
+    __str__ = __repr__

@@ -112,6 +112,14 @@ class Run(Model):
     metadata: RunMetadata
     created_at: datetime
 
+    def __repr__(self) -> str:
+        return (
+            f"<run {self.run_id}: {self.state} since {self.state_since:%Y-%m-%d %H:%M:%S}, "
+            f"{self.metadata.instrument_key} {self.metadata.timeframe}>"
+        )
+
+    __str__ = __repr__
+
 
 class RunEvent(Model):
     """One transition."""

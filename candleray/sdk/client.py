@@ -10,6 +10,7 @@ It knows neither Ray nor the kernels. Only the methods that need pyarrow, numpy 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -18,12 +19,14 @@ import httpx
 from candleray.backtests.preflight import Preflight
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
+from candleray.errors import invalid
 from candleray.indicators.info import IndicatorInfo
 from candleray.indicators.series import IndicatorSeries, SeriesRequest
 from candleray.sdk.connection import Connection, encoded, find_api_url, read, segment
 from candleray.sdk.identity import IdentityMethods
 from candleray.sdk.jobs import JobMethods
 from candleray.sdk.market_data import MarketDataMethods
+from candleray.sdk.references import request_body
 from candleray.sdk.runs import RunMethods
 from candleray.sdk.strategies import StrategyMethods
 
@@ -42,6 +45,7 @@ class Client(MarketDataMethods, JobMethods, StrategyMethods, RunMethods, Identit
         self,
         url: str | None = None,
         *,
+        data: Path | str | None = None,
         token: str | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         transport: httpx.BaseTransport | None = None,
@@ -49,10 +53,14 @@ class Client(MarketDataMethods, JobMethods, StrategyMethods, RunMethods, Identit
         """
         Args:
             url: by default the setting `api_url`, else the instance that runs in the data folder.
+            data: in place of `url`: the data folder of the instance, such as `CANDLERAY_DATA_DIR` names.
             token: sent as a bearer token; by default `CANDLERAY_TOKEN`, else what `candleray login` kept.
             timeout_s: how long an answer may take; a connection is given up within seconds.
         """
-        super().__init__(Connection(url or find_api_url(), token=token, timeout_s=timeout_s, transport=transport))
+        if url and data:
+            raise invalid("data", "two_places", "url and data both say which API is meant: give one of them")
+        address = url or find_api_url(Path(data) if data else None)
+        super().__init__(Connection(address, token=token, timeout_s=timeout_s, transport=transport))
 
     def __enter__(self) -> Client:
         return self
@@ -83,7 +91,7 @@ class Client(MarketDataMethods, JobMethods, StrategyMethods, RunMethods, Identit
         [1, 2, 3]
         >>> frame = result.to_pandas()
         """
-        return read(BacktestResult, self.send("POST", "/backtests", content=encoded(request)))
+        return read(BacktestResult, self.send("POST", "/backtests", content=request_body(self, request)))
 
     def preflight(self, request: BacktestRequest | Mapping[str, Any]) -> Preflight:
         """Estimate what a request would cost on this cluster, and tell whether it may run.
@@ -92,7 +100,7 @@ class Client(MarketDataMethods, JobMethods, StrategyMethods, RunMethods, Identit
         >>> estimate.mode, estimate.variants_total
         ('sync', 4)
         """
-        return read(Preflight, self.send("POST", "/backtests/preflight", content=encoded(request)))
+        return read(Preflight, self.send("POST", "/backtests/preflight", content=request_body(self, request)))
 
     def indicators(self) -> list[IndicatorInfo]:
         """Every indicator with its inputs, parameters, bounds and signal rule.

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +34,7 @@ from candleray.network.forks import PerProcess
 from candleray.sdk.credentials import checked_token, token_for
 
 INSTANCE_FILE = "instance.json"
+DATA_VARIABLE = "CANDLERAY_DATA_DIR"
 JSON = "application/json"
 CONNECT_TIMEOUT_S = 5.0
 
@@ -59,18 +61,27 @@ def find_api_url(data_dir: Path | None = None) -> str:
     """The API's address: of the settings, else of the instance in the data folder, else the default.
 
     Raises:
-        InstanceError: a data folder was named, and no instance runs in it.
+        InstanceError: a data folder was named, there or by `CANDLERAY_DATA_DIR`, and no instance runs in it.
     """
     from candleray.settings import get_settings  # 0.3 s, which a named URL does without
 
     if data_dir is not None:
-        folder = data_dir.expanduser().resolve()
-        running = _instance_url(folder)
-        if running is None:
-            raise InstanceError(f"no instance runs in {folder}: start one with `candleray up --data {data_dir}`")
-        return running
+        return _running_url(data_dir, f"candleray up --data {data_dir}")
     settings = get_settings()
-    return settings.api_url or _instance_url(settings.data_path) or settings.base_url
+    if settings.api_url:
+        return settings.api_url
+    if os.environ.get(DATA_VARIABLE):
+        # Whoever names a folder means that instance: never another that listens at the default port.
+        return _running_url(settings.data_path, "candleray up")
+    return _instance_url(settings.data_path) or settings.base_url
+
+
+def _running_url(data_dir: Path, start: str) -> str:
+    folder = data_dir.expanduser().resolve()
+    running = _instance_url(folder)
+    if running is None:
+        raise InstanceError(f"no instance runs in {folder}: start one with `{start}`")
+    return running
 
 
 def _instance_url(folder: Path) -> str | None:

@@ -17,7 +17,8 @@ from candleray.identity.models import (
     User,
     WidgetLogin,
 )
-from candleray.sdk.connection import Sender, encoded, read, segment
+from candleray.sdk.connection import Sender, encoded, read
+from candleray.sdk.references import EXCHANGE_KEY, SESSION, TOKEN, find_id
 
 
 class IdentityMethods(Sender):
@@ -78,13 +79,13 @@ class IdentityMethods(Sender):
         return read(NewToken, self.send("POST", "/tokens", content=encoded(request), repeatable=False))
 
     def revoke_token(self, token_id: UUID | str) -> None:
-        """Revoke a personal API token at once.
+        """Revoke a personal API token at once, by its id, the beginning of one, or its name.
 
         >>> from candleray.identity.models import TokenRequest
         >>> created = client.create_token(TokenRequest(name="notebook"))
         >>> client.revoke_token(created.info.token_id)
         """
-        self.send("DELETE", f"/tokens/{segment(token_id)}", repeatable=False)
+        self.send("DELETE", f"/tokens/{find_id(self, TOKEN, token_id)}", repeatable=False)
 
     def revoke_session(self, session_id: UUID | str) -> None:
         """End one of your sessions at once.
@@ -93,7 +94,7 @@ class IdentityMethods(Sender):
         ...     if not session.current:
         ...         client.revoke_session(session.token_id)
         """
-        self.send("DELETE", f"/sessions/{segment(session_id)}", repeatable=False)
+        self.send("DELETE", f"/sessions/{find_id(self, SESSION, session_id)}", repeatable=False)
 
     def second_factor(self) -> SecondFactorState:
         """Tell whether there is a second factor, and how many recovery codes are left.
@@ -178,4 +179,4 @@ class IdentityMethods(Sender):
         >>> key = client.add_exchange_key("binance", "old", input("API key: "), input("API secret: "))
         >>> client.delete_exchange_key(key.key_id)
         """
-        self.send("DELETE", f"/exchange-keys/{segment(key_id)}", repeatable=False)
+        self.send("DELETE", f"/exchange-keys/{find_id(self, EXCHANGE_KEY, key_id)}", repeatable=False)

@@ -9,31 +9,35 @@ print(job.result())
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
+
+from pydantic import PrivateAttr
 
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
 from candleray.errors import ApiError, Conflict
 from candleray.jobs.job import Job, JobDetail, JobPage, JobState, JobTop
 from candleray.paging import collected
-from candleray.sdk.connection import Sender, encoded, read
+from candleray.sdk.connection import Sender, read
+from candleray.sdk.references import JOB, find_id, request_body
 
 WATCH_INTERVAL_S = 0.5
 _PAGE_JOBS = 500
 
 
-class SubmittedJob:
-    """One job of the API; it goes on whether or not anybody holds this."""
+class JobActions(ABC):
+    """The methods of one job of the API; it goes on whether or not anybody holds this."""
 
-    def __init__(self, sender: Sender, job_id: UUID | str) -> None:
-        self._sender = sender
-        self.job_id = UUID(str(job_id))
-        self._path = f"/backtests/jobs/{self.job_id}"
+    @abstractmethod
+    def _place(self) -> tuple[Sender, UUID]:
+        """The API that has the job, and the job's id."""
 
-    def __repr__(self) -> str:
-        return f"SubmittedJob({str(self.job_id)!r})"
+    def _send(self, method: str, below: str = "", **settings: Any) -> bytes:
+        sender, job_id = self._place()
+        return sender.send(method, f"/backtests/jobs/{job_id}{below}", **settings)
 
     def status(self) -> JobDetail:
         """The job as it is now, with its request and its transitions.
@@ -41,7 +45,7 @@ class SubmittedJob:
         >>> job.status().state.value
         'succeeded'
         """
-        return read(JobDetail, self._sender.send("GET", self._path))
+        return read(JobDetail, self._send("GET"))
 
     def watch(self, every_s: float = WATCH_INTERVAL_S) -> Iterator[Job]:
         """Yield the job whenever it has changed, until it has ended; leaving early does no harm.
@@ -68,7 +72,7 @@ class SubmittedJob:
         >>> [variant.rank for variant in best.top]
         [1, 2, 3]
         """
-        return read(JobTop, self._sender.send("GET", f"{self._path}/top", params={"limit": limit}))
+        return read(JobTop, self._send("GET", "/top", params={"limit": limit}))
 
     def result(self) -> BacktestResult:
         """Wait for the job's end and return its whole answer.
@@ -83,10 +87,10 @@ class SubmittedJob:
         """
         for job in self.watch():
             if job.state is JobState.CANCELLED:
-                raise Conflict(f"job {self.job_id} was cancelled; `top` has what it had found")
+                raise Conflict(f"job {job.job_id} was cancelled; `top` has what it had found")
             if job.state is JobState.FAILED:
-                raise ApiError(f"job {self.job_id} failed: {job.error}")
-        return read(BacktestResult, self._sender.send("GET", f"{self._path}/result"))
+                raise ApiError(f"job {job.job_id} failed: {job.error}")
+        return read(BacktestResult, self._send("GET", "/result"))
 
     def cancel(self) -> Job:
         """Ask the job to end; what it has found is kept.
@@ -95,14 +99,43 @@ class SubmittedJob:
         >>> job.cancel().cancel_requested
         True
         """
-        return read(Job, self._sender.send("POST", f"{self._path}/cancel"))
+        return read(Job, self._send("POST", "/cancel"))
 
     def delete(self) -> None:
         """Forget the job, once it has ended.
 
         >>> job.delete()
         """
-        self._sender.send("DELETE", self._path, repeatable=False)
+        self._send("DELETE", repeatable=False)
+
+
+class SubmittedJob(JobActions):
+    """One job of the API, by its id alone."""
+
+    def __init__(self, sender: Sender, job_id: UUID | str) -> None:
+        self._sender = sender
+        self.job_id = UUID(str(job_id))
+
+    def __repr__(self) -> str:
+        return f"SubmittedJob({str(self.job_id)!r})"
+
+    def _place(self) -> tuple[Sender, UUID]:
+        return self._sender, self.job_id
+
+
+class ListedJob(Job, JobActions):
+    """A job as a list had it, with the methods that ask for it anew."""
+
+    _sender: Sender = PrivateAttr()
+
+    @classmethod
+    def of(cls, sender: Sender, job: Job) -> ListedJob:
+        listed = cls.model_construct(**dict(job))
+        listed._sender = sender
+        return listed
+
+    def _place(self) -> tuple[Sender, UUID]:
+        return self._sender, self.job_id
 
 
 class JobMethods(Sender):
@@ -121,31 +154,35 @@ class JobMethods(Sender):
         """
         # Without a key of the caller's, one of our own: an answer that was lost on its way makes no second job.
         headers = {"Idempotency-Key": key or uuid4().hex}
-        body = request if isinstance(request, bytes) else encoded(request)
-        answer = self.send("POST", "/backtests/jobs", content=body, headers=headers)
+        answer = self.send("POST", "/backtests/jobs", content=request_body(self, request), headers=headers)
         return SubmittedJob(self, read(Job, answer).job_id)
 
     def job(self, job_id: UUID | str) -> SubmittedJob:
-        """A job that was submitted before, here or elsewhere.
+        """A job that was submitted before, here or elsewhere, by its id or the beginning of one.
+
+        Raises:
+            NotFound: you have no such job.
 
         >>> job = client.submit(request)
-        >>> client.job(job.job_id).status().variants_total
+        >>> client.job(str(job.job_id)[:13]).status().variants_total
         4
         """
-        return SubmittedJob(self, job_id)
+        return SubmittedJob(self, find_id(self, JOB, job_id))
 
-    def jobs(self, state: str | Iterable[str] | None = None, limit: int | None = None) -> list[Job]:
-        """Your jobs, the newest first; those of one state, or of some.
+    def jobs(self, state: str | Iterable[str] | None = None, limit: int | None = None) -> list[ListedJob]:
+        """Your jobs, the newest first; those of one state, or of some. Each has the methods of a submitted one.
 
         >>> job = client.submit(request)
         >>> [listed.job_id == job.job_id for listed in client.jobs(state=["queued", "running"], limit=1)]
         [True]
+        >>> client.jobs()[0].cancel().cancel_requested
+        True
         """
         states = [state] if isinstance(state, str) else list(state or [])
 
-        def read_page(size: int, cursor: str | None) -> tuple[Sequence[Job], str | None]:
+        def read_page(size: int, cursor: str | None) -> tuple[Sequence[ListedJob], str | None]:
             params = {"state": states or None, "limit": size, "cursor": cursor}
             page = read(JobPage, self.send("GET", "/backtests/jobs", params=params))
-            return page.jobs, page.next_cursor
+            return [ListedJob.of(self, job) for job in page.jobs], page.next_cursor
 
         return collected(read_page, limit, _PAGE_JOBS)

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from candleray.live.run import Run, RunHistory, RunPage
 from candleray.paging import collected
-from candleray.sdk.connection import Sender, encoded, read, segment
+from candleray.sdk.connection import Sender, encoded, read
+from candleray.sdk.references import RUN, STRATEGY, find_id
 
 _PAGE_RUNS = 500
 
@@ -27,7 +28,7 @@ class RunMethods(Sender):
         >>> run.state.value
         'starting'
         """
-        body = encoded({"strategy_id": str(strategy_id)})
+        body = encoded({"strategy_id": find_id(self, STRATEGY, strategy_id)})
         return read(Run, self.send("POST", "/runs", content=body, repeatable=False))
 
     def runs(
@@ -39,7 +40,8 @@ class RunMethods(Sender):
         >>> [listed.run_id == run.run_id for listed in client.runs(state="starting")]
         [True]
         """
-        wanted = {"strategy_id": None if strategy_id is None else str(strategy_id), "state": state}
+        chosen = None if strategy_id is None else str(find_id(self, STRATEGY, strategy_id))
+        wanted = {"strategy_id": chosen, "state": state}
 
         def read_page(size: int, cursor: str | None) -> tuple[Sequence[Run], str | None]:
             params = {**wanted, "limit": size, "cursor": cursor}
@@ -55,7 +57,7 @@ class RunMethods(Sender):
         >>> [event.to_state.value for event in client.run(run.run_id).events]
         ['starting']
         """
-        return read(RunHistory, self.send("GET", f"/runs/{segment(run_id)}"))
+        return read(RunHistory, self.send("GET", self._run_path(run_id)))
 
     def stop_run(self, run_id: UUID | str) -> Run:
         """Stop a run.
@@ -67,7 +69,7 @@ class RunMethods(Sender):
         >>> client.stop_run(run.run_id).state.value
         'stopping'
         """
-        return read(Run, self.send("POST", f"/runs/{segment(run_id)}/stop", repeatable=False))
+        return read(Run, self.send("POST", f"{self._run_path(run_id)}/stop", repeatable=False))
 
     def restart_run(self, run_id: UUID | str) -> Run:
         """Start a run again that is stopped, failed or stopping.
@@ -80,4 +82,7 @@ class RunMethods(Sender):
         >>> client.restart_run(run.run_id).state.value
         'starting'
         """
-        return read(Run, self.send("POST", f"/runs/{segment(run_id)}/run", repeatable=False))
+        return read(Run, self.send("POST", f"{self._run_path(run_id)}/run", repeatable=False))
+
+    def _run_path(self, run_id: UUID | str) -> str:
+        return f"/runs/{find_id(self, RUN, run_id)}"

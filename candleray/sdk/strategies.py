@@ -9,8 +9,9 @@ from uuid import UUID
 from candleray.backtests.result import RankedVariant
 from candleray.jobs.job import BestVariant
 from candleray.paging import collected
-from candleray.sdk.connection import Sender, encoded, read, segment
+from candleray.sdk.connection import Sender, encoded, read
 from candleray.sdk.market_data import MarketName, market_id
+from candleray.sdk.references import JOB, STRATEGY, find_id
 from candleray.strategies.strategy import Strategy, StrategyPage, StrategySpec
 
 _PAGE_STRATEGIES = 500
@@ -42,7 +43,7 @@ class StrategyMethods(Sender):
         >>> job = client.submit(request)
         >>> strategy = client.save_job_variant(job.job_id, variant_index=2)
         """
-        body = {"variant": {"job_id": str(job_id), "variant_index": variant_index}}
+        body = {"variant": {"job_id": find_id(self, JOB, job_id), "variant_index": variant_index}}
         return read(Strategy, self.send("POST", "/strategies", content=encoded(body)))
 
     def strategies(
@@ -77,15 +78,16 @@ class StrategyMethods(Sender):
         return collected(read_page, limit, _PAGE_STRATEGIES)
 
     def strategy(self, strategy_id: UUID | str) -> Strategy:
-        """One strategy by its id.
+        """One strategy by its id, the beginning of one, or its name, as every method takes it.
 
         Raises:
             NotFound: you have no such strategy.
+            InvalidInput: several begin so; the message lists them.
 
-        >>> client.strategy(strategy.strategy_id) == strategy
+        >>> client.strategy(strategy.strategy_id) == client.strategy(strategy.name) == strategy
         True
         """
-        return read(Strategy, self.send("GET", f"/strategies/{segment(strategy_id)}"))
+        return read(Strategy, self.send("GET", self._strategy_path(strategy_id)))
 
     def clone_strategy(self, strategy_id: UUID | str, changes: Mapping[str, Any] | bytes) -> Strategy:
         """Save a new strategy after another; each part that `changes` names replaces the whole part.
@@ -95,7 +97,7 @@ class StrategyMethods(Sender):
         True
         """
         body = changes if isinstance(changes, bytes) else encoded(changes)
-        return read(Strategy, self.send("POST", f"/strategies/{segment(strategy_id)}/clone", content=body))
+        return read(Strategy, self.send("POST", f"{self._strategy_path(strategy_id)}/clone", content=body))
 
     def delete_strategy(self, strategy_id: UUID | str) -> Strategy:
         """Delete a strategy that does not run; its content may be saved again.
@@ -104,4 +106,7 @@ class StrategyMethods(Sender):
         >>> client.strategies()
         []
         """
-        return read(Strategy, self.send("DELETE", f"/strategies/{segment(strategy_id)}", repeatable=False))
+        return read(Strategy, self.send("DELETE", self._strategy_path(strategy_id), repeatable=False))
+
+    def _strategy_path(self, strategy_id: UUID | str) -> str:
+        return f"/strategies/{find_id(self, STRATEGY, strategy_id)}"

@@ -131,6 +131,11 @@ class Strategy(Model):
     created_at: datetime
     deleted_at: datetime | None = None
 
+    def __repr__(self) -> str:
+        return f"<strategy {self.strategy_id}: {self.name}{', deleted' if self.deleted_at else ''}>"
+
+    __str__ = __repr__
+
 
 class StrategyFilter(Model):
     """Conditions on listed strategies; what is left out does not matter."""

@@ -47,4 +47,4 @@ def show_error(error: CandlerayError) -> None:
     if len(error.problems) == 1 and error.problems[0].message in error.message:
         return
     for problem in error.problems:
-        console.print(f"  {problem.field or 'request'}: {problem.message}")
+        console.print(f"  {problem}")

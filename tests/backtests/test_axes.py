@@ -39,6 +39,15 @@ def test_values_are_numbered_in_ascending_order_however_they_are_given():
     assert values_of({"values": [21, 7, 14]}) == values_of({"values": [7, 14, 21]}) == [7, 14, 21]
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"), [([5, 10], "[5, 10]"), ([1, 2, 3, 4, 5], "[1, 2, 3, 4, …]"), ([], "[…]")]
+)
+def test_a_list_is_refused_with_both_things_it_may_have_meant(given, shown):
+    (message,) = problems_of(given).values()
+    remedy = f'{{"values": {shown}}} tries these values alone, {{"start", "stop", "step"}} a range'
+    assert message == f"a list is no axis: {remedy}"
+
+
 def test_stop_is_included():
     assert values_of({"start": 5, "stop": 20, "step": 5}) == [5, 10, 15, 20]
 

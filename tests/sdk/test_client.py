@@ -429,11 +429,18 @@ def test_the_api_is_found_in_the_settings_then_in_the_data_folder_then_at_the_de
         return connection.find_api_url()
 
     monkeypatch.delenv("CANDLERAY_API_URL", raising=False)
-    monkeypatch.setenv("CANDLERAY_DATA_DIR", str(tmp_path))
+    monkeypatch.delenv("CANDLERAY_DATA_DIR", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
     assert found() == "http://127.0.0.1:8000"
+    monkeypatch.setenv("CANDLERAY_DATA_DIR", str(tmp_path))
+    with pytest.raises(InstanceError, match=f"no instance runs in {tmp_path}: start one with `candleray up`"):
+        found()
     (tmp_path / "instance.json").write_text(json.dumps({"api_url": "http://127.0.0.1:9123", "pid": 1}))
     assert found() == "http://127.0.0.1:9123"
     assert connection.find_api_url(tmp_path) == "http://127.0.0.1:9123"
+    assert Client(data=tmp_path).url == Client(data=str(tmp_path)).url == "http://127.0.0.1:9123"
+    with pytest.raises(InvalidInput, match="give one of them"):
+        Client("http://elsewhere", data=tmp_path)
     monkeypatch.setenv("CANDLERAY_API_URL", "http://elsewhere")
     assert found() == "http://elsewhere"
     assert connection.find_api_url(tmp_path) == "http://127.0.0.1:9123"
