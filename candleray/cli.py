@@ -23,10 +23,10 @@ from typer.core import TyperCommand, TyperGroup
 
 from candleray import commands as own_commands
 from candleray.errors import CandlerayError, InvalidInput, NotFound, PayloadTooLarge
+from candleray.terminal.exit_codes import ExitCode
 
 ENTRY_POINTS = "candleray.commands"
 DEBUG = "--debug"
-INTERRUPTED = 130
 
 _WRONG_INPUT = (InvalidInput, NotFound, PayloadTooLarge)
 
@@ -137,7 +137,7 @@ def _report(error: Exception) -> int:
         text = f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error)
         error = CandlerayError(f"{text} (the same command with {DEBUG} shows where)")
     show_error(error)
-    return 2 if isinstance(error, _WRONG_INPUT) else 1
+    return ExitCode.WRONG_INPUT if isinstance(error, _WRONG_INPUT) else ExitCode.FAILED
 
 
 def _show_version(wanted: bool) -> None:

@@ -31,6 +31,7 @@ def up(data: DataDir = None, port: Port = None, detach: Detach = False, app: App
     Example: candleray up --detach --data ~/candles --port 8001
     """
     from candleray.terminal.console import output
+    from candleray.terminal.hints import interruptible
     from cluster.instance.events import to_console
     from cluster.instance.instance_file import running_instance
     from cluster.instance.start import already_running, run_detached, run_here
@@ -45,7 +46,9 @@ def up(data: DataDir = None, port: Port = None, detach: Detach = False, app: App
         return
     console.print(f"Starting Candleray in {folder}")
     if detach:
-        _show_instance(run_detached(settings, app, to_console(console)), "is ready", settings)
+        with interruptible("the start was given up and what had started is stopped; `candleray up` starts again"):
+            instance = run_detached(settings, app, to_console(console))
+        _show_instance(instance, "is ready", settings)
     else:
         run_here(
             settings, app, to_console(console), lambda instance: _show_instance(instance, "is ready", settings)

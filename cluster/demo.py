@@ -26,6 +26,7 @@ from rich.table import Table
 from candleray.errors import InstanceError
 from candleray.markets import MARKETS
 from candleray.settings import get_settings
+from candleray.terminal.hints import interruptible
 from cluster.machine.attempts import attempts
 from cluster.machine.child_environment import inherited
 from cluster.machine.ports import first_free
@@ -107,7 +108,8 @@ def demo(
     api_port = first_free("127.0.0.1", get_settings().api.port)
     # The commands of the steps find this instance, whatever the person's own settings say.
     os.environ["CANDLERAY_API_URL"] = f"http://127.0.0.1:{api_port}"
-    with _simulator(steps, data) as simulator_url:
+    stopped = f"the demo is stopped; its candles stay in {data}, and `candleray demo` goes on from there"
+    with interruptible(stopped), _simulator(steps, data) as simulator_url:
         try:
             with steps.step("Start ClickHouse, Postgres, Valkey, Ray and the API; log in"):
                 steps.run("up", "--detach", "--data", str(data), "--port", str(api_port))

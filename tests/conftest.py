@@ -79,6 +79,7 @@ def _private_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Tokens are kept here, not in the home of whoever runs the tests; processes we start inherit it."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        environment.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         environment.delenv("CANDLERAY_TOKEN", raising=False)
         yield
 

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candleray.terminal.console import notes, output, progress, show_error
-from candleray.terminal.options import INTERRUPTED, ApiUrl, DataDir, MarketName, SymbolNames, connect, utc_ms
+from candleray.terminal.console import notes, output, show_error
+from candleray.terminal.exit_codes import ExitCode
+from candleray.terminal.hints import after_candles, here, interruptible, show_next
+from candleray.terminal.options import ApiUrl, DataDir, MarketName, SymbolNames, connect, utc_ms
+from candleray.terminal.progress import progress
 from candleray.terminal.tables import minute_text
 
 MAX_LEFT_OUT = 5
@@ -54,14 +57,14 @@ def backfill(
     window_ms = utc_ms(start, "--start"), utc_ms(end, "--end") if end else now_ms
     if window_ms[0] >= window_ms[1]:
         raise invalid("--start", "empty_range", f"--start {start} must be before --end {end or '(now)'}")
-    try:
-        with connect(api, data) as client:
-            complete = asyncio.run(_backfill(client, chosen, symbol, window_ms, _history_settings(chosen, url)))
-    except KeyboardInterrupt:
-        notes().print("stopped: what was written stays, and the same command goes on from there")
-        raise typer.Exit(INTERRUPTED) from None
+    with (
+        interruptible("what was written stays, and the same command goes on from there"),
+        connect(api, data) as client,
+    ):
+        complete = asyncio.run(_backfill(client, chosen, symbol, window_ms, _history_settings(chosen, url)))
     if not complete:
-        raise typer.Exit(2)
+        raise typer.Exit(ExitCode.WRONG_INPUT)
+    show_next(*after_candles(chosen.name, symbol[0], here(api, data)))
 
 
 def _history_settings(market: Market, url: str | None) -> HistorySettings:

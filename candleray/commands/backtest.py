@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candleray.terminal.console import notes, output
+from candleray.terminal.console import output
+from candleray.terminal.hints import here, interruptible, show_next
+from candleray.terminal.last_answers import keep_answer
 from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect, read_request
+from candleray.terminal.progress import working
+from candleray.terminal.ranked_variants import print_report
 from candleray.terminal.tables import print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from candleray.backtests.metrics import MetricValue
     from candleray.backtests.result import Elapsed
 
 
@@ -36,12 +39,21 @@ def backtest(
     from candleray.sdk.references import request_body
 
     body = read_request(request)
-    with connect(api, data) as client, notes().status("searching"):
+    given_up = (
+        f"the search was given up and nothing of it is kept; `candleray job submit {request}` searches on its own"
+    )
+    with connect(api, data) as client, interruptible(given_up), working("searching"):
         answer = client.send("POST", "/backtests", content=request_body(client, body))
+    keep_answer(answer, f"backtest {request}", client.url)
     if as_json:
         sys.stdout.buffer.write(answer)
     else:
         _show(answer, top, report)
+        show_next(
+            "report --last --rank 2",
+            f"strategy create --last --rank 1{here(api, data)}",
+            f"job submit {request}{here(api, data)}    # in the background, of any size",
+        )
 
 
 def _show(answer: bytes, top: int, report: bool) -> None:
@@ -56,16 +68,9 @@ def _show(answer: bytes, top: int, report: bool) -> None:
     if report and result.top:
         best = result.top[0]
         console.print()
-        _print_report(console, best.metrics, f"the report of rank 1, variant {best.variant_index}")
+        print_report(console, best.metrics, f"the report of rank 1, variant {best.variant_index}")
         console.print()
     _print_phases(console, result.elapsed_s)
-
-
-def _print_report(console: Console, metrics: dict[str, MetricValue], title: str) -> None:
-    from candleray.backtests.report import shown
-
-    rows = [(name, shown(name, value)) for name, value in metrics.items()]
-    print_table(console, ("Metric", "Value"), rows, title=title, text=("Metric",))
 
 
 def _print_phases(console: Console, elapsed: Elapsed) -> None:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candleray.terminal.console import notes, output, progress, show_error
+from candleray.terminal.console import notes, output, show_error
+from candleray.terminal.exit_codes import ExitCode
+from candleray.terminal.hints import after_candles, here, interruptible, show_next
 from candleray.terminal.options import ApiUrl, DataDir, MarketName, SymbolName, connect
+from candleray.terminal.progress import progress
 
 if TYPE_CHECKING:
     from candleray.errors import BadFile
@@ -41,7 +44,8 @@ def import_(
     place = {"market_id": find_market(market).market_id, "symbol": symbol}
     instrument = validated(Instrument, place, "the instrument")
     reports, failed = [], 0
-    with connect(api, data) as client, progress(*ROW_COLUMNS) as bars:
+    kept = "what was sent stays, and the same command goes on: rows that are there are left as they are"
+    with interruptible(kept), connect(api, data) as client, progress(*ROW_COLUMNS) as bars:
         for file in files:
             bar = bars.add_task(file.name, total=None)
             report, failure = _import(client, file, instrument, partial(bars.advance, bar))
@@ -56,7 +60,8 @@ def import_(
         print_inserted(output(), f"{len(files)} files", InsertReport.total(reports))
     if failed:
         notes().print(f"{failed} of {len(files)} files failed", style="bold red")
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
+    show_next(*after_candles(find_market(market).name, symbol, here(api, data)))
 
 
 def _import(

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from candleray.terminal.console import notes, output, progress
-from candleray.terminal.options import INTERRUPTED, ApiUrl, AsJson, DataDir, connect, read_request
+from candleray.sdk.connection import encoded
+from candleray.terminal.console import notes, output
+from candleray.terminal.exit_codes import ExitCode
+from candleray.terminal.hints import here, interruptible, show_next
+from candleray.terminal.last_answers import keep_answer
+from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect, read_request
+from candleray.terminal.progress import progress
 from candleray.terminal.tables import print_table, second_text
 
 if TYPE_CHECKING:
@@ -45,10 +50,11 @@ def submit(
     """
     body = read_request(request)
     with connect(api, data) as client:
-        submitted = client.submit(body, key=key)
+        with interruptible("whether it was submitted `candleray job list` shows"):
+            submitted = client.submit(body, key=key)
         notes().print(f"job {submitted.job_id}")
         if watch:
-            _watch(submitted, top)
+            _watch(submitted, top, here(api, data))
         else:
             typer.echo(submitted.job_id)
 
@@ -60,7 +66,7 @@ def watch_job(job_id: JobId, top: Rows = 10, api: ApiUrl = None, data: DataDir =
     Example: candleray job watch 0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90
     """
     with connect(api, data) as client:
-        _watch(client.job(job_id), top)
+        _watch(client.job(job_id), top, here(api, data))
 
 
 @job.command("top")
@@ -98,7 +104,8 @@ def cancel(job_id: JobId, api: ApiUrl = None, data: DataDir = None) -> None:
     with connect(api, data) as client:
         submitted = client.job(job_id)
         submitted.cancel()
-        *_, last = submitted.watch()
+        with interruptible(f"job {submitted.job_id} ends all the same"):
+            *_, last = submitted.watch()
     notes().print(f"job {job_id}: {last.state}, {last.variants_done:,} of {last.simulations:,} variants")
 
 
@@ -150,30 +157,43 @@ def preflight(request: RequestFile, api: ApiUrl = None, data: DataDir = None) ->
     output().print(estimate.model_dump_json(indent=2))
 
 
-def _watch(submitted: SubmittedJob, top: int) -> None:
-    shown_reason: str | None = None
-    last: Job | None = None
-    try:
-        with progress(*_progress_columns()) as display:
-            bar = display.add_task("queued", total=None, variants="", best="", eta="", rate="")
-            for last in submitted.watch():
-                display.update(
-                    bar,
-                    description=last.phase,
-                    # By tasks, as the Ray dashboard's bar: a task takes as long as another, a variant does not.
-                    completed=last.tasks_done,
-                    total=last.tasks_total or None,
-                    **_progress_fields(last),
-                )
-                if last.waiting_for != shown_reason and (shown_reason := last.waiting_for):
-                    notes().print(f"waiting: {shown_reason}")
-    except KeyboardInterrupt:
-        notes().print(f"it goes on; `candleray job watch {submitted.job_id}` comes back to it")
-        raise typer.Exit(INTERRUPTED) from None
+def _watch(submitted: SubmittedJob, top: int, where: str) -> None:
+    """Show its progress until it has ended, then its best variants and what to do with them."""
+    job_id = submitted.job_id
+    back = (
+        f"`candleray job watch {job_id}{where}` comes back to it, `candleray job cancel {job_id}{where}` ends it"
+    )
+    with interruptible(f"job {job_id} goes on; {back}"):
+        last = _followed(submitted)
     if last is None or last.state == "failed":
         notes().print(f"failed: {last.error if last else 'unknown'}", style="bold red")
-        raise typer.Exit(1)
-    _print_top(submitted.top(top))
+        raise typer.Exit(ExitCode.FAILED)
+    best = submitted.top(top)
+    keep_answer(encoded(best), f"job watch {job_id}", submitted.url)
+    _print_top(best)
+    show_next(
+        "report --last --rank 1", f"strategy create --last --rank 1{where}", f"job top {job_id} --top 50{where}"
+    )
+
+
+def _followed(submitted: SubmittedJob) -> Job | None:
+    """The job as it was when it ended."""
+    shown_reason: str | None = None
+    last: Job | None = None
+    with progress(*_progress_columns()) as display:
+        bar = display.add_task("queued", total=None, variants="", best="", eta="", rate="")
+        for last in submitted.watch():
+            display.update(
+                bar,
+                description=last.phase,
+                # By tasks, as the Ray dashboard's bar: a task takes as long as another, a variant does not.
+                completed=last.tasks_done,
+                total=last.tasks_total or None,
+                **_progress_fields(last),
+            )
+            if last.waiting_for != shown_reason and (shown_reason := last.waiting_for):
+                notes().print(f"waiting: {shown_reason}")
+    return last
 
 
 def _progress_columns() -> tuple[ProgressColumn, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from candleray.terminal.console import notes, output
+from candleray.terminal.hints import here, show_next
 from candleray.terminal.options import (
     AnyMarket,
     AnySymbol,
@@ -18,6 +19,7 @@ from candleray.terminal.options import (
     connect,
     read_request,
 )
+from candleray.terminal.ranked_variants import Back, Last, Rank, read_content, variant_of
 from candleray.terminal.tables import print_table, second_text
 
 if TYPE_CHECKING:
@@ -38,7 +40,9 @@ def create(
         str | None,
         typer.Argument(metavar="[FILE|-]", help="A strategy, or a backtest's answer, as JSON; - reads stdin."),
     ] = None,
-    rank: Annotated[int, typer.Option(min=1, help="Of a backtest's answer: which variant.")] = 1,
+    last: Last = False,
+    back: Back = 1,
+    rank: Rank = 1,
     job: Annotated[str | None, typer.Option(help="In place of a file: the job whose variant it is.")] = None,
     variant: Annotated[int, typer.Option(min=0, help="Of a job: the variant's number.")] = 0,
     as_json: AsJson = False,
@@ -47,14 +51,18 @@ def create(
 ) -> None:
     """Save a strategy; content that is saved already is the strategy that is there.
 
-    Example: candleray backtest request.json --json | candleray strategy create -
+    Example: candleray strategy create --last --rank 1
     """
+    content = None if job else _content(file, last, back, rank)
     with connect(api, data) as client:
-        if job is not None:
-            saved = client.save_job_variant(job, variant)
-        else:
-            saved = client.save_strategy(_content(read_request(file or "-"), rank))
+        saved = client.save_strategy(content) if content else client.save_job_variant(job or "", variant)
     _show(saved, as_json)
+    if not as_json:
+        show_next(
+            f"strategy show {saved.name}{here(api, data)}",
+            f"run start {saved.name}{here(api, data)}",
+            f"strategy list{here(api, data)}",
+        )
 
 
 @strategy.command("list")
@@ -127,23 +135,10 @@ def delete(strategy_id: StrategyId, api: ApiUrl = None, data: DataDir = None) ->
     notes().print(f"deleted: {deleted.name}")
 
 
-def _content(body: bytes, rank: int) -> bytes:
-    """The strategy as it stands there, or the one of that rank in a backtest's answer."""
-    import json
-
-    from candleray.errors import BadFile, NotFound
-    from candleray.sdk.connection import encoded
-
-    try:
-        content = json.loads(body)
-    except ValueError as exc:
-        raise BadFile(f"the strategy is not JSON: {exc}") from None
-    if not isinstance(content, dict) or "top" not in content:
-        return body
-    for variant in content["top"]:
-        if variant["rank"] == rank:
-            return encoded(variant["strategy"])
-    raise NotFound(f"there is no rank {rank}; the answer has {len(content['top'])}")
+def _content(file: str | None, last: bool, back: int, rank: int) -> Mapping[str, Any]:
+    """The strategy as it stands there, or the one of that rank in an answer."""
+    content = read_content(file, last, back)
+    return variant_of(content, rank)["strategy"] if "top" in content else content
 
 
 def _show(saved: Strategy, as_json: bool) -> None:

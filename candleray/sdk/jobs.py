@@ -119,6 +119,11 @@ class SubmittedJob(JobActions):
     def __repr__(self) -> str:
         return f"SubmittedJob({str(self.job_id)!r})"
 
+    @property
+    def url(self) -> str:
+        """The address of the API that has it."""
+        return self._sender.url
+
     def _place(self) -> tuple[Sender, UUID]:
         return self._sender, self.job_id
 

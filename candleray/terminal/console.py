@@ -12,7 +12,6 @@ from candleray.errors import CandlerayError
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress, ProgressColumn
 
 
 def output() -> Console:
@@ -30,14 +29,6 @@ def _console(stream: IO[str]) -> Console:
 
     # A terminal breaks a line that is too long at its edge; rich would cut it or break it at a space.
     return Console(file=stream, highlight=False, emoji=False, markup=False, soft_wrap=True)
-
-
-def progress(*columns: ProgressColumn) -> Progress:
-    """A progress display on stderr, which shows nothing unless somebody watches."""
-    from rich.progress import Progress
-
-    console = notes()
-    return Progress(*columns, console=console, disable=not console.is_terminal, transient=False)
 
 
 def show_error(error: CandlerayError) -> None:

@@ -17,9 +17,6 @@ from candleray.timeframes import to_ms
 if TYPE_CHECKING:
     from candleray.sdk.client import Client
 
-INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells count it."""
-
 ApiUrl = Annotated[
     str | None,
     typer.Option("--api", metavar="URL", help="The API to talk to; by default the running instance's."),

@@ -108,11 +108,10 @@ def test_a_run_from_its_start_to_its_restart(client):
 
 
 @pytest.mark.parametrize("strategy_id", ["x", "../strategies", "0b4bd4f2"])
-def test_what_is_no_id_is_told_by_the_api(client, strategy_id):
-    with pytest.raises((InvalidInput, NotFound)):
-        client.strategy(strategy_id)
-    with pytest.raises(InvalidInput, match="strategy_id"):
-        client.start_run(strategy_id)
+def test_what_means_no_strategy_never_reaches_a_path(client, strategy_id):
+    for act in (client.strategy, client.start_run, client.delete_strategy):
+        with pytest.raises((InvalidInput, NotFound), match="give the id of a strategy"):
+            act(strategy_id)
 
 
 # The command line ------------------------------------------------------------------------------------------------
@@ -167,7 +166,8 @@ def test_a_jobs_variant_is_saved_by_its_number(run: Run, client: Client):
         (("strategy", "create", "-"), '{"top": []}', "no rank 1"),
         (("strategy", "create", "-"), "[]", "error"),
         (("strategy", "create", "nowhere.json"), None, "cannot be read"),
-        (("strategy", "show", "x"), None, "UUID"),
+        (("strategy", "show", "x"), None, "too short: give the id of a strategy"),
+        (("job", "top", "nosuch"), None, "no job of yours is meant by 'nosuch'"),
         (("strategy", "list", "--indicator", "smaa"), None, "did you mean 'sma'?"),
         (("run", "list", "--state", "runing"), None, "running"),
         (("run", "stop", "0b4bd4f2-6c1a-4f0e-9d43-2a8c55a7f0b1"), None, "there is no run"),

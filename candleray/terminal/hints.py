@@ -1,0 +1,44 @@
+"""Words after the work: commands to go on with, and what goes on when somebody leaves by Ctrl-C."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from candleray.terminal.console import notes
+from candleray.terminal.exit_codes import ExitCode
+
+
+def here(api: str | None, data: Path | None) -> str:
+    """The options that made a command meet this instance, to be typed again behind the next one."""
+    options = [*(("--api", api) if api else ()), *(("--data", str(data)) if data else ())]
+    return f" {shlex.join(options)}" if options else ""
+
+
+def show_next(*commands: str) -> None:
+    """Print commands to go on with: on stderr, so that a pipe gets the result alone."""
+    lines = "\n".join(f"  candleray {command}" for command in commands)
+    notes().print(f"\nnext:\n{lines}")
+
+
+@contextmanager
+def interruptible(said: str | Callable[[], str]) -> Iterator[None]:
+    """Say on Ctrl-C what goes on and how to come back, and end with that exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        notes().print(f"stopped by Ctrl-C: {said if isinstance(said, str) else said()}")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+def after_candles(market: str, symbol: str, where: str) -> tuple[str, ...]:
+    """Commands for who has just brought candles in."""
+    return (
+        f"candles --market {market} --symbol {symbol}{where}",
+        f"compute sma window=20 --market {market} --symbol {symbol} --last 100{where}",
+        f"backtest request.json{where}    # docs/howto/write-a-request.md",
+    )

@@ -1,0 +1,144 @@
+"""The last answers: a printed result can be reported on and saved without a second search."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from candleray import cli
+from candleray.errors import NotFound
+from candleray.market_data.candle_store import CandleStore
+from candleray.terminal import last_answers
+from candleray.terminal.last_answers import answers_folder, keep_answer, last_answer
+from tests.support.api.in_process_api import stored_walk
+from tests.support.api.served import served_api
+
+Run = Callable[..., Result]
+REQUEST: dict[str, Any] = {
+    "instrument": {"market_id": 1, "symbol": "LASTUSDT"},
+    "timeframe": "5m",
+    "time_range": {"start": "2025-01-01", "end": "2025-01-03"},
+    "indicators": [{"id": "sma", "params": {"window": {"start": 10, "stop": 40, "step": 5}}}],
+}
+
+
+@pytest.fixture(scope="module")
+def api_url(embedded_store: CandleStore) -> Iterator[str]:
+    stored_walk(embedded_store, "LASTUSDT", 3000)
+    with served_api(embedded_store) as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def run(api_url: str) -> Run:
+    def invoke(*args: object, stdin: bytes | str | None = None) -> Result:
+        where = () if args[0] == "report" else ("--api", api_url)
+        return CliRunner().invoke(cli.app, [*map(str, args), *where], input=stdin)
+
+    return invoke
+
+
+def kept(number: int) -> None:
+    keep_answer(json.dumps({"top": [], "number": number}).encode(), f"backtest {number}", "http://api")
+
+
+def test_a_rank_of_the_last_search_is_reported_and_saved(run: Run) -> None:
+    searched = run("backtest", "-", "--json", stdin=json.dumps(REQUEST))
+    third = json.loads(searched.stdout)["top"][2]
+    reported, printed = run("report", "--last", "--rank", 3, "--json"), run("report", "--last", "--rank", 3)
+    assert json.loads(reported.stdout) == third
+    assert printed.stdout.startswith(f"rank 3, variant {third['variant_index']}\n")
+    assert "Sharpe Ratio" in printed.stdout
+    assert "of the answer to `candleray backtest -` of 20" in printed.stderr
+    saved = json.loads(run("strategy", "create", "--last", "--rank", 3, "--json").stdout)
+    assert saved["spec"]["indicators"][0]["params"] == third["strategy"]["indicators"][0]["params"]
+
+
+def test_an_older_search_is_counted_back(run: Run) -> None:
+    for timeframe in ("5m", "15m"):
+        run("backtest", "-", "--no-report", stdin=json.dumps({**REQUEST, "timeframe": timeframe}))
+    names = [run("strategy", "create", "--last", "--back", back).stdout.splitlines()[0] for back in (1, 2)]
+    assert ["-15m-" in name for name in names] == [True, False]
+    beyond = run("strategy", "create", "--last", "--back", 3)
+    assert beyond.exit_code == 2
+    assert "there is no answer 3 back: 2 are kept" in beyond.stderr
+
+
+def test_the_next_commands_stand_on_stderr_and_not_beside_json(run: Run) -> None:
+    table = run("backtest", "-", stdin=json.dumps(REQUEST))
+    assert [line.split()[1] for line in table.stderr.split("next:")[1].splitlines() if line] == [
+        "report",
+        "strategy",
+        "job",
+    ]
+    assert "next:" not in table.stdout
+    assert run("backtest", "-", "--json", stdin=json.dumps(REQUEST)).stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("report", "file.json", "--last"), "two sources"),
+        (("report", "--back", 2, "none.json"), "--back counts the answers of --last"),
+        (("report", "--last"), "none is kept"),
+    ],
+)
+def test_what_does_not_go_together_is_wrong_input(run: Run, arguments: tuple[object, ...], told: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
+def test_they_are_private_whatever_the_umask() -> None:
+    before = os.umask(0)
+    try:
+        kept(1)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(answers_folder().stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in answers_folder().iterdir()} == {0o600}
+
+
+def test_their_number_and_their_bytes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(last_answers.MOST_ANSWERS + 5):
+        kept(number)
+    assert len(list(answers_folder().iterdir())) == last_answers.MOST_ANSWERS
+    assert last_answer().content["number"] == last_answers.MOST_ANSWERS + 4
+    monkeypatch.setattr(last_answers, "MOST_BYTES", 3 * next(answers_folder().iterdir()).stat().st_size)
+    kept(99)
+    assert len(list(answers_folder().iterdir())) == 3
+    assert last_answer().content["number"] == 99
+
+
+def test_one_that_is_damaged_is_passed_over_with_a_word(capfd: pytest.CaptureFixture[str]) -> None:
+    for number in (1, 2, 3, 4):
+        kept(number)
+    *_, torn, wrong = sorted(answers_folder().iterdir())
+    torn.write_bytes(torn.read_bytes()[:60])
+    wrong.write_bytes(b"\xff\x00")
+    assert last_answer().content["number"] == 2
+    assert capfd.readouterr().err.count("is damaged and passed over") == 2
+
+
+def test_where_nothing_can_be_kept_the_command_has_done_its_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    kept(1)
+    assert "the answer is not kept for --last" in capfd.readouterr().err
+    with pytest.raises(NotFound, match="none is kept"):
+        last_answer()
