@@ -22,6 +22,7 @@ SHORTEST = 4
 
 _PAGE_ENTRIES = 500
 _SHOWN_MATCHES = 8
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _BEGINNING_OF_ID = re.compile(r"[0-9a-f]{1,8}(-[0-9a-f-]*)?")
 
 
@@ -109,8 +110,8 @@ def _entries(sender: Sender, kind: Kind, text: str) -> Iterator[Mapping[str, Any
         yield from json.loads(sender.send("GET", kind.path))
         return
     # The API looks for a part of a name; what may be the beginning of an id is looked for among all.
-    may_be_id = _BEGINNING_OF_ID.fullmatch(text.lower())
-    name = text if kind.has_name_filter and not may_be_id else None
+    is_name = _PLAIN_NAME.fullmatch(text) and not _BEGINNING_OF_ID.fullmatch(text.lower())
+    name = text if kind.has_name_filter and is_name else None
     cursor: str | None = None
     while True:
         params = {"limit": str(_PAGE_ENTRIES), "cursor": cursor, "name": name}
