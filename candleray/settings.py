@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import (
@@ -151,6 +151,9 @@ class IdentitySettings(_Section):
     max_code_failures: int = Field(5, ge=1, description="wrong codes in a row before a lock-out")
     lockout_minutes: int = Field(15, ge=1, description="length of a lock-out")
     max_exchange_keys: int = Field(50, ge=1, description="exchange keys of one user")
+    operators: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (), description="Telegram ids of the operators; with none, outside production the first user is one"
+    )
 
 
 class Settings(BaseSettings):

@@ -121,7 +121,7 @@ async def _backfill_symbol(
     try:
         return await backfill_symbol(
             history,
-            ClientSink(client),
+            ClientSink(client, f"REST of {market.name}"),
             market,
             symbol,
             *window_ms,
@@ -133,7 +133,7 @@ async def _backfill_symbol(
 
 def _print_backfilled(report: BackfillReport) -> None:
     """Print what a backfill did, and which minutes the exchange did not have."""
-    from candleray.terminal.inserted_rows import print_refused
+    from candleray.terminal.inserted_rows import print_changed, print_refused
 
     console = output()
     absent = sum(run.minutes for run in report.absent)
@@ -142,6 +142,7 @@ def _print_backfilled(report: BackfillReport) -> None:
         f"{report.fetched:,} fetched, {report.inserted.written:,} written, {absent:,} still missing, "
         f"{report.elapsed_s:.1f} s"
     )
+    print_changed(console, report.inserted)
     print_refused(console, report.inserted)
     for run in report.absent[:MAX_ABSENT_RUNS]:
         console.print(f"  not at the exchange: {run.minutes:,} minutes from {minute_text(run.start)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -29,8 +30,9 @@ def import_(
     api: ApiUrl = None,
     data: DataDir = None,
 ) -> None:
-    """Import one-minute candles from files; what is stored already stays as it is.
+    """Import one-minute candles from files, for all users: an operator's right, see `candleray whoami`.
 
+    What is stored already stays as it is; a row that gives a stored minute other values is written, and counted.
     Rows that are not candles are refused, with a count, the reason and the first example, and the rest of the file
     goes in. A file that cannot be read does not stop the others; the exit code is then 1.
 
@@ -72,10 +74,10 @@ def _import(
     from candleray.market_data.candle_files import read_candle_file
     from candleray.market_data.insert_report import InsertReport
 
-    report = InsertReport()
+    report, source = InsertReport(), re.sub(r"[\x00-\x1f\x7f]", "?", file.name)[:200]
     try:
         for rows in read_candle_file(file):
-            report += client.put_candles(instrument.market_id, instrument.symbol, rows)
+            report += client.put_candles(instrument.market_id, instrument.symbol, rows, source=source)
             advance(len(rows))
     except BadFile as error:
         return report, error

@@ -1,4 +1,7 @@
-"""The audit trail: every identity and key event, each chained to the hash of the one before it."""
+"""The audit trail: events of identities and keys, and writes of what users share.
+
+Each event is chained to the hash of the one before it.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,8 @@ Event = Literal[
     "key_added",
     "key_deleted",
     "keys_rotated",
+    "candles_written",
+    "instruments_written",
 ]
 
 GENESIS = bytes(32)

@@ -28,6 +28,10 @@ class User(Model):
     telegram_user_id: int
 
 
+Role = Literal["user", "operator"]
+"""A user has what is their own; an operator also writes what all users share: candles and instruments."""
+
+
 def _no_boolean(value: Any) -> Any:
     if isinstance(value, bool):
         raise PydanticCustomError("int_type", "Input should be a valid integer")
@@ -61,11 +65,18 @@ class MiniAppLogin(Model):
 
 
 Scope = Literal["read", "trade", "account"]
-"""`read`: see what is one's own, and compute. `trade`: change it: candles, strategies, runs, jobs.
+"""`read`: see what is one's own, and compute. `trade`: change it: strategies, runs, jobs; an operator's: candles.
 `account`: sessions, tokens, the second factor, exchange keys."""
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 Kind = Literal["session", "api"]
+
+
+class Me(User):
+    """The user that a token stands for, and what it may do: its scopes, as far as the user's role goes."""
+
+    role: Role
+    scopes: tuple[Scope, ...]
 
 
 class TokenInfo(Model):

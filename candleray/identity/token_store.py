@@ -41,6 +41,7 @@ class AccessTokens:
             token_id=row["token_id"],
             kind=row["kind"],
             scopes=row["scopes"],
+            is_first_user=row["is_first_user"],
             code_verified_at=row["code_verified_at"],
         )
 

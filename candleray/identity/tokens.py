@@ -44,6 +44,8 @@ class Caller(Model):
     token_id: UUID
     kind: Kind
     scopes: tuple[Scope, ...]
+    is_first_user: bool = False
+    """Nobody has been a user of this instance for longer."""
     code_verified_at: datetime | None = None
     """When this token last came with a code of the second factor."""
 

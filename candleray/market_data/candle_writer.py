@@ -51,13 +51,14 @@ class CandleWriter:
         """
         candles, refused = screen(rows, self._clock())
         check_months(candles)
-        news, newest_ms = self._news(instrument, without_nonsense(candles))
+        news, changed, newest_ms = self._news(instrument, without_nonsense(candles))
         if len(news):
             self._write(instrument, news, self._version_ms(newest_ms))
         refused_count = sum(reason.count for reason in refused)
         return InsertReport(
             received=len(rows),
             written=len(news),
+            changed=changed,
             unchanged=len(rows) - refused_count - len(news),
             refused=tuple(refused),
         )
@@ -70,15 +71,17 @@ class CandleWriter:
                 restored += self._restore({"raw_table": table, **month})
         return restored
 
-    def _news(self, instrument: Instrument, candles: CandleRows) -> tuple[CandleRows, int]:
-        """The candles that are not stored with these values, and the newest version among the stored ones."""
+    def _news(self, instrument: Instrument, candles: CandleRows) -> tuple[CandleRows, int, int]:
+        """The candles that are not stored with these values, the number of those whose minute is stored with other
+        ones, and the newest version among the stored ones."""
         if not len(candles):
-            return candles, 0
+            return candles, 0, 0
         stored = self._session.table("read_versions", **_window(instrument, candles.ts_open_ms))
         if not len(stored):
-            return candles, 0
+            return candles, 0, 0
         newest_ms = int(stamps_of(stored, "ingested_at_ms").max())
-        return candles.take(np.flatnonzero(~_held(candles, rows_of(stored)))), newest_ms
+        held, contradicted = _compare(candles, rows_of(stored))
+        return candles.take(np.flatnonzero(~held)), int(contradicted.sum()), newest_ms
 
     def _version_ms(self, above_ms: int) -> int:
         """A version that is new in this process and above those it replaces, even if the clock went back."""
@@ -120,17 +123,18 @@ def _window(instrument: Instrument, ts_open_ms: IntArray) -> dict[str, int | str
     }
 
 
-def _held(candles: CandleRows, stored: CandleRows) -> NDArray[np.bool_]:
-    """`(n,)`: True for candles that the stored rows (sorted, at least one) already have."""
+def _compare(candles: CandleRows, stored: CandleRows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """`(n,)` each: candles that the stored rows (sorted, at least one) have, and candles that contradict one.
+
+    A candle that only adds what was unknown is neither.
+    """
     at = np.minimum(np.searchsorted(stored.ts_open_ms, candles.ts_open_ms), len(stored) - 1)
     same_minute = stored.ts_open_ms[at] == candles.ts_open_ms
     same_values = (stored.values[:, at] == candles.values).all(axis=0)
-    return (
-        same_minute
-        & same_values
-        & _adds_nothing(candles.quote_volume, stored.quote_volume[at])
-        & _adds_nothing(candles.trades, stored.trades[at])
-    )
+    optional = (candles.quote_volume, stored.quote_volume[at]), (candles.trades, stored.trades[at])
+    adds_nothing = np.all([_adds_nothing(given, held) for given, held in optional], axis=0)
+    fits = np.all([_adds_nothing(given, held) | np.isnan(held) for given, held in optional], axis=0)
+    return same_minute & same_values & adds_nothing, same_minute & ~(same_values & fits)
 
 
 def _adds_nothing(given: FloatArray, held: FloatArray) -> NDArray[np.bool_]:

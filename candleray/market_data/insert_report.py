@@ -22,6 +22,7 @@ class InsertReport(FrozenModel):
 
     received: int = Field(0, ge=0, description="rows handed in")
     written: int = Field(0, ge=0, description="rows that were new, or gave a minute other values")
+    changed: int = Field(0, ge=0, description="rows of those written that gave a stored minute other values")
     unchanged: int = Field(0, ge=0, description="rows that said what was known already")
     refused: tuple[RefusedRows, ...] = Field((), description="rows that are not candles, by reason")
 
@@ -33,6 +34,7 @@ class InsertReport(FrozenModel):
         return InsertReport(
             received=self.received + other.received,
             written=self.written + other.written,
+            changed=self.changed + other.changed,
             unchanged=self.unchanged + other.unchanged,
             refused=_merge(self.refused, other.refused),
         )

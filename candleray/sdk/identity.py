@@ -7,6 +7,7 @@ from uuid import UUID
 from candleray.identity.models import (
     CodeAccepted,
     ExchangeKey,
+    Me,
     MiniAppLogin,
     NewToken,
     RecoveryCodes,
@@ -14,7 +15,6 @@ from candleray.identity.models import (
     SecondFactorState,
     TokenInfo,
     TokenRequest,
-    User,
     WidgetLogin,
 )
 from candleray.sdk.connection import Sender, encoded, read
@@ -43,14 +43,16 @@ class IdentityMethods(Sender):
         """
         self.send("POST", "/logout", repeatable=False)
 
-    def me(self) -> User:
-        """The user that this client's token stands for.
+    def me(self) -> Me:
+        """The user that this client's token stands for, their role, and the token's scopes.
 
-        >>> user = client.me()
-        >>> user.telegram_user_id == login.id
+        >>> me = client.me()
+        >>> me.telegram_user_id == login.id
         True
+        >>> me.role
+        'operator'
         """
-        return read(User, self.send("GET", "/me"))
+        return read(Me, self.send("GET", "/me"))
 
     def sessions(self) -> list[TokenInfo]:
         """Your sessions that are good, the newest first.

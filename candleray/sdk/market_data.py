@@ -63,8 +63,16 @@ class MarketDataMethods(Sender):
 
         return collected(read_page, limit, PAGE_INSTRUMENTS)
 
-    def put_instruments(self, instruments: Iterable[InstrumentReference]) -> InstrumentsReport:
-        """Keep instruments as their exchange describes them.
+    def put_instruments(
+        self, instruments: Iterable[InstrumentReference], *, source: str | None = None
+    ) -> InstrumentsReport:
+        """Keep instruments as their exchange describes them; an operator's right, for all users share them.
+
+        Args:
+            source: where they come from, for the audit trail.
+
+        Raises:
+            Forbidden: you are no operator.
 
         >>> from candleray.markets import InstrumentReference
         >>> reference = InstrumentReference(market_id=3, symbol="BTCUSDT", base_asset="BTC", quote_asset="USDT")
@@ -74,7 +82,8 @@ class MarketDataMethods(Sender):
         references, report = list(instruments), InstrumentsReport(received=0, written=0)
         for first in range(0, len(references), INSTRUMENTS_PER_REQUEST):
             body = encoded(references[first : first + INSTRUMENTS_PER_REQUEST])
-            part = read(InstrumentsReport, self.send("POST", "/market-data/instruments", content=body))
+            answer = self.send("POST", "/market-data/instruments", params={"source": source}, content=body)
+            part = read(InstrumentsReport, answer)
             report = InstrumentsReport(
                 received=report.received + part.received, written=report.written + part.written
             )
@@ -137,18 +146,27 @@ class MarketDataMethods(Sender):
 
         return decode_bars(self.send("GET", "/market-data/candles", params=query, headers={"Accept": ARROW}))
 
-    def put_candles(self, market: MarketName, symbol: str, rows: CandleRows) -> InsertReport:
-        """Write one-minute candles.
+    def put_candles(
+        self, market: MarketName, symbol: str, rows: CandleRows, *, source: str | None = None
+    ) -> InsertReport:
+        """Write one-minute candles; an operator's right, for all users share them.
 
-        Rows that are no candles are refused and counted; rows that are known already change nothing.
+        Rows that are no candles are refused and counted; rows that are known already change nothing. `changed`
+        counts the rows that gave a stored minute other values.
+
+        Args:
+            source: where the rows come from, such as a file's name, for the audit trail.
+
+        Raises:
+            Forbidden: you are no operator.
 
         >>> report = client.put_candles("bybit-spot", "ETHUSDT", rows)
         >>> report.received, report.refused_count
         (1440, 0)
         """
-        place = {"market_id": market_id(market), "symbol": symbol}
         from candleray.market_data.months import within_months
 
+        place = {"market_id": market_id(market), "symbol": symbol, "source": source}
         parts = (part for many in rows.parts(INSERT_ROWS) for part in within_months(many))
         return InsertReport.total(self._put(place, part) for part in parts)
 
@@ -202,8 +220,8 @@ class MarketDataMethods(Sender):
 class ClientSink:
     """A `candleray.market_data.backfill.CandleSink` that asks the API and puts into it."""
 
-    def __init__(self, client: MarketDataMethods) -> None:
-        self._client = client
+    def __init__(self, client: MarketDataMethods, source: str | None = None) -> None:
+        self._client, self._source = client, source
 
     def missing(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> list[tuple[int, int]]:
         if start_ms >= end_ms:
@@ -212,7 +230,7 @@ class ClientSink:
         return [(to_ms(run.start), to_ms(run.end)) for run in runs]
 
     def put(self, market_id: int, symbol: str, rows: CandleRows) -> InsertReport:
-        return self._client.put_candles(market_id, symbol, rows)
+        return self._client.put_candles(market_id, symbol, rows, source=self._source)
 
 
 def market_id(market: MarketName | None) -> int | None:

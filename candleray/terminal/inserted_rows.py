@@ -34,10 +34,19 @@ ROW_COLUMNS: tuple[ProgressColumn, ...] = (
 def print_inserted(console: Console, source: str, report: InsertReport) -> None:
     """Print what became of the rows of one source, with a line for each reason of refusal."""
     console.print(
-        f"{source}: {report.received:,} rows read, {report.written:,} written, "
-        f"{report.unchanged:,} unchanged, {report.refused_count:,} refused"
+        f"{source}: {report.received:,} rows read, {report.written:,} written ({report.changed:,} changed stored "
+        f"minutes), {report.unchanged:,} unchanged, {report.refused_count:,} refused"
     )
+    print_changed(console, report)
     print_refused(console, report)
+
+
+def print_changed(console: Console, report: InsertReport) -> None:
+    if report.changed:
+        console.print(
+            f"  changed {report.changed:,} stored minutes: everybody's backtests over them have other numbers now",
+            style="yellow",
+        )
 
 
 def print_refused(console: Console, report: InsertReport) -> None:

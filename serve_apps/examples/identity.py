@@ -6,6 +6,7 @@ from typing import Any
 
 TOKEN_ID = "5c8a8f5e-3f0e-4b8a-9d0c-0d7f3a1e9b11"  # noqa: S105 - an id, and of nothing
 USER: dict[str, Any] = {"user_id": "b4a5b7e2-8a3c-4a6e-9f5e-1a2b3c4d5e6f", "telegram_user_id": 123456789}
+ME: dict[str, Any] = {**USER, "role": "operator", "scopes": ["read", "trade", "account"]}
 
 _TIMES = {
     "created_at": "2025-01-01T00:00:00Z",

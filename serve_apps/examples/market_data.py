@@ -46,6 +46,7 @@ COUNTS = {**INSTRUMENT, "raw": 38261, "canonical": 38261}
 INSERT_REPORT = {
     "received": 1000,
     "written": 998,
+    "changed": 0,
     "unchanged": 1,
     "refused": [
         {

@@ -1,5 +1,7 @@
 """Access to routes: each needs a user and a scope, unless it says otherwise. A new route is protected by default.
 
+A token may do what its scopes say and its user's role allows: a scope never makes an operator.
+
 @router.get("/health")
 @public
 async def health() -> Any: ...
@@ -7,6 +9,10 @@ async def health() -> Any: ...
 @router.post("/backtests")
 @needs("read")          # by default GET needs `read`, everything else `trade`
 async def run_backtest() -> Any: ...
+
+@router.post("/market-data/candles")
+@operators_only         # whatever writes what all users share
+async def insert_candles() -> Any: ...
 """
 
 from __future__ import annotations
@@ -22,7 +28,9 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from candleray.errors import CandlerayError, Forbidden, Unauthenticated
+from candleray.identity.models import Role
 from candleray.identity.models import Scope as TokenScope
+from candleray.identity.roles import require_operator
 from candleray.identity.token_store import AccessTokens
 from candleray.identity.tokens import Caller, csrf_token
 from serve_apps.backend import Backend
@@ -34,6 +42,7 @@ CSRF_HEADER = "X-CSRF-Token"
 CALLER = "candleray.caller"
 
 _ACCESS = "__candleray_access__"
+_ROLE = "__candleray_role__"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _PUBLIC = "public"
 
@@ -60,6 +69,18 @@ def needs(scope: TokenScope) -> Callable[[EndpointT], EndpointT]:
     return mark
 
 
+def operators_only(endpoint: EndpointT) -> EndpointT:
+    """Mark a route that writes what all users share."""
+    setattr(endpoint, _ROLE, "operator")
+    return endpoint
+
+
+def role_for(route: APIRoute) -> Role | None:
+    """The role that a caller of the route needs; None where every user will do."""
+    marked: Role | None = getattr(route.endpoint, _ROLE, None)
+    return marked
+
+
 def scope_of(route: APIRoute) -> TokenScope | None:
     """The scope that a caller of the route needs; None where it needs no user."""
     marked = getattr(route.endpoint, _ACCESS, None)
@@ -84,7 +105,10 @@ class Authentication(HttpLayer):
             return
         scope["route"] = route  # for the log, where the request goes no further
         try:
-            scope[CALLER] = await self._caller(scope, needed)
+            caller = await self._caller(scope, needed)
+            if route and role_for(route) == "operator":
+                require_operator(caller, self._backend.settings)
+            scope[CALLER] = caller
         except CandlerayError as error:
             headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else None
             await error_response(error, headers)(scope, receive, send)
@@ -165,4 +189,6 @@ def describe_access(document: dict[str, Any], routes: Iterable[APIRoute]) -> dic
             if operation is not None and needed is not None:
                 operation["security"] = [{"token": []}, {"cookie": []}]
                 operation["x-scope"] = needed
+                if role := role_for(route):
+                    operation["x-role"] = role
     return document

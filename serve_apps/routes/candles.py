@@ -22,7 +22,10 @@ from candleray.timeframes import Moment, Timeframe, TimeRange, iso, to_ms
 from candleray.validation import Model
 from serve_apps.backend import InBackend
 from serve_apps.examples import market_data as examples
+from serve_apps.http.access import operators_only
+from serve_apps.http.callers import InCaller
 from serve_apps.http.openapi import example, json_of_arrays
+from serve_apps.shared_writes import SourceQuery, record_candles
 
 router = APIRouter(prefix="/market-data", tags=["market data"])
 
@@ -127,7 +130,7 @@ async def get_missing(query: Annotated[MissingQuery, Query()], backend: InBacken
     return await backend.candles.missing(query.market_id, query.symbol, query.start_ms, query.end_ms)
 
 
-class InsertQuery(InstrumentQuery):
+class InsertQuery(InstrumentQuery, SourceQuery):
     first_row: int = Field(1, ge=1, description="the number of the first row in its source, for messages")
 
 
@@ -144,15 +147,20 @@ class InsertQuery(InstrumentQuery):
         }
     },
 )
-async def insert_candles(request: Request, query: Annotated[InsertQuery, Query()], backend: InBackend) -> Any:
-    """Write one-minute candles. The same rows again change nothing; rows that are not candles are refused.
+@operators_only
+async def insert_candles(
+    request: Request, query: Annotated[InsertQuery, Query()], caller: InCaller, backend: InBackend
+) -> Any:
+    """Write one-minute candles, which all users share: an operator's right, and an event of the audit trail.
 
-    The answer accounts for every row: `received = written + unchanged` and what was refused, by reason.
+    The same rows again change nothing; rows that are not candles are refused. The answer accounts for every row:
+    `received = written + unchanged` and what was refused, by reason; of those written, `changed` gave a stored
+    minute other values.
     """
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() != ARROW:
         raise UnsupportedMediaType(f"send Content-Type: {ARROW}, got {content_type[:60] or 'none'}")
     rows = await asyncio.to_thread(decode_rows, await request.body(), query.first_row)
     report = await backend.candles.insert(query.market_id, query.symbol, rows)
-    backend.metrics.rows_ingested(query.instrument.market.name, report.written)
+    await record_candles(backend, caller, query.instrument, rows, report, query.source)
     return report

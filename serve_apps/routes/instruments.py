@@ -12,8 +12,11 @@ from candleray.markets import MARKETS, InstrumentReference, MarketId, MarketType
 from candleray.validation import Model
 from serve_apps.backend import InBackend
 from serve_apps.examples import market_data as examples
+from serve_apps.http.access import operators_only
+from serve_apps.http.callers import InCaller
 from serve_apps.http.json_body import StrictRoute
 from serve_apps.http.openapi import example
+from serve_apps.shared_writes import SourceQuery, record_instruments
 
 router = APIRouter(prefix="/market-data", tags=["market data"], route_class=StrictRoute)
 
@@ -69,7 +72,14 @@ References = Annotated[
 
 
 @router.post("/instruments", response_model=InstrumentsReport, responses=example({"received": 1, "written": 1}))
-async def put_instruments(body: References, backend: InBackend) -> Any:
-    """Keep instruments as their exchanges describe them; those stored alike are not written again."""
+@operators_only
+async def put_instruments(
+    body: References, query: Annotated[SourceQuery, Query()], caller: InCaller, backend: InBackend
+) -> Any:
+    """Keep instruments as their exchanges describe them; those stored alike are not written again.
+
+    All users share them: an operator's right, and an event of the audit trail.
+    """
     written = await backend.candles.put_instruments(body)
+    await record_instruments(backend, caller, body, written, query.source)
     return InstrumentsReport(received=len(body), written=written)

@@ -11,7 +11,8 @@ from starlette.responses import JSONResponse, Response
 
 from candleray.errors import InstanceError
 from candleray.identity.attempt_limits import AttemptLimits
-from candleray.identity.models import CookieLogin, MiniAppLogin, NewToken, TokenInfo, User, WidgetLogin
+from candleray.identity.models import CookieLogin, Me, MiniAppLogin, NewToken, TokenInfo, WidgetLogin
+from candleray.identity.roles import role_of
 from candleray.identity.telegram import (
     MAX_AGE_S,
     MAX_SKEW_S,
@@ -27,7 +28,7 @@ from candleray.validation import Model
 from serve_apps.backend import Backend, InBackend
 from serve_apps.examples import identity as examples
 from serve_apps.http.access import SESSION_COOKIE, needs, public
-from serve_apps.http.callers import InCaller, InUser, address_of
+from serve_apps.http.callers import InCaller, address_of
 from serve_apps.http.json_body import StrictRoute
 from serve_apps.http.openapi import example
 
@@ -135,10 +136,10 @@ async def log_out(caller: InCaller, backend: InBackend) -> Response:
     return answer
 
 
-@router.get("/me", response_model=User, responses=example(examples.USER))
-async def get_me(user: InUser) -> Any:
-    """The user that this request's token stands for."""
-    return user
+@router.get("/me", response_model=Me, responses=example(examples.ME))
+async def get_me(caller: InCaller, backend: InBackend) -> Any:
+    """The user that this request's token stands for, their role, and the token's scopes."""
+    return Me(**caller.user.model_dump(), role=role_of(caller, backend.settings), scopes=caller.scopes)
 
 
 @router.get("/sessions", response_model=list[TokenInfo], responses=example([examples.SESSION]))

@@ -112,6 +112,19 @@ class CandleStoreContract:
         assert store.insert(1, symbol, candle_rows(range(4))).unchanged == 4
         assert store.insert(1, symbol, candle_rows(range(4), quote_volume=float("inf"))).unchanged == 4
 
+    def test_a_row_that_gives_a_stored_minute_other_values_is_counted_as_a_change(
+        self, store: CandleStore, symbol: str
+    ) -> None:
+        def changed(minutes: range, **values: float) -> tuple[int, int]:
+            report = store.insert(1, symbol, candle_rows(minutes, **values))
+            return report.written, report.changed
+
+        assert changed(range(4)) == (4, 0)
+        assert changed(range(2, 6), close=10.75) == (4, 2)
+        assert changed(range(4, 6), close=10.75, quote_volume=7.0) == (2, 0), "it only adds what was unknown"
+        assert changed(range(4, 6), close=10.75, quote_volume=8.0) == (2, 2)
+        assert changed(range(4, 6), close=10.75, quote_volume=8.0) == (0, 0)
+
     def test_rows_that_are_no_candles_stay_out_and_the_rest_goes_in(self, store: CandleStore, symbol: str) -> None:
         rows = candle_rows(range(10))
         rows.values[1, 3] = 1.0

@@ -13,8 +13,9 @@ VALUES ($1, $2, $3, $4, $5, least($6::timestamptz, $7::timestamptz), $7)
 RETURNING token_id, kind, name, scopes, created_at, last_used_at, expires_at, ends_at;
 
 -- name: caller_of_token
--- What every request asks: one look into a unique index.
-SELECT t.token_id, t.kind, t.scopes, t.code_verified_at, t.last_used_at, u.user_id, u.telegram_user_id
+-- What every request asks: one look into a unique index, and one at the first entry of another.
+SELECT t.token_id, t.kind, t.scopes, t.code_verified_at, t.last_used_at, u.user_id, u.telegram_user_id,
+    u.user_id = (SELECT user_id FROM users ORDER BY created_at, user_id LIMIT 1) AS is_first_user
 FROM access_tokens t JOIN users u USING (user_id)
 WHERE t.token_hash = $1 AND t.revoked_at IS NULL AND t.expires_at > now();
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from serve_apps.examples import strategies
 from tests.api.attacks.target import Attack, Target
-from tests.support.api.accounts import log_in, set_up
+from tests.support.api.accounts import log_in_operator, set_up
 from tests.support.api.api_document import Operation, Place, operations, places, replaced
 
 VARIANT: dict[str, Any] = strategies.NEW_STRATEGIES["variant"]["value"]["strategy"]
@@ -75,7 +75,8 @@ def some_path(operation: Operation) -> str:
 
 
 async def be_somebody(target: Target) -> None:
-    await log_in(target.api)
+    """An operator: everything lets them in as far as what they send."""
+    await log_in_operator(target.api)
     await set_up(target.api)
 
 

@@ -12,7 +12,7 @@ import pyotp
 
 from candleray.timeframes import MINUTE_MS, iso
 from serve_apps.examples import strategies as strategy_examples
-from tests.support.api.in_process_api import START_MS, fresh_login
+from tests.support.api.in_process_api import OPERATORS, START_MS, fresh_login
 
 KEY = {"exchange": "binance", "label": "main", "api_key": "an-api-key-1234", "api_secret": "its-own-secret"}
 
@@ -31,6 +31,14 @@ async def log_in(client: httpx.AsyncClient, telegram_user_id: int | None = None)
     token = str((await client.post("/login/telegram/widget", json=login)).raise_for_status().json()["token"])
     client.headers["Authorization"] = f"Bearer {token}"
     return token
+
+
+async def log_in_operator(client: httpx.AsyncClient) -> str:
+    """The token of a new session of a new operator, which the client carries from now on."""
+    return await log_in(client, next(_new_operators))
+
+
+_new_operators = iter(OPERATORS[1:])
 
 
 async def post_code(api: httpx.AsyncClient, path: str, code: str | None = None) -> httpx.Response:

@@ -46,13 +46,21 @@ canaries.plant("key-encryption key", KEY_ENCRYPTION_KEY.partition(":")[2])
 
 ServiceT = TypeVar("ServiceT", Postgres, Valkey)
 
+OPERATORS = (1, *range(2**50, 2**50 + 2000))
+"""Telegram ids of operators; those that tests draw for users are smaller."""
+
 START_MS = 1_735_689_600_000
 """2025-01-01T00:00:00Z"""
 
 
 def settings(**changes: Any) -> Settings:
     """Return the settings of the test environment, with `changes` to some of its sections."""
-    often = {"logins_per_minute": 10_000, "logins_per_user": 10_000, "codes_per_user": 10_000}
+    often = {
+        "operators": OPERATORS,
+        "logins_per_minute": 10_000,
+        "logins_per_user": 10_000,
+        "codes_per_user": 10_000,
+    }
     return Settings(
         environment="test",
         api=ApiSettings(max_body_bytes=1_000_000, **changes.get("api", {})),
@@ -135,7 +143,11 @@ class Opened(Generic[ServiceT]):
 
 @asynccontextmanager
 async def serving(behind: Backend, user: User | None = None, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an API over this backend, logged in as `user`; `changes` replace parts of the backend."""
+    """A client of an API over this backend; `changes` replace parts of the backend.
+
+    Args:
+        user: who is logged in, by default an operator.
+    """
     async with serving_strangers(behind) as client:
         token = await token_of(client, user.telegram_user_id if user else 1)
     async with serving_strangers(behind, **changes) as client:

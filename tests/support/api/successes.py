@@ -21,7 +21,7 @@ from candleray.jobs.job import JobState
 from candleray.market_data.arrow_stream import ARROW, encode_rows
 from candleray.settings import JobSettings
 from tests.api.attacks.target import Target
-from tests.support.api.accounts import KEY, OWNED, job_id, log_in, post_code, run_id, set_up
+from tests.support.api.accounts import KEY, OWNED, job_id, log_in, log_in_operator, post_code, run_id, set_up
 from tests.support.api.api_document import Operation, places, with_ids
 from tests.support.api.in_process_api import BOT_TOKEN, fresh_login, random_walk
 from tests.support.searches import search_over
@@ -120,8 +120,8 @@ MADE: dict[str, Callable[[Target], Awaitable[Wanted]]] = {
 
 
 async def be_somebody(somebody: Target) -> None:
-    """New, and past a fresh code."""
-    await log_in(somebody.api)
+    """New, an operator, and past a fresh code."""
+    await log_in_operator(somebody.api)
     await set_up(somebody.api)
 
 
