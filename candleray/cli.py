@@ -143,8 +143,10 @@ def _report(error: Exception) -> int:
 def _show_version(wanted: bool) -> None:
     if wanted:
         from candleray import __version__
+        from candleray.build import own_commit
 
-        typer.echo(f"candleray {__version__}")
+        commit = own_commit()
+        typer.echo(f"candleray {__version__}" + (f" (commit {commit[:12]})" if commit else ""))
         raise typer.Exit
 
 

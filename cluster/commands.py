@@ -30,6 +30,7 @@ def up(data: DataDir = None, port: Port = None, detach: Detach = False, app: App
 
     Example: candleray up --detach --data ~/candles --port 8001
     """
+    from candleray.build import difference
     from candleray.terminal.console import output
     from candleray.terminal.hints import interruptible
     from cluster.instance.events import to_console
@@ -42,7 +43,10 @@ def up(data: DataDir = None, port: Port = None, detach: Detach = False, app: App
     running = running_instance(folder)
     console = output()
     if running:
-        _show_instance(already_running(folder, running, port), "is already running", settings)
+        running = already_running(folder, running, port)
+        _show_instance(running, "is already running", settings)
+        if other := difference(running.build):
+            console.print(f"\n{other}", style="yellow", soft_wrap=True)
         return
     console.print(f"Starting Candleray in {folder}")
     if detach:

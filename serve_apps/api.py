@@ -17,7 +17,7 @@ from serve_apps import routes as route_files
 from serve_apps.backend import Backend
 from serve_apps.http.access import Authentication, describe_access, require_access
 from serve_apps.http.errors import install_error_handlers
-from serve_apps.http.middleware import BodyLimit, HeadRequests, RequestIds, UnexpectedErrors
+from serve_apps.http.middleware import BodyLimit, BuildHeader, HeadRequests, RequestIds, UnexpectedErrors
 from serve_apps.http.openapi import ERRORS
 from serve_apps.http.request_log import RequestLog
 from serve_apps.http.route_table import RouteTable
@@ -25,7 +25,8 @@ from serve_apps.http.route_table import RouteTable
 _DESCRIPTION = """Search trading strategies exactly over one-minute candles.
 
 An instrument is `(market_id, symbol)`. Times are UTC. A range is `[start, end)`: the bars that lie wholly in it.
-Every failure has one shape; every answer carries an `X-Request-ID`, which may be the caller's own.
+Every failure has one shape; every answer carries an `X-Request-ID`, which may be the caller's own,
+and in `X-Candleray-Build` the version and commit that gave it.
 Every route but a few needs a token: `POST /login/telegram/…` gives one, `POST /tokens` makes one for scripts.
 """
 
@@ -51,6 +52,7 @@ def build_api(backend: Backend) -> FastAPI:
         lifespan=_lifespan,
         middleware=[
             Middleware(RequestIds),
+            Middleware(BuildHeader),
             Middleware(RequestLog, metrics=backend.metrics),
             Middleware(HeadRequests),
             Middleware(UnexpectedErrors),

@@ -18,6 +18,7 @@ import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
+from candleray.build import BUILD_HEADER, difference
 from candleray.errors import (
     ApiError,
     CandlerayError,
@@ -108,6 +109,18 @@ def _plain(value: Any) -> Any:
     if isinstance(value, range):
         return list(value)
     raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
+
+
+class Answer(bytes):
+    """The bytes of an answer, and the build of the instance that gave it."""
+
+    build: str | None = None
+
+    @classmethod
+    def of(cls, response: httpx.Response) -> Answer:
+        answer = cls(response.content)
+        answer.build = response.headers.get(BUILD_HEADER)
+        return answer
 
 
 class Connection:
@@ -242,8 +255,8 @@ class Sender:
             CandlerayError: the class that the API named.
             ServiceUnavailable: nothing listens there, or does not answer in time.
 
-        >>> client.send("GET", "/health")
-        b'{"status":"ok"}'
+        >>> client.send("GET", "/health").startswith(b'{"status":"ok"')
+        True
         """
         content_type = {} if content is None else {"Content-Type": JSON}
         response = self._connection.send(
@@ -254,7 +267,7 @@ class Sender:
             headers={**content_type, **(headers or {})},
             repeatable=repeatable,
         )
-        return response.content
+        return Answer.of(response)
 
 
 def _base_url(url: str) -> httpx.URL:
@@ -286,7 +299,14 @@ def _retry_after_s(outcome: Outcome) -> float:
 
 
 def error_of(response: httpx.Response) -> CandlerayError:
-    """The exception that the API raised, as far as the answer tells."""
+    """The exception that the API raised, as far as the answer tells; it has a note where builds differ."""
+    error, build = _error_of(response), response.headers.get(BUILD_HEADER)
+    if build and (note := difference(build)):
+        error.add_note(note)
+    return error
+
+
+def _error_of(response: httpx.Response) -> CandlerayError:
     try:
         payload = response.json()["error"]
         problems = [Problem(**problem) for problem in payload.get("problems", ())]
@@ -316,7 +336,7 @@ def read(kind: type[T], answer: bytes) -> T:
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ApiError(
-            f"the API's answer is not understood ({where or 'all of it'}: {first['msg']}): is it of this version?"
-        ) from exc
+        told = f"the API's answer is not understood ({where or 'all of it'}: {first['msg']})"
+        other = difference(getattr(answer, "build", None))
+        raise ApiError(f"{other} ({told})" if other else told) from exc
     return content

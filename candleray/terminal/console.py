@@ -35,6 +35,8 @@ def show_error(error: CandlerayError) -> None:
     """Print one red line, and a line for each field that is wrong unless the first line says it all."""
     console = notes()
     console.print(f"error: {error.message}", style="bold red")
+    for note in getattr(error, "__notes__", ()):
+        console.print(f"  {note}", style="yellow")
     if len(error.problems) == 1 and error.problems[0].message in error.message:
         return
     for problem in error.problems:

@@ -77,6 +77,8 @@ class Instance(BaseModel):
     state: State
     data_dir: Path
     started_at: datetime
+    build: str | None = None
+    """Version and commit of the code that it runs."""
     api_url: str
     api_port: int
     dashboard_url: str | None = None

@@ -10,6 +10,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 
+from candleray.build import difference
 from cluster.instance.api_deployment import readiness
 from cluster.instance.instance_file import Restarts, State, Trouble, running_instance
 from cluster.instance.stop import SERVICES
@@ -38,6 +39,10 @@ class InstanceStatus(BaseModel):
     ready: bool
     state: Literal["not running"] | State
     data_dir: Path
+    build: str | None = None
+    """Version and commit of the code that the instance runs."""
+    other_build: str | None = None
+    """What to do where that is not the code that looks."""
     parts: tuple[PartStatus, ...]
     troubles: dict[str, Trouble] = {}
     """By the part that the supervisor cannot put right at the moment."""
@@ -76,6 +81,8 @@ def inspect(folder: DataFolder) -> InstanceStatus:
         ready=instance.state == "ready" and status == OK,
         state=instance.state,
         data_dir=folder.path,
+        build=instance.build,
+        other_build=difference(instance.build),
         parts=tuple(part.model_copy(update={"restarts": restarts.get(part.name)}) for part in parts),
         troubles=instance.troubles,
     )
@@ -89,7 +96,7 @@ def status_table(status: InstanceStatus) -> Table:
         "Memory (MiB)",
         "Restarts",
         "Address",
-        title=f"{status.data_dir}: {status.state}",
+        title=f"{status.data_dir}: {status.state}" + (f", {status.build}" if status.build else ""),
     )
     for column in table.columns[2:5]:
         column.justify = "right"
@@ -98,7 +105,8 @@ def status_table(status: InstanceStatus) -> Table:
         memory = f"{part.pss_bytes / MIB:.0f}" if part.pss_bytes is not None else ""
         restarts = str(part.restarts.count) if part.restarts else ""
         table.add_row(part.name, part.state, str(part.pid or ""), memory, restarts, part.address or "")
-    table.caption = "\n".join((*_restarts_told(status), *_troubles_told(status)))
+    other = [status.other_build] if status.other_build else []
+    table.caption = "\n".join((*_restarts_told(status), *_troubles_told(status), *other))
     return table
 
 

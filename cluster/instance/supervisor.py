@@ -28,6 +28,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from candleray.build import own_build
 from candleray.errors import CandlerayError, InstanceError
 from candleray.identity.local_secrets import with_local_secrets
 from candleray.logs import configure_logs
@@ -71,6 +72,7 @@ class Supervisor:
             state="starting",
             data_dir=self.folder.path,
             started_at=datetime.now(UTC),
+            build=own_build(),
             api_url=api_url(settings),
             api_port=settings.api.port,
         )

@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
+from candleray.build import BUILD_HEADER, own_build
 from candleray.logs import get_logger
 from serve_apps.http.errors import INTERNAL, error_response, too_large
 
@@ -54,6 +55,22 @@ class RequestIds(HttpLayer):
 def outside_serve() -> list[Middleware]:
     """Layers outside of Serve's own, which would echo any id a caller sends and add it to ours."""
     return [Middleware(RequestIds)]
+
+
+class BuildHeader(HttpLayer):
+    """Tells in every answer which code gave it, so that a client of another version can say so."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(app)
+        self._build = own_build()
+
+    async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_build(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[BUILD_HEADER] = self._build
+            await send(message)
+
+        await self.app(scope, receive, send_with_build)
 
 
 class HeadRequests(HttpLayer):

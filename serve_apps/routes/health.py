@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any, Literal
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from candleray.build import own_commit
 from candleray.validation import Model
 from serve_apps.backend import InBackend
 from serve_apps.http.access import public
@@ -18,13 +20,19 @@ router = APIRouter(tags=["health"])
 
 class Health(Model):
     status: Literal["ok"] = "ok"
+    version: str
+    commit: str | None
+    """None where the code is not a checkout of git."""
 
 
-@router.get("/health", response_model=Health, responses=example({"status": "ok"}))
+_HEALTHY = {"status": "ok", "version": "0.1.0", "commit": None}
+
+
+@router.get("/health", response_model=Health, responses=example(_HEALTHY))
 @public
 async def health() -> Any:
-    """Answer while the process lives, whatever the state of the services behind it."""
-    return Health()
+    """Answer while the process lives, whatever the state of the services behind it; tell which code it runs."""
+    return Health(version=version("candleray"), commit=own_commit())
 
 
 _UP = {"state": "up", "latency_ms": 1.2, "reason": None}

@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
+from candleray import __version__
+from candleray.build import BUILD_HEADER, own_build, own_commit
 from candleray.errors import ServiceUnavailable
 from candleray.logs import configure_logs, get_logger, mask_credentials
 from candleray.market_data.candle_store import CandleStore
@@ -174,7 +176,14 @@ async def test_options_lists_the_methods_of_a_path(api):
 
 async def test_health_asks_nobody():
     async with serving(backend(object())) as api:
-        assert (await api.get("/health")).json() == {"status": "ok"}
+        told = (await api.get("/health")).json()
+    assert told == {"status": "ok", "version": __version__, "commit": own_commit()}
+
+
+async def test_every_answer_tells_the_build_that_gave_it(api):
+    answers = [await api.get(path) for path in ("/health", "/nowhere", "/market-data/candles")]
+    assert [answer.status_code for answer in answers] == [200, 404, 422]
+    assert {answer.headers[BUILD_HEADER] for answer in answers} == {own_build()}
 
 
 async def test_ready_names_each_service_and_how_fast_it_answers(api):

@@ -25,6 +25,7 @@ from candleray import (
 from candleray.backtests.parameters import parameters, varied
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
+from candleray.build import BUILD_HEADER, own_build
 from candleray.candles import COLUMNS, CandleRows
 from candleray.errors import error_classes
 from candleray.markets import MARKETS, InstrumentReference
@@ -303,8 +304,34 @@ def test_an_answer_of_another_version_is_an_api_error():
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"something": "else"})
 
-    with mocked(answer) as client, pytest.raises(ApiError, match="not understood"):
+    with mocked(answer) as client, pytest.raises(ApiError, match=r"restart the instance.*not understood"):
         client.indicators()
+
+
+@pytest.mark.parametrize(
+    ("build", "told"),
+    [
+        (None, "an older version.*restart the instance"),
+        ("0.0.9+0123456789ab", "0.0.9.0123456789ab.*restart the instance"),
+        (own_build(), "^the API's answer is not understood"),
+    ],
+)
+def test_an_answer_that_is_not_understood_names_both_builds_where_they_differ(build, told):
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"something": "else"}, headers={BUILD_HEADER: build} if build else {})
+
+    with mocked(answer) as client, pytest.raises(ApiError, match=told):
+        client.me()
+
+
+def test_an_error_of_another_build_has_a_note():
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(422, json=InvalidInput("unknown field").payload(), headers={BUILD_HEADER: "0.0.9"})
+
+    with mocked(answer) as client, pytest.raises(InvalidInput) as caught:
+        client.me()
+    assert caught.value.message == "unknown field"
+    assert "restart the instance" in caught.value.__notes__[0]
 
 
 @pytest.mark.parametrize("trouble", [502, 503, 504, httpx.ConnectError("refused"), httpx.ReadError("reset")])

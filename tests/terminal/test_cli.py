@@ -295,8 +295,12 @@ def test_output_in_a_pipe_is_complete_and_plain_however_narrow_the_terminal(api_
     assert printed.splitlines()[0].endswith("long-short")
 
 
-def test_the_version_is_the_distribution_s():
-    assert CliRunner().invoke(cli.app, ["--version"]).stdout.strip() == f"candleray {__version__}"
+def test_the_version_is_the_distribution_s_with_the_commit_of_a_checkout(monkeypatch):
+    told = []
+    for commit in ("0123456789abcdef" * 2 + "01234567", None):
+        monkeypatch.setattr("candleray.build.own_commit", lambda commit=commit: commit)
+        told.append(CliRunner().invoke(cli.app, ["--version"]).stdout.strip())
+    assert told == [f"candleray {__version__} (commit 0123456789ab)", f"candleray {__version__}"]
 
 
 def test_a_mistyped_command_offers_the_nearest():
