@@ -34,8 +34,8 @@ ROW_COLUMNS: tuple[ProgressColumn, ...] = (
 def print_inserted(console: Console, source: str, report: InsertReport) -> None:
     """Print what became of the rows of one source, with a line for each reason of refusal."""
     console.print(
-        f"{source}: {report.received:,} rows read, {report.written:,} written ({report.changed:,} changed stored "
-        f"minutes), {report.unchanged:,} unchanged, {report.refused_count:,} refused"
+        f"{source}: {report.received:,} rows read, {report.written:,} written, "
+        f"{report.unchanged:,} unchanged, {report.refused_count:,} refused"
     )
     print_changed(console, report)
     print_refused(console, report)

@@ -147,7 +147,7 @@ async def test_candles_are_written_once(api):
     walk = random_walk(50, seed=10)
     body = encode_rows(CandleRows.of(walk.ts_open_ms, walk.values))
     first = (await put(api, "MDIUSDT", body)).json()
-    assert first == {"received": 50, "written": 50, "unchanged": 0, "refused": []}
+    assert first == {"received": 50, "written": 50, "changed": 0, "unchanged": 0, "refused": []}
     assert (await put(api, "MDIUSDT", body)).json()["unchanged"] == 50
     assert (await page(api, symbol="MDIUSDT"))["close"] == walk.column("close").tolist()
 
