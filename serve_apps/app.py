@@ -23,12 +23,14 @@ from candleray.errors import InstanceError, ServiceUnavailable
 from candleray.jobs.store import Jobs
 from candleray.logs import configure_logs
 from candleray.market_data.candle_store_client import CandleStoreClient
+from candleray.market_data.history import History
 from candleray.search.estimate import require_job_guards
 from candleray.settings import Settings, get_settings
 from cluster.search.fan_out import backtest
 from cluster.search.preflight import weigh
 from serve_apps.api import build_api
 from serve_apps.backend import Backend
+from serve_apps.backfills import Backfills
 from serve_apps.lazy_service import LazyService
 from serve_apps.metrics import Metrics
 
@@ -84,6 +86,7 @@ def freeze_objects() -> None:
 def _backend(settings: Settings) -> Backend:
     candles = CandleStoreClient(ActorCall(settings))
     postgres = LazyService(Postgres.open, settings.services.postgres_url, "postgres_url")
+    backfills = Backfills(lambda: History(settings.history))
     valkey = LazyService(Valkey.open, settings.services.redis_url, "redis_url")
 
     async def run(request: BacktestRequest) -> BacktestResult:
@@ -99,6 +102,7 @@ def _backend(settings: Settings) -> Backend:
         return await require_job_guards(request, candles, settings)
 
     async def close() -> None:
+        await backfills.close()
         await postgres.close()
         await valkey.close()
 
@@ -106,6 +110,7 @@ def _backend(settings: Settings) -> Backend:
         settings=settings,
         candles=candles,
         run_backtest=run,
+        backfills=backfills,
         preflight=preflight,
         job_request=job_request,
         probes={"clickhouse": candles.ping, "postgres": postgres.ping, "ray": _ping_ray, "valkey": valkey.ping},

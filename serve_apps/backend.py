@@ -16,7 +16,9 @@ from candleray.databases.valkey import Valkey
 from candleray.jobs.store import Jobs
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import Settings
+from serve_apps.backfills import Backfills
 from serve_apps.metrics import Metrics
+from serve_apps.shared_writes import SharedWrites
 
 Probe = Callable[[], Awaitable[None]]
 """A check of a service; raises a `CandlerayError` where it does not answer."""
@@ -27,6 +29,7 @@ class Backend:
     settings: Settings
     candles: CandleStoreClient
     run_backtest: Callable[[BacktestRequest], Coroutine[Any, Any, BacktestResult]]
+    backfills: Backfills
     preflight: Callable[[BacktestRequest], Coroutine[Any, Any, Preflight]]
     job_request: Callable[[BacktestRequest], Coroutine[Any, Any, SizedRequest]]
     """The request as a job runs it; raises `GuardExceeded` where no job may ask for that."""
@@ -38,6 +41,10 @@ class Backend:
     valkey: Callable[[], Awaitable[Valkey]]
     close: Callable[[], Awaitable[None]] | None = None
     """Closes connections when the replica stops."""
+
+    @property
+    def shared_writes(self) -> SharedWrites:
+        return SharedWrites(self.postgres, self.metrics)
 
     async def jobs(self) -> Jobs:
         return Jobs(await self.postgres(), self.settings.jobs)

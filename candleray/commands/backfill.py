@@ -23,7 +23,7 @@ MAX_ABSENT_RUNS = 5
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from candleray.market_data.backfill import BackfillReport
+    from candleray.market_data.backfill_report import BackfillReport
     from candleray.market_data.history import History
     from candleray.markets import Market
     from candleray.sdk.client import Client
@@ -38,15 +38,15 @@ def backfill(
         str | None, typer.Option(metavar="TIME", help="First minute after the last; now where left out.")
     ] = None,
     url: Annotated[
-        str | None, typer.Option(help="Ask this address in the exchange's place, such as the simulator's.")
+        str | None, typer.Option(help="Fetch from here, such as the simulator, and write: an operator's right.")
     ] = None,
     api: ApiUrl = None,
     data: DataDir = None,
 ) -> None:
-    """Fetch the missing minutes of one-minute candles from an exchange, by REST.
+    """Have the instance fetch missing minutes of one-minute candles from the exchange; everybody may.
 
-    What is stored is not asked for again: stopped in any way, the same command goes on where it was. The market's
-    instrument references are loaded first.
+    What is stored is not asked for again: stopped in any way, the same command goes on where it was. With `--url`
+    this command fetches them itself, from there, and writes them: only an operator may.
 
     Example: candleray backfill --market binance-spot --symbol BTCUSDT --symbol ETHUSDT --start 2025-01-01
     """
@@ -61,18 +61,47 @@ def backfill(
         interruptible("what was written stays, and the same command goes on from there"),
         connect(api, data) as client,
     ):
-        complete = asyncio.run(_backfill(client, chosen, symbol, window_ms, _history_settings(chosen, url)))
+        if url is None:
+            complete = _by_the_instance(client, chosen, symbol, window_ms)
+        else:
+            settings = _history_settings(chosen, url)
+            complete = asyncio.run(_backfill(client, chosen, symbol, window_ms, settings))
     if not complete:
         raise typer.Exit(ExitCode.WRONG_INPUT)
     show_next(*after_candles(chosen.name, symbol[0], here(api, data)))
 
 
-def _history_settings(market: Market, url: str | None) -> HistorySettings:
+def _by_the_instance(client: Client, market: Market, symbols: list[str], window_ms: tuple[int, int]) -> bool:
+    """Backfill them all; return True where the exchange knew every symbol."""
+    from candleray.errors import NotFound
+    from candleray.terminal.inserted_rows import ROW_COLUMNS
+    from candleray.timeframes import iso
+
+    known, window = True, [iso(ms) for ms in window_ms]
+    with progress(*ROW_COLUMNS) as bars:
+        for symbol in dict.fromkeys(symbols):
+            bar = bars.add_task(symbol, total=None)
+            try:
+                report = client.backfill(
+                    market.name,
+                    symbol,
+                    *window,
+                    on_step=lambda done, bar=bar: bars.update(bar, completed=done.fetched),  # type: ignore[misc]
+                )
+            except NotFound as error:
+                show_error(error)
+                known = False
+            else:
+                _print_backfilled(report)
+            finally:
+                bars.remove_task(bar)
+    return known
+
+
+def _history_settings(market: Market, url: str) -> HistorySettings:
     from candleray.settings import get_settings
 
     settings = get_settings().history
-    if url is None:
-        return settings
     return settings.model_copy(update={"base_urls": {**settings.base_urls, market.name: url.rstrip("/")}})
 
 

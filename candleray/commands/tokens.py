@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from candleray.terminal.console import output
-from candleray.terminal.options import ApiUrl, DataDir, connect
+from candleray.terminal.options import ApiUrl, AsJsonList, DataDir, connect
 
 HELP = """List, make and revoke personal API tokens.
 
@@ -18,14 +18,22 @@ tokens = typer.Typer(no_args_is_help=True, help=HELP)
 
 
 @tokens.command("list")
-def list_tokens(api: ApiUrl = None, data: DataDir = None) -> None:
-    """Show the tokens that are good; never what proves them."""
+def list_tokens(as_json: AsJsonList = False, api: ApiUrl = None, data: DataDir = None) -> None:
+    """Show the tokens that are good; never what proves them.
+
+    Example: candleray tokens list
+    """
+    from candleray.sdk.connection import encoded
     from candleray.timeframes import iso, to_ms
 
     with connect(api, data) as client:
-        for info in client.tokens():
-            expires = iso(to_ms(info.expires_at))
-            output().print(f"{info.token_id}  {info.name}  {','.join(info.scopes)}  until {expires}")
+        listed = client.tokens()
+    if as_json:
+        typer.echo(encoded(listed))
+        return
+    for info in listed:
+        expires = iso(to_ms(info.expires_at))
+        output().print(f"{info.token_id}  {info.name}  {','.join(info.scopes)}  until {expires}")
 
 
 @tokens.command("create")

@@ -14,18 +14,20 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
-from pydantic import Field
-
 from candleray.candles import CandleRows
 from candleray.errors import invalid
-from candleray.market_data.coverage import MissingRun, runs_of
+from candleray.market_data.backfill_report import BackfillReport, BackfillStep
+from candleray.market_data.coverage import runs_of
 from candleray.market_data.history import History
 from candleray.market_data.insert_report import InsertReport
-from candleray.markets import Instrument, Market
-from candleray.timeframes import MINUTE_MS, Moment, from_ms, iso
+from candleray.markets import Market
+from candleray.timeframes import MINUTE_MS, from_ms, iso
 
 BATCH_ROWS = 20_000
 """Rows of one put: enough to make an insert cheap, few enough that a kill costs a second's work."""
+
+STEP_MINUTES = 20_000
+"""Missing minutes that one step asks for: seconds of one request, and as many rows as one put."""
 
 _NEAR_MS = 250 * MINUTE_MS
 """Holes nearer than this are fetched together: a page costs as much as the rows between them."""
@@ -56,20 +58,6 @@ class BackfillProgress:
     @property
     def rows_per_s(self) -> float:
         return self.rows_done / self.elapsed_s if self.elapsed_s else 0.0
-
-
-class BackfillReport(Instrument):
-    """Result of a backfill of `[start, end)`; `end` is at most the end of the last closed minute."""
-
-    start: Moment
-    end: Moment
-    missing_before: int = Field(ge=0, description="minutes of the range that were not stored")
-    fetched: int = Field(ge=0, description="rows the exchange sent")
-    inserted: InsertReport
-    absent: tuple[MissingRun, ...] = Field(
-        (), description="minutes still missing: before the listing, an outage, or refused rows"
-    )
-    elapsed_s: float = Field(ge=0)
 
 
 async def backfill(
@@ -117,6 +105,26 @@ async def backfill(
         absent=runs_of(absent),
         elapsed_s=time.monotonic() - started,
     )
+
+
+async def backfill_step(
+    history: History, sink: CandleSink, market: Market, symbol: str, start_ms: int, end_ms: int
+) -> BackfillStep:
+    """Backfill the first 20,000 missing minutes of the range; see `backfill` for what it raises."""
+    end_ms = max(start_ms, min(end_ms, await history.closed_until_ms(market)))
+    missing = await asyncio.to_thread(sink.missing, market.market_id, symbol, start_ms, end_ms)
+    until_ms = _end_of_step(missing, end_ms)
+    report = await backfill(history, sink, market, symbol, start_ms, max(until_ms, start_ms + 1))
+    return BackfillStep(report=report, next_start=from_ms(until_ms) if until_ms < end_ms else None)
+
+
+def _end_of_step(missing: Sequence[tuple[int, int]], end_ms: int) -> int:
+    left_ms = STEP_MINUTES * MINUTE_MS
+    for hole_start_ms, hole_end_ms in missing:
+        if hole_end_ms - hole_start_ms >= left_ms:
+            return hole_start_ms + left_ms
+        left_ms -= hole_end_ms - hole_start_ms
+    return end_ms
 
 
 class _Batch:

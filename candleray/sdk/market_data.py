@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from candleray.errors import GuardExceeded, invalid
 from candleray.indicators.series import LAST_BARS
+from candleray.market_data.backfill_report import BackfillReport, BackfillStep
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.pages import InstrumentPage, InstrumentsReport
@@ -181,6 +182,44 @@ class MarketDataMethods(Sender):
             headers={"Content-Type": ARROW},
         )
         return read(InsertReport, answer)
+
+    def backfill(
+        self,
+        market: MarketName,
+        symbol: str,
+        start: Time,
+        end: Time | None = None,
+        *,
+        on_step: Callable[[BackfillReport], None] = lambda report: None,
+    ) -> BackfillReport:
+        """Have the instance fetch the missing minutes of `[start, end)` from the exchange; everybody may.
+
+        What is stored never changes. It goes in steps: stopped in any way, the same call goes on where it was.
+
+        Args:
+            end: now where left out.
+            on_step: called after every step with the report so far.
+
+        Raises:
+            TooManyRequests: another backfill of yours is under way, or many of others are.
+            NotFound, RateLimited, ExchangeError: of the exchange.
+
+        >>> report = client.backfill("bybit-spot", "SOLUSDT", "2025-01-01", "2025-01-02")
+        >>> report.inserted.written, report.absent
+        (1440, ())
+        """
+        done: BackfillReport | None = None
+        wanted = {"market_id": market_id(market), "symbol": symbol}
+        until = _iso(datetime.now(UTC) if end is None else end, "end")
+        next_start: str | None = _iso(start, "start")
+        while next_start is not None:
+            body = encoded({**wanted, "start": next_start, "end": until})
+            step = read(BackfillStep, self.send("POST", "/market-data/backfills", content=body))
+            done = done.followed_by(step.report) if done else step.report
+            next_start = None if step.next_start is None else iso(to_ms(step.next_start))
+            on_step(done)
+        assert done is not None
+        return done
 
     def coverage(self, market: MarketName | None = None, symbol: str | None = None) -> list[Coverage]:
         """First and last candle of every instrument stored, and every hole between them.

@@ -42,7 +42,7 @@ class InstanceStatus(BaseModel):
     build: str | None = None
     """Version and commit of the code that the instance runs."""
     other_build: str | None = None
-    """What to do where that is not the code that looks."""
+    """The remedy where that is not the code that looks."""
     parts: tuple[PartStatus, ...]
     troubles: dict[str, Trouble] = {}
     """By the part that the supervisor cannot put right at the moment."""

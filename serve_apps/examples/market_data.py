@@ -43,6 +43,19 @@ COVERAGE: dict[str, Any] = {
     "missing_runs": [{"start": "2018-02-08T00:27:00Z", "end": "2018-02-09T10:46:00Z", "minutes": 2059}],
 }
 COUNTS = {**INSTRUMENT, "raw": 38261, "canonical": 38261}
+_A_DAY: dict[str, Any] = {**INSTRUMENT, "start": "2025-01-01T00:00:00Z", "end": "2025-01-02T00:00:00Z"}
+BACKFILL_BODIES: dict[str, Any] = {"a day": {"summary": "A day of minutes", "value": _A_DAY}}
+BACKFILL_STEP: dict[str, Any] = {
+    "report": {
+        **_A_DAY,
+        "missing_before": 1440,
+        "fetched": 1440,
+        "inserted": {"received": 1440, "written": 1440, "changed": 0, "unchanged": 0, "refused": []},
+        "absent": [],
+        "elapsed_s": 0.8,
+    },
+    "next_start": None,
+}
 INSERT_REPORT = {
     "received": 1000,
     "written": 998,

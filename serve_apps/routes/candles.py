@@ -25,7 +25,7 @@ from serve_apps.examples import market_data as examples
 from serve_apps.http.access import operators_only
 from serve_apps.http.callers import InCaller
 from serve_apps.http.openapi import example, json_of_arrays
-from serve_apps.shared_writes import SourceQuery, record_candles
+from serve_apps.shared_writes import SourceQuery
 
 router = APIRouter(prefix="/market-data", tags=["market data"])
 
@@ -162,5 +162,5 @@ async def insert_candles(
         raise UnsupportedMediaType(f"send Content-Type: {ARROW}, got {content_type[:60] or 'none'}")
     rows = await asyncio.to_thread(decode_rows, await request.body(), query.first_row)
     report = await backend.candles.insert(query.market_id, query.symbol, rows)
-    await record_candles(backend, caller, query.instrument, rows, report, query.source)
+    await backend.shared_writes.record_candles(caller, query.instrument, rows, report, query.source)
     return report

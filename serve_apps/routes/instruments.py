@@ -16,7 +16,7 @@ from serve_apps.http.access import operators_only
 from serve_apps.http.callers import InCaller
 from serve_apps.http.json_body import StrictRoute
 from serve_apps.http.openapi import example
-from serve_apps.shared_writes import SourceQuery, record_instruments
+from serve_apps.shared_writes import SourceQuery
 
 router = APIRouter(prefix="/market-data", tags=["market data"], route_class=StrictRoute)
 
@@ -81,5 +81,5 @@ async def put_instruments(
     All users share them: an operator's right, and an event of the audit trail.
     """
     written = await backend.candles.put_instruments(body)
-    await record_instruments(backend, caller, body, written, query.source)
+    await backend.shared_writes.record_instruments(caller, body, written, query.source)
     return InstrumentsReport(received=len(body), written=written)

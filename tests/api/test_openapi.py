@@ -19,6 +19,7 @@ from candleray.indicators.info import IndicatorInfo
 from candleray.indicators.request_models import get_request_models
 from candleray.indicators.series import IndicatorSeries
 from candleray.jobs.job import Job, JobDetail, JobTop
+from candleray.market_data.backfill_report import BackfillRequest, BackfillStep
 from candleray.market_data.coverage import Coverage
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.pages import CandlePage, InstrumentPage
@@ -131,6 +132,8 @@ def test_the_examples_of_a_backtest_are_valid(example):
     [
         *((get_request_models().series, one["value"]) for one in indicators.SERIES_REQUESTS.values()),
         *((list[InstrumentReference], one["value"]) for one in market_data.INSTRUMENT_BODIES.values()),
+        (BackfillStep, market_data.BACKFILL_STEP),
+        *((BackfillRequest, one["value"]) for one in market_data.BACKFILL_BODIES.values()),
         (BacktestResult, backtests.BACKTEST_RESULT),
         (CandlePage, market_data.CANDLES),
         (Job, jobs.JOB),

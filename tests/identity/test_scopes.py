@@ -51,6 +51,7 @@ SCOPES: dict[str | None, str] = {
         DELETE /backtests/jobs/{job_id}
         DELETE /strategies/{strategy_id}
         POST /backtests/jobs
+        POST /market-data/backfills
         POST /backtests/jobs/{job_id}/cancel
         POST /market-data/candles
         POST /market-data/instruments

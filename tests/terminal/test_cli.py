@@ -256,6 +256,15 @@ def test_backfill_fetches_what_is_missing_and_names_what_the_exchange_lacks(run,
     assert embedded_store.instruments(3, "BTCUSDT")[0].status
 
 
+def test_a_backfill_by_the_instance_needs_no_address_and_names_a_symbol_that_there_is_not(run, embedded_store):
+    where = ("--market", "bybit-futures", "--start", "2025-01-01", "--end", "2025-01-03")
+    result = run("backfill", *where, "--symbol", "ETHUSDT", "--symbol", "NOPEUSDT")
+    assert result.exit_code == 2
+    assert "2,880 minutes were missing, 2,880 fetched, 2,880 written, 0 still missing" in result.stdout
+    assert "did you mean" in result.stderr
+    assert len(embedded_store.read(4, "ETHUSDT", START_MS, START_MS + 2 * DAY_MS)) == 2880
+
+
 @pytest.mark.parametrize(
     ("start", "end", "told"),
     [("yesterday", "2025-01-02", "not a time"), ("2025-01-02", "2025-01-01", "must be before")],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -100,35 +101,35 @@ def test_its_states_are_told(run, authenticator):
 @pytest.mark.parametrize("by", ["stdin", "environment"])
 def test_a_key_is_added_listed_and_deleted(run, authenticator, by):
     if by == "stdin":
-        added = run("key", "add", "binance", "--label", "mine", stdin=f"{API_KEY}\n{API_SECRET}\n")
+        added = run("exchange-key", "add", "binance", "--label", "mine", stdin=f"{API_KEY}\n{API_SECRET}\n")
     else:
         given = {"CANDLERAY_EXCHANGE_KEY": API_KEY, "CANDLERAY_EXCHANGE_SECRET": API_SECRET}
-        added = run("key", "add", "binance", "--label", "mine", **given)
+        added = run("exchange-key", "add", "binance", "--label", "mine", **given)
     assert added.exit_code == 0, added.output
     key_id, *told = added.stdout.split()
     assert told == ["binance", "mine", f"…{API_KEY[-4:]}"]
-    listed = run("key", "list")
+    listed = run("exchange-key", "list")
     assert [key_id, "binance", "mine", f"…{API_KEY[-4:]}"] in [
         line.split()[:4] for line in listed.stdout.splitlines()
     ]
-    assert [one["key_id"] for one in json.loads(run("key", "list", "--json").stdout)] == [key_id]
-    assert run("key", "delete", key_id).stdout == f"deleted {key_id}\n"
-    assert key_id not in run("key", "list").stdout
+    assert [one["key_id"] for one in json.loads(run("exchange-key", "list", "--json").stdout)] == [key_id]
+    assert run("exchange-key", "delete", key_id).stdout == f"deleted {key_id}\n"
+    assert key_id not in run("exchange-key", "list").stdout
     everything = added.output + listed.output
     assert API_KEY not in everything
     assert API_SECRET not in everything
 
 
 def test_a_key_needs_a_fresh_code(run):
-    refused = run("key", "add", "binance", stdin=f"{API_KEY}\n{API_SECRET}\n")
+    refused = run("exchange-key", "add", "binance", stdin=f"{API_KEY}\n{API_SECRET}\n")
     assert refused.exit_code == 1
     assert "needs a code of the second factor within the last 10 minutes" in refused.stderr
-    assert "candleray second-factor verify" in run("key", "add", "--help").output
+    assert "candleray second-factor verify" in run("exchange-key", "add", "--help").output
 
 
 def test_a_key_without_a_secret_is_wrong_input(run, authenticator):
-    assert run("key", "add", "binance", stdin=f"{API_KEY}\n").exit_code == 2
-    wrong = run("key", "add", "kraken", stdin=f"{API_KEY}\n{API_SECRET}\n")
+    assert run("exchange-key", "add", "binance", stdin=f"{API_KEY}\n").exit_code == 2
+    wrong = run("exchange-key", "add", "kraken", stdin=f"{API_KEY}\n{API_SECRET}\n")
     assert (wrong.exit_code, API_SECRET in wrong.output) == (2, False)
 
 
@@ -136,3 +137,24 @@ def test_a_key_without_a_secret_is_wrong_input(run, authenticator):
 def test_no_option_takes_a_secret(run, command):
     told = run(*command.split(), "--help").output
     assert not any(option in told for option in ("--code", "--secret", "--api-key", "--api-secret"))
+
+
+def test_whoami_says_the_role_and_what_the_token_is_for(run: Run):
+    assert ": user, by a token for read, trade, account" in run("whoami").stdout
+    me = json.loads(run("whoami", "--json").stdout)
+    assert (me["role"], me["scopes"]) == ("user", ["read", "trade", "account"])
+
+
+def test_tokens_are_listed_as_json_too(run: Run):
+    run("tokens", "create", "notebook")
+    (listed,) = json.loads(run("tokens", "list", "--json").stdout)
+    assert (listed["name"], listed["scopes"]) == ("notebook", ["read"])
+
+
+def test_a_user_imports_no_candles_and_is_told_who_may(run: Run, tmp_path: Path):
+    file = tmp_path / "candles.csv"
+    file.write_text("ts_open,open,high,low,close,volume\n2025-01-01T00:00:00Z,1,1,1,1,1\n")
+    refused = run("import", file, "--market", "binance-spot", "--symbol", "ROLEUSDT")
+    assert refused.exit_code == 1
+    assert "only an operator" in refused.stderr
+    assert "identity.operators" in refused.stderr

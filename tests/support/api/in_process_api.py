@@ -34,8 +34,10 @@ from candleray.settings import ApiSettings, GuardSettings, IdentitySettings, Set
 from candleray.timeframes import MINUTE_MS
 from serve_apps.api import build_api
 from serve_apps.backend import Backend
+from serve_apps.backfills import Backfills
 from serve_apps.metrics import Metrics
 from tests.support import canaries, embedded
+from tests.support.simulated import Clock, history_of
 
 BOT_TOKEN = "1234567890:test-bot-token-that-telegram-does-not-know"
 KEY_ENCRYPTION_KEY = "1:" + base64.b64encode(bytes(range(32))).decode()
@@ -98,6 +100,7 @@ def backend(store: Any, postgres: Postgres | None = None, **changes: Any) -> Bac
     async def job_request(request: BacktestRequest) -> SizedRequest:
         return await require_job_guards(request, candles, chosen)
 
+    backfills = Backfills(lambda: history_of(clock=Clock()))
     own_postgres = Opened(lambda: Postgres.open(embedded.postgres_url(), max_connections=4))
     valkey = Opened(lambda: Valkey.open(embedded.valkey_url()))
 
@@ -105,6 +108,7 @@ def backend(store: Any, postgres: Postgres | None = None, **changes: Any) -> Bac
         return postgres or await own_postgres.get()
 
     async def close() -> None:
+        await backfills.close()
         await own_postgres.close()
         await valkey.close()
 
@@ -112,6 +116,7 @@ def backend(store: Any, postgres: Postgres | None = None, **changes: Any) -> Bac
         settings=chosen,
         candles=candles,
         run_backtest=run,
+        backfills=backfills,
         preflight=preflight,
         job_request=job_request,
         probes={"clickhouse": candles.ping},

@@ -10,16 +10,16 @@ from candleray.terminal.console import output
 from candleray.terminal.options import ApiUrl, AsJsonList, DataDir, ask_secret, connect
 from candleray.terminal.tables import print_table
 
-key = typer.Typer(
+exchange_key = typer.Typer(
     no_args_is_help=True,
-    help=f"{__doc__}\n\nExample: candleray key add binance --label main",
+    help=f"{__doc__}\n\nExample: candleray exchange-key add binance --label main",
     rich_markup_mode="markdown",
 )
 
 KEY_VARIABLE, SECRET_VARIABLE = "CANDLERAY_EXCHANGE_KEY", "CANDLERAY_EXCHANGE_SECRET"
 
 
-@key.command()
+@exchange_key.command()
 def add(
     exchange: Annotated[str, typer.Argument(help="Its name, such as binance.")],
     label: Annotated[str, typer.Option("--label", help="For you, to tell your keys apart.")] = "main",
@@ -31,7 +31,7 @@ def add(
     The variables are CANDLERAY_EXCHANGE_KEY and CANDLERAY_EXCHANGE_SECRET. It needs a code of the last minutes:
     `candleray second-factor verify`.
 
-    Example: candleray key add binance --label main
+    Example: candleray exchange-key add binance --label main
     """
     api_key = ask_secret("API key", KEY_VARIABLE)
     api_secret = ask_secret("API secret", SECRET_VARIABLE)
@@ -40,7 +40,7 @@ def add(
     output().print(f"{kept.key_id}  {kept.exchange}  {kept.label}  …{kept.last_four}")
 
 
-@key.command("list")
+@exchange_key.command("list")
 def list_keys(
     as_json: AsJsonList = False,
     api: ApiUrl = None,
@@ -48,7 +48,7 @@ def list_keys(
 ) -> None:
     """List your keys, the newest first: never more of one than its last four characters.
 
-    Example: candleray key list
+    Example: candleray exchange-key list
     """
     from candleray.sdk.connection import encoded
     from candleray.timeframes import iso, to_ms
@@ -65,7 +65,7 @@ def list_keys(
     print_table(output(), names, rows, text=names)
 
 
-@key.command()
+@exchange_key.command()
 def delete(
     key_id: Annotated[str, typer.Argument(metavar="KEY", help="The id that `add` or `list` printed.")],
     api: ApiUrl = None,
@@ -73,7 +73,7 @@ def delete(
 ) -> None:
     """Delete a key for good; it needs a code of the last minutes: `candleray second-factor verify`.
 
-    Example: candleray key delete 9a1f6a1e-52c7-4f7b-8d39-5d0b2f4c6e7a
+    Example: candleray exchange-key delete 9a1f6a1e-52c7-4f7b-8d39-5d0b2f4c6e7a
     """
     with connect(api, data) as client:
         client.delete_exchange_key(key_id)
