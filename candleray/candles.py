@@ -8,7 +8,7 @@ and the object store shares it without a copy.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -56,18 +56,28 @@ class CandleRows:
     trades: FloatArray
     first_row: int = 1
     """The number of the first row in its source, for messages."""
+    numbers: IntArray | None = None
+    """Each row's number, where they do not follow one another."""
 
     def __len__(self) -> int:
         return int(self.ts_open_ms.shape[0])
 
     def take(self, rows: IntArray) -> CandleRows:
-        """The rows at these indices, without their numbers in the source."""
+        """The rows at these indices; each keeps its number in the source only where the rows are `numbered`."""
         return CandleRows(
             self.ts_open_ms[rows],
             np.ascontiguousarray(self.values[:, rows]),
             self.quote_volume[rows],
             self.trades[rows],
+            numbers=None if self.numbers is None else self.numbers[rows],
         )
+
+    def numbered(self) -> CandleRows:
+        """The rows, each with its own number."""
+        return replace(self, numbers=self.first_row + np.arange(len(self)))
+
+    def number(self, index: int) -> int:
+        return self.first_row + index if self.numbers is None else int(self.numbers[index])
 
     def parts(self, size: int) -> Iterator[CandleRows]:
         """The rows in order, `size` at a time, each with its number in the source."""
@@ -79,6 +89,7 @@ class CandleRows:
                 self.quote_volume[rows],
                 self.trades[rows],
                 self.first_row + first,
+                None if self.numbers is None else self.numbers[rows],
             )
 
     @staticmethod

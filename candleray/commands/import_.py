@@ -17,14 +17,17 @@ from candleray.terminal.options import ApiUrl, DataDir, MarketName, SymbolName, 
 from candleray.terminal.progress import progress
 
 if TYPE_CHECKING:
-    from candleray.errors import BadFile
+    from candleray.errors import InvalidInput
     from candleray.market_data.insert_report import InsertReport
     from candleray.markets import Instrument
     from candleray.sdk.client import Client
 
 
 def import_(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Parquet, CSV, CSV.gz or an archive ZIP.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE…", help="Parquet, CSV, CSV.gz or an archive ZIP; - is standard input."),
+    ],
     market: MarketName,
     symbol: SymbolName,
     api: ApiUrl = None,
@@ -33,8 +36,9 @@ def import_(
     """Import one-minute candles from files, for all users: an operator's right, see `candleray whoami`.
 
     What is stored already stays as it is; a row that gives a stored minute other values is written, and counted.
-    Rows that are not candles are refused, with a count, the reason and the first example, and the rest of the file
-    goes in. A file that cannot be read does not stop the others; the exit code is then 1.
+    Rows that are not candles, or not closed yet, are refused, with a count, the reason and the first example, and
+    the rest of the file goes in. A file that cannot be read, that says itself to be of another symbol or interval,
+    or whose rows are all refused does not stop the others; the exit code is then 1.
 
     Example: candleray import BTCUSDT-1m-2025-*.zip --market binance-spot --symbol BTCUSDT
     """
@@ -50,11 +54,13 @@ def import_(
     with interruptible(kept), connect(api, data) as client, progress(*ROW_COLUMNS) as bars:
         for file in files:
             bar = bars.add_task(file.name, total=None)
-            report, failure = _import(client, file, instrument, partial(bars.advance, bar))
+            report, remarks, failure = _import(client, file, instrument, partial(bars.advance, bar))
             bars.remove_task(bar)
             reports.append(report)
             if report.received or not failure:
                 print_inserted(output(), str(file), report)
+                for remark in remarks:
+                    output().print(f"  {remark}", style="yellow", markup=False)
             if failure:
                 show_error(failure)
                 failed += 1
@@ -68,17 +74,27 @@ def import_(
 
 def _import(
     client: Client, file: Path, instrument: Instrument, advance: Callable[[int], None]
-) -> tuple[InsertReport, BadFile | None]:
-    """Return the report on the rows, and the error where the file could not be read to its end."""
-    from candleray.errors import BadFile
-    from candleray.market_data.candle_files import read_candle_file
+) -> tuple[InsertReport, list[str], InvalidInput | None]:
+    """Return the report on the rows, remarks on the file, and the error where it has failed."""
+    from candleray.errors import BadFile, InvalidInput
+    from candleray.market_data.files.candle_files import open_candle_file
     from candleray.market_data.insert_report import InsertReport
 
-    report, source = InsertReport(), re.sub(r"[\x00-\x1f\x7f]", "?", file.name)[:200]
+    report, remarks = InsertReport(), list[str]()
+    source = re.sub(r"[\x00-\x1f\x7f]", "?", file.name)[:200]
     try:
-        for rows in read_candle_file(file):
-            report += client.put_candles(instrument.market_id, instrument.symbol, rows, source=source)
-            advance(len(rows))
-    except BadFile as error:
-        return report, error
-    return report, None
+        with open_candle_file(file, instrument) as candles:
+            remarks = candles.notes
+            for batch in candles.batches():
+                refused = sum(reason.count for reason in batch.refused)
+                report += InsertReport(received=refused, refused=batch.refused)
+                if len(batch.rows):
+                    report += client.put_candles(
+                        instrument.market_id, instrument.symbol, batch.rows, source=source
+                    )
+                advance(len(batch.rows) + refused)
+    except InvalidInput as error:
+        return report, remarks, error
+    if report.received == report.refused_count:
+        return report, remarks, BadFile(f"{file}: every row was refused, nothing was imported")
+    return report, remarks, None

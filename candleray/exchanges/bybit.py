@@ -171,4 +171,6 @@ EXCHANGE = Exchange(
     read_klines=read_klines,
     read_failure=read_failure,
     read_used_weight=read_used_weight,
+    # Its public kline archive is made for MetaTrader, three hours ahead: measured over ten symbol-months.
+    dotted_dates_utc_offset_h=3,
 )

@@ -109,7 +109,8 @@ class Exchange:
 
     `instruments_requests` gives one request a listing; `next_page` gives the request after it, or None.
     `klines_request` asks for the minutes that open in `[start_ms, end_ms)`, `first_kline_request` for the first
-    one at or after a time. `read_failure` is called first, with every answer.
+    one at or after a time. `read_failure` is called first, with every answer. `dotted_dates_utc_offset_h` is the
+    zone of `2025.01.01 03:00` in the venue's own archives, None where it publishes no such dates.
     """
 
     name: str
@@ -125,6 +126,7 @@ class Exchange:
     read_klines: ReadKlines
     read_failure: Callable[[RestAnswer], Failure | None]
     read_used_weight: Callable[[Mapping[str, str]], int | None]
+    dotted_dates_utc_offset_h: int | None = None
 
     def api(self, market: Market) -> RestApi:
         return self.apis[market.market_type]

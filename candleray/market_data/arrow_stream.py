@@ -19,7 +19,9 @@ from candleray.timeframes import iso
 ARROW = "application/vnd.apache.arrow.stream"
 TIME = "ts_open_ms"
 REQUIRED: dict[str, str] = {TIME: "int64", **dict.fromkeys(COLUMNS, "float64")}
-OPTIONAL: dict[str, str] = {"quote_volume": "float64", "trades": "float64"}
+ROW = "row"
+OPTIONAL: dict[str, str] = {"quote_volume": "float64", "trades": "float64", ROW: "int64"}
+"""`row` is the row's number in its source, where the numbers do not follow one another."""
 
 
 def encode_rows(rows: CandleRows) -> bytes:
@@ -29,6 +31,7 @@ def encode_rows(rows: CandleRows) -> bytes:
         **dict(zip(COLUMNS, rows.values, strict=True)),
         "quote_volume": rows.quote_volume,
         "trades": rows.trades,
+        **({} if rows.numbers is None else {ROW: rows.numbers}),
     }
     return _stream_of(pa.table(columns))
 
@@ -72,13 +75,20 @@ def decode_rows(body: bytes, first_row: int) -> CandleRows:
     except (pa.ArrowException, OSError, ValueError, struct.error) as exc:
         reason = str(exc).splitlines()[0][:200]
         raise BadFile(f"the body is not a whole Arrow IPC stream: {reason}") from exc
-    if table[TIME].null_count:
-        raise BadFile(f"column {TIME} has {table[TIME].null_count} nulls")
+    for whole in (TIME, ROW):
+        if whole in table.column_names and table[whole].null_count:
+            raise BadFile(f"column {whole} has {table[whole].null_count} nulls")
+    numbers = table[ROW].to_numpy() if ROW in table.column_names else None
     values = np.empty((len(COLUMNS), len(table)))
     for row, name in enumerate(COLUMNS):
         values[row] = _floats(table, name)
     return CandleRows(
-        table[TIME].to_numpy(), values, _floats(table, "quote_volume"), _floats(table, "trades"), first_row
+        table[TIME].to_numpy(),
+        values,
+        _floats(table, "quote_volume"),
+        _floats(table, "trades"),
+        first_row,
+        numbers,
     )
 
 
@@ -99,7 +109,10 @@ def _check_schema(schema: Any) -> None:
     known = REQUIRED | OPTIONAL
     for name in schema.names:
         if name not in known:
-            raise BadFile(f"unknown column {name[:60]!r}; {nearest(name, list(known))}")
+            raise BadFile(
+                f"unknown column {name[:60]!r}; {nearest(name, list(known))}: send closed candles of one minute, "
+                "and nothing of what the source says beside them"
+            )
         if schema.names.count(name) > 1:
             raise BadFile(f"column {name} stands twice")
         if schema.field(name).type != pa.from_numpy_dtype(known[name]):

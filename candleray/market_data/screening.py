@@ -80,4 +80,4 @@ def describe_row(rows: CandleRows, index: int) -> str:
     except (ValueError, OverflowError, OSError):
         when = f"{ts_ms} ms"
     fields = " ".join(f"{name}={rows.values[row, index]:.15g}" for row, name in enumerate(COLUMNS))
-    return f"row {rows.first_row + index}: {when} {fields}"
+    return f"row {rows.number(index)}: {when} {fields}"

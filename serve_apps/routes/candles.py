@@ -142,7 +142,8 @@ class InsertQuery(InstrumentQuery, SourceQuery):
         "requestBody": {
             "required": True,
             "description": "An uncompressed Arrow IPC stream with the columns `ts_open_ms` int64, `open`, `high`, "
-            "`low`, `close`, `volume` and, where known, `quote_volume` and `trades`, all float64",
+            "`low`, `close`, `volume` and, where known, `quote_volume` and `trades`, all float64, and `row` int64 "
+            "where the rows' numbers in their source do not follow one another",
             "content": {ARROW: {"schema": {"type": "string", "format": "binary"}}},
         }
     },

@@ -15,9 +15,9 @@ import pytest
 
 from candleray.databases.statements import migrations, pending
 from candleray.errors import InstanceError
-from candleray.market_data.candle_files import read_candle_file
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.insert_report import InsertReport
+from tests.support.candle_files import rows_in
 from tests.support.candle_store_contract import CandleStoreContract
 from tests.support.waiting import PATIENCE_S
 
@@ -139,7 +139,7 @@ def test_an_applied_migration_that_reads_differently_now_is_an_error() -> None:
 
 
 def import_file(store: CandleStore, symbol: str, path: Path) -> InsertReport:
-    return InsertReport.total(store.insert(1, symbol, rows) for rows in read_candle_file(path))
+    return InsertReport.total(store.insert(1, symbol, rows) for rows in rows_in(path))
 
 
 @pytest.mark.real_data

@@ -65,7 +65,7 @@ def test_a_client_is_opened_without_them_too():
 
 
 def test_files_and_backfills_load_no_other_package_of_ours():
-    code = "import candleray.market_data.backfill, candleray.market_data.candle_files"
+    code = "import candleray.market_data.backfill, candleray.market_data.files.candle_files"
     assert loaded_by(code, ("ray", "numba", "fastapi", *DRIVERS, *OTHER_PACKAGES)) == []
 
 

@@ -12,14 +12,17 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from candleray.candles import CandleRows
-from candleray.market_data.file_columns import (
+from candleray.market_data.files.file_columns import (
+    CLOSE_TIME,
+    CLOSED,
+    LABELS,
     LAYOUTS_WITHOUT_HEADER,
     TIME,
+    FileRows,
     find_columns,
-    read_times,
-    refuse,
     to_rows,
 )
+from candleray.market_data.files.file_times import TimeReader, refuse
 
 CHUNK_BYTES = 8 * 2**20
 """Holds about 75,000 rows of an exchange archive."""
@@ -29,15 +32,15 @@ class ByteStream(Protocol):
     def read(self, size: int = ..., /) -> bytes: ...
 
 
-def csv_batches(stream: ByteStream, source: str) -> Iterator[CandleRows]:
-    """Batches of rows; `first_row` counts the lines that are not blank, the header's among them.
+def csv_batches(stream: ByteStream, source: str, times: TimeReader) -> Iterator[FileRows]:
+    """Batches of rows, whatever ends the lines; `first_row` counts those that are not blank, the header too.
 
     Raises:
         BadFile: the file is no text, has no known columns, or a line of more than 8 MiB.
     """
     chunks = _whole_lines(stream, source)
     first = next(chunks, b"").removeprefix(b"\xef\xbb\xbf")
-    reader, header_lines = _reader(first, source)
+    reader, header_lines = _reader(first, source, times)
     line = 1 + header_lines
     for chunk in chain([first.partition(b"\n")[2] if header_lines else first], chunks):
         if chunk:
@@ -51,6 +54,9 @@ def _whole_lines(stream: ByteStream, source: str) -> Iterator[bytes]:
     while block := stream.read(CHUNK_BYTES):
         if b"\0" in block:
             raise refuse(source, "is not text")
+        if b"\r" in block:
+            # A line may end with CR LF, or as on old Macs with CR alone. One cut in two leaves a blank line.
+            block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         lines, newline, tail = (rest + block).rpartition(b"\n")
         if not newline and len(tail) >= CHUNK_BYTES:
             raise refuse(source, "has a line of more than 8 MiB")
@@ -61,40 +67,45 @@ def _whole_lines(stream: ByteStream, source: str) -> Iterator[bytes]:
         yield rest
 
 
-def _reader(chunk: bytes, source: str) -> tuple[_Reader, int]:
+def _reader(chunk: bytes, source: str, times: TimeReader) -> tuple[_Reader, int]:
     """The reader of the file, and the number of its header lines (1 or 0)."""
-    first = chunk.split(b"\n", 1)[0].decode(errors="replace").strip("\r")
+    first = chunk.split(b"\n", 1)[0].decode(errors="replace")
     delimiter = max(",;\t", key=first.count)
     fields = next(csv.reader([first], delimiter=delimiter), [])
-    if not any(_is_number_or_time(field, source) for field in fields):
-        return _Reader(len(fields), find_columns(fields, source), delimiter, source), 1
+    if not any(_is_number_or_time(field, times) for field in fields):
+        return _Reader(len(fields), find_columns(fields, source), delimiter, source, times), 1
     if len(fields) not in LAYOUTS_WITHOUT_HEADER:
         allowed = ", ".join(str(count) for count in LAYOUTS_WITHOUT_HEADER)
         raise refuse(source, f"has no header and {len(fields)} columns (without one: {allowed})")
     layout = find_columns(LAYOUTS_WITHOUT_HEADER[len(fields)], source)
-    return _Reader(len(fields), layout, delimiter, source), 0
+    return _Reader(len(fields), layout, delimiter, source, times), 0
 
 
-def _is_number_or_time(field: str, source: str) -> bool:
-    return bool(field.strip()) and bool(read_times(pa.chunked_array([[field]], pa.string()), source)[0] != 0)
+def _is_number_or_time(field: str, times: TimeReader) -> bool:
+    return bool(field.strip()) and bool(times.read(pa.chunked_array([[field]], pa.string()))[0] != 0)
 
 
 class _Reader:
-    def __init__(self, width: int, columns: dict[str, int], delimiter: str, source: str) -> None:
+    def __init__(
+        self, width: int, columns: dict[str, int], delimiter: str, source: str, times: TimeReader
+    ) -> None:
         self._names = [f"column {at}" for at in range(width)]
         self._columns = {ours: self._names[at] for ours, at in columns.items()}
         self._delimiter = delimiter
         self._source = source
+        self._times = times
 
-    def read(self, chunk: bytes, first_row: int) -> CandleRows:
-        numeric = {name: pa.int64() if ours == TIME else pa.float64() for ours, name in self._columns.items()}
+    def read(self, chunk: bytes, first_row: int) -> FileRows:
+        numeric = {name: _type_of(ours) for ours, name in self._columns.items()}
         try:
             table, torn = self._parse(chunk, numeric)
         except pa.ArrowInvalid:
             # Some field is not a number. Reading text is slower, but only that field's row is lost.
             text = chunk if chunk.isascii() else chunk.decode(errors="replace").encode()
             table, torn = self._parse(text, dict.fromkeys(numeric, pa.string()))
-        rows = to_rows({ours: table[name] for ours, name in self._columns.items()}, first_row, self._source)
+        rows = to_rows(
+            {ours: table[name] for ours, name in self._columns.items()}, first_row, self._times, self._source
+        )
         return _with_torn_rows(rows, torn)
 
     def _parse(self, chunk: bytes, types: dict[str, pa.DataType]) -> tuple[pa.Table, list[int]]:
@@ -117,15 +128,25 @@ class _Reader:
         return table, torn
 
 
-def _with_torn_rows(rows: CandleRows, torn: Sequence[int]) -> CandleRows:
+def _type_of(column: str) -> pa.DataType:
+    if column in (TIME, CLOSE_TIME):
+        return pa.int64()
+    return pa.string() if column in (CLOSED, *LABELS) else pa.float64()
+
+
+def _with_torn_rows(batch: FileRows, torn: Sequence[int]) -> FileRows:
     """The rows, with an unreadable row wherever a line had too few or too many fields."""
     if not torn:
-        return rows
-    at = np.asarray(torn) - 1 - np.arange(len(torn))
-    return CandleRows(
+        return batch
+    rows, at = batch.rows, np.asarray(torn) - 1 - np.arange(len(torn))
+    with_torn = CandleRows(
         np.insert(rows.ts_open_ms, at, 0),
         np.insert(rows.values, at, np.nan, axis=1),
         np.insert(rows.quote_volume, at, np.nan),
         np.insert(rows.trades, at, np.nan),
         rows.first_row,
     )
+    close_ms = None if batch.close_ms is None else np.insert(batch.close_ms, at, 0)
+    # That a torn line cannot be read says more than that it is not closed.
+    closed = None if batch.closed is None else np.insert(batch.closed, at, True)
+    return FileRows(with_torn, close_ms, closed, batch.labels)

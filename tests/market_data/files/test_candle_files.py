@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import zipfile
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from hypothesis import strategies as st
 
 from candleray.candles import CandleRows
 from candleray.errors import BadFile
-from candleray.market_data.candle_files import read_candle_file
-from candleray.market_data.file_columns import read_times
+from candleray.market_data.files.file_times import TimeReader
 from candleray.market_data.screening import screen
+from candleray.markets import Instrument
+from tests.support.candle_files import rows_in
 
 START_S = 1_735_689_600
 MINUTE_MS = 60_000
@@ -68,8 +70,15 @@ def zipped(path: Path, **members: str) -> Path:
 
 
 def read(path: Path) -> CandleRows:
-    (rows,) = read_candle_file(path)
+    (rows,) = rows_in(path, instrument_of(path))
     return rows
+
+
+def instrument_of(path: Path) -> Instrument:
+    """The instrument in the name of a shared file."""
+    symbol = re.search(r"[A-Z]{6,}", path.name)
+    market_id = 4 if "bybit" in path.name else 1
+    return Instrument(market_id=market_id, symbol=symbol[0] if symbol else "BTCUSDT")
 
 
 def minutes(rows: CandleRows) -> list[float]:
@@ -96,7 +105,7 @@ def test_a_header_in_the_words_of_a_notebook(tmp_path: Path) -> None:
 
 
 def test_columns_in_any_order_among_others(tmp_path: Path) -> None:
-    content = "symbol,close,low,high,open,volume,timestamp\nX,11,9,12,10,5,1735689600\n"
+    content = "symbol,close,low,high,open,volume,timestamp\nBTC/USDT,11,9,12,10,5,1735689600\n"
     rows = read(written(tmp_path / "a.csv", content))
     assert rows.values[:, 0].tolist() == [10, 12, 9, 11, 5]
     assert minutes(rows) == [0]
@@ -133,7 +142,7 @@ def test_times_of_every_kind_in_parquet(tmp_path: Path, column: pa.Array) -> Non
 @given(st.lists(st.tuples(st.integers(1_230_768_000, 4_102_444_799), st.sampled_from([1, 10**3, 10**6, 10**9]))))
 def test_the_unit_of_a_time_is_told_row_by_row(times: list[tuple[int, int]]) -> None:
     column = pa.chunked_array([pa.array([second * unit for second, unit in times], pa.int64())])
-    assert read_times(column, "").tolist() == [second * 1000 for second, _ in times]
+    assert TimeReader("").read(column).tolist() == [second * 1000 for second, _ in times]
 
 
 def test_what_cannot_be_read_costs_its_own_row_only_and_is_found_by_its_number(tmp_path: Path) -> None:
@@ -157,8 +166,8 @@ def test_numbers_missing_in_an_optional_column_are_unknown(tmp_path: Path) -> No
 def test_a_long_file_comes_in_batches_that_know_their_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("candleray.market_data.csv_files.CHUNK_BYTES", 1000)
-    batches = list(read_candle_file(written(tmp_path / "a.csv", HEADER + lines(200).rstrip("\n"))))
+    monkeypatch.setattr("candleray.market_data.files.csv_files.CHUNK_BYTES", 1000)
+    batches = list(rows_in(written(tmp_path / "a.csv", HEADER + lines(200).rstrip("\n"))))
     assert len(batches) > 5
     assert [minute for batch in batches for minute in minutes(batch)] == list(range(200))
     ends = [batch.first_row + len(batch) for batch in batches]
@@ -184,12 +193,12 @@ LONG_FILES = {
 def test_a_row_of_a_later_batch_is_named_by_its_number_in_the_file(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("candleray.market_data.csv_files.CHUNK_BYTES", 1000)
-    monkeypatch.setattr("candleray.market_data.candle_files.BATCH_ROWS", 50)
+    monkeypatch.setattr("candleray.market_data.files.csv_files.CHUNK_BYTES", 1000)
+    monkeypatch.setattr("candleray.market_data.files.candle_files.BATCH_ROWS", 50)
     whole = [HEADER, *(line(minute) for minute in range(200))]
     whole[1 + 170] = line(170).replace(",12,", ",twelve,")
     path, first_number = LONG_FILES[kind](tmp_path, "".join(whole))
-    batches = list(read_candle_file(path))
+    batches = list(rows_in(path))
     assert len(batches) > 3
     assert [minute for batch in batches for minute in minutes(batch)] == list(range(200))
     refused = [entry for batch in batches for entry in screen(batch, NOW_MS)[1]]
@@ -197,9 +206,9 @@ def test_a_row_of_a_later_batch_is_named_by_its_number_in_the_file(
 
 
 def test_a_torn_line_is_counted_and_a_blank_one_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("candleray.market_data.csv_files.CHUNK_BYTES", 100)
+    monkeypatch.setattr("candleray.market_data.files.csv_files.CHUNK_BYTES", 100)
     content = HEADER + lines(9) + "\n1,2\n\n" + lines(9) + "3,4\n\n"
-    batches = list(read_candle_file(written(tmp_path / "a.csv", content)))
+    batches = list(rows_in(written(tmp_path / "a.csv", content)))
     assert len(batches) > 3
     refused = [
         entry for batch in batches for entry in screen(batch, NOW_MS)[1] if entry.reason == "not a finite number"
@@ -253,7 +262,7 @@ NOT_CANDLES = {
     "does not begin as a .parquet file does": lambda folder: written(folder / "a.parquet", HEADER + lines(2)),
     "has no header and 5 columns (without one: 6, 7, 12)": lambda folder: written(folder / "a.csv", "1,2,3,4,5\n"),
     "a time of day without its date": lambda folder: written(folder / "a.csv", "0,1,2,1,1,1\n60000,1,2,1,1,1\n"),
-    "has rows 3600 s apart": lambda folder: written(
+    "has candles of 3,600 s by its steps": lambda folder: written(
         folder / "a.csv", HEADER + "".join(line(60 * hour) for hour in range(24))
     ),
     "has rows 1 s apart": lambda folder: written(
@@ -275,7 +284,7 @@ def test_a_file_without_candles_is_named_with_what_was_found_and_what_is_expecte
 ) -> None:
     path = NOT_CANDLES[found](tmp_path)
     with pytest.raises(BadFile) as error:
-        list(read_candle_file(path))
+        list(rows_in(path))
     message = error.value.message
     assert message.startswith(str(path))
     assert "; expected one-minute candles as Parquet or CSV" in message
@@ -288,7 +297,7 @@ def test_a_damaged_file_gives_no_row_at_all(tmp_path: Path) -> None:
     with gzip.GzipFile(fileobj=content, mode="wb") as packed:
         packed.write((HEADER + lines(1000)).encode())
     with pytest.raises(BadFile):
-        next(iter(read_candle_file(written(tmp_path / "a.csv.gz", content.getvalue()[:-8]))))
+        next(iter(rows_in(written(tmp_path / "a.csv.gz", content.getvalue()[:-8]))))
 
 
 @pytest.mark.real_data
@@ -297,7 +306,7 @@ def test_every_real_candle_file_is_read_whole(shared_data: Path) -> None:
     paths += sorted((shared_data / "captures/data_vision_raw").glob("*.csv.gz"))
     assert len(paths) == 13
     for path in paths:
-        for rows in read_candle_file(path):
+        for rows in rows_in(path, instrument_of(path)):
             kept, refused = screen(rows, NOW_MS)
             assert refused == []
             assert len(kept) == len(rows)
@@ -322,7 +331,10 @@ def test_candles_that_open_off_the_minute_are_refused_row_by_row(shared_data: Pa
 @pytest.mark.real_data
 def test_a_series_full_of_holes_is_still_of_minutes(shared_data: Path) -> None:
     batches = list(
-        read_candle_file(shared_data / "captures/quirks/bybit_linear_LTCUSDT_1m_gappy_200of1002.parquet")
+        rows_in(
+            path := shared_data / "captures/quirks/bybit_linear_LTCUSDT_1m_gappy_200of1002.parquet",
+            instrument_of(path),
+        )
     )
     assert sum(len(batch) for batch in batches) == 105_076
     assert batches[0].quote_volume[0] == 7071.128
@@ -332,4 +344,4 @@ def test_a_series_full_of_holes_is_still_of_minutes(shared_data: Path) -> None:
 def test_minutes_of_a_day_without_its_date_are_refused_as_a_file(shared_data: Path) -> None:
     for path in [*(shared_data / "captures/lean").glob("*.zip"), *(shared_data / "captures/quirks").glob("*.zip")]:
         with pytest.raises(BadFile, match=r"time of day without its date|no header and 11 columns"):
-            read_candle_file(path)
+            list(rows_in(path))

@@ -1,0 +1,1 @@
+"""Candle files: what they are, what they say of themselves, and their rows."""
