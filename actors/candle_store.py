@@ -7,9 +7,12 @@ arrays it returns belong to the caller and survive the actor.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import ray
 from pydantic import SecretStr
@@ -19,6 +22,7 @@ from actors.options import CANDLE_STORE, ON_HEAD
 from actors.ray_errors import translated_errors
 from candleray.candles import CandleRows, Candles, IntArray
 from candleray.errors import CandlerayError, InstanceError, ServiceUnavailable
+from candleray.inventory import Inventory, Place
 from candleray.logs import configure_logs, get_logger
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.insert_report import InsertReport
@@ -41,6 +45,8 @@ class CandleStoreActor:
         configure_logs(log_level)
         self._url = url
         self._opened: CandleStore | None = None
+        path = url.get_secret_value().partition("?")[0]
+        self._place = Place(Path(unquote(path.removeprefix("chdb://")))) if path.startswith("chdb://") else None
         # A store that cannot be opened must say so to its callers, not die and be restarted for ever.
         with suppress(CandlerayError):
             self._store()
@@ -82,10 +88,13 @@ class CandleStoreActor:
         return self._store().put_instruments(instruments)
 
     def _store(self) -> CandleStore:
+        self._require_place()
         if self._opened is None:
             # Imported here: drivers and replicas import this module and only call; each would pay 0.5 s and 60 MB.
             from candleray.market_data.candle_store import CandleStore
 
+            if self._place:
+                Inventory(self._place.path.parent).require(self._place.path.name)
             store = CandleStore.open(self._url.get_secret_value())
             try:
                 store.migrate()
@@ -95,6 +104,19 @@ class CandleStoreActor:
                 raise
             self._opened = store
         return self._opened
+
+    def _require_place(self) -> None:
+        """Acknowledge nothing where the folder has been moved away under the open engine.
+
+        Raises:
+            ServiceUnavailable: it has gone.
+        """
+        if self._place is None or not (fault := self._place.fault()):
+            return
+        if self._place.path.exists():
+            log.error("candle_store_replaced", reason=fault)
+            os._exit(1)  # Ray starts it again, on what is there now
+        raise ServiceUnavailable(f"the candle store's folder {fault}: put it back where it was")
 
 
 def candle_store(settings: Settings) -> ActorHandle:

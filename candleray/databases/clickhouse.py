@@ -38,7 +38,7 @@ class ClickHouse:
 
         Raises:
             InvalidInput: the URL is none of ClickHouse.
-            InstanceError: another process owns the path, or this one has another path open.
+            InstanceError: the folder has gone, another process owns it, or this one has another path open.
             ServiceUnavailable: nothing answers there, or not as ClickHouse.
         """
         parts = split_url(url, "clickhouse_url", ("chdb", "http", "https"))
@@ -98,6 +98,8 @@ def _embedded(parts: SplitResult) -> Client:
     path = unquote(parts.path)
     if parts.netloc or path in ("", "/"):
         raise invalid("clickhouse_url", "bad_url", "clickhouse_url needs three slashes: chdb:///absolute/path")
+    if not Path(path).is_dir():  # the engine would begin an empty one
+        raise InstanceError(f"the candle store's folder {path} has gone: put it back where it was")
     options: dict[str, Any] = {"max_server_memory_usage": EMBEDDED_MEMORY_BYTES, **dict(parse_qsl(parts.query))}
     try:
         return clickhouse_connect.get_client(interface="chdb", path=path, chdb_options=options)

@@ -92,11 +92,18 @@ class Instance(BaseModel):
     """By the part that is in trouble now."""
 
     def write(self, folder: DataFolder) -> None:
-        """To the data folder; and beside the sockets, where it is found when the data folder has gone."""
+        """To the data folder, and beside the sockets.
+
+        Raises:
+            InstanceError: that folder is no longer at its path.
+            OSError: it cannot be written.
+        """
         content = self.model_dump_json(indent=2)
-        with suppress(OSError, InstanceError):
+        with suppress(OSError, InstanceError):  # the copy is for those who find the data folder gone
             folder.make_run_dir()
             write_private(folder.instance_copy, content)
+        if fault := folder.place.fault():
+            raise InstanceError(f"the data folder {fault}: put back what was there")
         write_private(folder.instance_file, content)
 
     def lives(self) -> bool:

@@ -20,6 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import IO
 
 import psutil
+from pydantic import SecretStr
 
 from candleray.settings import ROOT, Settings
 from cluster.instance.environment import driver_environment
@@ -60,10 +61,12 @@ class RayBoot:
     def start(self) -> None:
         """
         Raises:
-            InstanceError: the API's port is somebody else's, or no ports are free.
+            InstanceError: the API's port is somebody else's, no ports are free, or the candles are gone.
         """
         if self.settings.services.ray_address is None:
             require_free(self.settings.api.host, self.settings.api.port)
+        if self.settings.services.clickhouse_url == SecretStr(f"chdb://{self.folder.clickhouse}"):
+            self.folder.begin_candles()
         for former in self.folder.run_dir.glob("ray-*"):
             shutil.rmtree(former, ignore_errors=True)
         self.folder.make_run_dir()

@@ -37,7 +37,7 @@ from cluster.instance.api_deployment import api_url
 from cluster.instance.events import Event, Report, own_pipe, reported, to_log, unfailing, until_started
 from cluster.instance.instance_file import Instance, State, known_copy, read_instance
 from cluster.instance.ray_part import RayPart
-from cluster.instance.watch import Look, Watch
+from cluster.instance.watch import Look, Watch, in_words
 from cluster.instance.watched_service import WatchedService
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.exit_signals import stop_on_signals
@@ -108,11 +108,13 @@ class Supervisor:
         self.folder.prepare()
         with self.folder.locked():
             self.folder.make_run_dir()
+            _ = self.folder.place  # from here on it must stay
             killed = self._killed()
             self._publish("starting")
             try:
                 if killed:
                     kill_leftovers(killed.boot, str(self.folder.ray_dir(killed.boot)))
+                self.folder.require_parts()
                 self.folder.require_free_candles()
                 self.settings = with_local_secrets(self.settings)
                 with self._api_port():
@@ -162,6 +164,7 @@ class Supervisor:
     @contextmanager
     def _ray(self) -> Iterator[None]:
         if self.settings.services.clickhouse_url is None:
+            self.folder.begin_candles()
             self._know("clickhouse_url", SecretStr(f"chdb://{self.folder.clickhouse}"))
         self.ray = RayPart(self.settings, self.folder, self.app, self.report, self._publish)
         try:
@@ -192,9 +195,9 @@ class Supervisor:
         self.instance = self.instance.model_copy(update=changes)
         try:
             self._write()
-        except OSError as error:
+        except (InstanceError, OSError) as error:
             if changes["state"] == "starting":
-                raise InstanceError(f"cannot write {self.folder.instance_file}: {error.strerror}") from error
+                raise InstanceError(f"cannot write {self.folder.instance_file}: {in_words(error)}") from error
 
     def _write(self) -> None:
         self.instance.write(self.folder)
@@ -219,7 +222,8 @@ class Supervisor:
     def _keep_published(self) -> None:
         """Write the instance file again where it could not be written, or has gone, or troubles came or went."""
         self.instance = self.instance.model_copy(update={"troubles": self.watch.troubles})
-        if self._written != self.instance or not self.folder.instance_file.exists():
+        has_gone = self.folder.place.fault() or not self.folder.instance_file.exists()
+        if self._written != self.instance or has_gone:
             self._write()
 
 

@@ -24,9 +24,11 @@ class WatchedService:
 
     def revive(self) -> str:
         """Start it again where it has ended and the pause before that is over; returns what was done, in words."""
+        if self._runs and (fault := self.service.end_if_displaced()):
+            self._ended()
+            return f"is stopped: {fault}"
         if self._runs and not self.service.runs():
-            self._runs = False
-            self._back_off.ended()
+            self._ended()
         if self._runs or not self._back_off.is_over():
             return ""
         try:
@@ -39,3 +41,7 @@ class WatchedService:
             self._back_off.started()
         self.restarts = Restarts.after(self.restarts, said)
         return said
+
+    def _ended(self) -> None:
+        self._runs = False
+        self._back_off.ended()

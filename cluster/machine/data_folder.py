@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from candleray.errors import InstanceError
+from candleray.inventory import PARTS, Inventory, Place
 from candleray.sdk.connection import INSTANCE_FILE
 from cluster.machine.attempts import attempts
 from cluster.machine.processes import describe, opened_by
@@ -28,12 +29,18 @@ class DataFolder:
         self.path = path.expanduser().resolve()
         self.lock_file = self.path / "lock"
         """Earlier versions lock this file; ours locks the folder itself, which no tidying removes."""
+        self.inventory = Inventory(self.path)
         self.instance_file = self.path / INSTANCE_FILE
         self.ray_token = self.path / "ray_token"
         self.clickhouse = self.path / "clickhouse"
         self.logs = self.path / "logs"
         self.ray_logs = self.logs / "ray"
         self.former_ray_logs = self.logs / "ray-former"
+
+    @cached_property
+    def place(self) -> Place:
+        """The folder as it was when this was first asked for."""
+        return Place(self.path)
 
     def __str__(self) -> str:
         return str(self.path)
@@ -58,8 +65,8 @@ class DataFolder:
             # Root's Postgres runs under another account, which must be able to pass through.
             self.path.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
             self.lock_file.touch(mode=0o600)
-            for private in (self.logs, self.clickhouse):
-                private.mkdir(mode=0o700, exist_ok=True)
+            self.inventory.begin()
+            self.make_logs()
         except (FileExistsError, NotADirectoryError) as exc:
             raise InstanceError(f"the data folder {self} is not a folder: {exc.filename} is a file") from exc
         except OSError as exc:
@@ -68,6 +75,24 @@ class DataFolder:
     def make_logs(self) -> None:
         """Make the folder of logs again where it has gone; the data folder itself is never made again."""
         self.logs.mkdir(mode=0o700, exist_ok=True)
+
+    def require_parts(self) -> None:
+        """
+        Raises:
+            InstanceError: what this folder keeps data in is missing, or is not what it was.
+        """
+        for part in PARTS:
+            self.inventory.require(part)
+
+    def begin_candles(self) -> None:
+        """Make the candle store's folder, at the first start alone.
+
+        Raises:
+            InstanceError: it was made before, and is gone.
+        """
+        self.inventory.require("clickhouse")
+        self.clickhouse.mkdir(mode=0o700, exist_ok=True)
+        self.inventory.note("clickhouse")
 
     def make_run_dir(self) -> None:
         """Make the run folder where it is not there: whoever stopped the former instance, or tidied /tmp, took it.

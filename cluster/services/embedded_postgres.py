@@ -100,6 +100,7 @@ class EmbeddedPostgres(EmbeddedService):
         if not self.data.is_symlink() and not self.data.exists():
             self._create(binaries)
         data = self._checked_data(binaries)
+        self.folder.inventory.note(self.name)
         self._outlast_former()
         options = ["-D", str(data), "-k", str(self.sockets), "-h", "", "-p", "5432"]
         return self.spawn([str(binaries / "postgres"), *options], self.account)

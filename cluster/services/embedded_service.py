@@ -18,6 +18,7 @@ from typing import IO, Any, ClassVar
 import psutil
 
 from candleray.errors import InstanceError, ServiceUnavailable
+from candleray.inventory import Place
 from cluster.machine.attempts import attempts
 from cluster.machine.child_environment import BARE
 from cluster.machine.data_folder import DataFolder
@@ -39,6 +40,7 @@ class EmbeddedService(ABC):
         self.folder = folder
         self.data = folder.path / self.name
         self.process: psutil.Process | None = None
+        self._place = Place(self.data)
 
     @property
     @abstractmethod
@@ -64,12 +66,16 @@ class EmbeddedService(ABC):
 
         Raises:
             ServiceUnavailable: it does not answer, with what its log says.
+            InstanceError: its data are gone.
         """
+        self.folder.inventory.require(self.name)
         self.process = self.find()
         if self.process and self.socket.exists() and self._wait_answer():
+            self._place = Place(self.data)
             return "attached"
         self.stop()  # it lost its socket, or hangs
         self.process = self.launch()
+        self._place = Place(self.data)
         if not self._wait_answer():
             self.stop()
             raise ServiceUnavailable(f"{self.name} did not start; its log {self.log} says: {self._last_words()}")
@@ -79,6 +85,17 @@ class EmbeddedService(ABC):
         process, self.process = self.process or self.find(), None
         if process:
             end_process(process, self.stop_signal, self.stop_timeout_s)
+
+    def end_if_displaced(self) -> str:
+        """Kill it where its data have been moved away under it, and say so: it must acknowledge nothing there."""
+        if fault := self._place.fault():
+            self._kill()
+        return fault
+
+    def _kill(self) -> None:
+        """At once with all that it has started: a flush would go to the wrong place."""
+        if self.process:
+            end_process(self.process, signal.SIGKILL, self.stop_timeout_s)
 
     def runs(self) -> bool:
         return self.process is not None and is_running(self.process)

@@ -51,6 +51,7 @@ class EmbeddedValkey(EmbeddedService):
             InstanceError: another server writes to the data, or its socket's folder is somebody else's.
         """
         self.data.mkdir(mode=0o700, exist_ok=True)
+        self.folder.inventory.note(self.name)
         self.folder.make_run_dir()
         # Two servers start on the same files without complaint. The server inherits this lock, so that it is held
         # for exactly as long as one writes there, whatever became of its pid file.

@@ -233,6 +233,7 @@ def test_a_run_folder_of_another_account_is_not_used(folder: DataFolder) -> None
 
 
 def test_a_candle_store_open_elsewhere_is_named_before_anything_starts(folder: DataFolder) -> None:
+    folder.begin_candles()
     folder.require_free_candles()
     with (
         held_by_another_process(folder.clickhouse / "status") as pid,

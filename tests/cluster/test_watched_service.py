@@ -48,6 +48,9 @@ class FakeService:
         self.error: Exception | None = None
         self.is_up = True
 
+    def end_if_displaced(self) -> str:
+        return ""
+
     def runs(self) -> bool:
         return self.is_up
 
