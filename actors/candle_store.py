@@ -18,6 +18,7 @@ import ray
 from pydantic import SecretStr
 from ray.actor import ActorHandle
 
+from actors.answering import answer_as
 from actors.options import CANDLE_STORE, ON_HEAD
 from actors.ray_errors import translated_errors
 from candleray.candles import CandleRows, Candles, IntArray
@@ -43,6 +44,7 @@ class CandleStoreActor:
 
     def __init__(self, url: SecretStr, log_level: str) -> None:
         configure_logs(log_level)
+        answer_as("candle store")
         self._url = url
         self._opened: CandleStore | None = None
         path = url.get_secret_value().partition("?")[0]

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from ray.actor import ActorHandle
 from ray.util.metrics import Counter
 
+from actors.answering import answer_as
 from actors.job_metrics import JobMetrics
 from actors.options import JOB_SCHEDULER, ON_HEAD
 from actors.ray_jobs import RayJobs
@@ -37,6 +38,7 @@ LONGEST_PAUSE_S = 5.0
 class JobSchedulerActor:
     def __init__(self, url: SecretStr, limits: JobSettings, job_module: str, log_level: str) -> None:
         configure_logs(log_level)
+        answer_as("job scheduler")
         self._url = url
         self._limits = limits
         self._drivers = RayJobs(job_module)

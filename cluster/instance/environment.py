@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from actors.answering import SOCKETS
 from candleray.private_files import read_private, write_private
 from candleray.settings import ROOT, Settings
 from cluster.machine.child_environment import inherited
@@ -47,15 +48,15 @@ def driver_environment(settings: Settings, folder: DataFolder, ports: Ports, boo
     joined = settings.services.ray_address
     foreign = () if joined else ("RAY_ADDRESS", "PYTHONDONTWRITEBYTECODE")
     nodes = [joined.rpartition(":")[0].strip("[]")] if joined else []
-    apart = {BOOT: boot_id} if joined else isolation(folder, ports, boot_id)
-    return {**inherited(without=foreign, direct=nodes), **settings_environment(settings), **apart}
+    ours = {BOOT: boot_id, SOCKETS: str(folder.ray_dir(boot_id))}
+    apart = {} if joined else isolation(folder, ports)
+    return {**inherited(without=foreign, direct=nodes), **settings_environment(settings), **ours, **apart}
 
 
-def isolation(folder: DataFolder, ports: Ports, boot_id: str) -> dict[str, str]:
+def isolation(folder: DataFolder, ports: Ports) -> dict[str, str]:
     """Return the variables that keep this instance's Ray apart from every other one and set it up."""
     haproxy = folder.run_dir  # itself: Ray adds a folder of 56 characters
     return {
-        BOOT: boot_id,
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
         "NUMBA_NUM_THREADS": "1",  # Ray's tasks are the threads
         "RAY_USAGE_STATS_ENABLED": "0",

@@ -31,6 +31,8 @@ class RayCluster(BaseModel):
     metrics_urls: tuple[str, ...] = ()
     vital: dict[str, int] = {}
     """Processes of our own cluster, by name, that it cannot go on without."""
+    raylet_address: str | None = None
+    """The address of this machine's raylet, where the cluster is our own."""
     dashboard_pid: int | None = None
 
 

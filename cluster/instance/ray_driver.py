@@ -21,6 +21,7 @@ from functools import partial
 import ray
 from ray.actor import ActorHandle
 
+from actors.answering import answer_as
 from actors.candle_store import candle_store
 from actors.job_scheduler import job_scheduler
 from actors.options import NAMESPACE
@@ -149,6 +150,7 @@ class RayDriver:
 
 def main(app: str, boot_id: str, first_port: int, descriptor: int) -> int:
     stop_on_signals()
+    answer_as("ray driver")
     report = to_pipe(own_pipe(descriptor))
     with suppress(CandlerayError, KeyboardInterrupt):  # the supervisor knows
         RayDriver(get_settings(), app, boot_id, Ports(first_port), report).run()

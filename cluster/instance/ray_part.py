@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import Literal
 
+from actors.answering import socket_of
 from candleray.errors import ServiceUnavailable
 from candleray.settings import Settings
 from cluster.instance.api_deployment import api_url
+from cluster.instance.asking import Ask, Asked, grpc_answer, listener_of, unix_answer
 from cluster.instance.back_off import BackOff
 from cluster.instance.endpoint import Endpoint
 from cluster.instance.events import Event, Report
@@ -21,6 +28,8 @@ from cluster.machine.processes import process_of
 API_ATTEMPTS = 8
 """Longer than Serve itself takes to replace replicas or proxies, each two seconds."""
 DASHBOARD_ATTEMPTS = 5
+ACTORS = ("candle store", "job scheduler")
+"""Actors that answer for themselves."""
 
 
 class RayPart:
@@ -47,6 +56,7 @@ class RayPart:
         self._reason = ""
         self._back_off = BackOff()
         self._endpoints: list[Endpoint] = []
+        self._asked: list[Asked] = []
 
     @property
     def cluster(self) -> RayCluster | None:
@@ -71,10 +81,11 @@ class RayPart:
         if not self._runs:
             if self._back_off.is_over():
                 self._start_again()
-        elif reason := self._progress() or self._silence():
+        elif reason := self._progress() or self._silence() or self._hanging():
             self._lose(reason)
 
     def stop(self) -> None:
+        self._ask_nobody()
         self.boot.stop()
 
     def _next_boot(self) -> RayBoot:
@@ -96,6 +107,9 @@ class RayPart:
         again = self.state == "restarting"
         self.state = "ready"
         self._back_off.started()
+        self._asked = self._all_asked()
+        for asked in self._asked:
+            asked.start()
         self._endpoints = self._all_endpoints()
         if again:
             self.publish()
@@ -120,12 +134,46 @@ class RayPart:
                 self.boot.start_again(endpoint.name)
         return ""
 
+    def _all_asked(self) -> list[Asked]:
+        """The driver; where the cluster is our own, its head and the actors too."""
+        questions: dict[str, Ask] = {"ray driver": partial(unix_answer, self._socket("ray driver"))}
+        if self.cluster and self.cluster.raylet_address:
+            questions |= {
+                "gcs_server": partial(grpc_answer, self.cluster.address),
+                "raylet": partial(grpc_answer, self.cluster.raylet_address),
+                **{actor: partial(unix_answer, self._socket(actor)) for actor in ACTORS},
+            }
+        return [Asked(name, ask) for name, ask in questions.items()]
+
+    def _hanging(self) -> str:
+        """Kill an actor that does not answer, which Ray starts again; return what else does not, if anything."""
+        for asked in self._asked:
+            if not asked.is_silent():
+                continue
+            if asked.name not in ACTORS:
+                return f"{asked.name} does not answer"
+            if pid := listener_of(self._socket(asked.name)):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                self._count(asked.name, "did not answer")
+                self.report(Event("noticed", asked.name, f"does not answer, process {pid} is killed"))
+        return ""
+
+    def _socket(self, part: str) -> Path:
+        return socket_of(self.boot.ray_dir, part)
+
+    def _ask_nobody(self) -> None:
+        for asked in self._asked:
+            asked.stop()
+        self._asked = []
+
     def _count(self, part: str, reason: str) -> None:
         self.restarts[part] = Restarts.after(self.restarts.get(part), reason)
         self.publish()
 
     def _lose(self, reason: str) -> None:
         self.state, self._runs, self._reason = "restarting", False, reason
+        self._ask_nobody()
         self.publish()
         try:
             self.boot.kill()

@@ -106,6 +106,9 @@ def _start(ray: Any, settings: Settings, folder: DataFolder, ports: Ports, boot_
             f"http://127.0.0.1:{port}/metrics" for port in (ports.node_metrics, ports.haproxy_metrics)
         ),
         vital={name: child.pid for child, name in answers_of(_children(), psutil.Process.name) if name in VITAL},
+        raylet_address=next(
+            f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}" for node in ray.nodes() if node["Alive"]
+        ),
         dashboard_pid=_dashboard_pid(),
     )
 

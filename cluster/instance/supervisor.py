@@ -34,6 +34,7 @@ from candleray.identity.local_secrets import with_local_secrets
 from candleray.logs import configure_logs
 from candleray.settings import Settings, get_settings
 from cluster.instance.api_deployment import api_url
+from cluster.instance.asking import Asked, unix_answer
 from cluster.instance.events import Event, Report, own_pipe, reported, to_log, unfailing, until_started
 from cluster.instance.instance_file import Instance, State, known_copy, read_instance
 from cluster.instance.ray_part import RayPart
@@ -153,12 +154,15 @@ class Supervisor:
             yield f"at {require_reachable(given, setting)}"
             return
         service = kind(self.folder)
+        asked = Asked(service.name, partial(unix_answer, service.socket, service.question))
         try:
             how = service.start()
             self._know(setting, SecretStr(service.url))
-            self.services.append(WatchedService(service))
+            self.services.append(WatchedService(service, asked=asked))
+            asked.start()
             yield f"{how}, {service.data}"
         finally:
+            asked.stop()
             service.stop()
 
     @contextmanager

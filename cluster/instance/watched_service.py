@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from cluster.instance.asking import Asked
 from cluster.instance.back_off import BackOff
 from cluster.instance.instance_file import Restarts
 from cluster.instance.watch import in_words
@@ -12,10 +13,13 @@ from cluster.services.embedded_service import EmbeddedService
 
 
 class WatchedService:
-    """Starts an embedded service again when it has ended."""
+    """Starts an embedded service again when it has ended or does not answer."""
 
-    def __init__(self, service: EmbeddedService, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, service: EmbeddedService, now: Callable[[], float] = time.monotonic, asked: Asked | None = None
+    ) -> None:
         self.service = service
+        self._asked = asked
         self.name = service.name
         self.restarts: Restarts | None = None
         self._back_off = BackOff(now)
@@ -27,6 +31,10 @@ class WatchedService:
         if self._runs and (fault := self.service.end_if_displaced()):
             self._ended()
             return f"is stopped: {fault}"
+        if self._runs and self._asked and self._asked.is_silent():
+            self.service.kill()
+            self._ended()
+            return "did not answer, is killed"
         if self._runs and not self.service.runs():
             self._ended()
         if self._runs or not self._back_off.is_over():

@@ -44,6 +44,8 @@ class EmbeddedPostgres(EmbeddedService):
 
     name = "postgres"
     stop_signal = signal.SIGINT  # ends the sessions and writes a checkpoint
+    question = bytes((0, 0, 0, 8, 4, 210, 22, 47))
+    """Asks for TLS: refused by any server, before it counts connections or looks for the user."""
     shared = Path("/var/lib/candleray")
 
     def __init__(self, folder: DataFolder, account: struct_passwd | None = None) -> None:

@@ -33,6 +33,8 @@ class EmbeddedService(ABC):
     start_timeout_s: ClassVar[float] = 60.0
     """Recovery after a crash reads the whole log."""
     stop_timeout_s: ClassVar[float] = 20.0
+    question: ClassVar[bytes]
+    """A question at its socket that it answers at once to anybody, however busy it is with others."""
 
     socket: Path
 
@@ -89,11 +91,11 @@ class EmbeddedService(ABC):
     def end_if_displaced(self) -> str:
         """Kill it where its data have been moved away under it, and say so: it must acknowledge nothing there."""
         if fault := self._place.fault():
-            self._kill()
+            self.kill()
         return fault
 
-    def _kill(self) -> None:
-        """At once with all that it has started: a flush would go to the wrong place."""
+    def kill(self) -> None:
+        """At once with all that it has started: it hangs, or a flush would go to the wrong place."""
         if self.process:
             end_process(self.process, signal.SIGKILL, self.stop_timeout_s)
 

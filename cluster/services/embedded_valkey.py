@@ -26,6 +26,7 @@ class EmbeddedValkey(EmbeddedService):
 
     name = "valkey"
     stop_signal = signal.SIGTERM
+    question = b"PING\r\n"
 
     def __init__(self, folder: DataFolder) -> None:
         super().__init__(folder)
@@ -87,7 +88,7 @@ class EmbeddedValkey(EmbeddedService):
         with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
             client.settimeout(2.0)
             client.connect(str(self.socket))
-            client.sendall(b"PING\r\n")
+            client.sendall(self.question)
             return client.recv(7) == b"+PONG\r\n"
         return False
 

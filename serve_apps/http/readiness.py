@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 from candleray.errors import CandlerayError, Problem, ServiceUnavailable
 from candleray.validation import Model
@@ -44,14 +45,34 @@ async def check_readiness(probes: Mapping[str, Probe], timeout_s: float = PROBE_
     return NotReady.model_validate({"ready": False, "services": services, **error.payload()})
 
 
-async def _state_of(probe: Probe, timeout_s: float) -> ServiceState:
-    started, reason = time.perf_counter(), None
+_asking: WeakKeyDictionary[Probe, asyncio.Task[str | None]] = WeakKeyDictionary()
+"""Probes that have not come back: at most one of a service, however often people ask."""
+
+
+async def _fault_within(probe: Probe, timeout_s: float) -> str | None:
+    """The reason that the service counts as down.
+
+    A probe that hangs is left behind: a driver may take long to cancel what it has begun (asyncpg took 10 s).
+    """
+    asked = _asking.get(probe)
+    if asked is None or asked.done() or asked.get_loop() is not asyncio.get_running_loop():
+        asked = _asking[probe] = asyncio.create_task(_fault_of(probe))
+    done, _ = await asyncio.wait({asked}, timeout=timeout_s)
+    return asked.result() if done else f"no answer within {timeout_s:g} s"
+
+
+async def _fault_of(probe: Probe) -> str | None:
     try:
-        async with asyncio.timeout(timeout_s):
-            await probe()
-    except TimeoutError:
-        reason = f"no answer within {timeout_s:g} s"
+        await probe()
     except CandlerayError as error:
-        reason = error.message
+        return error.message
+    except Exception as error:  # noqa: BLE001 - whatever it was, the service did not answer
+        return type(error).__name__
+    return None
+
+
+async def _state_of(probe: Probe, timeout_s: float) -> ServiceState:
+    started = time.perf_counter()
+    reason = await _fault_within(probe, timeout_s)
     latency_ms = round((time.perf_counter() - started) * 1000, 2)
     return ServiceState(state="down" if reason else "up", latency_ms=latency_ms, reason=reason)
