@@ -37,7 +37,7 @@ demo: $(READY) ## simulator -> backfill -> ClickHouse -> a ranked grid over a ye
 test: $(READY) ## every test but the faults, on two processes
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
-faults: $(READY) ## kill -9 of every part of real instances, one after another; FAULTS="--fault-rounds 10" for more
+faults: $(READY) ## kill, hang, fill the disk of and hide folders from real instances; FAULTS="--fault-rounds 10" for more
 	@$(BIN)/python -m pytest -v -m faults $(FAULTS)
 
 check: $(READY) ## format, lint, types, import fences

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,6 +30,8 @@ class Record(BaseModel):
     id: str
     begun: tuple[str, ...] = ()
     """The parts that hold data."""
+    migrations: dict[str, int] = {}
+    """The newest one that each database has seen, or was about to."""
 
 
 class Inventory:
@@ -71,6 +74,26 @@ class Inventory:
             return
         (self.folder / part / ID_FILE).write_text(record.id)
         self._write(record.model_copy(update={"begun": (*record.begun, part)}))
+
+    def note_migrations(self, numbers: Mapping[str, int]) -> None:
+        """Note which migrations the databases are about to see."""
+        record = self._record()
+        if record and not numbers.items() <= record.migrations.items():
+            self._write(record.model_copy(update={"migrations": record.migrations | dict(numbers)}))
+
+    def require_migrations(self, known: Mapping[str, int]) -> None:
+        """
+        Raises:
+            InstanceError: a newer version has written here, and this one does not know what.
+        """
+        record = self._record()
+        for name, number in known.items():
+            seen = record.migrations.get(name, 0) if record else 0
+            if seen > number:
+                raise InstanceError(
+                    f"a newer version of Candleray has written {self.folder}: its {name} has migration {seen}, "
+                    f"this version knows {number}. Use the newer version, or a backup from before the upgrade"
+                )
 
     def _record(self) -> Record | None:
         """The file's content; where it has gone, what is known of it, by us or by the ids in the parts."""

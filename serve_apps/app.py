@@ -19,6 +19,7 @@ from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
+from candleray.disk_room import room_fault
 from candleray.errors import InstanceError, ServiceUnavailable
 from candleray.jobs.store import Jobs
 from candleray.logs import configure_logs
@@ -106,6 +107,12 @@ def _backend(settings: Settings) -> Backend:
         await postgres.close()
         await valkey.close()
 
+    async def disk() -> None:
+        if fault := await asyncio.to_thread(room_fault, settings.data_path):
+            raise ServiceUnavailable(fault)
+
+    candles_at = settings.services.clickhouse_url
+    has_disk = candles_at is not None and candles_at.get_secret_value().startswith("chdb:")
     return Backend(
         settings=settings,
         candles=candles,
@@ -113,7 +120,13 @@ def _backend(settings: Settings) -> Backend:
         backfills=backfills,
         preflight=preflight,
         job_request=job_request,
-        probes={"clickhouse": candles.ping, "postgres": postgres.ping, "ray": _ping_ray, "valkey": valkey.ping},
+        probes={
+            "clickhouse": candles.ping,
+            "postgres": postgres.ping,
+            "ray": _ping_ray,
+            "valkey": valkey.ping,
+            **({"disk": disk} if has_disk else {}),
+        },
         metrics=Metrics(serve.get_replica_context().replica_tag),
         postgres=postgres.get,
         valkey=valkey.get,

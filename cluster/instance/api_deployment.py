@@ -75,8 +75,17 @@ def wait_ready(url: str) -> None:
         status, body = readiness(url)
         if status == httpx.codes.OK:
             return
-    said = body if status else "nothing"
+    said = _in_words(body) if status else "nothing"
     raise ServiceUnavailable(f"the API at {url} is not ready after {READY_TIMEOUT_S:g} s; it says {said}")
+
+
+def _in_words(body: Any) -> str:
+    """Every problem of a `/ready` that is not ready, as sentences."""
+    try:
+        told = body["error"]["problems"]
+        return "; ".join(f"{problem['field']}: {problem['message']}" for problem in told)
+    except (KeyError, TypeError):
+        return str(body)
 
 
 def readiness(url: str, timeout_s: float = 5.0) -> tuple[int, Any]:

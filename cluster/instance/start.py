@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from candleray.disk_room import require_room
 from candleray.errors import InstanceError
 from candleray.settings import ROOT, Settings
 from cluster.instance.environment import settings_environment
@@ -82,6 +83,7 @@ def run_detached(settings: Settings, app: str, report: Report) -> Instance:
     """
     folder = DataFolder(settings.data_path)
     folder.prepare()
+    require_room(folder.path)
     log = folder.logs / "instance.log"
     reading, writing = os.pipe()
     with os.fdopen(reading) as events, log.open("ab") as output:

@@ -74,6 +74,7 @@ def inspect(folder: DataFolder) -> InstanceStatus:
             for name, tree in trees.items()
         ),
         _part("ray", told.get("ray", "running" if ray else "elsewhere"), ray, instance.ray_address),
+        *([_part("disk", told["disk"], [], str(folder))] if "disk" in told else []),
         *([_part("dashboard", "", [], instance.dashboard_url)] if instance.dashboard_url else []),
     )
     restarts = instance.restarts

@@ -29,6 +29,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from candleray.build import own_build
+from candleray.databases.statements import migrations
+from candleray.disk_room import require_room
 from candleray.errors import CandlerayError, InstanceError
 from candleray.identity.local_secrets import with_local_secrets
 from candleray.logs import configure_logs
@@ -87,6 +89,7 @@ class Supervisor:
             ServiceUnavailable: a part does not start.
             KeyboardInterrupt: a signal came before it was ready; what had started is stopped.
         """
+        known = self._migrations()  # before the settings name what is embedded
         parts: dict[str, Part] = {
             "data folder": self._data_folder,
             "postgres": lambda: self._service(EmbeddedPostgres, "postgres_url"),
@@ -96,6 +99,7 @@ class Supervisor:
         with ExitStack() as started:
             for name, part in parts.items():
                 started.enter_context(reported(self.report, name, part()))
+            self.folder.inventory.note_migrations(known)
             started.enter_context(self._ray())
             with suppress(KeyboardInterrupt):
                 self._publish()
@@ -107,6 +111,7 @@ class Supervisor:
     def _data_folder(self) -> Iterator[str]:
         require_common_services(self.settings.services)
         self.folder.prepare()
+        require_room(self.folder.path)
         with self.folder.locked():
             self.folder.make_run_dir()
             _ = self.folder.place  # from here on it must stay
@@ -116,6 +121,7 @@ class Supervisor:
                 if killed:
                     kill_leftovers(killed.boot, str(self.folder.ray_dir(killed.boot)))
                 self.folder.require_parts()
+                self.folder.inventory.require_migrations(self._migrations())
                 self.folder.require_free_candles()
                 self.settings = with_local_secrets(self.settings)
                 with self._api_port():
@@ -141,6 +147,12 @@ class Supervisor:
                     )
                 return None  # this folder is a copy of its one
         return read_instance(self.folder)
+
+    def _migrations(self) -> dict[str, int]:
+        """The newest migration that this version knows of each database in the folder."""
+        services = self.settings.services
+        embedded = {"postgres": services.postgres_url is None, "clickhouse": services.clickhouse_url is None}
+        return {name: migrations(name)[-1].number for name, is_here in embedded.items() if is_here}
 
     def _api_port(self) -> AbstractContextManager[None]:
         if self.settings.services.ray_address is None:
@@ -211,6 +223,7 @@ class Supervisor:
         looks: dict[str, Look] = {
             **{service.name: partial(self._look_after, service) for service in self.services},
             **({self.ray.name: self.ray.look} if self.ray else {}),
+            "disk": partial(require_room, self.folder.path),
             "instance": self._keep_published,
         }
         self.watch = Watch(looks, self.report)

@@ -43,6 +43,7 @@ class EmbeddedService(ABC):
         self.data = folder.path / self.name
         self.process: psutil.Process | None = None
         self._place = Place(self.data)
+        self._log_begins_at = 0
 
     @property
     @abstractmethod
@@ -128,7 +129,9 @@ class EmbeddedService(ABC):
         """Its log, or none where that cannot be written: no service depends on it."""
         try:
             self.folder.make_logs()
-            return self.log.open("ab")
+            log = self.log.open("ab")
+            self._log_begins_at = log.tell()
+            return log
         except OSError:
             return open(os.devnull, "ab")
 
@@ -141,8 +144,16 @@ class EmbeddedService(ABC):
         return False
 
     def _last_words(self) -> str:
-        lines = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
-        return " | ".join(lines[-3:]) or "nothing"
+        return " | ".join(self.said().splitlines()[-3:]) or "nothing"
+
+    def said(self) -> str:
+        """Its log since it was launched."""
+        try:
+            with self.log.open("rb") as log:
+                log.seek(self._log_begins_at)
+                return log.read().decode(errors="replace").strip()
+        except OSError:
+            return ""
 
 
 def as_account(account: struct_passwd | None) -> dict[str, Any]:

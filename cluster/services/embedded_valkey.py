@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import socket
+import time
 from contextlib import suppress
 
 import psutil
 
-from candleray.errors import InstanceError
+from candleray.errors import InstanceError, ServiceUnavailable
 from cluster.machine.attempts import attempts
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.processes import describe, is_running, opened_by
@@ -19,6 +21,14 @@ from cluster.services.embedded_service import EmbeddedService, missing_wheel, pa
 
 CLAIM_PATIENCE_S = 5.0
 """A server that is just ending holds its lock a little longer than its socket."""
+
+
+APPENDED = "appendonlydir"
+_DAMAGE = re.compile(
+    r"Bad file format|manifest|reading failure|Wrong signature|CRC error|Short read|Unrecoverable error",
+    re.IGNORECASE,
+)
+_OTHER_CAUSE = re.compile(r"No space left|Input/output error|Permission denied|Too many open files")
 
 
 class EmbeddedValkey(EmbeddedService):
@@ -37,6 +47,22 @@ class EmbeddedValkey(EmbeddedService):
     @property
     def url(self) -> str:
         return f"unix://{self.socket}?db=0"
+
+    def start(self) -> str:
+        """Attach or start; empty where its files are damaged, which are kept aside.
+
+        It holds counters and what passes between processes, nothing that must last: without them the instance goes
+        on, and without a start it does not.
+        """
+        try:
+            return super().start()
+        except ServiceUnavailable:
+            said = self.said()
+            if not _DAMAGE.search(said) or _OTHER_CAUSE.search(said):
+                raise
+        aside = self.data / f"damaged-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+        (self.data / APPENDED).rename(aside)
+        return f"{super().start()} empty: its files were damaged and are kept in {aside}; counters begin at zero"
 
     def find(self) -> psutil.Process | None:
         try:

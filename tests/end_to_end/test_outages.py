@@ -73,7 +73,7 @@ class Patient(RealInstance):
 @pytest.fixture(scope="module")
 def disk() -> Iterator[SmallDisk | None]:
     """A disk of its own for the data, where one may be mounted."""
-    with small_disk_if_any("1500m") as mounted:
+    with small_disk_if_any("500m") as mounted:
         yield mounted
 
 
@@ -162,7 +162,8 @@ def test_a_folder_that_is_moved_away_is_not_begun_anew_and_heals_when_it_is_back
             shutil.rmtree(away)
         else:
             wait_until(lambda: patient.ready() == 503)
-            assert acknowledged_of(lambda: patient.put(100)) == 0
+            if missing != "valkey":  # candles do without counters
+                assert acknowledged_of(lambda: patient.put(100)) == 0
             if path.exists():
                 shutil.rmtree(path)
             away.rename(path)
@@ -191,7 +192,7 @@ def first_of(patient: Patient, words: str) -> psutil.Process:
 
 
 def acknowledged_of(put: Callable[[], int]) -> int:
-    """What was acknowledged: nothing where the answer was an error."""
+    """The number of acknowledged rows: none where the answer was an error."""
     try:
         return put()
     except CandlerayError:
