@@ -130,7 +130,7 @@ class Forbidden(CandlerayError):
 
 
 class TooManyRequests(CandlerayError):
-    """Too many attempts: the header `Retry-After` says for how long to wait.
+    """Too many at once or in a row by one caller: the header `Retry-After` says for how long to wait.
 
     The body stays the same, whatever `retry_after_s` is.
     """
@@ -161,6 +161,18 @@ class ServiceUnavailable(CandlerayError):
     """ClickHouse, Postgres, Valkey or Ray does not answer."""
 
     status, code = 503, "service_unavailable"
+
+
+class Busy(ServiceUnavailable):
+    """All that callers may hold together is in use: the header `Retry-After` says when to try again."""
+
+    code = "busy"
+
+
+class RequestTimeout(CandlerayError):
+    """The request did not arrive whole within its time."""
+
+    status, code = 408, "request_timeout"
 
 
 class StatementRefused(CandlerayError):

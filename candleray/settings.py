@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -42,8 +42,46 @@ class ApiSettings(_Section):
     host: str = Field("127.0.0.1", description="address the API listens on")
     port: int = Field(8000, ge=1, le=65535, description="port the API listens on")
     replicas: int = Field(2, ge=1, le=64, description="API replicas; one dying loses no request of the others")
-    max_ongoing_requests: int = Field(200, ge=5, description="requests a replica works on at once")
+    proxies: tuple[IPvAnyNetwork, ...] = Field(
+        (), description="addresses or networks of proxies of yours: their word on a caller's address is believed"
+    )
+    max_connections: int = Field(
+        16_384, ge=100, le=500_000, description="connections at once; fewer where the limit of open files is low"
+    )
+    max_connections_per_address: int = Field(
+        256, ge=1, description="connections of one address at once; this machine and `proxies` have no limit"
+    )
+    request_timeout_s: float = Field(
+        10.0, gt=0, le=600, description="for a request's headers, and for a small body as well; else 408"
+    )
+    body_timeout_s: float = Field(60.0, gt=0, le=3600, description="for a whole body of a known caller; else 408")
     max_body_bytes: int = Field(16_777_216, ge=1024, description="largest request body; more answers 413")
+    max_public_body_bytes: int = Field(
+        16_384, ge=1024, description="largest body on routes that need no login; more answers 413"
+    )
+    max_bodies_bytes: int = Field(
+        268_435_456, ge=1024, description="bodies that a replica has in memory at once, of everybody"
+    )
+    max_bodies_bytes_per_user: int = Field(67_108_864, ge=1024, description="the part of it of one user")
+    max_ongoing_requests: int = Field(200, ge=5, description="requests a replica works on at once")
+    max_requests_per_user: int = Field(
+        50, ge=1, description="requests of one user, or of one address without a login, that a replica works on"
+    )
+    max_waiting_per_user: int = Field(
+        200, ge=0, description="requests of one user that wait at a replica for a slot"
+    )
+    slot_wait_s: float = Field(5.0, gt=0, description="how long one waits for a slot; then 429 or 503")
+    max_searches: int = Field(16, ge=1, description="synchronous searches that a replica computes at once")
+    max_searches_per_user: int | None = Field(
+        None,
+        ge=1,
+        description="those of one user, the others wait in turns; by default half a replica's share of cores",
+    )
+    max_streams: int = Field(1000, ge=1, description="event streams that a replica has open at once")
+    max_streams_per_user: int = Field(8, ge=1, description="those of one user; more answer 429")
+    proxy_key: SecretStr | None = Field(
+        None, description="by which the instance's own proxy proves itself to the replicas; drawn at every start"
+    )
     backtest_timeout_s: float = Field(
         300.0, gt=0, description="longest synchronous backtest before it answers 503"
     )
@@ -78,6 +116,9 @@ class JobSettings(_Section):
     lost_after_s: float = Field(6.0, gt=1, description="a driver without a heartbeat for so long is replaced")
     max_fruitless_attempts: int = Field(
         12, ge=1, description="drivers in a row that may end without having ranked anything"
+    )
+    max_kept_bytes_per_user: int = Field(
+        1_000_000_000, ge=1_000_000, description="what the jobs of one user keep: requests, reports, checkpoints"
     )
     keep_days: float = Field(30.0, gt=0, description="how long an ended job is kept")
 
@@ -137,8 +178,10 @@ class IdentitySettings(_Section):
     key_encryption_keys: SecretStr | None = Field(
         None, description="version:base64 of 32 bytes, the current one first, older ones after commas"
     )
-    address_header: str | None = Field(
-        None, description="header whose last entry is the caller's address; set it behind a proxy of your own"
+    address_header: str = Field(
+        "X-Forwarded-For",
+        pattern=r"^[A-Za-z0-9-]{1,64}$",
+        description="header whose last entry is the caller's address; believed from `api.proxies` alone",
     )
     cookie_secure: bool = Field(True, description="send the session's cookie over HTTPS alone")
     session_idle_hours: int = Field(72, ge=1, description="a session ends when unused for so long")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -16,11 +17,13 @@ from starlette.middleware import Middleware
 from serve_apps import routes as route_files
 from serve_apps.backend import Backend
 from serve_apps.http.access import Authentication, describe_access, require_access
+from serve_apps.http.bodies import Bodies
 from serve_apps.http.errors import install_error_handlers
-from serve_apps.http.middleware import BodyLimit, BuildHeader, HeadRequests, RequestIds, UnexpectedErrors
+from serve_apps.http.middleware import BuildHeader, HeadRequests, RequestIds, SafeHeaders, UnexpectedErrors
 from serve_apps.http.openapi import ERRORS
 from serve_apps.http.request_log import RequestLog
 from serve_apps.http.route_table import RouteTable
+from serve_apps.http.slots import Slots
 
 _DESCRIPTION = """Search trading strategies exactly over one-minute candles.
 
@@ -38,7 +41,6 @@ def discover_routers() -> list[APIRouter]:
 
 
 def build_api(backend: Backend) -> FastAPI:
-    max_body_bytes = backend.settings.api.max_body_bytes
     routers = discover_routers()
     routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
     app = FastAPI(
@@ -47,24 +49,27 @@ def build_api(backend: Backend) -> FastAPI:
         description=_DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         generate_unique_id_function=_operation_id,
+        docs_url=None,  # its page would run scripts from elsewhere; see `serve_apps.routes.docs`
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan,
         middleware=[
             Middleware(RequestIds),
             Middleware(BuildHeader),
+            Middleware(SafeHeaders),
             Middleware(RequestLog, metrics=backend.metrics),
             Middleware(HeadRequests),
             Middleware(UnexpectedErrors),
-            Middleware(BodyLimit, max_bytes=max_body_bytes),
             Middleware(Authentication, backend=backend, routes=routes),
+            Middleware(Slots, settings=backend.settings),
+            Middleware(Bodies, settings=backend.settings),
         ],
     )
     app.state.backend = backend
     for router in routers:
         app.include_router(router, responses=ERRORS, dependencies=[Depends(require_access)])
     _describe_access(app, routes)
-    install_error_handlers(app, RouteTable(routes), max_body_bytes)
+    install_error_handlers(app, RouteTable(routes))
     return app
 
 
@@ -79,7 +84,9 @@ def _describe_access(app: FastAPI, routes: list[APIRoute]) -> None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    leaving = asyncio.ensure_future(app.state.backend.metrics_of_all.leave_for_ever())
     yield
+    leaving.cancel()
     if app.state.backend.close:
         await app.state.backend.close()
 

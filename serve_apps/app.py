@@ -40,6 +40,8 @@ T = TypeVar("T")
 # No CPU of its own: replicas that each claim one would starve the tasks of a small machine for good.
 REPLICA: dict[str, Any] = {"num_cpus": 0}
 
+MORE_THAN_ANY_CONNECTIONS = 1_000_000
+
 
 def build(settings: Settings) -> serve.Application:
     """The application as `serve.run` takes it; its replicas read their settings from the environment."""
@@ -47,7 +49,8 @@ def build(settings: Settings) -> serve.Application:
         serve.ingress(build_replica)(Api),
         name="api",
         num_replicas=settings.api.replicas,
-        max_ongoing_requests=settings.api.max_ongoing_requests,
+        # Slots are shared among callers by `serve_apps.http.slots`, behind which nobody waits unseen.
+        max_ongoing_requests=MORE_THAN_ANY_CONNECTIONS,
         ray_actor_options=REPLICA,
         health_check_period_s=5,
         health_check_timeout_s=15,

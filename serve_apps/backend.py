@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -17,7 +18,10 @@ from candleray.jobs.store import Jobs
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import Settings
 from serve_apps.backfills import Backfills
+from serve_apps.fair_shares import FairShares, search_turns
+from serve_apps.job_watch import JobWatch
 from serve_apps.metrics import Metrics
+from serve_apps.replica_metrics import ReplicaMetrics
 from serve_apps.shared_writes import SharedWrites
 
 Probe = Callable[[], Awaitable[None]]
@@ -39,12 +43,22 @@ class Backend:
     postgres: Callable[[], Awaitable[Postgres]]
     """Opened by the first call that reaches it; raises `ServiceUnavailable` until then."""
     valkey: Callable[[], Awaitable[Valkey]]
+    job_watch: JobWatch = field(default_factory=JobWatch)
     close: Callable[[], Awaitable[None]] | None = None
     """Closes connections when the replica stops."""
 
     @property
     def shared_writes(self) -> SharedWrites:
         return SharedWrites(self.postgres, self.metrics)
+
+    @cached_property
+    def metrics_of_all(self) -> ReplicaMetrics:
+        return ReplicaMetrics(self.metrics, self.valkey)
+
+    @cached_property
+    def searches(self) -> FairShares:
+        """Turns at the cores, for searches that somebody waits for."""
+        return search_turns(self.settings)
 
     async def jobs(self) -> Jobs:
         return Jobs(await self.postgres(), self.settings.jobs)

@@ -26,7 +26,7 @@ class Metrics:
 
     def __init__(self, replica: str) -> None:
         self.registry = CollectorRegistry()
-        self._replica = replica
+        self.replica = replica
         self._requests = self._counter("api_requests", "Requests answered", "route", "method", "status")
         self._request_seconds = self._histogram(
             "api_request_seconds", "Seconds from request to answer", _REQUEST_SECONDS, "route", "method"
@@ -50,19 +50,19 @@ class Metrics:
         )
 
     def request_began(self) -> None:
-        self._in_flight.labels(self._replica).inc()
+        self._in_flight.labels(self.replica).inc()
 
     def request_ended(self, route: str, method: str, status: int, seconds: float) -> None:
-        self._in_flight.labels(self._replica).dec()
-        self._requests.labels(self._replica, route, method, str(status)).inc()
-        self._request_seconds.labels(self._replica, route, method).observe(seconds)
+        self._in_flight.labels(self.replica).dec()
+        self._requests.labels(self.replica, route, method, str(status)).inc()
+        self._request_seconds.labels(self.replica, route, method).observe(seconds)
 
     def backtest_ended(self, variants: int, seconds: float) -> None:
-        self._variants.labels(self._replica).inc(variants)
-        self._backtest_seconds.labels(self._replica).observe(seconds)
+        self._variants.labels(self.replica).inc(variants)
+        self._backtest_seconds.labels(self.replica).observe(seconds)
 
     def rows_ingested(self, market: str, rows: int) -> None:
-        self._rows.labels(self._replica, market).inc(rows)
+        self._rows.labels(self.replica, market).inc(rows)
 
     def render(self) -> bytes:
         return generate_latest(self.registry)

@@ -12,6 +12,7 @@ from candleray.backtests.result import BacktestResult
 from candleray.databases.postgres import Postgres, Transaction
 from candleray.jobs.checkpoint import Checkpoint
 from candleray.jobs.job import JobState, Progress, Superseded, UnfinishedJob, sources
+from candleray.jobs.report_blocks import packed
 from candleray.logs import get_logger
 from candleray.settings import JobSettings
 
@@ -161,5 +162,7 @@ async def _save_answer(transaction: Transaction, job_id: UUID, result: BacktestR
     reports = [variant.model_dump_json() for variant in result.top]
     await transaction.fetch("save_result", job_id, whole)
     await transaction.fetch("drop_reports", job_id)
-    await transaction.fetch("save_reports", job_id, [variant.rank for variant in result.top], reports)
+    blocks = packed(reports)
+    await transaction.fetch("save_reports", job_id, [rank for rank, _ in blocks], [block for _, block in blocks])
     await transaction.fetch("drop_checkpoint", job_id)
+    await transaction.fetch("count_what_job_keeps", job_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from candleray.errors import Conflict, GuardExceeded, NotFound, Problem
 from candleray.hashes import canonical_json
 from candleray.jobs.checkpoint import Checkpoint
 from candleray.jobs.job import NOT_LAUNCHED, Job, JobEvent, JobState
+from candleray.jobs.report_blocks import REPORT_BYTES, unpacked
 from candleray.logs import get_logger
 from candleray.paging import PagePosition
 from candleray.settings import JobSettings
@@ -41,6 +43,8 @@ class Jobs:
             sized.variants_total,
             sized.simulations,
         )
+        assert sized.request.top_k is not None  # it is resolved
+        may_keep = len(new[0]) + sized.request.top_k * REPORT_BYTES
         async with self._postgres.transaction() as transaction:
             # One after the other: the count holds, and a key makes one job.
             await transaction.fetch("lock_user", user_id)
@@ -48,7 +52,8 @@ class Jobs:
             is_new = row is None
             if row is None:
                 await self._check_queue(transaction, user_id)
-                row = await transaction.fetch_one("create_job", user_id, key, *new)
+                await self._check_kept(transaction, user_id, may_keep)
+                row = await transaction.fetch_one("create_job", user_id, key, *new, may_keep)
         assert row is not None
         if row["request_hash"] != sized.request_hash:
             raise Conflict(f"the idempotency key {key!r} belongs to another request, of job {row['job_id']}")
@@ -62,6 +67,16 @@ class Jobs:
         if waiting >= most:
             message = f"{waiting} of your jobs are waiting, at most {most} may: cancel some, or wait"
             raise GuardExceeded(message, [Problem("jobs", "over_the_limit", message)])
+
+    async def _check_kept(self, transaction: Transaction, user_id: UUID, may_keep: int) -> None:
+        row = await transaction.fetch_one("count_kept_bytes", user_id)
+        kept, most = (row or {})["bytes"], self._limits.max_kept_bytes_per_user
+        if kept + may_keep > most:
+            message = (
+                f"your jobs keep {kept} bytes and this one may keep {may_keep} more, at most {most} may be kept: "
+                "delete some jobs, or ask for a smaller top_k"
+            )
+            raise GuardExceeded(message, [Problem("kept_bytes", "over_the_limit", message)])
 
     async def get(self, user_id: UUID, job_id: UUID) -> Job:
         """Raises NotFound where there is none of that id, or it is somebody else's."""
@@ -119,8 +134,13 @@ class Jobs:
 
     async def reports(self, job_id: UUID, limit: int) -> list[RankedVariant]:
         """The best variants of a job that has succeeded."""
-        rows = await self._postgres.fetch("read_reports", job_id, limit)
-        return [RankedVariant.model_validate_json(row["content"]) for row in rows]
+        return [RankedVariant.model_validate_json(report) for report in await self._reports(job_id, limit)]
+
+    async def _reports(self, job_id: UUID, limit: int | None) -> list[str]:
+        blocks = await self._postgres.fetch("read_report_blocks", job_id, limit)
+        if blocks:
+            return list(islice(unpacked(block["content"] for block in blocks), limit))
+        return [row["content"] for row in await self._postgres.fetch("read_report_rows", job_id, limit)]
 
     async def checkpoint(self, job_id: UUID) -> Checkpoint | None:
         saved = await self._postgres.fetch_one("read_checkpoint", job_id)
@@ -137,8 +157,7 @@ class Jobs:
         content = await self._postgres.fetch_one("read_result", job_id)
         if content is None:
             raise Conflict(f"job {job_id} is {row['state']}: only one that has succeeded has a result")
-        reports = await self._postgres.fetch("read_reports", job_id, None)
-        top = ",".join(report["content"] for report in reports)
+        top = ",".join(await self._reports(job_id, None))
         return BacktestResult.model_validate_json(f'{content["content"][:-1]},"top":[{top}]}}')
 
     async def notes(self, job_id: UUID) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ def settings_environment(settings: Settings) -> dict[str, str]:
     return {
         **dict(_variables("CANDLERAY", settings.model_dump())),
         # Uvicorn would believe X-Forwarded-For of whatever is on this machine: of our proxy, so of every caller.
-        # `identity.address_header` is the one header that is believed.
+        # Ours tells the caller's address by a header of its own; see `serve_apps.http.behind_proxy`.
         "FORWARDED_ALLOW_IPS": "",
     }
 
@@ -79,7 +79,7 @@ def isolation(folder: DataFolder, ports: Ports) -> dict[str, str]:
         "METRICS_RECORD_INTERVAL_S": "30",
         "RAY_event_stats": "0",
         # Here and not in the replicas' `runtime_env`: their tasks would need workers of that environment.
-        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_apps.http.middleware:outside_serve",
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_apps.http.behind_proxy:outside_serve",
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{haproxy}/haproxy.cfg",
         "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{haproxy}/admin.sock",
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": f"{haproxy}/metrics.sock",

@@ -26,6 +26,7 @@ from candleray.settings import ROOT, Settings
 from cluster.instance.environment import driver_environment
 from cluster.instance.events import Event, Report, from_pipe
 from cluster.instance.instance_file import RayCluster
+from cluster.instance.own_proxy import own_proxy
 from cluster.machine import leftovers
 from cluster.machine.attempts import attempts
 from cluster.machine.child_environment import BARE
@@ -177,7 +178,10 @@ class RayBoot:
                     str(writing),
                 ],
                 cwd=ROOT,
-                env=driver_environment(self.settings, self.folder, ports, self.boot_id),
+                env={
+                    **driver_environment(self.settings, self.folder, ports, self.boot_id),
+                    **own_proxy(self.settings, self.folder),
+                },
                 stdin=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C reaches us alone
                 pass_fds=(writing,),

@@ -116,7 +116,9 @@ class RayPart:
             self.report(Event("noticed", self.name, "is ready again"))
 
     def _all_endpoints(self) -> list[Endpoint]:
-        found = [Endpoint("api", f"{api_url(self.settings)}/health", API_ATTEMPTS)]
+        ours = self.settings.services.ray_address is None
+        door = self.folder.probe_socket if ours else None
+        found = [Endpoint("api", f"{api_url(self.settings)}/health", API_ATTEMPTS, door=door)]
         if self.cluster and self.cluster.dashboard_url and self.cluster.vital:
             url, process = f"{self.cluster.dashboard_url}/api/version", process_of(self.cluster.dashboard_pid)
             found.append(Endpoint("dashboard", url, DASHBOARD_ATTEMPTS, process))

@@ -102,6 +102,11 @@ class DataFolder:
         """
         own_folder(self.run_dir, os.geteuid())
 
+    @property
+    def probe_socket(self) -> Path:
+        """The door of the API that only the supervisor uses."""
+        return self.run_dir / "probe.sock"
+
     def ray_dir(self, boot_id: str) -> Path:
         """Ray's folder of one start: the guard of a former one must not take this one's processes for its own."""
         return self.run_dir / f"ray-{boot_id}"

@@ -100,10 +100,11 @@ class Authentication(HttpLayer):
     async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._route(scope)
         needed = scope_of(route) if route else None
+        if route:
+            scope["route"] = route  # for the layers within, and for the log where the request goes no further
         if needed is None:  # public, or no route at all
             await self.app(scope, receive, send)
             return
-        scope["route"] = route  # for the log, where the request goes no further
         try:
             caller = await self._caller(scope, needed)
             if route and role_for(route) == "operator":
@@ -133,6 +134,18 @@ class Authentication(HttpLayer):
         if needed not in caller.scopes:
             raise Forbidden(f"this token lacks the scope {needed!r}")
         return caller
+
+
+async def require_same_caller(request: Request, backend: Backend) -> None:
+    """Ask again for the caller of a request that goes on for long.
+
+    Raises:
+        Unauthenticated: its token is good no more.
+    """
+    token, _ = _token(request.headers)
+    tokens = AccessTokens(await backend.postgres(), backend.settings.identity)
+    if token is None or await tokens.caller_of(token) is None:
+        raise BAD_TOKEN
 
 
 def _token(headers: Headers) -> tuple[str | None, bool]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from ipaddress import ip_address
 from typing import Annotated
 
 from fastapi import Depends, Request
+from pydantic import IPvAnyNetwork
 
 from candleray.errors import Forbidden
 from candleray.identity.models import User
 from candleray.identity.tokens import Caller, utc_now
+from candleray.settings import Settings
 from serve_apps.backend import InBackend
 from serve_apps.http.access import CALLER, NOBODY
 
@@ -48,8 +52,25 @@ InFreshUser = Annotated[User, Depends(_fresh_user)]
 """A user whose token came with a code of the second factor minutes ago."""
 
 
-def address_of(request: Request, header: str | None) -> str:
-    """The address that a request came from; a header counts only where the settings name it."""
-    if header and (given := request.headers.get(header)):
-        return given.rpartition(",")[2].strip()[:64]
-    return request.client.host if request.client else "unknown"
+def address_of(request: Request, settings: Settings) -> str:
+    """The address that a request came from; a header counts only where a proxy that the settings name sends it."""
+    address = request.client.host if request.client else "unknown"
+    named = ",".join(request.headers.getlist(settings.identity.address_header)).split(",")
+    while named and _is_in(address, settings.api.proxies):
+        told = named.pop().strip()
+        if not _is_address(told):
+            break
+        address = told
+    return address
+
+
+def _is_in(address: str, networks: Iterable[IPvAnyNetwork]) -> bool:
+    return _is_address(address) and any(ip_address(address) in network for network in networks)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

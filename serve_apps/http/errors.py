@@ -17,12 +17,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from candleray.errors import (
+    Busy,
     CandlerayError,
     InvalidInput,
     MethodNotAllowed,
     NotFound,
     PayloadTooLarge,
     Problem,
+    RequestTimeout,
     TooManyRequests,
 )
 from candleray.logs import get_logger
@@ -41,6 +43,14 @@ log = get_logger("api")
 INTERNAL = CandlerayError("the server failed on this request; its log says why, under this answer's X-Request-ID")
 
 
+class BodyRefused(HTTPException):
+    """A reason to read a body no further; FastAPI lets no other exception through while it reads one."""
+
+    def __init__(self, reason: CandlerayError) -> None:
+        super().__init__(reason.status)
+        self.reason = reason
+
+
 def too_large(limit_bytes: int) -> PayloadTooLarge:
     return PayloadTooLarge(f"the body is larger than the limit of {limit_bytes} bytes")
 
@@ -49,6 +59,8 @@ def error_response(error: CandlerayError, headers: Mapping[str, str] | None = No
     # Half a surrogate pair is legal in JSON and impossible in UTF-8: it goes back escaped, as it came.
     if isinstance(error, TooManyRequests):
         headers = {**(headers or {}), "Retry-After": str(error.retry_after_s)}
+    elif isinstance(error, Busy | RequestTimeout):
+        headers = {**(headers or {}), "Retry-After": "1"}
     text = error_payload(error).encode("utf-8", "backslashreplace")
     return Response(text, error.status, headers, "application/json")
 
@@ -61,7 +73,7 @@ def error_payload(error: CandlerayError) -> str:
     return json.dumps(error.payload(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def install_error_handlers(app: FastAPI, table: RouteTable, max_body_bytes: int) -> None:
+def install_error_handlers(app: FastAPI, table: RouteTable) -> None:
     async def refuse(_: Request, error: Exception) -> Response:
         assert isinstance(error, CandlerayError)
         return error_response(error)
@@ -72,7 +84,7 @@ def install_error_handlers(app: FastAPI, table: RouteTable, max_body_bytes: int)
 
     async def refuse_request(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return _refused_request(request, error, table, max_body_bytes)
+        return _refused_request(request, error, table)
 
     async def forget(_request: Request, _error: Exception) -> Response:
         return Response(status_code=CLIENT_LEFT)
@@ -93,7 +105,7 @@ def _place(parts: tuple[Any, ...]) -> tuple[str, ...]:
     return tuple(str(part)[:_MAX_PART] for part in parts[1:])
 
 
-def _refused_request(request: Request, error: HTTPException, table: RouteTable, max_body_bytes: int) -> Response:
+def _refused_request(request: Request, error: HTTPException, table: RouteTable) -> Response:
     method, path = request.method, request.url.path
     if error.status_code == 404:
         return error_response(NotFound(f"there is no {path[:200]}; {table.nearest(path)}"))
@@ -104,7 +116,7 @@ def _refused_request(request: Request, error: HTTPException, table: RouteTable, 
         return error_response(
             MethodNotAllowed(f"{path} does not take {method[:20]}; allowed: {allowed}"), {"Allow": allowed}
         )
-    if error.status_code == 413:
-        return error_response(too_large(max_body_bytes))
+    if isinstance(error, BodyRefused):
+        return error_response(error.reason)
     message = f"the request cannot be read: {error.detail}"
     return error_response(InvalidInput(message, [Problem("", "unreadable", message)]))

@@ -6,16 +6,16 @@ import re
 import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from candleray.build import BUILD_HEADER, own_build
 from candleray.logs import get_logger
-from serve_apps.http.errors import INTERNAL, error_response, too_large
+from cluster.instance.haproxy_rules import SAFE_HEADERS
+from serve_apps.http.errors import INTERNAL, error_response
 
 REQUEST_ID = "X-Request-ID"
+BODY_WANTED = "candleray.body_wanted"
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 log = get_logger("api")
@@ -35,6 +35,17 @@ class HttpLayer:
         raise NotImplementedError
 
 
+def has_body(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+
+
+def want_body(scope: Scope) -> None:
+    """Have the body read from the socket, where it has been left there until somebody wants it."""
+    if BODY_WANTED in scope:
+        scope[BODY_WANTED].set()
+
+
 class RequestIds(HttpLayer):
     """Puts the request's id on its answer and log lines: the caller's own if it is sane, else a new one."""
 
@@ -52,9 +63,18 @@ class RequestIds(HttpLayer):
             await self.app(scope, receive, send_with_id)
 
 
-def outside_serve() -> list[Middleware]:
-    """Layers outside of Serve's own, which would echo any id a caller sends and add it to ours."""
-    return [Middleware(RequestIds)]
+class SafeHeaders(HttpLayer):
+    """Puts headers on every answer that keep browsers from making it a frame, a script or a part of a page."""
+
+    async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_safe(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SAFE_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, send_safe)
 
 
 class BuildHeader(HttpLayer):
@@ -113,33 +133,3 @@ class UnexpectedErrors(HttpLayer):
             if started:
                 raise  # the connection must break: half an answer must not look like a whole one
             await error_response(INTERNAL)(scope, receive, send)
-
-
-class BodyLimit(HttpLayer):
-    """Refuses a body above the limit at once: by its declared length, or while it comes in."""
-
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        super().__init__(app)
-        self.max_bytes = max_bytes
-
-    async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
-        received = 0
-
-        async def count() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self.max_bytes:
-                # FastAPI lets no other exception through while it reads a body.
-                raise HTTPException(413)
-            return message
-
-        if _declared_length(scope) > self.max_bytes:
-            await error_response(too_large(self.max_bytes))(scope, receive, send)
-        else:
-            await self.app(scope, count, send)
-
-
-def _declared_length(scope: Scope) -> int:
-    declared = Headers(scope=scope).get("content-length", "")
-    return int(declared) if declared.isascii() and declared.isdigit() else 0

@@ -14,6 +14,7 @@ from serve_apps.backend import InBackend
 from serve_apps.http.access import public
 from serve_apps.http.openapi import example
 from serve_apps.http.readiness import NotReady, Readiness, check_readiness
+from serve_apps.http.slots import slot
 
 router = APIRouter(tags=["health"])
 
@@ -30,6 +31,7 @@ _HEALTHY = {"status": "ok", "version": "0.1.0", "commit": None}
 
 @router.get("/health", response_model=Health, responses=example(_HEALTHY))
 @public
+@slot("none")
 async def health() -> Any:
     """Answer while the process lives, whatever the state of the services behind it; tell which code it runs."""
     return Health(version=version("candleray"), commit=own_commit())

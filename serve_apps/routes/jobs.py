@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import AsyncIterator
+from contextlib import aclosing
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Path, Query
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import Field
 from starlette.responses import Response
@@ -26,12 +28,13 @@ from candleray.validation import Model
 from serve_apps.backend import Backend, InBackend
 from serve_apps.examples import backtests
 from serve_apps.examples import jobs as examples
-from serve_apps.http.access import needs
+from serve_apps.http.access import needs, require_same_caller
 from serve_apps.http.backtest_body import InRequest
 from serve_apps.http.callers import InUser
 from serve_apps.http.errors import error_payload
 from serve_apps.http.json_body import StrictRoute
 from serve_apps.http.openapi import example
+from serve_apps.http.slots import slot
 
 router = APIRouter(prefix="/backtests", tags=["jobs"], route_class=StrictRoute)
 
@@ -47,7 +50,8 @@ IdempotencyKey = Annotated[
     ),
 ]
 
-WATCH_S = 0.3
+ASK_AGAIN_S = 3.0
+"""Seconds for which a stream goes on whose caller's token has been revoked."""
 
 
 class EventStream(EventSourceResponse):
@@ -66,9 +70,10 @@ InJob = Annotated[Job, Depends(_job)]
 
 @router.post("/preflight", response_model=Preflight, responses=example(examples.PREFLIGHT))
 @needs("read")
-async def preflight_backtest(backtest: InRequest, backend: InBackend) -> Any:
+async def preflight_backtest(backtest: InRequest, backend: InBackend, user: InUser) -> Any:
     """Size a request exactly, time a sample of it on this cluster, and say whether it may run, and where."""
-    return await backend.preflight(backtest)
+    async with backend.searches.held(f"user {user.user_id}"):
+        return await backend.preflight(backtest)
 
 
 @router.post("/jobs", response_model=Job, status_code=202, responses=example(examples.JOB, 202))
@@ -140,20 +145,31 @@ async def get_job_result(job_id: JobId, backend: InBackend, user: InUser) -> Any
         }
     },
 )
-async def watch_job(job: InJob, backend: InBackend, user: InUser) -> AsyncIterator[ServerSentEvent]:
-    """The job's progress as server-sent events: one whenever something has changed, until it has ended."""
-    jobs, shown = await backend.jobs(), ""
-    while not job.ended:
-        if (content := _without_heartbeat(job)) != shown:
-            yield ServerSentEvent(event="progress", raw_data=content)
-            shown = content
-        await asyncio.sleep(WATCH_S)
-        try:
-            job = await jobs.get(user.user_id, job.job_id)
-        except CandlerayError as error:
-            yield ServerSentEvent(event="error", raw_data=error_payload(error))
-            return
-    yield ServerSentEvent(event="end", raw_data=_without_heartbeat(job))
+@slot("stream")
+async def watch_job(
+    request: Request, job: InJob, backend: InBackend, user: InUser
+) -> AsyncIterator[ServerSentEvent]:
+    """The job's progress as server-sent events: one whenever something has changed, until it has ended.
+
+    A user has a few streams at once. One whose token is revoked ends within seconds, with an `error` event.
+    """
+    jobs = await backend.jobs()
+    changes = backend.job_watch.changes(job, partial(jobs.get, user.user_id, job.job_id))
+    shown, asked_at = "", time.monotonic()
+    try:
+        async with aclosing(changes):
+            async for now in changes:
+                if time.monotonic() - asked_at > ASK_AGAIN_S:
+                    await require_same_caller(request, backend)
+                    asked_at = time.monotonic()
+                content = _without_heartbeat(now)
+                if now.ended:
+                    yield ServerSentEvent(event="end", raw_data=content)
+                elif content != shown:
+                    yield ServerSentEvent(event="progress", raw_data=content)
+                shown = content
+    except CandlerayError as error:
+        yield ServerSentEvent(event="error", raw_data=error_payload(error))
 
 
 def _without_heartbeat(job: Job) -> str:

@@ -81,7 +81,7 @@ async def _log_in(
 ) -> Response:
     rules = backend.settings.identity
     limits = AttemptLimits(await backend.valkey())
-    address = address_of(request, rules.address_header)
+    address = address_of(request, backend.settings)
     await limits.require("login_address", address, rules.logins_per_minute, 60)
     try:
         telegram_user_id = _verified(login, backend)

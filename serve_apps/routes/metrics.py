@@ -1,4 +1,4 @@
-"""Prometheus metrics of the replica that answers."""
+"""Prometheus metrics of the replicas."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ _EXAMPLE = 'candleray_api_requests_total{replica="0",route="/health",method="GET
 )
 @public
 async def metrics(backend: InBackend) -> Response:
-    """Requests, latencies, backtests and ingested rows of one replica, in Prometheus' text format.
+    """Requests, latencies, backtests and ingested rows of every replica, in Prometheus' text format.
 
-    With several replicas a scrape reaches any of them; the label `replica` tells their series apart.
+    The label `replica` tells their series apart. `candleray_api_replicas_reporting` is how many are in this
+    answer: the one that answers alone, where Valkey does not answer.
     """
-    return Response(backend.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+    return Response(await backend.metrics_of_all.render(), media_type=CONTENT_TYPE_LATEST)

@@ -42,7 +42,7 @@ async def _counting(request: Request, user: InUser, backend: InBackend) -> Calla
     async def count() -> None:
         rules, limits = backend.settings.identity, AttemptLimits(await backend.valkey())
         await limits.require("code_user", str(user.user_id), rules.codes_per_user, _WINDOW_S)
-        address = address_of(request, rules.address_header)
+        address = address_of(request, backend.settings)
         await limits.require("code_address", address, 10 * rules.codes_per_user, _WINDOW_S)
 
     return count

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import numpy as np
@@ -23,6 +24,9 @@ from candleray.jobs.store import Jobs
 from candleray.market_data.candle_store import CandleStore
 from candleray.search.rankings import Ranking
 from candleray.search.sweep import Sweep
+from candleray.settings import JobSettings
+from serve_apps.job_watch import WATCH_S
+from serve_apps.routes import jobs as job_routes
 from tests.support.api.hostile_requests import HOSTILE
 from tests.support.api.in_process_api import backend, serving, stored_walk, unreachable
 from tests.support.searches import search_over
@@ -260,3 +264,61 @@ async def test_a_hostile_request_is_refused_by_name_before_anything_is_computed(
     assert answer.status_code == 422, answer.text
     fields = [problem["field"] for problem in answer.json()["error"]["problems"]]
     assert any(named.startswith(field) for named in fields), fields
+
+
+# Watching -------------------------------------------------------------------------------------------------------
+
+
+async def watched(client: httpx.AsyncClient, job_id: str) -> httpx.Response:
+    return await client.get(f"/backtests/jobs/{job_id}/events")
+
+
+async def test_streams_of_one_user_are_few_and_hold_no_slots_of_requests(
+    embedded_store: CandleStore, candles: Any, postgres: Postgres
+) -> None:
+    few = {"max_streams_per_user": 2, "max_requests_per_user": 1, "max_waiting_per_user": 0}
+    user = await Users(postgres).known(8_000_001)
+    async with serving(backend(embedded_store, postgres=postgres, api=few), user=user) as api:
+        job_id = (await submit(api))["job_id"]
+        streams = [asyncio.ensure_future(watched(api, job_id)) for _ in range(2)]
+        await asyncio.sleep(0.5)
+        refused = await watched(api, job_id)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+        assert "at most 2" in refused.json()["error"]["message"]
+        assert (await api.get("/me")).status_code == 200
+        await api.post(f"/backtests/jobs/{job_id}/cancel")
+        await Attempts(postgres, JobSettings()).move(UUID(job_id), JobState.CANCELLED, "a test")
+        assert all("event: end" in answer.text for answer in await asyncio.gather(*streams))
+        assert (await watched(api, job_id)).status_code == 200
+
+
+async def test_all_who_watch_a_job_share_one_poll(api: httpx.AsyncClient, attempts: Attempts, monkeypatch) -> None:
+    job_id = (await submit(api))["job_id"]
+    looks, looked_up = [], Jobs.get
+
+    async def look(jobs: Jobs, *arguments: Any) -> Job:
+        looks.append(arguments)
+        return await looked_up(jobs, *arguments)
+
+    monkeypatch.setattr(Jobs, "get", look)
+    streams = [asyncio.ensure_future(watched(api, job_id)) for _ in range(6)]
+    await asyncio.sleep(4 * WATCH_S)
+    await attempts.move(UUID(job_id), JobState.CANCELLED, "a test")
+    assert all("event: end" in answer.text for answer in await asyncio.gather(*streams))
+    assert len(looks) < 6 + 10
+
+
+async def test_a_stream_ends_soon_after_its_token_is_revoked(
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_routes, "ASK_AGAIN_S", 0.2)
+    job_id = (await submit(api))["job_id"]
+    token = (await api.post("/tokens", json={"name": "watcher", "scopes": ["read"]})).json()
+    headers = {"Authorization": f"Bearer {token['token']}"}
+    stream = asyncio.ensure_future(api.get(f"/backtests/jobs/{job_id}/events", headers=headers))
+    await asyncio.sleep(0.7)
+    assert not stream.done()
+    await api.delete(f"/tokens/{token['info']['token_id']}")
+    told = (await asyncio.wait_for(stream, 60)).text
+    assert told.rstrip().rpartition("event: ")[2].startswith("error")
+    assert '"unauthenticated"' in told

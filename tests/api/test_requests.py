@@ -19,7 +19,7 @@ from candleray.errors import ServiceUnavailable
 from candleray.logs import configure_logs, get_logger, mask_credentials
 from candleray.market_data.candle_store import CandleStore
 from serve_apps.api import build_api
-from serve_apps.http.middleware import outside_serve
+from serve_apps.http.behind_proxy import outside_serve
 from serve_apps.http.readiness import check_readiness
 from tests.support.api.in_process_api import backend, serving
 from tests.support.canaries import LIBRARIES, watch_logs
@@ -79,7 +79,7 @@ async def test_a_server_that_adds_the_id_again_does_not_double_it(embedded_store
 
     app: Any = echoing
     for layer in outside_serve():
-        app = layer.cls(app)
+        app = layer.cls(app, *layer.args, **layer.kwargs)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
         answer = await client.get("/health", headers={"X-Request-ID": "not sane"})
     assert len(answer.headers.get_list("X-Request-ID")) == 1

@@ -37,7 +37,7 @@ def test_an_address_is_mended_after_some_attempts_and_lost_when_that_did_not_hel
 ) -> None:
     clock = HandClock()
     monkeypatch.setattr(endpoint_module.time, "monotonic", clock)
-    monkeypatch.setattr(endpoint_module, "answers", lambda url: url == "alive")
+    monkeypatch.setattr(endpoint_module, "answers", lambda url, door: url == "alive")
     endpoint = Endpoint("api", "dead", attempts=3)
 
     def look() -> str:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import AsyncIterator
+from ipaddress import IPv6Address
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
@@ -27,7 +28,7 @@ from candleray.identity.telegram import (
 )
 from serve_apps.http.callers import address_of
 from tests.api.attacks.logins import MINI_APP, WIDGET, without
-from tests.support.api.in_process_api import BOT_TOKEN, backend, fresh_login, serving_strangers
+from tests.support.api.in_process_api import BOT_TOKEN, backend, fresh_login, serving_strangers, settings
 
 NOW = 1_735_689_600
 FORGED = {**fresh_login(7), "id": 8}
@@ -116,9 +117,9 @@ async def test_both_ways_lead_to_one_user(stranger):
 
 
 async def test_logins_are_limited_by_address_and_by_user():
-    few = {"logins_per_minute": 3, "address_header": "X-Real-IP"}
-    async with serving_strangers(backend(object(), identity=few)) as client:
-        here, there = {"X-Real-IP": uuid4().hex}, {"X-Real-IP": uuid4().hex}
+    few, ours = {"logins_per_minute": 3, "address_header": "X-Real-IP"}, {"proxies": ["127.0.0.1"]}
+    async with serving_strangers(backend(object(), identity=few, api=ours)) as client:
+        here, there = {"X-Real-IP": some_address()}, {"X-Real-IP": some_address()}
         tried = [await client.post(WIDGET, json=FORGED, headers=here) for _ in range(4)]
         assert [answer.status_code for answer in tried] == [401, 401, 401, 429]
         assert 1 <= int(tried[-1].headers["Retry-After"]) <= 60
@@ -145,29 +146,43 @@ async def test_a_login_is_remembered_as_long_as_it_could_be_used_again(stranger,
     assert max(left_ms) > (300 + 30) * 1000
 
 
+def some_address() -> str:
+    return str(IPv6Address(uuid4().int))
+
+
 @pytest.mark.parametrize(
-    ("header", "given", "address"),
+    ("proxies", "header", "given", "address"),
     [
-        (None, {"X-Real-IP": "9.9.9.9", "X-Forwarded-For": "9.9.9.9", "Forwarded": "for=9.9.9.9"}, "127.0.0.1"),
-        ("X-Real-IP", {"X-Forwarded-For": "9.9.9.9"}, "127.0.0.1"),
-        ("X-Real-IP", {"X-Real-IP": "8.8.8.8"}, "8.8.8.8"),
-        ("X-Forwarded-For", {"X-Forwarded-For": "9.9.9.9, 8.8.8.8"}, "8.8.8.8"),
-        ("X-Forwarded-For", {"X-Forwarded-For": "8.8.8.8"}, "8.8.8.8"),
-        ("X-Forwarded-For", {"X-Forwarded-For": "8" * 100}, "8" * 64),
+        ([], "X-Real-IP", {"X-Real-IP": "9.9.9.9", "X-Forwarded-For": "9.9.9.9"}, "127.0.0.1"),
+        ([], "X-Forwarded-For", {"X-Forwarded-For": "9.9.9.9", "Forwarded": "for=9.9.9.9"}, "127.0.0.1"),
+        (["10.0.0.0/8"], "X-Forwarded-For", {"X-Forwarded-For": "9.9.9.9"}, "127.0.0.1"),
+        (["127.0.0.1"], "X-Real-IP", {"X-Forwarded-For": "9.9.9.9"}, "127.0.0.1"),
+        (["127.0.0.1"], "X-Real-IP", {"X-Real-IP": "8.8.8.8"}, "8.8.8.8"),
+        (["127.0.0.1"], "X-Forwarded-For", {"X-Forwarded-For": "9.9.9.9, 8.8.8.8"}, "8.8.8.8"),
+        (
+            ["127.0.0.1", "10.0.0.0/8"],
+            "X-Forwarded-For",
+            {"X-Forwarded-For": "9.9.9.9, 8.8.8.8, 10.0.0.7"},
+            "8.8.8.8",
+        ),
+        (["127.0.0.1"], "X-Forwarded-For", {"X-Forwarded-For": "2001:db8::8"}, "2001:db8::8"),
+        (["127.0.0.1"], "X-Forwarded-For", {"X-Forwarded-For": "8" * 100}, "127.0.0.1"),
+        (["127.0.0.1"], "X-Forwarded-For", {"X-Forwarded-For": ""}, "127.0.0.1"),
     ],
 )
-def test_of_what_a_caller_writes_only_the_proxy_s_own_entry_is_its_address(header, given, address):
+def test_a_header_s_address_counts_where_a_named_proxy_sends_it(proxies, header, given, address):
     headers = [(name.lower().encode(), value.encode()) for name, value in given.items()]
     request = Request({"type": "http", "client": ("127.0.0.1", 5), "headers": headers})
-    assert address_of(request, header) == address
+    chosen = settings(api={"proxies": proxies}, identity={"address_header": header})
+    assert address_of(request, chosen) == address
 
 
 @pytest.mark.parametrize("named", [None, "X-Real-IP", "X-Forwarded-For"])
 async def test_whoever_writes_other_addresses_is_limited_all_the_same(named):
     """With a proxy of ours in front, which appends where the caller is to what the caller wrote."""
-    rules = {"logins_per_minute": 3, "address_header": named}
-    here = uuid4().hex
-    async with serving_strangers(backend(object(), identity=rules)) as client:
+    rules = {"logins_per_minute": 3, "address_header": named or "X-Forwarded-For"}
+    here, ours = some_address(), {"proxies": ["127.0.0.1"] if named else []}
+    async with serving_strangers(backend(object(), identity=rules, api=ours)) as client:
         statuses = []
         for number in range(5):
             made_up = f"10.0.0.{number}"

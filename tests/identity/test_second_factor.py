@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from ipaddress import IPv6Address
 from typing import Any
 from uuid import uuid4
 
@@ -171,8 +172,9 @@ def test_what_takes_a_code_is_found_in_the_document():
 @pytest.mark.parametrize("path", TAKES_A_CODE)
 async def test_codes_are_limited_by_user_before_any_is_looked_at(path):
     rules: dict[str, Any] = {"codes_per_user": 2, "address_header": "X-Real-IP"}
-    async with serving_strangers(backend(object(), identity=rules)) as api:
-        api.headers["X-Real-IP"] = uuid4().hex
+    ours = {"proxies": ["127.0.0.1"]}
+    async with serving_strangers(backend(object(), identity=rules, api=ours)) as api:
+        api.headers["X-Real-IP"] = str(IPv6Address(uuid4().int))
         await log_in(api)
         tried = [await post(api, path, "000000") for _ in range(3)]
         assert tried[0].status_code == tried[1].status_code != 429
@@ -186,15 +188,16 @@ async def test_codes_are_limited_by_user_before_any_is_looked_at(path):
 
 async def test_codes_are_limited_by_address_whoever_shows_them():
     rules: dict[str, Any] = {"codes_per_user": 1, "address_header": "X-Real-IP"}
-    async with serving_strangers(backend(object(), identity=rules)) as api:
-        api.headers["X-Real-IP"] = uuid4().hex
+    ours = {"proxies": ["127.0.0.1"]}
+    async with serving_strangers(backend(object(), identity=rules, api=ours)) as api:
+        api.headers["X-Real-IP"] = str(IPv6Address(uuid4().int))
         tried = []
         for _ in range(11):
             await log_in(api)
             tried.append((await post(api, "/verify", "000000")).status_code)
         assert tried[-1] == 429
         assert 429 not in tried[:-1]
-        api.headers["X-Real-IP"] = uuid4().hex
+        api.headers["X-Real-IP"] = str(IPv6Address(uuid4().int))
         await log_in(api)
         assert (await post(api, "/verify", "000000")).status_code == tried[0]
 

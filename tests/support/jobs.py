@@ -40,7 +40,7 @@ LIMITS = JobSettings(
     heartbeat_s=1e-6, max_running=2, max_running_per_user=1, max_fruitless_attempts=3, lost_after_s=2
 )
 
-TABLES = ("jobs", "job_events", "job_checkpoints", "job_results", "job_reports")
+TABLES = ("jobs", "job_events", "job_checkpoints", "job_results", "job_report_blocks")
 
 
 async def new_user(postgres: Postgres) -> UUID:

@@ -3,8 +3,8 @@
 -- name: create_job
 WITH created AS (
     INSERT INTO jobs (user_id, idempotency_key, request, request_hash, engine_params_hash, state,
-                      variants_total, simulations)
-    VALUES ($1, $2, $3, $4, $5, 'queued', $6, $7)
+                      variants_total, simulations, kept_bytes)
+    VALUES ($1, $2, $3, $4, $5, 'queued', $6, $7, $8)
     RETURNING *
 ), event AS (
     INSERT INTO job_events (job_id, from_state, to_state, attempt, cause)
@@ -17,6 +17,9 @@ SELECT * FROM jobs WHERE user_id = $1 AND idempotency_key = $2;
 
 -- name: count_queued
 SELECT count(*) AS jobs FROM jobs WHERE user_id = $1 AND state = 'queued';
+
+-- name: count_kept_bytes
+SELECT coalesce(sum(kept_bytes), 0)::bigint AS bytes FROM jobs WHERE user_id = $1;
 
 -- name: get_job
 SELECT * FROM jobs WHERE job_id = $1 AND user_id = $2;
@@ -57,6 +60,10 @@ WITH former AS (
         variants_done = CASE $3 WHEN 'succeeded' THEN simulations ELSE variants_done END,
         variants_per_s = CASE WHEN $3 IN ('queued', 'running') THEN NULL ELSE variants_per_s END,
         eta_s = NULL,
+        kept_bytes = CASE WHEN $3 IN ('failed', 'cancelled')
+            THEN octet_length(request) + coalesce(
+                (SELECT octet_length(content) FROM job_checkpoints WHERE job_checkpoints.job_id = jobs.job_id), 0)
+            ELSE kept_bytes END,
         error = $6
     FROM former WHERE jobs.job_id = former.job_id
     RETURNING jobs.*, former.state AS from_state
@@ -101,14 +108,27 @@ SELECT content, saved_at FROM job_checkpoints WHERE job_id = $1;
 DELETE FROM job_checkpoints WHERE job_id = $1;
 
 -- name: drop_reports
-DELETE FROM job_reports WHERE job_id = $1;
+DELETE FROM job_report_blocks WHERE job_id = $1;
 
 -- name: save_reports
-INSERT INTO job_reports (job_id, rank, content)
-SELECT $1, ranks.rank, ranks.content FROM unnest($2::integer[], $3::text[]) AS ranks (rank, content);
+INSERT INTO job_report_blocks (job_id, first_rank, content)
+SELECT $1, blocks.first_rank, blocks.content
+FROM unnest($2::integer[], $3::bytea[]) AS blocks (first_rank, content);
 
--- name: read_reports
+-- name: read_report_blocks
+-- Those that hold the first $2 ranks, or all.
+SELECT content FROM job_report_blocks
+WHERE job_id = $1 AND ($2::integer IS NULL OR first_rank <= $2) ORDER BY first_rank;
+
+-- name: read_report_rows
 SELECT content FROM job_reports WHERE job_id = $1 ORDER BY rank LIMIT $2;
+
+-- name: count_what_job_keeps
+UPDATE jobs SET kept_bytes = octet_length(request)
+    + coalesce((SELECT sum(octet_length(content)) FROM job_report_blocks WHERE job_id = $1), 0)
+    + coalesce((SELECT octet_length(content) FROM job_checkpoints WHERE job_id = $1), 0)
+    + coalesce((SELECT octet_length(content) FROM job_results WHERE job_id = $1), 0)
+WHERE job_id = $1;
 
 -- name: save_result
 INSERT INTO job_results (job_id, content) VALUES ($1, $2) ON CONFLICT (job_id) DO UPDATE SET content = excluded.content;

@@ -30,7 +30,14 @@ from candleray.search.estimate import require_job_guards, weigh
 from candleray.search.in_process import InProcess, measured_costs
 from candleray.search.phases import backtest
 from candleray.search.variants import VariantGrid
-from candleray.settings import ApiSettings, GuardSettings, IdentitySettings, Settings, StrategySettings
+from candleray.settings import (
+    ApiSettings,
+    GuardSettings,
+    IdentitySettings,
+    JobSettings,
+    Settings,
+    StrategySettings,
+)
 from candleray.timeframes import MINUTE_MS
 from serve_apps.api import build_api
 from serve_apps.backend import Backend
@@ -67,6 +74,7 @@ def settings(**changes: Any) -> Settings:
         environment="test",
         api=ApiSettings(max_body_bytes=1_000_000, **changes.get("api", {})),
         strategies=StrategySettings(**changes.get("strategies", {})),
+        jobs=JobSettings(**changes.get("jobs", {})),
         guards=GuardSettings(max_candles_per_answer=5000, **changes.get("guards", {})),
         identity=IdentitySettings(
             bot_token=BOT_TOKEN, key_encryption_keys=KEY_ENCRYPTION_KEY, **often | changes.get("identity", {})
