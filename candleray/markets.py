@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from candleray.errors import NotFound, nearest
@@ -61,7 +61,7 @@ def _shown(text: str) -> str:
 
 
 Symbol = Annotated[
-    str, BeforeValidator(_checked_symbol), WithJsonSchema({"type": "string", "pattern": SYMBOL_PATTERN})
+    str, BeforeValidator(_checked_symbol), Field(json_schema_extra={"pattern": SYMBOL_PATTERN})
 ]
 """A symbol of an exchange, in one spelling: since 2025 they list some in other scripts than ASCII."""
 

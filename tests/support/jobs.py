@@ -48,7 +48,7 @@ async def new_user(postgres: Postgres) -> UUID:
 
 
 async def submitted(jobs: Jobs, user: UUID, key: str | None = None, request: BacktestRequest = REQUEST) -> Job:
-    return await jobs.submit(user, sized_request(VariantGrid(request), 200), key)
+    return await jobs.submit(user, sized_request(VariantGrid(request), BacktestSettings()), key)
 
 
 def progress(done: int = 5) -> Progress:
