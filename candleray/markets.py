@@ -60,9 +60,7 @@ def _shown(text: str) -> str:
     return shown if shown.isprintable() else ascii(text[:40])
 
 
-Symbol = Annotated[
-    str, BeforeValidator(_checked_symbol), Field(json_schema_extra={"pattern": SYMBOL_PATTERN})
-]
+Symbol = Annotated[str, BeforeValidator(_checked_symbol), Field(json_schema_extra={"pattern": SYMBOL_PATTERN})]
 """A symbol of an exchange, in one spelling: since 2025 they list some in other scripts than ASCII."""
 
 
