@@ -24,7 +24,7 @@ ROOMS_OF_ONE_KIND = {"kernels/indicators", "candleray/commands", "serve_apps/rou
 """Each of their files is discovered and like the others: they may be many."""
 
 ONE_CONCEPT_ON_TWO_FLOORS = {
-    *("backfill", "candles", "compute", "job", "run", "strategy", "tokens"),  # and the command that shows it
+    *("backfill", "candles", "compute", "job", "report", "run", "strategy", "tokens"),  # and its command
     *("binance", "bybit"),  # the client's side, and the simulator's
     "store",  # each room's own
 }

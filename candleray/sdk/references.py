@@ -37,7 +37,7 @@ class Kind:
     """The entries of a page; the answer itself is the list where there are no pages."""
     name_field: str | None = None
     about_fields: tuple[str, ...] = ()
-    """What tells two of them apart for a person."""
+    """The words that tell two of them apart for a person."""
     has_name_filter: bool = False
 
 
