@@ -45,6 +45,8 @@ RETRY_WITHIN_S = 30.0
 """A request that took longer than this to fail is not tried again: it would take as long to fail again."""
 
 _PASSING_STATUS = frozenset({502, 503, 504})
+_OTHER_BUILD_STATUS = frozenset({404, 405, 415, 422, 500})
+"""Answers to a request that another version does not know, or does not take."""
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
 
 REQUEST_ID = "X-Request-ID"
@@ -299,9 +301,9 @@ def _retry_after_s(outcome: Outcome) -> float:
 
 
 def error_of(response: httpx.Response) -> CandlerayError:
-    """The exception that the API raised, as far as the answer tells; it has a note where builds differ."""
+    """The exception that the API raised, as far as the answer tells; with a note where builds may be why."""
     error, build = _error_of(response), response.headers.get(BUILD_HEADER)
-    if build and (note := difference(build)):
+    if build and response.status_code in _OTHER_BUILD_STATUS and (note := difference(build)):
         error.add_note(note)
     return error
 

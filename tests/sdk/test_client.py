@@ -27,7 +27,7 @@ from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
 from candleray.build import BUILD_HEADER, own_build
 from candleray.candles import COLUMNS, CandleRows
-from candleray.errors import error_classes
+from candleray.errors import Forbidden, error_classes
 from candleray.markets import MARKETS, InstrumentReference
 from candleray.sdk import connection
 from candleray.sdk.market_data import ClientSink
@@ -324,14 +324,16 @@ def test_an_answer_that_is_not_understood_names_both_builds_where_they_differ(bu
         client.me()
 
 
-def test_an_error_of_another_build_has_a_note():
+@pytest.mark.parametrize(("error", "notes"), [(InvalidInput("unknown field"), 1), (Forbidden("no operator"), 0)])
+def test_an_error_that_another_build_may_explain_has_a_note(error, notes):
     def answer(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(422, json=InvalidInput("unknown field").payload(), headers={BUILD_HEADER: "0.0.9"})
+        return httpx.Response(error.status, json=error.payload(), headers={BUILD_HEADER: "0.0.9"})
 
-    with mocked(answer) as client, pytest.raises(InvalidInput) as caught:
+    with mocked(answer) as client, pytest.raises(type(error)) as caught:
         client.me()
-    assert caught.value.message == "unknown field"
-    assert "restart the instance" in caught.value.__notes__[0]
+    assert caught.value.message == error.message
+    told = getattr(caught.value, "__notes__", [])
+    assert [("restart the instance" in note) for note in told] == [True] * notes
 
 
 @pytest.mark.parametrize("trouble", [502, 503, 504, httpx.ConnectError("refused"), httpx.ReadError("reset")])
