@@ -45,7 +45,7 @@ class CommandSource:
             source = _source_file(self.module)
             if source is None:
                 return "(not installed)"
-            tree = ast.parse(source.read_text())
+            tree = ast.parse(source.read_bytes())
         except (OSError, SyntaxError, ValueError) as error:
             return f"(not available: {error})"
         for node in tree.body:
@@ -170,4 +170,7 @@ def candleray(
 
 
 def main() -> None:
+    from candleray.terminal.streams import make_streams_readable
+
+    make_streams_readable()
     app(prog_name="candleray")

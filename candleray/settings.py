@@ -9,15 +9,21 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     YamlConfigSettingsSource,
 )
+
+from candleray.errors import invalid
+from candleray.private_files import expanded
+from candleray.validation import invalid_from
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / "configs"
@@ -27,6 +33,12 @@ Environment = Literal["dev", "test", "prod"]
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _without_space_around(cls, value: Any) -> Any:
+        """A value read from a file ends with its line: `TOKEN=$(cat file)` does not, an `env_file` may."""
+        return value.strip() if isinstance(value, str) else value
 
 
 class ServiceSettings(_Section):
@@ -237,7 +249,7 @@ class Settings(BaseSettings):
 
     @property
     def data_path(self) -> Path:
-        return self.data_dir.expanduser().resolve()
+        return expanded(self.data_dir)
 
     @property
     def base_url(self) -> str:
@@ -246,5 +258,21 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """The settings of this process; tests clear the cache (`get_settings.cache_clear()`)."""
-    return Settings()
+    """The settings of this process; tests clear the cache (`get_settings.cache_clear()`).
+
+    Raises:
+        InvalidInput: a variable or a file of `configs` holds what it may not. It tells no value: some are secrets.
+    """
+    try:
+        return Settings()
+    except ValidationError as exc:
+        # Of a kind that `invalid_from` does not know, so that it quotes no value.
+        details = [{**detail, "type": "bad_setting"} for detail in exc.errors(include_url=False)]
+        raise invalid_from(details, "a setting") from None
+    except SettingsError as exc:
+        raise invalid(
+            "", "bad_setting", f"a variable CANDLERAY_… is no JSON as its setting needs: {exc}"
+        ) from None
+    except (yaml.YAMLError, UnicodeError, OSError) as exc:
+        text = " ".join(str(exc).split())[:200]
+        raise invalid("", "bad_setting", f"a file settings.yaml below {CONFIGS} cannot be read: {text}") from None

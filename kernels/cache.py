@@ -25,7 +25,10 @@ _KEPT = 8  # of those unused for a day: 10 to 70 MB each, and a day's work on th
 
 def base_folder() -> Path:
     """`$NUMBA_CACHE_DIR`, or in the user's cache folder."""
-    user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    try:
+        user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:  # an account without a home folder
+        user_cache = tempfile.mkdtemp(prefix="candleray-numba-")
     return Path(os.environ.get("NUMBA_CACHE_DIR") or Path(user_cache) / "candleray" / "numba")
 
 

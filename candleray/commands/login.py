@@ -56,11 +56,11 @@ def _signed(telegram_user_id: int, data: Path | None) -> WidgetLogin:
     from candleray.errors import InstanceError
     from candleray.identity.local_secrets import BOT_TOKEN
     from candleray.identity.telegram import sign_widget
-    from candleray.private_files import read_private
+    from candleray.private_files import expanded, read_private
     from candleray.settings import get_settings
 
     settings = get_settings()
-    folder = data.expanduser().resolve() if data else settings.data_path
+    folder = expanded(data) if data else settings.data_path
     given = settings.identity.bot_token
     bot_token = given.get_secret_value() if given else read_private(folder / BOT_TOKEN)
     if bot_token is None:

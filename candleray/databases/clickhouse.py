@@ -6,6 +6,7 @@ one path. `http(s)://user:password@host:8123/database` connects to a server. The
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +18,13 @@ import clickhouse_connect
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from urllib3.exceptions import HTTPError
 
 from candleray.databases.statements import migrations, named_statements, pending
 from candleray.databases.urls import split_url, without_credentials
 from candleray.errors import CandlerayError, InstanceError, ServiceUnavailable, invalid
+from candleray.network.forks import require_own
+from candleray.network.own_addresses import ask_directly, is_own
 
 EMBEDDED_MEMORY_BYTES = 2_000_000_000
 """Memory of the embedded engine, unless `?max_server_memory_usage=` of the URL sets another."""
@@ -31,6 +35,7 @@ class ClickHouse:
         self._client = client
         self._statements = named_statements("clickhouse")
         self.address = address
+        self._pid = os.getpid()
 
     @classmethod
     def open(cls, url: str) -> ClickHouse:
@@ -87,10 +92,11 @@ class ClickHouse:
 
     @contextmanager
     def _translated(self, task: str) -> Iterator[None]:
-        """Raise the driver's errors as ours."""
+        """Raise the driver's errors as ours; what it reads are bytes of a server, and libraries of its own do."""
+        require_own(self._pid, f"the connection to ClickHouse at {self.address}")
         try:
             yield
-        except ClickHouseError as exc:
+        except (ClickHouseError, pa.ArrowException, HTTPError, OSError, EOFError) as exc:
             raise ServiceUnavailable(f"ClickHouse at {self.address}, {task}: {_first_line(exc)}") from exc
 
 
@@ -121,6 +127,8 @@ def _opening_error(path: str, text: str) -> CandlerayError:
 def _remote(parts: SplitResult) -> Client:
     # async_insert would acknowledge rows before they are in a table.
     settings = {"async_insert": 0, **dict(parse_qsl(parts.query))}
+    if is_own(parts.hostname or "localhost"):
+        ask_directly(parts.hostname or "localhost")  # its driver takes the environment's proxy
     try:
         return clickhouse_connect.get_client(
             interface=parts.scheme,
@@ -131,12 +139,12 @@ def _remote(parts: SplitResult) -> Client:
             settings=settings,
             autogenerate_session_id=False,
         )
-    except ClickHouseError as exc:
+    except (ClickHouseError, HTTPError, OSError, ValueError) as exc:
         raise ServiceUnavailable(
             f"ClickHouse at {without_credentials(parts)} does not answer: {_first_line(exc)}"
         ) from exc
 
 
-def _first_line(exc: ClickHouseError) -> str:
+def _first_line(exc: Exception) -> str:
     lines = str(exc).splitlines() or [type(exc).__name__]
     return lines[0][:300]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ import asyncpg
 from candleray.databases.statements import Migration, migrations, named_statements, pending
 from candleray.databases.urls import split_url, without_credentials
 from candleray.errors import CandlerayError, ServiceUnavailable, StatementRefused
+from candleray.network.forks import require_own
 
 _CONNECT_TIMEOUT_S = 10.0
 
@@ -25,6 +27,7 @@ class Postgres:
         self._pool = pool
         self._statements = named_statements("postgres")
         self.address = address
+        self._pid = os.getpid()
 
     @classmethod
     async def open(cls, url: str, max_connections: int = 10) -> Postgres:
@@ -99,6 +102,7 @@ class Postgres:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """Borrow a connection of the pool; the driver's errors are raised as ours."""
+        require_own(self._pid, f"the pool of Postgres at {self.address}")
         async with _translated(self.address), self._pool.acquire(timeout=_CONNECT_TIMEOUT_S) as connection:
             yield connection
 
@@ -127,6 +131,8 @@ async def _translated(address: str) -> AsyncIterator[None]:
         # A data error's text quotes the value, so that it is not kept as the cause.
         cause = None if isinstance(exc, asyncpg.DataError) else exc
         raise StatementRefused(f"Postgres at {address} refused a statement: {_kind(exc)}") from cause
+    except asyncpg.InternalClientError as exc:  # what came is not Postgres's protocol; its text may quote it
+        raise ServiceUnavailable(f"what answers at {address} is no Postgres ({type(exc).__name__})") from None
     except asyncpg.InterfaceError as exc:
         if "clos" not in str(exc):  # a closed connection or pool has no error class of its own
             raise StatementRefused("the driver of Postgres was used wrongly") from exc

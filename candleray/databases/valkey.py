@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,13 +10,15 @@ import redis.asyncio as redis
 from redis.exceptions import RedisError
 
 from candleray.databases.urls import split_url, without_credentials
-from candleray.errors import ServiceUnavailable
+from candleray.errors import ServiceUnavailable, invalid
+from candleray.network.forks import require_own
 
 
 class Valkey:
     def __init__(self, client: redis.Redis, address: str) -> None:
         self.client = client
         self.address = address
+        self._pid = os.getpid()
 
     @classmethod
     async def open(cls, url: str) -> Valkey:
@@ -26,7 +29,13 @@ class Valkey:
             ServiceUnavailable: nothing answers there.
         """
         address = without_credentials(split_url(url, "redis_url", ("redis", "rediss", "unix")))
-        store = cls(redis.Redis.from_url(url, socket_connect_timeout=10), address)
+        try:
+            store = cls(redis.Redis.from_url(url, socket_connect_timeout=10), address)
+        except (ValueError, TypeError):
+            # Not its text: it may quote the URL.
+            raise invalid(
+                "redis_url", "bad_url", f"redis_url, at {address}: it names a database or an option that is none"
+            ) from None
         try:
             await store.ping()
         except ServiceUnavailable:
@@ -45,6 +54,7 @@ class Valkey:
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[redis.Redis]:
         """Borrow the client; the driver's errors are raised as ours."""
+        require_own(self._pid, f"the connection to Valkey at {self.address}")
         try:
             yield self.client
         except (RedisError, OSError, TimeoutError) as exc:

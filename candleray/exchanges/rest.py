@@ -118,7 +118,7 @@ class RestClient:
             ):
                 body = await _read_body(response, market, request)
         except httpx.HTTPError as exc:
-            raise _Transient(failure_in_words(exc, url)) from exc
+            raise _Transient(failure_in_words(exc, url)) from None
         except TimeoutError as exc:
             raise _Transient(f"no answer within {self.config.timeout_s:g} s") from exc
         headers = {name.lower(): value for name, value in response.headers.items()}

@@ -145,7 +145,7 @@ Code = Annotated[
     secret_text(r"[0-9]{6}|[A-Z2-7]{16}", "is six digits, or a recovery code of 16 letters and digits"),
     BeforeValidator(_plain_code),
 ]
-"""Whoever types something else has made no attempt: it is answered before any is counted."""
+"""Other text is no attempt: it is answered before any is counted."""
 
 
 class CodeBody(Model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import yaml
 
 from candleray.backtests.axes import Number
-from candleray.errors import InvalidInput, NotFound
+from candleray.errors import BadFile, InvalidInput, NotFound
 from candleray.settings import CONFIGS
 from candleray.validation import Model, validated
 from kernels.declare import Param
@@ -78,4 +78,8 @@ def read_ranges(environment: str) -> RangesFile:
     path = CONFIGS / environment / "indicators.yaml"
     if not path.exists():
         return RangesFile()
-    return validated(RangesFile, yaml.safe_load(path.read_text()) or {}, str(path))
+    try:
+        content = yaml.safe_load(path.read_bytes())
+    except (yaml.YAMLError, UnicodeError, OSError) as exc:
+        raise BadFile(f"{path} cannot be read as YAML: {' '.join(str(exc).split())[:200]}") from exc
+    return validated(RangesFile, content or {}, str(path))

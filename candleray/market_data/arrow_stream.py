@@ -52,8 +52,15 @@ def _stream_of(table: pa.Table) -> bytes:
 
 
 def decode_bars(answer: bytes) -> tuple[pa.Table, str | None]:
-    """A page of bars, and the `start` of the next page if there is one."""
-    table = pa.ipc.open_stream(answer).read_all()
+    """A page of bars, and the `start` of the next page if there is one.
+
+    Raises:
+        BadFile: it is no Arrow stream.
+    """
+    try:
+        table = pa.ipc.open_stream(answer).read_all()
+    except (pa.ArrowException, OSError, ValueError) as exc:
+        raise BadFile(f"it is not a whole Arrow IPC stream: {_first_line(exc)}") from exc
     next_start = (table.schema.metadata or {}).get(b"next_start")
     return table, None if next_start is None else next_start.decode()
 
@@ -73,8 +80,7 @@ def decode_rows(body: bytes, first_row: int) -> CandleRows:
     try:
         table = _read_table(body)
     except (pa.ArrowException, OSError, ValueError, struct.error) as exc:
-        reason = str(exc).splitlines()[0][:200]
-        raise BadFile(f"the body is not a whole Arrow IPC stream: {reason}") from exc
+        raise BadFile(f"the body is not a whole Arrow IPC stream: {_first_line(exc)}") from exc
     for whole in (TIME, ROW):
         if whole in table.column_names and table[whole].null_count:
             raise BadFile(f"column {whole} has {table[whole].null_count} nulls")
@@ -90,6 +96,10 @@ def decode_rows(body: bytes, first_row: int) -> CandleRows:
         first_row,
         numbers,
     )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _read_table(body: bytes) -> pa.Table:

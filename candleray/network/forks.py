@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
+from candleray.errors import InstanceError
+
 T = TypeVar("T")
 
 
@@ -37,6 +39,15 @@ class PerProcess(Generic[T]):
         _kept.append(self._made)
         self._made = None
         self._lock = threading.Lock()  # the parent's may have been held by a thread that is not here
+
+
+def require_own(pid: int, what: str) -> None:
+    """
+    Raises:
+        InstanceError: it was opened in another process, from which this one was forked.
+    """
+    if pid != os.getpid():
+        raise InstanceError(f"{what} was opened in process {pid}, of which this is a fork: open one here")
 
 
 _living: WeakSet[PerProcess[Any]] = WeakSet()

@@ -32,6 +32,7 @@ from candleray.errors import (
 from candleray.network.clients import client, failure_in_words
 from candleray.network.foreign_pages import page_in_words, telling_headers
 from candleray.network.forks import PerProcess
+from candleray.private_files import expanded
 from candleray.sdk.credentials import checked_token, token_for
 
 INSTANCE_FILE = "instance.json"
@@ -80,7 +81,7 @@ def find_api_url(data_dir: Path | None = None) -> str:
 
 
 def _running_url(data_dir: Path, start: str) -> str:
-    folder = data_dir.expanduser().resolve()
+    folder = expanded(data_dir)
     running = _instance_url(folder)
     if running is None:
         raise InstanceError(f"no instance runs in {folder}: start one with `{start}`")

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from candleray.errors import invalid
-from candleray.private_files import read_private, write_private
+from candleray.private_files import expanded, read_private, write_private
 
 TOKEN_VARIABLE = "CANDLERAY_TOKEN"  # noqa: S105 - a variable's name
 MAX_TOKEN = 4096
@@ -58,6 +58,6 @@ def forget_token(api_url: str) -> None:
 
 
 def token_file(api_url: str) -> Path:
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    home = expanded(Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config"))
     readable = re.sub(r"[^A-Za-z0-9.-]+", "_", api_url.partition("://")[2])[:64]
     return home / "candleray" / "tokens" / f"{readable}-{hashlib.sha256(api_url.encode()).hexdigest()[:8]}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
-from candleray.errors import GuardExceeded, invalid
+from candleray.errors import ApiError, BadFile, GuardExceeded, invalid
 from candleray.indicators.series import LAST_BARS
 from candleray.market_data.backfill_report import BackfillReport, BackfillStep
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
@@ -145,7 +145,11 @@ class MarketDataMethods(Sender):
     def _bars(self, query: dict[str, str | int | None]) -> tuple[pa.Table, str | None]:
         from candleray.market_data.arrow_stream import ARROW, decode_bars
 
-        return decode_bars(self.send("GET", "/market-data/candles", params=query, headers={"Accept": ARROW}))
+        answer = self.send("GET", "/market-data/candles", params=query, headers={"Accept": ARROW})
+        try:
+            return decode_bars(answer)
+        except BadFile as exc:
+            raise ApiError(f"the API's answer is not understood ({exc.message}): is it of this version?") from exc
 
     def put_candles(
         self, market: MarketName, symbol: str, rows: CandleRows, *, source: str | None = None

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from candleray.errors import CandlerayError, NotFound
-from candleray.private_files import read_private, write_private
+from candleray.private_files import expanded, read_private, write_private
 from candleray.terminal.console import notes
 
 MOST_ANSWERS = 20
@@ -39,7 +39,7 @@ class KeptAnswer:
 
 
 def answers_folder() -> Path:
-    home = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
+    home = expanded(Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state"))
     return home / "candleray" / "answers"
 
 
@@ -50,14 +50,14 @@ def keep_answer(answer: bytes, command: str, api_url: str) -> None:
             f"the answer has {len(answer):,} bytes, more than the {MOST_BYTES:,} that are kept for --last"
         )
         return
-    folder = answers_folder()
     header = {"command": command, "api_url": api_url, "kept_at": datetime.now(UTC).isoformat()}
     try:
+        folder = answers_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         write_private(folder / f"{time.time_ns():020d}{SUFFIX}", f"{json.dumps(header)}\n{answer.decode()}")
         _prune(folder)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, CandlerayError) as error:
         notes().print(f"the answer is not kept for --last: {error}")
 
 

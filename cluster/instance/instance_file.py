@@ -137,7 +137,7 @@ def known_copy(folder: DataFolder) -> Instance | None:
 
 def _read(path: Path) -> Instance | None:
     try:
-        return Instance.model_validate_json(path.read_text())
+        return Instance.model_validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError):  # none, half of one, or no text at all
         return None
     except OSError as exc:

@@ -20,6 +20,7 @@ from cluster.instance.instance_file import Instance, read_instance, running_inst
 from cluster.instance.supervisor import Supervisor
 from cluster.machine.child_environment import inherited
 from cluster.machine.data_folder import DataFolder
+from cluster.machine.limits import warnings
 
 START_TIMEOUT_S = 300.0
 
@@ -43,6 +44,11 @@ def already_running(folder: DataFolder, instance: Instance, port: int | None) ->
     return wait_ready(folder, START_TIMEOUT_S)
 
 
+def _look_at_machine(settings: Settings, report: Report) -> None:
+    for warning in warnings(settings.compute.object_store_bytes):
+        report(Event("noticed", "machine", warning))
+
+
 def run_here(settings: Settings, app: str, report: Report, ready: Callable[[Instance], None]) -> None:
     """Run the instance in this process until a signal.
 
@@ -55,6 +61,7 @@ def run_here(settings: Settings, app: str, report: Report, ready: Callable[[Inst
         if event.kind == "ready":
             ready(supervisor.instance)
 
+    _look_at_machine(settings, report)
     supervisor = Supervisor(settings, app, tell)
     try:
         supervisor.run()
@@ -81,6 +88,7 @@ def run_detached(settings: Settings, app: str, report: Report) -> Instance:
     Raises:
         InstanceError: it did not start, with its reason.
     """
+    _look_at_machine(settings, report)
     folder = DataFolder(settings.data_path)
     folder.prepare()
     require_room(folder.path)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from candleray.errors import InstanceError
 from candleray.inventory import PARTS, Inventory, Place
+from candleray.private_files import expanded
 from candleray.sdk.connection import INSTANCE_FILE
 from cluster.machine.attempts import attempts
 from cluster.machine.processes import describe, opened_by
@@ -26,7 +27,7 @@ class DataFolder:
     """`path` keeps what must last; `run_dir` holds sockets and logs of the moment, and may go with a reboot."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path.expanduser().resolve()
+        self.path = expanded(path)
         self.lock_file = self.path / "lock"
         """Earlier versions lock this file; ours locks the folder itself, which no tidying removes."""
         self.inventory = Inventory(self.path)
@@ -63,7 +64,7 @@ class DataFolder:
         """
         try:
             # Root's Postgres runs under another account, which must be able to pass through.
-            self.path.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+            make_folder(self.path, 0o711 if os.geteuid() == 0 else 0o700)
             self.lock_file.touch(mode=0o600)
             self.inventory.begin()
             self.make_logs()
@@ -163,6 +164,15 @@ class DataFolder:
             if not any(_locks(file.fileno(), fcntl.LOCK_SH) for _ in attempts(LOCK_PATIENCE_S)):
                 owner = describe(opened_by(status))
                 raise InstanceError(f"the candle store in {self.clickhouse} is open in {owner}")
+
+
+def make_folder(path: Path, mode: int) -> None:
+    """Make a folder, and those above it, with these permissions whatever the umask; those that are there stay."""
+    for folder in reversed([path, *path.parents]):
+        if not folder.exists():
+            folder.mkdir(mode=mode, exist_ok=True)
+            folder.chmod(mode)
+    path.mkdir(exist_ok=True)
 
 
 def own_folder(path: Path, uid: int) -> None:

@@ -38,7 +38,7 @@ def start_ticks(pid: int) -> int | None:
     psutil's creation time moves when the clock is set, this does not.
     """
     try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        state, *fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
         return None
     return int(fields[18]) if state not in "ZX" else None

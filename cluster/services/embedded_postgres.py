@@ -24,7 +24,7 @@ import psutil
 
 from candleray.errors import InstanceError, ServiceUnavailable
 from cluster.machine.child_environment import BARE
-from cluster.machine.data_folder import DataFolder, own_folder
+from cluster.machine.data_folder import DataFolder, make_folder, own_folder
 from cluster.machine.processes import answers_of, end_process, ends_within, is_running
 from cluster.services.embedded_service import (
     EmbeddedService,
@@ -186,7 +186,7 @@ class EmbeddedPostgres(EmbeddedService):
 
     def _shared_home(self) -> Path:
         try:
-            self.shared.mkdir(mode=0o711, parents=True, exist_ok=True)
+            make_folder(self.shared, 0o711)
         except OSError as exc:
             raise InstanceError(f"{self.shared} cannot be made: {exc.strerror}") from exc
         if not reachable(self.shared, self.account):

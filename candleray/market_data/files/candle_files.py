@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -36,7 +37,7 @@ BATCH_ROWS = 100_000
 # Klines pack 3 to 30 times smaller; a bomb, a thousand times.
 _MAX_PACKING = 200
 
-_DAMAGED = (EOFError, OSError, zlib.error, zipfile.BadZipFile, NotImplementedError)
+_DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError)
 _UNREADABLE = (csv.Error, pa.ArrowException, ValueError, OverflowError)
 
 
