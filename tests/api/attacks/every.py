@@ -10,9 +10,8 @@ from pathlib import Path
 
 from tests.api.attacks.target import Attack
 
-TOPICS = sorted(
-    path.stem for path in Path(__file__).parent.glob("[a-z]*.py") if path.stem not in ("every", "target")
-)
+NO_TOPICS = ("every", "target", "test_attacks")
+TOPICS = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py") if path.stem not in NO_TOPICS)
 
 ATTACKS: tuple[Attack, ...] = tuple(
     attack for topic in TOPICS for attack in import_module(f"tests.api.attacks.{topic}").ATTACKS
