@@ -54,7 +54,7 @@ class Patient(RealInstance):
             return 0
 
     def client(self) -> Client:
-        return Client(self.file.api_url, timeout_s=600)
+        return Client(self.url, timeout_s=600)
 
     def put(self, day: int) -> int:
         """A day of candles; how many were acknowledged."""
