@@ -8,7 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,8 @@ def test_a_named_proxy_s_word_goes_on(url: str) -> None:
 def test_one_address_has_so_many_connections_and_others_still_get_in(url: str) -> None:
     with ExitStack() as opened:
         for _ in range(8):
-            opened.enter_context(raw(url, b"", ANOTHER_ADDRESS))
+            with suppress(ConnectionError):  # beyond the limit
+                opened.enter_context(raw(url, b"", ANOTHER_ADDRESS))
         with caller(url, ANOTHER_ADDRESS) as client, pytest.raises(httpx.TransportError):
             client.get("/")
         for address in ("127.0.0.1", "127.0.0.4"):
