@@ -51,6 +51,8 @@ FREE_TEXT = {
     ("POST /exchange-keys", "api_key"),
     ("POST /exchange-keys", "api_secret"),
     ("GET /market-data/instruments", "q"),
+    ("POST /market-data/candles", "source"),
+    ("POST /market-data/instruments", "source"),
 }
 """People's own words and an exchange's: text that looks like a path may be one of them, and is kept as text."""
 
