@@ -223,7 +223,7 @@ class CandleStoreContract:
                 call()
 
     def test_what_is_no_instrument_is_not_stored(self, store: CandleStore) -> None:
-        with pytest.raises(InvalidInput, match="is not a symbol"):
+        with pytest.raises(InvalidInput, match="is no symbol"):
             store.insert(1, "BTC/USDT", candle_rows([0]))
         with pytest.raises(NotFound, match="unknown market"):
             store.insert(9, "BTCUSDT", candle_rows([0]))
