@@ -96,6 +96,16 @@ def find_commands() -> dict[str, CommandSource]:
     return dict(sorted(commands.items()))
 
 
+def leaf_commands() -> dict[str, Any]:
+    """Every command that does something, by what a person types: `job list`. Loads all of them."""
+    leaves: dict[str, Any] = {}
+    for name, source in find_commands().items():
+        command = source.load()
+        below = getattr(command, "commands", None)
+        leaves |= {f"{name} {inner}": one for inner, one in below.items()} if below else {name: command}
+    return leaves
+
+
 class CommandGroup(TyperGroup):
     """`candleray`: its commands are known by name, and loaded by the one that runs."""
 

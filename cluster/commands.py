@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +24,13 @@ App = Annotated[str, typer.Option("--app", hidden=True)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def up(data: DataDir = None, port: Port = None, detach: Detach = False, app: App = "serve_apps.app:build") -> None:
+def up(
+    data: DataDir = None,
+    port: Port = None,
+    detach: Detach = False,
+    as_json: AsJson = False,
+    app: App = "serve_apps.app:build",
+) -> None:
     """Start everything: Postgres, Valkey, Ray, the candle store and the API.
 
     Runs until Ctrl-C, or in the background with --detach. An instance that runs already is left as it is.
@@ -31,8 +38,9 @@ def up(data: DataDir = None, port: Port = None, detach: Detach = False, app: App
     Example: candleray up --detach --data ~/candles --port 8001
     """
     from candleray.build import difference
-    from candleray.terminal.console import output
+    from candleray.terminal.console import notes, output
     from candleray.terminal.hints import interruptible
+    from candleray.terminal.progress import working
     from cluster.instance.events import to_console
     from cluster.instance.instance_file import running_instance
     from cluster.instance.start import already_running, run_detached, run_here
@@ -41,35 +49,42 @@ def up(data: DataDir = None, port: Port = None, detach: Detach = False, app: App
     settings = _settings(data, port)
     folder = DataFolder(settings.data_path)
     running = running_instance(folder)
-    console = output()
+    console = notes() if as_json else output()
+
+    def show(instance: Instance, what: str = "is ready") -> None:
+        output().print(instance.model_dump_json()) if as_json else _show_instance(instance, what, settings)
+
     if running:
         running = already_running(folder, running, port)
-        _show_instance(running, "is already running", settings)
+        show(running, "is already running")
         if other := difference(running.build):
             console.print(f"\n{other}", style="yellow", soft_wrap=True)
         return
     console.print(f"Starting Candleray in {folder}")
     if detach:
-        with interruptible("the start was given up and what had started is stopped; `candleray up` starts again"):
+        sign_of_life = nullcontext() if console.is_terminal else working("starting")
+        with interruptible("what had started is stopped; `candleray up` starts again"), sign_of_life:
             instance = run_detached(settings, app, to_console(console))
-        _show_instance(instance, "is ready", settings)
+        show(instance)
     else:
-        run_here(
-            settings, app, to_console(console), lambda instance: _show_instance(instance, "is ready", settings)
-        )
+        run_here(settings, app, to_console(console), show)
 
 
-def down(data: DataDir = None) -> None:
+def down(data: DataDir = None, as_json: AsJson = False) -> None:
     """Stop the instance in order, and whatever a killed one left running.
 
     Example: candleray down --data ~/candles
     """
-    from candleray.terminal.console import output
+    from candleray.terminal.console import output, print_json
     from cluster.instance.stop import stop_instance
     from cluster.machine.data_folder import DataFolder
 
     folder = DataFolder(_settings(data, None).data_path)
-    output().print(stop_instance(folder), soft_wrap=True)
+    said = stop_instance(folder)
+    if as_json:
+        print_json({"data_dir": str(folder.path), "said": said})
+    else:
+        output().print(said, soft_wrap=True)
 
 
 def status(data: DataDir = None, as_json: AsJson = False) -> None:
@@ -78,6 +93,7 @@ def status(data: DataDir = None, as_json: AsJson = False) -> None:
     Example: candleray status --json
     """
     from candleray.terminal.console import output
+    from candleray.terminal.exit_codes import ExitCode
     from cluster.instance.status import inspect, status_table
     from cluster.machine.data_folder import DataFolder
 
@@ -87,7 +103,7 @@ def status(data: DataDir = None, as_json: AsJson = False) -> None:
     else:
         output().print(status_table(found))
     if not found.ready:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _settings(data: Path | None, port: int | None) -> Settings:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import typer
 from rich.console import Console
@@ -64,8 +64,10 @@ REQUEST = {
 class TimedSteps:
     """The demo's steps: each shown as the command it is, timed, and its failure the demo's."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, output: IO[str] | None = None) -> None:
         self.console = console
+        self.output = output
+        """Where the commands print; None where they print as this process does."""
         self.seconds: list[tuple[str, float]] = []
 
     @contextmanager
@@ -78,7 +80,7 @@ class TimedSteps:
     def run(self, *arguments: str) -> None:
         """`candleray …` as a person would type it."""
         self.console.print(f"[dim]$ candleray {' '.join(arguments)}", soft_wrap=True)
-        finished = subprocess.run(_command(*arguments), check=False)
+        finished = subprocess.run(_command(*arguments), check=False, stdout=self.output)
         if finished.returncode:
             raise InstanceError(f"candleray {arguments[0]} ended with {finished.returncode}")
 
@@ -92,15 +94,24 @@ class TimedSteps:
 
 
 def demo(
-    data: Annotated[Path, typer.Option(help="folder the demo keeps its candles in")] = Path(".demo"),
-    keep: Annotated[bool, typer.Option("--keep", help="leave everything running at the end")] = False,
+    data: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of the demo's own candles, whatever CANDLERAY_DATA_DIR says: they are simulated.",
+        ),
+    ] = Path(".demo"),
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the seconds of each phase as JSON, the rest to stderr.")
+    ] = False,
 ) -> None:
     """Simulated exchanges -> ClickHouse -> a grid of 10,000 variants over a year of minutes -> the ranked table.
 
     Example: candleray demo --keep
     """
-    console = Console(highlight=False)
-    steps = TimedSteps(console)
+    console = Console(highlight=False, stderr=as_json)
+    steps = TimedSteps(console, sys.stderr if as_json else None)
     data = data.resolve()
     data.mkdir(parents=True, exist_ok=True)
     request = data / "request.json"
@@ -124,6 +135,8 @@ def demo(
             if not keep:
                 with steps.step("Stop"):
                     steps.run("down", "--data", str(data))
+    if as_json:
+        typer.echo(json.dumps({"seconds": dict(steps.seconds), "data_dir": str(data)}))
     console.print(steps.table())
     _show_what_next(console, data, request, api_port)
 

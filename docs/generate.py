@@ -14,12 +14,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from candleray.backtests.metrics import METRICS
+from candleray.cli import leaf_commands
 from candleray.errors import error_classes, invalid
 from candleray.indicators.bounds import declared_ranges
 from candleray.indicators.catalogue import get_catalogue
 from candleray.indicators.info import IndicatorInfo, ParamInfo
 from candleray.live.run import ACTION_MEANINGS, ACTIVE_STATES, FIRST_STATE, TRANSITIONS
 from candleray.settings import Settings
+from candleray.terminal.exit_codes import ExitCode
 from kernels.indicators import INDICATORS
 from kernels.rules import FAMILIES
 
@@ -179,6 +181,24 @@ def errors_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+COMMANDS = """\
+Every command takes `--json`, `--help` and `--debug`. Tables and JSON go to stdout, all else to stderr.
+
+Where an id is taken, so is as much of its beginning as no other has, four characters or more, and a name where
+there are names. `--data DIR` or `CANDLERAY_DATA_DIR` says which instance is meant, `--api URL` which API.
+"""
+
+
+def commands_page() -> str:
+    lines = ["# Commands", "", NOTE, "", COMMANDS]
+    lines += ["| Exit code | Meaning |", "|---|---|"]
+    lines += [f"| {code.value} | {code.meaning} |" for code in ExitCode]
+    lines += ["", "| Command | Does |", "|---|---|"]
+    for name, command in sorted(leaf_commands().items()):
+        lines.append(f"| `candleray {name}` | {(command.help or '').partition(chr(10))[0]} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "configs/base/settings.yaml": settings_yaml,
     "configs/base/indicators.yaml": indicators_yaml,
@@ -188,6 +208,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/metrics.md": metrics_page,
     "docs/reference/run-states.md": run_states_page,
     "docs/reference/errors.md": errors_page,
+    "docs/reference/commands.md": commands_page,
 }
 
 

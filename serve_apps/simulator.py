@@ -7,6 +7,7 @@ and above it they are refused in the venue's words. Other failures come on deman
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import time
 from collections import Counter
@@ -183,21 +184,31 @@ def simulator(
         str, typer.Option(help="Trouble on demand, like rate_limited=50,unavailable=70,slow=100.")
     ] = "",
     limits: Annotated[bool, typer.Option(help="Count request weights and refuse as the venues do.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the address and the symbols as JSON.")] = False,
 ) -> None:
-    """Serve the REST interfaces of all exchanges from generated or recorded candles."""
+    """Serve the REST interfaces of all exchanges from generated or recorded candles, until Ctrl-C.
+
+    Example: candleray simulator --port 9900 --symbols BTCUSDT,ETHUSDT
+    """
     chosen = [symbol.strip() for symbol in symbols.split(",") if symbol.strip()]
     source: CandleSource = RecordedCandles(files, chosen) if files else GeneratedCandles(seed, chosen)
     app = build_simulator(source, Faults.parse(faults), with_limits=limits)
     listener = _listen(host, port)
-    for line in _describe(source, listener):
-        typer.echo(line)
+    if as_json:
+        markets = {
+            market.name: [one.symbol for one in source.instruments(market)] for market in simulated_markets()
+        }
+        typer.echo(json.dumps({"url": _address(listener), "markets": markets}))
+    else:
+        for line in _describe(source, listener):
+            typer.echo(line)
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
     )
     # Uvicorn raises the signal that stopped it again; it may come as this exception.
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
-    typer.echo("stopped")
+    typer.echo("stopped", err=as_json)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -219,9 +230,13 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _describe(source: CandleSource, listener: socket.socket) -> Iterator[str]:
+def _address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
-    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _describe(source: CandleSource, listener: socket.socket) -> Iterator[str]:
+    address = _address(listener)
     yield f"exchange simulator on {address}, Ctrl-C stops it"
     for market in simulated_markets():
         names = " ".join(instrument.symbol for instrument in source.instruments(market))

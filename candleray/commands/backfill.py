@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candleray.terminal.console import notes, output, show_error
+from candleray.terminal.console import notes, output, print_json, show_error
 from candleray.terminal.exit_codes import ExitCode
 from candleray.terminal.hints import after_candles, here, interruptible, show_next
-from candleray.terminal.options import ApiUrl, DataDir, MarketName, SymbolNames, connect, utc_ms
+from candleray.terminal.options import ApiUrl, AsJsonList, DataDir, MarketName, SymbolNames, connect, utc_ms
 from candleray.terminal.progress import progress
 from candleray.terminal.tables import minute_text
 
@@ -40,6 +40,7 @@ def backfill(
     url: Annotated[
         str | None, typer.Option(help="Fetch from here, such as the simulator, and write: an operator's right.")
     ] = None,
+    as_json: AsJsonList = False,
     api: ApiUrl = None,
     data: DataDir = None,
 ) -> None:
@@ -61,23 +62,34 @@ def backfill(
         interruptible("what was written stays, and the same command goes on from there"),
         connect(api, data) as client,
     ):
+        tell = _say_nothing if as_json else _print_backfilled
         if url is None:
-            complete = _by_the_instance(client, chosen, symbol, window_ms)
+            reports = _by_the_instance(client, chosen, symbol, window_ms, tell)
         else:
             settings = _history_settings(chosen, url)
-            complete = asyncio.run(_backfill(client, chosen, symbol, window_ms, settings))
-    if not complete:
+            reports = asyncio.run(_backfill(client, chosen, symbol, window_ms, settings, tell))
+    if as_json:
+        print_json(reports)
+    if len(reports) < len(set(symbol)):
         raise typer.Exit(ExitCode.WRONG_INPUT)
-    show_next(*after_candles(chosen.name, symbol[0], here(api, data)))
+    if not as_json:
+        show_next(*after_candles(chosen.name, symbol[0], here(api, data)))
 
 
-def _by_the_instance(client: Client, market: Market, symbols: list[str], window_ms: tuple[int, int]) -> bool:
-    """Backfill them all; return True where the exchange knew every symbol."""
+def _by_the_instance(
+    client: Client,
+    market: Market,
+    symbols: list[str],
+    window_ms: tuple[int, int],
+    tell: Callable[[BackfillReport], None],
+) -> list[BackfillReport]:
+    """Backfill them all; return the reports of those symbols that the exchange knew."""
     from candleray.errors import NotFound
     from candleray.terminal.inserted_rows import ROW_COLUMNS
     from candleray.timeframes import iso
 
-    known, window = True, [iso(ms) for ms in window_ms]
+    reports: list[BackfillReport] = []
+    window = [iso(ms) for ms in window_ms]
     with progress(*ROW_COLUMNS) as bars:
         for symbol in dict.fromkeys(symbols):
             bar = bars.add_task(symbol, total=None)
@@ -90,12 +102,12 @@ def _by_the_instance(client: Client, market: Market, symbols: list[str], window_
                 )
             except NotFound as error:
                 show_error(error)
-                known = False
             else:
-                _print_backfilled(report)
+                reports.append(report)
+                tell(report)
             finally:
                 bars.remove_task(bar)
-    return known
+    return reports
 
 
 def _history_settings(market: Market, url: str) -> HistorySettings:
@@ -106,14 +118,19 @@ def _history_settings(market: Market, url: str) -> HistorySettings:
 
 
 async def _backfill(
-    client: Client, market: Market, symbols: list[str], window_ms: tuple[int, int], settings: HistorySettings
-) -> bool:
-    """Backfill them all; return True where the exchange knew every symbol."""
+    client: Client,
+    market: Market,
+    symbols: list[str],
+    window_ms: tuple[int, int],
+    settings: HistorySettings,
+    tell: Callable[[BackfillReport], None],
+) -> list[BackfillReport]:
+    """Backfill them all; return the reports of those symbols that the exchange knew."""
     from candleray.errors import NotFound
     from candleray.market_data.history import History
     from candleray.terminal.inserted_rows import ROW_COLUMNS
 
-    known = True
+    reports: list[BackfillReport] = []
     async with History(settings) as history:
         listed = await history.instruments(market)
         loaded = await asyncio.to_thread(client.put_instruments, listed)
@@ -123,13 +140,12 @@ async def _backfill(
         with progress(*ROW_COLUMNS) as bars:
             for symbol in dict.fromkeys(symbols):
                 try:
-                    report = await _backfill_symbol(client, history, market, symbol, window_ms, bars)
+                    reports.append(await _backfill_symbol(client, history, market, symbol, window_ms, bars))
                 except NotFound as error:
                     show_error(error)
-                    known = False
                 else:
-                    _print_backfilled(report)
-    return known
+                    tell(reports[-1])
+    return reports
 
 
 def _left_out(names: Sequence[str]) -> str:
@@ -158,6 +174,10 @@ async def _backfill_symbol(
         )
     finally:
         bars.remove_task(bar)
+
+
+def _say_nothing(report: BackfillReport) -> None:
+    """The report is printed with the others, as JSON."""
 
 
 def _print_backfilled(report: BackfillReport) -> None:

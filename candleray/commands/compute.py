@@ -27,9 +27,11 @@ def compute(
         typer.Argument(metavar="[NAME=VALUE]…", help="Inputs and parameters: window=20 source=hlc3."),
     ] = None,
     timeframe: Annotated[str, typer.Option(help="1m, 5m, 15m, 1h, 4h or 1d.")] = "1m",
-    last: Annotated[int | None, typer.Option(min=1, help="So many of the newest bars; 1000 by default.")] = None,
+    last: Annotated[
+        int | None, typer.Option("--bars", "--last", min=1, help="So many of the newest; 1000 by default.")
+    ] = None,
     start: Annotated[
-        str | None, typer.Option(metavar="TIME", help="In place of --last: the first bar, in UTC.")
+        str | None, typer.Option(metavar="TIME", help="In place of --bars: the first bar, in UTC.")
     ] = None,
     end: Annotated[
         str | None, typer.Option(metavar="TIME", help="With --start: the end, itself excluded.")
@@ -43,7 +45,7 @@ def compute(
 ) -> None:
     """Compute an indicator over stored candles.
 
-    Example: candleray compute sma window=20 --market binance-spot --symbol BTCUSDT --last 1000 --csv
+    Example: candleray compute sma window=20 --market binance-spot --symbol BTCUSDT --bars 1000 --csv
     """
     from candleray.indicators.series import IndicatorSeries
     from candleray.markets import find_market

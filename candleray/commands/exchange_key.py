@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from candleray.terminal.console import output
-from candleray.terminal.options import ApiUrl, AsJsonList, DataDir, ask_secret, connect
+from candleray.terminal.console import output, print_json
+from candleray.terminal.options import ApiUrl, AsJson, AsJsonList, DataDir, ask_secret, connect
 from candleray.terminal.tables import print_table
 
 exchange_key = typer.Typer(
@@ -23,6 +23,7 @@ KEY_VARIABLE, SECRET_VARIABLE = "CANDLERAY_EXCHANGE_KEY", "CANDLERAY_EXCHANGE_SE
 def add(
     exchange: Annotated[str, typer.Argument(help="Its name, such as binance.")],
     label: Annotated[str, typer.Option("--label", help="For you, to tell your keys apart.")] = "main",
+    as_json: AsJson = False,
     api: ApiUrl = None,
     data: DataDir = None,
 ) -> None:
@@ -37,6 +38,9 @@ def add(
     api_secret = ask_secret("API secret", SECRET_VARIABLE)
     with connect(api, data) as client:
         kept = client.add_exchange_key(exchange, label, api_key, api_secret)
+    if as_json:
+        print_json(kept)
+        return
     output().print(f"{kept.key_id}  {kept.exchange}  {kept.label}  …{kept.last_four}")
 
 
@@ -67,7 +71,8 @@ def list_keys(
 
 @exchange_key.command()
 def delete(
-    key_id: Annotated[str, typer.Argument(metavar="KEY", help="The id that `add` or `list` printed.")],
+    key_id: Annotated[str, typer.Argument(metavar="KEY", help="Its id, the beginning of one, or its label.")],
+    as_json: AsJson = False,
     api: ApiUrl = None,
     data: DataDir = None,
 ) -> None:
@@ -77,4 +82,7 @@ def delete(
     """
     with connect(api, data) as client:
         client.delete_exchange_key(key_id)
-    output().print(f"deleted {key_id}")
+    if as_json:
+        print_json({"deleted": key_id})
+    else:
+        output().print(f"deleted {key_id}")

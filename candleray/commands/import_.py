@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candleray.terminal.console import notes, output, show_error
+from candleray.terminal.console import notes, output, print_json, show_error
 from candleray.terminal.exit_codes import ExitCode
 from candleray.terminal.hints import after_candles, here, interruptible, show_next
-from candleray.terminal.options import ApiUrl, DataDir, MarketName, SymbolName, connect
+from candleray.terminal.options import ApiUrl, AsJson, DataDir, MarketName, SymbolName, connect
 from candleray.terminal.progress import progress
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def import_(
     ],
     market: MarketName,
     symbol: SymbolName,
+    as_json: AsJson = False,
     api: ApiUrl = None,
     data: DataDir = None,
 ) -> None:
@@ -49,7 +50,7 @@ def import_(
 
     place = {"market_id": find_market(market).market_id, "symbol": symbol}
     instrument = validated(Instrument, place, "the instrument")
-    reports, failed = [], 0
+    reports, failed, told = [], 0, []
     kept = "what was sent stays, and the same command goes on: rows that are there are left as they are"
     with interruptible(kept), connect(api, data) as client, progress(*ROW_COLUMNS) as bars:
         for file in files:
@@ -57,19 +58,23 @@ def import_(
             report, remarks, failure = _import(client, file, instrument, partial(bars.advance, bar))
             bars.remove_task(bar)
             reports.append(report)
-            if report.received or not failure:
+            told.append({"file": str(file), "report": report, "error": failure.message if failure else None})
+            if not as_json and (report.received or not failure):
                 print_inserted(output(), str(file), report)
                 for remark in remarks:
                     output().print(f"  {remark}", style="yellow", markup=False)
             if failure:
                 show_error(failure)
                 failed += 1
-    if len(files) > 1:
+    if as_json:
+        print_json({"files": told, "total": InsertReport.total(reports)})
+    elif len(files) > 1:
         print_inserted(output(), f"{len(files)} files", InsertReport.total(reports))
     if failed:
         notes().print(f"{failed} of {len(files)} files failed", style="bold red")
         raise typer.Exit(ExitCode.FAILED)
-    show_next(*after_candles(find_market(market).name, symbol, here(api, data)))
+    if not as_json:
+        show_next(*after_candles(find_market(market).name, symbol, here(api, data)))
 
 
 def _import(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from candleray.sdk.connection import encoded
-from candleray.terminal.console import notes, output
+from candleray.terminal.console import notes, output, print_json
 from candleray.terminal.exit_codes import ExitCode
 from candleray.terminal.hints import here, interruptible, show_next
 from candleray.terminal.last_answers import keep_answer
@@ -19,7 +19,8 @@ from candleray.terminal.tables import print_table, second_text
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
-    from candleray.jobs.job import Job, JobTop
+    from candleray.backtests.preflight import Preflight
+    from candleray.jobs.job import Job, JobDetail, JobTop
     from candleray.sdk.jobs import SubmittedJob
 
 job = typer.Typer(
@@ -28,7 +29,7 @@ job = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-JobId = Annotated[str, typer.Argument(metavar="JOB", help="The id that `submit` printed.")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="Its id, or as much of its beginning as no other has.")]
 RequestFile = Annotated[str, typer.Argument(metavar="FILE|-", help="The request as JSON; - reads it from stdin.")]
 Rows = Annotated[int, typer.Option("--top", min=1, help="How many of the ranked variants to show.")]
 
@@ -41,6 +42,7 @@ def submit(
         str | None, typer.Option(help="A name of your own: sent again, it makes no second job.")
     ] = None,
     top: Rows = 10,
+    as_json: AsJson = False,
     api: ApiUrl = None,
     data: DataDir = None,
 ) -> None:
@@ -54,19 +56,23 @@ def submit(
             submitted = client.submit(body, key=key)
         notes().print(f"job {submitted.job_id}")
         if watch:
-            _watch(submitted, top, here(api, data))
+            _watch(submitted, top, here(api, data), as_json)
+        elif as_json:
+            print_json({"job_id": submitted.job_id})
         else:
             typer.echo(submitted.job_id)
 
 
 @job.command("watch")
-def watch_job(job_id: JobId, top: Rows = 10, api: ApiUrl = None, data: DataDir = None) -> None:
+def watch_job(
+    job_id: JobId, top: Rows = 10, as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None
+) -> None:
     """Show a job's progress until it has ended, then its best variants; Ctrl-C leaves it running.
 
     Example: candleray job watch 0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90
     """
     with connect(api, data) as client:
-        _watch(client.job(job_id), top, here(api, data))
+        _watch(client.job(job_id), top, here(api, data), as_json)
 
 
 @job.command("top")
@@ -86,17 +92,21 @@ def show_top(
 
 
 @job.command()
-def show(job_id: JobId, api: ApiUrl = None, data: DataDir = None) -> None:
-    """Show everything that is known of a job, as JSON.
+def show(job_id: JobId, as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
+    """Show a job and how it came to its state; with --json everything that is known of it.
 
     Example: candleray job show 0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90
     """
     with connect(api, data) as client:
-        output().print(client.job(job_id).status().model_dump_json(indent=2))
+        detail = client.job(job_id).status()
+    if as_json:
+        print_json(detail)
+    else:
+        _print_detail(detail)
 
 
 @job.command()
-def cancel(job_id: JobId, api: ApiUrl = None, data: DataDir = None) -> None:
+def cancel(job_id: JobId, as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
     """Ask a job to end; what it has found is kept and marked partial.
 
     Example: candleray job cancel 0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90
@@ -106,23 +116,32 @@ def cancel(job_id: JobId, api: ApiUrl = None, data: DataDir = None) -> None:
         submitted.cancel()
         with interruptible(f"job {submitted.job_id} ends all the same"):
             *_, last = submitted.watch()
+    if as_json:
+        print_json(last)
+        return
     notes().print(f"job {job_id}: {last.state}, {last.variants_done:,} of {last.simulations:,} variants")
 
 
 @job.command()
-def delete(job_id: JobId, api: ApiUrl = None, data: DataDir = None) -> None:
+def delete(job_id: JobId, as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
     """Forget a job that has ended, with everything it has found.
 
     Example: candleray job delete 0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90
     """
     with connect(api, data) as client:
-        client.job(job_id).delete()
+        doomed = client.job(job_id)
+        doomed.delete()
+    if as_json:
+        print_json({"deleted": doomed.job_id})
+    else:
+        notes().print(f"deleted job {doomed.job_id}")
 
 
 @job.command("list")
 def list_jobs(
     state: Annotated[
-        list[str] | None, typer.Option(help="queued, running, succeeded, failed or cancelled; may be repeated.")
+        list[str] | None,
+        typer.Option(help="One of queued, running, succeeded, failed, cancelled; may be repeated."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many of the newest.")] = 20,
     as_json: AsJson = False,
@@ -142,7 +161,7 @@ def list_jobs(
 
 
 @job.command()
-def preflight(request: RequestFile, api: ApiUrl = None, data: DataDir = None) -> None:
+def preflight(request: RequestFile, as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
     """Say what a request would cost on this cluster, and whether it may run.
 
     Example: candleray job preflight request.json
@@ -154,10 +173,13 @@ def preflight(request: RequestFile, api: ApiUrl = None, data: DataDir = None) ->
     body = read_request(request)
     with connect(api, data) as client:
         estimate = read(Preflight, client.send("POST", "/backtests/preflight", content=request_body(client, body)))
-    output().print(estimate.model_dump_json(indent=2))
+    if as_json:
+        print_json(estimate)
+    else:
+        _print_estimate(estimate)
 
 
-def _watch(submitted: SubmittedJob, top: int, where: str) -> None:
+def _watch(submitted: SubmittedJob, top: int, where: str, as_json: bool) -> None:
     """Show its progress until it has ended, then its best variants and what to do with them."""
     job_id = submitted.job_id
     back = (
@@ -170,6 +192,9 @@ def _watch(submitted: SubmittedJob, top: int, where: str) -> None:
         raise typer.Exit(ExitCode.FAILED)
     best = submitted.top(top)
     keep_answer(encoded(best), f"job watch {job_id}", submitted.url)
+    if as_json:
+        print_json(best)
+        return
     _print_top(best)
     show_next(
         "report --last --rank 1", f"strategy create --last --rank 1{where}", f"job top {job_id} --top 50{where}"
@@ -236,6 +261,35 @@ def _print_jobs(jobs: Sequence[Job]) -> None:
     ]
     names = ("job", "state", "phase", "done", "variants", "best return [%]", "created", "why")
     print_table(output(), names, rows, text=("job", "state", "phase", "created", "why"))
+
+
+def _print_detail(detail: JobDetail) -> None:
+    """Print a job, and under it the transitions that led to its state."""
+    _print_jobs([detail])
+    rows = [
+        (second_text(event.at), event.from_state or "–", event.to_state, str(event.attempt), event.cause)
+        for event in detail.events
+    ]
+    output().print()
+    print_table(output(), ("at", "from", "to", "attempt", "cause"), rows, text=("at", "from", "to", "cause"))
+
+
+def _print_estimate(estimate: Preflight) -> None:
+    """Print the numbers of a preflight, a line each, and the limits that are exceeded."""
+    known = estimate.model_dump(mode="json")
+    rows = [(name, _cell(value)) for name, value in known.items() if not isinstance(value, list)]
+    rows += [
+        (f"exceeds {guard['name']}", f"{_cell(guard['number'])}, the limit is {_cell(guard['limit'])}")
+        for guards in known.values()
+        if isinstance(guards, list)
+        for guard in guards
+        if isinstance(guard, dict) and "limit" in guard
+    ]
+    print_table(output(), ("field", "value"), rows, text=("field", "value"))
+
+
+def _cell(value: Any) -> str:
+    return "–" if value is None else f"{value:,}" if isinstance(value, int | float) else str(value)
 
 
 def _print_top(best: JobTop) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candleray.terminal.console import notes, output
-from candleray.terminal.options import ApiUrl, DataDir, connect
+from candleray.terminal.console import notes, output, print_json
+from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect
 
 if TYPE_CHECKING:
     from candleray.identity.models import WidgetLogin
@@ -22,6 +22,7 @@ def login(
     telegram_user_id: Annotated[
         int, typer.Option("--telegram-user-id", help="Which Telegram account, where the bot's token is at hand.")
     ] = 1,
+    as_json: AsJson = False,
     api: ApiUrl = None,
     data: DataDir = None,
 ) -> None:
@@ -43,9 +44,12 @@ def login(
     with connect(url, None, token=secret) as client:
         user = client.me()
     path = keep_token(url, secret)
-    output().print(
-        f"logged in at {url} as user {user.user_id} (Telegram {user.telegram_user_id}); token in {path}"
-    )
+    if as_json:
+        print_json({"url": url, "user": user, "token_file": str(path)})
+    else:
+        output().print(
+            f"logged in at {url} as user {user.user_id} (Telegram {user.telegram_user_id}); token in {path}"
+        )
     if os.environ.get(TOKEN_VARIABLE):
         notes().print(f"{TOKEN_VARIABLE} is set, and comes before that file")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from candleray.terminal.console import output
-from candleray.terminal.options import ApiUrl, DataDir, connect
+from candleray.terminal.console import output, print_json
+from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect
 
 
-def logout(api: ApiUrl = None, data: DataDir = None) -> None:
+def logout(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
     """End the session at the API and forget its token here.
 
     Example: candleray logout
@@ -21,4 +21,7 @@ def logout(api: ApiUrl = None, data: DataDir = None) -> None:
         except Unauthenticated:
             said = "was not logged in"
         forget_token(client.url)
+    if as_json:
+        print_json({"url": client.url, "was_logged_in": said == "logged out"})
+    else:
         output().print(f"{said} at {client.url}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candleray.terminal.console import output
+from candleray.terminal.console import output, print_json
 from candleray.terminal.options import ApiUrl, AsJson, AsJsonList, DataDir, connect
 from candleray.terminal.tables import print_table, second_text
 
@@ -20,12 +20,13 @@ run = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="The id that `start` or `list` printed.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="Its id, or as much of its beginning as no other has.")]
 
 
 @run.command()
 def start(
-    strategy_id: Annotated[str, typer.Argument(metavar="STRATEGY", help="The strategy's id.")],
+    strategy_id: Annotated[str, typer.Argument(metavar="STRATEGY", help="The strategy's id or name.")],
+    as_json: AsJson = False,
     api: ApiUrl = None,
     data: DataDir = None,
 ) -> None:
@@ -34,7 +35,7 @@ def start(
     Example: candleray run start 0b4bd4f2-6c1a-4f0e-9d43-2a8c55a7f0b1
     """
     with connect(api, data) as client:
-        _print_runs([client.start_run(strategy_id)])
+        _show(client.start_run(strategy_id), as_json)
 
 
 @run.command("list")
@@ -77,23 +78,30 @@ def show(run_id: RunId, as_json: AsJson = False, api: ApiUrl = None, data: DataD
 
 
 @run.command()
-def stop(run_id: RunId, api: ApiUrl = None, data: DataDir = None) -> None:
+def stop(run_id: RunId, as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
     """Stop a run; it is `stopping` until everything is put away.
 
     Example: candleray run stop 9d1f2c5e-58a0-4a3c-b1c3-5d7f1f0e6a21
     """
     with connect(api, data) as client:
-        _print_runs([client.stop_run(run_id)])
+        _show(client.stop_run(run_id), as_json)
 
 
 @run.command()
-def restart(run_id: RunId, api: ApiUrl = None, data: DataDir = None) -> None:
+def restart(run_id: RunId, as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
     """Start a run again that is stopped, failed or stopping.
 
     Example: candleray run restart 9d1f2c5e-58a0-4a3c-b1c3-5d7f1f0e6a21
     """
     with connect(api, data) as client:
-        _print_runs([client.restart_run(run_id)])
+        _show(client.restart_run(run_id), as_json)
+
+
+def _show(one: Run, as_json: bool) -> None:
+    if as_json:
+        print_json(one)
+    else:
+        _print_runs([one])
 
 
 def _print_runs(runs: Iterable[Run]) -> None:

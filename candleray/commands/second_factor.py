@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from candleray.terminal.console import notes, output
+from candleray.terminal.console import notes, output, print_json
 from candleray.terminal.options import ApiUrl, AsJson, DataDir, ask_secret, connect
 
 second_factor = typer.Typer(
@@ -17,7 +17,7 @@ PRESENT_CODE, CODE, FIRST_CODE = "Code of the present second factor", "Code", "F
 
 
 @second_factor.command()
-def setup(api: ApiUrl = None, data: DataDir = None) -> None:
+def setup(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
     """Begin a second factor, or replace the one there is: scan the QR code, then type the app's first code.
 
     Example: candleray second-factor setup
@@ -25,15 +25,18 @@ def setup(api: ApiUrl = None, data: DataDir = None) -> None:
     with connect(api, data) as client:
         replacing = client.second_factor().enabled
         begun = client.begin_second_factor(ask_secret(PRESENT_CODE) if replacing else None)
-        typer.echo(_qr(begun.otpauth_uri))
-        typer.echo(f"secret {begun.secret}\n{begun.otpauth_uri}")
+        if as_json:
+            print_json(begun)
+        else:
+            typer.echo(_qr(begun.otpauth_uri))
+            typer.echo(f"secret {begun.secret}\n{begun.otpauth_uri}")
         notes().print("Scan this with an authenticator app, or type the secret there: it is shown this once.")
         codes = client.confirm_second_factor(ask_secret(FIRST_CODE)).recovery_codes
-    _print_recovery(codes)
+    _print_recovery(codes, as_json)
 
 
 @second_factor.command()
-def verify(api: ApiUrl = None, data: DataDir = None) -> None:
+def verify(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
     """Show a code, or a recovery code: for some minutes exchange keys may be added and deleted.
 
     Example: candleray second-factor verify
@@ -42,6 +45,9 @@ def verify(api: ApiUrl = None, data: DataDir = None) -> None:
 
     with connect(api, data) as client:
         accepted = client.verify_code(ask_secret(CODE))
+    if as_json:
+        print_json(accepted)
+        return
     output().print(f"fresh until {iso(to_ms(accepted.fresh_until))}")
 
 
@@ -64,29 +70,35 @@ def status(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) ->
 
 
 @second_factor.command()
-def disable(api: ApiUrl = None, data: DataDir = None) -> None:
+def disable(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
     """Turn it off, by a code of it; exchange keys can then be neither added nor deleted.
 
     Example: candleray second-factor disable
     """
     with connect(api, data) as client:
-        client.disable_second_factor(ask_secret(CODE))
-    output().print("off")
+        state = client.disable_second_factor(ask_secret(CODE))
+    if as_json:
+        print_json(state)
+    else:
+        output().print("off")
 
 
 @second_factor.command("recovery-codes")
-def recovery_codes(api: ApiUrl = None, data: DataDir = None) -> None:
+def recovery_codes(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
     """Replace the recovery codes by ten new ones, by a code; the old ones are void.
 
     Example: candleray second-factor recovery-codes
     """
     with connect(api, data) as client:
         codes = client.replace_recovery_codes(ask_secret(CODE)).recovery_codes
-    _print_recovery(codes)
+    _print_recovery(codes, as_json)
 
 
-def _print_recovery(codes: tuple[str, ...]) -> None:
-    typer.echo("\n".join(codes))
+def _print_recovery(codes: tuple[str, ...], as_json: bool) -> None:
+    if as_json:
+        print_json({"recovery_codes": codes})
+    else:
+        typer.echo("\n".join(codes))
     notes().print("Recovery codes: each stands in for one code when the telephone is lost; shown this once.")
 
 

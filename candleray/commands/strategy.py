@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from candleray.terminal.console import notes, output
+from candleray.terminal.console import notes, output, print_json
 from candleray.terminal.hints import here, show_next
 from candleray.terminal.options import (
     AnyMarket,
@@ -31,7 +31,7 @@ strategy = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-StrategyId = Annotated[str, typer.Argument(metavar="STRATEGY", help="The id that `create` or `list` printed.")]
+StrategyId = Annotated[str, typer.Argument(metavar="STRATEGY", help="Its id, the beginning of one, or its name.")]
 
 
 @strategy.command()
@@ -125,14 +125,17 @@ def clone(
 
 
 @strategy.command()
-def delete(strategy_id: StrategyId, api: ApiUrl = None, data: DataDir = None) -> None:
+def delete(strategy_id: StrategyId, as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
     """Delete a strategy that does not run; its content may be saved again.
 
     Example: candleray strategy delete 0b4bd4f2-6c1a-4f0e-9d43-2a8c55a7f0b1
     """
     with connect(api, data) as client:
         deleted = client.delete_strategy(strategy_id)
-    notes().print(f"deleted: {deleted.name}")
+    if as_json:
+        print_json(deleted)
+    else:
+        notes().print(f"deleted: {deleted.name}")
 
 
 def _content(file: str | None, last: bool, back: int, rank: int) -> Mapping[str, Any]:

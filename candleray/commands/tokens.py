@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from candleray.terminal.console import output
-from candleray.terminal.options import ApiUrl, AsJsonList, DataDir, connect
+from candleray.terminal.console import output, print_json
+from candleray.terminal.options import ApiUrl, AsJson, AsJsonList, DataDir, connect
+from candleray.terminal.tables import print_table
 
 HELP = """List, make and revoke personal API tokens.
 
@@ -23,26 +24,28 @@ def list_tokens(as_json: AsJsonList = False, api: ApiUrl = None, data: DataDir =
 
     Example: candleray tokens list
     """
-    from candleray.sdk.connection import encoded
     from candleray.timeframes import iso, to_ms
 
     with connect(api, data) as client:
-        listed = client.tokens()
+        kept = client.tokens()
     if as_json:
-        typer.echo(encoded(listed))
+        print_json(kept)
         return
-    for info in listed:
-        expires = iso(to_ms(info.expires_at))
-        output().print(f"{info.token_id}  {info.name}  {','.join(info.scopes)}  until {expires}")
+    rows = [(str(one.token_id), one.name, ", ".join(one.scopes), iso(to_ms(one.expires_at))) for one in kept]
+    names = ("token", "name", "scopes", "until")
+    print_table(output(), names, rows, text=names)
 
 
 @tokens.command("create")
 def create(
     name: Annotated[str, typer.Argument(help="For you, to tell your tokens apart.")],
-    scope: Annotated[list[str], typer.Option("--scope", help="read, trade or account; may be given again.")] = [  # noqa: B006
+    scope: Annotated[
+        list[str], typer.Option("--scope", help="One of read, trade, account; may be given again.")
+    ] = [  # noqa: B006
         "read"
     ],
     days: Annotated[int, typer.Option("--days", help="How long it is good for.")] = 90,
+    as_json: AsJson = False,
     api: ApiUrl = None,
     data: DataDir = None,
 ) -> None:
@@ -55,16 +58,27 @@ def create(
 
     request = validated(TokenRequest, {"name": name, "scopes": scope, "days": days})
     with connect(api, data) as client:
-        output().print(client.create_token(request).token)
+        created = client.create_token(request)
+    if as_json:
+        print_json(created)
+    else:
+        output().print(created.token)
 
 
 @tokens.command("revoke")
 def revoke(
-    token_id: Annotated[str, typer.Argument(help="As `candleray tokens list` shows it.")],
+    token_id: Annotated[str, typer.Argument(metavar="TOKEN", help="Its id, the beginning of one, or its name.")],
+    as_json: AsJson = False,
     api: ApiUrl = None,
     data: DataDir = None,
 ) -> None:
-    """Revoke a token at once."""
+    """Revoke a token at once.
+
+    Example: candleray tokens revoke notebook
+    """
     with connect(api, data) as client:
         client.revoke_token(token_id)
-    output().print(f"revoked {token_id}")
+    if as_json:
+        print_json({"revoked": token_id})
+    else:
+        output().print(f"revoked {token_id}")

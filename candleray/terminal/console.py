@@ -6,7 +6,7 @@ In a pipe or a file the output is plain and complete: no colour, no width to bre
 from __future__ import annotations
 
 import sys
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from candleray.errors import CandlerayError
 
@@ -29,6 +29,13 @@ def _console(stream: IO[str]) -> Console:
 
     # A terminal breaks a line that is too long at its edge; rich would cut it or break it at a space.
     return Console(file=stream, highlight=False, emoji=False, markup=False, soft_wrap=True)
+
+
+def print_json(content: Any) -> None:
+    """Print a model, or anything made of models, dicts and lists, as one line of JSON on stdout."""
+    from candleray.sdk.connection import encoded
+
+    sys.stdout.buffer.write(encoded(content) + b"\n")
 
 
 def show_error(error: CandlerayError) -> None:

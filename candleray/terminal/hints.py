@@ -39,6 +39,6 @@ def after_candles(market: str, symbol: str, where: str) -> tuple[str, ...]:
     """Commands for who has just brought candles in."""
     return (
         f"candles --market {market} --symbol {symbol}{where}",
-        f"compute sma window=20 --market {market} --symbol {symbol} --last 100{where}",
+        f"compute sma window=20 --market {market} --symbol {symbol} --bars 100{where}",
         f"backtest request.json{where}    # docs/howto/write-a-request.md",
     )

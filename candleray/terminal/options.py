@@ -27,7 +27,7 @@ DataDir = Annotated[
 ]
 MarketName = Annotated[
     str,
-    typer.Option("--market", metavar="NAME", help=f"{', '.join(MARKET_NAMES)}."),
+    typer.Option("--market", metavar="NAME", help=f"One of {', '.join(MARKET_NAMES)}."),
 ]
 SymbolName = Annotated[
     str, typer.Option("--symbol", parser=symbol_text, metavar="SYMBOL", help="As the exchange writes it: BTCUSDT.")

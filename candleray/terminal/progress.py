@@ -42,10 +42,10 @@ def progress(*columns: ProgressColumn, transient: bool = False) -> Iterator[Prog
 @contextmanager
 def working(what: str) -> Iterator[None]:
     """A sign of life, with the time so far, of work that tells nothing of its course."""
-    from rich.progress import SpinnerColumn, TextColumn
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
     with progress(
-        SpinnerColumn(), TextColumn("{task.description}, {task.elapsed:.0f} s"), transient=True
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), transient=True
     ) as display:
         display.add_task(what, total=None)
         yield
@@ -60,14 +60,18 @@ def _tell(display: Progress, console: Console, ended: threading.Event) -> None:
 
 def _lines(display: Progress) -> Iterator[str]:
     """One line a task, of those columns that are words."""
-    from rich.progress import TaskProgressColumn, TimeRemainingColumn
+    from rich.progress import SpinnerColumn, TaskProgressColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.text import Text
 
     for task in display.tasks:
         words = []
         for column in display.columns:
             unknown = task.total is None and isinstance(column, TaskProgressColumn | TimeRemainingColumn)
-            cell = None if isinstance(column, str) or unknown else column.render(task)
+            cell = (
+                None
+                if isinstance(column, str | SpinnerColumn | TimeElapsedColumn) or unknown
+                else column.render(task)
+            )
             if isinstance(cell, Text) and (text := cell.plain.strip()):
                 words.append(f"{text} left" if isinstance(column, TimeRemainingColumn) else text)
         yield "  ".join(words)

@@ -47,7 +47,7 @@ def test_a_line_says_nothing_of_what_is_not_known(capfd: pytest.CaptureFixture[s
 
 def test_work_that_tells_nothing_shows_the_time_so_far(capfd: pytest.CaptureFixture[str]) -> None:
     with shown.working("searching"):
-        wait_until(lambda: "searching, 0 s" in capfd.readouterr().err, every_s=0.01, what="a line")
+        wait_until(lambda: "0 s: searching\n" in capfd.readouterr().err, every_s=0.01, what="a line")
 
 
 def test_ctrl_c_says_what_goes_on_and_is_an_exit_code_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:
