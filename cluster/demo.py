@@ -67,7 +67,7 @@ class TimedSteps:
     def __init__(self, console: Console, output: IO[str] | None = None) -> None:
         self.console = console
         self.output = output
-        """Where the commands print; None where they print as this process does."""
+        """The commands' stdout; None where it is this process's own."""
         self.seconds: list[tuple[str, float]] = []
 
     @contextmanager
