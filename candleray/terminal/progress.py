@@ -66,7 +66,9 @@ def _lines(display: Progress) -> Iterator[str]:
     for task in display.tasks:
         words = []
         for column in display.columns:
-            unknown = task.total is None and isinstance(column, TaskProgressColumn | TimeRemainingColumn)
+            unknown = (isinstance(column, TaskProgressColumn) and task.total is None) or (
+                isinstance(column, TimeRemainingColumn) and task.time_remaining is None
+            )
             cell = (
                 None
                 if isinstance(column, str | SpinnerColumn | TimeElapsedColumn) or unknown

@@ -42,7 +42,8 @@ def test_a_line_says_nothing_of_what_is_not_known(capfd: pytest.CaptureFixture[s
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     with shown.progress(*columns) as display:
         display.add_task("queued", total=None)
-        assert list(shown._lines(display)) == ["queued"]
+        display.add_task("begun", total=10)
+        assert list(shown._lines(display)) == ["queued", "begun  0%"]
 
 
 def test_work_that_tells_nothing_shows_the_time_so_far(capfd: pytest.CaptureFixture[str]) -> None:
