@@ -10,6 +10,8 @@ class Phase(StrEnum):
 
     QUEUED = "queued"
     CANDLES = "candles"
+    COMPILE = "compile"
+    """Kernels of indicators that nobody has used here before: once for each version of the sources."""
     PLANES = "planes"
     STAGE_A = "stage-a"
     """Every base variant without stops."""

@@ -68,6 +68,8 @@ class Elapsed(Model):
     model_config = ConfigDict(serialize_by_alias=True)
 
     candles: float
+    compile: float = Field(0.0, exclude_if=lambda seconds: not seconds)
+    """Compiling the kernels of indicators that were used for the first time; absent where nothing was."""
     planes: float
     # Answers that were kept under the former names of the two stages are still read.
     stage_a: float = Field(

@@ -74,5 +74,8 @@ def _show(answer: bytes, top: int, report: bool) -> None:
 
 
 def _print_phases(console: Console, elapsed: Elapsed) -> None:
-    phases = (f"{name} {seconds:.3f} s" for name, seconds in elapsed.model_dump().items() if seconds)
+    once = {"compile": " (once)"}
+    phases = (
+        f"{name} {seconds:.3f} s{once.get(name, '')}" for name, seconds in elapsed.model_dump().items() if seconds
+    )
     console.print(f"phases: {', '.join(phases)}")

@@ -210,7 +210,7 @@ def _followed(submitted: SubmittedJob) -> Job | None:
         for last in submitted.watch():
             display.update(
                 bar,
-                description=last.phase,
+                description=_phase_text(last),
                 # By tasks, as the Ray dashboard's bar: a task takes as long as another, a variant does not.
                 completed=last.tasks_done,
                 total=last.tasks_total or None,
@@ -219,6 +219,14 @@ def _followed(submitted: SubmittedJob) -> Job | None:
             if last.waiting_for != shown_reason and (shown_reason := last.waiting_for):
                 notes().print(f"waiting: {shown_reason}")
     return last
+
+
+def _phase_text(job: JobDetail) -> str:
+    from candleray.backtests.phase import Phase
+
+    if job.phase is not Phase.COMPILE:
+        return job.phase
+    return f"compiling {', '.join(dict.fromkeys(one.id for one in job.request.indicators))} (once)"
 
 
 def _progress_columns() -> tuple[ProgressColumn, ...]:

@@ -47,7 +47,7 @@ class JobActions(ABC):
         """
         return read(JobDetail, self._send("GET"))
 
-    def watch(self, every_s: float = WATCH_INTERVAL_S) -> Iterator[Job]:
+    def watch(self, every_s: float = WATCH_INTERVAL_S) -> Iterator[JobDetail]:
         """Yield the job whenever it has changed, until it has ended; leaving early does no harm.
 
         >>> for progress in job.watch():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +35,11 @@ class Bars:
     @property
     def count(self) -> int:
         return self.stop - self.start
+
+    def head(self, count: int) -> Bars:
+        """Return the first bars alone, all of which trade."""
+        ts_open_ms, values = self.candles.ts_open_ms[:count], self.candles.values[:, :count]
+        return replace(self, candles=Candles(ts_open_ms.copy(), np.ascontiguousarray(values)), start=0)
 
     @property
     def close(self) -> FloatArray:

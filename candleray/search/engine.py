@@ -54,6 +54,13 @@ def _plane_spec(bars: Bars, variant: IndicatorVariant, default_warmup: int) -> P
     return PlaneSpec(INDICATORS[variant.id], variant.inputs, variant.params, variant.signal, first)
 
 
+def compile_planes(bars: Bars, grid: VariantGrid, default_warmup: int) -> None:
+    """Compile all kernels that the planes of the grid need, by making some of them."""
+    for offset, size in zip(grid.plane_offsets, grid.radix.sizes, strict=True):
+        for index in {offset, offset + size - 1}:
+            plane_of(bars, grid.plane(index), default_warmup)
+
+
 @dataclass(frozen=True)
 class Planes:
     """Every plane of a grid, in chunks that stay where they are: a table of addresses stands for the copy."""

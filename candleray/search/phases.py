@@ -7,7 +7,7 @@ carry the steps out, and in who watches.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from candleray.backtests.phase import Phase
@@ -123,8 +123,12 @@ async def backtest(
     store: CandleReader,
     settings: Settings,
     workers_over: Callable[[VariantGrid, Bars], Workers],
+    prepare: Callable[[VariantGrid, Bars, Watch], Awaitable[None]] | None = None,
 ) -> BacktestResult:
     """Answer a request at once: resolve it, ask the guards, read its bars, search.
+
+    Args:
+        prepare: a step before the workers begin.
 
     Raises:
         GuardExceeded: the request is too large for one synchronous answer.
@@ -135,6 +139,8 @@ async def backtest(
     grid = VariantGrid(resolve(request, settings.backtests))
     await require_sync_guards(grid, store, settings)
     bars = await read_bars(store, grid, settings.backtests)
+    if prepare:
+        await prepare(grid, bars, stopwatch)
     return await search(grid, bars, workers_over(grid, bars), stopwatch, settings.backtests)
 
 

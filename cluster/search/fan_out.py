@@ -22,13 +22,14 @@ from candleray.market_data.bar_reader import CandleReader
 from candleray.search import phases
 from candleray.search.bars import Bars
 from candleray.search.costs import Costs
-from candleray.search.phases import Bases, Tell
+from candleray.search.phases import Bases, Tell, Watch
 from candleray.search.ranges import by_part, cuts, even_shares, tapered_shares
 from candleray.search.rankings import Ranking
 from candleray.search.sweep import Sweep
 from candleray.search.variants import VariantGrid
 from candleray.settings import ComputeSettings, Settings
 from cluster.search import tasks
+from cluster.search.compiling import compile_kernels
 from cluster.search.measured_costs import rough_costs
 from cluster.search.shared_arrays import SHORTEST_TASK_S, SharedArrays
 from cluster.search.tasks import all_finished, cancel, submit
@@ -43,12 +44,17 @@ async def backtest(request: BacktestRequest, store: CandleReader, settings: Sett
         GapsInRange: a long hole that the request does not allow.
     """
 
+    warmup = settings.backtests.warmup_bars
+
+    async def prepare(grid: VariantGrid, bars: Bars, watch: Watch) -> None:
+        await compile_kernels(grid, bars, warmup, watch.begin)
+
     def workers(grid: VariantGrid, bars: Bars) -> FanOut:
-        costs, warmup = rough_costs(bars.count), settings.backtests.warmup_bars
+        costs = rough_costs(bars.count)
         arrays = SharedArrays(grid, ray.put(bars), costs.signals, settings.compute, warmup)
         return FanOut(arrays, costs, settings.compute)
 
-    return await phases.backtest(request, store, settings, workers)
+    return await phases.backtest(request, store, settings, workers, prepare)
 
 
 class FanOut:

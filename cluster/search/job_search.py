@@ -25,6 +25,7 @@ from candleray.search.phases import Stopwatch
 from candleray.search.sweep import Sweep, newest_ranked
 from candleray.search.variants import VariantGrid, engine_params_hash
 from candleray.settings import Settings
+from cluster.search.compiling import compile_kernels
 from cluster.search.fan_out import FanOut
 from cluster.search.measured_costs import Measuring
 from cluster.search.shared_arrays import SharedArrays
@@ -61,6 +62,7 @@ class Search:
         grid, defaults = self.grid, self.settings.backtests
         bars = await read_bars(candles, grid, defaults)
         self._go_on_from_checkpoint(bars.hash)
+        await compile_kernels(grid, bars, defaults.warmup_bars, self.begin)
         return await phases.search(grid, bars, await self._workers(bars), self, defaults)
 
     async def _workers(self, bars: Bars) -> FanOut:

@@ -72,6 +72,10 @@ def build_planes(
     return engine.planes_of(bars, VariantGrid(request), first, last, default_warmup)
 
 
+def compile_planes(bars: Bars, request: BacktestRequest, default_warmup: int) -> None:
+    engine.compile_planes(bars, VariantGrid(request), default_warmup)
+
+
 def rank_variants(bars: Bars, request: BacktestRequest, plane_refs: list[Any], first: int, last: int) -> Ranking:
     planes = engine.Planes.over(ray.get(plane_refs))
     return engine.rank_variants(bars, VariantGrid(request), planes, first, last)
