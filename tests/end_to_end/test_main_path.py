@@ -79,7 +79,7 @@ def undisturbed_long(instance: RealInstance) -> str:
 
 
 def test_every_service_is_ready_by_name(client: Client):
-    assert sorted(client.ready()) == ["clickhouse", "postgres", "ray", "valkey"]
+    assert sorted(client.ready()) == ["clickhouse", "disk", "postgres", "ray", "valkey"]
 
 
 def test_the_cluster_gives_the_bytes_of_one_process(candles: Candles, undisturbed: str):

@@ -18,6 +18,7 @@ from serve_apps.http.access import CSRF_HEADER, SESSION_COOKIE, scope_of
 from tests.support.api.in_process_api import backend, fresh_login, serving, serving_strangers
 
 PUBLIC = {
+    "GET /docs",
     "GET /health",
     "GET /metrics",
     "GET /ready",

@@ -79,7 +79,7 @@ def test_the_request_of_the_manual_is_valid(models: RequestModels):
         ({"timeframe": "2m"}, "timeframe", "'1m', '5m'"),
         ({"time_range": {"start": "2025-01-02", "end": "2025-01-01"}}, "time_range", "must be before end"),
         ({"instrument": {"market_id": 5, "symbol": "BTCUSDT"}}, "instrument.market_id", "less than or equal to 4"),
-        ({"instrument": {"market_id": 1, "symbol": "../etc"}}, "instrument.symbol", "pattern"),
+        ({"instrument": {"market_id": 1, "symbol": "../etc"}}, "instrument.symbol", "letters and digits"),
         ({"directon": "long-only"}, "directon", "unknown field 'directon'; did you mean 'direction'?"),
         ({"direction": "sideways"}, "direction", "'long-only', 'short-only' or 'long-short'"),
         ({"sizing": {"mode": "martingale"}}, "sizing", "unknown mode 'martingale'; known: all_in"),
