@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from candleray.sdk.connection import encoded
 from candleray.terminal.console import notes, output, print_json
 from candleray.terminal.exit_codes import ExitCode
 from candleray.terminal.hints import here, interruptible, show_next
@@ -191,6 +190,8 @@ def _watch(submitted: SubmittedJob, top: int, where: str, as_json: bool) -> None
         notes().print(f"failed: {last.error if last else 'unknown'}", style="bold red")
         raise typer.Exit(ExitCode.FAILED)
     best = submitted.top(top)
+    from candleray.sdk.connection import encoded
+
     keep_answer(encoded(best), f"job watch {job_id}", submitted.url)
     if as_json:
         print_json(best)

@@ -105,7 +105,9 @@ def _embedded(parts: SplitResult) -> Client:
     if parts.netloc or path in ("", "/"):
         raise invalid("clickhouse_url", "bad_url", "clickhouse_url needs three slashes: chdb:///absolute/path")
     if not Path(path).is_dir():  # the engine would begin an empty one
-        raise InstanceError(f"the candle store's folder {path} has gone: put it back where it was")
+        raise InstanceError(
+            f"there is no folder {path} for the candle store: put it back where it was, or make it"
+        )
     options: dict[str, Any] = {"max_server_memory_usage": EMBEDDED_MEMORY_BYTES, **dict(parse_qsl(parts.query))}
     try:
         return clickhouse_connect.get_client(interface="chdb", path=path, chdb_options=options)

@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
 from serve_apps.api import build_api
 from serve_apps.http.access import Authentication
@@ -85,11 +84,6 @@ CANDLES = ("/market-data/counts", "/market-data/coverage", "/market-data/instrum
 """Need a candle store, which these tests have not."""
 
 
-@pytest.fixture(scope="module")
-def app() -> FastAPI:
-    return build_api(backend(object()))
-
-
 @pytest.fixture
 async def api() -> AsyncIterator[httpx.AsyncClient]:
     """A client who sends no token of its own accord."""
@@ -161,7 +155,9 @@ async def test_a_token_has_the_scopes_that_were_asked_for_and_by_default_may_rea
     assert may == given
 
 
-async def test_without_the_layer_that_asks_who_is_there_every_route_but_the_public_ones_is_closed(app: FastAPI):
+async def test_without_the_layer_that_asks_who_is_there_every_route_but_the_public_ones_is_closed():
+    behind = backend(object())
+    app = build_api(behind)
     app.user_middleware = [layer for layer in app.user_middleware if layer.cls is not Authentication]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
         for operation in operations():
@@ -169,3 +165,4 @@ async def test_without_the_layer_that_asks_who_is_there_every_route_but_the_publ
                 body = next(iter(operation.bodies), {})
                 answer = await client.request(operation.method, path_of(operation), json=body)
                 assert (answer.status_code == 401) == (not operation.is_public), (operation, answer.text)
+    await behind.close()

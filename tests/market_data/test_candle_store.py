@@ -53,11 +53,12 @@ def test_a_process_is_told_that_it_can_open_one_path(embedded_store: CandleStore
         CandleStore.open(f"chdb://{tmp_path}")
 
 
-def test_a_path_that_cannot_be_a_folder_is_told_with_the_cause(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["file", "absent"])
+def test_a_path_that_is_no_folder_is_told_and_no_store_begun_there(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
-    second = in_another_process(OPEN, tmp_path / "file")
-    assert "InstanceError: cannot open" in second.stderr
-    assert "File exists" in second.stderr
+    second = in_another_process(OPEN, tmp_path / name)
+    assert f"InstanceError: there is no folder {tmp_path / name}" in second.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 WRITE = (
@@ -93,13 +94,13 @@ print(json.dumps([counts.raw, counts.canonical, unbroken]))
 def test_a_kill_during_inserts_loses_no_acknowledged_row_and_leaves_canonical_complete(tmp_path: Path) -> None:
     acknowledged = 0
     for _ in range(3):
-        command = [sys.executable, "-c", WRITE, str(tmp_path / "candles"), str(acknowledged)]
+        command = [sys.executable, "-c", WRITE, str(tmp_path), str(acknowledged)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
             acknowledged = int(writer.stdout.readline())
             time.sleep(random.random() / 2)
             os.kill(writer.pid, signal.SIGKILL)
             acknowledged = int((writer.stdout.read().split() or [acknowledged])[-1])
-        look = in_another_process(LOOK, tmp_path / "candles")
+        look = in_another_process(LOOK, tmp_path)
         raw, canonical, unbroken = json.loads(look.stdout)
         assert canonical >= acknowledged
         assert raw == canonical, "nothing was written twice, nothing is missing"
@@ -123,7 +124,7 @@ print(store.counts())
 
 
 def test_a_migration_killed_in_the_middle_is_completed_at_the_next_start(tmp_path: Path) -> None:
-    half = in_another_process(HALF_MIGRATED, tmp_path / "candles", 4)
+    half = in_another_process(HALF_MIGRATED, tmp_path, 4)
     assert "raw=10, canonical=10" in half.stdout, half.stderr
 
 

@@ -76,7 +76,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def answers(house: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The API's answers over a store that was filled before there was the market."""
-    candles = str(tmp_path_factory.mktemp("candles") / "store")
+    candles = str(tmp_path_factory.mktemp("candles"))
     run_in(ROOT, "-c", FILL, candles)
     answers: dict[str, Any] = json.loads(run_in(house, "-c", ASK, candles, str(NEW_ID)).splitlines()[-1])
     return answers

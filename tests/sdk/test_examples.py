@@ -26,6 +26,7 @@ from candleray.sdk.jobs import SubmittedJob
 from candleray.settings import JobSettings
 from candleray.strategies.strategy import Strategy
 from tests.support import embedded
+from tests.support.api.accounts import NEW_OPERATORS
 from tests.support.api.in_process_api import fresh_login, random_walk
 from tests.support.api.served import served_api
 
@@ -110,8 +111,8 @@ def api_url(embedded_store: CandleStore) -> Iterator[str]:
 
 @pytest.fixture
 def person(api_url: str) -> Iterator[Person]:
-    user = uuid4().int >> 80
-    with Client(api_url, token="nobody's yet") as stranger:
+    user = next(NEW_OPERATORS)
+    with Client(api_url, token="nobodys-yet") as stranger:
         token = stranger.log_in(WidgetLogin(**fresh_login(user))).token
     with Client(api_url, token=token) as client:
         yield Person(client, WidgetLogin(**fresh_login(user)))

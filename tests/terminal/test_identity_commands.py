@@ -81,7 +81,7 @@ def test_a_setup_shows_a_qr_code_and_after_the_first_code_the_recovery_codes(run
 
 
 def test_replacing_it_asks_for_a_code_of_the_present_one(run, authenticator):
-    refused = run("second-factor", "setup", stdin="ABCDEF\n")
+    refused = run("second-factor", "setup", stdin="ABCDEFGHIJKLMNOP\n")
     assert (refused.exit_code, refused.stderr) == (1, "error: the code is not valid\n")
     unfinished = run("second-factor", "setup", stdin=f"{now(authenticator, 1)}\n")
     assert (unfinished.exit_code, "otpauth://" in unfinished.stdout) == (2, True)

@@ -35,10 +35,11 @@ async def log_in(client: httpx.AsyncClient, telegram_user_id: int | None = None)
 
 async def log_in_operator(client: httpx.AsyncClient) -> str:
     """The token of a new session of a new operator, which the client carries from now on."""
-    return await log_in(client, next(_new_operators))
+    return await log_in(client, next(NEW_OPERATORS))
 
 
-_new_operators = iter(OPERATORS[1:])
+NEW_OPERATORS = iter(OPERATORS[1:])
+"""Telegram ids of operators; none comes twice in a process."""
 
 
 async def post_code(api: httpx.AsyncClient, path: str, code: str | None = None) -> httpx.Response:
