@@ -31,7 +31,7 @@ from candleray.search.costs import SignalCosts, StopCosts
 from candleray.search.rankings import Ranking
 from candleray.search.variants import VariantGrid, sized_request
 from candleray.settings import ComputeSettings, GuardSettings, JobSettings, Settings
-from cluster.search import job_attempt, tasks
+from cluster.search import compiling, job_attempt, tasks
 from cluster.search.fan_out import backtest
 from cluster.search.job_attempt import drive
 from cluster.search.job_search import Search
@@ -89,6 +89,7 @@ def steps(variant_s: float) -> dict[str, Step]:
     return {
         "measure_signals": answering(SignalCosts(plane_s=0.0, variant_s=variant_s, report_s=0.001)),
         "measure_stops": answering(StopCosts(0.0, base_s=0.001, combination_s=0.001)),
+        "compile_planes": answering(None),
         "build_planes": answering(None),
         "rank_variants": rank_variants,
         "build_tables": answering(None),
@@ -165,7 +166,9 @@ class Tasks:
             but: so many may run on that began as they were cancelled: Ray cancels these not always.
         """
         submitted = len(self.refs)
-        _, left = ray.wait(self.refs, num_returns=submitted - but, timeout=GONE_WITHIN_S, fetch_local=False)
+        _, left = ray.wait(
+            self.refs, num_returns=max(1, submitted - but), timeout=GONE_WITHIN_S, fetch_local=False
+        )
         (self._begun / RELEASED).touch()
         if left:
             ray.wait(left, num_returns=len(left), timeout=GONE_WITHIN_S, fetch_local=False)
@@ -177,12 +180,14 @@ class Tasks:
 def submitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Tasks:
     watched = Tasks(tasks._run, steps(variant_s=0.0001), tmp_path)
     monkeypatch.setattr(tasks, "_run", watched)
+    monkeypatch.setattr(compiling, "_there", set())
     return watched
 
 
 # What is left behind
 
 COURSES: dict[Phase, tuple[dict[str, Any], str, tuple[str, ...], int]] = {
+    Phase.COMPILE: (ONE_TABLE, "compile_planes", (), 1),
     Phase.PLANES: (ONE_TABLE, "build_planes", (), 1),
     Phase.STAGE_A: (ONE_TABLE, "rank_variants", ("build_tables",), 1),
     Phase.TABLES: (TWO_TABLES, "build_tables", ("rank_under_stops",), 1),
