@@ -28,6 +28,9 @@ from cluster.machine.processes import process_of
 API_ATTEMPTS = 8
 """Longer than Serve itself takes to replace replicas or proxies, each two seconds."""
 DASHBOARD_ATTEMPTS = 5
+FIRST_STARTS = 3
+TOO_SLOW = "timed out during startup"
+"""Words of Ray's where its node took more than 30 s, a constant of its own: seen on two cores with two busy loops."""
 ACTORS = ("candle store", "job scheduler")
 """Actors that answer for themselves."""
 
@@ -69,12 +72,25 @@ class RayPart:
             CandlerayError: it does not start.
         """
         self._runs = True
-        self.publish()
-        self.boot.start()
+        for left in reversed(range(FIRST_STARTS)):
+            self.publish()
+            self.boot.start()
+            reason = self._until_ready()
+            if not reason:
+                return
+            if not left or TOO_SLOW not in reason:
+                raise ServiceUnavailable(reason)
+            self.report(Event("noticed", self.name, "took longer than it waits for itself, is started again"))
+            self.boot.kill()
+            self.boot = self._next_boot()
+
+    def _until_ready(self) -> str:
+        """Wait; return why it did not start, or nothing."""
         while self.state != "ready":
             if reason := self._progress():
-                raise ServiceUnavailable(reason)
+                return reason
             time.sleep(0.05)
+        return ""
 
     def look(self) -> None:
         """Do what is due, without waiting for anything: mend it, end what is lost, start it again."""

@@ -73,3 +73,48 @@ def test_a_ray_that_does_not_start_is_tried_less_and_less_often(
         events.clear()
     # It has ended at the first look; the next one starts it again.
     assert lost_at == [0, *(WATCH_S + at for at in MINUTE_AND_A_HALF)]
+
+
+class SlowBoot(Boot):
+    """A Ray that some starts in a row are too slow for."""
+
+    reasons: list[str]
+    killed: list[str]
+
+    def start(self) -> None:
+        self.is_ready = not self.reasons
+
+    def kill(self) -> None:
+        self.killed.append("a boot")
+
+    def follow(self) -> str:
+        return self.reasons.pop(0) if self.reasons else ""
+
+
+SLOW = "Ray does not start: The current node timed out during startup."
+
+
+@pytest.mark.parametrize(
+    ("reasons", "starts_again", "error"),
+    [
+        ([], 0, None),
+        ([SLOW], 1, None),
+        ([SLOW, SLOW], 2, None),
+        ([SLOW, SLOW, SLOW], 2, "timed out"),
+        (["no module app"], 0, "no module app"),
+    ],
+)
+def test_a_first_start_that_is_too_slow_for_ray_is_tried_again(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, reasons: list[str], starts_again: int, error: str | None
+) -> None:
+    boot = type("SlowBoot", (SlowBoot,), {"reasons": list(reasons), "killed": []})
+    monkeypatch.setattr(ray_part, "RayBoot", boot)
+    monkeypatch.setattr(RayPart, "_become_ready", lambda part: setattr(part, "state", "ready"))
+    events: list[Event] = []
+    part = RayPart(Settings(), DataFolder(tmp_path), "app", events.append, lambda: None)
+    if error is None:
+        part.start()
+    else:
+        with pytest.raises(ServiceUnavailable, match=error):
+            part.start()
+    assert len(events) == len(boot.killed) == starts_again
