@@ -30,7 +30,7 @@ API_ATTEMPTS = 8
 DASHBOARD_ATTEMPTS = 5
 FIRST_STARTS = 3
 TOO_SLOW = "timed out during startup"
-"""Words of Ray's where its node took more than 30 s, a constant of its own: seen on two cores with two busy loops."""
+"""Words of Ray's where its node took more than 30 s, its own limit: seen on two cores beside two busy loops."""
 ACTORS = ("candle store", "job scheduler")
 """Actors that answer for themselves."""
 

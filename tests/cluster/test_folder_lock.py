@@ -11,12 +11,10 @@ import pytest
 
 from candleray.errors import InstanceError
 from candleray.settings import Settings
-from cluster.instance import instance_file as instance_module
 from cluster.instance.instance_file import Instance, running_instance
 from cluster.instance.start import already_running
 from cluster.instance.stop import stop_instance
 from cluster.instance.supervisor import Supervisor
-from cluster.machine import data_folder as data_folder_module
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.leftovers import BOOT, DATA_DIR, boots_of, left_by
 from cluster.machine.processes import describe, opened_by, start_ticks
@@ -32,19 +30,7 @@ time.sleep(600)
 """
 
 
-@pytest.fixture(autouse=True)
-def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data_folder_module, "LOCK_PATIENCE_S", 0.2)
-    monkeypatch.setattr(instance_module, "LOCK_PATIENCE_S", 0.2)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[DataFolder]:
-    made = DataFolder(tmp_path / "data")
-    made.prepare()
-    made.make_run_dir()
-    yield made
-    made.forget_run_dirs()
+pytestmark = pytest.mark.usefixtures("little_patience")
 
 
 @pytest.fixture

@@ -24,14 +24,12 @@ from pydantic import SecretStr
 
 from candleray.errors import InstanceError, ServiceUnavailable
 from candleray.settings import ServiceSettings, Settings
-from cluster.instance import instance_file as instance_module
 from cluster.instance import status, stop
 from cluster.instance.api_deployment import imported
 from cluster.instance.environment import authentication, settings_environment
 from cluster.instance.instance_file import Instance, read_instance, running_instance, wait_ready
 from cluster.instance.start import already_running
 from cluster.instance.stop import stop_instance
-from cluster.machine import data_folder as data_folder_module
 from cluster.machine import leftovers
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.leftovers import BOOT, kill_leftovers, left_by
@@ -51,19 +49,7 @@ time.sleep(600)
 """
 
 
-@pytest.fixture(autouse=True)
-def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data_folder_module, "LOCK_PATIENCE_S", 0.2)
-    monkeypatch.setattr(instance_module, "LOCK_PATIENCE_S", 0.2)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[DataFolder]:
-    made = DataFolder(tmp_path / "data")
-    made.prepare()
-    made.make_run_dir()
-    yield made
-    made.forget_run_dirs()
+pytestmark = pytest.mark.usefixtures("little_patience")
 
 
 @contextmanager
