@@ -20,7 +20,7 @@ from candleray.market_data.coverage import Coverage
 from candleray.markets import find_market
 from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.timeframes import MINUTE_MS
-from cluster.instance.instance_file import Restarts, read_instance
+from cluster.instance.instance_file import read_instance
 from cluster.machine.leftovers import left_by
 from cluster.machine.processes import tree_of
 from cluster.services.embedded_postgres import EmbeddedPostgres
@@ -41,10 +41,6 @@ ROWS = 1440
 
 class Patient(RealInstance):
     """An instance on whose parts the tests lay hands."""
-
-    def restarts(self, part: str) -> int:
-        restarts: Restarts | None = self.file.restarts.get(part)
-        return restarts.count if restarts else 0
 
     def kill(self, words: str) -> list[psutil.Process]:
         killed = self.processes(words)

@@ -40,10 +40,6 @@ READY_WITHIN_S = 6.0
 class Patient(RealInstance):
     """An instance on whose parts the tests lay hands."""
 
-    def restarts(self, part: str) -> int:
-        known = self.file.restarts.get(part)
-        return known.count if known else 0
-
     def is_whole(self) -> bool:
         return self.file.state == "ready" and self.ready() == 200
 

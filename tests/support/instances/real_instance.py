@@ -50,6 +50,11 @@ class RealInstance:
         command = [sys.executable, "-m", "candleray", *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
 
+    def restarts(self, part: str) -> int:
+        """Count how often the part was started again."""
+        known = self.file.restarts.get(part)
+        return known.count if known else 0
+
     def up(self) -> None:
         """Start it and log in."""
         for arguments in (("up", "--detach", "--port", str(self.port)), ("login",)):
