@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from cluster.instance import endpoint as endpoint_module
-from cluster.instance.endpoint import Endpoint, answers
+from cluster.instance.endpoint import MEND_TIMEOUT_S, PROBE_EVERY_S, Endpoint, answers
 from tests.support.api.served import served
 from tests.support.hand_clock import HandClock
 from tests.support.instances.processes import started
@@ -62,3 +62,16 @@ def test_an_address_whose_process_has_ended_is_mended_at_once_whoever_answers_th
         sleeper.wait()
         endpoint._asked_at = 0.0
         assert endpoint.look() == "mend"
+
+
+def test_another_process_that_answers_in_its_place_mends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = HandClock()
+    monkeypatch.setattr(endpoint_module.time, "monotonic", clock)
+    with served(answering(200)) as url, started("sleep", "600") as sleeper:
+        endpoint = Endpoint("dashboard", url, attempts=3, process=psutil.Process(sleeper.pid))
+        sleeper.kill()
+        sleeper.wait()
+        clock.now_s += PROBE_EVERY_S
+        assert endpoint.look() == "mend"
+        clock.now_s += MEND_TIMEOUT_S + PROBE_EVERY_S
+        assert endpoint.look() == "lost"
