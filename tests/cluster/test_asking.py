@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from actors.answering import SOCKETS, socket_of
@@ -26,7 +27,7 @@ from cluster.services.embedded_service import EmbeddedService
 from cluster.services.embedded_valkey import EmbeddedValkey
 from tests.support.hand_clock import HandClock
 from tests.support.instances.ports import free_port
-from tests.support.instances.processes import running_script
+from tests.support.instances.processes import running_script, suspend
 from tests.support.waiting import wait_until
 
 ANSWERS = """
@@ -77,7 +78,7 @@ def test_a_process_answers_whatever_its_own_work_is_and_not_once_it_is_suspended
     with running_script(ANSWERS, env={**os.environ, SOCKETS: str(sockets)}) as (process, _):
         for _ in range(200):  # more than wait in the queue of a socket
             unix_answer(socket)
-        process.send_signal(signal.SIGSTOP)
+        suspend(psutil.Process(process.pid))
         with pytest.raises(TimeoutError):
             unix_answer(socket, deadline_s=QUICK_S)
         assert listener_of(socket) == process.pid
@@ -101,7 +102,7 @@ def test_a_grpc_server_answers_to_a_greeting_and_not_once_it_is_suspended() -> N
     assert HTTP2_GREETING.startswith(b"PRI * HTTP/2.0")
     with running_script(GREETS_LIKE_GRPC, port) as (process, _):
         grpc_answer(f"127.0.0.1:{port}")
-        process.send_signal(signal.SIGSTOP)
+        suspend(psutil.Process(process.pid))
         with pytest.raises(TimeoutError):
             grpc_answer(f"127.0.0.1:{port}", QUICK_S)
     with pytest.raises(ConnectionRefusedError):
@@ -144,7 +145,7 @@ def test_a_suspended_service_is_killed_and_started_anew(kind: type[EmbeddedServi
     watched = WatchedService(service, HandClock(), asked)
     asked.ask_once()
     assert watched.revive() == ""
-    hanging.suspend()
+    suspend(hanging)
     for _ in range(3):
         asked.ask_once()
     assert watched.revive() == "did not answer, is killed"
@@ -182,7 +183,7 @@ def test_a_suspended_actor_is_killed_for_ray_to_start_and_a_suspended_part_of_ra
         socket = socket_of(sockets, "candle store")
         actor = Asked("candle store", partial(unix_answer, socket, deadline_s=QUICK_S), silences=2)
         part._asked = [actor]
-        process.send_signal(signal.SIGSTOP)
+        suspend(psutil.Process(process.pid))
         for _ in range(2):
             actor.ask_once()
         part.look()

@@ -24,7 +24,7 @@ from cluster.services import embedded_postgres as postgres_module
 from cluster.services.embedded_postgres import EmbeddedPostgres, reachable
 from cluster.services.embedded_service import EmbeddedService, as_account
 from cluster.services.embedded_valkey import EmbeddedValkey
-from tests.support.instances.processes import running_script
+from tests.support.instances.processes import running_script, suspend_all
 from tests.support.waiting import PATIENCE_S
 
 SERVICES = (EmbeddedPostgres, EmbeddedValkey)
@@ -175,9 +175,7 @@ def test_what_a_killed_postgres_leaves_does_not_stop_the_next(
     service = EmbeddedPostgres(folder)
     service.start()
     server, *children = tree_of(service.process)
-    assert children
-    for child in children:
-        child.suspend()  # as one is that is busy: it does not notice that its parent is gone
+    suspend_all(children)  # they do not notice that their parent is gone
     server.kill()
     assert ends_within(server, PATIENCE_S)
     assert service.start() == "started"
@@ -192,8 +190,7 @@ def test_a_suspended_service_is_killed_with_all_it_started_and_then_starts(
     service = kind(folder)
     service.start()
     suspended = tree_of(service.process)
-    for process in suspended:
-        process.suspend()
+    suspend_all(suspended)
     service.stop()
     assert [process for process in suspended if is_running(process)] == []
     assert kind(folder).find() is None

@@ -25,6 +25,7 @@ from cluster.machine.leftovers import left_by
 from cluster.machine.processes import tree_of
 from cluster.services.embedded_postgres import EmbeddedPostgres
 from cluster.services.embedded_valkey import EmbeddedValkey
+from tests.support.instances.processes import suspend
 from tests.support.instances.real_instance import RealInstance, kill, real_instance
 from tests.support.waiting import wait_until
 
@@ -140,7 +141,7 @@ def test_everything_at_once_and_a_port_taken_meanwhile_only_takes_longer(
     count = patient.restarts("ray")
     services = [kind(patient.folder).find() for kind in (EmbeddedPostgres, EmbeddedValkey)]
     supervisor = psutil.Process(patient.file.pid)
-    supervisor.suspend()
+    suspend(supervisor)
     kill(tree_of(supervisor)[1:])
     with socket.socket() as squatter:
         squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

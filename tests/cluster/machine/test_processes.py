@@ -22,7 +22,7 @@ from cluster.machine.processes import (
     start_ticks,
     tree_of,
 )
-from tests.support.instances.processes import running_script, started
+from tests.support.instances.processes import running_script, started, suspend_all
 from tests.support.waiting import wait_until
 
 PARENT = """
@@ -71,8 +71,8 @@ def test_a_process_that_nobody_has_collected_has_ended() -> None:
 def test_a_process_that_does_not_end_is_killed_with_all_it_started(stopped: bool) -> None:
     with running_script(PARENT, "SIG_IGN") as (parent, child_pid):
         process, child = psutil.Process(parent.pid), psutil.Process(int(child_pid))
-        for each in tree_of(process) if stopped else ():
-            each.suspend()
+        if stopped:
+            suspend_all(tree_of(process))
         end_process(process, signal.SIGTERM, 0.2)
         wait_until(lambda: (is_running(process), is_running(child)), lambda seen: seen == (False, False))
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import psutil
+
 from candleray.settings import ROOT
+from cluster.machine.processes import answers_of
+from tests.support.waiting import wait_until
 
 
 @contextmanager
@@ -30,3 +35,24 @@ def running_script(script: str, *arguments: object, **options: Any) -> Iterator[
         line = process.stdout.readline()
         assert line, "it ended without a word"
         yield process, line.strip()
+
+
+def suspend(process: psutil.Process) -> None:
+    """Stop it, and wait until all its threads stand still: on a busy machine some go on for a moment.
+
+    Raises:
+        psutil.NoSuchProcess: it has ended.
+    """
+    process.suspend()
+    wait_until(lambda: _states(process) <= {"T"}, what=f"{process} stands still", passing=(FileNotFoundError,))
+
+
+def suspend_all(processes: Iterable[psutil.Process]) -> None:
+    """Stop each that has not ended since it was listed."""
+    assert answers_of(processes, suspend), "all have ended"
+
+
+def _states(process: psutil.Process) -> set[str]:
+    """Of its threads, as in `man 5 proc_pid_stat`."""
+    stats = [path.read_text() for path in Path(f"/proc/{process.pid}/task").glob("*/stat")]
+    return {stat.rpartition(")")[2].split()[0] for stat in stats}
