@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
+import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import grimp
@@ -86,6 +89,34 @@ def test_no_module_imports_itself_on_a_way_round():
     graph = grimp.build_graph(*PACKAGES, cache_dir=None)
     imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
     assert list(TopologicalSorter(imports).static_order())
+
+
+def libraries_of(path: Path) -> set[str]:
+    """The packages that a file imports and that are neither ours nor Python's."""
+    nodes = list(ast.walk(parsed(path)))
+    named = [one.name for node in nodes if isinstance(node, ast.Import) for one in node.names]
+    named += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    return {name.partition(".")[0] for name in named} - {*PACKAGES, "tests", "docs", *sys.stdlib_module_names}
+
+
+def distribution(requirement: str) -> str:
+    return re.split(r"[^A-Za-z0-9._-]", requirement)[0].lower().replace("_", "-")
+
+
+def test_every_library_that_is_imported_is_declared():
+    """One that comes along with another may go with its next version."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    ours = {distribution(one) for one in project["project"]["dependencies"]}
+    tested = ours | {distribution(one) for group in project["dependency-groups"].values() for one in group}
+    installed = packages_distributions()
+    undeclared = [
+        f"{name_of(path)}: {library}"
+        for path in EVERY
+        for library in sorted(libraries_of(path))
+        if not {distribution(one) for one in installed.get(library, [library])}
+        & (ours if path in SOURCES else tested)
+    ]
+    assert not undeclared
 
 
 def test_no_test_imports_a_test():
