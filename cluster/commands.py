@@ -57,8 +57,9 @@ def up(
     if running:
         running = already_running(folder, running, port)
         show(running, "is already running")
-        if other := difference(running.build):
-            console.print(f"\n{other}", style="yellow", soft_wrap=True)
+        for said in (*running.cautions.values(), difference(running.build)):
+            if said:
+                console.print(f"\n{said}", style="yellow", soft_wrap=True)
         return
     console.print(f"Starting Candleray in {folder}")
     if detach:

@@ -33,6 +33,16 @@ def require_operator(caller: Caller, settings: Settings) -> None:
         )
 
 
+def without_operators(settings: Settings) -> str | None:
+    """Return what an instance without any operator lacks, and the remedy; None where there is one."""
+    if settings.identity.operators or settings.environment != "prod":
+        return None
+    return (
+        "nobody is an operator, so nobody can import candles or instruments (backfills from exchanges work): name "
+        "operators by their Telegram ids, such as CANDLERAY_IDENTITY__OPERATORS='[123456]', and start again"
+    )
+
+
 def _default_rule(settings: Settings) -> str:
     if settings.identity.operators:
         return ""

@@ -88,6 +88,8 @@ class Instance(BaseModel):
     ray_token: Path | None = None
     """The token that Ray asks for, if it does: whoever reads it can run code on the cluster."""
     metrics_urls: tuple[str, ...] = ()
+    cautions: dict[str, str] = {}
+    """Sentences that its owner should know, by the thing that each is about."""
     restarts: dict[str, Restarts] = {}
     """By the part that had ended."""
     troubles: dict[str, Trouble] = {}

@@ -44,6 +44,8 @@ class InstanceStatus(BaseModel):
     other_build: str | None = None
     """The remedy where that is not the code that looks."""
     parts: tuple[PartStatus, ...]
+    cautions: dict[str, str] = {}
+    """Sentences that the owner should know, by the thing that each is about."""
     troubles: dict[str, Trouble] = {}
     """By the part that the supervisor cannot put right at the moment."""
 
@@ -85,6 +87,7 @@ def inspect(folder: DataFolder) -> InstanceStatus:
         build=instance.build,
         other_build=difference(instance.build),
         parts=tuple(part.model_copy(update={"restarts": restarts.get(part.name)}) for part in parts),
+        cautions=instance.cautions,
         troubles=instance.troubles,
     )
 
@@ -106,8 +109,8 @@ def status_table(status: InstanceStatus) -> Table:
         memory = f"{part.pss_bytes / MIB:.0f}" if part.pss_bytes is not None else ""
         restarts = str(part.restarts.count) if part.restarts else ""
         table.add_row(part.name, part.state, str(part.pid or ""), memory, restarts, part.address or "")
-    other = [status.other_build] if status.other_build else []
-    table.caption = "\n".join((*_restarts_told(status), *_troubles_told(status), *other))
+    lasting = (*status.cautions.values(), *([status.other_build] if status.other_build else []))
+    table.caption = "\n".join((*_restarts_told(status), *_troubles_told(status), *lasting))
     return table
 
 

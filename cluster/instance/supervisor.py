@@ -37,6 +37,7 @@ from candleray.logs import configure_logs
 from candleray.settings import Settings, get_settings
 from cluster.instance.api_deployment import api_url
 from cluster.instance.asking import Asked, unix_answer
+from cluster.instance.cautions import cautions
 from cluster.instance.events import Event, Report, own_pipe, reported, to_log, unfailing, until_started
 from cluster.instance.instance_file import Instance, State, known_copy, read_instance
 from cluster.instance.ray_part import RayPart
@@ -76,6 +77,7 @@ class Supervisor:
             data_dir=self.folder.path,
             started_at=datetime.now(UTC),
             build=own_build(),
+            cautions=cautions(settings),
             api_url=api_url(settings),
             api_port=settings.api.port,
         )
@@ -103,6 +105,8 @@ class Supervisor:
             started.enter_context(self._ray())
             with suppress(KeyboardInterrupt):
                 self._publish()
+                for about, caution in self.instance.cautions.items():
+                    self.report(Event("noticed", about, caution))
                 self.report(Event("ready"))
                 self._watch()
             self._publish("stopping")
