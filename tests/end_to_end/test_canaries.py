@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from tests.support.canaries import MAX_ANSWER
+from tests.support.canaries import MAX_ANSWER, is_length
 from tests.support.secret_search import SecretSearch
 
 SECRETS = [f"crs_{number:06}-{'xyz' * 13}" for number in range(3000)]
@@ -36,3 +36,9 @@ def test_what_is_none_is_not_found(content):
 
 def test_where_there_are_no_secrets_none_is_found():
     assert list(SecretSearch([]).found(b"." * 100)) == []
+
+
+def test_a_code_of_six_digits_is_told_from_the_length_of_an_answer():
+    assert is_length("'123456'", b"[(b'server', b'uvicorn'), (b'content-length', b'123456'")
+    assert not is_length("'123456'", b"{'code': '123456'")
+    assert not is_length("'123456'", b"{'code': b'123456'")

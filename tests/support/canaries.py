@@ -62,6 +62,11 @@ def plant_code(code: str) -> None:
     _secrets[f'"{code}"'] = _secrets[f"'{code}'"] = "code"
 
 
+def is_length(secret: str, content: bytes) -> bool:
+    """Tell the length of an answer in the log of a client from a code of the same six digits."""
+    return content.removesuffix(secret.encode()).endswith(b"content-length', b")
+
+
 def watch_logs() -> None:
     """Everything logged from DEBUG on goes to a file of this run."""
     configure_logs("DEBUG", _LOG)
@@ -255,7 +260,7 @@ def _search(search: SecretSearch, where: str, content: bytes) -> None:
     global _searched
     _searched += len(content)
     for secret, end in search.found(content):
-        if secret in _our_code():
+        if secret in _our_code() or is_length(secret, content[:end]):
             continue  # Hypothesis draws its texts from the code under test too: a metric's help came as a secret
         around = content[max(0, end - 300) : end + 60].decode("utf-8", "replace")
         for hidden in (secret, json.dumps(secret)[1:-1]):
