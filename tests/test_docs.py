@@ -85,6 +85,13 @@ def test_the_map_of_contributing_names_places_that_exist():
         assert folder.exists(), f"CONTRIBUTING sends people to {place}"
 
 
+def test_the_map_of_contributing_names_what_its_files_hold():
+    rows = re.findall(r"^\|[^|]+\|.*?`([\w./-]+)`: `(\w+)`", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    assert rows
+    for place, name in rows:
+        assert re.search(rf"\b{name}\b", (ROOT / place).read_text()), f"{place} holds no {name}"
+
+
 def test_our_packages_come_before_distributions_of_the_same_name():
     for package in (kernels, cluster):
         assert package.__file__ is not None
