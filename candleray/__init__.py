@@ -1,25 +1,99 @@
-"""Candleray: exact searches over trading strategies on one-minute candles."""
+"""Candleray: exact searches over trading strategies on one-minute candles.
+
+Here are the client, every class that its methods take or return, and every error.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from candleray.backtests.preflight import Preflight as Preflight
+    from candleray.backtests.request import BacktestRequest as BacktestRequest
+    from candleray.backtests.result import BacktestResult as BacktestResult
+    from candleray.backtests.result import RankedVariant as RankedVariant
+    from candleray.candles import CandleRows as CandleRows
     from candleray.errors import *  # noqa: F403
+    from candleray.identity.models import CodeAccepted as CodeAccepted
+    from candleray.identity.models import ExchangeKey as ExchangeKey
+    from candleray.identity.models import Me as Me
+    from candleray.identity.models import MiniAppLogin as MiniAppLogin
+    from candleray.identity.models import NewToken as NewToken
+    from candleray.identity.models import RecoveryCodes as RecoveryCodes
+    from candleray.identity.models import SecondFactorSetup as SecondFactorSetup
+    from candleray.identity.models import SecondFactorState as SecondFactorState
+    from candleray.identity.models import TokenInfo as TokenInfo
+    from candleray.identity.models import TokenRequest as TokenRequest
+    from candleray.identity.models import WidgetLogin as WidgetLogin
+    from candleray.indicators.info import IndicatorInfo as IndicatorInfo
+    from candleray.indicators.series import IndicatorSeries as IndicatorSeries
+    from candleray.indicators.series import SeriesRequest as SeriesRequest
+    from candleray.jobs.job import BestVariant as BestVariant
+    from candleray.jobs.job import Job as Job
+    from candleray.jobs.job import JobDetail as JobDetail
+    from candleray.jobs.job import JobTop as JobTop
+    from candleray.live.run import Run as Run
+    from candleray.live.run import RunHistory as RunHistory
+    from candleray.market_data.backfill_report import BackfillReport as BackfillReport
+    from candleray.market_data.coverage import Coverage as Coverage
+    from candleray.market_data.coverage import MissingRun as MissingRun
+    from candleray.market_data.coverage import RowCounts as RowCounts
+    from candleray.market_data.insert_report import InsertReport as InsertReport
+    from candleray.market_data.pages import InstrumentsReport as InstrumentsReport
+    from candleray.markets import InstrumentReference as InstrumentReference
+    from candleray.markets import Market as Market
     from candleray.sdk.client import Client as Client
+    from candleray.sdk.jobs import ListedJob as ListedJob
+    from candleray.sdk.jobs import SubmittedJob as SubmittedJob
+    from candleray.strategies.strategy import Strategy as Strategy
+    from candleray.strategies.strategy import StrategySpec as StrategySpec
 
     __version__: str
+
+_HOMES = {
+    "candleray.backtests.preflight": ("Preflight",),
+    "candleray.backtests.request": ("BacktestRequest",),
+    "candleray.backtests.result": ("BacktestResult", "RankedVariant"),
+    "candleray.candles": ("CandleRows",),
+    "candleray.identity.models": (
+        "CodeAccepted",
+        "ExchangeKey",
+        "Me",
+        "MiniAppLogin",
+        "NewToken",
+        "RecoveryCodes",
+        "SecondFactorSetup",
+        "SecondFactorState",
+        "TokenInfo",
+        "TokenRequest",
+        "WidgetLogin",
+    ),
+    "candleray.indicators.info": ("IndicatorInfo",),
+    "candleray.indicators.series": ("IndicatorSeries", "SeriesRequest"),
+    "candleray.jobs.job": ("BestVariant", "Job", "JobDetail", "JobTop"),
+    "candleray.live.run": ("Run", "RunHistory"),
+    "candleray.market_data.backfill_report": ("BackfillReport",),
+    "candleray.market_data.coverage": ("Coverage", "MissingRun", "RowCounts"),
+    "candleray.market_data.insert_report": ("InsertReport",),
+    "candleray.market_data.pages": ("InstrumentsReport",),
+    "candleray.markets": ("InstrumentReference", "Market"),
+    "candleray.sdk.client": ("Client",),
+    "candleray.sdk.jobs": ("ListedJob", "SubmittedJob"),
+    "candleray.strategies.strategy": ("Strategy", "StrategySpec"),
+}
+"""What is exported beside the errors, by module. The imports above are for type checkers; a test compares them."""
 
 
 def __getattr__(name: str) -> Any:
     # Loaded when first asked for: `import candleray` stays light for whoever needs one module of it.
     if name == "__version__":
         return import_module("importlib.metadata").version("candleray")
-    if name == "Client":
-        return import_module("candleray.sdk.client").Client
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(module), name)
     errors = import_module("candleray.errors")
     exported = {cls.__name__: cls for cls in errors.error_classes().values()} | {"Problem": errors.Problem}
     if name == "__all__":
-        return sorted({*exported, "Client", "__version__"})
+        return sorted({*exported, *(name for names in _HOMES.values() for name in names), "__version__"})
     if name in exported:
         return exported[name]
     raise AttributeError(f"module 'candleray' has no attribute {name!r}")

@@ -203,6 +203,11 @@ class JobTop(Model):
     """Remarks as in the result; while there is none, about the candles of the range as they are now."""
     top: tuple[Annotated[RankedVariant | BestVariant, Field(union_mode="left_to_right")], ...]
 
+    @property
+    def variants(self) -> tuple[RankedVariant | BestVariant, ...]:
+        """The rows of the table, which the API calls `top`."""
+        return self.top
+
     def __repr__(self) -> str:
         so_far = f"{self.variants_done:,} of {self.simulations:,} simulations"
         lines = (f"  {variant}" for variant in self.top[:_SHOWN_VARIANTS])

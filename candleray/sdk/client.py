@@ -37,6 +37,9 @@ DEFAULT_TIMEOUT_S = 330.0
 class Client(MarketDataMethods, JobMethods, StrategyMethods, RunMethods, IdentityMethods):
     """A connection to one API; threads may share it.
 
+    Whatever takes a request takes a model, a dict, or the bytes of its JSON. Every class that the methods take or
+    return is exported from `candleray`.
+
     In the examples of the methods `client` is an open client, `request` a small backtest, and `strategy` and `job`
     are what earlier calls returned.
     """
@@ -80,7 +83,7 @@ class Client(MarketDataMethods, JobMethods, StrategyMethods, RunMethods, Identit
         """
         self._connection.close()
 
-    def backtest(self, request: BacktestRequest | Mapping[str, Any]) -> BacktestResult:
+    def backtest(self, request: BacktestRequest | Mapping[str, Any] | bytes) -> BacktestResult:
         """Search every variant of a request; the best come back ranked.
 
         Raises:
@@ -93,7 +96,7 @@ class Client(MarketDataMethods, JobMethods, StrategyMethods, RunMethods, Identit
         """
         return read(BacktestResult, self.send("POST", "/backtests", content=request_body(self, request)))
 
-    def preflight(self, request: BacktestRequest | Mapping[str, Any]) -> Preflight:
+    def preflight(self, request: BacktestRequest | Mapping[str, Any] | bytes) -> Preflight:
         """Estimate what a request would cost on this cluster, and tell whether it may run.
 
         >>> estimate = client.preflight(request)
@@ -121,7 +124,7 @@ class Client(MarketDataMethods, JobMethods, StrategyMethods, RunMethods, Identit
         """
         return read(IndicatorInfo, self.send("GET", f"/indicators/{segment(indicator_id)}"))
 
-    def compute(self, request: SeriesRequest | Mapping[str, Any]) -> IndicatorSeries:
+    def compute(self, request: SeriesRequest | Mapping[str, Any] | bytes) -> IndicatorSeries:
         """Compute an indicator over the last bars or a time range.
 
         >>> sma = {"id": "sma", "params": {"window": 20}}

@@ -97,10 +97,12 @@ def _instance_url(folder: Path) -> str | None:
 
 
 def encoded(content: Any) -> bytes:
-    """A JSON body from models, dicts and lists of them, dates, numpy numbers and arrays.
+    """A JSON body from models, dicts and lists of them, dates, numpy numbers and arrays; bytes are one already.
 
     NaN and infinity go out as they are spelled, so that the API names the field they stand in.
     """
+    if isinstance(content, bytes):
+        return content
     if isinstance(content, BaseModel):
         return content.model_dump_json(exclude_none=True).encode()
     return to_json(content, inf_nan_mode="constants", fallback=_plain)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from candleray.identity.models import (
@@ -20,24 +23,26 @@ from candleray.identity.models import (
 from candleray.sdk.connection import Sender, encoded, read
 from candleray.sdk.references import EXCHANGE_KEY, SESSION, TOKEN, find_id
 
+_MINI_APP = re.compile(rb'"init_data"\s*:')
+"""The one field of a Mini App's login, which no widget's has."""
+
 
 class IdentityMethods(Sender):
     """The user that the client acts for."""
 
-    def log_in(self, login: WidgetLogin | MiniAppLogin) -> NewToken:
-        """Open a session with what Telegram signed; a login is good for five minutes, once.
+    def log_in(self, login: WidgetLogin | MiniAppLogin | Mapping[str, Any] | bytes) -> NewToken:
+        """Open a session with a login that Telegram signed: it is accepted once, within five minutes.
 
         >>> session = client.log_in(login)
         >>> session.info.kind
         'session'
         """
-        kind = "widget" if isinstance(login, WidgetLogin) else "mini-app"
-        return read(
-            NewToken, self.send("POST", f"/login/telegram/{kind}", content=encoded(login), repeatable=False)
-        )
+        body = encoded(login)
+        kind = "mini-app" if _MINI_APP.search(body) else "widget"
+        return read(NewToken, self.send("POST", f"/login/telegram/{kind}", content=body, repeatable=False))
 
     def log_out(self) -> None:
-        """End the session, or revoke the API token, of this client.
+        """End this client's session; where it has an API token, revoke that.
 
         >>> client.log_out()
         """
@@ -55,7 +60,7 @@ class IdentityMethods(Sender):
         return read(Me, self.send("GET", "/me"))
 
     def sessions(self) -> list[TokenInfo]:
-        """Your sessions that are good, the newest first.
+        """Your sessions that have neither ended nor been revoked, the newest first.
 
         >>> [session.current for session in client.sessions()]
         [True]
@@ -63,17 +68,17 @@ class IdentityMethods(Sender):
         return read(list[TokenInfo], self.send("GET", "/sessions"))
 
     def tokens(self) -> list[TokenInfo]:
-        """Your personal API tokens that are good, the newest first.
+        """Your personal API tokens that have neither expired nor been revoked, the newest first.
 
         >>> client.tokens()
         []
         """
         return read(list[TokenInfo], self.send("GET", "/tokens"))
 
-    def create_token(self, request: TokenRequest) -> NewToken:
-        """Make a personal API token; it is shown this once.
+    def create_token(self, request: TokenRequest | Mapping[str, Any] | bytes) -> NewToken:
+        """Make a personal API token; this answer alone shows it.
 
-        >>> from candleray.identity.models import TokenRequest
+        >>> from candleray import TokenRequest
         >>> created = client.create_token(TokenRequest(name="notebook", scopes=("read", "trade"), days=30))
         >>> created.token.startswith("crt_")
         True
@@ -83,23 +88,22 @@ class IdentityMethods(Sender):
     def revoke_token(self, token_id: UUID | str) -> None:
         """Revoke a personal API token at once, by its id, the beginning of one, or its name.
 
-        >>> from candleray.identity.models import TokenRequest
-        >>> created = client.create_token(TokenRequest(name="notebook"))
+        >>> created = client.create_token({"name": "notebook"})
         >>> client.revoke_token(created.info.token_id)
         """
         self.send("DELETE", f"/tokens/{find_id(self, TOKEN, token_id)}", repeatable=False)
 
-    def revoke_session(self, session_id: UUID | str) -> None:
-        """End one of your sessions at once.
+    def revoke_session(self, token_id: UUID | str) -> None:
+        """End one of your sessions at once, by the `token_id` that `sessions` shows, or the beginning of it.
 
         >>> for session in client.sessions():
         ...     if not session.current:
         ...         client.revoke_session(session.token_id)
         """
-        self.send("DELETE", f"/sessions/{find_id(self, SESSION, session_id)}", repeatable=False)
+        self.send("DELETE", f"/sessions/{find_id(self, SESSION, token_id)}", repeatable=False)
 
     def second_factor(self) -> SecondFactorState:
-        """Tell whether there is a second factor, and how many recovery codes are left.
+        """Tell whether you have a second factor, and how many recovery codes are left.
 
         >>> client.second_factor().enabled
         False
@@ -107,7 +111,10 @@ class IdentityMethods(Sender):
         return read(SecondFactorState, self.send("GET", "/second-factor"))
 
     def begin_second_factor(self, code: str | None = None) -> SecondFactorSetup:
-        """Get a secret for an authenticator app; with a code of the present one it will replace that.
+        """Make a secret for an authenticator app, in force once `confirm_second_factor` has its first code.
+
+        Args:
+            code: of the second factor that you have, which the new one is to replace.
 
         >>> setup = client.begin_second_factor()
         >>> setup.otpauth_uri.startswith("otpauth://totp/Candleray")
@@ -116,7 +123,9 @@ class IdentityMethods(Sender):
         return read(SecondFactorSetup, self._send_code("", code))
 
     def confirm_second_factor(self, code: str) -> RecoveryCodes:
-        """Put the secret into force by its first code.
+        """Turn on the second factor that has begun, with the first code that the app shows.
+
+        From then on its recovery codes are good, each once; this answer alone shows them.
 
         >>> setup = client.begin_second_factor()
         >>> codes = client.confirm_second_factor(input("First code of the app: "))
@@ -126,7 +135,7 @@ class IdentityMethods(Sender):
         return read(RecoveryCodes, self._send_code("/confirm", code))
 
     def verify_code(self, code: str) -> CodeAccepted:
-        """Open, for some minutes and this token, what asks for a fresh code.
+        """Show a code, so that this token may do for some minutes what needs a fresh one.
 
         >>> accepted = client.verify_code(input("Code: "))
         >>> accepted.fresh_until > client.sessions()[0].created_at
@@ -135,7 +144,7 @@ class IdentityMethods(Sender):
         return read(CodeAccepted, self._send_code("/verify", code))
 
     def replace_recovery_codes(self, code: str) -> RecoveryCodes:
-        """Make ten new recovery codes; the old ones are void.
+        """Make ten new recovery codes; the old ones are no longer accepted.
 
         >>> codes = client.replace_recovery_codes(input("Code: "))
         >>> len(codes.recovery_codes)
@@ -144,7 +153,7 @@ class IdentityMethods(Sender):
         return read(RecoveryCodes, self._send_code("/recovery-codes", code))
 
     def disable_second_factor(self, code: str) -> SecondFactorState:
-        """Turn the second factor off.
+        """Turn the second factor off, with a code of it.
 
         >>> client.disable_second_factor(input("Code: ")).enabled
         False
@@ -156,7 +165,7 @@ class IdentityMethods(Sender):
         return self.send("POST", f"/second-factor{path}", content=body, repeatable=False)
 
     def exchange_keys(self) -> list[ExchangeKey]:
-        """Your exchange keys, the newest first; never more of one than its last four characters.
+        """Your exchange keys, the newest first, each by the last four characters of its API key.
 
         >>> client.exchange_keys()
         []
@@ -164,7 +173,7 @@ class IdentityMethods(Sender):
         return read(list[ExchangeKey], self.send("GET", "/exchange-keys"))
 
     def add_exchange_key(self, exchange: str, label: str, api_key: str, api_secret: str) -> ExchangeKey:
-        """Keep a key encrypted; needs a code of the last minutes (`verify_code`).
+        """Store an exchange key, encrypted; needs a fresh code (`verify_code`).
 
         >>> accepted = client.verify_code(input("Code: "))
         >>> key = client.add_exchange_key("binance", "main", input("API key: "), input("API secret: "))
@@ -175,7 +184,7 @@ class IdentityMethods(Sender):
         return read(ExchangeKey, self.send("POST", "/exchange-keys", content=encoded(body), repeatable=False))
 
     def delete_exchange_key(self, key_id: UUID | str) -> None:
-        """Delete a key for good; needs a code of the last minutes (`verify_code`).
+        """Delete an exchange key for good; needs a fresh code (`verify_code`).
 
         >>> accepted = client.verify_code(input("Code: "))
         >>> key = client.add_exchange_key("binance", "old", input("API key: "), input("API secret: "))

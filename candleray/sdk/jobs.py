@@ -69,7 +69,7 @@ class JobActions(ABC):
         """The best variants: so far while it runs, with their reports once it has succeeded.
 
         >>> best = job.top(limit=3)
-        >>> [variant.rank for variant in best.top]
+        >>> [variant.rank for variant in best.variants]
         [1, 2, 3]
         """
         return read(JobTop, self._send("GET", "/top", params={"limit": limit}))
@@ -150,7 +150,6 @@ class JobMethods(Sender):
         """Submit a search of any size that the guards allow.
 
         Args:
-            request: a model, a dict, or the bytes of its JSON.
             key: a name of your own for this submission: with the same one again the same job comes back.
 
         >>> job = client.submit(request, key="mondays-search")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from candleray.errors import ApiError, BadFile, GuardExceeded, invalid
 from candleray.indicators.series import LAST_BARS
@@ -29,7 +29,7 @@ PAGE_BARS = 50_000
 PAGE_INSTRUMENTS = 1000
 INSTRUMENTS_PER_REQUEST = 5000
 
-MarketName: TypeAlias = str | int
+MarketNameOrId: TypeAlias = str | int
 """`binance-spot`, or its id 1."""
 Time: TypeAlias = str | datetime
 """A moment, or ISO text; without a zone it is UTC."""
@@ -47,7 +47,7 @@ class MarketDataMethods(Sender):
         return read(list[Market], self.send("GET", "/market-data/markets"))
 
     def instruments(
-        self, market: MarketName | None = None, q: str = "", limit: int | None = None
+        self, market: MarketNameOrId | None = None, q: str = "", limit: int | None = None
     ) -> list[InstrumentReference]:
         """Instruments whose symbol contains `q`, the likeliest first; all of them without a limit.
 
@@ -65,7 +65,7 @@ class MarketDataMethods(Sender):
         return collected(read_page, limit, PAGE_INSTRUMENTS)
 
     def put_instruments(
-        self, instruments: Iterable[InstrumentReference], *, source: str | None = None
+        self, instruments: Iterable[InstrumentReference | Mapping[str, Any]], *, source: str | None = None
     ) -> InstrumentsReport:
         """Keep instruments as their exchange describes them; an operator's right, for all users share them.
 
@@ -75,7 +75,7 @@ class MarketDataMethods(Sender):
         Raises:
             Forbidden: you are no operator.
 
-        >>> from candleray.markets import InstrumentReference
+        >>> from candleray import InstrumentReference
         >>> reference = InstrumentReference(market_id=3, symbol="BTCUSDT", base_asset="BTC", quote_asset="USDT")
         >>> client.put_instruments([reference]).received
         1
@@ -92,7 +92,7 @@ class MarketDataMethods(Sender):
 
     def candles(
         self,
-        market: MarketName,
+        market: MarketNameOrId,
         symbol: str,
         *,
         timeframe: Timeframe = "1m",
@@ -152,7 +152,7 @@ class MarketDataMethods(Sender):
             raise ApiError(f"the API's answer is not understood ({exc.message}): is it of this version?") from exc
 
     def put_candles(
-        self, market: MarketName, symbol: str, rows: CandleRows, *, source: str | None = None
+        self, market: MarketNameOrId, symbol: str, rows: CandleRows, *, source: str | None = None
     ) -> InsertReport:
         """Write one-minute candles; an operator's right, for all users share them.
 
@@ -189,7 +189,7 @@ class MarketDataMethods(Sender):
 
     def backfill(
         self,
-        market: MarketName,
+        market: MarketNameOrId,
         symbol: str,
         start: Time,
         end: Time | None = None,
@@ -225,7 +225,7 @@ class MarketDataMethods(Sender):
         assert done is not None
         return done
 
-    def coverage(self, market: MarketName | None = None, symbol: str | None = None) -> list[Coverage]:
+    def coverage(self, market: MarketNameOrId | None = None, symbol: str | None = None) -> list[Coverage]:
         """First and last candle of every instrument stored, and every hole between them.
 
         >>> bitcoin = client.coverage("bybit-spot", "BTCUSDT")[0]
@@ -243,7 +243,7 @@ class MarketDataMethods(Sender):
         """
         return read(list[RowCounts], self.send("GET", "/market-data/counts"))
 
-    def missing(self, market: MarketName, symbol: str, start: Time, end: Time) -> list[MissingRun]:
+    def missing(self, market: MarketNameOrId, symbol: str, start: Time, end: Time) -> list[MissingRun]:
         """The runs of minutes in `[start, end)` that have no candle.
 
         >>> client.missing("bybit-spot", "BTCUSDT", "2025-01-01", "2025-01-02")
@@ -276,7 +276,7 @@ class ClientSink:
         return self._client.put_candles(market_id, symbol, rows, source=self._source)
 
 
-def market_id(market: MarketName | None) -> int | None:
+def market_id(market: MarketNameOrId | None) -> int | None:
     """The id in the query, or None for every market."""
     return None if market is None else find_market(market).market_id
 

@@ -76,7 +76,7 @@ def find_id(sender: Sender, kind: Kind, reference: UUID | str) -> UUID:
 
 def request_body(sender: Sender, content: BaseModel | Mapping[str, Any] | bytes) -> bytes:
     """The bytes of a request, with the id in place of any other reference to a saved strategy."""
-    body = content if isinstance(content, bytes) else encoded(content)
+    body = encoded(content)
     if b'"strategy_id"' not in body:
         return body
     try:

@@ -10,7 +10,7 @@ from candleray.backtests.result import RankedVariant
 from candleray.jobs.job import BestVariant
 from candleray.paging import collected
 from candleray.sdk.connection import Sender, encoded, read
-from candleray.sdk.market_data import MarketName, market_id
+from candleray.sdk.market_data import MarketNameOrId, market_id
 from candleray.sdk.references import JOB, STRATEGY, find_id
 from candleray.strategies.strategy import Strategy, StrategyPage, StrategySpec
 
@@ -34,8 +34,8 @@ class StrategyMethods(Sender):
         True
         """
         content = strategy.strategy if isinstance(strategy, RankedVariant | BestVariant) else strategy
-        body = content if isinstance(content, bytes) else encoded(content)
-        return read(Strategy, self.send("POST", "/strategies", content=b'{"strategy":' + body + b"}"))
+        body = b'{"strategy":' + encoded(content) + b"}"
+        return read(Strategy, self.send("POST", "/strategies", content=body))
 
     def save_job_variant(self, job_id: UUID | str, variant_index: int) -> Strategy:
         """Save the variant of that number of a job's search.
@@ -48,7 +48,7 @@ class StrategyMethods(Sender):
 
     def strategies(
         self,
-        market: MarketName | None = None,
+        market: MarketNameOrId | None = None,
         symbol: str | None = None,
         *,
         timeframe: str | None = None,
@@ -96,8 +96,8 @@ class StrategyMethods(Sender):
         >>> cautious.parent_id == strategy.strategy_id
         True
         """
-        body = changes if isinstance(changes, bytes) else encoded(changes)
-        return read(Strategy, self.send("POST", f"{self._strategy_path(strategy_id)}/clone", content=body))
+        path = f"{self._strategy_path(strategy_id)}/clone"
+        return read(Strategy, self.send("POST", path, content=encoded(changes)))
 
     def delete_strategy(self, strategy_id: UUID | str) -> Strategy:
         """Delete a strategy that does not run; its content may be saved again.

@@ -17,10 +17,7 @@ RIGHT = """\
 from datetime import datetime
 from uuid import UUID
 
-from candleray import Client
-from candleray.identity.models import TokenRequest
-from candleray.jobs.job import Job
-from candleray.strategies.strategy import Strategy
+from candleray import Client, Job, Strategy, TokenRequest
 
 
 def use(client: Client, job_id: UUID) -> Strategy:
@@ -60,7 +57,7 @@ def misuse(client: Client) -> None:
     client.start_run(None)  # E: arg-type
     client.runs(state=1)  # E: arg-type
     client.log_in("a login")  # E: arg-type
-    client.create_token({"name": "notebook"})  # E: arg-type
+    client.create_token("notebook")  # E: arg-type
     client.confirm_second_factor(123456)  # E: arg-type
     client.add_exchange_key("binance", "main", b"key", "secret")  # E: arg-type
     client.send("GET", "/health", params="q")  # E: arg-type
