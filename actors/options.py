@@ -22,4 +22,4 @@ CANDLE_STORE: dict[str, Any] = {**_LONG_LIVED, "name": "candle-store"}
 JOB_SCHEDULER: dict[str, Any] = {**_LONG_LIVED, "name": "job-scheduler"}
 
 ON_HEAD: dict[str, Any] = {"resources": {"node:__internal_head__": 0.001}}
-"""For actors that need the data folder, which only the head has."""
+"""The resource of actors that need the data folder, which only the head has."""

@@ -80,7 +80,7 @@ _HOMES = {
     "candleray.sdk.jobs": ("ListedJob", "SubmittedJob"),
     "candleray.strategies.strategy": ("Strategy", "StrategySpec"),
 }
-"""What is exported beside the errors, by module. The imports above are for type checkers; a test compares them."""
+"""Exported names beside the errors, by module. The imports above are for type checkers; a test compares both."""
 
 
 def __getattr__(name: str) -> Any:

@@ -99,7 +99,7 @@ MARKETS: dict[int, Market] = {
         Market(4, "bybit", "futures", fee_pct=0.1),
     )
 }
-"""By id. Ids count from 1 without a gap: `MarketId` is a range."""
+"""Markets by id. Ids count from 1 without a gap: `MarketId` is a range."""
 
 MARKET_NAMES = tuple(market.name for market in MARKETS.values())
 

@@ -38,7 +38,7 @@ class Backend:
     job_request: Callable[[BacktestRequest], Coroutine[Any, Any, SizedRequest]]
     """The request as a job runs it; raises `GuardExceeded` where no job may ask for that."""
     probes: Mapping[str, Probe]
-    """By the service's name."""
+    """Probes by the service's name."""
     metrics: Metrics
     postgres: Callable[[], Awaitable[Postgres]]
     """Opened by the first call that reaches it; raises `ServiceUnavailable` until then."""

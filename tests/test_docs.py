@@ -20,7 +20,7 @@ PAGES = runpy.run_path(str(ROOT / "docs" / "generate.py"))["PAGES"]
 PACKAGES = ("kernels", "candleray", "actors", "cluster", "serve_apps")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 ENTRANCES = [ROOT / "candleray" / name for name in ("__init__.py", "__main__.py", "cli.py")]
-"""They lie beside the words and lead into the rooms."""
+"""Files that lie beside the words and lead into the rooms."""
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 

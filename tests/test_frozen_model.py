@@ -31,7 +31,7 @@ class Pair(FrozenModel):
 
 class NamedPair(Pair):
     name: str
-    """For people."""
+    """A name for people."""
 
 
 def test_a_model_is_built_when_it_is_first_used_and_with_it_the_models_in_it():

@@ -87,7 +87,7 @@ class Performance(NamedTuple):
     returns_pct: Sample
     """The trades' net profits / entry notionals."""
     durations_ms: IntArray
-    """From the close of a trade's entry bar to the close of its exit bar."""
+    """Times from the close of a trade's entry bar to the close of its exit bar."""
     daily_returns: Sample
     downside: float
     """√mean(min(r, 0)²) of the daily returns."""
@@ -114,7 +114,7 @@ class Metric(NamedTuple):
     meaning: str
     formula: Formula
     is_headline: bool = False
-    """It is shown in the short table."""
+    """Shown in the short table."""
 
 
 def _with_trades(formula: Formula) -> Formula:

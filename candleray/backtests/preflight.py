@@ -22,7 +22,7 @@ class Pace(NamedTuple):
     """Times that the jobs of this instance have shown; until there are any, those of a machine of two cores."""
 
     fixed_s: float = 7.0
-    """From a job's turn to its end, without its search: its driver and workers start, read and measure."""
+    """Time from a job's turn to its end, without its search: its driver and workers start, read and measure."""
     stretch: float = 1.3
     """A search's time over that of its kernels alone on all cores."""
 
@@ -57,7 +57,7 @@ class Preflight(Model):
     core_s: float | None
     """Seconds of one core, measured on a sample of the grid; null where the request is refused."""
     estimated_s: float | None
-    """From sending it to its answer, on the cores of this cluster and with nothing else on them."""
+    """Seconds from sending it to its answer, on the cores of this cluster and with nothing else on them."""
     estimated_job_s: float | None
     """The same as a job, from its turn to its end, judged by the newest jobs."""
     mode: Literal["sync", "job", "refused"]

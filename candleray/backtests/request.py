@@ -108,6 +108,6 @@ class BacktestRequest(StrategyAxes):
     top_k: Annotated[int, Field(ge=1, strict=True)] | None = None
     """Variants returned; the configuration's default where left out."""
     preselect: Annotated[int, Field(ge=1, strict=True)] | Literal["all"] | None = None
-    """With stop levels: how many base variants, the best without stops, are tried under all of them; or `all`."""
+    """Base variants, the best without stops, that are tried under all stop levels; or `all`."""
     trades_for: Annotated[int, Field(ge=0, strict=True)] = 0
-    """For how many of the best variants the trades are listed."""
+    """Number of the best variants whose trades are listed."""

@@ -20,7 +20,7 @@ def _discover() -> Iterator[Exchange]:
 
 
 EXCHANGES: dict[str, Exchange] = {exchange.name: exchange for exchange in _discover()}
-"""By name, which is the `exchange` of its markets."""
+"""Exchanges by name, which is the `exchange` of its markets."""
 
 
 def exchange_of(market: Market) -> Exchange:

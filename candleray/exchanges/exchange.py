@@ -62,7 +62,7 @@ class RestAnswer:
 
     @property
     def page_in_words(self) -> str:
-        """In place of JSON: text without tags, headers of who answers, and what to do where they refuse."""
+        """The page in place of JSON: text without tags, headers of who answers, what to do where they refuse."""
         said = page_in_words(self.text)
         hint = REFUSED_BY_A_GATE if self.status in (401, 403, 407, 451) else ""
         return f"{f': {said}' if said else ''}{telling_headers(self.headers)}{hint}"

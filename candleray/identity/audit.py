@@ -44,7 +44,7 @@ GENESIS = bytes(32)
 
 class AuditEvent(Model):
     number: int
-    """From 1 on, without a hole."""
+    """Counts from 1 on, without a hole."""
     at: datetime
     user_id: UUID | None
     event: str

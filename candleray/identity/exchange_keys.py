@@ -16,7 +16,7 @@ _EXCHANGES = sorted({market.exchange for market in MARKETS.values()})
 class NewExchangeKey(Model):
     exchange: str = Field(pattern=f"^({'|'.join(_EXCHANGES)})$", examples=_EXCHANGES)
     label: str = Field(min_length=1, max_length=64, pattern=r"^[\w .:@/-]+$")
-    """For people, to tell their keys apart."""
+    """A name for people, to tell their keys apart."""
     api_key: Secret
     api_secret: Secret
 

@@ -88,12 +88,12 @@ class TokenInfo(Model):
     scopes: tuple[Scope, ...]
     created_at: Moment
     last_used_at: Moment
-    """To the minute."""
+    """Exact to the minute."""
     expires_at: Moment
     """A session's moves on with its use, up to `ends_at`."""
     ends_at: Moment
     current: bool = False
-    """It is the one this request came with."""
+    """True of the one that this request came with."""
 
 
 def _in_order(scopes: Sequence[Scope]) -> tuple[Scope, ...]:
@@ -104,7 +104,7 @@ class TokenRequest(Model):
     """A personal API token to be made."""
 
     name: str = Field(min_length=1, max_length=64, pattern=r"^[\w .:@/-]+$")
-    """For people, to tell their tokens apart."""
+    """A name for people, to tell their tokens apart."""
     scopes: Annotated[
         tuple[Scope, ...], Field(min_length=1, max_length=len(SCOPES)), AfterValidator(_in_order)
     ] = ("read",)
@@ -176,14 +176,14 @@ class SecondFactorSetup(Model):
 
 
 class RecoveryCodes(Model):
-    """Each is good once; shown once."""
+    """Codes in place of the app's, each good once; shown once."""
 
     recovery_codes: tuple[str, ...]
 
 
 class CodeAccepted(Model):
     fresh_until: datetime
-    """Until then this token opens what asks for a fresh code."""
+    """The end of the time in which this token may do what needs a fresh code."""
 
 
 class ExchangeKey(Model):

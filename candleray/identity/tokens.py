@@ -47,7 +47,7 @@ class Caller(Model):
     is_first_user: bool = False
     """Nobody has been a user of this instance for longer."""
     code_verified_at: datetime | None = None
-    """When this token last came with a code of the second factor."""
+    """The last time that this token came with a code of the second factor."""
 
     def verified_within(self, seconds: float, now: datetime) -> bool:
         return self.code_verified_at is not None and (now - self.code_verified_at).total_seconds() <= seconds

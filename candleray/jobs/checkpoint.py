@@ -21,7 +21,7 @@ class Checkpoint:
     engine_params_hash: str
     sweeps: tuple[Sweep, ...]
     elapsed_s: dict[Phase, float]
-    """By phase, over all attempts."""
+    """Seconds by phase, over all attempts."""
 
     def sweep(self, phase: Phase) -> Sweep | None:
         return next((sweep for sweep in self.sweeps if sweep.phase == phase), None)

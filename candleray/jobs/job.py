@@ -196,7 +196,7 @@ class JobTop(Model):
     job_id: UUID
     state: JobState
     partial: bool
-    """Not every variant is ranked yet, or ever will be."""
+    """True where some variants are not ranked yet, or never will be."""
     variants_done: int
     simulations: int
     notes: tuple[str, ...] = ()

@@ -64,9 +64,9 @@ class StrategyDraft(StrategySpec):
     """A strategy to be saved; what is left out takes its default, once and for all."""
 
     time_range: TimeRange | None = None
-    """Not saved: it is here because the `strategy` of a backtest's variant has one."""
+    """Taken and not saved: the `strategy` of a backtest's variant has one."""
     allow_gaps: AllowGaps = False
-    """Not saved either: it is about the candles of a range."""
+    """Taken and not saved either: it is about the candles of a range."""
 
 
 class StrategyChanges(Model):

@@ -16,7 +16,7 @@ from pathlib import Path
 ASK_EVERY_S = 2.0
 DEADLINE_S = 2.5
 SILENCES = 4
-"""With the deadline and the pauses about 16 s: a busy machine answers one of four."""
+"""Questions without an answer, in about 16 s, that make a part silent: a busy machine answers one of four."""
 
 HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 """The preface and empty settings: to them any gRPC server sends its own, before it asks for a token."""

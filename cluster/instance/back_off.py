@@ -21,11 +21,11 @@ class BackOff:
         self._started_at: float | None = None
 
     def started(self) -> None:
-        """It runs."""
+        """Note that it runs."""
         self._started_at = self._now()
 
     def ended(self) -> float:
-        """It has ended, or did not start; returns the pause before the next start."""
+        """Note that it has ended or did not start; return the pause before the next start."""
         if self._started_at is not None and self._now() - self._started_at >= LASTED_S:
             self._next_pause_s = 0.0
         pause_s, self._started_at = self._next_pause_s, None

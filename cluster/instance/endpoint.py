@@ -21,7 +21,7 @@ Advice = Literal["fine", "mend", "lost"]
 
 
 class Endpoint:
-    """Asked now and then; after some attempts without an answer it is to be mended, then it is lost.
+    """An address that is asked now and then; after some attempts without an answer to be mended, then lost.
 
     Where a process is named that has to answer, its end is noticed at once: another one may answer in its place.
     Where a door of its own is named, it is asked there: callers who hold every public connection say nothing of

@@ -81,7 +81,7 @@ def to_pipe(pipe: IO[str]) -> Report:
 
 
 def until_started(pipe: IO[str]) -> Report:
-    """To whoever waits for the start, and no longer."""
+    """Report to whoever waits for the start, and no longer."""
     tell = to_pipe(pipe)
 
     def report(event: Event) -> None:

@@ -73,7 +73,7 @@ class Instance(BaseModel):
 
     pid: int
     start_ticks: int
-    """With the pid the process's identity: pids come again."""
+    """The process's start, which with its pid is its identity: pids come again."""
     boot: str
     """Id drawn at each start of Ray; every process that Ray starts carries it."""
     state: State
@@ -91,12 +91,12 @@ class Instance(BaseModel):
     cautions: dict[str, str] = {}
     """Sentences that its owner should know, by the thing that each is about."""
     restarts: dict[str, Restarts] = {}
-    """By the part that had ended."""
+    """Restarts by the part that had ended."""
     troubles: dict[str, Trouble] = {}
-    """By the part that is in trouble now."""
+    """Troubles by the part that is in them now."""
 
     def write(self, folder: DataFolder) -> None:
-        """To the data folder, and beside the sockets.
+        """Write it to the data folder, and beside the sockets.
 
         Raises:
             InstanceError: that folder is no longer at its path.

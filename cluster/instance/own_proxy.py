@@ -63,7 +63,7 @@ def without_own_proxy(settings: Settings) -> str | None:
 
 
 def _connections(api: ApiSettings) -> int:
-    """Each takes 2.5 files of HAProxy, which does not start where it may not open that many."""
+    """The most connections: each takes 2.5 files of HAProxy, which does not start where too few may be open."""
     most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if most_files == resource.RLIM_INFINITY:
         return api.max_connections

@@ -116,7 +116,7 @@ class RayBoot:
                 self._driver.stdin.flush()
 
     def stop(self) -> None:
-        """In order where it is ready, else at once: until then nobody uses it."""
+        """Stop it in order where it is ready, else at once: until then nobody uses it."""
         if self._driver and self.is_ready:
             self._driver.terminate()
             for _ in attempts(STOP_TIMEOUT_S):

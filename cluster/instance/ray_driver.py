@@ -77,7 +77,7 @@ class RayDriver:
 
     @contextmanager
     def _telling_failure(self) -> Iterator[None]:
-        """At once: when the rest has been stopped, the supervisor has seen Ray end and knows no other reason."""
+        """Tell a failure at once: later the supervisor has seen Ray end, and knows no other reason."""
         try:
             yield
         except CandlerayError as error:
@@ -88,7 +88,7 @@ class RayDriver:
             raise
 
     def _obey(self) -> None:
-        """Until a signal, or the end of the supervisor."""
+        """Do what the supervisor asks for, until a signal or its end."""
         parts = {"api": self._api_again, "dashboard": self._dashboard_again}
         for line in sys.stdin:
             name = line.strip()
@@ -123,7 +123,7 @@ class RayDriver:
             yield f"{'joined' if joined else 'started'}, {found.address}{dashboard}"
 
     def _tell(self, cluster: RayCluster) -> None:
-        """To the supervisor, which reads it once a part of Ray is reported as started."""
+        """Tell the supervisor of the cluster, which it reads once a part of Ray is reported as started."""
         self.cluster = cluster
         write_private(self.folder.ray_dir(self.boot_id) / "cluster.json", cluster.model_dump_json())
 

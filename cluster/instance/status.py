@@ -47,7 +47,7 @@ class InstanceStatus(BaseModel):
     cautions: dict[str, str] = {}
     """Sentences that the owner should know, by the thing that each is about."""
     troubles: dict[str, Trouble] = {}
-    """By the part that the supervisor cannot put right at the moment."""
+    """Troubles by the part that the supervisor cannot put right at the moment."""
 
 
 def inspect(folder: DataFolder) -> InstanceStatus:

@@ -114,7 +114,7 @@ class DataFolder:
 
     @property
     def postgres_sockets(self) -> Path:
-        """Beside the run folder, not in it: as root, another account's."""
+        """The sockets' folder, beside the run folder and not in it: as root, another account's."""
         return Path(f"{self.run_dir}-postgres")
 
     def forget_run_dirs(self) -> None:

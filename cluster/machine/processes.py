@@ -17,7 +17,7 @@ Answer = TypeVar("Answer")
 
 
 def process_of(pid: int | None) -> psutil.Process | None:
-    """None where it has ended already."""
+    """The process of that id; None where it has ended already."""
     try:
         return psutil.Process(pid) if pid else None
     except psutil.NoSuchProcess:
@@ -121,7 +121,7 @@ def describe(pid: int | None) -> str:
 
 
 def _open_files(process: psutil.Process) -> set[str]:
-    """Not psutil's: that leaves out what is no regular file."""
+    """Everything that the process has open; psutil leaves out what is no regular file."""
     folder = Path(f"/proc/{process.pid}/fd")
     files = set()
     for descriptor in os.listdir(folder):

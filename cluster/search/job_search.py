@@ -41,7 +41,7 @@ class Search:
         self.settings = settings
         self.done, self.total = 0, 1
         self.sweeps: dict[Phase, Sweep] = {}
-        """By phase: what this attempt ranks, and what former ones have ranked."""
+        """Sweeps by phase: what this attempt ranks, and what former ones have ranked."""
         self.candles_hash: str | None = None
         self.expected_s: float | None = None
         self.news = asyncio.Event()

@@ -26,7 +26,7 @@ TABLES_A_TASK = 8
 
 
 class SharedArrays:
-    """All of them submitted at once: the tables begin when the last plane is there."""
+    """The tasks of planes and tables, all submitted at once: the tables begin when the last plane is there."""
 
     def __init__(
         self, grid: VariantGrid, bars_ref: Any, costs: SignalCosts, compute: ComputeSettings, default_warmup: int

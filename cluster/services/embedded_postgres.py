@@ -40,7 +40,7 @@ ACCOUNTS = ("postgres", "nobody")
 
 
 class EmbeddedPostgres(EmbeddedService):
-    """On a unix socket only, in a folder that nobody else can enter: hence no password."""
+    """Postgres on a unix socket only, in a folder that nobody else can enter: hence no password."""
 
     name = "postgres"
     stop_signal = signal.SIGINT  # ends the sessions and writes a checkpoint

@@ -26,7 +26,7 @@ from cluster.machine.processes import answers_of, end_process, is_running
 
 
 class EmbeddedService(ABC):
-    """Started, attached to, stopped; `url` is what clients connect to."""
+    """A database that the instance starts, attaches to, and stops; `url` is what clients connect to."""
 
     name: ClassVar[str]
     stop_signal: ClassVar[signal.Signals]
@@ -96,7 +96,7 @@ class EmbeddedService(ABC):
         return fault
 
     def kill(self) -> None:
-        """At once with all that it has started: it hangs, or a flush would go to the wrong place."""
+        """Kill it at once with all that it has started: it hangs, or a flush would go to the wrong place."""
         if self.process:
             end_process(self.process, signal.SIGKILL, self.stop_timeout_s)
 

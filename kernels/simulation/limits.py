@@ -110,7 +110,7 @@ LIMITS = (
         while_held=lambda account, limits: account.held_bars > limits.max_trade_duration_bars,
     ),
 )
-"""In the order of the request's fields, and of the counts in an answer."""
+"""Limits in the order of the request's fields, and of the counts in an answer."""
 
 REASONS = tuple(limit.name for limit in LIMITS)
 """The reasons a variant is pruned for: the fate of one is its place here, counted from 1."""

@@ -23,7 +23,7 @@ class Health(Model):
     status: Literal["ok"] = "ok"
     version: str
     commit: str | None
-    """None where the code is not a checkout of git."""
+    """The commit that runs; None where the code is not a checkout of git."""
 
 
 _HEALTHY = {"status": "ok", "version": "0.1.0", "commit": None}

@@ -40,7 +40,7 @@ async def somebody(embedded_store: CandleStore) -> AsyncIterator[httpx.AsyncClie
 async def answers_of(
     client: httpx.AsyncClient, names: list[str], operation: Operation, **request: Any
 ) -> list[tuple[int, str]]:
-    """To somebody else who names these ids, and to one who names unknown ones, which is all that differs."""
+    """Answers to somebody else who names these ids, or unknown ones: which is all that differs."""
     owned = {name: await OWNED[name](client) for name in names}
     await log_in(client)
     await set_up(client)

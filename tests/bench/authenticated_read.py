@@ -48,7 +48,7 @@ class Timed:
 
     @property
     def ms(self) -> float:
-        """From when it was due: a late start counts as latency."""
+        """Seconds from when it was due: a late start counts as latency."""
         return 1000 * (self.answered - self.due)
 
 

@@ -253,7 +253,7 @@ def _compared(how: str, expected_s: float | None, seconds: float) -> str:
 
 
 def show_latency(client: Client, rounds: int = 5) -> None:
-    """From the first ranked range to the first best so far; from a cancel to its end."""
+    """Seconds from the first ranked range to the first best so far; from a cancel to its end."""
     shown_s, cancelled_s = [], []
     for _ in range(rounds):
         job = client.submit({**MILLION, "fee_pct": 0.05})

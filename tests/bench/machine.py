@@ -1,4 +1,4 @@
-"""On what, and beside what, was measured."""
+"""The machine that was measured on, and what ran beside."""
 
 from __future__ import annotations
 

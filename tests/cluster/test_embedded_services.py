@@ -48,7 +48,7 @@ MakeFolder = Callable[[Path], DataFolder]
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """Not below pytest's own folder, which as root no other account could enter."""
+    """A folder outside pytest's own, which as root no other account could enter."""
     path = Path(tempfile.mkdtemp(prefix="candleray-test-", dir="/tmp"))
     path.chmod(0o711)
     yield path

@@ -58,7 +58,7 @@ def _quick_initdb(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def folder() -> Iterator[DataFolder]:
-    """Not below pytest's own folder, which as root no other account could enter."""
+    """A folder outside pytest's own, which as root no other account could enter."""
     place = Path(tempfile.mkdtemp(prefix="candleray-test-", dir="/tmp"))
     place.chmod(0o711)
     made = DataFolder(place / "data")

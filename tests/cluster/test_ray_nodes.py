@@ -62,7 +62,7 @@ def settings() -> Settings:
 
 @pytest.fixture(scope="module")
 def undisturbed(candles: Candles, settings: Settings) -> str:
-    """In this process alone, step by step."""
+    """Search in this process alone, step by step."""
     request = resolve(BacktestRequest.model_validate(REQUEST), settings.backtests)
     return numbers_of(search_over(candles, request, settings.backtests.warmup_bars))
 

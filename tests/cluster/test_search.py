@@ -130,7 +130,7 @@ class Tasks:
         self.refs: list[Any] = []
 
     def hold(self, *names: str) -> None:
-        """These steps take until they are cancelled."""
+        """Steps that take until they are cancelled."""
         self._steps |= dict.fromkeys(names, held(self._begun))
 
     def fail(self, name: str) -> None:
@@ -337,7 +337,7 @@ TOO_LARGE: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
     "preselect": (ONE_TABLE, {"max_preselect": 9}),
     "compute_bytes": ({"risk": LEVELS, "preselect": "all"}, {"max_compute_bytes": 1_000_000}),
 }
-"""By guard: a request over its limit, and the limit."""
+"""Requests by guard: one over its limit, and the limit."""
 
 
 def limited_to(limits: dict[str, int]) -> Settings:

@@ -138,7 +138,7 @@ def test_the_dashboard_counts_the_tasks_that_the_job_counts(instance: RealInstan
 
 
 def tasks_on_dashboard(instance: RealInstance, submission_id: str) -> dict[str, tuple[int, int]]:
-    """By name, how many have finished of how many."""
+    """Tasks by name: how many have finished of how many."""
     with instance.ray_dashboard() as ray:
         ray_id = ray.get(f"/api/jobs/{submission_id}").raise_for_status().json()["job_id"]
         of_job = {"filter_keys": "job_id", "filter_predicates": "=", "filter_values": ray_id}
@@ -196,7 +196,7 @@ def test_what_a_driver_did_is_measured_after_its_end(instance: RealInstance, cli
 
 
 def metrics_at(url: str) -> str:
-    """With our own labels alone."""
+    """Samples with our own labels alone."""
     text = httpx.get(url, trust_env=False, timeout=60).text
     return (
         re.sub(r'(?:Component|NodeAddress|SessionName|Version|WorkerId|otel_\w+)="[^"]*",?', "", text)

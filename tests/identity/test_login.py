@@ -179,7 +179,7 @@ def test_a_header_s_address_counts_where_a_named_proxy_sends_it(proxies, header,
 
 @pytest.mark.parametrize("named", [None, "X-Real-IP", "X-Forwarded-For"])
 async def test_whoever_writes_other_addresses_is_limited_all_the_same(named):
-    """With a proxy of ours in front, which appends where the caller is to what the caller wrote."""
+    """A proxy of ours is in front, which appends where the caller is to what the caller wrote."""
     rules = {"logins_per_minute": 3, "address_header": named or "X-Forwarded-For"}
     here, ours = some_address(), {"proxies": ["127.0.0.1"] if named else []}
     async with serving_strangers(backend(object(), identity=rules, api=ours)) as client:

@@ -32,7 +32,7 @@ async def api() -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def wait_for_room(seconds: float = 8) -> None:
-    """Not at a step's end: a code computed here must still be one of its neighbours there."""
+    """A time that is not at a step's end: a code computed here must still be one of its neighbours there."""
     left = 30 - time.time() % 30
     if left < seconds:
         await asyncio.sleep(left + 0.1)

@@ -359,7 +359,7 @@ class TestScheduler:
 async def test_an_end_whose_transaction_began_earlier_is_measured_too(
     jobs: Jobs, attempts: Attempts, user: UUID, postgres: Postgres
 ):
-    """It may have waited for a lock: its time lies before that of an end which was measured already."""
+    """An end that waited for a lock bears a time before that of an end which was measured already."""
     job = await submitted(jobs, user)
     await attempts.take_next()
     (running,) = [one for one in await watched_jobs(postgres, FUTURE, []) if one.job_id == job.job_id]

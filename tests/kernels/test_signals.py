@@ -1,4 +1,4 @@
-"""From candles to signal planes: the rule families and how indicators are read through them."""
+"""Candles to signal planes: the rule families and how indicators are read through them."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def settings_for(path: Path) -> Settings:
 
 
 def end(store: ActorHandle) -> None:
-    """For good, and only back when its name is free again."""
+    """End it for good; return only when its name is free again."""
     ray.kill(store)
     with suppress(ValueError):
         wait_until(lambda: ray.get_actor(CANDLE_STORE["name"], NAMESPACE), lambda actor: actor is None)

@@ -1,4 +1,4 @@
-"""From a request to numbered variants: canonical order, exact decoding, guards, hashes."""
+"""Requests to numbered variants: canonical order, exact decoding, guards, hashes."""
 
 from __future__ import annotations
 

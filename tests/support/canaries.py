@@ -33,7 +33,7 @@ from candleray.settings import ROOT
 from tests.support.secret_search import SecretSearch
 
 LIBRARIES = ("asyncio", "fastapi", "httpcore", "httpx", "multipart", "redis", "uvicorn", "websockets")
-"""They log too, and are heard from DEBUG on, further than the product ever listens to them."""
+"""Loggers of libraries, heard from DEBUG on, further than the product ever listens to them."""
 
 PUBLIC = {"an-api-key-as-the-exchange-shows-it", "its-secret-as-the-exchange-shows-it"}
 """The documentation shows these."""
@@ -244,7 +244,7 @@ def forget() -> None:
 
 @atexit.register
 def _close() -> None:
-    """Also where no test ran; a process of pytest-xdist ends without coming here."""
+    """Search also where no test ran; a process of pytest-xdist ends without coming here."""
     for file in (_LOG, _ANSWERS):
         file.close()
     forget()

@@ -67,7 +67,7 @@ LAYOUTS_WITHOUT_HEADER: Mapping[int, tuple[str, ...]] = {
     7: (TIME, *COLUMNS, "quote_volume"),
     12: (TIME, *COLUMNS, "close_time", "quote_volume", "trades", "taker_base", "taker_quote", "ignore"),
 }
-"""By number of columns: plain, the order of Bybit's klines, the order of Binance's archives."""
+"""Columns by their number: plain, the order of Bybit's klines, the order of Binance's archives."""
 
 _TRUE = ("true", "t", "1", "1.0", "yes", "y", "closed")
 

@@ -23,7 +23,7 @@ from candleray.markets import Instrument
 from candleray.timeframes import DAY_MS, MINUTE_MS
 
 _ENOUGH_STEPS = 10
-"""With fewer steps, an odd spacing may come from holes or single bad rows."""
+"""The fewest steps that tell a spacing: of fewer an odd one may come from holes or single bad rows."""
 
 _INTERVALS_MS = (
     *(minutes * MINUTE_MS for minutes in (3, 5, 15, 30, 60, 120, 240, 360, 480, 720)),
@@ -119,8 +119,10 @@ _UNKNOWN = -(2**62)
 
 
 def _durations_ms(batch: FileRows) -> IntArray | None:
-    """From open to close, where both can be read and the open lies on the minute: a close time may be the last ms,
-    the last second, or the next candle's open."""
+    """Times from open to close, where both can be read and the open lies on the minute.
+
+    A close time may be the last ms, the last second, or the next candle's open.
+    """
     if batch.close_ms is None:
         return None
     opens, closes = batch.rows.ts_open_ms, batch.close_ms

@@ -17,7 +17,7 @@ IN_BODIES = [
     if any(place and place[-1] in OWNED for place, _ in places(body))
 ]
 IN_QUERIES = [(one, name) for one in operations() for name in one.query if name in OWNED]
-"""These narrow a list: another user's id is as empty as an unknown one."""
+"""Ids that narrow a list: another user's id is as empty as an unknown one."""
 
 
 async def foreign_ids(target: Target) -> None:

@@ -1,4 +1,4 @@
-"""For every operation of the API a request that succeeds, where guessing by its schema alone never would.
+"""A request that succeeds for every operation of the API, where guessing by its schema alone never would.
 
 Most are the documented examples with the ids of what the caller owns; the others are made here, by name.
 """

@@ -57,7 +57,7 @@ class RayNodes:
         )
 
     def wait_alive(self) -> None:
-        """Until the cluster counts as many nodes as there are."""
+        """Wait until the cluster counts as many nodes as there are."""
         wait_until(
             lambda: sum(bool(node["Alive"]) for node in ray.nodes()),
             lambda alive: alive == len(self),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 Series = NDArray[np.float64]
 Params = dict[str, float]
 Answer = Callable[[Series, Series, Series, Series, Series], dict[str, Series]]
-"""From open, high, low, close and volume to TA-Lib's series by the name of our output."""
+"""Makers from open, high, low, close and volume to TA-Lib's series by the name of our output."""
 
 
 def directional(window: int) -> Answer:
