@@ -55,4 +55,4 @@ MALFORMED: dict[str, bytes] = {
     "a chunk beyond numbers": _post(b"Transfer-Encoding: chunked\r\n", b"f" * 40 + b"\r\n{}\r\n0\r\n\r\n"),
     "a chunk longer than it says": _post(b"Transfer-Encoding: chunked\r\n", b"1\r\n{}\r\n0\r\n\r\n"),
 }
-"""By what is wrong: the proxy refuses each before a replica hears of it."""
+"""Requests by what is wrong: the proxy refuses each before a replica hears of it."""

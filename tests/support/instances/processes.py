@@ -53,6 +53,6 @@ def suspend_all(processes: Iterable[psutil.Process]) -> None:
 
 
 def _states(process: psutil.Process) -> set[str]:
-    """Of its threads, as in `man 5 proc_pid_stat`."""
+    """States of its threads, as in `man 5 proc_pid_stat`."""
     stats = [path.read_text() for path in Path(f"/proc/{process.pid}/task").glob("*/stat")]
     return {stat.rpartition(")")[2].split()[0] for stat in stats}
