@@ -41,7 +41,7 @@ class Attempts:
         limits, cause = self._limits, "its turn has come"
         async with self._postgres.transaction() as transaction:
             await transaction.fetch("lock_schedule")
-            next_job = await transaction.fetch_one("next_job", limits.max_running, limits.max_running_per_user)
+            next_job = await transaction.fetch_one("job_queue", limits.max_running, limits.max_running_per_user, 1)
             if next_job is None:
                 return None
             row = await _move(transaction, next_job["job_id"], JobState.RUNNING, cause, next_job["attempt"])

@@ -176,12 +176,16 @@ class Jobs:
     async def _jobs_of(self, rows: Sequence[dict[str, Any]]) -> list[Job]:
         waiting = [row["job_id"] for row in rows if _waits(row)]
         others = await self._postgres.fetch("unfinished_jobs") if waiting else []
+        queue = await self._postgres.fetch("job_queue", None, None, None) if waiting else []
+        places = {row["job_id"]: before for before, row in enumerate(queue)}
         told = await self._postgres.fetch("last_transitions", waiting) if waiting else []
         last = {row["job_id"]: row for row in told}
         return [
             Job(
                 **{name: row[name] for name in Job.model_fields if name in row},
-                waiting_for=_waiting_for(row, others, last.get(row["job_id"]), self._limits),
+                waiting_for=_waiting_for(
+                    row, others, places.get(row["job_id"], 0), last.get(row["job_id"]), self._limits
+                ),
             )
             for row in rows
         ]
@@ -198,12 +202,17 @@ def _waits(row: dict[str, Any]) -> bool:
 
 
 def _waiting_for(
-    row: dict[str, Any], others: Sequence[dict[str, Any]], last: dict[str, Any] | None, limits: JobSettings
+    row: dict[str, Any],
+    others: Sequence[dict[str, Any]],
+    before: int,
+    last: dict[str, Any] | None,
+    limits: JobSettings,
 ) -> str | None:
     """The reason a job does not run yet.
 
     Args:
         others: all jobs that have not ended.
+        before: how many of those that wait the scheduler would start first.
         last: its last transition.
     """
     if not _waits(row):
@@ -217,10 +226,7 @@ def _waiting_for(
     if len(mine) >= limits.max_running_per_user:
         return f"your job {mine[0]} runs, and one user may run {limits.max_running_per_user} at once"
     if len(running) >= limits.max_running:
-        ahead = sum(
-            other["state"] == JobState.QUEUED and other["created_at"] < row["created_at"] for other in others
-        )
-        return f"{len(running)} jobs run, the most at once; {ahead} wait since before this one"
+        return f"{len(running)} jobs run, the most at once; waiting before this one: {before}"
     if last and last["cause"].startswith(NOT_LAUNCHED):
         return f"{last['cause']}; the scheduler tries again"
     if since_s > MOMENT_S:

@@ -89,7 +89,7 @@ async def test_a_user_runs_so_many_and_all_together_so_many(jobs: Jobs, attempts
     assert await attempts.take_next() == (others[0].job_id, 1)  # not the second of the first user
     assert await attempts.take_next() is None
     waiting = await jobs.get(users[2], others[1].job_id)
-    assert waiting.waiting_for == "2 jobs run, the most at once; 1 wait since before this one"
+    assert waiting.waiting_for == "2 jobs run, the most at once; waiting before this one: 0"
     mine = await jobs.get(users[0], first[1].job_id)
     assert mine.waiting_for == f"your job {first[0].job_id} runs, and one user may run 1 at once"
     await attempts.move(first[0].job_id, JobState.FAILED, "a test", 1, "why")

@@ -120,7 +120,8 @@ async def test_what_waits_is_told_why_by_what_runs(jobs: Jobs, user: UUID, postg
     assert (await submitted(jobs, stranger)).waiting_for == "it starts in a moment"
     await moved_to(postgres, await new_user(postgres), JobState.RUNNING)
     last = await submitted(jobs, await new_user(postgres))
-    assert last.waiting_for == f"{LIMITS.max_running} jobs run, the most at once; 2 wait since before this one"
+    # The oldest that waits is of the user who runs one: it starts last.
+    assert last.waiting_for == f"{LIMITS.max_running} jobs run, the most at once; waiting before this one: 1"
 
 
 async def age_transitions(postgres: Postgres, job_id: UUID, seconds: float) -> None:

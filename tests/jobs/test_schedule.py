@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from uuid import UUID
 
@@ -88,6 +89,34 @@ async def test_what_ran_before_goes_first_then_who_runs_least_then_who_was_serve
         # What was just started must not decide about the others.
         await change_job(postgres, taken[0], "state = 'cancelled', started_at = NULL")
     assert order == ["late, interrupted", "new", "early, its first", "early, its second", "late", "busy"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_a_job_is_told_the_place_that_the_scheduler_gives_it(jobs: Jobs, postgres: Postgres, seed: int):
+    draw = random.Random(seed)
+    users = [await new_user(postgres) for _ in range(4)]
+    for user in users:
+        for _ in range(draw.randrange(3)):
+            served = await moved_to(postgres, user, draw.choice([JobState.RUNNING, JobState.SUCCEEDED]))
+            await change_job(
+                postgres, served.job_id, f"started_at = now() - interval '{draw.randrange(1, 99)} hours'"
+            )
+    for user in draw.choices(users, k=12):
+        job = await submitted(jobs, user)
+        if draw.random() < 0.3:
+            ran = f"started_at = now() - interval '{draw.randrange(1, 99)} minutes'"
+            await change_job(postgres, job.job_id, ran)
+    places = {}
+    full = Jobs(postgres, JobSettings(max_running=1, max_running_per_user=99))
+    await moved_to(postgres, await new_user(postgres), JobState.RUNNING)
+    for user in users:
+        for job in await full.page(user, [JobState.QUEUED], None, 99):
+            places[job.job_id] = int(str(job.waiting_for).rpartition(": ")[2])
+    attempts = Attempts(postgres, JobSettings(max_running=999, max_running_per_user=99))
+    order = []
+    while taken := await attempts.take_next():
+        order.append(taken[0])
+    assert [places[job_id] for job_id in order] == list(range(12))
 
 
 async def test_the_scheduler_sees_what_has_not_ended_the_oldest_first_and_how_long_each_is_silent(

@@ -140,23 +140,34 @@ SELECT content FROM job_results WHERE job_id = $1;
 -- Two schedulers take turns, so that their counts hold.
 SELECT pg_advisory_xact_lock(226353730);
 
--- name: next_job
--- Of the users below their limit, the one who was served longest ago; of his jobs first what already ran, then the
--- oldest.
+-- name: job_queue
+-- What waits, in the order in which it starts: what already ran; then of the user who runs least, counting what
+-- starts before; then of the one who was served longest ago; of each the oldest. With $1 and $2 only what may start
+-- now, where $1 may run and $2 of one user; the first $3, or all.
 WITH running AS (
     SELECT user_id, count(*) AS jobs FROM jobs WHERE state = 'running' GROUP BY user_id
 ), served AS (
     SELECT user_id, max(started_at) AS at FROM jobs WHERE started_at IS NOT NULL GROUP BY user_id
+), waiting AS (
+    SELECT jobs.job_id, jobs.attempt, jobs.started_at, served.at AS served_at,
+           coalesce(running.jobs, 0) AS running,
+           row_number() OVER of_user AS turn,
+           -- What runs again does not count as served.
+           count(*) FILTER (WHERE jobs.started_at IS NULL)
+               OVER (of_user ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS served_before,
+           first_value(jobs.created_at) OVER of_user AS first_at,
+           first_value(jobs.job_id) OVER of_user AS first_id
+    FROM jobs
+    LEFT JOIN running USING (user_id)
+    LEFT JOIN served USING (user_id)
+    WHERE jobs.state = 'queued'
+    WINDOW of_user AS (PARTITION BY user_id ORDER BY (jobs.started_at IS NULL), jobs.created_at, jobs.job_id)
 )
-SELECT jobs.job_id, jobs.attempt, jobs.cancel_requested
-FROM jobs
-LEFT JOIN running USING (user_id)
-LEFT JOIN served USING (user_id)
-WHERE jobs.state = 'queued'
-  AND coalesce(running.jobs, 0) < $2
-  AND (SELECT coalesce(sum(running.jobs), 0) FROM running) < $1
-ORDER BY (jobs.started_at IS NULL), coalesce(running.jobs, 0), served.at NULLS FIRST, jobs.created_at, jobs.job_id
-LIMIT 1;
+SELECT job_id, attempt FROM waiting
+WHERE ($1::bigint IS NULL OR (SELECT coalesce(sum(jobs), 0) FROM running) < $1)
+  AND ($2::bigint IS NULL OR running < $2)
+ORDER BY (started_at IS NULL), running + turn, served_before, served_at NULLS FIRST, first_at, first_id
+LIMIT $3;
 
 -- name: running_job
 SELECT * FROM jobs WHERE job_id = $1 AND attempt = $2 AND state = 'running';
