@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from pydantic import SecretStr
 from ray.actor import ActorHandle
 
 from actors.answering import answer_as
+from actors.candle_store_metrics import CandleStoreMetrics
 from actors.options import CANDLE_STORE, ON_HEAD
 from actors.ray_errors import translated_errors
 from candleray.candles import CandleRows, Candles, IntArray
@@ -38,6 +40,9 @@ log = get_logger("candle-store")
 TIMEOUT_S = 120.0
 """The longest call: a restarted store repairs before it answers."""
 
+CHECK_AGAIN_S = 600.0
+"""The least time between two checks of all parts, each of which reads the whole store."""
+
 
 class CandleStoreActor:
     """The methods of `CandleStore`. Any call may be repeated: the same rows again change nothing."""
@@ -47,14 +52,21 @@ class CandleStoreActor:
         answer_as("candle store")
         self._url = url
         self._opened: CandleStore | None = None
+        self._metrics = CandleStoreMetrics()
+        self._checked_at = -CHECK_AGAIN_S
         path = url.get_secret_value().partition("?")[0]
         self._place = Place(Path(unquote(path.removeprefix("chdb://")))) if path.startswith("chdb://") else None
         # A store that cannot be opened must say so to its callers, not die and be restarted for ever.
         with suppress(CandlerayError):
             self._store()
 
-    def ping(self) -> None:
-        self._store().ping()
+    def ping(self) -> str:
+        """Tell what an operator should know of the store, if anything."""
+        store = self._store()
+        store.ping()
+        condition = store.condition()
+        self._metrics.observe(condition)
+        return condition.notice()
 
     def insert(self, market_id: int, symbol: str, rows: CandleRows) -> InsertReport:
         return self._store().insert(market_id, symbol, rows)
@@ -100,12 +112,22 @@ class CandleStoreActor:
             store = CandleStore.open(self._url.get_secret_value())
             try:
                 store.migrate()
-                log.info("candle_store_opened", restored_minutes=store.repair())
+                log.info("candle_store_opened", restored_minutes=store.repair().canonical_restored)
             except CandlerayError:
                 store.close()
                 raise
             self._opened = store
+        elif self._opened.is_damaged:
+            self._check(self._opened)
         return self._opened
+
+    def _check(self, store: CandleStore) -> None:
+        """Look for the part on which a read has failed; where none is found, not with every call."""
+        if time.monotonic() - self._checked_at < CHECK_AGAIN_S:
+            return
+        self._checked_at = time.monotonic()
+        log.error("candle_store_damaged", action="all parts are held against their checksums")
+        store.repair(check=True)
 
     def _require_place(self) -> None:
         """Acknowledge nothing where the folder has been moved away under the open engine.

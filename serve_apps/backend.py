@@ -24,8 +24,9 @@ from serve_apps.metrics import Metrics
 from serve_apps.replica_metrics import ReplicaMetrics
 from serve_apps.shared_writes import SharedWrites
 
-Probe = Callable[[], Awaitable[None]]
-"""A check of a service; raises a `CandlerayError` where it does not answer."""
+Probe = Callable[[], Awaitable[str | None]]
+"""A check of a service: tells what an operator should know of it, if anything; raises a `CandlerayError` where it
+does not answer."""
 
 
 @dataclass(frozen=True)

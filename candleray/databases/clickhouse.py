@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,24 @@ from candleray.network.own_addresses import ask_directly, is_own
 EMBEDDED_MEMORY_BYTES = 2_000_000_000
 """Memory of the embedded engine, unless `?max_server_memory_usage=` of the URL sets another."""
 
+_DAMAGE = re.compile(
+    "CHECKSUM_DOESNT_MATCH|CANNOT_READ_ALL_DATA|CANNOT_DECOMPRESS|CORRUPTED_DATA|FILE_DOESNT_EXIST|NO_FILE_IN_DATA_PART"
+    "|UNEXPECTED_END_OF_FILE|ATTEMPT_TO_READ_AFTER_EOF|UNKNOWN_CODEC|TOO_LARGE_SIZE_COMPRESSED"
+    "|BAD_SIZE_OF_FILE_IN_DATA_PART|INCORRECT_DATA|SIZES_OF_MARKS_FILES_ARE_INCONSISTENT"
+)
+"""Names of the engine's errors that a damaged file may cause."""
+
+_BROKEN = re.compile(r"^(\S+)\t0\t(.*)$", re.MULTILINE)
+"""A line of a check: the part, whether it is good, and what is wrong with it."""
+
 
 class ClickHouse:
     def __init__(self, client: Client, address: str) -> None:
         self._client = client
         self._statements = named_statements("clickhouse")
         self.address = address
+        self.is_damaged = False
+        """An answer failed as it fails on a damaged file; unset by who has looked after it."""
         self._pid = os.getpid()
 
     @classmethod
@@ -75,6 +87,13 @@ class ClickHouse:
         with self._translated(f"insert into {table}"):
             self._client.insert_arrow(table, rows)
 
+    def broken_parts(self, table: str) -> dict[str, str]:
+        """The parts of a table that do not agree with their checksums, by name, with the reason."""
+        with self._translated(f"check of {table}"):
+            told = self._client.command(self._statements["check_table"], parameters={"table": table})
+        text = "\t".join(map(str, told)) if isinstance(told, Sequence) and not isinstance(told, str) else str(told)
+        return {part: reason for part, reason in _BROKEN.findall(text)}
+
     def migrate(self) -> None:
         """Apply the migrations that this database lacks; may be repeated after a kill in the middle of one."""
         self.run("create_migrations")
@@ -97,6 +116,7 @@ class ClickHouse:
         try:
             yield
         except (ClickHouseError, pa.ArrowException, HTTPError, OSError, EOFError) as exc:
+            self.is_damaged |= _DAMAGE.search(str(exc)) is not None
             raise ServiceUnavailable(f"ClickHouse at {self.address}, {task}: {_first_line(exc)}") from exc
 
 

@@ -8,6 +8,7 @@ from candleray.candles import CandleRows, Candles, IntArray
 from candleray.databases.clickhouse import ClickHouse
 from candleray.errors import NotFound, invalid, nearest
 from candleray.market_data.arrow_tables import candles_of, stamps_of
+from candleray.market_data.candle_repair import CandleRepair, StoreCondition
 from candleray.market_data.candle_writer import CandleWriter, now_ms
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts, missing_ranges, runs_of
 from candleray.market_data.insert_report import InsertReport
@@ -25,6 +26,8 @@ class CandleStore:
     def __init__(self, session: ClickHouse, clock: Callable[[], int] = now_ms) -> None:
         self._session = session
         self._writer = CandleWriter(session, clock)
+        self._repair = CandleRepair(session)
+        self._condition = StoreCondition()
         self._instruments = InstrumentStore(session)
 
     @classmethod
@@ -50,9 +53,19 @@ class CandleStore:
         self._writer.create_tables()
         self._instruments.put_markets()
 
-    def repair(self) -> int:
-        """Restore canonical rows that a kill between raw and its view has lost; return their number."""
-        return self._writer.repair()
+    def repair(self, check: bool = False) -> StoreCondition:
+        """Restore what a kill between raw and its view, or a broken part, has taken from one of the two tables."""
+        self._condition = self._repair.repair(check)
+        return self._condition
+
+    def condition(self) -> StoreCondition:
+        """The last repair, and the parts that are set aside now."""
+        return self._condition.model_copy(update={"set_aside": self._repair.set_aside()})
+
+    @property
+    def is_damaged(self) -> bool:
+        """An answer failed as it fails on a damaged file."""
+        return self._session.is_damaged
 
     def insert(self, market_id: int, symbol: str, rows: CandleRows) -> InsertReport:
         """Screen the rows and write what is new; the same rows again change nothing.

@@ -23,8 +23,10 @@ class CandleStoreClient:
     def __init__(self, call: StoreCall) -> None:
         self._call = call
 
-    async def ping(self) -> None:
-        await self._call("ping")
+    async def ping(self) -> str | None:
+        """Tell what an operator should know of the store, if anything."""
+        told: str | None = await self._call("ping")
+        return told
 
     async def span(self, market_id: int, symbol: str) -> tuple[int, int]:
         found: tuple[int, int] = await self._call("span", market_id, symbol)

@@ -18,6 +18,7 @@ from candleray.candles import CandleRows, FloatArray, IntArray
 from candleray.databases.clickhouse import ClickHouse
 from candleray.errors import ServiceUnavailable
 from candleray.market_data.arrow_tables import as_raw, rows_of, stamps_of, without_nonsense
+from candleray.market_data.candle_repair import restore_canonical
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.months import check_months
 from candleray.market_data.screening import screen
@@ -63,14 +64,6 @@ class CandleWriter:
             refused=tuple(refused),
         )
 
-    def repair(self) -> int:
-        """Bring canonical up to raw; return the number of restored minutes."""
-        restored = 0
-        for table in sorted({market.raw_table for market in MARKETS.values()}):
-            for month in self._session.rows("suspect_months", raw_table=table):
-                restored += self._restore({"raw_table": table, **month})
-        return restored
-
     def _news(self, instrument: Instrument, candles: CandleRows) -> tuple[CandleRows, int, int]:
         """The candles that are not stored with these values, the number of those whose minute is stored with other
         ones, and the newest version among the stored ones."""
@@ -95,22 +88,16 @@ class CandleWriter:
         except ServiceUnavailable:
             # Raw may have the rows already; canonical must have them too before the caller tries again.
             with suppress(ServiceUnavailable):
-                self._restore(window)
+                restore_canonical(self._session, window)
             raise
         if self._written(window, version_ms) < len(rows):
-            self._restore(window)
+            restore_canonical(self._session, window)
             if (written := self._written(window, version_ms)) < len(rows):
                 raise ServiceUnavailable(f"ClickHouse kept {written} of {len(rows)} rows of {instrument.key}")
 
     def _written(self, window: dict[str, int | str], version_ms: int) -> int:
         counts = self._session.rows("count_written", ingested_at_ms=version_ms, **window)[0]
         return min(counts["raw"], counts["canonical"])
-
-    def _restore(self, window: dict[str, int | str]) -> int:
-        lost: int = self._session.rows("count_lost", **window)[0]["lost"]
-        if lost:
-            self._session.run("restore_lost", **window)
-        return lost
 
 
 def _window(instrument: Instrument, ts_open_ms: IntArray) -> dict[str, int | str]:

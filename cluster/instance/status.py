@@ -87,7 +87,7 @@ def inspect(folder: DataFolder) -> InstanceStatus:
         build=instance.build,
         other_build=difference(instance.build),
         parts=tuple(part.model_copy(update={"restarts": restarts.get(part.name)}) for part in parts),
-        cautions=instance.cautions,
+        cautions={**instance.cautions, **_noticed(answer)},
         troubles=instance.troubles,
     )
 
@@ -136,11 +136,19 @@ def _part(name: str, state: str, tree: list[psutil.Process], address: str | None
 
 def _told(answer: Any) -> dict[str, str]:
     """The state of each service behind the API, by `/ready`."""
-    services = answer.get("services", {}) if isinstance(answer, dict) else {}
     return {
         name: told["state"] if not told.get("reason") else f"down: {told['reason']}"
-        for name, told in services.items()
+        for name, told in _services(answer).items()
     }
+
+
+def _noticed(answer: Any) -> dict[str, str]:
+    """Notices of services that are up, by `/ready`."""
+    return {name: f"{name}: {told['notice']}" for name, told in _services(answer).items() if told.get("notice")}
+
+
+def _services(answer: Any) -> dict[str, dict[str, Any]]:
+    return answer.get("services", {}) if isinstance(answer, dict) else {}
 
 
 def _pss(processes: Iterable[psutil.Process]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 from weakref import WeakKeyDictionary
 
@@ -21,6 +22,8 @@ class ServiceState(Model):
     latency_ms: float
     reason: str | None = None
     """The reason that it counts as down."""
+    notice: str | None = None
+    """A fact that an operator should know although it is up."""
 
 
 class Readiness(Model):
@@ -45,34 +48,43 @@ async def check_readiness(probes: Mapping[str, Probe], timeout_s: float = PROBE_
     return NotReady.model_validate({"ready": False, "services": services, **error.payload()})
 
 
-_asking: WeakKeyDictionary[Probe, asyncio.Task[str | None]] = WeakKeyDictionary()
+@dataclass(frozen=True)
+class Told:
+    """A probe's outcome: why the service counts as down, or what is to be known of one that is up."""
+
+    reason: str | None = None
+    notice: str | None = None
+
+
+_asking: WeakKeyDictionary[Probe, asyncio.Task[Told]] = WeakKeyDictionary()
 """Probes that have not come back: at most one of a service, however often people ask."""
 
 
-async def _fault_within(probe: Probe, timeout_s: float) -> str | None:
-    """The reason that the service counts as down.
+async def _told_within(probe: Probe, timeout_s: float) -> Told:
+    """Ask for so long.
 
     A probe that hangs is left behind: a driver may take long to cancel what it has begun (asyncpg took 10 s).
     """
     asked = _asking.get(probe)
     if asked is None or asked.done() or asked.get_loop() is not asyncio.get_running_loop():
-        asked = _asking[probe] = asyncio.create_task(_fault_of(probe))
+        asked = _asking[probe] = asyncio.create_task(_told_by(probe))
     done, _ = await asyncio.wait({asked}, timeout=timeout_s)
-    return asked.result() if done else f"no answer within {timeout_s:g} s"
+    return asked.result() if done else Told(reason=f"no answer within {timeout_s:g} s")
 
 
-async def _fault_of(probe: Probe) -> str | None:
+async def _told_by(probe: Probe) -> Told:
     try:
-        await probe()
+        return Told(notice=await probe() or None)
     except CandlerayError as error:
-        return error.message
+        return Told(reason=error.message)
     except Exception as error:  # noqa: BLE001 - whatever it was, the service did not answer
-        return type(error).__name__
-    return None
+        return Told(reason=type(error).__name__)
 
 
 async def _state_of(probe: Probe, timeout_s: float) -> ServiceState:
     started = time.perf_counter()
-    reason = await _fault_within(probe, timeout_s)
+    told = await _told_within(probe, timeout_s)
     latency_ms = round((time.perf_counter() - started) * 1000, 2)
-    return ServiceState(state="down" if reason else "up", latency_ms=latency_ms, reason=reason)
+    return ServiceState(
+        state="down" if told.reason else "up", latency_ms=latency_ms, reason=told.reason, notice=told.notice
+    )

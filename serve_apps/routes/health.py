@@ -37,8 +37,8 @@ async def health() -> Any:
     return Health(version=version("candleray"), commit=own_commit())
 
 
-_UP = {"state": "up", "latency_ms": 1.2, "reason": None}
-_DOWN = {"state": "down", "latency_ms": 2000.3, "reason": "no answer within 2 s"}
+_UP = {"state": "up", "latency_ms": 1.2, "reason": None, "notice": None}
+_DOWN = {"state": "down", "latency_ms": 2000.3, "reason": "no answer within 2 s", "notice": None}
 _NOT_READY = {
     "ready": False,
     "services": {"clickhouse": _DOWN, "postgres": _UP, "ray": _UP, "valkey": _UP},

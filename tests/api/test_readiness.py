@@ -31,3 +31,18 @@ async def test_a_probe_that_cannot_be_cancelled_keeps_nobody_waiting_and_is_aske
     await asyncio.sleep(0)
     seen = await check_readiness({"postgres": hangs}, timeout_s=30)
     assert seen.ready
+
+
+async def test_what_an_operator_should_know_of_a_service_that_is_up_is_told_beside_its_state() -> None:
+    async def whole() -> str:
+        return ""
+
+    async def mended() -> str:
+        return "1 broken part set aside"
+
+    seen = await check_readiness({"clickhouse": mended, "valkey": whole}, timeout_s=30)
+    assert seen.ready
+    assert {name: (each.state, each.notice) for name, each in seen.services.items()} == {
+        "clickhouse": ("up", "1 broken part set aside"),
+        "valkey": ("up", None),
+    }

@@ -142,14 +142,23 @@ def test_a_part_that_raises_does_not_end_the_supervisor_and_its_trouble_is_publi
     told = read_instance(folder)
     assert told
     assert told.troubles["postgres"].reason == "RuntimeError: cannot be looked at"
-    shown = Console(width=300, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-    shown.print(
-        status_table(
-            InstanceStatus(ready=False, state="ready", data_dir=folder.path, parts=(), troubles=told.troubles)
-        )
+    shown = shown_of(
+        InstanceStatus(ready=False, state="ready", data_dir=folder.path, parts=(), troubles=told.troubles)
     )
-    assert "postgres is in trouble since" in shown.export_text()
-    shown.file.close()
+    assert "postgres is in trouble since" in shown
+
+
+def shown_of(status: InstanceStatus) -> str:
+    with open(os.devnull, "w") as nowhere:
+        shown = Console(width=300, record=True, file=nowhere)
+        shown.print(status_table(status))
+        return shown.export_text()
+
+
+def test_a_notice_of_a_service_that_is_up_is_shown(folder: DataFolder) -> None:
+    cautions = {"clickhouse": "clickhouse: 1 broken part set aside"}
+    status = InstanceStatus(ready=True, state="ready", data_dir=folder.path, parts=(), cautions=cautions)
+    assert "clickhouse: 1 broken part set aside" in shown_of(status)
 
 
 def test_a_service_starts_without_the_folder_of_logs_and_makes_it_again(folder: DataFolder) -> None:

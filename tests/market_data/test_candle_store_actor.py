@@ -15,7 +15,7 @@ from ray.actor import ActorHandle
 from actors.candle_store import candle_store
 from actors.options import CANDLE_STORE, NAMESPACE
 from actors.ray_errors import translated_errors
-from candleray.errors import InstanceError, NotFound
+from candleray.errors import InstanceError, NotFound, ServiceUnavailable
 from candleray.settings import ServiceSettings, Settings
 from cluster.machine.processes import answers_of, tree_of
 from tests.support.candle_store_contract import FOREVER, candle_rows
@@ -95,6 +95,30 @@ def test_a_kill_in_the_middle_of_inserts_costs_no_row_and_no_caller_notices(sett
     (counts,) = [row for row in ray.get(store.counts.remote()) if row.symbol == "KILLUSDT"]
     assert sum(report.written + report.unchanged for report in reports) == 20_000
     assert (counts.raw, counts.canonical) == (20_000, 20_000)
+
+
+def test_a_part_that_breaks_is_found_by_the_read_that_fails_and_the_next_read_has_its_rows(
+    settings: Settings, tmp_path: Path
+) -> None:
+    end(candle_store(settings))
+    store = candle_store(settings_for(tmp_path))
+    ray.get(store.insert.remote(1, "BROKENUSDT", candle_rows(range(7000))))
+    assert ray.get(store.ping.remote()) == ""
+    (data,) = [  # the view writes what it passes on as of level 1
+        count.with_name("data.bin")
+        for count in tmp_path.glob("store/*/*/2025*_1/count.txt")
+        if count.read_text() == "7000"
+    ]
+    content = bytearray(data.read_bytes())
+    content[len(content) // 3 : len(content) // 3 + 200] = bytes(200)
+    data.write_bytes(content)
+    with pytest.raises(ServiceUnavailable), translated_errors("the candle store"):
+        ray.get(store.read.remote(1, "BROKENUSDT", *FOREVER))
+    assert len(ray.get(store.read.remote(1, "BROKENUSDT", *FOREVER))) == 7000
+    assert "1 broken part set aside (1 of canonical_candles_1m) with 7,000 rows" in ray.get(store.ping.remote())
+    kill_process_of(store)
+    assert "restored 0 raw rows" in ray.get(store.ping.remote())
+    end(store)
 
 
 def test_candles_already_read_outlive_the_actor(settings: Settings) -> None:

@@ -265,11 +265,11 @@ class CandleStoreContract:
         self.write_raw_alone(store, symbol, candle_rows(range(100_000, 100_050)))
         self.write_raw_alone(store, symbol, candle_rows(range(0, 1000, 100), close=10.25))
         assert self.counts(store, symbol) == (1060, 1000)
-        assert store.repair() == 60
+        assert store.repair().canonical_restored == 60
         candles = store.read(1, symbol, *FOREVER)
         assert len(candles) == 1050
         assert candles.column("close")[:11].tolist() == [10.25] * 10 + [10.5]
-        assert store.repair() == 0
+        assert store.repair().canonical_restored == 0
         assert self.counts(store, symbol) == (1060, 1050)
 
     def test_rows_a_view_did_not_pass_on_are_made_up_for_at_once(self, store: CandleStore, symbol: str) -> None:
@@ -397,7 +397,7 @@ class CandleStoreContract:
             store._session.insert("raw_bybit_klines_1m", rows)
         finally:
             store._session._client.command("ATTACH TABLE bybit_klines_1m_to_canonical")
-        assert store.repair() == 4
+        assert store.repair().canonical_restored == 4
         assert minutes_of(store.read(4, symbol, *FOREVER)) == [0, 1, 2, 3]
 
     def test_a_known_instrument_with_candles_is_found_once_and_the_last_reference_counts(
