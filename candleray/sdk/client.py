@@ -59,6 +59,7 @@ class Client(MarketDataMethods, JobMethods, StrategyMethods, RunMethods, Identit
             data: in place of `url`: the data folder of the instance, such as `CANDLERAY_DATA_DIR` names.
             token: sent as a bearer token; by default `CANDLERAY_TOKEN`, else what `candleray login` kept.
             timeout_s: how long an answer may take; a connection is given up within seconds.
+            transport: in place of connections of its own; forked processes cannot share it.
         """
         if url and data:
             raise invalid("data", "two_places", "url and data both say which API is meant: give one of them")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Mapping
@@ -26,12 +27,13 @@ from candleray.errors import (
     InstanceError,
     Problem,
     ServiceUnavailable,
+    TooManyRequests,
     error_classes,
     invalid,
 )
 from candleray.network.clients import client, failure_in_words
 from candleray.network.foreign_pages import page_in_words, telling_headers
-from candleray.network.forks import PerProcess
+from candleray.network.forks import PerProcess, require_own
 from candleray.private_files import expanded
 from candleray.sdk.credentials import checked_token, token_for
 
@@ -42,10 +44,11 @@ CONNECT_TIMEOUT_S = 5.0
 
 RETRY_DELAYS_S = (0.2, 0.6, 1.8)
 RETRY_AFTER_LIMIT_S = 10.0
+"""A longer wait is the caller's to decide: the error names the seconds."""
 RETRY_WITHIN_S = 30.0
 """A request that took longer than this to fail is not tried again: it would take as long to fail again."""
 
-_PASSING_STATUS = frozenset({502, 503, 504})
+_PASSING_STATUS = frozenset({429, 502, 503, 504})
 _OTHER_BUILD_STATUS = frozenset({404, 405, 415, 422, 500})
 """Answers to a request that another version does not know, or does not take."""
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
@@ -59,6 +62,8 @@ QueryValue: TypeAlias = str | int | list[str] | None
 T = TypeVar("T")
 
 Outcome = httpx.Response | httpx.HTTPError
+
+log = logging.getLogger("candleray.sdk")
 
 
 def find_api_url(data_dir: Path | None = None) -> str:
@@ -131,7 +136,7 @@ class Answer(bytes):
 class Connection:
     """An HTTP client that tries repeatable requests again, with back-off, where they failed in passing.
 
-    A process that was forked opens connections of its own.
+    A process that was forked opens connections of its own; it cannot where the client was given a transport.
     """
 
     def __init__(
@@ -143,14 +148,19 @@ class Connection:
         token = checked_token(token, "token") or token_for(self.url)
         self._timeout_s = timeout_s
         self._closed = False
-        self._http = PerProcess(
-            lambda: client(
+        pid = os.getpid()
+
+        def opened() -> httpx.Client:
+            if transport is not None:
+                require_own(pid, "the transport that this client was given")
+            return client(
                 self._base,
                 transport,
                 headers={"Authorization": f"Bearer {token}"} if token else {},
                 timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
             )
-        )
+
+        self._http = PerProcess(opened)
         self._http.get()  # what the environment makes impossible is said here
 
     def close(self) -> None:
@@ -192,10 +202,14 @@ class Connection:
         delays_s = iter(RETRY_DELAYS_S)
         while True:
             outcome = self._attempt(request)
-            delay_s = next(delays_s, None)
+            delay_s, asked_s = next(delays_s, None), _retry_after_s(outcome) or 0
             if delay_s is None or time.monotonic() > give_up_at or not _is_passing(outcome, repeatable):
                 return outcome
-            time.sleep(max(delay_s, _retry_after_s(outcome)))
+            if asked_s > RETRY_AFTER_LIMIT_S:
+                return outcome
+            if asked_s:
+                log.warning("%s answered %s: asking again in %d s", self.url, _status_of(outcome), asked_s)
+            time.sleep(max(delay_s, asked_s))
 
     def _attempt(self, request: httpx.Request) -> Outcome:
         try:
@@ -296,11 +310,14 @@ def _is_passing(outcome: Outcome, repeatable: bool) -> bool:
     return repeatable and isinstance(outcome, httpx.NetworkError | httpx.RemoteProtocolError)
 
 
-def _retry_after_s(outcome: Outcome) -> float:
-    if isinstance(outcome, httpx.Response):
-        asked = outcome.headers.get("Retry-After", "")
-        return min(float(asked), RETRY_AFTER_LIMIT_S) if asked.isdigit() else 0.0
-    return 0.0
+def _retry_after_s(outcome: Outcome) -> int | None:
+    """Seconds to wait, where the answer asks for so many."""
+    asked = outcome.headers.get("Retry-After", "") if isinstance(outcome, httpx.Response) else ""
+    return int(asked) if asked.isdecimal() and len(asked) < 10 else None
+
+
+def _status_of(outcome: Outcome) -> int | None:
+    return outcome.status_code if isinstance(outcome, httpx.Response) else None
 
 
 def error_of(response: httpx.Response) -> CandlerayError:
@@ -315,7 +332,13 @@ def _error_of(response: httpx.Response) -> CandlerayError:
     try:
         payload = response.json()["error"]
         problems = [Problem(**problem) for problem in payload.get("problems", ())]
-        return error_classes().get(payload["code"], ApiError)(payload["message"], problems)
+        kind, asked_s = error_classes().get(payload["code"], ApiError), _retry_after_s(response)
+        if asked_s is None:
+            return kind(payload["message"], problems)
+        message = f"{payload['message']} (try again in {asked_s} s)"
+        if issubclass(kind, TooManyRequests):
+            return kind(message, problems, retry_after_s=asked_s)
+        return kind(message, problems)
     except (ValueError, KeyError, TypeError, AttributeError):
         # A 404 that is not the API's own comes from the proxy before it, while the API is being started.
         passing = response.status_code in _PASSING_STATUS or response.status_code == httpx.codes.NOT_FOUND

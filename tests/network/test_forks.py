@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from candleray import ApiError, Client, Conflict
+from candleray.errors import InstanceError
 from candleray.network.forks import PerProcess
 
 PROCESSES, REQUESTS = 4, 25
@@ -66,6 +67,25 @@ def test_forked_processes_that_share_a_client_get_their_own_answers_on_connectio
     assert all(own for own, _ in told)
     every = [parents, *(peers for _, peers in told)]
     assert len(set().union(*every)) == sum(map(len, every))  # no connection is two processes'
+
+
+def refused(client: Client, said: Any) -> None:
+    try:
+        client.send("GET", "/child")
+    except InstanceError as error:
+        said.put(error.message)
+
+
+def test_a_transport_that_a_client_was_given_is_not_shared_with_a_fork(url):
+    context = multiprocessing.get_context("fork")
+    said = context.Queue()
+    with Client(url, token="t", transport=httpx.HTTPTransport()) as client:
+        client.send("GET", "/parent")
+        child = context.Process(target=refused, args=(client, said))
+        child.start()
+        assert "the transport that this client was given was opened in process" in said.get(timeout=60)
+        child.join(10)
+        client.send("GET", "/parent")
 
 
 def test_what_a_fork_leaves_behind_is_not_closed():

@@ -27,7 +27,8 @@ from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
 from candleray.build import BUILD_HEADER, own_build
 from candleray.candles import COLUMNS, CandleRows
-from candleray.errors import Forbidden, error_classes
+from candleray.errors import Busy, Forbidden, TooManyRequests, error_classes
+from candleray.identity.models import TokenRequest
 from candleray.markets import MARKETS, InstrumentReference
 from candleray.sdk import connection
 from candleray.sdk.market_data import ClientSink
@@ -408,6 +409,53 @@ def test_what_took_long_to_fail_is_not_tried_again(monkeypatch):
 
     with mocked(answer) as client, pytest.raises(ServiceUnavailable, match="longer than 300 s"):
         client.backtest(REQUEST)
+    assert len(seen) == 1
+
+
+def refusing(seen: list[httpx.Request], wait_s: str, error: CandlerayError, times: int = 100) -> Client:
+    """A client of an API that refuses so many times, and then is well."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        if len(seen) > times:
+            return httpx.Response(200, json={"status": "ok"})
+        return httpx.Response(error.status, json=error.payload(), headers={"Retry-After": wait_s})
+
+    return mocked(answer)
+
+
+@pytest.mark.parametrize("error", [TooManyRequests("your share is in use"), Busy("all is in use")])
+def test_who_is_asked_to_wait_waits_as_long_and_asks_again(error, monkeypatch, caplog):
+    seen, waited = [], []
+    monkeypatch.setattr(connection.time, "sleep", waited.append)
+    with refusing(seen, "2", error, times=2) as client:
+        client.health()
+    assert (len(seen), waited) == (3, [2, 2])
+    assert f"http://api answered {error.status}: asking again in 2 s" in caplog.text
+
+
+def test_waiting_has_an_end_and_the_error_names_the_seconds(monkeypatch):
+    seen, waited = [], []
+    monkeypatch.setattr(connection.time, "sleep", waited.append)
+    named = pytest.raises(TooManyRequests, match=r"your share is in use \(try again in 2 s\)")
+    with refusing(seen, "2", TooManyRequests("your share is in use")) as client, named as caught:
+        client.health()
+    assert (len(seen), waited, caught.value.retry_after_s) == (4, [2, 2, 2], 2)
+
+
+def test_a_long_wait_is_the_caller_s_to_decide():
+    seen = []
+    named = pytest.raises(TooManyRequests, match="try again in 900 s")
+    with refusing(seen, "900", TooManyRequests("locked for a while")) as client, named:
+        client.health()
+    assert len(seen) == 1
+
+
+def test_what_may_not_be_sent_twice_is_not_and_names_the_seconds():
+    seen = []
+    named = pytest.raises(TooManyRequests, match="try again in 1 s")
+    with refusing(seen, "1", TooManyRequests("your share is in use")) as client, named:
+        client.create_token(TokenRequest(name="mine"))
     assert len(seen) == 1
 
 
