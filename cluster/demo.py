@@ -27,8 +27,8 @@ from candleray.errors import InstanceError
 from candleray.markets import MARKETS
 from candleray.settings import get_settings
 from candleray.terminal.hints import interruptible
-from cluster.machine.attempts import attempts
 from cluster.machine.child_environment import inherited
+from cluster.machine.polls import polls
 from cluster.machine.ports import first_free
 
 YEAR = ("2025-01-01", "2026-01-01")
@@ -184,7 +184,7 @@ def _address_in(log: Path, process: subprocess.Popen[bytes], timeout_s: float = 
     Raises:
         InstanceError: it has ended, or said none in time.
     """
-    for _ in attempts(timeout_s, every_s=0.1):
+    for _ in polls(timeout_s, every_s=0.1):
         has_ended = process.poll() is not None
         if told := re.search(r"exchange simulator on (\S+),", log.read_text()):
             return told[1]

@@ -55,8 +55,8 @@ def backfill(
     from candleray.markets import find_market
 
     chosen, now_ms = find_market(market), int(time.time() * 1000)
-    window_ms = utc_ms(start, "--start"), utc_ms(end, "--end") if end else now_ms
-    if window_ms[0] >= window_ms[1]:
+    range_ms = utc_ms(start, "--start"), utc_ms(end, "--end") if end else now_ms
+    if range_ms[0] >= range_ms[1]:
         raise invalid("--start", "empty_range", f"--start {start} must be before --end {end or '(now)'}")
     with (
         interruptible("what was written stays, and the same command goes on from there"),
@@ -64,10 +64,10 @@ def backfill(
     ):
         tell = _say_nothing if as_json else _print_backfilled
         if url is None:
-            reports = _by_the_instance(client, chosen, symbol, window_ms, tell)
+            reports = _by_the_instance(client, chosen, symbol, range_ms, tell)
         else:
             settings = _history_settings(chosen, url)
-            reports = asyncio.run(_backfill(client, chosen, symbol, window_ms, settings, tell))
+            reports = asyncio.run(_backfill(client, chosen, symbol, range_ms, settings, tell))
     if as_json:
         print_json(reports)
     if len(reports) < len(set(symbol)):
@@ -80,7 +80,7 @@ def _by_the_instance(
     client: Client,
     market: Market,
     symbols: list[str],
-    window_ms: tuple[int, int],
+    range_ms: tuple[int, int],
     tell: Callable[[BackfillReport], None],
 ) -> list[BackfillReport]:
     """Backfill them all; return the reports of those symbols that the exchange knew."""
@@ -89,7 +89,7 @@ def _by_the_instance(
     from candleray.timeframes import iso
 
     reports: list[BackfillReport] = []
-    window = [iso(ms) for ms in window_ms]
+    times = [iso(ms) for ms in range_ms]
     with progress(*ROW_COLUMNS) as bars:
         for symbol in dict.fromkeys(symbols):
             bar = bars.add_task(symbol, total=None)
@@ -97,7 +97,7 @@ def _by_the_instance(
                 report = client.backfill(
                     market.name,
                     symbol,
-                    *window,
+                    *times,
                     on_step=lambda done, bar=bar: bars.update(bar, completed=done.fetched),  # type: ignore[misc]
                 )
             except NotFound as error:
@@ -121,7 +121,7 @@ async def _backfill(
     client: Client,
     market: Market,
     symbols: list[str],
-    window_ms: tuple[int, int],
+    range_ms: tuple[int, int],
     settings: HistorySettings,
     tell: Callable[[BackfillReport], None],
 ) -> list[BackfillReport]:
@@ -140,7 +140,7 @@ async def _backfill(
         with progress(*ROW_COLUMNS) as bars:
             for symbol in dict.fromkeys(symbols):
                 try:
-                    reports.append(await _backfill_symbol(client, history, market, symbol, window_ms, bars))
+                    reports.append(await _backfill_symbol(client, history, market, symbol, range_ms, bars))
                 except NotFound as error:
                     show_error(error)
                 else:
@@ -157,7 +157,7 @@ def _left_out(names: Sequence[str]) -> str:
 
 
 async def _backfill_symbol(
-    client: Client, history: History, market: Market, symbol: str, window_ms: tuple[int, int], bars: Progress
+    client: Client, history: History, market: Market, symbol: str, range_ms: tuple[int, int], bars: Progress
 ) -> BackfillReport:
     from candleray.market_data.backfill import backfill as backfill_symbol
     from candleray.sdk.market_data import ClientSink
@@ -169,7 +169,7 @@ async def _backfill_symbol(
             ClientSink(client, f"REST of {market.name}"),
             market,
             symbol,
-            *window_ms,
+            *range_ms,
             on_progress=lambda done: bars.update(bar, completed=done.rows_done, total=done.rows_expected),
         )
     finally:

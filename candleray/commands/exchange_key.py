@@ -37,11 +37,11 @@ def add(
     api_key = ask_secret("API key", KEY_VARIABLE)
     api_secret = ask_secret("API secret", SECRET_VARIABLE)
     with connect(api, data) as client:
-        kept = client.add_exchange_key(exchange, label, api_key, api_secret)
+        stored = client.add_exchange_key(exchange, label, api_key, api_secret)
     if as_json:
-        print_json(kept)
+        print_json(stored)
         return
-    output().print(f"{kept.key_id}  {kept.exchange}  {kept.label}  …{kept.last_four}")
+    output().print(f"{stored.key_id}  {stored.exchange}  {stored.label}  …{stored.last_four}")
 
 
 @exchange_key.command("list")

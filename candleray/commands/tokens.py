@@ -27,11 +27,11 @@ def list_tokens(as_json: AsJsonList = False, api: ApiUrl = None, data: DataDir =
     from candleray.timeframes import iso, to_ms
 
     with connect(api, data) as client:
-        kept = client.tokens()
+        tokens = client.tokens()
     if as_json:
-        print_json(kept)
+        print_json(tokens)
         return
-    rows = [(str(one.token_id), one.name, ", ".join(one.scopes), iso(to_ms(one.expires_at))) for one in kept]
+    rows = [(str(one.token_id), one.name, ", ".join(one.scopes), iso(to_ms(one.expires_at))) for one in tokens]
     names = ("token", "name", "scopes", "until")
     print_table(output(), names, rows, text=names)
 

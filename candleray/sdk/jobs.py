@@ -32,11 +32,11 @@ class JobActions(ABC):
     """The methods of one job of the API; it goes on whether or not anybody holds this."""
 
     @abstractmethod
-    def _place(self) -> tuple[Sender, UUID]:
+    def _target(self) -> tuple[Sender, UUID]:
         """The API that has the job, and the job's id."""
 
     def _send(self, method: str, below: str = "", **settings: Any) -> bytes:
-        sender, job_id = self._place()
+        sender, job_id = self._target()
         return sender.send(method, f"/backtests/jobs/{job_id}{below}", **settings)
 
     def status(self) -> JobDetail:
@@ -124,7 +124,7 @@ class SubmittedJob(JobActions):
         """The address of the API that has it."""
         return self._sender.url
 
-    def _place(self) -> tuple[Sender, UUID]:
+    def _target(self) -> tuple[Sender, UUID]:
         return self._sender, self.job_id
 
 
@@ -139,7 +139,7 @@ class ListedJob(Job, JobActions):
         listed._sender = sender
         return listed
 
-    def _place(self) -> tuple[Sender, UUID]:
+    def _target(self) -> tuple[Sender, UUID]:
         return self._sender, self.job_id
 
 

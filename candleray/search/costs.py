@@ -275,7 +275,7 @@ def _levels(grid: VariantGrid) -> int:
 
 
 def _fastest(work: Callable[[], object]) -> float:
-    """Seconds of the faster of two runs: the first one warms up."""
+    """Seconds of the faster of two runs: the first one loads what it needs."""
     seconds = []
     for _ in range(2):
         began = time.perf_counter()

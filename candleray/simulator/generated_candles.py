@@ -180,9 +180,9 @@ class GeneratedCandles:
 
     def _minute_sigma(self, symbol: str, day: int) -> FloatArray:
         """The volatility of each minute of a day, as a share of the price."""
-        level = np.array([_REGIMES[regime].sigma for regime in _regimes(self.seed)[_legs_of(day)]])
+        of_regime = np.array([_REGIMES[regime].sigma for regime in _regimes(self.seed)[_legs_of(day)]])
         sigma: FloatArray = np.repeat(
-            level * self._profiles[symbol].volatility / np.sqrt(LEG_MINUTES), LEG_MINUTES
+            of_regime * self._profiles[symbol].volatility / np.sqrt(LEG_MINUTES), LEG_MINUTES
         )
         sigma = sigma * _HOURS.repeat(60)
         bits = _lanes(f"{self.seed}/{symbol}/{day}/cascade", 1)[0]

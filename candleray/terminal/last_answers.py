@@ -56,7 +56,7 @@ def keep_answer(answer: bytes, command: str, api_url: str) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         write_private(folder / f"{time.time_ns():020d}{SUFFIX}", f"{json.dumps(header)}\n{answer.decode()}")
-        _prune(folder)
+        _delete_oldest(folder)
     except (OSError, UnicodeDecodeError, CandlerayError) as error:
         notes().print(f"the answer is not kept for --last: {error}")
 
@@ -101,7 +101,7 @@ def _newest_first(folder: Path) -> list[Path]:
         return []
 
 
-def _prune(folder: Path) -> None:
+def _delete_oldest(folder: Path) -> None:
     """Remove the oldest beyond the limits, and what writers that were killed have left."""
     for path in _too_many(folder):
         path.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import httpx
 from candleray.errors import InstanceError, ServiceUnavailable
 from candleray.network.clients import probe
 from candleray.settings import Settings
-from cluster.machine.attempts import attempts
+from cluster.machine.polls import polls
 
 APP = "serve_apps.app:build"
 NAME = "candleray"
@@ -71,7 +71,7 @@ def wait_ready(url: str) -> None:
         ServiceUnavailable: with the last answer of `/ready`.
     """
     status, body = 0, None
-    for _ in attempts(READY_TIMEOUT_S, every_s=0.1):
+    for _ in polls(READY_TIMEOUT_S, every_s=0.1):
         status, body = readiness(url)
         if status == httpx.codes.OK:
             return

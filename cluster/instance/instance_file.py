@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict
 
 from candleray.errors import InstanceError
 from candleray.private_files import write_private
-from cluster.machine.attempts import attempts
 from cluster.machine.data_folder import LOCK_PATIENCE_S, DataFolder
+from cluster.machine.polls import polls
 from cluster.machine.processes import start_ticks
 
 State = Literal["starting", "ready", "restarting", "stopping"]
@@ -152,7 +152,7 @@ def running_instance(folder: DataFolder) -> Instance | None:
     Raises:
         InstanceError: the folder is held by a process that is no instance.
     """
-    for _ in attempts(LOCK_PATIENCE_S):  # between an instance's lock and its file, or its end and the lock's
+    for _ in polls(LOCK_PATIENCE_S):  # between an instance's lock and its file, or its end and the lock's
         if not folder.is_locked():
             return instance_without_folder(folder)
         instance = read_instance(folder)
@@ -167,7 +167,7 @@ def wait_ready(folder: DataFolder, timeout_s: float) -> Instance:
     Raises:
         InstanceError: it stopped, or was not ready in time.
     """
-    for _ in attempts(timeout_s, every_s=0.1):
+    for _ in polls(timeout_s, every_s=0.1):
         instance = running_instance(folder)
         if instance is None or instance.state == "stopping":
             raise InstanceError(f"the instance in {folder} is stopping: try again when it is down")

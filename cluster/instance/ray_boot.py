@@ -28,9 +28,9 @@ from cluster.instance.events import Event, Report, from_pipe
 from cluster.instance.instance_file import RayCluster
 from cluster.instance.own_proxy import own_proxy
 from cluster.machine import leftovers
-from cluster.machine.attempts import attempts
 from cluster.machine.child_environment import BARE
 from cluster.machine.data_folder import DataFolder
+from cluster.machine.polls import polls
 from cluster.machine.ports import own_block, require_free
 from cluster.machine.processes import is_running, process_of
 
@@ -119,7 +119,7 @@ class RayBoot:
         """Stop it in order where it is ready, else at once: until then nobody uses it."""
         if self._driver and self.is_ready:
             self._driver.terminate()
-            for _ in attempts(STOP_TIMEOUT_S):
+            for _ in polls(STOP_TIMEOUT_S):
                 has_ended = self._driver.poll() is not None
                 self.follow()
                 if has_ended:

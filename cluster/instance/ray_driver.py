@@ -36,7 +36,7 @@ from cluster.instance.instance_file import RayCluster
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.exit_signals import stop_on_signals
 from cluster.machine.ports import Ports
-from cluster.search.warm_up import warm_workers
+from cluster.search.ready_workers import start_workers
 from cluster.services.outside_services import require_reachable
 
 ACTORS: Mapping[str, Callable[[Settings], ActorHandle]] = {
@@ -136,7 +136,7 @@ class RayDriver:
     @contextmanager
     def _api(self) -> Iterator[str]:
         # For every replica: what they start belongs to this process's job.
-        warm_workers()
+        start_workers()
         with self.api.deployed() as where:
             yield where
 

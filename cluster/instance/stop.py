@@ -6,9 +6,9 @@ import signal
 from contextlib import nullcontext, suppress
 
 from cluster.instance.instance_file import Instance, read_instance, running_instance
-from cluster.machine.attempts import attempts
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.leftovers import boots_of, kill_leftovers
+from cluster.machine.polls import polls
 from cluster.machine.processes import end_process, opened_by, process_of
 from cluster.services.embedded_postgres import EmbeddedPostgres
 from cluster.services.embedded_service import EmbeddedService
@@ -44,7 +44,7 @@ def stop_instance(folder: DataFolder) -> str:
 
 def _end(instance: Instance, folder: DataFolder) -> str:
     instance.send(signal.SIGTERM)
-    if any(not instance.lives() for _ in attempts(STOP_TIMEOUT_S)):
+    if any(not instance.lives() for _ in polls(STOP_TIMEOUT_S)):
         return ""
     instance.send(signal.SIGKILL)
     return f", which had to be killed after {STOP_TIMEOUT_S:g} s"

@@ -16,7 +16,7 @@ from candleray.errors import InstanceError
 from candleray.inventory import PARTS, Inventory, Place
 from candleray.private_files import expanded
 from candleray.sdk.connection import INSTANCE_FILE
-from cluster.machine.attempts import attempts
+from cluster.machine.polls import polls
 from cluster.machine.processes import describe, opened_by
 
 LOCK_PATIENCE_S = 2.0
@@ -131,7 +131,7 @@ class DataFolder:
         with ExitStack() as held:
             for place in self._lockable():
                 descriptor = _opened(place, held)
-                if not any(_locks(descriptor, fcntl.LOCK_EX) for _ in attempts(LOCK_PATIENCE_S)):
+                if not any(_locks(descriptor, fcntl.LOCK_EX) for _ in polls(LOCK_PATIENCE_S)):
                     raise InstanceError(f"the data folder {self} is in use by {self.holder()}")
             yield
 
@@ -161,7 +161,7 @@ class DataFolder:
         if not status.exists():
             return
         with status.open() as file:
-            if not any(_locks(file.fileno(), fcntl.LOCK_SH) for _ in attempts(LOCK_PATIENCE_S)):
+            if not any(_locks(file.fileno(), fcntl.LOCK_SH) for _ in polls(LOCK_PATIENCE_S)):
                 owner = describe(opened_by(status))
                 raise InstanceError(f"the candle store in {self.clickhouse} is open in {owner}")
 

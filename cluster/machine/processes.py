@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import psutil
 
-from cluster.machine.attempts import attempts
+from cluster.machine.polls import polls
 
 Answer = TypeVar("Answer")
 
@@ -66,7 +66,7 @@ def answers_of(
 
 def ends_within(process: psutil.Process, timeout_s: float) -> bool:
     """Wait for its end, and collect it where it is our child."""
-    for _ in attempts(timeout_s, every_s=0.02):
+    for _ in polls(timeout_s, every_s=0.02):
         if not is_running(process):
             with suppress(psutil.TimeoutExpired):
                 process.wait(0)

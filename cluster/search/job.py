@@ -16,7 +16,7 @@ from uuid import UUID
 import ray
 
 from actors.options import NAMESPACE
-from cluster.search.warm_up import warm_workers
+from cluster.search.ready_workers import start_workers
 
 TOLD_AFTER_S = 1.5
 """Ray tells its dashboard once a second which tasks have ended; what its driver had no time to tell is lost."""
@@ -24,7 +24,7 @@ TOLD_AFTER_S = 1.5
 
 def main(job_id: UUID, attempt: int, address: str) -> int:
     ray.init(address, namespace=NAMESPACE, log_to_driver=False, logging_level="WARNING")
-    warm_workers()
+    start_workers()
     from cluster.search.job_attempt import run  # a second of imports
 
     gc.freeze()  # what is imported stays: no collection looks at it again

@@ -19,9 +19,9 @@ import psutil
 
 from candleray.errors import InstanceError, ServiceUnavailable
 from candleray.inventory import Place
-from cluster.machine.attempts import attempts
 from cluster.machine.child_environment import BARE
 from cluster.machine.data_folder import DataFolder
+from cluster.machine.polls import polls
 from cluster.machine.processes import answers_of, end_process, is_running
 
 
@@ -136,7 +136,7 @@ class EmbeddedService(ABC):
             return open(os.devnull, "ab")
 
     def _wait_answer(self) -> bool:
-        for _ in attempts(self.start_timeout_s, every_s=0.03):
+        for _ in polls(self.start_timeout_s, every_s=0.03):
             if not self.runs():
                 return False
             if self.socket.exists() and self.answers():

@@ -14,8 +14,8 @@ from contextlib import suppress
 import psutil
 
 from candleray.errors import InstanceError, ServiceUnavailable
-from cluster.machine.attempts import attempts
 from cluster.machine.data_folder import DataFolder
+from cluster.machine.polls import polls
 from cluster.machine.processes import describe, is_running, opened_by
 from cluster.services.embedded_service import EmbeddedService, missing_wheel, package_folder
 
@@ -90,7 +90,7 @@ class EmbeddedValkey(EmbeddedService):
             os.close(lock)
 
     def _claim(self, lock: int) -> None:
-        for _ in attempts(CLAIM_PATIENCE_S):
+        for _ in polls(CLAIM_PATIENCE_S):
             with suppress(BlockingIOError):
                 return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         owner = describe(opened_by(self.lock_file))

@@ -26,8 +26,8 @@ def test_a_full_collection_has_next_to_nothing_to_look_at():
 
 WARM = """
 import gc
-from cluster.search.warm_up import _warm_up
-_warm_up._function()
+from cluster.search.ready_workers import _load
+_load._function()
 print(gc.isenabled(), gc.get_freeze_count(), len(gc.get_objects()))
 """
 

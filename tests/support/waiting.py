@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from cluster.machine.attempts import attempts
+from cluster.machine.polls import polls
 
 PATIENCE_S = 240.0
 """A busy machine is slow, not wrong."""
@@ -33,7 +33,7 @@ def wait_until(
         AssertionError: it did not hold in time; says what was seen last.
     """
     seen: Any = None
-    for _ in attempts(within_s, every_s):
+    for _ in polls(within_s, every_s):
         try:
             seen = look()
         except passing as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cluster.machine.attempts import attempts
+from cluster.machine.polls import polls
 from cluster.machine.processes import (
     answers_of,
     describe,
@@ -95,7 +95,7 @@ def test_an_open_file_is_found_among_descriptors_of_any_kind(tmp_path: Path) -> 
         assert opened_by(file) is None, "another process is asked for"
 
 
-def test_attempts_end_with_one_after_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_polls_end_with_one_after_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 0.0
 
     def sleep(seconds: float) -> None:
@@ -104,9 +104,9 @@ def test_attempts_end_with_one_after_the_time_is_over(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(time, "monotonic", lambda: now_s)
     monkeypatch.setattr(time, "sleep", sleep)
-    assert [now_s for _ in attempts(1.0, every_s=0.4)] == pytest.approx([0, 0.4, 0.8, 1.2])
+    assert [now_s for _ in polls(1.0, every_s=0.4)] == pytest.approx([0, 0.4, 0.8, 1.2])
     seen = []
-    for _ in attempts(1.0, every_s=0.4):
+    for _ in polls(1.0, every_s=0.4):
         seen.append(now_s)
         now_s += 100  # suspended
     assert len(seen) == 2

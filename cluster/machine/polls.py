@@ -1,4 +1,4 @@
-"""Looking again until something holds, or the time for it is over."""
+"""Polls of something: looks that go on until it holds, or the time for it is over."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 
-def attempts(timeout_s: float, every_s: float = 0.05) -> Iterator[None]:
+def polls(timeout_s: float, every_s: float = 0.05) -> Iterator[None]:
     """Yield now, then after each pause, for that long; the last time after the end.
 
     So somebody who was suspended meanwhile looks once more before he gives up.
