@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from typing import Any
+from weakref import WeakValueDictionary
 
 import asyncpg
 
@@ -22,12 +25,29 @@ _TRANSIENT = ("08", "25006", "28", "3D", "40", "53", "55P03", "57", "58")
 """Prefixes of SQLSTATE that blame no statement: connections, accounts, resources, shutdowns, deadlocks."""
 
 
+_borrower: ContextVar[str | None] = ContextVar("borrower", default=None)
+
+
+@contextmanager
+def borrowing_for(user: str) -> Iterator[None]:
+    """Connections that are borrowed within count to this user's share, which is half of a pool.
+
+    Requests of one user may all wait for one lock; those of others need connections meanwhile.
+    """
+    before = _borrower.set(user)
+    try:
+        yield
+    finally:
+        _borrower.reset(before)
+
+
 class Postgres:
     def __init__(self, pool: asyncpg.Pool, address: str) -> None:
         self._pool = pool
         self._statements = named_statements("postgres")
         self.address = address
         self._pid = os.getpid()
+        self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @classmethod
     async def open(cls, url: str, max_connections: int = 10) -> Postgres:
@@ -103,8 +123,28 @@ class Postgres:
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """Borrow a connection of the pool; the driver's errors are raised as ours."""
         require_own(self._pid, f"the pool of Postgres at {self.address}")
-        async with _translated(self.address), self._pool.acquire(timeout=_CONNECT_TIMEOUT_S) as connection:
+        async with (
+            _translated(self.address),
+            self._share(),
+            self._pool.acquire(timeout=_CONNECT_TIMEOUT_S) as connection,
+        ):
             yield connection
+
+    @asynccontextmanager
+    async def _share(self) -> AsyncIterator[None]:
+        user = _borrower.get()
+        if user is None:
+            yield
+            return
+        share = self._shares.get(user)
+        if share is None:
+            share = self._shares[user] = asyncio.Semaphore(max(1, self._pool.get_max_size() // 2))
+        async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+            await share.acquire()
+        try:
+            yield
+        finally:
+            share.release()
 
 
 class Transaction:

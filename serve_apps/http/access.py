@@ -27,6 +27,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from candleray.databases.postgres import borrowing_for
 from candleray.errors import CandlerayError, Forbidden, Unauthenticated
 from candleray.identity.models import Role
 from candleray.identity.models import Scope as TokenScope
@@ -114,7 +115,8 @@ class Authentication(HttpLayer):
             headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else None
             await error_response(error, headers)(scope, receive, send)
             return
-        await self.app(scope, receive, _unshared(send))
+        with borrowing_for(str(caller.user.user_id)):
+            await self.app(scope, receive, _unshared(send))
 
     def _route(self, scope: Scope) -> APIRoute | None:
         return next((route for route in self._routes if route.matches(scope)[0] is Match.FULL), None)

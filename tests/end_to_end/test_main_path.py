@@ -6,10 +6,8 @@ Faults are real ones: `kill -9` of whatever works on the request.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
 from typing import Any
 
 import httpx
@@ -26,7 +24,6 @@ from candleray.settings import BacktestSettings
 from tests.support import forty_days
 from tests.support.forty_days import LONG_REQUEST, REQUEST, candle_rows
 from tests.support.instances.real_instance import RealInstance, kill, real_instance
-from tests.support.instances.slow_callers import LOGIN, answer_of, many_stalled, silent
 from tests.support.searches import search_over
 from tests.support.waiting import wait_until
 
@@ -129,52 +126,6 @@ def test_sma_20_over_the_last_1000_candles(client: Client, candles: Candles):
     close = candles.column("close")
     expected = [close[at - 19 : at + 1].mean() for at in range(len(close) - 1000, len(close))]
     np.testing.assert_allclose(next(iter(series.outputs.values())), expected, rtol=1e-12)
-
-
-def me(instance: RealInstance) -> int:
-    headers = {"Authorization": f"Bearer {token_for(instance.url)}"}
-    return httpx.get(f"{instance.url}/me", headers=headers, timeout=60).status_code
-
-
-def caller_at(instance: RealInstance, address: str) -> httpx.Client:
-    return httpx.Client(base_url=instance.url, transport=httpx.HTTPTransport(local_address=address), timeout=60)
-
-
-def test_bodies_that_stop_keep_nobody_waiting_and_are_answered(instance: RealInstance):
-    with many_stalled(instance.port, 410) as connections:
-        assert [me(instance) for _ in range(5)] == [200] * 5
-        assert {answer_of(connection).split()[1] for connection in connections} == {"408"}
-    assert "api" not in instance.file.restarts
-
-
-def test_one_address_cannot_take_all_connections(instance: RealInstance):
-    with ExitStack() as opened:
-        for _ in range(300):
-            with suppress(ConnectionError):  # beyond the limit
-                opened.enter_context(silent(instance.port, "127.0.0.8"))
-        with caller_at(instance, "127.0.0.8") as client, pytest.raises(httpx.TransportError):
-            client.get("/health")
-        assert me(instance) == 200
-
-
-def test_logins_are_counted_by_the_true_address_whatever_is_said_of_it(instance: RealInstance):
-    forged = {"id": 7, "auth_date": 1_735_689_600, "hash": "0" * 64}
-    with caller_at(instance, "127.0.0.9") as here, caller_at(instance, "127.0.0.10") as there:
-        statuses = [
-            here.post(LOGIN, json=forged, headers={"X-Forwarded-For": f"9.9.9.{number}"}).status_code
-            for number in range(65)
-        ]
-        assert set(statuses) == {401, 429}
-        assert there.post(LOGIN, json=forged).status_code == 401
-
-
-def test_a_replica_answers_nobody_who_comes_past_the_proxy(instance: RealInstance):
-    config = next(instance.folder.run_dir.glob("*/haproxy.cfg")).read_text()
-    ports = re.findall(r"^    server SERVE_REPLICA\S* 127\.0\.0\.1:(\d+)", config, re.MULTILINE)
-    assert ports
-    for port in ports:
-        for claimed in ({}, {"X-Candleray-Peer": "a-key 9.9.9.9"}):
-            assert httpx.get(f"http://127.0.0.1:{port}/health", headers=claimed, timeout=60).status_code == 403
 
 
 @pytest.mark.parametrize("victim", ["ray::planes", "ray::stage-a", "ray::IDLE", "ray::CandleStoreActor"])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 LOGIN = "/login/telegram/widget"
 
@@ -39,3 +40,67 @@ def answer_of(connection: socket.socket) -> str:
     while part := connection.recv(65_536):
         received += part
     return received.decode()
+
+
+def poured(port: int, path: str, length: int) -> tuple[str, int]:
+    """A stranger's body, sent as far as it is taken: the status, empty where none arrived, and the bytes taken."""
+    piece, sent = b" " * 65_536, 0
+    with stalled(port, path, length=length) as connection, suppress(OSError):
+        for _ in range(length // len(piece)):
+            try:
+                connection.sendall(piece)
+            except OSError:  # closed: it has been answered
+                break
+            sent += len(piece)
+        return answer_of(connection).split()[1], sent
+    return "", sent
+
+
+class Reopened:
+    """Connections that are opened again as often as they are closed."""
+
+    def __init__(self, open_one: Callable[[], socket.socket], count: int) -> None:
+        self.count = 0
+        self._open_one, self._wanted = open_one, count
+        self._open: list[socket.socket] = []
+        self._over = threading.Event()
+
+    def go_on(self) -> None:
+        while not self._over.is_set():
+            self._open = [one for one in self._open if not _is_closed(one)]
+            while len(self._open) < self._wanted and not self._over.is_set():
+                with suppress(OSError):
+                    self._open.append(self._open_one())
+                    self.count += 1
+            self._over.wait(0.2)
+
+        for one in self._open:
+            one.close()
+
+    def end(self) -> None:
+        self._over.set()
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    try:
+        if connection.recv(65_536, socket.MSG_DONTWAIT):
+            return False
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    connection.close()
+    return True
+
+
+@contextmanager
+def reopened(open_one: Callable[[], socket.socket], count: int) -> Iterator[Reopened]:
+    """So many connections, opened again whenever they are closed until the block ends."""
+    attack = Reopened(open_one, count)
+    going_on = threading.Thread(target=attack.go_on)
+    going_on.start()
+    try:
+        yield attack
+    finally:
+        attack.end()
+        going_on.join()
