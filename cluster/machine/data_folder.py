@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -71,7 +72,7 @@ class DataFolder:
         except (FileExistsError, NotADirectoryError) as exc:
             raise InstanceError(f"the data folder {self} is not a folder: {exc.filename} is a file") from exc
         except OSError as exc:
-            raise InstanceError(f"the data folder {self} cannot be written: {exc.strerror}") from exc
+            raise InstanceError(f"the data folder {self} cannot be written: {exc.strerror}{_remedy(exc)}") from exc
 
     def make_logs(self) -> None:
         """Make the folder of logs again where it has gone; the data folder itself is never made again."""
@@ -142,7 +143,7 @@ class DataFolder:
         except FileNotFoundError:
             return False
         except OSError as exc:
-            raise InstanceError(f"the data folder {self} cannot be read: {exc.strerror}") from exc
+            raise InstanceError(f"the data folder {self} cannot be read: {exc.strerror}{_remedy(exc)}") from exc
 
     def holder(self) -> str:
         found = (opened_by(place) for place in (self.path, self.lock_file))
@@ -188,6 +189,13 @@ def own_folder(path: Path, uid: int) -> None:
         found = path.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o077:
             raise InstanceError(f"{path} is not a private folder of user {uid}: somebody else made it") from None
+
+
+def _remedy(error: OSError) -> str:
+    """Words for whoever may not have a folder there: a home that is not theirs, or not there at all."""
+    if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT):
+        return ""
+    return f" (as user {os.geteuid()}): name one of yours by --data or CANDLERAY_DATA_DIR"
 
 
 def _opened(place: Path, until: ExitStack) -> int:

@@ -181,7 +181,7 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path, inside: str) -> 
 
 
 def test_a_folder_that_cannot_be_written_is_named() -> None:
-    with pytest.raises(InstanceError, match="/proc/candleray cannot be written"):
+    with pytest.raises(InstanceError, match=r"/proc/candleray cannot be written: .*: name one of yours by --data"):
         DataFolder(Path("/proc/candleray")).prepare()
 
 
