@@ -12,6 +12,7 @@ import pytest
 
 from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, NotFound
+from candleray.identity import key_rotation
 from candleray.identity.exchange_key_store import ExchangeKeys
 from candleray.identity.exchange_keys import NewExchangeKey
 from candleray.identity.key_rotation import rotate_keys
@@ -158,3 +159,31 @@ async def test_only_its_owner_reads_lists_and_deletes_an_exchange_key(postgres: 
     assert await keys.of_user(user_id) == made[::-1]
     await keys.delete(user_id, made[1].key_id)
     assert await keys.of_user(user_id) == [made[2], made[0]]
+
+
+class Killed(BaseException):
+    """The end of a process, which no code of ours handles."""
+
+
+async def test_a_rotation_that_was_killed_between_two_records_leaves_each_whole_and_is_run_again(
+    postgres: Postgres, user_id: UUID, monkeypatch: pytest.MonkeyPatch
+):
+    for number in range(3):
+        await keys_by(postgres, lambda: OLD).add(user_id, NEW_KEY.model_copy(update={"label": f"key {number}"}))
+    monkeypatch.setattr(key_rotation, "BATCH_RECORDS", 1)
+    rewrap, calls = KeyRing.rewrap, []
+
+    def killed_at_the_second(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) == 2:
+            raise Killed
+        return rewrap(*given)
+
+    monkeypatch.setattr(KeyRing, "rewrap", killed_at_the_second)
+    with pytest.raises(Killed):
+        await rotate_keys(postgres, BOTH)
+    monkeypatch.setattr(KeyRing, "rewrap", rewrap)
+    assert await versions(postgres) == {"1", "2"}
+    done = await rotate_keys(postgres, BOTH)
+    assert (done.rewrapped, done.unopened) == (2, 0)
+    assert await versions(postgres) == {"2"}
