@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.house_copy import changed_files, copy_house, run_in
+from tests.support.house_copy import change, changed_files, copy_house, run_in
 
 
 def add_command(house: Path) -> None:
@@ -26,9 +26,8 @@ def add_exchange(house: Path) -> None:
 
 
 def add_error(house: Path) -> None:
-    path = house / "candleray/errors.py"
     error = 'class Novel(CandlerayError):\n    """A thing is new."""\n\n    status, code = 418, "novel"\n\n\n'
-    path.write_text(path.read_text().replace("class ApiError(", error + "class ApiError("))
+    change(house / "candleray/errors.py", "class ApiError(", error + "class ApiError(")
 
 
 def add_setting(house: Path) -> None:

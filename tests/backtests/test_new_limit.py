@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.house_copy import changed_files, copy_house, run_in
+from tests.support.house_copy import change, changed_files, copy_house, run_in
 
 pytestmark = [pytest.mark.slow]
 
 FILE = "kernels/simulation/limits.py"
-END_OF_LIMITS = ')\n"""In the order of the request'
+END_OF_LIMITS = ')\n"""Limits in the order of the request'
 
 MAX_LOSSES_IN_A_ROW = """    Limit(
         "max_losses_in_a_row",
@@ -38,8 +38,7 @@ print(json.dumps({"pruned": pruned, "schema": Pruning.model_json_schema()["prope
 def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy with one limit more."""
     copy = copy_house(tmp_path_factory.mktemp("house"), "kernels")
-    text = (copy / FILE).read_text()
-    (copy / FILE).write_text(text.replace(END_OF_LIMITS, MAX_LOSSES_IN_A_ROW + END_OF_LIMITS))
+    change(copy / FILE, END_OF_LIMITS, MAX_LOSSES_IN_A_ROW + END_OF_LIMITS)
     return copy
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.house_copy import changed_files, copy_house, run_in
+from tests.support.house_copy import change, changed_files, copy_house, run_in
 
 pytestmark = [pytest.mark.slow]
 
@@ -42,8 +42,7 @@ print(json.dumps({
 def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy with one metric more."""
     copy = copy_house(tmp_path_factory.mktemp("house"), "candleray", "docs")
-    text = (copy / FILE).read_text()
-    (copy / FILE).write_text(text.replace(END_OF_METRICS, LONGEST_LOSS + END_OF_METRICS))
+    change(copy / FILE, END_OF_METRICS, LONGEST_LOSS + END_OF_METRICS)
     return copy
 
 

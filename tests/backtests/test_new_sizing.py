@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.house_copy import changed_files, copy_house, run_in
+from tests.support.house_copy import change, changed_files, copy_house, run_in
 
 pytestmark = [pytest.mark.slow]
 
@@ -46,12 +46,8 @@ print(json.dumps({
 def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy with one sizing more."""
     copy = copy_house(tmp_path_factory.mktemp("house"), "candleray")
-    text = (copy / FILE).read_text()
-    last = text.index("def _budget(")
-    text = text[:last] + FIXED_QUOTE_PROFIT_LOCK.lstrip() + text[last:]
-    (copy / FILE).write_text(
-        text.replace("StrategyCompoundProfitLock)\n", "StrategyCompoundProfitLock, FixedQuoteProfitLock)\n", 1)
-    )
+    change(copy / FILE, "def _budget(", FIXED_QUOTE_PROFIT_LOCK.lstrip() + "def _budget(")
+    change(copy / FILE, "StrategyCompoundProfitLock)\n", "StrategyCompoundProfitLock, FixedQuoteProfitLock)\n")
     return copy
 
 

@@ -23,6 +23,13 @@ def copy_house(to: Path, *folders: str) -> Path:
     return to
 
 
+def change(file: Path, old: str, new: str) -> None:
+    """Put new text in place of the old, which stands there once."""
+    text = file.read_text()
+    assert text.count(old) == 1, f"{file} has {text.count(old)} times {old!r}"
+    file.write_text(text.replace(old, new))
+
+
 def changed_files(house: Path) -> list[str]:
     """The files of a copy that are new or differ from the original, by path."""
     files = (file.relative_to(house) for file in house.rglob("*") if file.is_file())
