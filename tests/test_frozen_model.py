@@ -91,7 +91,7 @@ def test_an_adapter_over_a_model_is_built_at_once():
 def test_docstrings_below_fields_describe_them_in_schemas_of_subclasses_too():
     properties = NamedPair.model_json_schema()["properties"]
     assert properties["long"]["description"] == "The leg that gains when prices rise."
-    assert properties["name"]["description"] == "For people."
+    assert properties["name"]["description"] == "A name for people."
     assert "description" not in properties["short"]
 
 
