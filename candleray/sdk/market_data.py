@@ -164,6 +164,7 @@ class MarketDataMethods(Sender):
 
         Raises:
             Forbidden: you are no operator.
+            BadFile: the steps between the rows show another interval than a minute.
 
         >>> report = client.put_candles("bybit-spot", "ETHUSDT", rows)
         >>> report.received, report.refused_count

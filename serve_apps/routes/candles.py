@@ -17,6 +17,7 @@ from candleray.market_data.bar_reader import BarReader
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.pages import CandlePage
+from candleray.market_data.steps import require_minutes
 from candleray.markets import Instrument, MarketId, Symbol
 from candleray.timeframes import Moment, Timeframe, TimeRange, iso, to_ms
 from candleray.validation import Model
@@ -154,7 +155,8 @@ async def insert_candles(
 ) -> Any:
     """Write one-minute candles, which all users share: an operator's right, and an event of the audit trail.
 
-    The same rows again change nothing; rows that are not candles are refused. The answer accounts for every row:
+    The same rows again change nothing; rows that are not candles are refused, and all of them where their steps
+    show another interval than a minute. The answer accounts for every row:
     `received = written + unchanged` and what was refused, by reason; of those written, `changed` gave a stored
     minute other values.
     """
@@ -162,6 +164,7 @@ async def insert_candles(
     if content_type.partition(";")[0].strip().lower() != ARROW:
         raise UnsupportedMediaType(f"send Content-Type: {ARROW}, got {content_type[:60] or 'none'}")
     rows = await asyncio.to_thread(decode_rows, await request.body(), query.first_row)
+    await asyncio.to_thread(require_minutes, rows.ts_open_ms)
     report = await backend.candles.insert(query.market_id, query.symbol, rows)
     await backend.shared_writes.record_candles(caller, query.instrument, rows, report, query.source)
     return report

@@ -152,6 +152,16 @@ async def test_candles_are_written_once(api):
     assert (await page(api, symbol="MDIUSDT"))["close"] == walk.column("close").tolist()
 
 
+@pytest.mark.parametrize(("minutes", "seconds"), [(5, "300"), (60, "3,600"), (1440, "86,400")])
+async def test_candles_of_another_interval_are_refused_whole(api, minutes, seconds):
+    walk = random_walk(24)
+    body = encode_rows(CandleRows.of(START_MS + np.arange(24) * minutes * MINUTE_MS, walk.values))
+    answer = await put(api, "MDSUSDT", body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "bad_file")
+    assert f"has candles of {seconds} s by its steps" in answer.json()["error"]["message"]
+    assert (await api.get("/market-data/coverage", params={"symbol": "MDSUSDT"})).json() == []
+
+
 async def test_rows_that_are_no_candles_are_refused_by_the_number_they_have_in_their_source(api):
     walk = random_walk(5, seed=11)
     walk.values[1, 3] = 1.0

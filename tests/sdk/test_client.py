@@ -27,7 +27,7 @@ from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
 from candleray.build import BUILD_HEADER, own_build
 from candleray.candles import COLUMNS, CandleRows
-from candleray.errors import Busy, Forbidden, TooManyRequests, error_classes
+from candleray.errors import BadFile, Busy, Forbidden, TooManyRequests, error_classes
 from candleray.identity.models import TokenRequest
 from candleray.markets import MARKETS, InstrumentReference
 from candleray.sdk import connection
@@ -125,18 +125,26 @@ def test_rows_in_several_requests_are_counted_as_one_insert_and_refused_by_their
 def test_rows_of_more_months_than_one_insert_may_touch_go_in_several(client, rows):
     many = rows.take(np.arange(150))
     scattered = replace(many, ts_open_ms=many.ts_open_ms - np.arange(150) * 31 * 1440 * MINUTE_MS)
+    scattered.ts_open_ms[::3] += MINUTE_MS
     assert client.put_candles("bybit-spot", "MONTHSUSDT", scattered).written == 150
+
+
+def test_a_frame_of_candles_of_another_interval_is_refused_whole(client, rows):
+    hours = replace(rows.take(np.arange(24)), ts_open_ms=rows.ts_open_ms[0] + np.arange(24) * 60 * MINUTE_MS)
+    with pytest.raises(BadFile, match="has candles of 3,600 s by its steps"):
+        client.put_candles("bybit-spot", "HOURSUSDT", hours)
+    assert not [one for one in client.coverage("bybit-spot") if one.symbol == "HOURSUSDT"]
 
 
 def test_rows_to_come_are_refused_by_the_instance_whoever_sends_them(client, rows):
     ahead = rows.take(np.arange(3))
     now_ms = time.time_ns() // 60_000_000_000 * MINUTE_MS
     report = client.put_candles(
-        "bybit-spot", "AHEADUSDT", replace(ahead, ts_open_ms=now_ms + (np.arange(3) - 5) * 5 * MINUTE_MS)
+        "bybit-spot", "AHEADUSDT", replace(ahead, ts_open_ms=now_ms + (np.arange(3) - 25) * MINUTE_MS)
     )
     assert (report.written, report.refused_count) == (3, 0)
     report = client.put_candles(
-        "bybit-spot", "AHEADUSDT", replace(ahead, ts_open_ms=now_ms + (np.arange(3) + 1) * 5 * MINUTE_MS)
+        "bybit-spot", "AHEADUSDT", replace(ahead, ts_open_ms=now_ms + (np.arange(3) + 5) * MINUTE_MS)
     )
     assert (report.written, [(one.reason, one.count) for one in report.refused]) == (0, [("not closed yet", 3)])
 

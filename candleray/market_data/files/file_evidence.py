@@ -6,7 +6,6 @@ one-minute candle of the instrument asked for speaks against the whole file.
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -19,17 +18,9 @@ from candleray.market_data.files.file_columns import FileRows
 from candleray.market_data.files.file_names import NameClaims, interval_of
 from candleray.market_data.insert_report import RefusedRows
 from candleray.market_data.screening import YEAR_2009_MS, describe_row
+from candleray.market_data.steps import are_minutes, seconds_text, wrong_steps
 from candleray.markets import Instrument
-from candleray.timeframes import DAY_MS, MINUTE_MS
-
-_ENOUGH_STEPS = 10
-"""The fewest steps that tell a spacing: of fewer an odd one may come from holes or single bad rows."""
-
-_INTERVALS_MS = (
-    *(minutes * MINUTE_MS for minutes in (3, 5, 15, 30, 60, 120, 240, 360, 480, 720)),
-    *(days * DAY_MS for days in (1, 3, 7)),
-)
-"""Intervals of the exchanges' candles beside the minute."""
+from candleray.timeframes import MINUTE_MS
 
 _QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "EUR", "TRY", "BRL", "BTC", "ETH", "BNB")
 
@@ -77,17 +68,17 @@ class FileEvidence:
         if self._durations:
             (duration_ms, _), *_ = self._durations.most_common(1)
             if duration_ms != MINUTE_MS:
-                return f"has candles of {_seconds(duration_ms)} s by their close times"
+                return f"has candles of {seconds_text(duration_ms)} s by their close times"
         others = _others(self._labels.get("interval", {}), _may_be_a_minute)
         if others:
             return f"says that its candles are of the interval {others}, not of a minute"
-        return _wrong_steps(self._steps) or self._wrong_name()
+        return wrong_steps(self._steps) or self._wrong_name()
 
     def _wrong_name(self) -> str | None:
         for claims in self._names:
-            sure = claims.of_archive or not (self._durations or _are_minutes(self._steps))
+            sure = claims.of_archive or not (self._durations or are_minutes(self._steps))
             if sure and claims.interval_ms not in (None, MINUTE_MS):
-                return f"has candles of {_seconds(claims.interval_ms or 0)} s by its name"
+                return f"has candles of {seconds_text(claims.interval_ms or 0)} s by its name"
         return None
 
 
@@ -139,28 +130,6 @@ def _count(counter: Counter[int], values: IntArray) -> None:
     counter.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
 
 
-def _are_minutes(steps: Counter[int]) -> bool:
-    return steps.total() >= _ENOUGH_STEPS and steps[MINUTE_MS] * 2 > steps.total()
-
-
-def _wrong_steps(steps: Counter[int]) -> str | None:
-    """Hourly candles and seconds open on the minute too: their steps tell."""
-    if not steps or steps[MINUTE_MS] * 2 >= steps.total():
-        return None
-    common, divisor = math.gcd(*steps), min(steps)
-    if steps.total() < _ENOUGH_STEPS:
-        known = steps.total() > 1 or common in _INTERVALS_MS
-        multiples = common > MINUTE_MS and common % MINUTE_MS == 0 and common == divisor
-        return f"has candles of {_seconds(common)} s by its steps" if multiples and known else None
-    (usual, count), *_ = steps.most_common(1)
-    if usual > MINUTE_MS and (count * 2 > steps.total() or common > MINUTE_MS):
-        return f"has candles of {_seconds(usual)} s by its steps"
-    median = float(np.median(np.repeat(list(steps), list(steps.values()))))
-    if median < MINUTE_MS or divisor > MINUTE_MS:
-        return f"has rows {_seconds(median)} s apart"
-    return None
-
-
 def _same_symbol(text: str, symbol: str) -> bool:
     """True for the symbol however it is written (`BTC/USDT`, `BINANCE:BTCUSDT.P`), and for its base alone.
 
@@ -185,7 +154,3 @@ def _others(counts: Mapping[str, int], fits: Callable[[str], bool]) -> str:
     others = Counter({text: count for text, count in counts.items() if not fits(text)})
     named = [f"{text[:40]} ({count:,} rows)" for text, count in others.most_common(3)]
     return ", ".join(named) + (", …" if len(others) > len(named) else "")
-
-
-def _seconds(ms: float) -> str:
-    return f"{ms / 1000:,.15g}"
