@@ -54,16 +54,18 @@ class CandleFile:
 
     def __init__(self, stream: IO[bytes], path: Path, instrument: Instrument) -> None:
         self._stream, self._path, self._source = stream, path, str(path)
+        self._symbol = instrument.symbol
         exchange = EXCHANGES.get(instrument.market.exchange)
         self._times = TimeReader(self._source, exchange.dotted_dates_utc_offset_h if exchange else None)
         self._names: list[NameClaims] = [claims_of(path.name)]
+        self._remarks: dict[str, None] = {}  # the file is read twice, and says things once
         self._examined = False
         self._examine(instrument)
 
     @property
     def notes(self) -> list[str]:
         """Remarks on the file for the report."""
-        return [note for note in (self._times.note,) if note]
+        return [*self._remarks, *(note for note in (self._times.note,) if note)]
 
     def batches(self) -> Iterator[FileBatch]:
         """The rows in the file's own order, with their numbers in it."""
@@ -107,13 +109,16 @@ class CandleFile:
             case _ if self._path.suffix.lower() in (".parquet", ".gz", ".zip"):
                 raise refuse(self._source, f"does not begin as a {self._path.suffix} file does")
             case _:
-                yield from csv_batches(self._stream, self._source, self._times)
+                yield from self._csv_rows(self._stream, self._source)
+
+    def _csv_rows(self, stream: ByteStream, source: str) -> Iterator[FileRows]:
+        return csv_batches(stream, source, self._symbol, self._times, self._remarks.setdefault)
 
     def _parquet_rows(self) -> Iterator[FileRows]:
         try:
             with pq.ParquetFile(self._stream) as file:
                 names = file.schema_arrow.names
-                columns = {ours: names[at] for ours, at in find_columns(names, self._source).items()}
+                columns = {ours: names[at] for ours, at in find_columns(names, self._source, self._symbol).items()}
                 first_row = 1
                 for batch in file.iter_batches(BATCH_ROWS, columns=list(dict.fromkeys(columns.values()))):
                     table = pa.Table.from_batches([batch])
@@ -131,7 +136,7 @@ class CandleFile:
         self._read_through(partial(gzip.open, self._stream), packed_bytes)
         self._stream.seek(0)
         with gzip.open(self._stream) as stream:
-            yield from csv_batches(stream, self._source, self._times)
+            yield from self._csv_rows(stream, self._source)
 
     def _zip_rows(self) -> Iterator[FileRows]:
         with zipfile.ZipFile(self._stream) as archive:
@@ -139,7 +144,7 @@ class CandleFile:
             self._names[1:] = [claims_of(Path(member.filename).name)]
             self._read_through(partial(archive.open, member), max(member.compress_size, 1))
             with archive.open(member) as stream:
-                yield from csv_batches(stream, f"{self._source} ({member.filename})", self._times)
+                yield from self._csv_rows(stream, f"{self._source} ({member.filename})")
 
     def _read_through(self, unpacked: Callable[[], AbstractContextManager[ByteStream]], packed_bytes: int) -> None:
         """Read to the end once, to find damage (checksums, a cut-off end) and bombs before a line is parsed."""

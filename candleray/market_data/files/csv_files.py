@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Protocol
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from candleray.candles import CandleRows
+from candleray.errors import BadFile
 from candleray.market_data.files.file_columns import (
     CLOSE_TIME,
     CLOSED,
@@ -27,21 +28,31 @@ from candleray.market_data.files.file_times import TimeReader, refuse
 CHUNK_BYTES = 8 * 2**20
 """Holds about 75,000 rows of an exchange archive."""
 
+_MOST_PREAMBLE_LINES = 10
+
 
 class ByteStream(Protocol):
     def read(self, size: int = ..., /) -> bytes: ...
 
 
-def csv_batches(stream: ByteStream, source: str, times: TimeReader) -> Iterator[FileRows]:
+def csv_batches(
+    stream: ByteStream, source: str, symbol: str, times: TimeReader, remark: Callable[[str], None]
+) -> Iterator[FileRows]:
     """Batches of rows, whatever ends the lines; `first_row` counts those that are not blank, the header too.
+
+    Args:
+        remark: takes what is to be said of lines that were skipped before the header.
 
     Raises:
         BadFile: the file is no text, has no known columns, or a line of more than 8 MiB.
     """
     chunks = _whole_lines(stream, source)
     first = next(chunks, b"").removeprefix(b"\xef\xbb\xbf")
-    reader, header_lines = _reader(first, source, times)
-    line = 1 + header_lines
+    preamble, first = _split_preamble(first, source, symbol, times)
+    if preamble:
+        remark(_skipped(preamble))
+    reader, header_lines = _reader(first, source, symbol, times)
+    line = 1 + len(preamble) + header_lines
     for chunk in chain([first.partition(b"\n")[2] if header_lines else first], chunks):
         if chunk:
             rows = reader.read(chunk, line)
@@ -67,17 +78,54 @@ def _whole_lines(stream: ByteStream, source: str) -> Iterator[bytes]:
         yield rest
 
 
-def _reader(chunk: bytes, source: str, times: TimeReader) -> tuple[_Reader, int]:
+def _split_preamble(chunk: bytes, source: str, symbol: str, times: TimeReader) -> tuple[list[str], bytes]:
+    """The lines before a header that has a candle's columns, without blank ones, and the rest from it on.
+
+    No line is skipped unless such a header follows, nor one with two numbers: that may be a row.
+    """
+    skipped: list[str] = []
+    rest = chunk
+    for _ in range(1 + _MOST_PREAMBLE_LINES):
+        line, _, behind = rest.partition(b"\n")
+        fields, _ = _fields(line)
+        numbers = sum(_is_number_or_time(field, times) for field in fields)
+        if not numbers and _has_columns(fields, source, symbol):
+            return skipped, rest
+        if numbers > 1 or not behind:
+            break
+        skipped += [text] if (text := line.decode(errors="replace").strip()) else []
+        rest = behind
+    return [], chunk
+
+
+def _has_columns(fields: Sequence[str], source: str, symbol: str) -> bool:
+    try:
+        return bool(find_columns(fields, source, symbol))
+    except BadFile:
+        return False
+
+
+def _skipped(lines: Sequence[str]) -> str:
+    shown = ", ".join(repr(line[:60]) for line in lines[:3]) + (", …" if len(lines) > 3 else "")
+    return f"{'a line' if len(lines) == 1 else f'{len(lines)} lines'} before the header skipped: {shown}"
+
+
+def _fields(line: bytes) -> tuple[list[str], str]:
+    """The fields of a line, and what divides them."""
+    text = line.decode(errors="replace")
+    delimiter = max(",;\t", key=text.count)
+    return next(csv.reader([text], delimiter=delimiter), []), delimiter
+
+
+def _reader(chunk: bytes, source: str, symbol: str, times: TimeReader) -> tuple[_Reader, int]:
     """The reader of the file, and the number of its header lines (1 or 0)."""
-    first = chunk.split(b"\n", 1)[0].decode(errors="replace")
-    delimiter = max(",;\t", key=first.count)
-    fields = next(csv.reader([first], delimiter=delimiter), [])
+    fields, delimiter = _fields(chunk.partition(b"\n")[0])
     if not any(_is_number_or_time(field, times) for field in fields):
-        return _Reader(len(fields), find_columns(fields, source), delimiter, source, times), 1
+        return _Reader(len(fields), find_columns(fields, source, symbol), delimiter, source, times), 1
     if len(fields) not in LAYOUTS_WITHOUT_HEADER:
         allowed = ", ".join(str(count) for count in LAYOUTS_WITHOUT_HEADER)
         raise refuse(source, f"has no header and {len(fields)} columns (without one: {allowed})")
-    layout = find_columns(LAYOUTS_WITHOUT_HEADER[len(fields)], source)
+    layout = find_columns(LAYOUTS_WITHOUT_HEADER[len(fields)], source, symbol)
     return _Reader(len(fields), layout, delimiter, source, times), 0
 
 

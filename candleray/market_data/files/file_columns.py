@@ -31,14 +31,14 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "start",
         "timestamp",
         "ts",
+        "unix",
         "time",
         "datetime",
         "date",
-        "unix",
     ),
     **{name: (name, name[0]) for name in COLUMNS},
     "quote_volume": ("quote_volume", "quote_asset_volume", "quotevolume", "turnover"),
-    "trades": ("trades", "count", "number_of_trades", "trade_count", "num_trades"),
+    "trades": ("trades", "count", "number_of_trades", "trade_count", "tradecount", "num_trades"),
 }
 """The names a column may have, the likeliest first; the last two columns may be absent."""
 
@@ -89,8 +89,11 @@ class FileRows:
         return len(self.rows)
 
 
-def find_columns(names: Sequence[str], source: str) -> dict[str, int]:
+def find_columns(names: Sequence[str], source: str, symbol: str) -> dict[str, int]:
     """Positions in the file by our column names, of those that are there.
+
+    Volumes may be named by their asset, `Volume BTC` and `Volume USDT`: the symbol begins with the base's name and
+    ends with the quote's, and files have them in either order.
 
     Raises:
         BadFile: a column that a candle needs is not there.
@@ -101,9 +104,22 @@ def find_columns(names: Sequence[str], source: str) -> dict[str, int]:
         for ours, theirs in (*NAMES.items(), *EVIDENCE.items())
         if (match := next((name for name in theirs if name in cleaned), None)) is not None
     }
+    positions = _volumes_by_asset(cleaned, symbol) | positions
     if missing := [name for name in NAMES if name not in positions and name not in OPTIONAL]:
         shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
         raise refuse(source, f"has the columns {shown[:200]} and lacks {', '.join(missing)}")
+    return positions
+
+
+def _volumes_by_asset(cleaned: Sequence[str], symbol: str) -> dict[str, int]:
+    positions = {}
+    for at, name in enumerate(cleaned):
+        asset = name.removeprefix("volume_").upper()
+        if name.startswith("volume_") and asset and asset != symbol:
+            if symbol.startswith(asset):
+                positions["volume"] = at
+            elif symbol.endswith(asset):
+                positions["quote_volume"] = at
     return positions
 
 

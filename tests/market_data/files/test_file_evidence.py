@@ -325,6 +325,78 @@ def test_rows_in_descending_order_are_read(content: str, tmp_path: Path) -> None
     assert opens_of(written(tmp_path / "a.csv", content)) == list(range(30))[::-1]
 
 
+def cdd_file(names: str, symbol: str, *, milliseconds: bool, amounts: str = "5,500") -> str:
+    """A file as CryptoDataDownload gives it: its address, a header, and the newest row first."""
+    unit = 1000 if milliseconds else 1
+    return "\n".join(
+        [
+            "https://www.CryptoDataDownload.com",
+            names,
+            *(
+                f"{(START_S + 60 * row) * unit},2025-01-01 00:{row:02}:00,{symbol},100,101,99,100.5,{amounts},7"
+                for row in range(30)[::-1]
+            ),
+            "",
+        ]
+    )
+
+
+BASE_FIRST = "Unix,Date,Symbol,Open,High,Low,Close,Volume BTC,Volume USDT,tradecount"
+QUOTE_FIRST = "unix,date,symbol,open,high,low,close,Volume USDT,Volume BTC,tradecount"
+
+
+@pytest.mark.parametrize("milliseconds", [True, False], ids=["in ms", "in s"])
+@pytest.mark.parametrize(("names", "amounts"), [(BASE_FIRST, "5,500"), (QUOTE_FIRST, "500,5")])
+@pytest.mark.parametrize("symbol", ["BTCUSDT", "BTC/USDT"])
+def test_a_file_with_a_line_before_its_header_is_read_and_says_so(
+    names: str, amounts: str, symbol: str, milliseconds: bool, tmp_path: Path
+) -> None:
+    content = cdd_file(names, symbol, milliseconds=milliseconds, amounts=amounts)
+    path = written(tmp_path / "Binance_BTCUSDT_2025_minute.csv", content)
+    with open_candle_file(path, BITCOIN) as file:
+        [batch] = list(file.batches())
+        assert file.notes == ["a line before the header skipped: 'https://www.CryptoDataDownload.com'"]
+    rows = batch.rows
+    assert rows.ts_open_ms.tolist() == [(START_S + 60 * row) * 1000 for row in range(30)[::-1]]
+    assert set(rows.values[4]) == {5.0}
+    assert (set(rows.quote_volume), set(rows.trades)) == ({500.0}, {7.0})
+    assert rows.first_row == 3
+
+
+def test_the_volume_of_another_asset_is_no_volume_of_the_instrument(tmp_path: Path) -> None:
+    names = BASE_FIRST.replace("Volume BTC", "Volume ETH")
+    path = written(tmp_path / "a.csv", cdd_file(names, "BTCUSDT", milliseconds=True).partition("\n")[2])
+    assert fault_of(path).endswith("and lacks volume")
+
+
+@pytest.mark.parametrize("pack", [str.encode, lambda text: gzip.compress(text.encode())], ids=["csv", "gzip"])
+def test_some_lines_before_a_header_are_skipped_whoever_wrote_them(
+    pack: Callable[[str], bytes], tmp_path: Path
+) -> None:
+    before = "Disclaimer: as it is\n\nexported,2025-02-01,,,,\n"
+    path = written(tmp_path / "a.csv", pack(before + csv_of(MINUTES)))
+    assert opens_of(path) == list(range(20))
+    with open_candle_file(path, BITCOIN) as file:
+        [note] = file.notes
+    assert note == "2 lines before the header skipped: 'Disclaimer: as it is', 'exported,2025-02-01,,,,'"
+
+
+@pytest.mark.parametrize(
+    ("before", "fault"),
+    [
+        ("by somebody\n", "has the columns by somebody and lacks ts_open, open, high, low, close, volume"),
+        ("by somebody\n" * 11 + HEADER + "\n", "has the columns by somebody and lacks"),
+        (f"{START_S},100,101,99,100\n{HEADER}\n", "has no header and 5 columns"),
+    ],
+    ids=["no header behind it", "too many lines", "a row"],
+)
+def test_no_line_is_skipped_unless_a_header_follows_and_it_may_not_be_a_row(
+    before: str, fault: str, tmp_path: Path
+) -> None:
+    rows = csv_of(MINUTES).partition("\n")[2]
+    assert fault_of(written(tmp_path / "a.csv", before + rows)).startswith(fault)
+
+
 def test_seconds_milliseconds_and_microseconds_may_stand_in_one_file(tmp_path: Path) -> None:
     units = (1, 1000, 10**6)
     rows = "".join(
