@@ -79,12 +79,17 @@ def end_process(process: psutil.Process, number: signal.Signals, timeout_s: floa
     tree = tree_of(process)
     with suppress(psutil.NoSuchProcess):
         process.send_signal(number)
-    if ends_within(process, timeout_s):
-        return
-    for each in tree:
+    if not ends_within(process, timeout_s):
+        kill_all(tree, timeout_s)
+
+
+def kill_all(processes: Iterable[psutil.Process], timeout_s: float) -> None:
+    """Kill each at once, be it suspended, and wait for their ends."""
+    killed = list(processes)
+    for each in killed:
         with suppress(psutil.NoSuchProcess):
             each.kill()
-    for each in tree:
+    for each in killed:
         ends_within(each, timeout_s)
 
 

@@ -25,7 +25,8 @@ import psutil
 from candleray.errors import InstanceError, ServiceUnavailable
 from cluster.machine.child_environment import BARE
 from cluster.machine.data_folder import DataFolder, make_folder, own_folder
-from cluster.machine.processes import answers_of, end_process, ends_within, is_running
+from cluster.machine.polls import polls
+from cluster.machine.processes import answers_of, is_running, kill_all
 from cluster.services.embedded_service import (
     EmbeddedService,
     as_account,
@@ -81,9 +82,11 @@ class EmbeddedPostgres(EmbeddedService):
             former = self._recorded()
             if not is_running(former):
                 former.wait(self.stop_timeout_s)
-        for orphan in self._orphans():
-            if not ends_within(orphan, self.stop_timeout_s):
-                end_process(orphan, signal.SIGKILL, self.stop_timeout_s)
+        orphans = self._orphans()
+        for _ in polls(self.stop_timeout_s, every_s=0.05):
+            if not any(map(is_running, orphans)):
+                return
+        kill_all(orphans, self.stop_timeout_s)
 
     def _orphans(self) -> list[psutil.Process]:
         """Children of a server of ours; they work in its data and have a title instead of a command line."""

@@ -22,7 +22,7 @@ from candleray.inventory import Place
 from cluster.machine.child_environment import BARE
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.polls import polls
-from cluster.machine.processes import answers_of, end_process, is_running
+from cluster.machine.processes import answers_of, end_process, is_running, kill_all, tree_of
 
 
 class EmbeddedService(ABC):
@@ -98,7 +98,7 @@ class EmbeddedService(ABC):
     def kill(self) -> None:
         """Kill it at once with all that it has started: it hangs, or a flush would go to the wrong place."""
         if self.process:
-            end_process(self.process, signal.SIGKILL, self.stop_timeout_s)
+            kill_all(tree_of(self.process), self.stop_timeout_s)
 
     def runs(self) -> bool:
         return self.process is not None and is_running(self.process)

@@ -144,6 +144,21 @@ async def test_what_was_acknowledged_survives_a_kill(kind: type[EmbeddedService]
 
 
 @pytest.mark.parametrize("kind", SERVICES)
+async def test_one_that_is_suspended_with_all_it_has_started_is_killed_whole(
+    kind: type[EmbeddedService], folder: DataFolder
+) -> None:
+    service = kind(folder)
+    service.start()
+    await write(service, "acknowledged")
+    tree = tree_of(service.process)
+    suspend_all(tree)
+    service.kill()
+    assert not [process for process in tree if is_running(process)]
+    assert service.start() == "started"
+    assert await read(service) == ["acknowledged"]
+
+
+@pytest.mark.parametrize("kind", SERVICES)
 def test_it_is_started_anew_when_its_socket_is_gone(kind: type[EmbeddedService], folder: DataFolder) -> None:
     service = kind(folder)
     service.start()
