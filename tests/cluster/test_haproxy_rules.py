@@ -26,6 +26,7 @@ from cluster.instance.haproxy_rules import ERRORS, SAFE_HEADERS, error_answer, w
 from tests.support.api.malformed_http import MALFORMED
 from tests.support.api.served import served
 from tests.support.instances.ports import free_port
+from tests.support.instances.slow_callers import sending
 from tests.support.waiting import wait_until
 
 HEADERS = {**SAFE_HEADERS, BUILD_HEADER: "1.2.3+abc"}
@@ -118,8 +119,7 @@ def caller(url: str, address: str = "127.0.0.1") -> httpx.Client:
 def raw(url: str, sent: bytes, address: str = "127.0.0.1") -> socket.socket:
     port = httpx.URL(url).port or 0
     connection = socket.create_connection(("127.0.0.1", port), timeout=30, source_address=(address, 0))
-    connection.sendall(sent)
-    return connection
+    return sending(connection, sent)
 
 
 def everything(connection: socket.socket) -> bytes:

@@ -31,7 +31,16 @@ from tests.support.api.in_process_api import BOT_TOKEN, OPERATORS, fresh_login
 from tests.support.api.malformed_http import MALFORMED
 from tests.support.instances.other_user import Asked, answered, other_user_asking
 from tests.support.instances.real_instance import RealInstance, real_instance
-from tests.support.instances.slow_callers import LOGIN, answer_of, many_stalled, poured, reopened, silent, stalled
+from tests.support.instances.slow_callers import (
+    LOGIN,
+    answer_of,
+    many_stalled,
+    poured,
+    reopened,
+    sending,
+    silent,
+    stalled,
+)
 from tests.support.waiting import wait_until
 
 pytestmark = [
@@ -283,8 +292,7 @@ def test_while_it_goes_on_another_user_is_answered_within_a_second(instance: Rea
 def asking(port: int, target: str, token: str) -> socket.socket:
     connection = silent(port)
     login = f"Authorization: Bearer {token}\r\n" if token else ""
-    connection.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n{login}\r\n".encode())
-    return connection
+    return sending(connection, f"GET {target} HTTP/1.1\r\nHost: x\r\n{login}\r\n".encode())
 
 
 def begun(connection: socket.socket) -> int:

@@ -12,12 +12,18 @@ LOGIN = "/login/telegram/widget"
 
 def stalled(port: int, path: str = LOGIN, token: str = "", length: int = 400, source: str = "") -> socket.socket:
     """A request whose body stops after nine bytes."""
-    connection = silent(port, source)
     login = f"Authorization: Bearer {token}\r\n" if token else ""
-    connection.sendall(
-        f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{login}"
-        f'Content-Length: {length}\r\n\r\n{{"hash": '.encode()
-    )
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{login}"
+    return sending(silent(port, source), f'{head}Content-Length: {length}\r\n\r\n{{"hash": '.encode())
+
+
+def sending(connection: socket.socket, sent: bytes) -> socket.socket:
+    """The connection once it has sent that; one that is refused meanwhile is closed."""
+    try:
+        connection.sendall(sent)
+    except OSError:
+        connection.close()
+        raise
     return connection
 
 
