@@ -40,11 +40,13 @@ def running_script(script: str, *arguments: object, **options: Any) -> Iterator[
 def suspend(process: psutil.Process) -> None:
     """Stop it, and wait until all its threads stand still: on a busy machine some go on for a moment.
 
+    A zombie stands still too: it has ended before the signal, and its parent may be stopped already.
+
     Raises:
         psutil.NoSuchProcess: it has ended.
     """
     process.suspend()
-    wait_until(lambda: _states(process) <= {"T"}, what=f"{process} stands still", passing=(FileNotFoundError,))
+    wait_until(lambda: _states(process) <= {"T", "Z"}, what=f"{process} stands still", passing=(FileNotFoundError,))
 
 
 def suspend_all(processes: Iterable[psutil.Process]) -> None:
