@@ -49,7 +49,7 @@ HELD_S = 120.0
 """A held task takes so long unless it is cancelled."""
 GONE_WITHIN_S = 20.0
 RELEASED = "released"
-"""Ends the held tasks of a test: to cancel one twice may abort this process, with Ray 2.60."""
+"""Ends the held tasks of a test: to cancel them again would not end one that runs on."""
 
 Step = Callable[..., Any]
 
@@ -326,6 +326,19 @@ async def test_a_job_that_would_take_longer_than_any_may_fails_before_it_ranks(
     assert "seconds 360.0 is over the limit of 359" in str(job.error)
     assert "rank_variants" not in submitted.names
     submitted.require_gone(but=2)
+
+
+def test_tasks_are_cancelled_as_they_begin_and_as_they_end():
+    def brief(*_: Any) -> None:
+        time.sleep(0.003)
+
+    shared = ray.put(b"1" * 200_000)
+    for turn in range(150):
+        refs = [tasks.submit("brief", brief, shared) for _ in range(2)]
+        refs.append(tasks.submit("after both", brief, shared, *refs))
+        time.sleep(0.001 * (turn % 12))
+        tasks.cancel(refs)
+        tasks.cancel(refs)  # as where two callers give up at once
 
 
 # Guards

@@ -46,7 +46,9 @@ def suspend(process: psutil.Process) -> None:
         psutil.NoSuchProcess: it has ended.
     """
     process.suspend()
-    wait_until(lambda: _states(process) <= {"T", "Z"}, what=f"{process} stands still", passing=(FileNotFoundError,))
+    wait_until(
+        lambda: _states(process) <= {"T", "Z"}, what=f"{process} stands still", passing=(FileNotFoundError,)
+    )
 
 
 def suspend_all(processes: Iterable[psutil.Process]) -> None:
