@@ -134,7 +134,12 @@ def validated(model: type[ModelT], content: Any, subject: str = "the request") -
 
 def invalid_from(details: Any, subject: str = "the request") -> InvalidInput:
     """Turn pydantic's or FastAPI's list of errors into one error of ours."""
-    problems = sorted(_without_echoes({_problem(detail) for detail in details}))
+    return refusal_of({_problem(detail) for detail in details}, subject)
+
+
+def refusal_of(found: set[Problem], subject: str = "the request") -> InvalidInput:
+    """One error of all these problems, sorted."""
+    problems = sorted(_without_echoes(found))
     first = problems[0]
     where = f"{first.field}: " if first.field else ""
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""

@@ -7,14 +7,20 @@ all scalars *is* a strategy over a time range. `StrategyAxes` is the part that a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from candleray.backtests.axes import Axis, Number, Steps, Values, levels
+from candleray.backtests.indicator_axes import IndicatorAxes
 from candleray.backtests.pruning import Pruning
+from candleray.backtests.signals import cross_references
+from candleray.backtests.signals.conditions import RuleCondition
+from candleray.backtests.signals.operands import IndicatorOperand
+from candleray.backtests.signals.signals import SIDES, Let, LimitedSignals, Where
 from candleray.backtests.sizing import AllIn, AnySizing
 from candleray.markets import Instrument
 from candleray.timeframes import Timeframe, TimeRange
@@ -35,17 +41,6 @@ class ExitOn(StrEnum):
 MAX_INDICATORS = 8
 
 Percent: TypeAlias = Annotated[Number, Field(ge=0, le=50)]
-Columns: TypeAlias = Annotated[tuple[str, ...], Field(min_length=1)]
-
-
-class IndicatorAxes(Model):
-    """One indicator of a request; what is left out takes the indicator's default."""
-
-    id: str = Field(examples=["rsi"])
-    inputs: dict[str, str | Columns] = {}
-    params: dict[str, Axis] = {}
-    signal: dict[str, Axis] = {}
-
 
 MAX_LEVEL_PCT = 1000.0
 
@@ -81,12 +76,29 @@ AllowGaps: TypeAlias = Annotated[bool, Field(strict=True, exclude_if=lambda allo
 """True for an answer although the range has long holes; left out where it is false, so that hashes stay."""
 
 
+def _is_empty(value: Any) -> bool:
+    return not value
+
+
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
 class StrategyAxes(Model):
     """Strategies, many or one: an instrument, indicators with their axes, and the rules of trading."""
 
     instrument: Instrument
     timeframe: Timeframe
-    indicators: tuple[IndicatorAxes, ...] = Field(min_length=1, max_length=MAX_INDICATORS)
+    indicators: tuple[IndicatorAxes, ...] = Field(
+        (), min_length=1, max_length=MAX_INDICATORS, exclude_if=_is_empty
+    )
+    """Indicators that must all say long, or all short; or else `signals`."""
+    let: Let = Field({}, exclude_if=_is_empty)
+    """Operands of `signals` by name: `{"fast": {"id": "ema", "params": {"window": 12}}}`."""
+    signals: Annotated[LimitedSignals | None, Field(exclude_if=_is_none)] = None
+    """The conditions that open and close positions, in place of `indicators`."""
+    where: Where = Field((), exclude_if=_is_empty)
+    """Constraints of `let`: combinations that break one do not exist."""
     direction: Direction = Direction.LONG_SHORT
     exit_on: ExitOn = ExitOn.OPPOSITE
     sizing: AnySizing = AllIn.model_construct()  # which builds no model, as AllIn() would
@@ -97,6 +109,45 @@ class StrategyAxes(Model):
     slippage_pct: Percent | None = None
     """Percent by which each fill is worse than the close; the configuration's default where left out."""
     risk: Risk = Risk.model_construct()
+
+    @model_validator(mode="after")
+    def _indicators_or_signals(self) -> Self:
+        found = list(self._faults())
+        if found:
+            raise ValidationError.from_exception_data(type(self).__name__, found)
+        return self
+
+    def _faults(self) -> Iterator[InitErrorDetails]:
+        if self.signals is None:
+            if not self.indicators:
+                yield InitErrorDetails(type="missing", loc=("indicators",), input=None)
+            if self.let or self.where:
+                name = "let" if self.let else "where"
+                alone = ((name,), "no_signals", f"{name} belongs to signals")
+                yield from cross_references.line_errors([alone], None)
+            return
+        found: list[cross_references.Fault] = []
+        if self.indicators:
+            found.append((("indicators",), "two_sources", "a strategy has either indicators or signals"))
+        allowed = [side for side in SIDES if self.direction.value in (f"{side}-only", "long-short")]
+        if not any(getattr(self.signals, f"{side}_entry") for side in allowed):
+            message = f"{self.direction.value} and no {allowed[0]}_entry: nothing opens a position"
+            found.append((("signals",), "no_entry", message))
+        found += cross_references.faults(self.let, self.signals, self.where, self.timeframe)
+        yield from cross_references.line_errors(found, None)
+
+    @property
+    def named_indicators(self) -> tuple[IndicatorAxes, ...]:
+        """Every indicator that the strategy reads, wherever it stands."""
+        if self.signals is None:
+            return self.indicators
+        return tuple(
+            IndicatorAxes(id=part.id, inputs=part.inputs, params=part.params)
+            if isinstance(part, IndicatorOperand)
+            else IndicatorAxes(id=part.rule, inputs=part.inputs, params=part.params, signal=part.signal)
+            for _, part in cross_references.all_parts(self.let, self.signals)
+            if isinstance(part, IndicatorOperand | RuleCondition)
+        )
 
 
 class BacktestRequest(StrategyAxes):

@@ -227,7 +227,7 @@ def _phase_text(job: JobDetail) -> str:
 
     if job.phase is not Phase.COMPILE:
         return job.phase
-    return f"compiling {', '.join(dict.fromkeys(one.id for one in job.request.indicators))} (once)"
+    return f"compiling {', '.join(dict.fromkeys(one.id for one in job.request.named_indicators))} (once)"
 
 
 def _progress_columns() -> tuple[ProgressColumn, ...]:

@@ -8,20 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
-from candleray.backtests.request import MAX_INDICATORS, BacktestRequest, IndicatorAxes, StrategyAxes
+from candleray.backtests.indicator_axes import IndicatorAxes
+from candleray.backtests.request import MAX_INDICATORS, BacktestRequest, StrategyAxes
+from candleray.frozen_model import describe_fields
 from candleray.indicators.catalogue import Catalogue, get_catalogue
 from candleray.indicators.request_fields import axis_field, column_field, columns_field, value_field
 from candleray.indicators.series import IndicatorChoice, SeriesRequest
+from candleray.indicators.signal_checks import signal_problems
 from candleray.strategies.strategy import NewStrategy, SavedBacktest, StrategyChanges, StrategyDraft
-from candleray.validation import Model, ModelT, generated_model, one_of, validated
+from candleray.validation import Model, ModelT, generated_model, one_of, refusal_of, validated
 from kernels.declare import Indicator
 from kernels.indicators import INDICATORS
+
+AxesT = TypeVar("AxesT", bound=StrategyAxes)
 
 
 class RequestModels:
@@ -33,14 +38,17 @@ class RequestModels:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
+        self._narrow_axes: dict[str, type[IndicatorAxes]] = {}
 
     @cached_property
     def backtest(self) -> type[BacktestRequest]:
         """Any indicator with axes of its inputs, parameters and signal parameters."""
         indicator: Any = _one_indicator(self._axes)
+        describe_fields(BacktestRequest)
+        described = BacktestRequest.model_fields["indicators"]
         several: Any = (
             Annotated[tuple[indicator, ...], BeforeValidator(_check_count)],
-            Field(min_length=1, max_length=MAX_INDICATORS),
+            Field((), min_length=1, max_length=MAX_INDICATORS, description=described.description),
         )
         return generated_model("BacktestRequest", BacktestRequest, indicators=several)
 
@@ -77,7 +85,7 @@ class RequestModels:
         Raises:
             InvalidInput: one problem a field, sorted.
         """
-        return _widened(BacktestRequest, validated(self.backtest, content))
+        return self._checked(_widened(BacktestRequest, validated(self.backtest, content)))
 
     def validated_draft(self, content: Any) -> StrategyDraft:
         """The draft with every name and bound checked.
@@ -85,7 +93,22 @@ class RequestModels:
         Raises:
             InvalidInput: one problem a field, sorted.
         """
-        return _widened(StrategyDraft, validated(self._draft, content))
+        return self._checked(_widened(StrategyDraft, validated(self._draft, content)))
+
+    def _checked(self, axes: AxesT) -> AxesT:
+        """Check the indicators that signals name, as those of `indicators` are."""
+        if axes.signals is not None:
+            problems = list(
+                signal_problems(axes.let, axes.signals, self._axes_of, self._catalogue.max_axis_values)
+            )
+            if problems:
+                raise refusal_of(set(problems))
+        return axes
+
+    def _axes_of(self, name: str) -> type[IndicatorAxes]:
+        if name not in self._narrow_axes:
+            self._narrow_axes[name] = self._axes(name, INDICATORS[name])
+        return self._narrow_axes[name]
 
     def _optional_parts(self) -> dict[str, Any]:
         fields = self.backtest.model_fields

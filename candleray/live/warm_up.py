@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from candleray.backtests.request import IndicatorAxes
+from candleray.backtests.indicator_axes import IndicatorAxes
 from candleray.live.run import RunMetadata
 from candleray.strategies.strategy import StrategySpec
 from candleray.timeframes import MINUTE_MS, from_ms, minutes_of, to_ms
@@ -19,7 +19,7 @@ def live_warmup_bars(spec: StrategySpec) -> int:
 
     This is the rule `numeric_max_param` of a run's metadata.
     """
-    return max((window for indicator in spec.indicators for window in _windows(indicator)), default=1)
+    return max((window for indicator in spec.named_indicators for window in _windows(indicator)), default=1)
 
 
 def _windows(chosen: IndicatorAxes) -> Iterator[int]:
@@ -40,7 +40,7 @@ def run_metadata(spec: StrategySpec, created_at: datetime) -> RunMetadata:
         instrument_key=spec.instrument.key,
         timeframe=spec.timeframe,
         warmup_bars=bars,
-        lookback_bars=max(_lookback(indicator) for indicator in spec.indicators),
+        lookback_bars=max(_lookback(indicator) for indicator in spec.named_indicators),
         warmup_from=from_ms(first_live_ms - bars * bar_ms),
     )
 

@@ -108,6 +108,13 @@ class BarReader:
         coverage = await self._coverage(minutes, (start_ms, end_ms), stored)
         return Window.of_last(bars, inside, warmup, coverage)
 
+    async def closed_by(self, start_ms: int, end_ms: int, warmup: int) -> Candles:
+        """The bars that are closed by `end_ms`, from `warmup` bars before `start_ms` on; maybe none."""
+        first_ms, _ = await self.span()
+        _, bars = await self._reaching_back(first_ms, start_ms, end_ms, warmup)
+        first = max(0, len(bars.between(0, start_ms)) - warmup)
+        return Candles(bars.ts_open_ms[first:], bars.values[:, first:])
+
     async def coverage(self, start_ms: int, end_ms: int) -> RangeCoverage:
         """The coverage of a range, without its candles.
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from candleray.backtests.request import BacktestRequest
 from candleray.candles import Candles, FloatArray, IntArray
-from candleray.hashes import candles_hash
+from candleray.hashes import candles_hash, content_hash
 from candleray.market_data.bar_reader import BarReader, CandleReader, Window
 from candleray.market_data.range_coverage import RangeCoverage
+from candleray.markets import Instrument
+from candleray.search.signals.expressions import Need, SourceKey
 from candleray.search.variants import VariantGrid
 from candleray.settings import BacktestSettings
 from candleray.timeframes import MINUTE_MS, minutes_of
@@ -27,6 +31,8 @@ class Bars:
     hash: str
     """The name of the bars, the warm-up among them."""
     coverage: RangeCoverage
+    others: Mapping[SourceKey, Candles] = field(default_factory=dict)
+    """Other candles that conditions read, with what they need before the range."""
 
     @property
     def stop(self) -> int:
@@ -52,8 +58,7 @@ class Bars:
 
 def warmup_bars(grid: VariantGrid, default: int) -> int:
     """Return the longest warm-up of any plane: so much history is read."""
-    longest = max(grid.plane(index).lookback_bars for index in range(grid.planes))
-    return max(default, longest)
+    return max(default, grid.numbering.lookback_bars)
 
 
 def most_bars(request: BacktestRequest, stored: tuple[int, int]) -> int:
@@ -87,7 +92,27 @@ async def read_bars(store: CandleReader, grid: VariantGrid, defaults: BacktestSe
     reader = BarReader(store, request.instrument, request.timeframe)
     window = await reader.within(span.start_ms, span.end_ms, warmup_bars(grid, defaults.warmup_bars))
     _refuse_gaps(request, window.coverage, defaults)
-    return await asyncio.to_thread(_named, window, reader.bar_ms)
+    others = {
+        need.source: await _read_other(store, window, need, span.end_ms, defaults.warmup_bars)
+        for need in grid.numbering.sources
+        if need.source is not None
+    }
+    return await asyncio.to_thread(_named, window, reader.bar_ms, others)
+
+
+async def _read_other(
+    store: CandleReader, window: Window, need: Need, end_ms: int, default_warmup: int
+) -> Candles:
+    """Read other candles that are closed by the range's end, with what a series reads of them before it.
+
+    That counts from the first bar of ours on which they are read: there may be more of theirs since than of ours.
+    """
+    source: Any = need.source
+    instrument = Instrument(market_id=source.market_id, symbol=source.symbol)
+    reader = BarReader(store, instrument, source.timeframe)
+    start_ms = int(window.bars.ts_open_ms[max(0, window.start - need.extra_bars)])
+    bars = await reader.closed_by(start_ms, end_ms, max(default_warmup, need.own_bars) + 1)
+    return Candles(np.ascontiguousarray(bars.ts_open_ms), np.ascontiguousarray(bars.values))
 
 
 def _refuse_gaps(request: BacktestRequest, coverage: RangeCoverage, defaults: BacktestSettings) -> None:
@@ -95,6 +120,9 @@ def _refuse_gaps(request: BacktestRequest, coverage: RangeCoverage, defaults: Ba
         coverage.require_no_gap(request.instrument, defaults.max_gap_hours)
 
 
-def _named(window: Window, bar_ms: int) -> Bars:
+def _named(window: Window, bar_ms: int, others: Mapping[SourceKey, Candles]) -> Bars:
     candles = Candles(np.ascontiguousarray(window.bars.ts_open_ms), np.ascontiguousarray(window.bars.values))
-    return Bars(candles, window.start, bar_ms, candles_hash(candles), window.coverage)
+    name = candles_hash(candles)
+    if others:
+        name = content_hash([name, *([*source, candles_hash(each)] for source, each in others.items())])
+    return Bars(candles, window.start, bar_ms, name, window.coverage, others)

@@ -23,6 +23,7 @@ from candleray.search.engine import PlaneArray, Planes
 from candleray.search.ranges import ranges
 from candleray.search.rankings import Ranking
 from candleray.search.reports import report_variants
+from candleray.search.signals.evaluator import Evaluator
 from candleray.search.stop_tables import Tables
 from candleray.search.variants import VariantGrid
 from kernels.simulation.prices import Prices
@@ -102,7 +103,7 @@ class Costs:
 def measure_signals(bars: Bars, grid: VariantGrid, default_warmup: int) -> SignalCosts:
     """Measure in some tenths of a second, however large the grid is."""
     sample, plane_each_s = _sample(bars, grid, SIGNAL_RUNS, default_warmup)
-    plane_s = sum(each_s * one.size for each_s, one in zip(plane_each_s, grid.indicators, strict=True))
+    plane_s = sum(each_s * one.size for each_s, one in zip(plane_each_s, grid.groups, strict=True))
     variant_s, weights = _spread_over([sample.variant_s(*run) for run in sample.runs])
     return SignalCosts(plane_s, variant_s, _report_s(sample), weights, plane_each_s)
 
@@ -218,23 +219,24 @@ def _sampled_planes(
     bars: Bars, grid: VariantGrid, runs: Sequence[tuple[int, int]], default_warmup: int
 ) -> tuple[Planes, tuple[float, ...]]:
     """The planes that the runs need, the others absent; and the seconds of one of each indicator."""
-    digits_of: list[set[int]] = [set() for _ in grid.indicators]
+    numbers_of: list[set[int]] = [set() for _ in grid.groups]
     for first, last in runs:
         for base in range(first, last):
-            for digits, digit in zip(digits_of, grid.radix.decode(base), strict=True):
-                digits.add(digit)
+            for numbers, number in zip(numbers_of, grid.numbering.plane_numbers(base), strict=True):
+                numbers.add(number)
     addresses = np.zeros(grid.planes, np.uint64)
     chunks: list[PlaneArray] = []
     each_s = []
-    for axis, digits in enumerate(digits_of):
-        offset = grid.plane_offsets[axis]
-        engine.planes_of(bars, grid, offset, offset + 1, default_warmup)  # compiled, and its pages touched
+    evaluator = Evaluator(bars, default_warmup)
+    for offset, numbers in zip(grid.plane_offsets, numbers_of, strict=True):
+        # Compiled, and its pages touched.
+        engine.planes_of(bars, grid, offset, offset + 1, default_warmup, evaluator)
         began = time.perf_counter()
-        for digit in sorted(digits):
-            chunk = engine.planes_of(bars, grid, offset + digit, offset + digit + 1, default_warmup)
+        for number in sorted(numbers):
+            chunk = engine.planes_of(bars, grid, number, number + 1, default_warmup, evaluator)
             chunks.append(chunk)
-            addresses[offset + digit] = Planes.over([chunk]).addresses[0]
-        each_s.append((time.perf_counter() - began) / len(digits))
+            addresses[number] = Planes.over([chunk]).addresses[0]
+        each_s.append((time.perf_counter() - began) / len(numbers))
     return Planes(chunks, addresses), tuple(each_s)
 
 

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from candleray.candles import IntArray
 from candleray.search.bars import Bars
+from candleray.search.indicator_grid import IndicatorVariant
 from candleray.search.kernel_types import pruning_of, trading_rules
 from candleray.search.ranges import ranges
 from candleray.search.rankings import Ranking
+from candleray.search.signals.evaluator import Evaluator
 from candleray.search.stop_tables import PassageArray, Tables, stop_tables
-from candleray.search.variants import IndicatorVariant, VariantGrid
+from candleray.search.variants import VariantGrid
 from kernels.bits import plane_addresses
 from kernels.indicators import INDICATORS
 from kernels.signals import PlaneSpec, build_planes
@@ -43,8 +45,22 @@ def plane_of(bars: Bars, variant: IndicatorVariant, default_warmup: int) -> Plan
     return plane
 
 
-def planes_of(bars: Bars, grid: VariantGrid, first: int, last: int, default_warmup: int) -> PlaneArray:
-    """Return the planes `[first, last)` of the grid: uint64 `(last - first, 2, words)`."""
+def planes_of(
+    bars: Bars,
+    grid: VariantGrid,
+    first: int,
+    last: int,
+    default_warmup: int,
+    evaluator: Evaluator | None = None,
+) -> PlaneArray:
+    """Return the planes `[first, last)` of the grid: uint64 `(last - first, 2, words)`.
+
+    Args:
+        evaluator: of these bars, which keeps the series that several calls read.
+    """
+    if grid.request.signals is not None:
+        made = evaluator or Evaluator(bars, default_warmup)
+        return np.stack([made.plane(grid.plane(index)) for index in range(first, last)])
     specs = [_plane_spec(bars, grid.plane(index), default_warmup) for index in range(first, last)]
     return build_planes(bars.candles.values, specs, bars.start, bars.stop)
 
@@ -56,9 +72,9 @@ def _plane_spec(bars: Bars, variant: IndicatorVariant, default_warmup: int) -> P
 
 def compile_planes(bars: Bars, grid: VariantGrid, default_warmup: int) -> None:
     """Compile all kernels that the planes of the grid need, by making some of them."""
-    for offset, size in zip(grid.plane_offsets, grid.radix.sizes, strict=True):
-        for index in {offset, offset + size - 1}:
-            plane_of(bars, grid.plane(index), default_warmup)
+    for offset, group in zip(grid.plane_offsets, grid.groups, strict=True):
+        for index in {offset, offset + group.size - 1}:
+            planes_of(bars, grid, index, index + 1, default_warmup)
 
 
 @dataclass(frozen=True)
@@ -75,7 +91,7 @@ class Planes:
     def plane_grid(self, grid: VariantGrid) -> PlaneGrid:
         """Return the planes of each indicator, as the kernels take them."""
         offsets, sizes = np.array(grid.plane_offsets, np.int64), np.array(grid.radix.sizes, np.int64)
-        return PlaneGrid(self.addresses, offsets, sizes)
+        return PlaneGrid(self.addresses, offsets, sizes, grid.numbering.program)
 
     def entry_bars(self, grid: VariantGrid) -> EntryBars:
         """Return the bars on which some variant of the grid may enter."""

@@ -22,6 +22,7 @@ from candleray.search.variants import VariantGrid, engine_params_hash, request_h
 from candleray.settings import BacktestSettings
 from kernels.simulation.accounts import Rules
 from kernels.simulation.equity_curve import ReportedBars
+from kernels.simulation.plane_grid import PlaneGrid
 from kernels.simulation.prices import Prices
 from kernels.simulation.under_stops import trades_under
 from kernels.simulation.without_stops import trades_of
@@ -72,11 +73,11 @@ class Reporter:
         """Return every trade of one variant."""
         grid = self.grid
         base, combination = divmod(index, grid.combinations.size)
-        digits = zip(grid.plane_offsets, grid.radix.decode(base), strict=True)
-        addresses = self.plane_addresses[[offset + digit for offset, digit in digits]]
+        addresses = self.plane_addresses[grid.numbering.plane_numbers(base)]
+        planes = PlaneGrid.of_variant(addresses, grid.numbering.program)
         if self.tables is None:
-            return trades_of(addresses, self.prices, self.rules)[0]
-        return trades_under(addresses, self.tables.stops, combination, self.prices, self.rules)[0]
+            return trades_of(planes, self.prices, self.rules)[0]
+        return trades_under(planes, self.tables.stops, combination, self.prices, self.rules)[0]
 
 
 def report_variants(
@@ -116,12 +117,12 @@ def result_of(
 def notes_of(grid: VariantGrid, start: int, stop: int, default_warmup: int) -> tuple[str, ...]:
     """Name the indicators that need more bars than the `stop` there are; those before `start` only warm up."""
     notes = []
-    for indicator in grid.indicators:
-        lookbacks = [indicator.at(digit).lookback_bars for digit in range(indicator.size)]
+    for indicator in grid.groups:
+        lookbacks = [indicator.lookback_at(digit) for digit in range(indicator.size)]
         silent = [bars for bars in lookbacks if bars >= stop - max(0, start - max(default_warmup, bars))]
         if silent:
             notes.append(
-                f"{indicator.id}: {len(silent)} of its {indicator.size} variants never give a signal: "
+                f"{indicator.title}: {len(silent)} of its {indicator.size} variants never give a signal: "
                 f"they need up to {max(silent)} bars before their first, of the {stop} there are"
             )
     return tuple(notes)

@@ -8,129 +8,84 @@ from its index alone; none is ever stored.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from candleray.backtests.axes import Steps, Values, levels
 from candleray.backtests.preflight import SizedRequest
-from candleray.backtests.request import BacktestRequest, IndicatorAxes, StrategyAxes
-from candleray.errors import GuardExceeded, Problem, invalid
+from candleray.backtests.request import BacktestRequest, StrategyAxes
 from candleray.hashes import canonical_json, content_hash
+from candleray.search.indicator_grid import IndicatorGrid, Radix
+from candleray.search.signals.completed import completed_signals, with_defaults
+from candleray.search.signals.expressions import Need
+from candleray.search.signals.signal_grid import SignalGrid
 from candleray.settings import BacktestSettings
 from kernels import ENGINE_VERSION
 from kernels.indicators import INDICATORS
-from kernels.signals import lookback
+from kernels.simulation.programs import Program
 
 BARS_PER_WORD = 64
-MAX_CONSTRAINED = 50_000
-"""Combinations of one indicator that has a constraint: each is looked at, a microsecond or two."""
 
 
-@dataclass(frozen=True)
-class Radix:
-    """The mixed-radix numbering over axes of these sizes, the last one fastest."""
+class Numbering(Protocol):
+    """The base variants of a request: which planes each of them reads, and what becomes of these."""
 
-    sizes: tuple[int, ...]
+    radix: Radix
 
     @property
-    def size(self) -> int:
-        return math.prod(self.sizes)
-
-    def decode(self, index: int) -> tuple[int, ...]:
-        if not 0 <= index < self.size:
-            raise IndexError(f"index {index} is outside 0 to {self.size - 1}")
-        digits = []
-        for size in reversed(self.sizes):
-            index, digit = divmod(index, size)
-            digits.append(digit)
-        return tuple(reversed(digits))
-
-    def encode(self, digits: Sequence[int]) -> int:
-        index = 0
-        for size, digit in zip(self.sizes, digits, strict=True):
-            if not 0 <= digit < size:
-                raise IndexError(f"digit {digit} is outside 0 to {size - 1}")
-            index = index * size + digit
-        return index
-
-
-@dataclass(frozen=True)
-class IndicatorVariant:
-    """One plane: an indicator with everything fixed."""
-
-    id: str
-    inputs: dict[str, str]
-    params: dict[str, float]
-    signal: dict[str, float]
+    def groups(self) -> Sequence[Any]:
+        """The owners of planes: indicators, or conditions. Each has a size, a title and look-backs."""
+        ...
 
     @property
+    def program(self) -> Program: ...
+
+    @property
+    def sources(self) -> Sequence[Need]:
+        """The other candles that are read, each with the longest history that is read of them."""
+        ...
+
+    @property
+    def lookback_bars(self) -> int: ...
+
+    def plane_numbers(self, base: int) -> list[int]:
+        """Return the number of each group's plane, the groups' planes counted one after the other."""
+        ...
+
+    def strategy_part(self, base: int) -> dict[str, Any]:
+        """Return what a request of this base variant alone has in place of indicators or signals."""
+        ...
+
+
+class IndicatorNumbering:
+    """The base variants of a request with indicators: one plane of each, all of which must agree."""
+
+    program = Program.none()
+    sources: Sequence[Need] = ()
+
+    def __init__(self, request: BacktestRequest) -> None:
+        self.groups = tuple(IndicatorGrid(axes) for axes in request.indicators)
+        self.radix = Radix(tuple(grid.size for grid in self.groups))
+
+    @cached_property
     def lookback_bars(self) -> int:
-        """Bars before the first bar that can have a signal."""
-        return lookback(INDICATORS[self.id], self.params, self.signal)
+        return max(grid.lookback_at(digit) for grid in self.groups for digit in range(grid.size))
 
+    def plane_numbers(self, base: int) -> list[int]:
+        offset, numbers = 0, []
+        for grid, digit in zip(self.groups, self.radix.decode(base), strict=True):
+            numbers.append(offset + digit)
+            offset += grid.size
+        return numbers
 
-@dataclass(frozen=True)
-class _NamedAxis:
-    group: str
-    name: str
-    values: tuple[str, ...] | Values | Steps
-
-    @property
-    def count(self) -> int:
-        return len(self.values) if isinstance(self.values, tuple) else self.values.count
-
-    def at(self, index: int) -> Any:
-        return self.values[index] if isinstance(self.values, tuple) else self.values.at(index)
-
-
-class IndicatorGrid:
-    """The planes of one indicator: its own axes in the order inputs, params, signal, each as declared.
-
-    Combinations that the indicator's constraint forbids (a fast average slower than the slow one) do not exist:
-    they have no number.
-
-    Raises:
-        InvalidInput: none is allowed.
-        GuardExceeded: more combinations than can be checked one by one.
-    """
-
-    def __init__(self, axes: IndicatorAxes) -> None:
-        indicator = INDICATORS[axes.id]
-        self.id = axes.id
-        columns = {name: (value,) if isinstance(value, str) else value for name, value in axes.inputs.items()}
-        self._axes = [
-            *(_NamedAxis("inputs", name, columns[name]) for name in indicator.selectable_inputs),
-            *(_NamedAxis("params", name, levels(axes.params[name])) for name in indicator.params),
-            *(_NamedAxis("signal", name, levels(axes.signal[name])) for name in indicator.rule.params),
-        ]
-        self._radix = Radix(tuple(axis.count for axis in self._axes))
-        self._allowed = None if indicator.constraint is None else self._allowed_by(indicator.constraint)
-
-    @property
-    def size(self) -> int:
-        return self._radix.size if self._allowed is None else len(self._allowed)
-
-    def at(self, digit: int) -> IndicatorVariant:
-        return self._combination(digit if self._allowed is None else self._allowed[digit])
-
-    def _combination(self, index: int) -> IndicatorVariant:
-        groups: dict[str, dict[str, Any]] = {"inputs": {}, "params": {}, "signal": {}}
-        for axis, position in zip(self._axes, self._radix.decode(index), strict=True):
-            groups[axis.group][axis.name] = axis.at(position)
-        return IndicatorVariant(self.id, **groups)
-
-    def _allowed_by(self, constraint: Callable[..., str | None]) -> tuple[int, ...]:
-        if self._radix.size > MAX_CONSTRAINED:
-            message = f"{self.id}: {self._radix.size} combinations of its parameters, at most {MAX_CONSTRAINED}"
-            raise GuardExceeded(message, [Problem("indicators", "over_the_limit", message)])
-        wrong = [constraint(**self._combination(index).params) for index in range(self._radix.size)]
-        allowed = tuple(index for index, problem in enumerate(wrong) if problem is None)
-        if not allowed:
-            raise invalid("indicators", "constraint", f"{self.id}: {wrong[0]}")
-        return allowed
+    def strategy_part(self, base: int) -> dict[str, Any]:
+        chosen = [grid.at(digit) for grid, digit in zip(self.groups, self.radix.decode(base), strict=True)]
+        return {
+            "indicators": [
+                {"id": one.id, "inputs": one.inputs, "params": one.params, "signal": one.signal} for one in chosen
+            ]
+        }
 
 
 class VariantGrid:
@@ -142,8 +97,8 @@ class VariantGrid:
 
     def __init__(self, request: BacktestRequest) -> None:
         self.request = request
-        self.indicators = tuple(IndicatorGrid(axes) for axes in request.indicators)
-        self.radix = Radix(tuple(grid.size for grid in self.indicators))
+        self.numbering: Numbering = IndicatorNumbering(request) if request.signals is None else SignalGrid(request)
+        self.radix = self.numbering.radix
         """Numbers the base variants."""
         risk = request.risk
         self.stop_losses = None if risk.sl_pct is None else levels(risk.sl_pct)
@@ -180,27 +135,33 @@ class VariantGrid:
         return self.evaluated + (self.radix.size if self.has_stops and self.needs_stage_a else 0)
 
     @property
-    def planes(self) -> int:
-        return sum(grid.size for grid in self.indicators)
+    def groups(self) -> Sequence[Any]:
+        """The owners of planes: indicators, or the conditions of signals."""
+        return self.numbering.groups
 
-    def plane(self, index: int) -> IndicatorVariant:
-        """The plane of that number, the indicators' planes counted one after the other."""
-        for grid in self.indicators:
-            if index < grid.size:
-                return grid.at(index)
-            index -= grid.size
+    @property
+    def planes(self) -> int:
+        return sum(group.size for group in self.groups)
+
+    def plane(self, index: int) -> Any:
+        """The plane of that number, the groups' planes counted one after the other."""
+        for group in self.groups:
+            if index < group.size:
+                return group.at(index)
+            index -= group.size
         raise IndexError("there are fewer planes")
 
     @cached_property
     def plane_offsets(self) -> tuple[int, ...]:
-        """The number of each indicator's first plane."""
-        sizes = self.radix.sizes
+        """The number of each group's first plane."""
+        sizes = [group.size for group in self.groups]
         return tuple(sum(sizes[:position]) for position in range(len(sizes)))
 
-    def variant(self, index: int) -> tuple[IndicatorVariant, ...]:
+    def variant(self, index: int) -> tuple[Any, ...]:
         """The planes of a variant."""
-        digits = self.radix.decode(index // self.combinations.size)
-        return tuple(grid.at(digit) for grid, digit in zip(self.indicators, digits, strict=True))
+        return tuple(
+            self.plane(number) for number in self.numbering.plane_numbers(index // self.combinations.size)
+        )
 
     def risk(self, index: int) -> dict[str, float | None]:
         """The stop levels of a variant."""
@@ -212,13 +173,10 @@ class VariantGrid:
 
     def strategy(self, index: int) -> dict[str, Any]:
         """Return the request of that variant alone, which gives the same result; pruning belongs to the search."""
-        chosen = [
-            {"id": one.id, "inputs": one.inputs, "params": one.params, "signal": one.signal}
-            for one in self.variant(index)
-        ]
-        of_the_search = {"indicators", "pruning", "top_k", "preselect", "trades_for"}
+        of_the_search = {"indicators", "let", "signals", "where", "pruning", "top_k", "preselect", "trades_for"}
         whole = self.request.model_dump(mode="json", exclude=of_the_search)
-        return {**whole, "indicators": chosen, "risk": self.risk(index)}
+        part = self.numbering.strategy_part(index // self.combinations.size)
+        return {**whole, **part, "risk": self.risk(index)}
 
 
 def _count(axis: Values | Steps | None) -> int:
@@ -246,29 +204,24 @@ def filled_in(axes: AxesT, defaults: BacktestSettings) -> AxesT:
     Raises:
         InvalidInput: the sizing's budget is more than the initial cash.
     """
-    indicators = [_with_defaults(one) for one in axes.indicators]
+    indicators = [with_defaults(one) for one in axes.indicators]
     indicators.sort(key=lambda one: canonical_json(one.model_dump(mode="json")))
+    changes: dict[str, Any] = (
+        {"indicators": tuple(indicators)} if axes.signals is None else completed_signals(axes)
+    )
     chosen = {
         "init_cash_quote": defaults.init_cash_quote,
         "fee_pct": axes.instrument.market.fee_pct,
         "slippage_pct": defaults.slippage_pct,
     }
     missing = {name: value for name, value in chosen.items() if getattr(axes, name) is None}
-    whole = axes.model_copy(update={"indicators": tuple(indicators), **missing})
+    whole = axes.model_copy(update={**changes, **missing})
     return whole.model_copy(update={"sizing": whole.sizing.completed(whole.init_cash_quote or 0.0)})
-
-
-def _with_defaults(axes: IndicatorAxes) -> IndicatorAxes:
-    indicator = INDICATORS[axes.id]
-    inputs = {name: axes.inputs.get(name, columns[0]) for name, columns in indicator.selectable_inputs.items()}
-    params = {name: axes.params.get(name, param.default) for name, param in indicator.params.items()}
-    signal = {name: axes.signal.get(name, param.default) for name, param in indicator.rule.params.items()}
-    return IndicatorAxes(id=axes.id, inputs=inputs, params=params, signal=signal)
 
 
 def engine_params_hash(request: BacktestRequest, defaults: BacktestSettings) -> str:
     """Names everything besides the request and the candles that can change a number."""
-    versions: Mapping[str, int] = {one.id: INDICATORS[one.id].version for one in request.indicators}
+    versions: Mapping[str, int] = {one.id: INDICATORS[one.id].version for one in request.named_indicators}
     return content_hash({"engine": ENGINE_VERSION, "indicators": versions, "warmup_bars": defaults.warmup_bars})
 
 

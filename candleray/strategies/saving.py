@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from candleray.backtests.request import BacktestRequest, IndicatorAxes
+from candleray.backtests.indicator_axes import IndicatorAxes
+from candleray.backtests.request import BacktestRequest
 from candleray.errors import invalid
-from candleray.search.variants import IndicatorGrid, VariantGrid, filled_in
+from candleray.search.indicator_grid import IndicatorGrid
+from candleray.search.variants import VariantGrid, filled_in
 from candleray.settings import BacktestSettings
 from candleray.strategies.strategy import SHORT_HASH, Strategy, StrategyDraft, StrategySpec
 from kernels.indicators import INDICATORS
@@ -17,7 +19,7 @@ def spec_of(draft: StrategyDraft, defaults: BacktestSettings) -> StrategySpec:
         InvalidInput: parameters that do not go together, a budget over the cash.
     """
     whole = filled_in(draft, defaults)
-    for indicator in whole.indicators:
+    for indicator in whole.named_indicators:
         IndicatorGrid(indicator)  # raises where its constraint forbids the parameters
     of_a_range = StrategyDraft.model_fields.keys() - StrategySpec.model_fields.keys()
     return StrategySpec.model_validate(whole.model_dump(exclude=of_a_range))
@@ -25,7 +27,7 @@ def spec_of(draft: StrategyDraft, defaults: BacktestSettings) -> StrategySpec:
 
 def name_of(spec: StrategySpec) -> str:
     """`BTCUSDT-1h-rsi14-sma50-3f2a9c1b`: readable, and one name for one content."""
-    indicators = (_label(indicator) for indicator in spec.indicators)
+    indicators = (_label(indicator) for indicator in spec.named_indicators)
     return "-".join((spec.instrument.symbol, spec.timeframe, *indicators, spec.hash[:SHORT_HASH]))
 
 

@@ -26,7 +26,7 @@ class Strategies:
             Conflict: the user has as many strategies as one may have.
         """
         row = (user_id, name, spec.hash, canonical_json(spec.model_dump(mode="json")).decode())
-        indicators = sorted({one.id for one in spec.indicators})
+        indicators = sorted({one.id for one in spec.named_indicators})
         place = (spec.instrument.market_id, spec.instrument.symbol, spec.timeframe, indicators)
         for _ in range(_ATTEMPTS):
             async with self._postgres.transaction() as transaction:

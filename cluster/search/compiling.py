@@ -28,7 +28,7 @@ async def compile_kernels(
     grid: VariantGrid, bars: Bars, default_warmup: int, begin: Callable[[Phase], None]
 ) -> None:
     """Wait until the kernels of the grid's indicators are in the cache; the phase begins where that takes long."""
-    wanted = {indicator.id for indicator in grid.request.indicators}
+    wanted = {indicator.id for indicator in grid.request.named_indicators}
     if wanted <= _there:
         return
     ref = submit(Phase.COMPILE, tasks.compile_planes, bars.head(FEW_BARS), grid.request, default_warmup)

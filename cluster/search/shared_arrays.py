@@ -73,7 +73,7 @@ class SharedArrays:
             shares = tapered_shares(
                 costs.plane_s, self.cpus, compute.task_seconds, SHORTEST_TASK_S, compute.max_tasks_per_phase
             )
-        each_s = np.repeat(costs.plane_each_s, self.grid.radix.sizes)
+        each_s = np.repeat(costs.plane_each_s, [group.size for group in self.grid.groups])
         return cuts(self.grid.planes, 1, shares, lambda planes: each_s[planes])
 
     def _table_parts(self) -> list[list[int]]:

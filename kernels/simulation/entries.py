@@ -16,7 +16,17 @@ from kernels.bits import WORD_BITS, popcount, trailing_zeros
 from kernels.jit import inline
 from kernels.simulation.accounts import LONG, LONG_SHORT, NEUTRAL, SHORT
 from kernels.simulation.entry_bars import row_of
-from kernels.simulation.final_signals import EVERY, LONGS, NONE, SHORTS, fresh_entries, next_bar
+from kernels.simulation.final_signals import (
+    EVERY,
+    LONG_EXITS,
+    LONGS,
+    NONE,
+    SHORT_EXITS,
+    SHORTS,
+    fresh_entries,
+    has_own_exits,
+    next_bar,
+)
 from kernels.simulation.first_passages import BLOCK_LEVELS, passages_at
 from kernels.simulation.trades import EXIT_LAST_BAR, EXIT_SIGNAL, EXIT_STOP_LOSS, EXIT_TAKE_PROFIT
 
@@ -80,6 +90,8 @@ def _list_entries(final, entries, last, exit_on, before, bars, sides, ends):
     longs, shorts = final[LONGS], final[SHORTS]
     flip = EVERY if exit_on == NEUTRAL else NONE
     long_ending, short_ending = (longs, shorts) if exit_on == NEUTRAL else (shorts, longs)
+    if has_own_exits(final):
+        flip, long_ending, short_ending = NONE, final[LONG_EXITS], final[SHORT_EXITS]
     long_exit = short_exit = place = 0
     for word in range(entries.size):
         events = entries[word]

@@ -18,6 +18,7 @@ from kernels.jit import INT_ROWS, WORD_ROWS, WORD_ROWS_OUT, inline, jit, record_
 from kernels.simulation.accounts import SHORT
 from kernels.simulation.final_signals import EVERY, NONE
 from kernels.simulation.plane_grid import PLANE_GRID, PlaneGrid, address_of
+from kernels.simulation.programs import ABSENT, AND, LEAF
 
 
 class EntryBars(NamedTuple):
@@ -49,7 +50,11 @@ class EntryBars(NamedTuple):
         """
         planes.check()
         marks = np.empty((2, n_words), np.uint64)
-        _mark(planes, marks)
+        if planes.program.roots.size:
+            some = np.empty((planes.program.nodes.shape[0], n_words), np.uint64)
+            _mark_program(planes, some, marks)
+        else:
+            _mark(planes, marks)
         return cls.of(marks)
 
     def rows(self, side: float) -> int:
@@ -77,6 +82,30 @@ def _mark(planes, out):
         for row in range(2):
             for word in range(out.shape[1]):
                 out[row, word] &= some[row, word]
+
+
+@jit(PLANE_GRID, WORD_ROWS_OUT, WORD_ROWS_OUT)
+def _mark_program(planes, some, out):
+    """Join the bars on which some variant has each leaf: no variant's entries are on others."""
+    program = planes.program
+    for node in range(some.shape[0]):
+        kind, left, right = program.nodes[node, 0], program.nodes[node, 1], program.nodes[node, 2]
+        if kind == LEAF:
+            some[node] = NONE
+            last = planes.offsets[left + 1] if left + 1 < planes.offsets.size else planes.addresses.size
+            for place in range(planes.offsets[left], last):
+                if planes.addresses[place] != NONE:
+                    pair = plane_at(planes.addresses[place], some.shape[1])
+                    for word in range(some.shape[1]):
+                        some[node, word] |= pair[right, word]
+        else:
+            for word in range(some.shape[1]):
+                one, other = some[left, word], some[right, word]
+                some[node, word] = one & other if kind == AND else one | other
+    for row in range(2):
+        root = program.roots[row]
+        for word in range(out.shape[1]):
+            out[row, word] = NONE if root == ABSENT else some[root, word]
 
 
 @inline

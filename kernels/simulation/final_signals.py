@@ -1,4 +1,7 @@
-"""A variant's final signals: the AND of its indicators' planes, where neighbours share partial results."""
+"""A variant's final signals: the AND of its indicators' planes, or what its program makes of its conditions.
+
+Neighbouring variants share partial results.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +12,30 @@ from numpy.typing import NDArray
 
 from kernels.bits import WORD_BITS, plane_at, popcount, trailing_zeros
 from kernels.jit import inline
-from kernels.simulation.accounts import LONG_ONLY, SHORT_ONLY
+from kernels.simulation.accounts import LONG_ONLY, NEUTRAL, SHORT_ONLY
 from kernels.simulation.plane_grid import address_of, set_digits
+from kernels.simulation.programs import ABSENT, changed_axes, has_exits, join_nodes
 
 EVERY = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 NONE = np.uint64(0)
 _ONE = np.uint64(1)
 
-LONGS, SHORTS = range(2)
-"""The rows of a variant's final signals: its long bars and its short bars."""
+LONGS, SHORTS, LONG_EXITS, SHORT_EXITS = range(4)
+"""The rows of a variant's final signals: its long bars and its short bars; and, where an exit is a condition of
+its own, the bars that close a long and a short position and let none open."""
 
 
 @inline
-def empty_final(n_bars):
+def empty_final(planes, n_bars):
     """Room for the final signals over so many bars."""
-    return np.empty((2, (n_bars + WORD_BITS - 1) // WORD_BITS), np.uint64)
+    rows = 4 if has_exits(planes.program) else 2
+    return np.empty((rows, (n_bars + WORD_BITS - 1) // WORD_BITS), np.uint64)
+
+
+@inline
+def has_own_exits(final):
+    """Tell if the final signals say which bars close a position."""
+    return final.shape[0] > LONG_EXITS
 
 
 class PartialAnds(NamedTuple):
@@ -33,23 +45,69 @@ class PartialAnds(NamedTuple):
     """`ands[i]` is the AND of the first i indicators; it is made again from the first digit that changed."""
     digits: NDArray[np.int64]
     """The digits of the variant that the ANDs are of."""
+    nodes: NDArray[np.uint64]
+    """The planes of a program's nodes, a row each."""
 
 
 @inline
-def partial_ands(n_indicators, final):
-    """Room for the partial ANDs that `decide` keeps from variant to variant."""
-    return PartialAnds(np.full((n_indicators, 2, final.shape[1]), EVERY), np.full(n_indicators, -1))
+def partial_ands(planes, final):
+    """Room for the partial results that `decide` keeps from variant to variant."""
+    n_axes, n_nodes, n_words = planes.sizes.size, planes.program.nodes.shape[0], final.shape[1]
+    n_ands = n_axes if n_nodes == 0 else 0
+    return PartialAnds(
+        np.full((n_ands, 2, n_words), EVERY), np.full(n_axes, -1), np.empty((n_nodes, n_words), np.uint64)
+    )
 
 
 @inline
-def decide(index, planes, partial, final):
+def decide(index, planes, partial, final, rules):
     """Write the final signals of a variant; return the number of its conflicting bars."""
+    if planes.program.roots.size > 0:
+        return _run_program(index, planes, partial, final, rules)
     n_words = final.shape[1]
     ands, digits = partial.ands, partial.digits
     last = digits.size - 1
     for axis in range(set_digits(planes, index, digits), last):
         _and_into(ands[axis], plane_at(address_of(planes, axis, digits[axis]), n_words), ands[axis + 1])
     return _join(ands[last], plane_at(address_of(planes, last, digits[last]), n_words), final)
+
+
+@inline
+def _run_program(index, planes, partial, final, rules):
+    changed = changed_axes(planes.sizes, index, partial.digits)
+    join_nodes(planes, partial.digits, changed, partial.nodes)
+    nodes, roots = partial.nodes, planes.program.roots
+    longs, shorts = final[LONGS], final[SHORTS]
+    _copy_root(nodes, roots[0], longs)
+    _copy_root(nodes, roots[1], shorts)
+    conflicts = np.uint64(0)
+    for word in range(longs.size):
+        both = longs[word] & shorts[word]
+        conflicts += popcount(both)
+        longs[word] ^= both
+        shorts[word] ^= both
+    if has_own_exits(final):
+        _close_positions(nodes, roots[2], longs, shorts, rules.exit_on, final[LONG_EXITS])
+        _close_positions(nodes, roots[3], shorts, longs, rules.exit_on, final[SHORT_EXITS])
+    return np.int64(conflicts)
+
+
+@inline
+def _copy_root(nodes, root, out):
+    for word in range(out.size):
+        out[word] = NONE if root == ABSENT else nodes[root, word]
+
+
+@inline
+def _close_positions(nodes, root, own, other, exit_on, out):
+    """Write the bars that close a position: of its exit condition, or of the rule where it has none."""
+    for word in range(out.size):
+        if root != ABSENT:
+            out[word] = nodes[root, word]
+        elif exit_on == NEUTRAL:
+            out[word] = ~own[word]
+        else:
+            out[word] = other[word]
 
 
 @inline
@@ -75,17 +133,20 @@ def _join(planes_a, planes_b, final):
 
 @inline
 def fresh_entries(final, last, direction):
-    """The bars that may open a position: the direction allows it, the bar before had another signal, and it is not
-    the last bar."""
+    """The bars that may open a position: the direction allows it, the bar before had another signal, no exit of
+    its own is true, and it is not the last bar."""
     allow_long = NONE if direction == SHORT_ONLY else EVERY
     allow_short = NONE if direction == LONG_ONLY else EVERY
     entries = np.empty(final.shape[1], np.uint64)
     long_before = short_before = np.uint64(0)
     for word in range(final.shape[1]):
         long, short = final[LONGS, word], final[SHORTS, word]
-        entries[word] = allow_long & long & ~(long << _ONE | long_before) | allow_short & short & ~(
-            short << _ONE | short_before
-        )
+        fresh_long = allow_long & long & ~(long << _ONE | long_before)
+        fresh_short = allow_short & short & ~(short << _ONE | short_before)
+        if has_own_exits(final):
+            fresh_long &= ~final[LONG_EXITS, word]
+            fresh_short &= ~final[SHORT_EXITS, word]
+        entries[word] = fresh_long | fresh_short
         long_before, short_before = long >> np.uint64(63), short >> np.uint64(63)
     entries[last // WORD_BITS] &= ~(_ONE << np.uint64(last % WORD_BITS))
     return entries

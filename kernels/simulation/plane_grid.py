@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.jit import INTS, WORDS, inline, record_of
+from kernels.simulation.programs import PROGRAM, Program
 
 
 class PlaneGrid(NamedTuple):
@@ -20,11 +21,17 @@ class PlaneGrid(NamedTuple):
     addresses: NDArray[np.uint64]
     offsets: NDArray[np.int64]
     sizes: NDArray[np.int64]
+    program: Program = Program.none()
+    """Joins the planes where they are conditions: then `sizes` are those of the axes, and `offsets` those of the
+    program's leaves."""
 
     @classmethod
-    def of_variant(cls, addresses: NDArray[np.uint64]) -> PlaneGrid:
-        """The grid of a single variant, one plane an indicator."""
-        return cls(addresses, np.arange(addresses.size), np.ones(addresses.size, np.int64))
+    def of_variant(cls, addresses: NDArray[np.uint64], program: Program | None = None) -> PlaneGrid:
+        """The grid of a single variant, one plane an indicator or a leaf."""
+        offsets = np.arange(addresses.size)
+        if program is None or not program.roots.size:
+            return cls(addresses, offsets, np.ones(addresses.size, np.int64))
+        return cls(addresses, offsets, np.ones(1, np.int64), program.of_variant())
 
     @property
     def variants(self) -> int:
@@ -36,6 +43,9 @@ class PlaneGrid(NamedTuple):
             ValueError: for indicators that do not go together with the table of addresses.
         """
         offsets, sizes = self.offsets, self.sizes
+        if self.program.roots.size:
+            self.program.check(self.addresses.size, offsets.size, sizes)
+            return
         if sizes.size == 0 or sizes.size != offsets.size or sizes.min() < 1:
             raise ValueError(f"offsets {offsets.tolist()} and sizes {sizes.tolist()} do not go together")
         if offsets.min() < 0 or (offsets + sizes).max() > self.addresses.size:
@@ -44,7 +54,7 @@ class PlaneGrid(NamedTuple):
             )
 
 
-PLANE_GRID = record_of(PlaneGrid, WORDS, INTS, INTS)
+PLANE_GRID = record_of(PlaneGrid, WORDS, INTS, INTS, PROGRAM)
 """The compiled type of `PlaneGrid`."""
 
 

@@ -56,14 +56,13 @@ def rank_combinations(
 
 
 def trades_under(
-    addresses: NDArray[np.uint64], stops: Stops, combination: int, prices: Prices, rules: Rules
+    planes: PlaneGrid, stops: Stops, combination: int, prices: Prices, rules: Rules
 ) -> tuple[NDArray[np.void], int]:
-    """Every trade of one base variant under one combination of the levels, and its conflicting signals.
+    """Every trade of a grid's first variant under one combination of the levels, and its conflicting signals.
 
     Raises:
         ValueError: for a combination or tables that do not go together.
     """
-    planes = PlaneGrid.of_variant(addresses)
     planes.check()
     stops.check(rules.direction)
     if not 0 <= combination < stops.combinations:
@@ -79,14 +78,14 @@ def trades_under(
 @jit(PLANE_GRID, INTS, STOPS, INT, PRICES, RULES, OUTCOMES)
 def _rank(planes, bases, stops, first, prices, rules, outcomes):
     n_variants, last_bar = outcomes.trades.size, prices.close.size - 1
-    final = empty_final(prices.close.size)
-    partial = partial_ands(planes.sizes.size, final)
+    final = empty_final(planes, prices.close.size)
+    partial = partial_ands(planes, final)
     n_combinations = combinations_of(stops)
     at = 0
     while at < n_variants:
         base, combination = divmod(first + at, n_combinations)
         until = min(n_variants, at + n_combinations - combination)
-        outcomes.conflicts[at:until] = decide(bases[base], planes, partial, final)
+        outcomes.conflicts[at:until] = decide(bases[base], planes, partial, final, rules)
         entries = list_entries(final, stops.entry_bars, last_bar, rules)
         accounts = new_accounts(until - at, rules)
         walk_all(entries, stops, combination, prices, rules, accounts)
@@ -114,13 +113,13 @@ def _pruned_combination(entries, ends, rows, prices, rules, pruning):
 def _rank_pruned(planes, bases, stops, first, prices, rules, pruning, outcomes):
     """One combination after the other: where most end early, lanes would wait for the few that go on."""
     n_variants, n_bars = outcomes.trades.size, prices.close.size
-    final = empty_final(n_bars)
-    partial = partial_ands(planes.sizes.size, final)
+    final = empty_final(planes, n_bars)
+    partial = partial_ands(planes, final)
     n_combinations = combinations_of(stops)
     at = 0
     while at < n_variants:
         base, combination = divmod(first + at, n_combinations)
-        conflicts = decide(bases[base], planes, partial, final)
+        conflicts = decide(bases[base], planes, partial, final, rules)
         entries = list_entries(final, stops.entry_bars, n_bars - 1, rules)
         ends = np.empty((1 + stops.stop_losses + stops.take_profits, entries.bars.size), np.int64)
         gather(entries, stops, n_bars - 1, rules, ends)
@@ -137,8 +136,8 @@ def _rank_pruned(planes, bases, stops, first, prices, rules, pruning, outcomes):
 def _trace(planes, stops, combination, prices, rules, trades):
     """Write one combination's trades, as many as there is room for; return their number, and the conflicts."""
     last_bar = prices.close.size - 1
-    final = empty_final(prices.close.size)
-    conflicts = decide(0, planes, partial_ands(planes.sizes.size, final), final)
+    final = empty_final(planes, prices.close.size)
+    conflicts = decide(0, planes, partial_ands(planes, final), final, rules)
     entries = list_entries(final, stops.entry_bars, last_bar, rules)
     count = entries.bars.size
     ends = np.empty((3, count), np.int64)

@@ -70,9 +70,8 @@ def rank_range(
     _rank_pruned(planes, first, prices, rules, pruning, outcomes)
 
 
-def trades_of(addresses: NDArray[np.uint64], prices: Prices, rules: Rules) -> tuple[NDArray[np.void], int]:
-    """Every trade of one variant (an array of `TRADE`) and its conflicting signals; one plane an indicator."""
-    planes = PlaneGrid.of_variant(addresses)
+def trades_of(planes: PlaneGrid, prices: Prices, rules: Rules) -> tuple[NDArray[np.void], int]:
+    """Every trade of the first variant of a grid (an array of `TRADE`), and its conflicting signals."""
     planes.check()
     trades = np.empty(1024, TRADE)
     while True:
@@ -127,8 +126,8 @@ def _rank(planes, first, prices, rules, outcomes):
     with the most trades.
     """
     n_variants, n_bars = outcomes.trades.size, prices.close.size
-    final, positions = empty_final(n_bars), room_for_positions(n_bars, LANES)
-    partial = partial_ands(planes.sizes.size, final)
+    final, positions = empty_final(planes, n_bars), room_for_positions(n_bars, LANES)
+    partial = partial_ands(planes, final)
     available, reserve = np.zeros(LANES), np.zeros(LANES)
     variants, counts, places = np.full(LANES, -1), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     closes = np.empty((LANES, 2 * n_bars))
@@ -155,7 +154,7 @@ def _rank(planes, first, prices, rules, outcomes):
                 variants[lane] = -1
                 finished += 1
             if begun < n_variants:
-                outcomes.conflicts[begun] = decide(first + begun, planes, partial, final)
+                outcomes.conflicts[begun] = decide(first + begun, planes, partial, final, rules)
                 counts[lane], _ = find_positions(final, n_bars, rules, positions, lane)
                 _gather(prices.close, positions.bars[lane], 2 * counts[lane], closes[lane])
                 available[lane], reserve[lane] = rules.budget_quote, rules.init_cash_quote - rules.budget_quote
@@ -180,10 +179,10 @@ def _pruned_variant(positions, count, prices, rules, pruning):
 def _rank_pruned(planes, first, prices, rules, pruning, outcomes):
     """A kernel of its own: limits that are not set must cost a search nothing."""
     n_bars = prices.close.size
-    final, positions = empty_final(n_bars), room_for_positions(n_bars, 1)
-    partial = partial_ands(planes.sizes.size, final)
+    final, positions = empty_final(planes, n_bars), room_for_positions(n_bars, 1)
+    partial = partial_ands(planes, final)
     for at in range(outcomes.trades.size):
-        outcomes.conflicts[at] = decide(first + at, planes, partial, final)
+        outcomes.conflicts[at] = decide(first + at, planes, partial, final, rules)
         count, _ = find_positions(final, n_bars, rules, positions, 0)
         account = _pruned_variant(positions, count, prices, rules, pruning)
         close_account(account, n_bars, rules, pruning, outcomes, at)
@@ -193,7 +192,7 @@ def _rank_pruned(planes, first, prices, rules, pruning, outcomes):
 def _trace(planes, prices, rules, trades):
     """Write one variant's trades, as many as there is room for; return how many there are, and the conflicts."""
     n_bars = prices.close.size
-    final, positions = empty_final(n_bars), room_for_positions(n_bars, 1)
-    conflicts = decide(0, planes, partial_ands(planes.sizes.size, final), final)
+    final, positions = empty_final(planes, n_bars), room_for_positions(n_bars, 1)
+    conflicts = decide(0, planes, partial_ands(planes, final), final, rules)
     count, ended = find_positions(final, n_bars, rules, positions, 0)
     return _walk(positions, count, ended, prices, rules, trades), conflicts

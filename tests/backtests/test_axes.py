@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from candleray.backtests.axes import Axis, Steps, Values, levels
 from candleray.errors import InvalidInput
+from candleray.search.indicator_grid import Radix
 from candleray.search.ranges import ranges
-from candleray.search.variants import Radix
 from candleray.validation import Model, validated
 
 

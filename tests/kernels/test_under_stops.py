@@ -76,7 +76,7 @@ def test_of_both_levels_on_one_bar_the_stop_loss_goes_first():
     every = EntryBars.every(3)
     [table] = passages(grid.close, 0.0, [StopTable(LONG, TAKE_PROFIT, [5])], every)
     both = Stops(row_addresses([table[None]] * 4), 1, 1, every)
-    trades, _ = trades_under(grid.addresses(0), both, 0, grid.prices, grid.terms)
+    trades, _ = trades_under(grid.only(0), both, 0, grid.prices, grid.terms)
     assert [EXIT_REASONS[code] for code in trades["exit_reason"]] == ["stop_loss"]
 
 
@@ -182,7 +182,7 @@ def test_an_entry_that_the_tables_have_no_row_for_is_refused():
     grid = Grid([100.0] * 200, [["." * 150 + "L" + "." * 49]], oracle.Rules(), [5], [])
     none = EntryBars.of(np.zeros((2, 4), np.uint64))
     with pytest.raises(ValueError, match="tables of stops have no row for"):
-        trades_under(grid.addresses(0), grid.stops._replace(entry_bars=none), 0, grid.prices, grid.terms)
+        trades_under(grid.only(0), grid.stops._replace(entry_bars=none), 0, grid.prices, grid.terms)
 
 
 @given(st.integers(1, 300), st.data())
@@ -257,7 +257,7 @@ def test_without_a_level_stage_b_gives_the_bytes_of_stage_a(case):
     rank_range(grid.planes, 0, grid.prices, grid.terms, outcomes)
     for got, wanted in zip(grid.rank(), outcomes, strict=True):
         assert got.tobytes() == wanted.tobytes()
-    trades, conflicts = trades_of(grid.addresses(0), grid.prices, grid.terms)
+    trades, conflicts = trades_of(grid.only(0), grid.prices, grid.terms)
     again, seen = grid.trades(0, (None, None))
     assert (again.tobytes(), seen) == (trades.tobytes(), conflicts)
 

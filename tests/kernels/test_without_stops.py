@@ -28,7 +28,7 @@ def run(close: list[float], *signals: str, **rules: object):
     prices = Prices.over(np.array(close, float), terms.slippage)
     chunk = np.stack([pack(signal_flags(signal)) for signal in signals])
     planes = PlaneGrid.of_variant(plane_addresses([chunk]))
-    trades, conflicts = trades_of(planes.addresses, prices, terms)
+    trades, conflicts = trades_of(planes, prices, terms)
     outcomes = rank(planes, prices, terms)
     assert (outcomes.trades[0], outcomes.conflicts[0]) == (trades.size, conflicts)
     return trades, outcomes.total_return_pct[0], conflicts
@@ -235,7 +235,7 @@ def test_every_variant_equals_the_oracle(case):
     for index, digits in enumerate(np.ndindex(*planes.sizes)):
         chosen = [signal_flags(axis[digit]) for axis, digit in zip(axes, digits, strict=True)]
         expected = oracle.simulate([f[0] for f in chosen], [f[1] for f in chosen], closes, rules)
-        trades, seen = trades_of(planes.addresses[planes.offsets + digits], prices, terms)
+        trades, seen = trades_of(PlaneGrid.of_variant(planes.addresses[planes.offsets + digits]), prices, terms)
         metrics = report(performance_of(trades, bars, rules.init_cash_quote))
 
         assert metrics["Total Return [%]"] == totals[index]
@@ -265,7 +265,7 @@ def test_positions_of_hundreds_of_bars_are_reported_as_by_the_oracle(seed):
     terms = kernel_rules(rules)
     prices = Prices.over(np.array(closes), terms.slippage)
     plane = pack(signal_flags(signal))[None]
-    trades, _ = trades_of(plane_addresses([plane]), prices, terms)
+    trades, _ = trades_of(PlaneGrid.of_variant(plane_addresses([plane])), prices, terms)
     assert (trades["exit_bar"] - trades["entry_bar"]).max() > 128
     metrics = report(
         performance_of(trades, ReportedBars.of(prices.close, np.array(stamps), 60_000), rules.init_cash_quote)

@@ -90,13 +90,13 @@ class Grid:
         rank_combinations(self.planes, bases, self.stops, first, self.prices, self.terms, outcomes, pruning)
         return outcomes
 
-    def addresses(self, base: int):
-        """The planes of one base variant."""
-        return self.planes.addresses[self.offsets + np.unravel_index(base, self.sizes)]
+    def only(self, base: int) -> PlaneGrid:
+        """The grid of one base variant alone."""
+        return PlaneGrid.of_variant(self.planes.addresses[self.offsets + np.unravel_index(base, self.sizes)])
 
     def trades(self, base: int, levels: tuple[float | None, float | None]):
         combination = self.levels.index(levels)
-        return trades_under(self.addresses(base), self.stops, combination, self.prices, self.terms)
+        return trades_under(self.only(base), self.stops, combination, self.prices, self.terms)
 
     def oracle_run(self, base: int, levels: tuple[float | None, float | None]) -> oracle.Run:
         digits = np.unravel_index(base, self.sizes)

@@ -1,0 +1,1 @@
+"""The signal language: operands, conditions over them, and the conditions that open and close positions."""

@@ -1,0 +1,106 @@
+"""The nodes of a signal tree, told apart by the one key that says what a node is: `{"above": [a, b]}`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from pydantic import ConfigDict
+from pydantic_core import PydanticCustomError
+
+from candleray.backtests.axes import Steps, Values
+from candleray.errors import nearest
+from candleray.validation import Model
+
+Place: TypeAlias = tuple[str | int, ...]
+"""A path within a request: `("signals", "long_entry", "all", 0)`."""
+
+
+class Node(Model):
+    """A part of a signal tree; its first field is the key that tells it apart."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    @classmethod
+    def key(cls) -> str:
+        name, field = next(iter(cls.model_fields.items()))
+        return field.alias or name
+
+    def parts(self) -> Iterator[tuple[Place, Any]]:
+        """Yield what is written within the node, each with its place there: nodes, names, numbers, axes."""
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            for place, part in _items(value):
+                yield (field.alias or name, *place), part
+
+    def with_parts(self, parts: Mapping[Place, Any]) -> Any:
+        """Return the same node with other parts at these places."""
+        changed: dict[str, Any] = {}
+        for name, field in type(self).model_fields.items():
+            value, key = getattr(self, name), field.alias or name
+            if isinstance(value, tuple):
+                changed[name] = tuple(parts.get((key, at), part) for at, part in enumerate(value))
+            elif (key,) in parts:
+                changed[name] = parts[key,]
+        return self.model_copy(update=changed)
+
+
+def _items(value: Any) -> Iterator[tuple[Place, Any]]:
+    if isinstance(value, tuple):
+        yield from (((at,), part) for at, part in enumerate(value))
+    else:
+        yield (), value
+
+
+def is_number(value: Any) -> bool:
+    """Tell if it is a number or an axis of numbers."""
+    return isinstance(value, int | float | Values | Steps) and not isinstance(value, bool)
+
+
+def is_axis(value: Any) -> bool:
+    """Tell if JSON is an axis of numbers."""
+    return isinstance(value, dict) and bool(value.keys() & {"values", "start", "stop", "step"})
+
+
+def one_node(kinds: Mapping[str, type[Node]], noun: str, example: str) -> Callable[[Any], Node]:
+    """Return a validator: a node of one of these kinds, or a refusal with the nearest of them.
+
+    A union of models would do the same, but one of twenty that hold each other is deeper than Python's stack.
+
+    Args:
+        noun: what a node is, with its article: "a condition".
+        example: of one, as JSON.
+    """
+
+    def check(value: Any) -> Node:
+        if isinstance(value, Node) and type(value) in kinds.values():
+            return value
+        if not isinstance(value, dict):
+            raise PydanticCustomError(
+                "not_a_node", "{noun} is an object such as {example}", {"noun": noun, "example": example}
+            )
+        present = [key for key in kinds if key in value]
+        if not present:
+            raise _unknown(value, list(kinds), noun, example)
+        if len(present) > 1:
+            raise PydanticCustomError(
+                "two_kinds",
+                "{first} and {second} in one object: {noun} is one of them, several stand in a list",
+                {"first": repr(present[0]), "second": repr(present[1]), "noun": noun},
+            )
+        return kinds[present[0]].model_validate(value)
+
+    return check
+
+
+def _unknown(value: dict[Any, Any], known: list[str], noun: str, example: str) -> PydanticCustomError:
+    if not value:
+        return PydanticCustomError(
+            "not_a_node", "{noun} is an object such as {example}", {"noun": noun, "example": example}
+        )
+    name = str(next(iter(value)))
+    return PydanticCustomError(
+        "unknown_node",
+        "unknown {kind} {name}; {hint}",
+        {"kind": noun.split()[-1], "name": repr(name[:40]), "hint": nearest(name, known)},
+    )

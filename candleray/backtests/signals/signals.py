@@ -1,0 +1,62 @@
+"""The conditions that open and close positions, and what stands beside them: names and constraints."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from candleray.backtests.axes import Number
+from candleray.backtests.signals.conditions import Condition
+from candleray.backtests.signals.operands import Name, Operand
+from candleray.backtests.signals.size_limits import LimitedSize
+from candleray.validation import Model
+
+SIDES = ("long", "short")
+
+
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
+OneSignal: TypeAlias = Annotated[Condition | None, Field(exclude_if=_is_none)]
+
+
+class Signals(Model):
+    """The conditions that open and close positions."""
+
+    long_entry: OneSignal = None
+    """Opens a long position on the bar on which it becomes true."""
+    long_exit: OneSignal = None
+    """Closes a long position, and lets none open on its bar; `exit_on` decides where it is left out."""
+    short_entry: OneSignal = None
+    """Opens a short position on the bar on which it becomes true."""
+    short_exit: OneSignal = None
+    """Closes a short position, and lets none open on its bar; `exit_on` decides where it is left out."""
+
+    @model_validator(mode="after")
+    def _exits_of_entries(self) -> Signals:
+        for side in SIDES:
+            if getattr(self, f"{side}_exit") is not None and getattr(self, f"{side}_entry") is None:
+                raise PydanticCustomError(
+                    "exit_without_entry",
+                    "{side}_exit closes nothing: there is no {side}_entry",
+                    {"side": side},
+                )
+        if self.long_entry is None and self.short_entry is None:
+            raise PydanticCustomError("no_entry", "long_entry or short_entry is needed: nothing opens a position")
+        return self
+
+
+Let: TypeAlias = Annotated[dict[Name, Operand], LimitedSize, Field(max_length=32)]
+"""Operands by name; an axis of one is one axis wherever the name stands."""
+
+Comparison: TypeAlias = Literal["<", "<=", ">", ">=", "!="]
+Bound: TypeAlias = tuple[str | Number, Comparison, str | Number]
+"""`["fast.window", "<", "slow.window"]`: a parameter of a name in `let`, or a number."""
+
+Where: TypeAlias = Annotated[tuple[Bound, ...], Field(max_length=8)]
+"""Constraints: combinations of parameters that break one do not exist."""
+
+LimitedSignals: TypeAlias = Annotated[Signals, LimitedSize]

@@ -1,0 +1,193 @@
+"""Signals as requests: what is said, and what is refused with its place and the nearest name."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from candleray.errors import InvalidInput
+from candleray.indicators.request_models import get_request_models
+
+LET = {
+    "fast": {"id": "ema", "params": {"window": {"start": 10, "stop": 50, "step": 5}}},
+    "slow": {"id": "ema", "params": {"window": {"values": [100, 200]}}},
+    "trend": {"id": "sma", "timeframe": "1d", "params": {"window": 200}},
+    "day": {"price": "close", "timeframe": "1d"},
+    "btc": {"id": "rsi", "instrument": {"market_id": 1, "symbol": "BTCUSDT"}},
+    "band": {"plus": ["slow", {"times": [{"id": "atr"}, {"values": [1.5, 2, 3]}]}]},
+}
+CROSS = {"cross_above": ["fast", "slow"]}
+ENTRY = {"all": [CROSS, {"below": [{"id": "adx"}, 20]}, {"not": {"above": ["day", "trend"]}}]}
+
+
+def content(**changes: Any) -> dict[str, Any]:
+    return {
+        "instrument": {"market_id": 1, "symbol": "ETHUSDT"},
+        "timeframe": "1h",
+        "time_range": {"start": "2025-01-01", "end": "2025-02-01"},
+        "let": LET,
+        "signals": {"long_entry": ENTRY, "long_exit": {"cross_below": ["fast", "slow"]}},
+        **changes,
+    }
+
+
+def refused(**changes: Any) -> set[tuple[str, str]]:
+    """The places and messages of what is wrong."""
+    with pytest.raises(InvalidInput) as caught:
+        get_request_models().validated_request(content(**changes))
+    return {(problem.field, problem.message) for problem in caught.value.problems}
+
+
+def entry(condition: Any) -> dict[str, Any]:
+    return {"signals": {"long_entry": condition}}
+
+
+def test_a_request_comes_back_as_it_was_said():
+    asked = get_request_models().validated_request(content())
+    said = asked.model_dump(mode="json", exclude_unset=True)
+    assert said["let"] == LET
+    assert said["signals"]["long_entry"] == ENTRY
+    assert get_request_models().validated_request(asked.model_dump(mode="json")) == asked
+
+
+@pytest.mark.parametrize(
+    ("changes", "place", "message"),
+    [
+        (
+            entry({"abov": ["fast", "slow"]}),
+            "signals.long_entry",
+            "unknown condition 'abov'; did you mean 'above'?",
+        ),
+        (
+            entry({"any": [{"above": ["fst", 1]}]}),
+            "signals.long_entry.any.0.above.0",
+            "unknown name 'fst'; did you mean 'fast'?",
+        ),
+        (entry({"above": ["fast"]}), "signals.long_entry.above.1", "is required"),
+        (
+            entry({"above": [{"id": "emma"}, 1]}),
+            "signals.long_entry.above.0.id",
+            "unknown indicator 'emma'; did you mean 'ema'?",
+        ),
+        (
+            entry({"above": [{"id": "ema", "params": {"windw": 5}}, 1]}),
+            "signals.long_entry.above.0.params.windw",
+            "unknown field 'windw'; did you mean 'window'?",
+        ),
+        (
+            entry({"above": [{"id": "ema", "params": {"window": 1}}, 1]}),
+            "signals.long_entry.above.0.params.window",
+            "1 is outside 2 to 20000",
+        ),
+        (
+            entry({"above": [{"id": "macd", "output": "sgnal"}, 1]}),
+            "signals.long_entry.above.0.output",
+            "macd has no output 'sgnal'; did you mean 'signal'?",
+        ),
+        (
+            entry({"above": [{"price": "close"}, {"id": "bbands"}]}),
+            "signals.long_entry.above.1.output",
+            "bbands has several outputs, name one: middle, upper, lower",
+        ),
+        (
+            entry({"rule": "rsi", "side": "long", "signal": {"long_threshold": 200}}),
+            "signals.long_entry.signal.long_threshold",
+            "200 is outside 0 to 100",
+        ),
+        (
+            entry({"above": ["fast", [1, 2]]}),
+            "signals.long_entry.above.1",
+            'an operand is an object such as {"id": "ema"}, a name of let or a number',
+        ),
+        (
+            entry({"above": ["fast", 1], "below": ["fast", 1]}),
+            "signals.long_entry",
+            "'above' and 'below' in one object: a condition is one of them, several stand in a list",
+        ),
+        (
+            entry({"rising": ["fast", 0]}),
+            "signals.long_entry.rising.1",
+            "1 to 5000 bars, got 0",
+        ),
+        (
+            entry({"held_for": [CROSS, 1.5]}),
+            "signals.long_entry.held_for.1",
+            "a whole number of bars is needed, got 1.5",
+        ),
+        (
+            {"let": {**LET, "fast": {"id": "ema", "timeframe": "15m"}}},
+            "let.fast.timeframe",
+            "a timeframe is 1h, the strategy's, or a multiple of it: got 15m",
+        ),
+        (
+            {"where": [["fst.window", "<", "slow.window"]]},
+            "where.0.0",
+            "unknown name 'fst'; did you mean 'fast'?",
+        ),
+        (
+            {"indicators": [{"id": "rsi"}]},
+            "indicators",
+            "a strategy has either indicators or signals",
+        ),
+        (
+            {"signals": {"long_entry": CROSS, "short_exit": CROSS}},
+            "signals",
+            "short_exit closes nothing: there is no short_entry",
+        ),
+        (
+            {"direction": "short-only"},
+            "signals",
+            "short-only and no short_entry: nothing opens a position",
+        ),
+        ({"signals": None}, "let", "let belongs to signals"),
+    ],
+)
+def test_a_mistake_is_refused_with_its_place(changes: dict[str, Any], place: str, message: str):
+    assert (place, message) in refused(**changes)
+
+
+def nested(levels: int) -> dict[str, Any]:
+    condition: dict[str, Any] = {"above": ["fast", 1]}
+    for _ in range(levels):
+        condition = {"not": condition}
+    return condition
+
+
+def holding_itself() -> dict[str, Any]:
+    condition: dict[str, Any] = {"all": []}
+    condition["all"].append(condition)
+    return condition
+
+
+MILLION = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        (entry({"all": [CROSS] * MILLION}), "signals.long_entry.all"),
+        ({"signals": {f"k{at}": 1 for at in range(MILLION)}}, "signals"),
+        ({"let": {f"k{at}": 1 for at in range(MILLION)}}, "let"),
+        (entry(holding_itself()), "signals.long_entry"),
+        (entry(nested(6)), "signals.long_entry.not"),
+        (entry(nested(500)), "signals.long_entry.not"),
+        ({"let": {**LET, "fast": "slow", "slow": {"plus": ["fast", 1]}}}, "let.fast"),
+        ({"let": {**LET, "slow": {"abs": {"abs": {"abs": {"abs": "day"}}}}}}, "let.slow"),
+        (entry({"above": ["fast", {"start": 0, "stop": 1e9, "step": 1}]}), "signals.long_entry.above.1"),
+        ({"where": [["fast.window", "<", 1]] * 1000}, "where"),
+    ],
+    ids=["nodes", "signals", "names", "self", "depth", "abyss", "cycle", "arithmetic", "values", "constraints"],
+)
+def test_a_hostile_tree_is_refused_at_once_with_the_place_of_the_fault(changes: dict[str, Any], place: str):
+    get_request_models().validated_request(content())  # the models are built once
+    began = time.process_time()
+    places = {field for field, _ in refused(**changes)}
+    assert any(field.startswith(place) for field in places), places
+    assert time.process_time() - began < 0.1
+
+
+def test_a_request_with_indicators_says_nothing_of_signals():
+    asked = get_request_models().validated_request(content(let={}, signals=None, indicators=[{"id": "rsi"}]))
+    assert not {"let", "signals", "where"} & asked.model_dump(mode="json").keys()

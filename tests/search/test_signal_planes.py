@@ -1,0 +1,178 @@
+"""Planes of conditions: against the naive evaluator, on drawn trees and on cases by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from candleray.backtests.request import BacktestRequest
+from candleray.candles import Candles
+from candleray.errors import GuardExceeded, InvalidInput
+from candleray.indicators.request_models import get_request_models
+from candleray.search.engine import planes_of
+from candleray.search.signals.evaluator import Evaluator
+from candleray.search.signals.expressions import SourceKey
+from candleray.search.signals.things import ExpressionBuilder
+from candleray.search.variants import VariantGrid, request_hash, resolve
+from candleray.settings import BacktestSettings
+from candleray.timeframes import MINUTE_MS
+from kernels.bits import unpack
+from tests.support.oracles.signal_comparison import Case
+from tests.support.sample_search import CANDLES, START_MS, WARMUP, walk
+from tests.support.searches import bars_over
+
+TREES_AT_ONCE = 50
+
+
+@pytest.mark.parametrize("first", range(0, 300, TREES_AT_ONCE))
+def test_drawn_trees_equal_the_naive_evaluator_and_do_not_see_the_future(first: int):
+    wrong = {seed: found for seed in range(first, first + TREES_AT_ONCE) if (found := Case(seed).mismatches())}
+    assert not wrong
+
+
+def requested(signals: dict[str, Any], **changes: Any) -> BacktestRequest:
+    content = {
+        "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
+        "timeframe": "1m",
+        "time_range": {"start": "2025-01-01T05:00:00Z", "end": "2025-01-03T12:00:00Z"},
+        "signals": signals,
+        **changes,
+    }
+    return resolve(get_request_models().validated_request(content), BacktestSettings())
+
+
+def ema(window: Any) -> dict[str, Any]:
+    return {"id": "ema", "params": {"window": window}}
+
+
+def bars_of(condition: dict[str, Any], closes: list[float], **changes: Any) -> str:
+    """The bars of a condition over closes by hand: T, F, and a dot where it is neither."""
+    prices = np.array(closes, float)
+    candles = Candles(START_MS + np.arange(prices.size) * MINUTE_MS, np.ascontiguousarray([prices] * 5))
+    request = requested(
+        {"long_entry": condition},
+        time_range={"start": "2025-01-01", "end": "2025-01-02"},
+        allow_gaps=True,
+        **changes,
+    )
+    bars = bars_over(candles, request, WARMUP)
+    pair = Evaluator(bars, WARMUP).plane(ExpressionBuilder(request).signals["long_entry"])
+    holds, fails = unpack(pair, bars.count)
+    return "".join("T" if one else "F" if other else "." for one, other in zip(holds, fails, strict=True))
+
+
+CLOSE = {"price": "close"}
+BEFORE = {"price": "close", "shift": 1}
+
+
+@pytest.mark.parametrize(
+    ("condition", "bars"),
+    [
+        ({"above": [CLOSE, 2]}, "FFTTFF"),
+        ({"below": [CLOSE, 2]}, "TFFFFT"),
+        ({"between": [CLOSE, 2, 3]}, "FTTFTF"),
+        ({"cross_above": [CLOSE, 2]}, "FFTFFF"),
+        ({"cross_below": [CLOSE, 2]}, ".FFFFT"),
+        ({"cross_above": [2, CLOSE]}, ".FFFFT"),
+        ({"above": [CLOSE, BEFORE]}, ".TTTFF"),
+        ({"not": {"above": [CLOSE, BEFORE]}}, ".FFFTT"),
+        ({"rising": [CLOSE, 2]}, "..TTFF"),
+        ({"held_for": [{"above": [CLOSE, 1]}, 2]}, "FFTTTF"),
+        ({"within_last": [{"above": [CLOSE, 3]}, 2]}, ".FFTTF"),
+        ({"all": [{"above": [CLOSE, 1]}, {"above": [CLOSE, BEFORE]}]}, "FTTTFF"),
+        ({"any": [{"above": [CLOSE, 3]}, {"above": [CLOSE, BEFORE]}]}, ".TTTFF"),
+        ({"above": [{"over": [CLOSE, {"minus": [CLOSE, 2]}]}, 3]}, "F.FF.F"),
+    ],
+)
+def test_each_condition_on_six_bars(condition: dict[str, Any], bars: str):
+    assert bars_of(condition, [1, 2, 3, 4, 2, 1]) == bars
+
+
+def test_a_day_is_seen_when_it_is_closed_and_a_hole_in_it_makes_the_condition_neither():
+    minutes = walk(4 * 1440)
+    there = np.ones(4 * 1440, bool)
+    there[1440 + 7] = False
+    candles = Candles(minutes.ts_open_ms[there], np.ascontiguousarray(minutes.values[:, there]))
+    day = {"price": "close", "timeframe": "1d"}
+    span = {"start": "2025-01-01T12:00:00Z", "end": "2025-01-04"}
+    request = requested({"long_entry": {"above": [day, 0]}}, timeframe="1h", time_range=span, allow_gaps=True)
+    bars = bars_over(candles, request, WARMUP)
+    evaluator = Evaluator(bars, WARMUP)
+    holds = unpack(evaluator.plane(ExpressionBuilder(request).signals["long_entry"]), bars.count)[0]
+    closes_h = (bars.ts_open_ms + bars.bar_ms - START_MS) // 3_600_000
+    assert closes_h[holds].tolist() == [24, *range(26, 48), 72]
+    assert evaluator.missing(SourceKey(1, "BTCUSDT", "1d")) == (~holds).sum()
+
+
+def test_a_name_is_one_axis_wherever_it_stands():
+    fast, slow = ema({"values": [5, 10, 20]}), ema({"values": [30, 60]})
+    both = {"cross_above": ["fast", "slow"]}, {"above": [CLOSE, "fast"]}
+    grid = VariantGrid(requested({"long_entry": {"all": list(both)}}, let={"fast": fast, "slow": slow}))
+    assert grid.radix.sizes == (3, 2)
+    in_place = VariantGrid(
+        requested({"long_entry": {"all": [{"cross_above": [fast, slow]}, {"above": [CLOSE, fast]}]}})
+    )
+    assert in_place.radix.sizes == (3, 2, 3)
+
+
+def test_combinations_that_break_a_constraint_have_no_number():
+    let = {"fast": ema({"values": [5, 10, 20, 30]}), "slow": ema({"values": [10, 20]})}
+    request = requested(
+        {"long_entry": {"cross_above": ["fast", "slow"]}}, let=let, where=[["fast.window", "<", "slow.window"]]
+    )
+    grid = VariantGrid(request)
+    windows = [
+        tuple(strategy["let"][name]["params"]["window"] for name in ("fast", "slow"))
+        for strategy in map(grid.strategy, range(grid.size))
+    ]
+    assert windows == [(5, 10), (5, 20), (10, 20)]
+    assert grid.planes == 3
+
+
+def test_series_are_made_once_for_the_planes_of_a_grid():
+    fast, slow = ema({"start": 5, "stop": 23, "step": 2}), ema({"start": 30, "stop": 120, "step": 10})
+    request = requested({"long_entry": {"cross_above": ["fast", "slow"]}}, let={"fast": fast, "slow": slow})
+    grid = VariantGrid(request)
+    bars = bars_over(CANDLES, request, WARMUP)
+    evaluator = Evaluator(bars, WARMUP)
+    planes_of(bars, grid, 0, grid.planes, WARMUP, evaluator)
+    assert (grid.planes, evaluator.series_made) == (100, 20)
+
+
+def test_a_variant_taken_out_of_a_grid_has_the_planes_of_the_grid():
+    let = {"fast": ema({"values": [5, 10]}), "slow": ema({"values": [30, 400]}), "n": {"values": [1, 3]}}
+    signals = {"long_entry": {"held_for": [{"above": ["fast", "slow"]}, "n"]}}
+    with pytest.raises(InvalidInput, match="n"):
+        requested(signals, let=let)
+    signals = {"long_entry": {"held_for": [{"above": ["fast", "slow"]}, {"values": [1, 3]}]}}
+    request = requested(signals, let={"fast": let["fast"], "slow": let["slow"]})
+    grid = VariantGrid(request)
+    planes = planes_of(bars_over(CANDLES, request, WARMUP), grid, 0, grid.planes, WARMUP)
+    for index in range(grid.size):
+        alone = requested(**{key: grid.strategy(index)[key] for key in ("signals", "let")})
+        one = VariantGrid(alone)
+        assert one.size == 1
+        (number,) = grid.numbering.plane_numbers(index)
+        assert (planes_of(bars_over(CANDLES, alone, WARMUP), one, 0, 1, WARMUP)[0] == planes[number]).all()
+
+
+def test_the_order_of_keys_does_not_change_the_hash():
+    let = {"fast": ema(5), "slow": ema(30)}
+    signals = {"long_entry": {"cross_above": ["fast", "slow"]}, "long_exit": {"cross_below": ["fast", "slow"]}}
+    one = requested(signals, let=let)
+    other = requested(dict(reversed(signals.items())), let=dict(reversed(let.items())))
+    assert request_hash(one) == request_hash(other)
+
+
+def test_a_timeframe_written_out_that_is_the_own_one_is_the_same_request():
+    one = requested({"long_entry": {"above": [CLOSE, ema(5)]}})
+    other = requested({"long_entry": {"above": [{**CLOSE, "timeframe": "1m"}, ema(5)]}})
+    assert request_hash(one) == request_hash(other)
+
+
+def test_more_combinations_than_planes_can_be_kept_of_are_refused():
+    wide = {"start": 2, "stop": 5001, "step": 1}
+    with pytest.raises(GuardExceeded, match="combinations of what one condition compares, at most"):
+        VariantGrid(requested({"long_entry": {"cross_above": [ema(wide), ema(wide)]}}))
