@@ -111,7 +111,8 @@ async def _read_other(
     instrument = Instrument(market_id=source.market_id, symbol=source.symbol)
     reader = BarReader(store, instrument, source.timeframe)
     start_ms = int(window.bars.ts_open_ms[max(0, window.start - need.extra_bars)])
-    bars = await reader.closed_by(start_ms, end_ms, max(default_warmup, need.own_bars) + 1)
+    # Two more: the one that was closed last, from which the history counts, and one that is not closed yet.
+    bars = await reader.closed_by(start_ms, end_ms, max(default_warmup, need.own_bars) + 2)
     return Candles(np.ascontiguousarray(bars.ts_open_ms), np.ascontiguousarray(bars.values))
 
 

@@ -6,7 +6,7 @@ It looks at every bar, one after the other, and shares no code with the kernels.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -90,9 +90,19 @@ class Run:
 
 
 def simulate(
-    longs: Sequence[Sequence[bool]], shorts: Sequence[Sequence[bool]], close: Sequence[float], rules: Rules
+    longs: Sequence[Sequence[bool]],
+    shorts: Sequence[Sequence[bool]],
+    close: Sequence[float],
+    rules: Rules,
+    exits: Mapping[int, Sequence[bool]] | None = None,
 ) -> Run:
-    """Trade the AND of the indicators' signals: `longs[i][t]` and `shorts[i][t]` for indicator i at bar t."""
+    """Trade the AND of the indicators' signals: `longs[i][t]` and `shorts[i][t]` for indicator i at bar t.
+
+    Args:
+        exits: by side, 1 and -1, the bars that close its position and let none open; a side that is not there
+            exits by the rules.
+    """
+    exits = exits or {}
     run = Run()
     account = _open_account(rules)
     position: Position | None = None
@@ -102,12 +112,14 @@ def simulate(
         final, conflicting = _final_signal(longs, shorts, t)
         run.conflicts += conflicting
         if position is not None:
-            reason = _exit_reason(position, final, price, t == last, rules)
+            own = exits[position.side][t] if position.side in exits else None
+            reason = _exit_reason(position, final, price, t == last, rules, own)
             if reason is not None:
                 run.trades.append(_settle(account, position, t, price, reason, rules))
                 position = None
         fresh = final != 0 and final != before and _allowed(final, rules.direction)
-        if position is None and fresh and t != last and not account.ruined:
+        blocked = final in exits and exits[final][t]
+        if position is None and fresh and not blocked and t != last and not account.ruined:
             position = _enter(account, final, t, price, rules)
         before = final
         run.equity.append(_marked_equity(account, position, price))
@@ -134,7 +146,9 @@ def _allowed(side: int, direction: str) -> bool:
     return direction == "long-short" or direction == ("long-only" if side == 1 else "short-only")
 
 
-def _exit_reason(position: Position, final: int, price: float, is_last: bool, rules: Rules) -> str | None:
+def _exit_reason(
+    position: Position, final: int, price: float, is_last: bool, rules: Rules, own: bool | None = None
+) -> str | None:
     if position.side == -1 and price >= _ruin_price(position):
         return "ruin"
     if _hit(position, price, rules.sl_pct, -position.side):
@@ -142,7 +156,7 @@ def _exit_reason(position: Position, final: int, price: float, is_last: bool, ru
     if _hit(position, price, rules.tp_pct, position.side):
         return "take_profit"
     gone = final == -position.side if rules.exit_on == "opposite" else final != position.side
-    if gone:
+    if gone if own is None else own:
         return "signal"
     return "last_bar" if is_last else None
 
