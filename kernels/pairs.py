@@ -139,15 +139,14 @@ def without_first(plane: NDArray[np.uint64], bars: int) -> NDArray[np.uint64]:
 
 
 def held(pair: Pair, length: int, n_bars: int) -> Pair:
-    """On each of `n_bars` bars: the condition on all of `length` bars up to it, the first bar of the pair among
-    those of the first."""
+    """The condition on all of `length` bars up to each of `n_bars` bars; the pair begins that much before them."""
     holds = _window(pair[HOLDS], length, np.bitwise_and)
     fails = _window(pair[FAILS], length, np.bitwise_or)
     return _masked(np.stack([holds, fails])[:, : words(n_bars)].copy(), n_bars)
 
 
 def within(pair: Pair, length: int, n_bars: int) -> Pair:
-    """On each of `n_bars` bars: the condition on any of `length` bars up to it."""
+    """The condition on any of `length` bars up to each of `n_bars` bars."""
     return opposite(held(opposite(pair), length, n_bars))
 
 

@@ -15,7 +15,12 @@ def parameters(strategy: Mapping[str, Any]) -> dict[str, Any]:
     """
     flat: dict[str, Any] = {}
     counts: dict[str, int] = {}
-    for indicator in strategy["indicators"]:
+    if strategy.get("signals"):
+        for name in sorted(strategy.get("let", {})):
+            _add_operand(flat, name, strategy["let"][name], name)
+        for name, condition in strategy["signals"].items():
+            _add_parts(flat, name, condition)
+    for indicator in strategy.get("indicators", ()):
         name = str(indicator["id"])
         counts[name] = counts.get(name, 0) + 1
         label = name if counts[name] == 1 else f"{name}_{counts[name]}"
@@ -25,6 +30,39 @@ def parameters(strategy: Mapping[str, Any]) -> dict[str, Any]:
                 flat[f"{label}.{group}.{key}" if short in flat else short] = value
     stop_levels = strategy.get("risk") or {}
     return flat | {name: level for name, level in stop_levels.items() if level is not None}
+
+
+_OF_INDICATOR = ("inputs", "params", "signal")
+
+
+def _add_operand(flat: dict[str, Any], place: str, node: Any, name: str) -> None:
+    """Add the numbers of an operand: an indicator's under its name, others under their place."""
+    if isinstance(node, int | float) or _is_axis(node):
+        flat[place] = node
+    elif isinstance(node, dict):
+        for group in _OF_INDICATOR:
+            for key, value in node.get(group, {}).items():
+                short = f"{name}.{key}"
+                flat[f"{name}.{group}.{key}" if short in flat else short] = value
+        _add_parts(
+            flat, place, {key: part for key, part in node.items() if key not in (*_OF_INDICATOR, "instrument")}
+        )
+
+
+def _add_parts(flat: dict[str, Any], place: str, node: Mapping[str, Any]) -> None:
+    """Add the numbers within a node; those of a list bear their position in it."""
+    if "rule" in node:
+        _add_operand(flat, place, {key: part for key, part in node.items() if key != "rule"}, place)
+        return
+    for key, part in node.items():
+        parts = part if isinstance(part, list | tuple) else [part]
+        for position, one in enumerate(parts):
+            inner = f"{place}.{key}.{position}" if isinstance(part, list | tuple) else f"{place}.{key}"
+            _add_operand(flat, inner, one, inner)
+
+
+def _is_axis(node: Any) -> bool:
+    return isinstance(node, dict) and bool(node.keys() & {"values", "start"})
 
 
 def varied(request: BacktestRequest) -> list[str]:

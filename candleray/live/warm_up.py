@@ -40,7 +40,7 @@ def run_metadata(spec: StrategySpec, created_at: datetime) -> RunMetadata:
         instrument_key=spec.instrument.key,
         timeframe=spec.timeframe,
         warmup_bars=bars,
-        lookback_bars=max(_lookback(indicator) for indicator in spec.named_indicators),
+        lookback_bars=max((_lookback(indicator) for indicator in spec.named_indicators), default=0),
         warmup_from=from_ms(first_live_ms - bars * bar_ms),
     )
 

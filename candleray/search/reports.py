@@ -17,6 +17,7 @@ from candleray.search.engine import Planes
 from candleray.search.kernel_types import pruned_by_name, trade_of, trading_rules
 from candleray.search.performance import performance_of
 from candleray.search.rankings import Ranking
+from candleray.search.signals.signal_notes import signal_notes
 from candleray.search.stop_tables import Tables
 from candleray.search.variants import VariantGrid, engine_params_hash, request_hash
 from candleray.settings import BacktestSettings
@@ -108,7 +109,11 @@ def result_of(
         variants_evaluated=grid.evaluated,
         pruned=pruned_by_name(grid.request, pruned),
         shortlist=shortlist,
-        notes=(*bars.coverage.notes, *notes_of(grid, bars.start, bars.stop, defaults.warmup_bars)),
+        notes=(
+            *bars.coverage.notes,
+            *notes_of(grid, bars.start, bars.stop, defaults.warmup_bars),
+            *signal_notes(grid, bars),
+        ),
         elapsed_s=elapsed_s,
         top=tuple(top),
     )

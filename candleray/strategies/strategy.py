@@ -17,6 +17,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from candleray.backtests.axes import Steps, Values
 from candleray.backtests.request import AllowGaps, BacktestRequest, StrategyAxes
+from candleray.backtests.signals.cross_references import axes_of
 from candleray.hashes import content_hash
 from candleray.timeframes import TimeRange
 from candleray.validation import Model
@@ -56,6 +57,8 @@ def _axes(axes: StrategyAxes) -> Iterator[tuple[tuple[str | int, ...], Any]]:
             group_axes: Mapping[str, Any] = dict(getattr(indicator, group))
             for name, axis in group_axes.items():
                 yield ("indicators", position, group, name), axis
+    if axes.signals is not None:
+        yield from axes_of(axes.let, axes.signals)
     yield ("risk", "sl_pct"), axes.risk.sl_pct
     yield ("risk", "tp_pct"), axes.risk.tp_pct
 
@@ -78,6 +81,19 @@ class StrategyChanges(Model):
     @property
     def given(self) -> dict[str, Any]:
         return self.model_dump(exclude_none=True, exclude_unset=True)
+
+
+def with_changes(own: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a strategy's content with other parts in place of its own.
+
+    Indicators take the place of signals and of what belongs to them, and the other way round.
+    """
+    dropped: tuple[str, ...] = ()
+    if "indicators" in changes:
+        dropped = ("signals", "let", "where")
+    elif "signals" in changes:
+        dropped = ("indicators",)
+    return {**{name: part for name, part in own.items() if name not in dropped}, **changes}
 
 
 class SavedBacktest(StrategyChanges):
@@ -163,4 +179,4 @@ def request_of(spec: StrategySpec, time_range: TimeRange, replaced: Mapping[str,
             a grid over stop levels, `indicators` with axes for one over parameters, `top_k`.
     """
     own = spec.model_dump(exclude={"spec_version"})
-    return BacktestRequest.model_validate({**own, "time_range": time_range, **replaced})
+    return BacktestRequest.model_validate({**with_changes(own, replaced), "time_range": time_range})

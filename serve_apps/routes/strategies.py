@@ -16,7 +16,14 @@ from candleray.markets import MarketId, Symbol
 from candleray.paging import CURSOR_PATTERN, position_of
 from candleray.strategies.saving import clone_of, name_of, spec_of, variant_content
 from candleray.strategies.store import Strategies
-from candleray.strategies.strategy import NewStrategy, Strategy, StrategyChanges, StrategyFilter, StrategyPage
+from candleray.strategies.strategy import (
+    NewStrategy,
+    Strategy,
+    StrategyChanges,
+    StrategyFilter,
+    StrategyPage,
+    with_changes,
+)
 from candleray.timeframes import Timeframe
 from serve_apps.backend import Backend, InBackend
 from serve_apps.examples import strategies as examples
@@ -106,7 +113,7 @@ async def clone_strategy(
     """
     strategies = await _strategies(backend)
     parent = await strategies.get(user.user_id, strategy_id)
-    draft = get_request_models().validated_draft({**parent.spec.model_dump(), **body.given})
+    draft = get_request_models().validated_draft(with_changes(parent.spec.model_dump(), body.given))
     spec = clone_of(parent, draft, backend.settings.backtests)
     return await strategies.save(user.user_id, name_of(spec), spec, strategy_id)
 

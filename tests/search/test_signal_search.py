@@ -1,0 +1,150 @@
+"""Searches over signals: every variant against the oracle, and against itself taken out of the grid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from candleray.backtests.request import BacktestRequest
+from candleray.backtests.result import BacktestResult
+from candleray.indicators.request_models import get_request_models
+from candleray.search.signals.evaluator import Evaluator
+from candleray.search.signals.things import ExpressionBuilder
+from candleray.search.variants import resolve
+from candleray.settings import BacktestSettings
+from kernels.bits import unpack
+from tests.support.oracles import oracle
+from tests.support.sample_search import CANDLES, WARMUP, numbers_of
+from tests.support.searches import bars_over, search_over
+
+LET = {
+    "fast": {"id": "ema", "params": {"window": {"values": [5, 12]}}},
+    "slow": {"id": "ema", "params": {"window": {"values": [9, 40]}}},
+    "trend": {"id": "sma", "timeframe": "15m", "params": {"window": 5}},
+}
+SIGNALS = {
+    "long_entry": {
+        "all": [
+            {"cross_above": ["fast", "slow"]},
+            {"below": [{"id": "adx"}, {"values": [20, 35]}]},
+            {"above": [{"price": "close"}, "trend"]},
+        ]
+    },
+    "long_exit": {"any": [{"cross_below": ["fast", "slow"]}, {"rule": "rsi", "side": "short"}]},
+    "short_entry": {"held_for": [{"below": ["fast", "slow"]}, {"values": [2, 10]}]},
+}
+
+
+def resolved(**changes: Any) -> BacktestRequest:
+    content = {
+        "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
+        "timeframe": "1m",
+        "time_range": {"start": "2025-01-01T05:00:00Z", "end": "2025-01-03T12:00:00Z"},
+        "let": LET,
+        "signals": SIGNALS,
+        "where": [["fast.window", "<", "slow.window"]],
+        "top_k": 100,
+        "trades_for": 100,
+        **changes,
+    }
+    return resolve(get_request_models().validated_request(content), BacktestSettings())
+
+
+def run(**changes: Any) -> BacktestResult:
+    return search_over(CANDLES, resolved(**changes), WARMUP)
+
+
+def oracle_return(strategy: dict[str, Any]) -> oracle.Run:
+    """One variant by its planes and the per-bar simulator."""
+    request = resolve(BacktestRequest.model_validate(strategy), BacktestSettings())
+    bars = bars_over(CANDLES, request, WARMUP)
+    evaluator = Evaluator(bars, WARMUP)
+    signals = ExpressionBuilder(request).signals
+    held = {name: unpack(evaluator.plane(signal), bars.count)[0] for name, signal in signals.items()}
+    none = np.zeros(bars.count, bool)
+    exits = {side: held[name] for side, name in ((1, "long_exit"), (-1, "short_exit")) if name in held}
+    rules = oracle.Rules(
+        direction=request.direction.value,
+        exit_on=request.exit_on.value,
+        fee_pct=request.fee_pct or 0.0,
+        slippage_pct=request.slippage_pct or 0.0,
+        sl_pct=request.risk.sl_pct,
+        tp_pct=request.risk.tp_pct,
+    )
+    longs, shorts = held.get("long_entry", none), held.get("short_entry", none)
+    return oracle.simulate([longs], [shorts], bars.close.tolist(), rules, exits)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"direction": "long-only"},
+        {"exit_on": "neutral"},
+        {"risk": {"sl_pct": {"values": [0.3, 1]}, "tp_pct": 0.5}},
+        {"signals": {name: SIGNALS[name] for name in ("long_entry", "short_entry")}},
+        {"risk": {"sl_pct": {"values": [0.3, 1]}}, "direction": "short-only"},
+    ],
+    ids=["exits", "long-only", "neutral", "stops", "no exits", "short-only"],
+)
+def test_every_variant_equals_the_oracle(changes: dict[str, Any]):
+    result = run(**changes)
+    assert len(result.top) == result.variants_total > 1
+    assert sum(len(variant.trades or ()) for variant in result.top)
+    for variant in result.top:
+        expected = oracle_return(dict(variant.strategy))
+        assert variant.total_return_pct == pytest.approx(expected.total_return_pct, rel=1e-12, abs=1e-12)
+        assert variant.conflicting_signals == expected.conflicts
+        assert [trade.exit_reason for trade in variant.trades or ()] == [
+            one.exit_reason for one in expected.trades
+        ]
+
+
+def test_a_variant_alone_gives_the_numbers_of_the_grid():
+    for variant in run(risk={"sl_pct": {"values": [0.3, 1]}}).top:
+        alone = search_over(
+            CANDLES,
+            resolve(
+                get_request_models().validated_request({**variant.strategy, "trades_for": 1}), BacktestSettings()
+            ),
+            WARMUP,
+        )
+        assert alone.variants_total == 1
+        only = alone.top[0]
+        assert (only.total_return_pct, only.trades, only.metrics) == (
+            variant.total_return_pct,
+            variant.trades,
+            variant.metrics,
+        )
+
+
+def test_constraints_leave_numbers_out():
+    windows = [
+        tuple(variant.strategy["let"][name]["params"]["window"] for name in ("fast", "slow"))  # type: ignore[index]
+        for variant in run().top
+    ]
+    assert set(windows) == {(5, 9), (5, 40), (12, 40)}
+
+
+def test_the_same_request_gives_the_same_bytes():
+    assert numbers_of(run()) == numbers_of(run())
+
+
+def test_a_name_that_no_signal_reads_makes_no_variants_and_is_told():
+    idle = {**LET, "idle": {"id": "rsi", "params": {"window": {"values": [7, 14, 21]}}}}
+    result = run(let=idle)
+    assert result.variants_total == run().variants_total
+    assert "let.idle: no signal reads it, so it makes no variants" in result.notes
+
+
+def test_an_indicator_that_stands_twice_is_told_what_it_means():
+    twice = [{"id": "ema", "params": {"window": window}} for window in (5, 40)]
+    result = run(let={}, where=[], signals=None, indicators=twice)
+    assert any(note.startswith("ema stands 2 times: all of them must say long") for note in result.notes)
+
+
+def test_the_table_names_the_parameters():
+    columns = run().to_arrow().column_names
+    assert {"fast.window", "slow.window", "long_entry.all.1.below.1", "short_entry.held_for.1"} <= set(columns)
