@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import ray
 
 import kernels.bits
+import kernels.pairs
 import kernels.rollup
 import kernels.simulation.entry_bars
 import kernels.simulation.equity_curve
@@ -143,6 +144,7 @@ def load_kernels() -> None:
     """Load all that a search may run, but for its indicators."""
     load(
         kernels.bits,
+        kernels.pairs,
         kernels.simulation.under_stops,
         kernels.simulation.entry_bars,
         kernels.simulation.equity_curve,

@@ -11,7 +11,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from candleray.backtests.axes import Axis
 from candleray.backtests.indicator_axes import Columns
-from candleray.backtests.signals.nodes import Node, one_node
+from candleray.backtests.signals.nodes import DUMPED, Node, one_node
 from candleray.backtests.signals.operands import Operand, OtherInstrument, OtherTimeframe
 
 MAX_PARTS = 16
@@ -25,6 +25,7 @@ def _condition(value: Any) -> Node:
 Condition: TypeAlias = Annotated[
     Any,
     PlainValidator(_condition),
+    DUMPED,
     WithJsonSchema(
         {
             "title": "Condition",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict, PlainSerializer, SerializationInfo
 from pydantic_core import PydanticCustomError
 
 from candleray.backtests.axes import Steps, Values
@@ -91,6 +91,23 @@ def one_node(kinds: Mapping[str, type[Node]], noun: str, example: str) -> Callab
         return kinds[present[0]].model_validate(value)
 
     return check
+
+
+def _dumped(value: Any, info: SerializationInfo) -> Any:
+    # Not left to pydantic: a model that came from another process is not built before its own methods are called.
+    if not isinstance(value, BaseModel):
+        return value
+    return value.model_dump(
+        mode=info.mode,
+        by_alias=True,
+        exclude_unset=info.exclude_unset,
+        exclude_defaults=info.exclude_defaults,
+        exclude_none=info.exclude_none,
+    )
+
+
+DUMPED = PlainSerializer(_dumped)
+"""Serializes a node, a name, a number or an axis where any of them may stand."""
 
 
 def _unknown(value: dict[Any, Any], known: list[str], noun: str, example: str) -> PydanticCustomError:

@@ -9,7 +9,7 @@ from pydantic import Field, PlainValidator, StringConstraints, TypeAdapter, With
 
 from candleray.backtests.axes import Axis
 from candleray.backtests.indicator_axes import Columns
-from candleray.backtests.signals.nodes import Node, is_axis, is_number, one_node
+from candleray.backtests.signals.nodes import DUMPED, Node, is_axis, is_number, one_node
 from candleray.markets import Instrument
 from candleray.timeframes import Timeframe
 
@@ -82,6 +82,7 @@ def _axis_adapter() -> TypeAdapter[Any]:
 Operand: TypeAlias = Annotated[
     Any,
     PlainValidator(_operand),
+    DUMPED,
     WithJsonSchema(
         {
             "title": "Operand",
