@@ -26,7 +26,7 @@ def _windows(chosen: IndicatorAxes) -> Iterator[int]:
     indicator = INDICATORS[chosen.id]
     for declared, values in ((indicator.params, chosen.params), (indicator.rule.params, chosen.signal)):
         for name, param in declared.items():
-            if param.is_window:
+            if param.is_window and name in values:  # an operand of signals has no rule
                 value: Any = values[name]
                 yield int(value)
 
@@ -48,4 +48,7 @@ def run_metadata(spec: StrategySpec, created_at: datetime) -> RunMetadata:
 def _lookback(chosen: IndicatorAxes) -> int:
     params: Any = chosen.params
     signal: Any = chosen.signal
-    return lookback(INDICATORS[chosen.id], params, signal)
+    indicator = INDICATORS[chosen.id]
+    if indicator.rule.params and not signal:  # an operand of signals has no rule
+        return indicator.lookback(**params)
+    return lookback(indicator, params, signal)

@@ -20,7 +20,7 @@ def spec_of(draft: StrategyDraft, defaults: BacktestSettings) -> StrategySpec:
     """
     whole = filled_in(draft, defaults)
     for indicator in whole.named_indicators:
-        IndicatorGrid(indicator)  # raises where its constraint forbids the parameters
+        IndicatorGrid(indicator, with_signal=False)  # raises where its constraint forbids the parameters
     of_a_range = StrategyDraft.model_fields.keys() - StrategySpec.model_fields.keys()
     return StrategySpec.model_validate(whole.model_dump(exclude=of_a_range))
 
