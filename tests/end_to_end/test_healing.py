@@ -6,9 +6,8 @@ import json
 import os
 import signal
 import socket
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -17,16 +16,14 @@ import pytest
 
 from candleray import Client, ServiceUnavailable
 from candleray.market_data.coverage import Coverage
-from candleray.markets import find_market
-from candleray.simulator.generated_candles import GeneratedCandles
-from candleray.timeframes import MINUTE_MS
 from cluster.instance.instance_file import read_instance
 from cluster.machine.leftovers import left_by
 from cluster.machine.processes import tree_of
 from cluster.services.embedded_postgres import EmbeddedPostgres
 from cluster.services.embedded_valkey import EmbeddedValkey
+from tests.support.instances.patient import DAY_MINUTES, Patient, timed
 from tests.support.instances.processes import suspend
-from tests.support.instances.real_instance import RealInstance, kill, real_instance
+from tests.support.instances.real_instance import kill, real_instance
 from tests.support.waiting import wait_until
 
 pytestmark = [
@@ -35,35 +32,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(1800),
 ]
-
-START_MS = 1_746_057_600_000
-ROWS = 1440
-
-
-class Patient(RealInstance):
-    """An instance on whose parts the tests lay hands."""
-
-    def kill(self, words: str) -> list[psutil.Process]:
-        killed = self.processes(words)
-        assert killed, f"there is no {words}"
-        kill(killed)
-        return killed
-
-    def wait_restarted(self, part: str, count: int) -> None:
-        """Wait until the part was started again so often in all, and everything is ready."""
-        wait_until(lambda: (self.restarts(part), self.is_whole()), lambda seen: seen[0] >= count and seen[1])
-
-    def is_whole(self) -> bool:
-        return self.file.state == "ready" and self.answers("/ready")
-
-    def answers(self, path: str) -> bool:
-        with suppress(httpx.HTTPError):
-            return httpx.get(f"{self.file.api_url}{path}", trust_env=False, timeout=5).is_success
-        return False
-
-    def coverage(self) -> list[Coverage]:
-        with Client(self.file.api_url, timeout_s=600) as client:
-            return client.coverage()
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +42,7 @@ def patient() -> Iterator[Patient]:
 
 @pytest.fixture(scope="module")
 def stored(patient: Patient) -> list[Coverage]:
-    rows = GeneratedCandles(seed=7).candles(
-        find_market("binance-spot"), "BTCUSDT", START_MS, START_MS + ROWS * MINUTE_MS
-    )
-    with Client(patient.file.api_url) as client:
-        assert client.put_candles("binance-spot", "BTCUSDT", rows).written == ROWS
+    assert patient.put(0).written == DAY_MINUTES
     return patient.coverage()
 
 
@@ -118,7 +82,7 @@ def test_what_serve_loses_serve_starts_again(patient: Patient, stored: list[Cove
     killed = patient.kill(part)
     with timed(f"{part}: replaced and answering"):
         wait_until(lambda: patient.processes(part), lambda seen: set(seen) - set(killed), what=part)
-        wait_until(patient.is_whole)
+        patient.wait_whole()
     assert patient.coverage() == stored
     assert patient.file.boot == boot
 
@@ -152,7 +116,7 @@ def test_everything_at_once_and_a_port_taken_meanwhile_only_takes_longer(
         assert f"port {patient.port} is in use by process {os.getpid()}" in patient.file.restarts["ray"].reason
         assert not patient.is_whole()
     with timed("everything: whole again"):
-        wait_until(patient.is_whole)
+        patient.wait_whole()
     assert patient.coverage() == stored
     assert patient.restarts("postgres") == patient.restarts("valkey") == 1
     for kind, former in zip((EmbeddedPostgres, EmbeddedValkey), services, strict=True):
@@ -171,13 +135,6 @@ def test_a_signal_in_the_middle_of_a_restart_stops_it_in_order(patient: Patient,
         assert not left_by(boot, str(patient.folder.ray_dir(boot)))
     assert [kind(patient.folder).find() for kind in (EmbeddedPostgres, EmbeddedValkey)] == [None, None]
     assert patient.candleray("status", "--data", str(patient.folder)).returncode == 1
-
-
-@contextmanager
-def timed(what: str) -> Iterator[None]:
-    began = time.monotonic()
-    yield
-    print(f"{what} after {time.monotonic() - began:.1f} s")
 
 
 def restarts_shown(patient: Patient) -> dict[str, int]:

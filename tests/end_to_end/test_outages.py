@@ -1,69 +1,42 @@
-"""Hanging parts, a full disk, missing folders: each heals by itself once the cause is gone, and loses nothing."""
+"""A full disk, missing folders, slow clients: all heals by itself once the cause is gone, and loses nothing."""
 
 from __future__ import annotations
 
+import random
+import resource
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 
-from candleray import CandlerayError, Client
-from candleray.market_data.coverage import Coverage
-from candleray.markets import find_market
-from candleray.simulator.generated_candles import GeneratedCandles
-from candleray.timeframes import MINUTE_MS
 from cluster.machine.data_folder import DataFolder
+from tests.support.instances.frozen_files import FrozenFiles
+from tests.support.instances.patient import Patient
 from tests.support.instances.ports import free_port
-from tests.support.instances.real_instance import RealInstance
+from tests.support.instances.slow_callers import silent, stalled
 from tests.support.instances.small_disk import SmallDisk, small_disk_if_any
+from tests.support.instances.witnesses import OtherUser, Writer, going_on, in_words, require_prompt, slowest_s
 from tests.support.waiting import wait_until
 
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.cluster,
     pytest.mark.slow,
-    pytest.mark.timeout(1800),
+    pytest.mark.timeout(3000),
 ]
 
-START_MS = 1_746_057_600_000
-ROWS = 1440
-READY_WITHIN_S = 6.0
-"""Two seconds of its own, and what a busy machine adds: it took 12.6 s where it waited for a driver."""
-
-
-class Patient(RealInstance):
-    """An instance on whose parts the tests lay hands."""
-
-    def is_whole(self) -> bool:
-        return self.file.state == "ready" and self.ready() == 200
-
-    def ready(self) -> int:
-        try:
-            return httpx.get(f"{self.url}/ready", trust_env=False, timeout=60).status_code
-        except httpx.HTTPError:
-            return 0
-
-    def client(self) -> Client:
-        return Client(self.url, timeout_s=600)
-
-    def put(self, day: int) -> int:
-        """A day of candles; how many were acknowledged."""
-        start_ms = START_MS + day * ROWS * MINUTE_MS
-        rows = GeneratedCandles(seed=7).candles(
-            find_market("binance-spot"), "BTCUSDT", start_ms, start_ms + ROWS * MINUTE_MS
-        )
-        with self.client() as client:
-            return int(client.put_candles("binance-spot", "BTCUSDT", rows).written)
-
-    def coverage(self) -> list[Coverage]:
-        with self.client() as client:
-            return client.coverage()
+OTHER_USER = 42
+FULL_FOR_S = 5.0
+"""The time for which everything tries, and fails."""
+STALLED, SILENT = 410, 4200
+"""More than all request slots of two replicas; more than the connections of Serve's own HAProxy."""
+ME_WITHIN_S = 1.0
+"""The longest that another user's `/me` may take among slow clients, beside what it takes without them."""
 
 
 @pytest.fixture(scope="module")
@@ -87,89 +60,108 @@ def patient(disk: SmallDisk | None) -> Iterator[Patient]:
 
 
 @pytest.fixture(scope="module")
-def stored(patient: Patient) -> list[Coverage]:
-    assert patient.put(0) == ROWS
-    return patient.coverage()
+def writer(patient: Patient) -> Writer:
+    return Writer(patient)
 
 
-@pytest.mark.parametrize(
-    ("part", "counted"),
-    [
-        ("bin/postgres", "postgres"),
-        ("valkey-server", "valkey"),
-        ("ray::CandleStoreActor", "candle store"),
-        ("ray::JobSchedulerActor", "job scheduler"),
-        ("raylet/raylet", "ray"),
-        ("gcs/gcs_server", "ray"),
-        ("cluster.instance.ray_driver", "ray"),
-    ],
-)
-def test_a_suspended_part_is_started_anew(
-    patient: Patient, stored: list[Coverage], part: str, counted: str, fault_rounds: int
-) -> None:
-    for _ in range(fault_rounds):
-        wait_until(patient.is_whole)
-        count, hanging = patient.restarts(counted), first_of(patient, part)
-        with timed(f"SIGSTOP of {part}: whole again"):
-            hanging.suspend()
-            began = time.monotonic()
-            patient.ready()
-            assert time.monotonic() - began < READY_WITHIN_S
-            wait_until(lambda count=count: patient.restarts(counted) > count, what=f"{counted} is started again")
-            wait_until(patient.is_whole)
-        assert not hanging.is_running() or hanging.status() == psutil.STATUS_ZOMBIE
-        assert patient.coverage() == stored
+@contextmanager
+def round_of(
+    writer: Writer, what: str, moments: random.Random, go_on_freeing: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """One fault at a random moment while rows are written, until all is whole; then the rows are counted."""
+    writer.patient.wait_whole()
+    writer.begin_round()
+    with going_on(writer.step):
+        time.sleep(moments.uniform(0, 3))
+        before = writer.acknowledged
+        yield
+        began = time.monotonic()
+        wait_until(lambda: go_on_freeing() or writer.patient.is_whole(), what="the instance is whole")
+        healed_s = time.monotonic() - began
+    lost, since = writer.lost(), writer.acknowledged - before
+    told = f"{writer.acknowledged} rows acknowledged, {since} of them from the fault on, {lost} lost"
+    print(f"{what}: whole {healed_s:.1f} s after the cause had gone; {told}", flush=True)
+    assert lost == 0
 
 
+@pytest.mark.parametrize("kind", ["a small disk", "files that may not grow"])
 def test_a_full_disk_is_said_and_heals_with_the_room(
-    patient: Patient, stored: list[Coverage], disk: SmallDisk | None, fault_rounds: int
+    patient: Patient, writer: Writer, disk: SmallDisk | None, kind: str, fault_rounds: int
 ) -> None:
-    if disk is None:
-        pytest.skip("no disk can be mounted here")
-    for day in range(1, fault_rounds + 1):
-        wait_until(patient.is_whole)
-        disk.fill()
-        for part in ("raylet/raylet", "bin/postgres", "valkey-server"):
-            first_of(patient, part).kill()
-        wait_until(lambda: patient.ready() != 200)
-        acknowledged = acknowledged_of(lambda day=day: patient.put(day))
-        time.sleep(5)  # it tries, and fails
-        disk.free()
-        with timed("a full disk that is freed: whole again"):
-            wait_until(patient.is_whole)
-        assert acknowledged in (0, ROWS)
-        assert patient.put(day) == ROWS - acknowledged
-        assert sum(each.candles for each in patient.coverage()) == (day + 1) * ROWS
+    if kind == "a small disk" and disk is None:
+        pytest.skip("no disk can be mounted here; files that may not grow stand for it")
+    full = disk if kind == "a small disk" and disk else FrozenFiles(patient)
+    moments = random.Random(kind)
+    for number in range(1, fault_rounds + 1):
+        with round_of(writer, f"full disk, {kind}, round {number}", moments, full.free):
+            full.fill()
+            for part in ("raylet/raylet", "bin/postgres", "valkey-server"):
+                patient.first_of(part).kill()
+            wait_until(lambda: patient.ready() != 200)
+            time.sleep(FULL_FOR_S)
+            full.free()
 
 
 @pytest.mark.parametrize("missing", ["logs", "postgres", "valkey", "clickhouse", ""])
 def test_a_folder_that_is_moved_away_is_not_begun_anew_and_heals_when_it_is_back(
-    patient: Patient, missing: str, fault_rounds: int
+    patient: Patient, writer: Writer, missing: str, fault_rounds: int
 ) -> None:
-    for _ in range(fault_rounds):
-        wait_until(patient.is_whole)
-        before = patient.coverage()
-        path = patient.folder.path / missing if missing else patient.folder.path
-        away = path.with_name(f"{path.name}-away")
-        path.rename(away)
-        if missing == "logs":
-            first_of(patient, "valkey-server").kill()
-            wait_until(path.exists, what="the folder of logs")
-            shutil.rmtree(away)
-        else:
-            wait_until(lambda: patient.ready() == 503)
-            if missing != "valkey":  # candles do without counters
-                assert acknowledged_of(lambda: patient.put(100)) == 0
-            if path.exists():
-                shutil.rmtree(path)
-            away.rename(path)
-        with timed(f"{missing or 'the data folder'} back: whole again"):
-            wait_until(patient.is_whole)
-        assert patient.coverage() == before
+    path = patient.folder.path / missing if missing else patient.folder.path
+    moments = random.Random(missing)
+    for number in range(1, fault_rounds + 1):
+        with round_of(writer, f"missing folder {missing or 'of all data'}, round {number}", moments):
+            hide_for_a_while(patient, writer, path, missing)
+
+
+def hide_for_a_while(patient: Patient, writer: Writer, path: Path, missing: str) -> None:
+    away = path.with_name(f"{path.name}-away")
+    path.rename(away)
+    if missing == "logs":
+        patient.first_of("valkey-server").kill()
+        wait_until(path.exists, what="the folder of logs")
+        shutil.rmtree(away)
+        return
+    wait_until(lambda: patient.ready() == 503)
+    if missing != "valkey":  # candles do without counters
+        acknowledged = writer.acknowledged
+        time.sleep(2)
+        assert writer.acknowledged == acknowledged
+    if path.exists():
+        shutil.rmtree(path)
+    away.rename(path)
+
+
+def test_slow_clients_keep_no_other_user_waiting(patient: Patient, writer: Writer, fault_rounds: int) -> None:
+    moments = random.Random("slow")
+    most = open_more_files()
+    token, restarts = patient.token_of(OTHER_USER), patient.file.restarts
+    for number in range(1, fault_rounds + 1):
+        other = OtherUser(patient, token)
+        with round_of(writer, f"slow clients, round {number}", moments), going_on(other.step):
+            time.sleep(2)
+            calm_s, began = slowest_s(other.answers), time.monotonic()
+            with ExitStack() as held:
+                for _ in range(STALLED):
+                    held.enter_context(stalled(patient.port))
+                for _ in range(min(SILENT, most - 2 * STALLED)):
+                    held.enter_context(silent(patient.port))
+                time.sleep(moments.uniform(10, 20))  # deadlines pass, the silent ones stay
+            meanwhile = other.begun(began, time.monotonic())
+        print(f"/me took {calm_s:.2f} s before, meanwhile {in_words(meanwhile)}", flush=True)
+        assert {each.status for each in meanwhile} == {200}
+        require_prompt(meanwhile, ME_WITHIN_S + calm_s)
+    assert patient.file.restarts == restarts
+
+
+def open_more_files() -> int:
+    """Raise this process's own limit as far as it may; return it."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
 
 
 def test_it_stops_on_a_full_disk_and_without_its_folder(patient: Patient, disk: SmallDisk | None) -> None:
-    wait_until(patient.is_whole)
+    patient.wait_whole()
     processes = [process for process in patient.processes() if process.is_running()]
     if disk:
         disk.fill()
@@ -180,23 +172,3 @@ def test_it_stops_on_a_full_disk_and_without_its_folder(patient: Patient, disk: 
     assert told.returncode == 0, told.stderr
     assert "stopped the instance" in told.stdout
     assert [each for each in processes if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] == []
-
-
-def first_of(patient: Patient, words: str) -> psutil.Process:
-    found = wait_until(lambda: patient.processes(words), what=words)
-    return found[0]
-
-
-def acknowledged_of(put: Callable[[], int]) -> int:
-    """The number of acknowledged rows: none where the answer was an error."""
-    try:
-        return put()
-    except CandlerayError:
-        return 0
-
-
-@contextmanager
-def timed(what: str) -> Iterator[None]:
-    began = time.monotonic()
-    yield
-    print(f"{what} after {time.monotonic() - began:.1f} s")

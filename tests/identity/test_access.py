@@ -236,3 +236,15 @@ async def test_the_first_login_makes_the_user_and_the_next_finds_it(stranger, po
     rows = await postgres.fetch("audit_events_from", 0, 100_000)
     events = [row["event"] for row in rows if row["user_id"] == UUID(next(iter(users)))]
     assert events == ["user_created", "logged_in", "logged_in"]
+
+
+async def test_a_caller_whom_postgres_cannot_name_is_answered_in_words_and_not_kept(
+    stranger: httpx.AsyncClient, postgres: Postgres
+):
+    session = await logged_in(stranger)
+    async with postgres.connection() as other, other.transaction():
+        await other.execute("LOCK TABLE access_tokens IN ACCESS EXCLUSIVE MODE")
+        answer = await stranger.get("/me", headers=session)
+    assert answer.status_code == 503
+    assert "Postgres does not answer within 5 s" in answer.json()["error"]["message"]
+    assert (await stranger.get("/me", headers=session)).status_code == 200

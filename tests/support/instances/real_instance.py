@@ -71,12 +71,15 @@ class RealInstance:
 
     def client_of(self, telegram_user_id: int) -> Client:
         """A client of that person, logged in."""
+        return Client(self.url, token=self.token_of(telegram_user_id), timeout_s=600)
+
+    def token_of(self, telegram_user_id: int) -> str:
+        """Log that person in; the session's token."""
         given = self.environment.get("CANDLERAY_IDENTITY__BOT_TOKEN")
         bot_token = given or read_private(self.folder.path / BOT_TOKEN)
         assert bot_token is not None
         with Client(self.url, timeout_s=600) as anybody:
-            token = anybody.log_in(sign_widget(telegram_user_id, bot_token, time.time())).token
-        return Client(self.url, token=token, timeout_s=600)
+            return anybody.log_in(sign_widget(telegram_user_id, bot_token, time.time())).token
 
     def ray_dashboard(self) -> httpx.Client:
         """A client of Ray's dashboard, with the token that it asks for."""
