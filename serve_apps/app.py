@@ -53,7 +53,7 @@ def build(settings: Settings) -> serve.Application:
         max_ongoing_requests=MORE_THAN_ANY_CONNECTIONS,
         ray_actor_options=REPLICA,
         health_check_period_s=5,
-        health_check_timeout_s=15,
+        health_check_timeout_s=5,  # Serve gives a replica up after three: within 20 s, as the supervisor does
         graceful_shutdown_wait_loop_s=0.2,
         graceful_shutdown_timeout_s=20,
         # Our own log has a line for every request.

@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.timeout(3000),
 ]
 
-READY_WITHIN_S = 6.0
+READY_WITHIN_S = 7.0
 """Two seconds of its own, and what a busy machine adds: it took 12.6 s where it waited for a driver."""
 OTHER_USER = 42
 CALM_S = 2.0
@@ -98,8 +98,9 @@ def suspended_once(writer: Writer, other: OtherUser, part: Part, wait_s: float) 
         began, before = time.monotonic(), writer.acknowledged
         suspend_all([hanging, *(hanging.children(recursive=True) if part.with_children else ())])
         if part.is_asked:
+            asked = time.monotonic()
             patient.ready()
-            assert time.monotonic() - began < READY_WITHIN_S
+            assert time.monotonic() - asked < READY_WITHIN_S
         wait_until(lambda: is_gone(hanging) or patient.file.state != "ready", what=f"the end of {part.words}")
         gone = time.monotonic()
         if part.counted:
