@@ -199,6 +199,58 @@ def commands_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def indicator_signatures() -> str:
+    """Names and parameters of the indicators for the SDK, which knows no kernel."""
+    signatures = {
+        name: {
+            "title": indicator.title,
+            "params": [*indicator.params],
+            "inputs": [*indicator.selectable_inputs],
+            "outputs": [*indicator.outputs],
+        }
+        for name, indicator in sorted(INDICATORS.items())
+    }
+    lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(one)}" for name, one in signatures.items())
+    return f"{{\n{lines}\n}}\n"
+
+
+INDICATOR_CALLS = f"""\
+# {NOTE}
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from candleray.sdk.signals.terms import Axis, IndicatorLeaf
+from candleray.timeframes import Timeframe
+"""
+
+
+def indicator_calls() -> str:
+    """Functions of the SDK, one an indicator, as type checkers and editors read them."""
+    return "".join([INDICATOR_CALLS, "\n", *(_indicator_call(info) for info in get_catalogue().describe())])
+
+
+def _indicator_call(info: IndicatorInfo) -> str:
+    params = [f"{one.name}: float | Axis = ..." for one in info.params]
+    if len(params) == 1:
+        params += ["stop: float = ...", "step: float = ..."]
+    inputs = [
+        f"{one.name}: Literal[{', '.join(json.dumps(column) for column in one.columns)}] = ..."
+        for one in info.inputs
+        if len(one.columns) > 1
+    ]
+    output = f"Literal[{', '.join(map(json.dumps, info.outputs))}]"
+    rest = [
+        *inputs,
+        f"output: {output} | None = None",
+        "timeframe: Timeframe | None = None",
+        "instrument: Mapping[str, Any] | None = None",
+        "shift: float | Axis = 0",
+    ]
+    lines = "".join(f"    {one},\n" for one in [*params, "*", *rest])
+    return f"def {info.id}(\n{lines}) -> IndicatorLeaf: ...\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "configs/base/settings.yaml": settings_yaml,
     "configs/base/indicators.yaml": indicators_yaml,
@@ -209,6 +261,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/run-states.md": run_states_page,
     "docs/reference/errors.md": errors_page,
     "docs/reference/commands.md": commands_page,
+    "candleray/sdk/signals/indicator_calls.json": indicator_signatures,
+    "candleray/sdk/signals/indicator_calls.pyi": indicator_calls,
 }
 
 

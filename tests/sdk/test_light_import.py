@@ -59,6 +59,11 @@ def test_importing_the_client_builds_no_model():
     assert run_python(code).strip() == "[]"
 
 
+def test_the_expressions_of_signals_load_neither_pydantic_nor_any_library():
+    unwanted = ("pydantic", "httpx", *LIBRARIES, *DRIVERS, *OTHER_PACKAGES)
+    assert loaded_by("import candleray.sdk.signals", unwanted) == []
+
+
 def test_a_client_is_opened_without_them_too():
     code = f"{CLIENT}; Client('http://127.0.0.1:1').close()"
     assert loaded_by(code, (*LIBRARIES, *DRIVERS, *OTHER_PACKAGES)) == []

@@ -18,6 +18,7 @@ from datetime import datetime
 from uuid import UUID
 
 from candleray import Client, Job, Strategy, TokenRequest
+from candleray.sdk.signals import Condition, adx, atr, ema, hour, macd, price, signals, steps, values
 
 
 def use(client: Client, job_id: UUID) -> Strategy:
@@ -28,6 +29,14 @@ def use(client: Client, job_id: UUID) -> Strategy:
     progress: list[Job] = list(client.submit({}, key=token).watch(every_s=1.5))
     client.job(job_id).cancel()
     client.jobs(state=[job.state for job in progress], limit=5)
+    fast, slow = ema(10, 50, 5).named("fast"), ema(window=values(100, 200), source="hlc3")
+    quiet: Condition = (adx(14) < 20) & (8 <= hour()) & (hour() != 12) & ~(2 * atr() > abs(price() - slow))
+    trend = macd(12, slow=steps(20, 30, 2), output="signal", timeframe="1d").shift(1).rising(3)
+    parts = signals(
+        long_entry=(fast > slow).crosses() & quiet | trend.held_for(2),
+        where=[fast.parameter("window") < slow.parameter("window")],
+    )
+    client.backtest({"timeframe": "1h", **parts})
     return client.save_strategy(best)
 """
 
@@ -35,6 +44,7 @@ WRONG = """\
 from candleray import Client
 from candleray.sdk.jobs import JobMethods, SubmittedJob
 from candleray.sdk.runs import RunMethods
+from candleray.sdk.signals import ema, macd, price, rsi, signals
 
 
 def misuse(client: Client) -> None:
@@ -64,6 +74,17 @@ def misuse(client: Client) -> None:
     client.ready()["clickhouse"].seconds  # E: attr-defined
     SubmittedJob("http://127.0.0.1:8000", "0198a3f2")  # E: arg-type
     RunMethods.start_run("no client", "0b4bd4f2")  # E: arg-type
+    rsi() > "close"  # E: operator
+    rsi([5, 10])  # E: arg-type
+    rsi(windw=5)  # E: call-arg
+    macd(12, 26, 9, output="line")  # E: arg-type
+    price("closing")  # E: arg-type
+    rsi(timeframe="7m")  # E: arg-type
+    (rsi() > 1) & 2  # E: operator
+    (rsi() > 1).shift(2)  # E: attr-defined
+    rsi().held_for(2)  # E: attr-defined
+    (rsi() >= 1).crosses()  # E: attr-defined
+    signals(long_entry=ema(20))  # E: arg-type
 
 
 class Extended(JobMethods):
