@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from candleray.backtests.explanation import Explanation as Explanation
     from candleray.backtests.preflight import Preflight as Preflight
     from candleray.backtests.request import BacktestRequest as BacktestRequest
     from candleray.backtests.result import BacktestResult as BacktestResult
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
+    "candleray.backtests.explanation": ("Explanation",),
     "candleray.backtests.preflight": ("Preflight",),
     "candleray.backtests.request": ("BacktestRequest",),
     "candleray.backtests.result": ("BacktestResult", "RankedVariant"),

@@ -14,6 +14,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from actors.candle_store import ActorCall
 from actors.ray_errors import translated_errors
+from candleray.backtests.explanation import Explanation
 from candleray.backtests.preflight import Preflight, SizedRequest
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
@@ -27,6 +28,7 @@ from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.market_data.history import History
 from candleray.search.estimate import require_job_guards
 from candleray.settings import Settings, get_settings
+from cluster.search.explaining import explain as explain_on_ray
 from cluster.search.fan_out import backtest
 from cluster.search.preflight import weigh
 from serve_apps.api import build_api
@@ -96,6 +98,9 @@ def _backend(settings: Settings) -> Backend:
     async def run(request: BacktestRequest) -> BacktestResult:
         return await _on_the_cluster(backtest(request, candles, settings))
 
+    async def explain(request: BacktestRequest, variant_index: int) -> Explanation:
+        return await _on_the_cluster(explain_on_ray(request, variant_index, candles, settings))
+
     async def preflight(request: BacktestRequest) -> Preflight:
         jobs = Jobs(await postgres.get(), settings.jobs)
         return await _on_the_cluster(weigh(request, candles, settings, await jobs.pace()))
@@ -120,6 +125,7 @@ def _backend(settings: Settings) -> Backend:
         settings=settings,
         candles=candles,
         run_backtest=run,
+        explain=explain,
         backfills=backfills,
         preflight=preflight,
         job_request=job_request,

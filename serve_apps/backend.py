@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from candleray.backtests.explanation import Explanation
 from candleray.backtests.preflight import Preflight, SizedRequest
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
@@ -34,6 +35,8 @@ class Backend:
     settings: Settings
     candles: CandleStoreClient
     run_backtest: Callable[[BacktestRequest], Coroutine[Any, Any, BacktestResult]]
+    explain: Callable[[BacktestRequest, int], Coroutine[Any, Any, Explanation]]
+    """The request, and the variant of that number over its range."""
     backfills: Backfills
     preflight: Callable[[BacktestRequest], Coroutine[Any, Any, Preflight]]
     job_request: Callable[[BacktestRequest], Coroutine[Any, Any, SizedRequest]]

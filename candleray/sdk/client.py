@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from candleray.backtests.explanation import Explanation
 from candleray.backtests.preflight import Preflight
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
@@ -105,6 +106,22 @@ class Client(MarketDataMethods, JobMethods, StrategyMethods, RunMethods, Identit
         ('sync', 4)
         """
         return read(Preflight, self.send("POST", "/backtests/preflight", content=request_body(self, request)))
+
+    def explain(self, request: BacktestRequest | Mapping[str, Any] | bytes, variant_index: int = 0) -> Explanation:
+        """Say a request in plain English, and what one of its variants finds on the range.
+
+        Raises:
+            InvalidInput: one problem a field; the request has no variant of that number.
+
+        >>> explanation = client.explain(request)
+        >>> print(explanation.variant_sentences[0])
+        Opens long when SMA(10) says long; closes when the short entry's condition is true.
+        >>> [condition.path for condition in explanation.conditions]
+        ['indicators.0', 'indicators.0']
+        """
+        body = request_body(self, request)
+        params = {"variant_index": variant_index}
+        return read(Explanation, self.send("POST", "/backtests/explain", content=body, params=params))
 
     def indicators(self) -> list[IndicatorInfo]:
         """Every indicator with its inputs, parameters, bounds and signal rule.

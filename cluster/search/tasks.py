@@ -24,11 +24,13 @@ import kernels.simulation.prices
 import kernels.simulation.pruning
 import kernels.simulation.under_stops
 import kernels.simulation.without_stops
+from candleray.backtests.explanation import Explanation
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import RankedVariant
 from candleray.candles import IntArray
 from candleray.search import costs, engine
 from candleray.search.bars import Bars
+from candleray.search.explaining import looked_at
 from candleray.search.phases import Tell
 from candleray.search.rankings import Ranking
 from candleray.search.reports import report_variants as report
@@ -79,6 +81,12 @@ def build_planes(
 
 def compile_planes(bars: Bars, request: BacktestRequest, default_warmup: int) -> None:
     engine.compile_planes(bars, VariantGrid(request), default_warmup)
+
+
+def explain(
+    bars: Bars, whole: BacktestRequest, one: BacktestRequest, variant_index: int, default_warmup: int
+) -> Explanation:
+    return looked_at(bars, whole, one, variant_index, default_warmup)
 
 
 def rank_variants(bars: Bars, request: BacktestRequest, plane_refs: list[Any], first: int, last: int) -> Ranking:

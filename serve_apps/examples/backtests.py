@@ -172,3 +172,61 @@ BACKTEST_RESULT: dict[str, Any] = {
         }
     ],
 }
+
+_EXPLAINED = (
+    "Opens long when EMA(3{}) crosses above EMA(8), while ADX(14) is below 20; closes when that is no longer so."
+)
+_LONG_ENTRY = {"all": [{"cross_above": ["fast", "slow"]}, {"below": [{"id": "adx"}, 20]}]}
+EXPLANATION: dict[str, Any] = {
+    "sentences": [_EXPLAINED.format(" or 5")],
+    "variants_total": 2,
+    "variant_index": 0,
+    "variant_sentences": [_EXPLAINED.format("")],
+    "strategy": {
+        "instrument": INSTRUMENT,
+        "timeframe": "1h",
+        "time_range": _RANGE,
+        **_RULES,
+        "direction": "long-only",
+        "exit_on": "neutral",
+        "let": {
+            "fast": {"id": "ema", "output": "ema", "inputs": {"source": "close"}, "params": {"window": 3}},
+            "slow": {"id": "ema", "output": "ema", "inputs": {"source": "close"}, "params": {"window": 8}},
+        },
+        "signals": {"long_entry": _LONG_ENTRY},
+    },
+    "bars": 456,
+    "conditions": [
+        {
+            "path": "signals.long_entry",
+            "words": "EMA(3) crosses above EMA(8) and ADX(14) is below 20",
+            "true_bars": 0,
+            "true_pct": 0.0,
+            "unknown_bars": 0,
+        },
+        {
+            "path": "signals.long_entry.all.0",
+            "words": "EMA(3) crosses above EMA(8)",
+            "true_bars": 41,
+            "true_pct": 8.991228070175438,
+            "unknown_bars": 0,
+        },
+        {
+            "path": "signals.long_entry.all.1",
+            "words": "ADX(14) is below 20",
+            "true_bars": 0,
+            "true_pct": 0.0,
+            "unknown_bars": 0,
+        },
+    ],
+    "signal_bars": {"long": 0},
+    "first_signals": [],
+    "blockers": [
+        {
+            "path": "signals.long_entry.all.1",
+            "words": "ADX(14) is below 20",
+            "message": "true on none of the 456 bars; without it the others are true on 41",
+        }
+    ],
+    "notes": [],
+}

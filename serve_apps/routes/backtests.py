@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
+from pydantic import Field
 
+from candleray.backtests.explanation import Explanation
 from candleray.backtests.result import BacktestResult
+from candleray.validation import Model
 from serve_apps.backend import InBackend
 from serve_apps.examples import backtests as examples
 from serve_apps.http.access import needs
@@ -39,3 +42,30 @@ async def run_backtest(request: Request, backtest: InRequest, backend: InBackend
     result = await answer_in_time(request, in_turn(), timeout_s, "the backtest")
     backend.metrics.backtest_ended(result.variants_evaluated, result.elapsed_s.total)
     return result
+
+
+class ExplainQuery(Model):
+    variant_index: int = Field(0, ge=0, description="the variant that is looked at; the first one if not given")
+
+
+@router.post("/backtests/explain", response_model=Explanation, responses=example(examples.EXPLANATION))
+@needs("read")
+async def explain_backtest(
+    request: Request,
+    backtest: InRequest,
+    query: Annotated[ExplainQuery, Query()],
+    backend: InBackend,
+    user: InUser,
+) -> Any:
+    """Say a request in plain English, and what one of its variants finds on the range.
+
+    It has, of each condition by its path, the share of bars on which it was true; the first bars that may open a
+    position; and where a side never opens, the conditions to blame. The guards are asked about that variant alone.
+    """
+    timeout_s = backend.settings.api.backtest_timeout_s
+
+    async def in_turn() -> Explanation:
+        async with backend.searches.held(f"user {user.user_id}"):
+            return await backend.explain(backtest, query.variant_index)
+
+    return await answer_in_time(request, in_turn(), timeout_s, "the explanation")

@@ -11,6 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 
 import serve_apps.routes
+from candleray.backtests.explanation import Explanation
 from candleray.backtests.preflight import Preflight
 from candleray.backtests.result import BacktestResult
 from candleray.errors import error_classes
@@ -135,6 +136,7 @@ def test_the_examples_of_a_backtest_are_valid(example):
         (BackfillStep, market_data.BACKFILL_STEP),
         *((BackfillRequest, one["value"]) for one in market_data.BACKFILL_BODIES.values()),
         (BacktestResult, backtests.BACKTEST_RESULT),
+        (Explanation, backtests.EXPLANATION),
         (CandlePage, market_data.CANDLES),
         (Job, jobs.JOB),
         (JobDetail, jobs.JOB_DETAIL),

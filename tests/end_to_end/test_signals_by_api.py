@@ -67,3 +67,45 @@ async def test_the_size_of_a_request_is_told_beforehand(api):
     told = answer.json()
     assert (told["variants_total"], told["mode"]) == (3, "sync")
     assert told["planes"] == 3 + 3 + 1
+
+
+async def test_an_explanation_says_the_request_and_counts_its_conditions(api):
+    answer = await api.post("/backtests/explain?variant_index=2", json=GRID)
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert told["sentences"][0].startswith(
+        "Opens long when EMA(5 or 10) crosses above EMA(8 or 20), while the close"
+    )
+    assert told["sentences"][1] == "Only where fast.window < slow.window."
+    top = (await api.post("/backtests", json=GRID)).json()["top"]
+    assert told["strategy"] == next(one["strategy"] for one in top if one["variant_index"] == 2)
+    assert [one["path"] for one in told["conditions"]][:2] == ["signals.long_entry", "signals.long_entry.all.0"]
+    assert 0 < told["signal_bars"]["long"] < told["bars"] == 576
+
+
+async def test_a_saved_strategy_is_explained_by_its_id(api):
+    variant = (await api.post("/backtests", json=GRID)).json()["top"][0]
+    saved = (await api.post("/strategies", json={"strategy": variant["strategy"]})).json()
+    asked = {"strategy_id": saved["strategy_id"], "time_range": GRID["time_range"]}
+    told = (await api.post("/backtests/explain", json=asked)).json()
+    by_hand = (await api.post(f"/backtests/explain?variant_index={variant['variant_index']}", json=GRID)).json()
+    assert told["variant_sentences"] == by_hand["variant_sentences"]
+    assert told["conditions"] == by_hand["conditions"]
+    assert told["first_signals"] == by_hand["first_signals"]
+
+
+@pytest.mark.parametrize(
+    ("path", "changes", "status", "field"),
+    [
+        ("?variant_index=3", {}, 422, "variant_index"),
+        ("?variant_index=-1", {}, 422, "variant_index"),
+        ("", {"signals": {"long_entry": {"abov": ["fast", 1]}}}, 422, "signals.long_entry"),
+        ("", {"instrument": {"market_id": 1, "symbol": "NOSUCH"}}, 404, ""),
+        ("", {"time_range": {"start": "2020-01-01", "end": "2020-01-02"}}, 404, ""),
+    ],
+    ids=["number", "negative", "condition", "symbol", "range"],
+)
+async def test_an_explanation_is_refused_as_a_backtest_is(api, path, changes, status, field):
+    answer = await api.post(f"/backtests/explain{path}", json={**GRID, **changes})
+    assert answer.status_code == status, answer.text
+    assert not field or field in [problem["field"] for problem in answer.json()["error"]["problems"]]

@@ -42,6 +42,7 @@ SCOPES: dict[str | None, str] = {
         GET /strategies
         GET /strategies/{strategy_id}
         POST /backtests
+        POST /backtests/explain
         POST /backtests/preflight
         POST /indicators/compute
         POST /logout

@@ -40,6 +40,7 @@ ANY_ID = UUID(int=1)
 
 REQUESTS: dict[str, tuple[BaseModel, Callable[[Client, Any], object]]] = {
     "backtest": (BACKTEST, lambda client, request: client.backtest(request)),
+    "explain": (BACKTEST, lambda client, request: client.explain(request)),
     "preflight": (BACKTEST, lambda client, request: client.preflight(request)),
     "submit": (BACKTEST, lambda client, request: client.submit(request)),
     "compute": (SERIES, lambda client, request: client.compute(request)),

@@ -109,6 +109,27 @@ def test_a_backtest_reads_the_request_from_stdin(run):
     assert run("backtest", "-", stdin=json.dumps(REQUEST).encode()).exit_code == 0
 
 
+def test_explain_prints_the_sentence_each_condition_and_the_first_signals(run, request_file, api_url):
+    result = run("explain", request_file, "--variant", 3)
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 0, result.output
+    assert lines[0].startswith("Opens long when SMA(10 to 100 by 5) says long; closes when the short entry's")
+    assert lines[3] == "variant 3 of 19:"
+    assert lines[4].startswith("Opens long when SMA(25) says long")
+    assert lines[7:9] == [
+        "conditions on 574 bars",
+        "path          true bars  true %  unknown  condition",
+    ]
+    assert lines[9].split()[0] == "indicators.0"
+    assert lines[12].endswith("Z")
+    assert "bars may open long, the first 2025-01-02T" in lines[12]
+    with Client(api_url) as client:
+        expected = client.explain(request_file.read_bytes(), 3)
+    assert json.loads(run("explain", request_file, "--variant", 3, "--json").stdout) == expected.model_dump(
+        mode="json"
+    )
+
+
 def test_wrong_input_is_one_line_and_one_for_each_field_and_exit_code_2(run):
     wrong = {**REQUEST, "timeframe": "7m", "indicators": [{"id": "smaa"}]}
     result = run("backtest", "-", stdin=json.dumps(wrong).encode())

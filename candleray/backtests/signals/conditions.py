@@ -5,14 +5,21 @@ A condition that is neither does not hold, and nor does its `not`.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from candleray.backtests.axes import Axis
 from candleray.backtests.indicator_axes import Columns
 from candleray.backtests.signals.nodes import DUMPED, Node, one_node
-from candleray.backtests.signals.operands import Operand, OtherInstrument, OtherTimeframe
+from candleray.backtests.signals.operands import (
+    IndicatorOperand,
+    Operand,
+    OtherInstrument,
+    OtherTimeframe,
+    PriceOperand,
+)
+from candleray.backtests.signals.speech import Speech, bars, every, indicator, joined, levels_in_words, with_source
 
 MAX_PARTS = 16
 """Conditions in one list."""
@@ -40,69 +47,129 @@ Condition: TypeAlias = Annotated[
 Parts: TypeAlias = Annotated[tuple[Condition, ...], Field(min_length=1, max_length=MAX_PARTS)]
 
 
-class Above(Node):
+class ConditionNode(Node):
+    """A condition of any kind."""
+
+    def words(self, speech: Speech, denied: bool = False) -> str:
+        """Say it, or that it is not so, in plain English, as a part of a sentence."""
+        raise NotImplementedError(type(self).__name__)
+
+
+class Above(ConditionNode):
     above: tuple[Operand, Operand]
 
+    def words(self, speech: Speech, denied: bool = False) -> str:
+        return _compared(speech, self.above, "is not above" if denied else "is above")
 
-class Below(Node):
+
+class Below(ConditionNode):
     below: tuple[Operand, Operand]
 
+    def words(self, speech: Speech, denied: bool = False) -> str:
+        return _compared(speech, self.below, "is not below" if denied else "is below")
 
-class Between(Node):
+
+class Between(ConditionNode):
     """`[x, low, high]`, both bounds included."""
 
     between: tuple[Operand, Operand, Operand]
 
+    def words(self, speech: Speech, denied: bool = False) -> str:
+        x, low, high = map(speech.operand, self.between)
+        return f"{x} is {'not ' if denied else ''}between {low} and {high}"
 
-class CrossAbove(Node):
+
+class CrossAbove(ConditionNode):
     """Above now, and not above on the bar before."""
 
     cross_above: tuple[Operand, Operand]
 
+    def words(self, speech: Speech, denied: bool = False) -> str:
+        verb = "does not cross above" if denied else "crosses above"
+        return _compared(speech, self.cross_above, verb)
 
-class CrossBelow(Node):
+
+class CrossBelow(ConditionNode):
     """Below now, and not below on the bar before."""
 
     cross_below: tuple[Operand, Operand]
 
+    def words(self, speech: Speech, denied: bool = False) -> str:
+        verb = "does not cross below" if denied else "crosses below"
+        return _compared(speech, self.cross_below, verb)
 
-class Rising(Node):
+
+class Rising(ConditionNode):
     """`[a, n]`: above its own value of the bar before, n bars in a row."""
 
     rising: tuple[Operand, Axis]
 
+    def words(self, speech: Speech, denied: bool = False) -> str:
+        return _trend(speech, self.rising, "has not risen" if denied else "has risen")
 
-class Falling(Node):
+
+class Falling(ConditionNode):
     """`[a, n]`: below its own value of the bar before, n bars in a row."""
 
     falling: tuple[Operand, Axis]
 
+    def words(self, speech: Speech, denied: bool = False) -> str:
+        return _trend(speech, self.falling, "has not fallen" if denied else "has fallen")
 
-class HeldFor(Node):
+
+class HeldFor(ConditionNode):
     """`[condition, n]`: true on this bar and the n - 1 before it."""
+
+    is_compound: ClassVar[bool] = True
 
     held_for: tuple[Condition, Axis]
 
+    def words(self, speech: Speech, denied: bool = False) -> str:
+        condition, count = self.held_for
+        every_bar = "on this bar" if count == 1 else f"on each of the last {bars(count)}"
+        return _denied(f"{every_bar} {speech.clause(condition)}", denied)
 
-class WithinLast(Node):
+
+class WithinLast(ConditionNode):
     """`[condition, n]`: true on this bar or one of the n - 1 before it."""
+
+    is_compound: ClassVar[bool] = True
 
     within_last: tuple[Condition, Axis]
 
+    def words(self, speech: Speech, denied: bool = False) -> str:
+        condition, count = self.within_last
+        some_bar = "on this bar" if count == 1 else f"on at least one of the last {bars(count)}"
+        return _denied(f"{some_bar} {speech.clause(condition)}", denied)
 
-class AllOf(Node):
+
+class AllOf(ConditionNode):
+    is_compound: ClassVar[bool] = True
+
     all: Parts
 
+    def words(self, speech: Speech, denied: bool = False) -> str:
+        return _together(speech, self.all, "and", denied)
 
-class AnyOf(Node):
+
+class AnyOf(ConditionNode):
+    is_compound: ClassVar[bool] = True
+
     any: Parts
 
+    def words(self, speech: Speech, denied: bool = False) -> str:
+        either = "" if len(self.any) == 1 or denied else "either "
+        return either + _together(speech, self.any, "or", denied)
 
-class Not(Node):
+
+class Not(ConditionNode):
     negated: Condition = Field(alias="not")
 
+    def words(self, speech: Speech, denied: bool = False) -> str:
+        return speech.clause(self.negated) if denied else speech.condition(self.negated, denied=True)
 
-class RuleCondition(Node):
+
+class RuleCondition(ConditionNode):
     """One side of the rule that the catalogue has for an indicator: what `indicators` of a request read."""
 
     rule: str = Field(examples=["rsi"])
@@ -113,12 +180,43 @@ class RuleCondition(Node):
     timeframe: OtherTimeframe = None
     instrument: OtherInstrument = None
 
+    def words(self, speech: Speech, denied: bool = False) -> str:
+        name = with_source(indicator(self.rule, self.params), self.inputs, self.timeframe, self.instrument)
+        levels = [f"{key.replace('_', ' ')} {levels_in_words(axis)}" for key, axis in self.signal.items()]
+        told = f" ({', '.join(levels)})" if levels else ""
+        return f"{name} {'does not say' if denied else 'says'} {self.side}{told}"
+
+
+def _compared(speech: Speech, sides: tuple[Any, Any], verb: str) -> str:
+    left, right = map(speech.operand, sides)
+    return f"{left} {verb} {right}"
+
+
+def _trend(speech: Speech, sides: tuple[Any, Any], verb: str) -> str:
+    operand, count = sides
+    node = speech.named(operand)
+    # A series of other candles is counted in bars of its own.
+    own = node.timeframe if isinstance(node, IndicatorOperand | PriceOperand) else None
+    if count == 1:
+        return f"{speech.operand(operand)} {verb} since the {every(own) + ' ' if own else ''}bar before"
+    return f"{speech.operand(operand)} {verb} on {bars(count, own)} in a row"
+
+
+def _together(speech: Speech, parts: tuple[Any, ...], word: str, denied: bool) -> str:
+    if len(parts) == 1:
+        return speech.condition(parts[0], denied)
+    return _denied(joined([speech.clause(part) for part in parts], word), denied)
+
+
+def _denied(words: str, denied: bool) -> str:
+    return f"it is not so that ({words})" if denied else words
+
 
 COMPARISONS: tuple[type[Node], ...] = (Above, Below, Between, CrossAbove, CrossBelow)
 TRENDS: tuple[type[Node], ...] = (Rising, Falling)
 SPELLS: tuple[type[Node], ...] = (HeldFor, WithinLast)
 
-CONDITIONS: dict[str, type[Node]] = {
+CONDITIONS: dict[str, type[ConditionNode]] = {
     "above": Above,
     "below": Below,
     "between": Between,

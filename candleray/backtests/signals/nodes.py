@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, SerializationInfo
 from pydantic_core import PydanticCustomError
@@ -20,6 +20,9 @@ class Node(Model):
     """A part of a signal tree; its first field is the key that tells it apart."""
 
     model_config = ConfigDict(serialize_by_alias=True)
+
+    is_compound: ClassVar[bool] = False
+    """Its words are several parts, which stand in parentheses within another node."""
 
     @classmethod
     def key(cls) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, PlainValidator, StringConstraints, TypeAdapter, WithJsonSchema
 
 from candleray.backtests.axes import Axis
 from candleray.backtests.indicator_axes import Columns
 from candleray.backtests.signals.nodes import DUMPED, Node, is_axis, is_number, one_node
+from candleray.backtests.signals.speech import Speech, bars, indicator, joined, with_source
 from candleray.markets import Instrument
 from candleray.timeframes import Timeframe
 
@@ -38,7 +39,15 @@ Shift: TypeAlias = Annotated[Axis, Field(exclude_if=_is_zero)]
 """So many bars earlier, of the operand's own timeframe."""
 
 
-class IndicatorOperand(Node):
+class OperandNode(Node):
+    """An operand that is more than a name or a number."""
+
+    def words(self, speech: Speech) -> str:
+        """Say it in plain English, as a part of a sentence."""
+        raise NotImplementedError(type(self).__name__)
+
+
+class IndicatorOperand(OperandNode):
     """An output of an indicator; what is left out takes the indicator's default."""
 
     id: str = Field(examples=["ema"])
@@ -50,8 +59,15 @@ class IndicatorOperand(Node):
     instrument: OtherInstrument = None
     shift: Shift = 0
 
+    def words(self, speech: Speech) -> str:
+        name = indicator(self.id, self.params)
+        if self.output is not None and self.output != self.id:
+            name = f"{self.output.replace('_', ' ')} line of {name}"
+            name = name if self.timeframe else f"the {name}"
+        return _shifted(with_source(name, self.inputs, self.timeframe, self.instrument), self)
 
-class PriceOperand(Node):
+
+class PriceOperand(OperandNode):
     """A column of the candles."""
 
     price: PriceColumn
@@ -59,11 +75,26 @@ class PriceOperand(Node):
     instrument: OtherInstrument = None
     shift: Shift = 0
 
+    def words(self, speech: Speech) -> str:
+        name = _PRICES.get(self.price, self.price)
+        name = name if self.timeframe else f"the {name}"
+        return _shifted(with_source(name, {}, self.timeframe, self.instrument), self)
 
-class TimeOperand(Node):
+
+_PRICES = {"hlc3": "mean of high, low and close", "ohlc4": "mean of open, high, low and close"}
+
+
+def _shifted(words: str, operand: IndicatorOperand | PriceOperand) -> str:
+    return f"{words} {bars(operand.shift, operand.timeframe)} before" if operand.shift != 0 else words
+
+
+class TimeOperand(OperandNode):
     """The hour (0 to 23) or weekday (Monday is 0) in UTC in which the bar opened."""
 
     time: Literal["hour", "weekday"]
+
+    def words(self, speech: Speech) -> str:
+        return {"hour": "the hour (UTC)", "weekday": "the weekday (UTC, Monday is 0)"}[self.time]
 
 
 def _operand(value: Any) -> Any:
@@ -95,39 +126,72 @@ Operand: TypeAlias = Annotated[
 """A name of `let`, a number or an axis of numbers, or one of `OPERANDS`."""
 
 
-class Plus(Node):
+class Plus(OperandNode):
+    is_compound: ClassVar[bool] = True
+
     plus: Annotated[tuple[Operand, ...], Field(min_length=2, max_length=4)]
 
+    def words(self, speech: Speech) -> str:
+        return " plus ".join(map(speech.within, self.plus))
 
-class Minus(Node):
+
+class Minus(OperandNode):
+    is_compound: ClassVar[bool] = True
+
     minus: tuple[Operand, Operand]
 
+    def words(self, speech: Speech) -> str:
+        return " minus ".join(map(speech.within, self.minus))
 
-class Times(Node):
+
+class Times(OperandNode):
+    is_compound: ClassVar[bool] = True
+
     times: Annotated[tuple[Operand, ...], Field(min_length=2, max_length=4)]
 
+    def words(self, speech: Speech) -> str:
+        return " times ".join(map(speech.within, self.times))
 
-class Over(Node):
+
+class Over(OperandNode):
     """A quotient; a division by zero has no value."""
+
+    is_compound: ClassVar[bool] = True
 
     over: tuple[Operand, Operand]
 
+    def words(self, speech: Speech) -> str:
+        return " divided by ".join(map(speech.within, self.over))
 
-class Abs(Node):
+
+class Abs(OperandNode):
     abs: Operand
 
+    def words(self, speech: Speech) -> str:
+        return f"the size of {speech.within(self.abs)}"
 
-class Max(Node):
+
+class Max(OperandNode):
+    is_compound: ClassVar[bool] = True
+
     max: Annotated[tuple[Operand, ...], Field(min_length=2, max_length=4)]
 
+    def words(self, speech: Speech) -> str:
+        return f"the largest of {joined([speech.within(part) for part in self.max], 'and')}"
 
-class Min(Node):
+
+class Min(OperandNode):
+    is_compound: ClassVar[bool] = True
+
     min: Annotated[tuple[Operand, ...], Field(min_length=2, max_length=4)]
+
+    def words(self, speech: Speech) -> str:
+        return f"the smallest of {joined([speech.within(part) for part in self.min], 'and')}"
 
 
 ARITHMETIC: tuple[type[Node], ...] = (Plus, Minus, Times, Over, Abs, Max, Min)
 
-OPERANDS: dict[str, type[Node]] = {
+OPERANDS: dict[str, type[OperandNode]] = {
     "id": IndicatorOperand,
     "price": PriceOperand,
     "time": TimeOperand,

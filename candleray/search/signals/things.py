@@ -103,6 +103,8 @@ class ExpressionBuilder:
         self._let = request.let
         self._own = request
         self._named: dict[str, Expression] = {}
+        self.conditions: dict[Place, Expression] = {}
+        """Every condition by its place in the request."""
         for name in sorted(used_names(request.let, request.signals)):
             self._name(name)
         self.signals: dict[str, Expression] = {
@@ -162,6 +164,10 @@ class ExpressionBuilder:
         return self._number(node.shift, (*place, "shift"))
 
     def _condition(self, node: Any, place: Place) -> Expression:
+        self.conditions[place] = self._built_condition(node, place)
+        return self.conditions[place]
+
+    def _built_condition(self, node: Any, place: Place) -> Expression:
         key = type(node).key()
         if isinstance(node, written.COMPARISONS):
             return _COMPARED[key](*(self._operand(part, (*place, *inner)) for inner, part in node.parts()))

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import httpx
 import numpy as np
 
+from candleray.backtests.explanation import Explanation
 from candleray.backtests.preflight import Pace, Preflight, SizedRequest
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
@@ -27,6 +28,7 @@ from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.candle_store_client import CandleStoreClient, StoreCall
 from candleray.search.bars import Bars
 from candleray.search.estimate import require_job_guards, weigh
+from candleray.search.explaining import explained
 from candleray.search.in_process import InProcess, measured_costs
 from candleray.search.phases import backtest
 from candleray.search.variants import VariantGrid
@@ -102,6 +104,9 @@ def backend(store: Any, postgres: Postgres | None = None, **changes: Any) -> Bac
     def workers(grid: VariantGrid, bars: Bars) -> InProcess:
         return InProcess(grid, bars, chosen.backtests.warmup_bars)
 
+    async def explain(request: BacktestRequest, variant_index: int) -> Explanation:
+        return await explained(request, variant_index, candles, chosen)
+
     async def preflight(request: BacktestRequest) -> Preflight:
         return await weigh(request, candles, chosen, Pace(), 1, measured_costs)
 
@@ -124,6 +129,7 @@ def backend(store: Any, postgres: Postgres | None = None, **changes: Any) -> Bac
         settings=chosen,
         candles=candles,
         run_backtest=run,
+        explain=explain,
         backfills=backfills,
         preflight=preflight,
         job_request=job_request,
