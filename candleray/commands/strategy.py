@@ -94,6 +94,35 @@ def list_strategies(
 
 
 @strategy.command()
+def template(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="One of them, as a request in JSON.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the ideas that every trader knows, or one of them as a request.
+
+    Example: candleray strategy template ema-cross | candleray backtest -
+    """
+    from candleray.strategies.template import find_template, templates
+
+    if name is None:
+        known = list(templates().values())
+        if as_json:
+            print_json(known)
+            return
+        columns = ("name", "title", "sentence")
+        print_table(output(), columns, [(one.name, one.title, one.sentence) for one in known], text=columns)
+        return
+    chosen = find_template(name)
+    notes().print(chosen.sentence)
+    if as_json:
+        print_json(chosen.request)
+    else:
+        typer.echo(chosen.json_text)
+
+
+@strategy.command()
 def show(strategy_id: StrategyId, as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
     """Show one strategy with everything that makes it.
 

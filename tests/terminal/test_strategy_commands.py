@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from candleray import Client, Conflict, InvalidInput, NotFound, cli
 from candleray.market_data.candle_store import CandleStore
 from candleray.strategies.strategy import Strategy
+from candleray.strategies.template import templates
 from tests.support.api.in_process_api import stored_walk
 from tests.support.api.served import served_api
 
@@ -54,6 +55,38 @@ def saved(client: Client, window: int, **parts: Any) -> Strategy:
     indicators = [{"id": "sma", "params": {"window": window}}]
     own = {name: REQUEST[name] for name in ("instrument", "timeframe")}
     return client.save_strategy({**own, "indicators": indicators, **parts})
+
+
+# Templates -------------------------------------------------------------------------------------------------------
+
+
+def typed(*args: str) -> Result:
+    return CliRunner().invoke(cli.app, ["strategy", "template", *args])
+
+
+def test_templates_are_listed_in_words_and_as_json():
+    listed = typed()
+    assert listed.exit_code == 0
+    assert "bullish-divergence" in listed.stdout
+    assert "comes back above 30" in listed.stdout
+    assert {one["name"] for one in json.loads(typed("--json").stdout)} == set(templates())
+
+
+def test_a_template_is_a_request_that_the_next_command_takes(run: Run):
+    printed = typed("ema-cross")
+    assert "crosses above the 100-bar EMA" in printed.stderr
+    request = json.loads(printed.stdout)
+    assert request == json.loads(typed("ema-cross", "--json").stdout) == templates()["ema-cross"].request
+    own = {name: REQUEST[name] for name in ("instrument", "timeframe", "time_range")}
+    answer = run("backtest", "-", "--json", stdin=json.dumps(request | own))
+    assert answer.exit_code == 0
+    assert json.loads(answer.stdout)["variants_total"] == 1
+
+
+def test_an_unknown_template_is_refused_with_the_nearest():
+    refused = typed("ema-cros")
+    assert refused.exit_code == 2
+    assert "no template 'ema-cros'; did you mean 'ema-cross'?" in refused.stderr
 
 
 # The SDK ---------------------------------------------------------------------------------------------------------
