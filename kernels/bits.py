@@ -41,16 +41,20 @@ def unpack(planes: NDArray[np.uint64], n_bars: int) -> NDArray[np.bool_]:
 def plane_addresses(chunks: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
     """The memory address of every plane pair of `chunks`, each `uint64[k, 2, words]` and C-contiguous, in order.
 
-    Nothing is copied, so the caller keeps the chunks alive while the addresses are in use.
+    Where a program reads one row of each pair alone, chunks may be `uint64[k, 1, words]`. Nothing is copied, so
+    the caller keeps the chunks alive while the addresses are in use.
 
     Raises:
         ValueError: for a chunk of another layout, or of another number of words than the first.
     """
     for chunk in chunks:
-        if chunk.dtype != np.uint64 or chunk.ndim != 3 or chunk.shape[1] != 2 or not chunk.flags.c_contiguous:
+        rows = chunk.shape[1] if chunk.ndim == 3 else 0
+        if chunk.dtype != np.uint64 or rows not in (1, 2) or not chunk.flags.c_contiguous:
             raise ValueError(
                 f"a chunk of planes is uint64[k, 2, words], C-contiguous: got {chunk.dtype}{chunk.shape}"
             )
+        if rows != chunks[0].shape[1]:
+            raise ValueError(f"planes of {rows} and of {chunks[0].shape[1]} rows do not go together")
         if chunk.shape[2] != chunks[0].shape[2]:
             raise ValueError(f"planes of {chunk.shape[2]} and of {chunks[0].shape[2]} words do not go together")
     return row_addresses(chunks)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from candleray.search.ranges import ranges
 from candleray.search.rankings import Ranking
 from candleray.search.reports import report_variants
 from candleray.search.signals.evaluator import Evaluator
+from candleray.search.signals.leaf_planes import compared_series
 from candleray.search.stop_tables import Tables
 from candleray.search.variants import VariantGrid
 from kernels.simulation.prices import Prices
@@ -228,16 +230,36 @@ def _sampled_planes(
     chunks: list[PlaneArray] = []
     each_s = []
     evaluator = Evaluator(bars, default_warmup)
-    for offset, numbers in zip(grid.plane_offsets, numbers_of, strict=True):
-        # Compiled, and its pages touched.
-        engine.planes_of(bars, grid, offset, offset + 1, default_warmup, evaluator)
-        began = time.perf_counter()
-        for number in sorted(numbers):
-            chunk = engine.planes_of(bars, grid, number, number + 1, default_warmup, evaluator)
-            chunks.append(chunk)
-            addresses[number] = Planes.over([chunk]).addresses[0]
-        each_s.append((time.perf_counter() - began) / len(numbers))
+    for group, numbers in zip(grid.groups, numbers_of, strict=True):
+        wanted = np.array(sorted(numbers))
+        chunk, plane_s = _timed_planes(bars, grid, group, wanted, evaluator, default_warmup)
+        chunks.append(chunk)
+        addresses[wanted] = Planes.over([chunk]).addresses
+        each_s.append(plane_s)
     return Planes(chunks, addresses), tuple(each_s)
+
+
+def _timed_planes(
+    bars: Bars, grid: VariantGrid, group: Any, wanted: IntArray, evaluator: Evaluator, default_warmup: int
+) -> tuple[PlaneArray, float]:
+    """Make these planes of an indicator or a condition; return them and the seconds of one, as one of all."""
+    if grid.request.signals is None:
+        first = int(wanted[0])
+        # Compiled, and its pages touched.
+        engine.planes_of(bars, grid, first, first + 1, default_warmup)
+        began = time.perf_counter()
+        made = [engine.planes_of(bars, grid, number, number + 1, default_warmup) for number in wanted.tolist()]
+        return np.concatenate(made), (time.perf_counter() - began) / len(wanted)
+    engine.planes_of_conditions(evaluator, bars, grid, wanted[:2])
+    series_s, series = evaluator.series_s, evaluator.compared
+    began = time.perf_counter()
+    chunk = engine.planes_of_conditions(evaluator, bars, grid, wanted)
+    series_s, series = evaluator.series_s - series_s, evaluator.compared - series
+    plane_s = (time.perf_counter() - began - series_s) / len(wanted)
+    if series:
+        # A sample reads as many operands as a grid ten times its size.
+        plane_s += series_s / series * compared_series(group, bars.count) / group.size
+    return chunk, plane_s
 
 
 def _timed_tables(bars: Bars, grid: VariantGrid, planes: Planes) -> tuple[Tables, float]:

@@ -19,9 +19,10 @@ from candleray.search.kernel_types import pruning_of, trading_rules
 from candleray.search.ranges import ranges
 from candleray.search.rankings import Ranking
 from candleray.search.signals.evaluator import Evaluator
+from candleray.search.signals.leaf_planes import leaf_planes
 from candleray.search.stop_tables import PassageArray, Tables, stop_tables
 from candleray.search.variants import VariantGrid
-from kernels.bits import plane_addresses
+from kernels.bits import plane_addresses, words
 from kernels.indicators import INDICATORS
 from kernels.signals import PlaneSpec, build_planes
 from kernels.simulation.entry_bars import EntryBars
@@ -53,16 +54,21 @@ def planes_of(
     default_warmup: int,
     evaluator: Evaluator | None = None,
 ) -> PlaneArray:
-    """Return the planes `[first, last)` of the grid: uint64 `(last - first, 2, words)`.
+    """Return the planes `[first, last)` of the grid: uint64 `(last - first, rows, words)`.
 
     Args:
         evaluator: of these bars, which keeps the series that several calls read.
     """
     if grid.request.signals is not None:
         made = evaluator or Evaluator(bars, default_warmup)
-        return np.stack([made.plane(grid.plane(index)) for index in range(first, last)])
+        return planes_of_conditions(made, bars, grid, np.arange(first, last))
     specs = [_plane_spec(bars, grid.plane(index), default_warmup) for index in range(first, last)]
     return build_planes(bars.candles.values, specs, bars.start, bars.stop)
+
+
+def planes_of_conditions(evaluator: Evaluator, bars: Bars, grid: VariantGrid, numbers: IntArray) -> PlaneArray:
+    """Return the planes of these numbers, ascending, of a grid of signals."""
+    return leaf_planes(evaluator, grid.groups, numbers, words(bars.count))
 
 
 def _plane_spec(bars: Bars, variant: IndicatorVariant, default_warmup: int) -> PlaneSpec:
@@ -73,7 +79,12 @@ def _plane_spec(bars: Bars, variant: IndicatorVariant, default_warmup: int) -> P
 def compile_planes(bars: Bars, grid: VariantGrid, default_warmup: int) -> None:
     """Compile all kernels that the planes of the grid need, by making some of them."""
     for offset, group in zip(grid.plane_offsets, grid.groups, strict=True):
-        for index in {offset, offset + group.size - 1}:
+        some = sorted({offset, offset + group.size - 1})
+        if grid.request.signals is not None:
+            # Together, as they are made: many comparisons have a kernel of their own.
+            planes_of_conditions(Evaluator(bars, default_warmup), bars, grid, np.array(some))
+            continue
+        for index in some:
             planes_of(bars, grid, index, index + 1, default_warmup)
 
 

@@ -136,7 +136,11 @@ def guards_of(grid: VariantGrid, bars: int, limits: GuardSettings, max_variants:
 def compute_bytes(grid: VariantGrid, bars: int) -> int:
     """Return the shared memory of a search at most: planes, bars, tables of first passages for every bar."""
     words = -(-bars // BARS_PER_WORD)
-    return grid.planes * 2 * words * WORD_BYTES + bars * 6 * WORD_BYTES + table_rows(grid) * bars * TABLE_BYTES
+    return (
+        grid.planes * grid.numbering.plane_rows * words * WORD_BYTES
+        + bars * 6 * WORD_BYTES
+        + table_rows(grid) * bars * TABLE_BYTES
+    )
 
 
 def table_rows(grid: VariantGrid) -> int:

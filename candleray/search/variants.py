@@ -39,6 +39,11 @@ class Numbering(Protocol):
         ...
 
     @property
+    def plane_rows(self) -> int:
+        """Rows of bits of a plane that are kept: two, or the only one that is read."""
+        ...
+
+    @property
     def program(self) -> Program: ...
 
     @property
@@ -61,6 +66,7 @@ class Numbering(Protocol):
 class IndicatorNumbering:
     """The base variants of a request with indicators: one plane of each, all of which must agree."""
 
+    plane_rows = 2
     program = Program.none()
     sources: Sequence[Need] = ()
 

@@ -67,7 +67,8 @@ class SharedArrays:
         if not costs.plane_each_s:
             return cuts(self.grid.planes, 1, even_shares(2 * self.cpus), np.ones_like)
         # As many for every core where a task is short: each costs 10 ms until its planes are in shared memory.
-        if costs.plane_s < 2 * self.cpus * SHORTEST_TASK_S:
+        # Of signals one for every core, too: each task makes anew the series that it compares.
+        if costs.plane_s < 2 * self.cpus * SHORTEST_TASK_S or self.grid.request.signals is not None:
             shares = even_shares(self.cpus)
         else:
             shares = tapered_shares(

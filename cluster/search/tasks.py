@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import ray
 
 import kernels.bits
+import kernels.compared_series
 import kernels.pairs
 import kernels.rollup
 import kernels.simulation.entry_bars
@@ -152,6 +153,7 @@ def load_kernels() -> None:
     """Load all that a search may run, but for its indicators."""
     load(
         kernels.bits,
+        kernels.compared_series,
         kernels.pairs,
         kernels.simulation.under_stops,
         kernels.simulation.entry_bars,

@@ -42,10 +42,11 @@ def _growth_rows(quick: bool) -> list[Row]:
 
 def peak_of(windows: int) -> dict[str, Any]:
     """The high water mark of a process of its own that runs 10,000 × `windows` variants."""
-    return _program("tests.bench.memory", str(windows))
+    return run_program("tests.bench.memory", str(windows))
 
 
-def _program(module: str, *arguments: str) -> dict[str, Any]:
+def run_program(module: str, *arguments: str) -> dict[str, Any]:
+    """Run a module of this folder as a process of its own; return the JSON that it prints."""
     command = [sys.executable, "-W", "ignore", "-m", module, *arguments]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     answer: dict[str, Any] = json.loads(done.stdout)
@@ -63,18 +64,18 @@ def search(windows: int) -> dict[str, Any]:
     return {
         "variants": result.variants_evaluated,
         "seconds": result.elapsed_s.total,
-        "peak_bytes": _high_water_bytes(),
+        "peak_bytes": high_water_bytes(),
     }
 
 
-def _high_water_bytes() -> int:
+def high_water_bytes() -> int:
     """Return the peak of this program alone: `ru_maxrss` would begin at that of the process that started it."""
     status = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
 
 
 def _plane_rows() -> list[Row]:
-    answer = _program("tests.bench.shared_planes")
+    answer = run_program("tests.bench.shared_planes")
     return [
         Row(
             SHARED,

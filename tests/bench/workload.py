@@ -71,9 +71,9 @@ class Workload:
             "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
             "timeframe": "1m",
             "time_range": {"start": START, "end": END},
-            "indicators": indicators,
             "direction": "long-only",
             "exit_on": "neutral",
+            **({"indicators": indicators} if indicators else {}),
             **changes,
         }
         return Workload(

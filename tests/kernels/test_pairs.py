@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from kernels import pairs
-from kernels.bits import pack, unpack
+from kernels.bits import pack, unpack, words
+from kernels.compared_series import compare_series
 
 
 def drawn(seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -33,6 +34,46 @@ def test_comparisons_and_crossings(n: int, kind: str):
     assert (flags(pairs.above_pair(one, other, 0, n), n) == [over, under]).all()
     crossed = flags(pairs.cross_above_pair(one, other, 1, n - 1), n - 1)
     assert (crossed == [over[1:] & under[:-1], under[1:] | over[:-1]]).all()
+
+
+def walks(seed: int, n: int) -> list[np.ndarray]:
+    """Series that are near one another, far apart, equal, missing, infinite, and constant."""
+    random = np.random.default_rng(seed)
+    walk = 100 + random.standard_normal(n).cumsum()
+    holes = np.where(random.random(n) < 0.01, np.nan, walk[::-1])
+    late = np.where(np.arange(n) < n // 2, np.nan, walk)
+    spike = np.where(np.arange(n) == n // 3, np.inf, walk + random.standard_normal(n))
+    near = walk + 1e-9 * random.standard_normal(n)
+    return [walk, walk.copy(), np.round(walk), near, holes, late, spike, np.full(n, 100.0), 1e300 * near]
+
+
+@pytest.mark.parametrize("n", [2, 63, 64, 65, 66, 129, 2047, 2048, 2049, 2050, 4097, 6000])
+@pytest.mark.parametrize("before", [0, 1])
+@pytest.mark.parametrize("rows", [(0,), (1,), (0, 1)])
+def test_many_comparisons_at_once_are_those_one_by_one(n: int, before: int, rows: tuple[int, ...]):
+    series = walks(n, n)
+    sides = np.array([(one, other) for one in range(len(series)) for other in range(len(series))])
+    places = np.random.default_rng(n).permutation(len(sides))
+    out = np.full((len(sides), len(rows), words(n - before)), 7, np.uint64)
+    compare_series(series, sides, before, out, places, rows)
+    single = pairs.cross_above_pair if before else pairs.above_pair
+    for (one, other), place in zip(sides.tolist(), places.tolist(), strict=True):
+        expected = single(series[one], series[other], before, n - before)[list(rows)]
+        assert (out[place] == expected).all(), (one, other)
+
+
+@pytest.mark.parametrize(
+    ("sides", "places", "n", "message"),
+    [
+        ([[0, 2]], [0], 70, "sides are 0 to 2 of 2"),
+        ([[0, 1]], [1], 70, "places are 1 to 1 of 1"),
+        ([[0, 1]], [0], 190, "no room for comparisons of 190 bars"),
+    ],
+)
+def test_comparisons_outside_of_their_series_or_room_are_refused(sides, places, n, message):
+    series, out = [np.zeros(n), np.zeros(n)], np.zeros((1, 1, 2), np.uint64)
+    with pytest.raises(ValueError, match=message):
+        compare_series(series, np.array(sides), 0, out, np.array(places), (0,))
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 7, 64, 65, 130])

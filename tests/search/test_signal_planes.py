@@ -12,13 +12,15 @@ from candleray.candles import Candles
 from candleray.errors import GuardExceeded, InvalidInput
 from candleray.indicators.request_models import get_request_models
 from candleray.search.engine import planes_of
+from candleray.search.estimate import compute_bytes
+from candleray.search.signals import leaf_planes
 from candleray.search.signals.evaluator import Evaluator
 from candleray.search.signals.expressions import SourceKey
 from candleray.search.signals.things import ExpressionBuilder
 from candleray.search.variants import VariantGrid, request_hash, resolve
 from candleray.settings import BacktestSettings
 from candleray.timeframes import MINUTE_MS
-from kernels.bits import unpack
+from kernels.bits import unpack, words
 from tests.support.oracles.signal_comparison import Case
 from tests.support.sample_search import CANDLES, START_MS, WARMUP, walk
 from tests.support.searches import bars_over
@@ -139,6 +141,57 @@ def test_series_are_made_once_for_the_planes_of_a_grid():
     evaluator = Evaluator(bars, WARMUP)
     planes_of(bars, grid, 0, grid.planes, WARMUP, evaluator)
     assert (grid.planes, evaluator.series_made) == (100, 20)
+
+
+CROSSING = {"cross_above": ["fast", "slow"]}
+CROSSING_BACK = {"cross_below": ["fast", "slow"]}
+
+
+def averages(fast: int, slow: int) -> dict[str, Any]:
+    return {
+        "fast": ema({"start": 5, "stop": 4 + fast, "step": 1}),
+        "slow": ema({"start": 100, "stop": 99 + slow, "step": 1}),
+    }
+
+
+@pytest.mark.parametrize(("fast", "slow"), [(7, 3), (3, 7)])
+@pytest.mark.parametrize("at_once", [3, 6, 100])
+@pytest.mark.parametrize(
+    "signals",
+    [
+        {"long_entry": CROSSING, "long_exit": CROSSING_BACK},
+        {"long_entry": {"not": CROSSING}, "long_exit": {"not": {"above": ["fast", "slow"]}}},
+        {"long_entry": CROSSING_BACK, "long_exit": {"any": [{"not": CROSSING_BACK}, {"below": ["fast", 170]}]}},
+    ],
+)
+def test_planes_made_together_are_those_made_one_by_one(
+    fast: int, slow: int, at_once: int, signals: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    request = requested(signals, let=averages(fast, slow))
+    grid, bars = VariantGrid(request), bars_over(CANDLES, request, WARMUP)
+    monkeypatch.setattr(leaf_planes, "SERIES_BYTES", at_once * words(bars.count) * 512)
+    together = planes_of(bars, grid, 0, grid.planes, WARMUP)
+    evaluator = Evaluator(bars, WARMUP)
+    rows = [list(leaf.rows) for leaf in grid.groups for _ in range(leaf.size)]
+    for number in range(grid.planes):
+        assert (together[number] == evaluator.plane(grid.plane(number))[rows[number]]).all()
+
+
+def test_both_ways_of_a_crossing_read_the_same_series_and_keep_the_row_that_is_read():
+    request = requested({"long_entry": CROSSING, "long_exit": CROSSING_BACK}, let=averages(9, 4))
+    grid, bars = VariantGrid(request), bars_over(CANDLES, request, WARMUP)
+    evaluator = Evaluator(bars, WARMUP)
+    planes = planes_of(bars, grid, 0, grid.planes, WARMUP, evaluator)
+    assert planes.shape == (72, 1, words(bars.count))
+    assert evaluator.series_made == 13
+
+
+def test_both_rows_are_kept_where_a_condition_and_its_opposite_are_read():
+    either = {"long_entry": CROSSING, "long_exit": {"not": CROSSING}}
+    request = requested(either, let=averages(2, 2))
+    grid, bars = VariantGrid(request), bars_over(CANDLES, request, WARMUP)
+    assert planes_of(bars, grid, 0, grid.planes, WARMUP).shape == (4, 2, words(bars.count))
+    assert compute_bytes(grid, 6400) - compute_bytes(grid, 0) == 4 * 2 * 100 * 8 + 6400 * 6 * 8
 
 
 def test_a_variant_taken_out_of_a_grid_has_the_planes_of_the_grid():

@@ -5,6 +5,7 @@ Series of numbers are made when a condition reads them and kept while there is r
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from functools import reduce
 from typing import Any, TypeAlias
@@ -42,7 +43,7 @@ from kernels.signals import build_plane, column, compute
 
 Operand: TypeAlias = FloatArray | float
 
-KEPT_BYTES = 256 * 2**20
+KEPT_BYTES = 128 * 2**20
 """Series that are kept at once: a hundred of a year of minutes would take 420 MB."""
 
 _HOUR_MS = 60 * MINUTE_MS
@@ -65,6 +66,8 @@ class Evaluator:
         self._kept_bytes = 0
         self.series_made = 0
         """Series of indicators that were computed."""
+        self.compared, self.series_s = 0, 0.0
+        """Operands that were made to be compared with many others, and the seconds that took."""
 
     def plane(self, condition: Expression) -> Pair:
         """Return the bars of the range on which the condition holds, and those on which it is known not to."""
@@ -73,6 +76,15 @@ class Evaluator:
     def missing(self, source: SourceKey) -> int:
         """Return on how many bars of the range these candles have no closed bar."""
         return int((self._closed_bars(source)[self._bars.start :] < 0).sum())
+
+    def series(self, operand: Expression, before: int) -> FloatArray:
+        """Return an operand on the bars of the range and so many before it."""
+        began = time.perf_counter()
+        value = self._operand(operand, before)
+        series = np.full(self._bars.count + before, value) if isinstance(value, float) else value
+        self.series_s += time.perf_counter() - began
+        self.compared += 1
+        return np.ascontiguousarray(series)
 
     # Each of the following covers the bars `[start - extra, stop)`, even where there are not so many before it.
 

@@ -18,6 +18,7 @@ import numpy as np
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.signals.cross_references import COMPARISONS, used_names
 from candleray.backtests.signals.nodes import Place
+from candleray.candles import IntArray
 from candleray.errors import GuardExceeded, InvalidInput, Problem, invalid
 from candleray.search.indicator_grid import MAX_CONSTRAINED, Radix
 from candleray.search.signals.expressions import (
@@ -77,6 +78,8 @@ class Leaf:
     """The digits of those things on each of these axes."""
     steps: tuple[Sequence[int], ...]
     values: Sequence[Thing]
+    rows: tuple[int, ...]
+    """The rows of its pairs that are kept."""
 
     @property
     def size(self) -> int:
@@ -88,7 +91,30 @@ class Leaf:
         of_thing: dict[int, int] = {}
         for things, each, digit in zip(self.things, self.combinations, digits, strict=True):
             of_thing.update(zip(things, each[digit], strict=True))
-        return filled(self.condition, lambda thing: self.values[thing].at(of_thing[thing]))
+        return self._with(self.condition, of_thing)
+
+    def _with(self, part: Expression, digits: Mapping[int, int]) -> Expression:
+        return filled(part, lambda thing: self.values[thing].at(digits[thing]))
+
+    def forms_of(self, part: Expression, numbers: IntArray) -> tuple[IntArray, list[Expression]]:
+        """Return which form a part of the condition takes in each of these planes, and the forms."""
+        slots = slots_of(part)
+        if not slots:
+            return np.zeros(len(numbers), np.int64), [part]
+        digits = np.unravel_index(numbers, tuple(len(each) for each in self.combinations))
+        taken: dict[int, IntArray] = {}
+        for things, each, digit in zip(self.things, self.combinations, digits, strict=True):
+            for at, thing in enumerate(things):
+                if thing in slots:
+                    taken[thing] = np.array([combination[at] for combination in each])[digit]
+        combined = np.stack([taken[slot] for slot in slots], axis=1)
+        different, forms = np.unique(combined, axis=0, return_inverse=True)
+        digits_of = [dict(zip(slots, row, strict=True)) for row in different.tolist()]
+        return forms.reshape(-1), [self._with(part, each) for each in digits_of]
+
+    def most_forms_of(self, part: Expression) -> int:
+        """Return how many forms a part of the condition takes at most."""
+        return min(self.size, math.prod(self.values[slot].size for slot in slots_of(part)))
 
     def lookback_at(self, number: int) -> int:
         """Return the bars of the strategy before the first bar on which it can be told."""
@@ -116,7 +142,9 @@ class SignalGrid:
         self.axes = self._tied_axes()
         self.radix = Radix(tuple(axis.size for axis in self.axes))
         self._program = ProgramBuilder.of(self._built.signals)
-        self.groups = tuple(self._leaf(condition) for condition in self._program.leaves)
+        rows = self._program.kept_rows
+        self.groups = tuple(map(self._leaf, self._program.leaves, rows))
+        self.plane_rows = len(rows[0])
 
     def plane_numbers(self, base: int) -> list[int]:
         """Return the number of each leaf's plane, the leaves' planes counted one after the other."""
@@ -181,7 +209,7 @@ class SignalGrid:
                 found.update(self.things[thing].fields(inner))
         return found
 
-    def _leaf(self, condition: Expression) -> Leaf:
+    def _leaf(self, condition: Expression, rows: tuple[int, ...]) -> Leaf:
         slots = slots_of(condition)
         axes = tuple(at for at, axis in enumerate(self.axes) if set(axis.things) & set(slots))
         things = tuple(tuple(thing for thing in self.axes[at].things if thing in slots) for at in axes)
@@ -193,7 +221,7 @@ class SignalGrid:
             raise GuardExceeded(f"{where}: {message}", [Problem(where, "over_the_limit", message)])
         seen = [self.axes[at].seen_by(each) for at, each in zip(axes, things, strict=True)]
         combinations, steps = tuple(one for one, _ in seen), tuple(one for _, one in seen)
-        return Leaf(_title(condition), condition, axes, things, combinations, steps, self.things)
+        return Leaf(_title(condition), condition, axes, things, combinations, steps, self.things, rows)
 
     def _tied_axes(self) -> tuple[Axis, ...]:
         constraints = [self._constraint(at) for at in range(len(self._request.where))]
