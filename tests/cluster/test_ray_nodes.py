@@ -69,6 +69,7 @@ def undisturbed(candles: Candles, settings: Settings) -> str:
 
 @pytest.fixture(scope="module")
 def three_nodes() -> Iterator[RayNodes]:
+    """A cluster that lives to the end of the module: what needs one of its own comes before."""
     with ray_nodes(1, 1, 1) as nodes:
         yield nodes
 
@@ -85,6 +86,28 @@ def search(candles: Candles, settings: Settings) -> str:
 def test_one_node_gives_the_bytes_of_one_process(candles: Candles, settings: Settings, undisturbed: str) -> None:
     with ray_nodes(2):
         assert search(candles, settings) == undisturbed
+
+
+def test_a_job_on_three_nodes_gives_the_bytes_of_one_process_when_one_of_them_dies_too(
+    candles: Candles, undisturbed: str
+) -> None:
+    with (
+        ray_nodes(1, 1, 1, dashboard=True) as nodes,
+        joined(nodes, CANDLERAY_COMPUTE__TASK_SECONDS="0.1") as instance,
+        client_of(instance) as client,
+    ):
+        client.put_candles("binance-spot", "BTCUSDT", forty_days.candle_rows())
+        job = client.submit(REQUEST)
+        answer, seen = watched(nodes, lambda: numbers_of(job.result()))
+        print(f"nodes that ranked: {sorted(seen)}")
+        assert answer == undisturbed
+        assert len(seen) > 1
+        again = client.submit({**REQUEST, "trades_for": 1})
+        reached = wait_until(lambda: (works_on(nodes, 2, "ray::stage-"), again.status().ended), any, every_s=0.01)
+        assert reached[0], "it was over before it reached the node"
+        nodes.kill(2)
+        assert numbers_of(client.submit(REQUEST).result()) == undisturbed
+        assert again.result().top[0].total_return_pct == job.result().top[0].total_return_pct
 
 
 def test_three_nodes_share_a_search_and_give_the_same_bytes(
@@ -115,28 +138,6 @@ def test_a_node_that_dies_in_the_middle_changes_no_byte(
     assert answers == [undisturbed]
     three_nodes.add(1)
     three_nodes.wait_alive()
-
-
-def test_a_job_on_three_nodes_gives_the_bytes_of_one_process_when_one_of_them_dies_too(
-    candles: Candles, undisturbed: str
-) -> None:
-    with (
-        ray_nodes(1, 1, 1, dashboard=True) as nodes,
-        joined(nodes, CANDLERAY_COMPUTE__TASK_SECONDS="0.1") as instance,
-        client_of(instance) as client,
-    ):
-        client.put_candles("binance-spot", "BTCUSDT", forty_days.candle_rows())
-        job = client.submit(REQUEST)
-        answer, seen = watched(nodes, lambda: numbers_of(job.result()))
-        print(f"nodes that ranked: {sorted(seen)}")
-        assert answer == undisturbed
-        assert len(seen) > 1
-        again = client.submit({**REQUEST, "trades_for": 1})
-        reached = wait_until(lambda: (works_on(nodes, 2, "ray::stage-"), again.status().ended), any, every_s=0.01)
-        assert reached[0], "it was over before it reached the node"
-        nodes.kill(2)
-        assert numbers_of(client.submit(REQUEST).result()) == undisturbed
-        assert again.result().top[0].total_return_pct == job.result().top[0].total_return_pct
 
 
 def test_an_instance_that_joins_a_cluster_joins_it_again_when_its_driver_is_lost(three_nodes: RayNodes) -> None:
