@@ -220,14 +220,18 @@ class Connection:
     def _require_own(self, request: httpx.Request, answer: httpx.Response) -> None:
         """
         Raises:
-            ApiError: it is the answer to a request of another client. A gateway's own id says nothing.
+            ApiError: it is the answer to a request of another client. A gateway's own id says nothing; one that
+                repeats the id names it twice.
         """
-        asked, answered = request.headers.get(REQUEST_ID, ""), answer.headers.get(REQUEST_ID, "")
-        if answered != asked and answered.startswith(_OWN_ID) and asked.startswith(_OWN_ID):
+        asked = request.headers.get(REQUEST_ID, "")
+        answered = [
+            each for each in answer.headers.get_list(REQUEST_ID, split_commas=True) if each.startswith(_OWN_ID)
+        ]
+        if answered and asked not in answered and asked.startswith(_OWN_ID):
             self._http.get().close()
             self._closed = True
             raise ApiError(
-                f"the answer is another request's ({answered}, not {asked}): something shares this connection; "
+                f"the answer is another request's ({answered[0]}, not {asked}): something shares this connection; "
                 "make a client in each process"
             )
 

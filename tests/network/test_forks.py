@@ -100,17 +100,19 @@ def test_what_a_fork_leaves_behind_is_not_closed():
     assert not parents.closed
 
 
-def answered_with(request_id: str) -> Client:
+def answered_with(*request_ids: str) -> Client:
+    """A client whose answers bear these ids, its own in place of an empty one."""
+
     def answer(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(
-            200, json={}, headers={"X-Request-ID": request_id or request.headers["X-Request-ID"]}
-        )
+        own = request.headers["X-Request-ID"]
+        return httpx.Response(200, json={}, headers=[("X-Request-ID", each or own) for each in request_ids])
 
     return Client("http://api", token="t", transport=httpx.MockTransport(answer))
 
 
-def test_an_answer_to_another_clients_request_is_an_error_and_the_client_is_used_no_more():
-    client = answered_with(f"sdk-{'0' * 32}")
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_answer_to_another_clients_request_is_an_error_and_the_client_is_used_no_more(times: int):
+    client = answered_with(*[f"sdk-{'0' * 32}"] * times)
     with pytest.raises(ApiError, match="another request's"):
         client.health()
     with pytest.raises(Conflict, match="closed"):
@@ -120,3 +122,8 @@ def test_an_answer_to_another_clients_request_is_an_error_and_the_client_is_used
 def test_an_id_that_a_gateway_gives_in_place_of_ours_is_no_error():
     answered_with("gateway-1").health()
     answered_with("").health()
+
+
+def test_an_id_that_a_gateway_names_again_is_no_error():
+    answered_with("", "").health()
+    answered_with("gateway-1", "").health()
