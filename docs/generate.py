@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import runpy
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -263,6 +264,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/commands.md": commands_page,
     "candleray/sdk/signals/indicator_calls.json": indicator_signatures,
     "candleray/sdk/signals/indicator_calls.pyi": indicator_calls,
+    **runpy.run_path(str(Path(__file__).parent / "say_it.py"))["pages"](NOTE),
 }
 
 

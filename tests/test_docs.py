@@ -29,6 +29,12 @@ def test_generated_pages_are_up_to_date(name: str):
     assert (ROOT / name).read_text() == PAGES[name](), f"{name} is stale: run `make docs`"
 
 
+def test_pictures_of_a_page_are_those_of_its_ideas_and_small():
+    pictures = list((ROOT / "docs" / "howto" / "say-it").iterdir())
+    assert {str(path.relative_to(ROOT)) for path in pictures} <= set(PAGES)
+    assert sum(path.stat().st_size for path in pictures) < 600_000
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_of_the_documents_lead_somewhere(document: Path):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text()):

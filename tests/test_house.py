@@ -20,7 +20,7 @@ from candleray.settings import ROOT
 PACKAGES = ("kernels", "candleray", "actors", "cluster", "serve_apps")
 SOURCES = sorted(path for top in PACKAGES for path in (ROOT / top).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-EVERY = [*SOURCES, *TESTS, ROOT / "docs" / "generate.py"]
+EVERY = [*SOURCES, *TESTS, *sorted((ROOT / "docs").glob("*.py"))]
 
 MOST_FILES = 20
 ROOMS_OF_ONE_KIND = {"kernels/indicators", "candleray/commands", "serve_apps/routes"}
