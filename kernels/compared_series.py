@@ -13,7 +13,7 @@ import numpy as np
 from numba import carray
 from numpy.typing import NDArray
 
-from kernels.bits import WORD_BITS, row_addresses, words
+from kernels.bits import WORD_BITS, popcount, row_addresses, trailing_zeros, words
 from kernels.codes import MOST, compare_codes, encode_octet
 from kernels.comparisons import OCTET, above, at_most
 from kernels.jit import FLOAT, INT, INT_ROWS, WORD, WORDS, inline, jit, pointer_to
@@ -24,6 +24,10 @@ BLOCK_WORDS = 32
 BLOCK_BARS = BLOCK_WORDS * WORD_BITS
 SAMPLED = 32
 """The span of a block's codes is that of every so manieth number: those outside only leave more to the floats."""
+
+MOST_LOOKED_AT = 8
+"""Equal codes of a word whose numbers are compared one by one: all of its floats are 16 lines of the third cache,
+and to read those made a crossing of real averages take 107 µs, where it takes 73."""
 
 _EVERY, _ONE, _TOP = np.uint64(0xFFFF_FFFF_FFFF_FFFF), np.uint64(1), np.uint64(WORD_BITS - 1)
 _NONE = np.uint64(0)
@@ -122,10 +126,16 @@ def _compare_block(left, right, left_codes, right_codes, coded, bar, over, under
     for word in range(over.size):
         over[word], under[word] = compare_codes(left_codes, right_codes, word * WORD_BITS)
     for word in range(over.size):
-        if under[word] == _NONE:
-            under[word] = ~over[word]
-        else:
+        equal = under[word]
+        if popcount(equal) > MOST_LOOKED_AT:
             over[word], under[word] = _words_above(left, right, bar + word * WORD_BITS)
+            continue
+        while equal != _NONE:
+            place = trailing_zeros(equal)
+            t = bar + word * WORD_BITS + np.int64(place)
+            over[word] |= np.uint64(left[t] > right[t]) << place
+            equal &= equal - _ONE
+        under[word] = ~over[word]
 
 
 @inline
