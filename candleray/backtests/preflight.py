@@ -16,6 +16,8 @@ class SizedRequest(NamedTuple):
     engine_params_hash: str
     variants_total: int
     simulations: int
+    notes: tuple[str, ...] = ()
+    """Remarks about the candles of the range, where they were looked at."""
 
 
 class Pace(NamedTuple):

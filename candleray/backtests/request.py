@@ -72,6 +72,16 @@ class Risk(Model):
     """Gain at which a close ends the position; none where left out."""
 
 
+class OverGaps(StrEnum):
+    """The fate of a position before a long hole in the candles."""
+
+    CLOSE = "close"
+    HOLD = "hold"
+
+
+HeldOverGaps: TypeAlias = Annotated[OverGaps, Field(exclude_if=lambda fate: fate is OverGaps.CLOSE)]
+"""`close`: it is closed on the last bar before the hole; left out where it is that, so that hashes stay."""
+
 AllowGaps: TypeAlias = Annotated[bool, Field(strict=True, exclude_if=lambda allowed: not allowed)]
 """True for an answer although the range has long holes; left out where it is false, so that hashes stay."""
 
@@ -155,6 +165,7 @@ class BacktestRequest(StrategyAxes):
 
     time_range: TimeRange
     allow_gaps: AllowGaps = False
+    over_gaps: HeldOverGaps = OverGaps.CLOSE
     pruning: Pruning = Pruning.model_construct()
     top_k: Annotated[int, Field(ge=1, strict=True)] | None = None
     """Variants returned; the configuration's default where left out."""

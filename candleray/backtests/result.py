@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field
 
@@ -49,6 +49,8 @@ class RankedVariant(Model):
     total_return_pct: float
     conflicting_signals: int
     """Bars on which every indicator said both LONG and SHORT: no trade there."""
+    closed_before_gaps: Annotated[int, Field(exclude_if=lambda count: not count)] = 0
+    """Positions that were closed because the candles have a long hole; left out where there are none."""
     metrics: dict[str, float | int | None]
     """Name to number; times in ms since the epoch, durations in ms, `null` where undefined."""
     table_md: str

@@ -54,10 +54,12 @@ def submit(
         with interruptible("whether it was submitted `candleray job list` shows"):
             submitted = client.submit(body, key=key)
         notes().print(f"job {submitted.job_id}")
+        for note in submitted.notes:
+            notes().print(note)
         if watch:
             _watch(submitted, top, here(api, data), as_json)
         elif as_json:
-            print_json({"job_id": submitted.job_id})
+            print_json({"job_id": submitted.job_id, "notes": submitted.notes})
         else:
             typer.echo(submitted.job_id)
 

@@ -166,6 +166,13 @@ class JobDetail(Job):
     events: tuple[JobEvent, ...]
 
 
+class AcceptedJob(Job):
+    """The answer to a submission."""
+
+    notes: tuple[str, ...] = ()
+    """Remarks about the candles of the range, as in a preflight."""
+
+
 class JobPage(Model):
     """Jobs, the newest first."""
 

@@ -6,13 +6,13 @@ A stretch of time with holes has fewer bars, so a reader that needs a number of 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from candleray.candles import Candles, IntArray
 from candleray.errors import NotFound
 from candleray.market_data.coverage import missing_ranges
-from candleray.market_data.range_coverage import RangeCoverage, answered
+from candleray.market_data.range_coverage import RangeCoverage, answered, clipped, first_warmup_bar
 from candleray.markets import Instrument
 from candleray.timeframes import MINUTE_MS, Timeframe, iso, minutes_of
 from kernels.rollup import rollup
@@ -88,8 +88,8 @@ class BarReader:
         minutes, bars = await self._reaching_back(first_ms, end_ms, end_ms, count + warmup)
         count = min(count, len(bars))
         start_ms = int(bars.ts_open_ms[-count]) if count else end_ms
-        coverage = await self._coverage(minutes, (start_ms, end_ms), (first_ms, end_ms))
-        return Window.of_last(bars, count, warmup, coverage)
+        asked, stored = (start_ms, end_ms), (first_ms, end_ms)
+        return await asyncio.to_thread(self._window, minutes, bars, count, warmup, asked, stored)
 
     async def within(self, start_ms: int, end_ms: int, warmup: int) -> Window:
         """The bars that lie wholly in the range, with up to `warmup` bars before them.
@@ -105,8 +105,8 @@ class BarReader:
             raise NotFound(
                 f"no {self.timeframe} bar of {market} {symbol} lies in {iso(start_ms)} to {iso(end_ms)}"
             )
-        coverage = await self._coverage(minutes, (start_ms, end_ms), stored)
-        return Window.of_last(bars, inside, warmup, coverage)
+        asked = start_ms, end_ms
+        return await asyncio.to_thread(self._window, minutes, bars, inside, warmup, asked, stored)
 
     async def closed_by(self, start_ms: int, end_ms: int, warmup: int) -> Candles:
         """The bars that are closed by `end_ms`, from `warmup` bars before `start_ms` on; maybe none."""
@@ -115,22 +115,43 @@ class BarReader:
         first = max(0, len(bars.between(0, start_ms)) - warmup)
         return Candles(bars.ts_open_ms[first:], bars.values[:, first:])
 
-    async def coverage(self, start_ms: int, end_ms: int) -> RangeCoverage:
-        """The coverage of a range, without its candles.
+    async def coverage(self, start_ms: int, end_ms: int, warmup: int = 0) -> RangeCoverage:
+        """The coverage of a range and of up to `warmup` bars before it, without its candles.
 
         Raises:
             NotFound: the instrument is unknown.
         """
-        asked, stored = (start_ms, end_ms), await self.span()
-        missing = await self.store.missing_ranges(
-            self.instrument.market_id, self.instrument.symbol, *answered(asked, stored)
-        )
-        return RangeCoverage.of(missing, asked, stored, self.bar_ms)
+        asked, stored, reach_ms = (start_ms, end_ms), await self.span(), (warmup + 1) * self.bar_ms
+        while True:
+            history = self._reach(stored[0], start_ms, reach_ms) if warmup else start_ms, stored[1]
+            looked_at = answered((history[0], end_ms), stored)
+            missing = await self.store.missing_ranges(
+                self.instrument.market_id, self.instrument.symbol, *looked_at
+            )
+            first_ms, there = first_warmup_bar(missing, history, start_ms, self.bar_ms, warmup)
+            if there == warmup or history[0] <= stored[0]:
+                break
+            reach_ms *= 2
+        within = clipped(missing, *answered(asked, stored))
+        return RangeCoverage.of(within, asked, stored, self.bar_ms).warmed_up_over(missing, first_ms)
 
-    async def _coverage(self, minutes: Candles, asked: tuple[int, int], stored: tuple[int, int]) -> RangeCoverage:
-        """The coverage of a range whose minutes were read; consistent with them, whatever is written meanwhile."""
-        missing = await asyncio.to_thread(missing_ranges, minutes.ts_open_ms, *answered(asked, stored))
-        return RangeCoverage.of(missing, asked, stored, self.bar_ms)
+    def _window(
+        self,
+        minutes: Candles,
+        bars: Candles,
+        count: int,
+        warmup: int,
+        asked: tuple[int, int],
+        stored: tuple[int, int],
+    ) -> Window:
+        """The last bars with their coverage; consistent with the minutes read, whatever is written meanwhile."""
+        missing = missing_ranges(minutes.ts_open_ms, *answered(asked, stored))
+        window = Window.of_last(bars, count, warmup, RangeCoverage.of(missing, asked, stored, self.bar_ms))
+        if not window.start:
+            return window
+        first_ms = int(window.bars.ts_open_ms[0])
+        before = missing_ranges(minutes.between(first_ms, asked[0]).ts_open_ms, first_ms, asked[0])
+        return replace(window, coverage=window.coverage.warmed_up_over(before, first_ms))
 
     async def _reaching_back(
         self, first_ms: int, start_ms: int, end_ms: int, count: int
@@ -139,11 +160,15 @@ class BarReader:
         # One bar more: the range may start inside a bar.
         reach_ms = (count + 1) * self.bar_ms
         while True:
-            from_ms = max(first_ms, (start_ms - reach_ms) // self.bar_ms * self.bar_ms)
+            from_ms = self._reach(first_ms, start_ms, reach_ms)
             minutes, bars = await self._read(from_ms, end_ms)
             if from_ms <= first_ms or len(bars.between(0, start_ms)) >= count:
                 return minutes, bars
             reach_ms *= 2
+
+    def _reach(self, first_ms: int, start_ms: int, reach_ms: int) -> int:
+        """The start of the bar that opens so long before a range, or of what is stored."""
+        return max(first_ms, (start_ms - reach_ms) // self.bar_ms * self.bar_ms)
 
     async def _read(self, start_ms: int, end_ms: int) -> tuple[Candles, Candles]:
         """The minutes of the range, and their bars."""

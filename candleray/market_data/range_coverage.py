@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +47,8 @@ class RangeCoverage:
     """Closed and full bars that lie wholly in the range."""
     holes: IntArray
     """`(k, 4)`: the fields of `Hole`, in order of time."""
+    before: IntArray
+    """`(k, 2)`: the runs of missing minutes among the bars before the range that warm indicators up."""
 
     @classmethod
     def of(cls, missing: IntArray, asked: tuple[int, int], stored: tuple[int, int], bar_ms: int) -> RangeCoverage:
@@ -61,13 +63,19 @@ class RangeCoverage:
         bars = np.maximum(0, lasts // bar_ms + -firsts // bar_ms)
         total = int(bars.sum())
         if not len(missing):
-            return cls(asked, stored, total, np.empty((0, 4), np.int64))
+            return cls(asked, stored, total, np.empty((0, 4), np.int64), _NONE)
         begins = np.flatnonzero(np.append(1, bars[1:-1]))  # a stretch without a bar joins its neighbours
         minutes = np.add.reduceat((missing[:, 1] - missing[:, 0]) // MINUTE_MS, begins)
         ends = np.append(begins[1:], len(missing)) - 1
         before = np.cumsum(bars)[begins]
         holes = np.stack([missing[begins, 0], missing[ends, 1], minutes, before], axis=1)
-        return cls(asked, stored, total, holes)
+        return cls(asked, stored, total, holes, _NONE)
+
+    def warmed_up_over(self, missing: IntArray, first_ms: int) -> RangeCoverage:
+        """Return the coverage with these missing minutes told as far as they lie behind the first warm-up bar."""
+        # A minute that opens before the range is none of its minutes.
+        stop_ms = -(-self.asked[0] // MINUTE_MS) * MINUTE_MS
+        return replace(self, before=clipped(missing, first_ms, stop_ms))
 
     @property
     def minutes_asked(self) -> int:
@@ -98,11 +106,11 @@ class RangeCoverage:
                 f"({share:.{2 if share < 99 else 4}f} %), which make {self.bars:,} bars{self._ends()}"
             )
         if len(self.holes):
-            longest = Hole(*self.holes[np.argmax(self.holes[:, 2])].tolist())
-            within = "1 hole" if len(self.holes) == 1 else f"{len(self.holes):,} holes"
-            notes.append(
-                f"holes: {self.minutes_missing:,} minutes are missing in {within}; the longest is {longest.words}"
-            )
+            notes.append(f"holes: {_missing_in_words(self.holes)}")
+        if len(self.before):
+            minutes = (self.before[:, 1] - self.before[:, 0]) // MINUTE_MS
+            runs = np.column_stack([self.before, minutes, np.zeros_like(minutes)])
+            notes.append(f"warm-up: before the range {_missing_in_words(runs)}")
         return tuple(notes)
 
     def _ends(self) -> str:
@@ -131,6 +139,43 @@ class RangeCoverage:
             'or answer over the holes with "allow_gaps": true',
             [Problem("time_range", "gap", f"no candles for {hole.words}") for hole in holes[:SHOWN_HOLES]],
         )
+
+
+_NONE: IntArray = np.empty((0, 2), np.int64)
+
+
+def _missing_in_words(holes: IntArray) -> str:
+    total = int(holes[:, 2].sum())
+    minutes = "1 minute is" if total == 1 else f"{total:,} minutes are"
+    within = "1 hole" if len(holes) == 1 else f"{len(holes):,} holes"
+    return f"{minutes} missing in {within}; the longest is {Hole(*holes[np.argmax(holes[:, 2])].tolist()).words}"
+
+
+def clipped(missing: IntArray, start_ms: int, end_ms: int) -> IntArray:
+    """Return the parts of the runs that lie in `[start_ms, end_ms)`."""
+    runs = np.clip(missing, start_ms, max(start_ms, end_ms))
+    return runs[runs[:, 0] < runs[:, 1]]
+
+
+def first_warmup_bar(
+    missing: IntArray, history: tuple[int, int], start_ms: int, bar_ms: int, count: int
+) -> tuple[int, int]:
+    """Return the open of the first of the last `count` bars before a range, and how many there are up to it.
+
+    Args:
+        missing: `(k, 2)`, the runs of missing minutes of the history.
+        history: `[first, end)` in ms of what was looked at, from before the range on.
+    """
+    stop_ms = min(-(-start_ms // bar_ms) * bar_ms, history[1])
+    firsts = -(-np.append(history[0], missing[:, 1]) // bar_ms)
+    lasts = np.minimum(np.append(missing[:, 0], history[1]), stop_ms) // bar_ms
+    bars = np.maximum(0, lasts - firsts)
+    there = int(bars.sum())
+    if not min(there, count):
+        return start_ms, 0
+    behind = np.cumsum(bars[::-1])[::-1]
+    stretch = int(np.flatnonzero((behind >= min(there, count)) & (bars > 0))[-1])
+    return int(firsts[stretch] + behind[stretch] - min(there, count)) * bar_ms, min(there, count)
 
 
 def answered(asked: tuple[int, int], stored: tuple[int, int]) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from pydantic import PrivateAttr
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
 from candleray.errors import ApiError, Conflict
-from candleray.jobs.job import Job, JobDetail, JobPage, JobState, JobTop
+from candleray.jobs.job import AcceptedJob, Job, JobDetail, JobPage, JobState, JobTop
 from candleray.paging import collected
 from candleray.sdk.connection import Sender, read
 from candleray.sdk.references import JOB, find_id, request_body
@@ -112,9 +112,13 @@ class JobActions(ABC):
 class SubmittedJob(JobActions):
     """One job of the API, by its id alone."""
 
-    def __init__(self, sender: Sender, job_id: UUID | str) -> None:
+    notes: tuple[str, ...]
+    """Remarks about the candles of its range, where it was submitted just now."""
+
+    def __init__(self, sender: Sender, job_id: UUID | str, notes: tuple[str, ...] = ()) -> None:
         self._sender = sender
         self.job_id = UUID(str(job_id))
+        self.notes = notes
 
     def __repr__(self) -> str:
         return f"SubmittedJob({str(self.job_id)!r})"
@@ -159,7 +163,8 @@ class JobMethods(Sender):
         # Without a key of the caller's, one of our own: an answer that was lost on its way makes no second job.
         headers = {"Idempotency-Key": key or uuid4().hex}
         answer = self.send("POST", "/backtests/jobs", content=request_body(self, request), headers=headers)
-        return SubmittedJob(self, read(Job, answer).job_id)
+        accepted = read(AcceptedJob, answer)
+        return SubmittedJob(self, accepted.job_id, accepted.notes)
 
     def job(self, job_id: UUID | str) -> SubmittedJob:
         """A job that was submitted before, here or elsewhere, by its id or the beginning of one.

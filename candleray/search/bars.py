@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from candleray.backtests.request import BacktestRequest
+from candleray.backtests.request import BacktestRequest, OverGaps
 from candleray.candles import Candles, FloatArray, IntArray
 from candleray.hashes import candles_hash, content_hash
 from candleray.market_data.bar_reader import BarReader, CandleReader, Window
@@ -19,6 +19,8 @@ from candleray.search.signals.expressions import Need, SourceKey
 from candleray.search.variants import VariantGrid
 from candleray.settings import BacktestSettings
 from candleray.timeframes import MINUTE_MS, minutes_of
+
+_NO_GAPS: IntArray = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Bars:
     hash: str
     """The name of the bars, the warm-up among them."""
     coverage: RangeCoverage
+    gaps: IntArray = field(default_factory=lambda: _NO_GAPS)
+    """The range's bars after which a long hole comes that no position is held over."""
     others: Mapping[SourceKey, Candles] = field(default_factory=dict)
     """Other candles that conditions read, with what they need before the range."""
 
@@ -43,9 +47,10 @@ class Bars:
         return self.stop - self.start
 
     def head(self, count: int) -> Bars:
-        """Return the first bars alone, all of which trade."""
+        """Return the first bars alone, all of which trade, as if they had no hole."""
         ts_open_ms, values = self.candles.ts_open_ms[:count], self.candles.values[:, :count]
-        return replace(self, candles=Candles(ts_open_ms.copy(), np.ascontiguousarray(values)), start=0)
+        candles = Candles(ts_open_ms.copy(), np.ascontiguousarray(values))
+        return replace(self, candles=candles, start=0, gaps=_NO_GAPS)
 
     @property
     def close(self) -> FloatArray:
@@ -68,16 +73,26 @@ def most_bars(request: BacktestRequest, stored: tuple[int, int]) -> int:
     return max(0, end_ms - start_ms) // (minutes_of(request.timeframe) * MINUTE_MS)
 
 
-async def coverage_of(store: CandleReader, request: BacktestRequest, defaults: BacktestSettings) -> RangeCoverage:
-    """Return the coverage of a request's range, without reading its candles.
+async def coverage_of(store: CandleReader, grid: VariantGrid, defaults: BacktestSettings) -> RangeCoverage:
+    """Return the coverage of a request's range and warm-up, without reading its candles.
+
+    Raises:
+        NotFound: unknown symbol.
+    """
+    request, span = grid.request, grid.request.time_range
+    reader = BarReader(store, request.instrument, request.timeframe)
+    return await reader.coverage(span.start_ms, span.end_ms, warmup_bars(grid, defaults.warmup_bars))
+
+
+async def allowed_coverage(store: CandleReader, grid: VariantGrid, defaults: BacktestSettings) -> RangeCoverage:
+    """Return the same of a request that may be answered.
 
     Raises:
         NotFound: unknown symbol.
         GapsInRange: a long hole that the request does not allow.
     """
-    reader = BarReader(store, request.instrument, request.timeframe)
-    coverage = await reader.coverage(request.time_range.start_ms, request.time_range.end_ms)
-    _refuse_gaps(request, coverage, defaults)
+    coverage = await coverage_of(store, grid, defaults)
+    _refuse_gaps(grid.request, coverage, defaults)
     return coverage
 
 
@@ -97,7 +112,14 @@ async def read_bars(store: CandleReader, grid: VariantGrid, defaults: BacktestSe
         for need in grid.numbering.sources
         if need.source is not None
     }
-    return await asyncio.to_thread(_named, window, reader.bar_ms, others)
+    gaps = gaps_of(window.coverage, defaults) if request.over_gaps is OverGaps.CLOSE else _NO_GAPS
+    return await asyncio.to_thread(_named, window, reader.bar_ms, gaps, others)
+
+
+def gaps_of(coverage: RangeCoverage, defaults: BacktestSettings) -> IntArray:
+    """Return the bars that have a long hole behind them and, further on, another bar of the range."""
+    before = [hole.bars_before for hole in coverage.longer_than(defaults.max_gap_hours)]
+    return np.array([bars - 1 for bars in before if 0 < bars < coverage.bars], np.int64)
 
 
 async def _read_other(
@@ -121,9 +143,12 @@ def _refuse_gaps(request: BacktestRequest, coverage: RangeCoverage, defaults: Ba
         coverage.require_no_gap(request.instrument, defaults.max_gap_hours)
 
 
-def _named(window: Window, bar_ms: int, others: Mapping[SourceKey, Candles]) -> Bars:
+def _named(window: Window, bar_ms: int, gaps: IntArray, others: Mapping[SourceKey, Candles]) -> Bars:
     candles = Candles(np.ascontiguousarray(window.bars.ts_open_ms), np.ascontiguousarray(window.bars.values))
     name = candles_hash(candles)
+    if gaps.size:
+        # The same bars may have a hole that is longer or shorter by minutes that make no bar.
+        name = content_hash({"candles": name, "gaps": gaps.tolist()})
     if others:
         name = content_hash([name, *([*source, candles_hash(each)] for source, each in others.items())])
-    return Bars(candles, window.start, bar_ms, name, window.coverage, others)
+    return Bars(candles, window.start, bar_ms, name, window.coverage, gaps, others)

@@ -129,7 +129,7 @@ def _by_chunks(first: int, last: int, keep: int, rank: Callable[[int, int], Rank
 
 def prices_of(bars: Bars, grid: VariantGrid) -> Prices:
     """Return the prices that all variants share; a caller that ranks many small parts passes them on."""
-    return Prices.over(bars.close, trading_rules(grid.request).slippage)
+    return Prices.over(bars.close, trading_rules(grid.request).slippage, bars.gaps)
 
 
 def rank_variants(

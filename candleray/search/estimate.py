@@ -11,7 +11,7 @@ from candleray.backtests.request import BacktestRequest, Direction
 from candleray.errors import GuardExceeded, Problem
 from candleray.market_data.bar_reader import CandleReader
 from candleray.market_data.range_coverage import RangeCoverage
-from candleray.search.bars import Bars, coverage_of, most_bars, read_bars
+from candleray.search.bars import Bars, allowed_coverage, most_bars, read_bars
 from candleray.search.costs import Costs
 from candleray.search.variants import BARS_PER_WORD, VariantGrid, request_hash, resolve, sized_request
 from candleray.settings import GuardSettings, Settings
@@ -108,7 +108,7 @@ async def require_job_guards(request: BacktestRequest, store: CandleReader, sett
     """
     grid, coverage = await sized(request, store, settings)
     refuse_exceeded(guards_for(grid, coverage.bars, settings)[1], "any job")
-    return sized_request(grid, settings.backtests)
+    return sized_request(grid, settings.backtests)._replace(notes=coverage.notes)
 
 
 async def sized(
@@ -116,7 +116,7 @@ async def sized(
 ) -> tuple[VariantGrid, RangeCoverage]:
     """Return the grid of the resolved request, and the coverage of its range."""
     grid = VariantGrid(resolve(request, settings.backtests))
-    return grid, await coverage_of(store, grid.request, settings.backtests)
+    return grid, await allowed_coverage(store, grid, settings.backtests)
 
 
 def guards_of(grid: VariantGrid, bars: int, limits: GuardSettings, max_variants: int) -> list[Guard]:
@@ -186,4 +186,4 @@ async def require_sync_guards(grid: VariantGrid, store: CandleReader, settings: 
     most = most_bars(grid.request, await store.span(instrument.market_id, instrument.symbol))
     # To look for holes takes as long as a small search: only where they can matter.
     if any(guard.is_exceeded for guard in guards_of(grid, most, limits, limits.max_variants)):
-        check_guards(grid, (await coverage_of(store, grid.request, settings.backtests)).bars, limits)
+        check_guards(grid, (await allowed_coverage(store, grid, settings.backtests)).bars, limits)

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from candleray.backtests.metrics import report
 from candleray.backtests.report import table_md
+from candleray.backtests.request import BacktestRequest, OverGaps
 from candleray.backtests.result import BacktestResult, Elapsed, RankedVariant, Shortlist
 from candleray.candles import IntArray
-from candleray.search.bars import Bars
-from candleray.search.engine import Planes
+from candleray.search.bars import Bars, gaps_of
+from candleray.search.engine import Planes, prices_of
 from candleray.search.kernel_types import pruned_by_name, trade_of, trading_rules
 from candleray.search.performance import performance_of
 from candleray.search.rankings import Ranking
@@ -25,6 +26,7 @@ from kernels.simulation.accounts import Rules
 from kernels.simulation.equity_curve import ReportedBars
 from kernels.simulation.plane_grid import PlaneGrid
 from kernels.simulation.prices import Prices
+from kernels.simulation.trades import EXIT_GAP
 from kernels.simulation.under_stops import trades_under
 from kernels.simulation.without_stops import trades_of
 
@@ -46,7 +48,7 @@ class Reporter:
         cls, bars: Bars, grid: VariantGrid, plane_addresses: NDArray[np.uint64], tables: Tables | None
     ) -> Reporter:
         rules = trading_rules(grid.request)
-        prices = Prices.over(bars.close, rules.slippage)
+        prices = prices_of(bars, grid)
         reported = ReportedBars.of(bars.close, bars.ts_open_ms, bars.bar_ms)
         return cls(bars, grid, plane_addresses, tables, rules, prices, reported)
 
@@ -60,6 +62,7 @@ class Reporter:
             variant_index=index,
             total_return_pct=float(ranking.total_return_pct[position]),
             conflicting_signals=int(ranking.conflicts[position]),
+            closed_before_gaps=int(np.count_nonzero(trades["exit_reason"] == EXIT_GAP)),
             metrics=metrics,
             table_md=table_md(metrics),
             trades=(
@@ -111,11 +114,31 @@ def result_of(
         shortlist=shortlist,
         notes=(
             *bars.coverage.notes,
+            *_notes_on_gaps(bars, grid.request, defaults, top),
             *notes_of(grid, bars.start, bars.stop, defaults.warmup_bars),
             *signal_notes(grid, bars),
         ),
         elapsed_s=elapsed_s,
         top=tuple(top),
+    )
+
+
+def _notes_on_gaps(
+    bars: Bars, request: BacktestRequest, defaults: BacktestSettings, top: Sequence[RankedVariant]
+) -> tuple[str, ...]:
+    """Say what became of positions before holes longer than the setting."""
+    gaps = gaps_of(bars.coverage, defaults).size
+    if not gaps:
+        return ()
+    holes = "the hole" if gaps == 1 else f"the {gaps:,} holes"
+    over = f"{holes} of more than {defaults.max_gap_hours:g} h"
+    if request.over_gaps is OverGaps.HOLD:
+        return (f"over_gaps: positions are held over {over}",)
+    closed = sum(variant.closed_before_gaps for variant in top)
+    variants = "variant" if len(top) == 1 else f"{len(top):,} variants"
+    return (
+        f"over_gaps: no position is held over {over}; the {variants} of this answer closed "
+        f"{closed:,} on the last bar before one",
     )
 
 

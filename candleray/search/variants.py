@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from candleray.backtests.axes import Steps, Values, levels
 from candleray.backtests.preflight import SizedRequest
-from candleray.backtests.request import BacktestRequest, StrategyAxes
+from candleray.backtests.request import BacktestRequest, OverGaps, StrategyAxes
 from candleray.hashes import canonical_json, content_hash
 from candleray.search.indicator_grid import IndicatorGrid, Radix
 from candleray.search.signals.completed import completed_signals, with_defaults
@@ -228,7 +228,15 @@ def filled_in(axes: AxesT, defaults: BacktestSettings) -> AxesT:
 def engine_params_hash(request: BacktestRequest, defaults: BacktestSettings) -> str:
     """Names everything besides the request and the candles that can change a number."""
     versions: Mapping[str, int] = {one.id: INDICATORS[one.id].version for one in request.named_indicators}
-    return content_hash({"engine": ENGINE_VERSION, "indicators": versions, "warmup_bars": defaults.warmup_bars})
+    closes = request.allow_gaps and request.over_gaps is OverGaps.CLOSE
+    return content_hash(
+        {
+            "engine": ENGINE_VERSION,
+            "indicators": versions,
+            "warmup_bars": defaults.warmup_bars,
+            **({"max_gap_hours": defaults.max_gap_hours} if closes else {}),
+        }
+    )
 
 
 def request_hash(request: BacktestRequest) -> str:

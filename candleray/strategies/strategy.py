@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from candleray.backtests.axes import Steps, Values
-from candleray.backtests.request import AllowGaps, BacktestRequest, StrategyAxes
+from candleray.backtests.request import AllowGaps, BacktestRequest, HeldOverGaps, OverGaps, StrategyAxes
 from candleray.backtests.signals.cross_references import axes_of
 from candleray.hashes import content_hash
 from candleray.timeframes import TimeRange
@@ -69,7 +69,8 @@ class StrategyDraft(StrategySpec):
     time_range: TimeRange | None = None
     """Taken and not saved: the `strategy` of a backtest's variant has one."""
     allow_gaps: AllowGaps = False
-    """Taken and not saved either: it is about the candles of a range."""
+    """Taken and not saved either: it is about the candles of a range, as is `over_gaps`."""
+    over_gaps: HeldOverGaps = OverGaps.CLOSE
 
 
 class StrategyChanges(Model):

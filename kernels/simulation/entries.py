@@ -28,9 +28,9 @@ from kernels.simulation.final_signals import (
     next_bar,
 )
 from kernels.simulation.first_passages import BLOCK_LEVELS, passages_at
-from kernels.simulation.trades import EXIT_LAST_BAR, EXIT_SIGNAL, EXIT_STOP_LOSS, EXIT_TAKE_PROFIT
+from kernels.simulation.trades import EXIT_GAP, EXIT_LAST_BAR, EXIT_SIGNAL, EXIT_STOP_LOSS, EXIT_TAKE_PROFIT
 
-_PLACE_BITS, _REASON_BITS = 32, 2
+_PLACE_BITS, _REASON_BITS = 32, 3
 _PLACE = (1 << _PLACE_BITS) - 1
 _REASON = (1 << _REASON_BITS) - 1
 
@@ -85,14 +85,15 @@ def _end(bar, reason, word, before_word):
 
 
 @inline
-def _list_entries(final, entries, last, exit_on, before, bars, sides, ends):
+def _list_entries(final, entries, prices, exit_on, before, bars, sides, ends):
     """Write the bars of the entries, their sides, and their ends without any stop."""
+    gaps, last = prices.gaps, prices.close.size - 1
     longs, shorts = final[LONGS], final[SHORTS]
     flip = EVERY if exit_on == NEUTRAL else NONE
     long_ending, short_ending = (longs, shorts) if exit_on == NEUTRAL else (shorts, longs)
     if has_own_exits(final):
         flip, long_ending, short_ending = NONE, final[LONG_EXITS], final[SHORT_EXITS]
-    long_exit = short_exit = place = 0
+    long_exit = short_exit = place = part = 0
     for word in range(entries.size):
         events = entries[word]
         while events != NONE:
@@ -108,8 +109,12 @@ def _list_entries(final, entries, last, exit_on, before, bars, sides, ends):
                 if short_exit <= bar:
                     short_exit = next_bar(short_ending, flip, bar + 1)
                 side, exit_bar = SHORT, short_exit
+            while part < gaps.size and gaps[part] <= bar:
+                part += 1
             reason = EXIT_SIGNAL
-            if exit_bar > last:
+            if part < gaps.size and exit_bar > gaps[part]:
+                exit_bar, reason = gaps[part], EXIT_GAP
+            elif exit_bar > last:
                 exit_bar, reason = last, EXIT_LAST_BAR
             bars[place], sides[place] = bar, side
             there = exit_bar // WORD_BITS
@@ -177,12 +182,14 @@ def _gather_level(tables, n_sides, level, n_levels, reason, entries, last, ends)
 
 
 @inline
-def list_entries(final, entry_bars, last, rules):
+def list_entries(final, entry_bars, prices, rules):
     """The fresh entries of a base variant."""
-    words = fresh_entries(final, last, rules.direction)
+    words = fresh_entries(final, prices.close.size - 1, rules.direction)
+    for bar in prices.gaps:
+        words[bar // WORD_BITS] &= ~(np.uint64(1) << np.uint64(bar % WORD_BITS))
     before, count = _places(words)
     bars, sides, ends = np.empty(count, np.int64), np.empty(count), np.empty(count, np.int64)
-    _list_entries(final, words, last, rules.exit_on, before, bars, sides, ends)
+    _list_entries(final, words, prices, rules.exit_on, before, bars, sides, ends)
     rows = np.empty(count, np.int64)
     for place in range(count):
         rows[place] = row_of(entry_bars, sides[place], bars[place])

@@ -30,6 +30,7 @@ from kernels.simulation.final_signals import (
     has_own_exits,
     next_bar,
 )
+from kernels.simulation.trades import EXIT_GAP, EXIT_LAST_BAR, EXIT_SIGNAL
 
 _ONE, _TWO = np.uint64(1), np.uint64(2)
 _TOP = np.uint64(WORD_BITS - 1)
@@ -52,10 +53,13 @@ class Positions(NamedTuple):
     """A row is entry, exit, entry, exit and so on."""
     sides: NDArray[np.float64]
     """The side of each position of a row, where both are allowed."""
+    fresh: NDArray[np.uint64]
+    """The signals between two gaps; empty where there is none."""
 
 
 @inline
-def room_for_positions(n_bars, n_variants):
+def room_for_positions(prices, n_variants):
+    n_bars = prices.close.size
     # Unsigned numbers, so that compiled code need not ask whether an index counts from the end.
     n_words = (n_bars + WORD_BITS - 1) // WORD_BITS
     return Positions(
@@ -65,20 +69,66 @@ def room_for_positions(n_bars, n_variants):
         np.empty(n_bars + 1 + _AT_ONCE, np.uint32),
         np.empty((n_variants, 2 * n_bars + _AT_ONCE), np.uint32),
         np.empty((n_variants, n_bars)),
+        np.empty(4 * n_words if prices.gaps.size else 0, np.uint64),
     )
 
 
 @inline
-def find_positions(final, n_bars, rules, room, row):
-    """Write the positions of a variant into a row; return their number, and whether the bars' end closes the
-    last one."""
-    changes, bars = room.changes, room.bars[row]
+def find_positions(final, prices, rules, room, row):
+    """Write the positions of a variant into a row; return their number.
+
+    Between two gaps they are those of a search of its own, whose last bar is the one before the gap.
+    """
+    gaps = prices.gaps
+    bars, sides = room.bars[row], room.sides[row]
+    signals, first, count = final, np.int64(0), np.int64(0)
+    for part in range(gaps.size + 1):
+        last = gaps[part] if part < gaps.size else prices.close.size - 1
+        if gaps.size:
+            signals = _between_gaps(final, first, last, room.fresh)
+        skipped = first // WORD_BITS * WORD_BITS
+        found = _find(signals, last + 1 - skipped, rules, room, bars[2 * count :], sides[count:])
+        if skipped:
+            for place in range(2 * count, 2 * (count + found)):
+                bars[place] += np.uint32(skipped)
+        first, count = last + 1, count + found
+    return count
+
+
+@inline
+def _between_gaps(final, first, last, space):
+    """The words of the bars from `first` to `last`, with their signals alone.
+
+    An entry's signal that only goes on from the bar before, the other side of the gap, is none: it is not fresh.
+    """
+    begin, stop = first // WORD_BITS, last // WORD_BITS + 1
+    rows = final.shape[0]
+    signals = space[: rows * (stop - begin)].reshape(rows, stop - begin)
+    for row in range(rows):
+        since = first
+        if row <= SHORTS and first > 0 and _bit(final[row], np.uint64(first - 1)):
+            since = next_bar(final[row], ~NONE, first)
+        for word in range(begin, stop):
+            bar = word * WORD_BITS
+            bits = final[row, word]
+            if since > bar:
+                bits = bits & ~NONE << np.uint64(since - bar) if since - bar < WORD_BITS else NONE
+            if last - bar < WORD_BITS:
+                bits &= ~NONE >> np.uint64(WORD_BITS - 1 - (last - bar))
+            signals[row, word - begin] = bits
+    return signals
+
+
+@inline
+def _find(final, n_bars, rules, room, bars, sides):
+    """Write the positions that these signals alone make; return their number."""
+    changes = room.changes[: final.shape[1]]
     own, other = (SHORTS, LONGS) if rules.direction == SHORT_ONLY else (LONGS, SHORTS)
     both = rules.direction == LONG_SHORT
     if has_own_exits(final):
         entries = fresh_entries(final, n_bars - 1, rules.direction)
         if both:
-            return _positions_with_exits(final, entries, n_bars - 1, bars, room.sides[row])
+            return _positions_with_exits(final, entries, n_bars - 1, bars, sides)
         _latch(entries, final[SHORT_EXITS if own == SHORTS else LONG_EXITS], changes)
     elif rules.exit_on == NEUTRAL:
         _edges(final[own], changes)
@@ -92,20 +142,39 @@ def find_positions(final, n_bars, rules, room, row):
     changes[-1] &= ~NONE >> np.uint64(changes.size * WORD_BITS - n_bars)
     last = n_bars - 1
     if both:
-        count = _list_bits(room, room.change_bars)
-        return _pair(final, rules.exit_on, room.change_bars, count, last, bars, room.sides[row])
-    count = _list_bits(room, bars)
-    ended = count % 2 == 1 and bars[count - 1] != last
-    if ended:
+        count = _list_bits(changes, room, room.change_bars)
+        return _pair(final, rules.exit_on, room.change_bars, count, last, bars, sides)
+    count = _list_bits(changes, room, bars)
+    if count % 2 == 1 and bars[count - 1] != last:
         bars[count] = last
         count += 1
     # An odd one is an entry on the last bar, and none may open there.
-    return count // 2, ended
+    return count // 2
+
+
+@inline
+def exit_reason(final, side, bar, prices, exit_on):
+    """The reason of an exit at that bar which is no ruin."""
+    if _closes(final, side, np.uint64(bar), exit_on):
+        return EXIT_SIGNAL
+    return EXIT_LAST_BAR if bar == prices.close.size - 1 else EXIT_GAP
+
+
+@inline
+def _closes(final, side, bar, exit_on):
+    """Tell if the signals close a position on that bar."""
+    if has_own_exits(final):
+        return _bit(final[LONG_EXITS if side == LONG else SHORT_EXITS], bar) != NONE
+    own, other = (LONGS, SHORTS) if side == LONG else (SHORTS, LONGS)
+    return _bit(final[own], bar) == NONE if exit_on == NEUTRAL else _bit(final[other], bar) != NONE
 
 
 @inline
 def _positions_with_exits(final, entries, last, bars, sides):
-    """Go from each entry to the first bar that closes it, and from there to the next entry, maybe on that bar."""
+    """Go from each entry to the first bar that closes it, and from there to the next entry, maybe on that bar.
+
+    Return the number of positions.
+    """
     place, ended = np.int64(0), False
     bar = next_bar(entries, NONE, 0)
     while bar <= last and not ended:
@@ -117,7 +186,7 @@ def _positions_with_exits(final, entries, last, bars, sides):
         sides[place] = LONG if is_long else SHORT
         place += 1
         bar = next_bar(entries, NONE, exit_bar)
-    return place, ended
+    return place
 
 
 @inline
@@ -166,13 +235,13 @@ def _add_first(longs, shorts, out):
 
 
 @inline
-def _list_bits(room, bars):
+def _list_bits(changes, room, bars):
     """Write the bars of the changes; return how many.
 
     First the words with any, then their bits, the first four without a branch: most words have none, some one or
     two, and a branch on that would be guessed wrong.
     """
-    changes, places, kept = room.changes, room.places, room.kept
+    places, kept = room.places, room.kept
     n_kept = NONE
     for word in range(changes.size):
         places[n_kept] = np.uint32(word)
@@ -202,10 +271,9 @@ def _bit(plane, bar):
 
 @inline
 def _pair(final, exit_on, changes, count, last, bars, sides):
-    """Write the positions between one change and the next; return as `find_positions` does."""
+    """Write the positions between one change and the next; return their number."""
     longs, shorts = final[LONGS], final[SHORTS]
-    ended = count > 0 and changes[count - 1] != last
-    if ended:
+    if count > 0 and changes[count - 1] != last:
         changes[count] = last
         count += 1
     side = LONG if count and _bit(longs, np.uint64(changes[0])) else SHORT
@@ -219,4 +287,4 @@ def _pair(final, exit_on, changes, count, last, bars, sides):
         sides[place] = side
         place += _ONE if side != 0.0 else NONE
         side = -side
-    return np.int64(place), ended and side != 0.0
+    return np.int64(place)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.jit import FLOAT, FLOATS, INT, inline, jit, record_of
+from kernels.jit import FLOAT, FLOATS, INT, INTS, inline, jit, record_of
 
 BLOCK = 64
 """Bars of a block, whose highest and lowest close tell whether any of its bars needs a look."""
@@ -23,19 +24,26 @@ class Prices(NamedTuple):
     """The lowest close of each block of bars."""
     exposed: int
     """Shorts that open before this bar may be ruined; no later one can."""
+    gaps: NDArray[np.int64]
+    """The bars after which time is missing, ascending: no position is held from them to the next bar."""
 
     @classmethod
-    def over(cls, close: NDArray[np.float64], slippage: float) -> Prices:
+    def over(
+        cls, close: NDArray[np.float64], slippage: float, gaps: NDArray[np.int64] | Sequence[int] = ()
+    ) -> Prices:
         """
         Raises:
-            ValueError: without bars.
+            ValueError: without bars, or for gaps that are not ascending bars before the last one.
         """
         if close.size == 0:
             raise ValueError("no bars to simulate")
-        return cls(close, block_highs(close), block_lows(close), _exposed_bars(close, slippage))
+        after = np.array(gaps, np.int64)
+        if (np.diff(after, prepend=-1, append=close.size - 1) <= 0).any() and after.size:
+            raise ValueError(f"gaps after the bars {after.tolist()} of {close.size}")
+        return cls(close, block_highs(close), block_lows(close), _exposed_bars(close, slippage), after)
 
 
-PRICES = record_of(Prices, FLOATS, FLOATS, FLOATS, INT)
+PRICES = record_of(Prices, FLOATS, FLOATS, FLOATS, INT, INTS)
 """The compiled type of `Prices`."""
 
 

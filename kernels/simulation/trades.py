@@ -9,9 +9,10 @@ from kernels.jit import inline
 from kernels.simulation.accounts import ruin_price
 from kernels.simulation.prices import first_at_or_above
 
-EXIT_STOP_LOSS, EXIT_TAKE_PROFIT, EXIT_SIGNAL, EXIT_LAST_BAR, EXIT_RUIN = range(5)
-"""The reasons of an exit. Where several of the first four hold on one bar the lowest wins; ruin wins over all."""
-EXIT_REASONS = ("stop_loss", "take_profit", "signal", "last_bar", "ruin")
+EXIT_STOP_LOSS, EXIT_TAKE_PROFIT, EXIT_SIGNAL, EXIT_LAST_BAR, EXIT_RUIN, EXIT_GAP = range(6)
+"""The reasons of an exit. Where several hold on one bar the lowest wins, but ruin over all; a bar before a gap
+is never the last one."""
+EXIT_REASONS = ("stop_loss", "take_profit", "signal", "last_bar", "ruin", "gap")
 """The name of each `exit_reason`."""
 
 TRADE = np.dtype(

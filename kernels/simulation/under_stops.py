@@ -77,7 +77,7 @@ def trades_under(
 
 @jit(PLANE_GRID, INTS, STOPS, INT, PRICES, RULES, OUTCOMES)
 def _rank(planes, bases, stops, first, prices, rules, outcomes):
-    n_variants, last_bar = outcomes.trades.size, prices.close.size - 1
+    n_variants = outcomes.trades.size
     final = empty_final(planes, prices.close.size)
     partial = partial_ands(planes, final)
     n_combinations = combinations_of(stops)
@@ -86,7 +86,7 @@ def _rank(planes, bases, stops, first, prices, rules, outcomes):
         base, combination = divmod(first + at, n_combinations)
         until = min(n_variants, at + n_combinations - combination)
         outcomes.conflicts[at:until] = decide(bases[base], planes, partial, final, rules)
-        entries = list_entries(final, stops.entry_bars, last_bar, rules)
+        entries = list_entries(final, stops.entry_bars, prices, rules)
         accounts = new_accounts(until - at, rules)
         walk_all(entries, stops, combination, prices, rules, accounts)
         for place in range(until - at):
@@ -120,7 +120,7 @@ def _rank_pruned(planes, bases, stops, first, prices, rules, pruning, outcomes):
     while at < n_variants:
         base, combination = divmod(first + at, n_combinations)
         conflicts = decide(bases[base], planes, partial, final, rules)
-        entries = list_entries(final, stops.entry_bars, n_bars - 1, rules)
+        entries = list_entries(final, stops.entry_bars, prices, rules)
         ends = np.empty((1 + stops.stop_losses + stops.take_profits, entries.bars.size), np.int64)
         gather(entries, stops, n_bars - 1, rules, ends)
         until = min(n_variants, at + n_combinations - combination)
@@ -138,7 +138,7 @@ def _trace(planes, stops, combination, prices, rules, trades):
     last_bar = prices.close.size - 1
     final = empty_final(planes, prices.close.size)
     conflicts = decide(0, planes, partial_ands(planes, final), final, rules)
-    entries = list_entries(final, stops.entry_bars, last_bar, rules)
+    entries = list_entries(final, stops.entry_bars, prices, rules)
     count = entries.bars.size
     ends = np.empty((3, count), np.int64)
     gather_under(entries, stops, combination, last_bar, rules, ends)

@@ -26,12 +26,11 @@ from kernels.simulation.accounts import (
 from kernels.simulation.final_signals import decide, empty_final, partial_ands
 from kernels.simulation.outcomes import OUTCOMES, Outcomes
 from kernels.simulation.plane_grid import PLANE_GRID, PlaneGrid
-from kernels.simulation.positions import find_positions, room_for_positions
+from kernels.simulation.positions import exit_reason, find_positions, room_for_positions
 from kernels.simulation.prices import PRICES, Prices
 from kernels.simulation.pruned_accounts import close_account, may_trade, open_account, trade
 from kernels.simulation.pruning import PRUNING, Pruning
 from kernels.simulation.trades import (
-    EXIT_LAST_BAR,
     EXIT_SIGNAL,
     TRADE,
     TRADES_OUT,
@@ -88,7 +87,7 @@ def _only_side(rules):
 
 
 @inline
-def _walk(positions, count, ended, prices, rules, trades):
+def _walk(final, positions, count, prices, rules, trades):
     """The trades of one variant; writes as many as there is room for, and returns how many there are."""
     available, reserve = rules.budget_quote, rules.init_cash_quote - rules.budget_quote
     only_side = _only_side(rules)
@@ -96,7 +95,7 @@ def _walk(positions, count, ended, prices, rules, trades):
     while n_trades < count and available > 0.0:
         side = positions.sides[0, n_trades] if only_side == 0.0 else only_side
         bar, exit_bar = np.int64(positions.bars[0, 2 * n_trades]), np.int64(positions.bars[0, 2 * n_trades + 1])
-        reason = EXIT_LAST_BAR if ended and n_trades + 1 == count else EXIT_SIGNAL
+        reason = exit_reason(final, side, exit_bar, prices, rules.exit_on)
         position = enter(side, prices.close[bar], available, rules)
         if bar < prices.exposed and side == SHORT:
             exit_bar, reason = ruin_before(position, bar, exit_bar, reason, prices)
@@ -126,7 +125,7 @@ def _rank(planes, first, prices, rules, outcomes):
     with the most trades.
     """
     n_variants, n_bars = outcomes.trades.size, prices.close.size
-    final, positions = empty_final(planes, n_bars), room_for_positions(n_bars, LANES)
+    final, positions = empty_final(planes, n_bars), room_for_positions(prices, LANES)
     partial = partial_ands(planes, final)
     available, reserve = np.zeros(LANES), np.zeros(LANES)
     variants, counts, places = np.full(LANES, -1), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
@@ -155,7 +154,7 @@ def _rank(planes, first, prices, rules, outcomes):
                 finished += 1
             if begun < n_variants:
                 outcomes.conflicts[begun] = decide(first + begun, planes, partial, final, rules)
-                counts[lane], _ = find_positions(final, n_bars, rules, positions, lane)
+                counts[lane] = find_positions(final, prices, rules, positions, lane)
                 _gather(prices.close, positions.bars[lane], 2 * counts[lane], closes[lane])
                 available[lane], reserve[lane] = rules.budget_quote, rules.init_cash_quote - rules.budget_quote
                 variants[lane], places[lane] = begun, 0
@@ -179,11 +178,11 @@ def _pruned_variant(positions, count, prices, rules, pruning):
 def _rank_pruned(planes, first, prices, rules, pruning, outcomes):
     """A kernel of its own: limits that are not set must cost a search nothing."""
     n_bars = prices.close.size
-    final, positions = empty_final(planes, n_bars), room_for_positions(n_bars, 1)
+    final, positions = empty_final(planes, n_bars), room_for_positions(prices, 1)
     partial = partial_ands(planes, final)
     for at in range(outcomes.trades.size):
         outcomes.conflicts[at] = decide(first + at, planes, partial, final, rules)
-        count, _ = find_positions(final, n_bars, rules, positions, 0)
+        count = find_positions(final, prices, rules, positions, 0)
         account = _pruned_variant(positions, count, prices, rules, pruning)
         close_account(account, n_bars, rules, pruning, outcomes, at)
 
@@ -192,7 +191,7 @@ def _rank_pruned(planes, first, prices, rules, pruning, outcomes):
 def _trace(planes, prices, rules, trades):
     """Write one variant's trades, as many as there is room for; return how many there are, and the conflicts."""
     n_bars = prices.close.size
-    final, positions = empty_final(planes, n_bars), room_for_positions(n_bars, 1)
+    final, positions = empty_final(planes, n_bars), room_for_positions(prices, 1)
     conflicts = decide(0, planes, partial_ands(planes, final), final, rules)
-    count, ended = find_positions(final, n_bars, rules, positions, 0)
-    return _walk(positions, count, ended, prices, rules, trades), conflicts
+    count = find_positions(final, prices, rules, positions, 0)
+    return _walk(final, positions, count, prices, rules, trades), conflicts

@@ -33,6 +33,7 @@ JOB: dict[str, Any] = {
     "heartbeat_at": "2025-06-01T12:00:12Z",
     "finished_at": None,
 }
+ACCEPTED_JOB = {**JOB, "notes": []}
 JOB_DETAIL = {
     **JOB,
     "request": BACKTEST_RESULT["request"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -18,10 +19,10 @@ from candleray.backtests.phase import Phase
 from candleray.backtests.preflight import Preflight
 from candleray.backtests.result import BacktestResult
 from candleray.errors import CandlerayError
-from candleray.jobs.job import BestVariant, Job, JobDetail, JobPage, JobState, JobTop
+from candleray.jobs.job import AcceptedJob, BestVariant, Job, JobDetail, JobPage, JobState, JobTop
 from candleray.jobs.store import Jobs
-from candleray.market_data.bar_reader import BarReader
 from candleray.paging import CURSOR_PATTERN, PagePosition, cursor_of, position_of
+from candleray.search.bars import coverage_of
 from candleray.search.sweep import newest_ranked
 from candleray.search.variants import VariantGrid
 from candleray.validation import Model
@@ -76,13 +77,17 @@ async def preflight_backtest(backtest: InRequest, backend: InBackend, user: InUs
         return await backend.preflight(backtest)
 
 
-@router.post("/jobs", response_model=Job, status_code=202, responses=example(examples.JOB, 202))
+@router.post("/jobs", response_model=AcceptedJob, status_code=202, responses=example(examples.ACCEPTED_JOB, 202))
 async def submit_job(
     backtest: InRequest, backend: InBackend, user: InUser, idempotency_key: IdempotencyKey = None
 ) -> Any:
-    """Submit a search of any size that the guards allow: it is kept before this answers, and runs in its turn."""
+    """Submit a search of any size that the guards allow: it is kept before this answers, and runs in its turn.
+
+    `notes` say what is missing in the candles of its range.
+    """
     sized = await backend.job_request(backtest)
-    return await (await backend.jobs()).submit(user.user_id, sized, idempotency_key)
+    job = await (await backend.jobs()).submit(user.user_id, sized, idempotency_key)
+    return AcceptedJob(**dict(job), notes=sized.notes)
 
 
 class JobsQuery(Model):
@@ -193,8 +198,8 @@ async def _notes(jobs: Jobs, job: Job, user_id: UUID, backend: Backend) -> tuple
     if job.state is JobState.SUCCEEDED:
         return await jobs.notes(job.job_id)
     request = await jobs.request(user_id, job.job_id)
-    reader = BarReader(backend.candles, request.instrument, request.timeframe)
-    return (await reader.coverage(request.time_range.start_ms, request.time_range.end_ms)).notes
+    grid = await asyncio.to_thread(VariantGrid, request)
+    return (await coverage_of(backend.candles, grid, backend.settings.backtests)).notes
 
 
 async def _top(jobs: Jobs, job: Job, user_id: UUID, limit: int) -> tuple[Any, ...]:

@@ -78,6 +78,32 @@ async def test_an_allowed_hole_is_named_in_the_notes(api: httpx.AsyncClient, pat
     assert answer.json()["notes"][:2] == NOTES
 
 
+@pytest.mark.parametrize("kind", ["grid", "saved"])
+@pytest.mark.parametrize(
+    ("over_gaps", "note"),
+    [
+        ({}, "over_gaps: no position is held over the hole of more than 24 h; the "),
+        ({"over_gaps": "close"}, "over_gaps: no position is held over the hole of more than 24 h; the "),
+        ({"over_gaps": "hold"}, "over_gaps: positions are held over the hole of more than 24 h"),
+    ],
+    ids=["unsaid", "close", "hold"],
+)
+async def test_an_answer_says_what_became_of_positions_before_an_allowed_hole(
+    api: httpx.AsyncClient, kind: str, over_gaps: dict[str, str], note: str
+):
+    body = await body_for(api, "/backtests", kind)
+    result = (await api.post("/backtests", json={**body, "allow_gaps": True, **over_gaps})).json()
+    assert result["notes"][2].startswith(note)
+    assert result["request"].get("over_gaps") == ("hold" if over_gaps == {"over_gaps": "hold"} else None)
+
+
+async def test_an_unknown_fate_of_positions_before_a_hole_is_refused(api: httpx.AsyncClient):
+    answer = await api.post("/backtests", json={**REQUEST, "allow_gaps": True, "over_gaps": "keep"})
+    assert answer.status_code == 422
+    assert "over_gaps" in str(answer.json()["error"])
+    assert "'close' or 'hold'" in str(answer.json()["error"])
+
+
 async def test_a_preflight_counts_the_bars_that_the_search_has(api: httpx.AsyncClient):
     allowed = {**REQUEST, "allow_gaps": True}
     weighed = (await api.post("/backtests/preflight", json=allowed)).json()
@@ -87,6 +113,7 @@ async def test_a_preflight_counts_the_bars_that_the_search_has(api: httpx.AsyncC
 async def test_a_job_shows_the_notes_beside_its_best(api: httpx.AsyncClient):
     answer = await api.post("/backtests/jobs", json={**REQUEST, "allow_gaps": True})
     assert answer.status_code == 202, answer.text
+    assert answer.json()["notes"] == NOTES
     top = (await api.get(f"/backtests/jobs/{answer.json()['job_id']}/top")).json()
     assert top["notes"] == NOTES
 
@@ -105,7 +132,7 @@ async def test_a_variant_over_a_hole_is_a_request_that_gives_the_same_numbers_an
 
 
 async def test_what_says_nothing_of_gaps_is_named_as_before(api: httpx.AsyncClient):
-    whole = {**REQUEST, "time_range": {"start": "2025-01-06T01:00:00Z", "end": "2025-01-09T00:00:00Z"}}
+    whole = {**REQUEST, "time_range": {"start": "2025-01-02T00:00:00Z", "end": "2025-01-04T00:00:00Z"}}
     answers = [
         (await api.post("/backtests", json={**whole, **more})).json() for more in ({}, {"allow_gaps": False})
     ]
@@ -120,8 +147,27 @@ async def test_a_range_past_the_last_candle_is_answered_and_says_so(api: httpx.A
     beyond = {**REQUEST, "time_range": {"start": "2025-01-08T00:00:00Z", "end": "2025-02-01T00:00:00Z"}}
     result = (await api.post("/backtests", json=beyond)).json()
     assert result["bars"] == 48
-    [note] = result["notes"]
+    note, before = result["notes"]
+    assert before.startswith("warm-up: before the range 2,940 minutes are missing in 1 hole")
     assert "they end at 2025-01-10T00:00:00Z, before the range does" in note
+
+
+BEHIND = {"start": "2025-01-06T04:30:00Z", "end": "2025-01-09T00:00:00Z"}
+BEFORE = [
+    "warm-up: before the range 2,940 minutes are missing in 1 hole; the longest is 2,940 minutes (2.0 days) from "
+    "2025-01-04T00:00:00Z to 2025-01-06T01:00:00Z"
+]
+
+
+async def test_a_hole_in_the_warm_up_is_named_and_refuses_nothing(api: httpx.AsyncClient):
+    behind = {**REQUEST, "time_range": BEHIND}
+    for path in ("/backtests", "/backtests/preflight", "/backtests/jobs"):
+        assert (await api.post(path, json=behind)).json()["notes"] == BEFORE
+    [job] = (await api.get("/backtests/jobs")).json()["jobs"]
+    assert (await api.get(f"/backtests/jobs/{job['job_id']}/top")).json()["notes"] == BEFORE
+    assert (await api.post("/indicators/compute", json={**SERIES, "time_range": BEHIND})).json()["notes"] == BEFORE
+    newest = {name: SERIES[name] for name in ("instrument", "timeframe", "indicator")}
+    assert (await api.post("/indicators/compute", json={**newest, "last": 50})).json()["notes"] == BEFORE
 
 
 async def test_the_newest_bars_of_an_indicator_are_refused_over_a_hole(api: httpx.AsyncClient):

@@ -66,7 +66,8 @@ class DrawnProgram:
         program = Program(np.array(nodes), np.array(self.roots), places, np.array(steps))
         self.grid = PlaneGrid(plane_addresses(self.chunks), offsets, np.array(AXES), program)
         self.terms = kernel_rules(self.rules)
-        self.prices = Prices.over(np.array(self.closes), self.terms.slippage)
+        self.gaps = sorted(self.draw.sample(range(self.n - 1), min(self.n - 1, self.draw.choice([0, 0, 1, 3]))))
+        self.prices = Prices.over(np.array(self.closes), self.terms.slippage, self.gaps)
 
     def _pair(self) -> np.ndarray:
         state: list[int] = []
@@ -94,7 +95,7 @@ class DrawnProgram:
         long, short = (nodes[root] if root != ABSENT else none for root in self.roots[:2])
         exits = {side: nodes[root] for side, root in zip((1, -1), self.roots[2:], strict=True) if root != ABSENT}
         rules = replace(self.rules, sl_pct=levels[0], tp_pct=levels[1])
-        return oracle.simulate([long], [short], self.closes, rules, exits)
+        return oracle.simulate([long], [short], self.closes, rules, exits, self.gaps)
 
     def only(self, digits: tuple[int, ...]) -> PlaneGrid:
         numbers = []

@@ -113,3 +113,10 @@ def test_a_range_has_the_bars_wholly_in_it_and_its_warmup(runs, timeframe, warmu
     assert window.bars.ts_open_ms[window.start :].tolist() == inside
     before = [stamp for stamp in every if stamp < start_ms]
     assert window.bars.ts_open_ms[: window.start].tolist() == before[len(before) - min(warmup, len(before)) :]
+    told = asyncio.run(reader.coverage(start_ms, end_ms, warmup))
+    assert told.notes == window.coverage.notes
+    first_ms = int(window.bars.ts_open_ms[0]) if window.start else start_ms
+    there, opens = set(minutes_in(runs)), range(-(-first_ms // MINUTE_MS), -(-start_ms // MINUTE_MS))
+    missing = [minute for minute in opens if minute not in there]
+    assert sum(int(end - start) // MINUTE_MS for start, end in told.before) == len(missing)
+    assert any(note.startswith("warm-up: before the range") for note in told.notes) == bool(missing)

@@ -6,7 +6,7 @@ It looks at every bar, one after the other, and shares no code with the kernels.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -95,12 +95,14 @@ def simulate(
     close: Sequence[float],
     rules: Rules,
     exits: Mapping[int, Sequence[bool]] | None = None,
+    gaps: Collection[int] = (),
 ) -> Run:
     """Trade the AND of the indicators' signals: `longs[i][t]` and `shorts[i][t]` for indicator i at bar t.
 
     Args:
         exits: by side, 1 and -1, the bars that close its position and let none open; a side that is not there
             exits by the rules.
+        gaps: the bars after which time is missing; nothing is held from them to the next.
     """
     exits = exits or {}
     run = Run()
@@ -113,12 +115,12 @@ def simulate(
         run.conflicts += conflicting
         if position is not None:
             own = exits[position.side][t] if position.side in exits else None
-            reason = _exit_reason(position, final, price, t == last, rules, own)
+            reason = _exit_reason(position, final, price, t == last, rules, own) or ("gap" if t in gaps else None)
             if reason is not None:
                 run.trades.append(_settle(account, position, t, price, reason, rules))
                 position = None
         fresh = final != 0 and final != before and _allowed(final, rules.direction)
-        blocked = final in exits and exits[final][t]
+        blocked = t in gaps or (final in exits and exits[final][t])
         if position is None and fresh and not blocked and t != last and not account.ruined:
             position = _enter(account, final, t, price, rules)
         before = final

@@ -55,14 +55,14 @@ def assert_close(got, expected, name: str) -> None:
 class Grid:
     """Base variants over some closes, and the combinations of some stop levels."""
 
-    def __init__(self, closes, axes, rules: oracle.Rules, stop_losses=(), take_profits=()) -> None:
+    def __init__(self, closes, axes, rules: oracle.Rules, stop_losses=(), take_profits=(), gaps=()) -> None:
         self.close, self.axes, self.rules = np.array(closes, float), axes, rules
         self.terms = kernel_rules(rules)
         self.sizes = np.array([len(axis) for axis in axes])
         self.offsets = np.cumsum([0, *self.sizes[:-1]])
         self._chunks = [np.stack([pack(signal_flags(signal)) for signal in axis]) for axis in axes]
         self.planes = PlaneGrid(plane_addresses(self._chunks), self.offsets, self.sizes)
-        self.prices = Prices.over(self.close, self.terms.slippage)
+        self.prices = Prices.over(self.close, self.terms.slippage, gaps)
         self.levels = list(product(stop_losses or [None], take_profits or [None]))
         self.stops = self.tables(stop_losses, take_profits)
 
@@ -102,7 +102,8 @@ class Grid:
         digits = np.unravel_index(base, self.sizes)
         chosen = [signal_flags(axis[digit]) for axis, digit in zip(self.axes, digits, strict=True)]
         rules = replace(self.rules, sl_pct=levels[0], tp_pct=levels[1])
-        return oracle.simulate([f[0] for f in chosen], [f[1] for f in chosen], self.close.tolist(), rules)
+        closes, gaps = self.close.tolist(), self.prices.gaps.tolist()
+        return oracle.simulate([f[0] for f in chosen], [f[1] for f in chosen], closes, rules, gaps=gaps)
 
     def check(self) -> None:
         """Every combination of every base variant equals the oracle's, trade by trade."""
