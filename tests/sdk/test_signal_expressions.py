@@ -226,6 +226,8 @@ MISTAKES: dict[str, tuple[str, str]] = {
     "the builtin max": ("max(rsi(), adx())", r"maximum\(a, b\)"),
     "no parentheses": ("rsi() > 1 & adx() > 2", "in parentheses"),
     "parentheses on one side": ("(rsi() > 1) & adx() > 2", "in parentheses"),
+    "a number beside &": ("rsi() > 20 & (adx() > 2)", "20 is no condition"),
+    "a number beside |": ("rsi() > 20 | (adx() > 2)", "20 is no condition"),
     "a text": ("rsi() > 'close'", r"price\('close'\)"),
     "a list": ("rsi() > [5, 10]", r"values\(5, 10\) are those two"),
     "a list of a parameter": ("rsi([5, 10])", r"values\(5, 10\) are those two"),

@@ -244,6 +244,11 @@ class Condition(Term):
     def __or__(self, other: Condition) -> Condition:
         return _all_or_any("any", self, other)
 
+    def _misplaced(self, other: object) -> NoReturn:
+        raise unparenthesized(other)
+
+    __rand__ = __ror__ = _misplaced
+
     def __invert__(self) -> Condition:
         return Negation(self)
 
