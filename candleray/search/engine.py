@@ -99,6 +99,15 @@ class Planes:
     def over(chunks: Sequence[PlaneArray]) -> Planes:
         return Planes(chunks, plane_addresses(list(chunks)))
 
+    def plane(self, number: int) -> PlaneArray:
+        """Return the plane of that number, the chunks' planes counted one after the other."""
+        for chunk in self.chunks:
+            if number < len(chunk):
+                plane: PlaneArray = chunk[number]
+                return plane
+            number -= len(chunk)
+        raise IndexError("there are fewer planes")
+
     def plane_grid(self, grid: VariantGrid) -> PlaneGrid:
         """Return the planes of each indicator, as the kernels take them."""
         offsets, sizes = np.array(grid.plane_offsets, np.int64), np.array(grid.radix.sizes, np.int64)

@@ -11,6 +11,7 @@ from candleray.search.costs import Costs, measure_signals, measure_stops
 from candleray.search.phases import Bases, Tell
 from candleray.search.rankings import Ranking
 from candleray.search.reports import report_variants
+from candleray.search.signals.constant_conditions import constant_conditions
 from candleray.search.stop_tables import Tables
 from candleray.search.sweep import Sweep
 from candleray.search.variants import VariantGrid
@@ -60,6 +61,9 @@ class InProcess:
         )
         tell(1, 1)
         return reports
+
+    async def constant_conditions(self) -> tuple[str, ...]:
+        return await asyncio.to_thread(constant_conditions, self._grid, self._planes, self._bars.count)
 
 
 async def measured_costs(bars: Bars, grid: VariantGrid, default_warmup: int) -> Costs:

@@ -58,6 +58,10 @@ class Workers(Protocol):
         """Report the variants of a ranking in full, in its order."""
         ...
 
+    async def constant_conditions(self) -> tuple[str, ...]:
+        """Say, after the reports, which conditions are the same on every bar in all variants."""
+        ...
+
 
 class Watch(Protocol):
     """The one who hears how a search goes."""
@@ -101,8 +105,9 @@ async def search(
         ranking = sweep.ranking
     watch.begin(Phase.REPORTS)
     top = await workers.report(ranking, watch.tell)
+    notes = await workers.constant_conditions()
     watch.begin(Phase.DONE)
-    return result_of(bars, grid, defaults, watch.elapsed(), top, shortlist, ranking.pruned)
+    return result_of(bars, grid, defaults, watch.elapsed(), top, shortlist, ranking.pruned, notes)
 
 
 def stage_a(grid: VariantGrid) -> Sweep:

@@ -100,8 +100,13 @@ def result_of(
     top: Sequence[RankedVariant],
     shortlist: Shortlist | None,
     pruned: IntArray,
+    notes: Sequence[str],
 ) -> BacktestResult:
-    """Return the answer; `pruned` is that of the ranking of which `top` are the reports."""
+    """Return the answer; `pruned` is that of the ranking of which `top` are the reports.
+
+    Args:
+        notes: on the planes; to those on candles and on what the request says.
+    """
     return BacktestResult(
         request=grid.request,
         request_hash=request_hash(grid.request),
@@ -117,6 +122,7 @@ def result_of(
             *_notes_on_gaps(bars, grid.request, defaults, top),
             *notes_of(grid, bars.start, bars.stop, defaults.warmup_bars),
             *signal_notes(grid, bars),
+            *notes,
         ),
         elapsed_s=elapsed_s,
         top=tuple(top),

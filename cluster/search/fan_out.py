@@ -65,6 +65,7 @@ class FanOut:
         self._arrays = arrays
         self._costs = costs
         self._compute = compute
+        self._constant: Any = None
         self._begun: dict[Any, tuple[int, int]] = {}
         """Ranges under stops that were submitted before their tables were there."""
 
@@ -138,7 +139,18 @@ class FanOut:
             submit(Phase.REPORTS, tasks.report_variants, *refs, ranking.between(first, last), first + 1)
             for first, last in pairwise(bounds)
         ]
-        return [row for rows in await all_finished(reports, tell) for row in rows]
+        # Beside the reports, most of which keep one core: so it takes no time of its own.
+        self._constant = submit(Phase.REPORTS, tasks.constant_conditions, *self._shared)
+        try:
+            return [row for rows in await all_finished(reports, tell) for row in rows]
+        except BaseException:
+            cancel([self._constant])
+            raise
+
+    async def constant_conditions(self) -> tuple[str, ...]:
+        (notes,) = await all_finished([self._constant], lambda done, total: None)
+        told: tuple[str, ...] = notes
+        return told
 
     @property
     def _shared(self) -> tuple[Any, Any, list[Any]]:

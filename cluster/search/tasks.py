@@ -35,6 +35,7 @@ from candleray.search.explaining import looked_at
 from candleray.search.phases import Tell
 from candleray.search.rankings import Ranking
 from candleray.search.reports import report_variants as report
+from candleray.search.signals import constant_conditions as constants
 from candleray.search.stop_tables import PassageArray, Tables
 from candleray.search.variants import VariantGrid
 from kernels.jit import load
@@ -82,6 +83,11 @@ def build_planes(
 
 def compile_planes(bars: Bars, request: BacktestRequest, default_warmup: int) -> None:
     engine.compile_planes(bars, VariantGrid(request), default_warmup)
+
+
+def constant_conditions(bars: Bars, request: BacktestRequest, plane_refs: list[Any]) -> tuple[str, ...]:
+    planes = engine.Planes.over(ray.get(plane_refs))
+    return constants.constant_conditions(VariantGrid(request), planes, bars.count)
 
 
 def explain(

@@ -142,7 +142,10 @@ def test_a_name_that_no_signal_reads_makes_no_variants_and_is_told():
 def test_an_indicator_that_stands_twice_is_told_what_it_means():
     twice = [{"id": "ema", "params": {"window": window}} for window in (5, 40)]
     result = run(let={}, where=[], signals=None, indicators=twice)
-    assert any(note.startswith("ema stands 2 times: all of them must say long") for note in result.notes)
+    assert result.notes == (
+        "ema stands 2 times: all of them must say long, or all short: the close above both, or below both; "
+        'that one crosses the other is said by signals: {"cross_above": ["fast", "slow"]}',
+    )
 
 
 def test_the_table_names_the_parameters():

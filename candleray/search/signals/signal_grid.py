@@ -146,6 +146,16 @@ class SignalGrid:
         self.groups = tuple(map(self._leaf, self._program.leaves, rows))
         self.plane_rows = len(rows[0])
 
+    @property
+    def signals(self) -> Mapping[str, Expression]:
+        """The conditions that open and close positions, by name."""
+        return self._built.signals
+
+    @property
+    def conditions(self) -> Mapping[Place, Expression]:
+        """Every condition by its place in the request."""
+        return self._built.conditions
+
     def plane_numbers(self, base: int) -> list[int]:
         """Return the number of each leaf's plane, the leaves' planes counted one after the other."""
         digits = self.radix.decode(base)

@@ -56,6 +56,7 @@ class IndicatorThing:
 
     def __init__(self, place: Place, axes: IndicatorAxes, has_signal: bool) -> None:
         self.place = place
+        self.axes = axes
         self._grid = IndicatorGrid(axes, with_signal=has_signal)
         self.size = self._grid.size
 
