@@ -155,6 +155,32 @@ def nested(levels: int) -> dict[str, Any]:
     return condition
 
 
+def deep_operand(levels: int) -> dict[str, Any]:
+    operand: dict[str, Any] = {"price": "close"}
+    for _ in range(levels):
+        operand = {"abs": operand}
+    return operand
+
+
+def of_ema(**fields: Any) -> dict[str, Any]:
+    return {"above": [{"id": "ema", **fields}, 1]}
+
+
+def of_sixteens(conditions: int) -> dict[str, Any]:
+    """A tree of that many conditions, sixteen in each `all`."""
+    level: list[Any] = [CROSS] * conditions
+    while len(level) > 1:
+        level = [{"all": level[at : at + 16]} for at in range(0, len(level), 16)]
+    whole: dict[str, Any] = level[0]
+    return whole
+
+
+def names_of_names(levels: int) -> dict[str, Any]:
+    """Names that each take the next one four times: 4^levels operands, written out."""
+    chain = {f"n{at:02}": {"max": [f"n{at + 1:02}"] * 4} for at in range(levels)}
+    return {**LET, **chain, f"n{levels:02}": "fast"}
+
+
 def holding_itself() -> dict[str, Any]:
     condition: dict[str, Any] = {"all": []}
     condition["all"].append(condition)
@@ -177,8 +203,39 @@ MILLION = 1_000_000
         ({"let": {**LET, "slow": {"abs": {"abs": {"abs": {"abs": "day"}}}}}}, "let.slow"),
         (entry({"above": ["fast", {"start": 0, "stop": 1e9, "step": 1}]}), "signals.long_entry.above.1"),
         ({"where": [["fast.window", "<", 1]] * 1000}, "where"),
+        (entry(of_sixteens(MILLION)), "signals.long_entry.all"),
+        (entry(nested(100_000)), "signals.long_entry.not"),
+        (entry({"above": [deep_operand(100_000), 1]}), "signals.long_entry.above.0.abs"),
+        ({"let": {**LET, "day": deep_operand(100_000)}}, "let.day.abs"),
+        ({"let": names_of_names(20)}, "let.n00"),
+        (entry(of_ema(params={f"k{at}": 1 for at in range(MILLION)})), "signals.long_entry.above.0.params"),
+        (entry(of_ema(inputs={"source": ["close"] * MILLION})), "signals.long_entry.above.0.inputs.source"),
+        (entry({"above": ["fast", {"values": list(range(MILLION))}]}), "signals.long_entry.above.1"),
+        ({"let": {**LET, "fast": {"id": "ema", "timeframe": "5m"}}}, "let.fast.timeframe"),
+        (entry({"above": ["f" * MILLION, 1]}), "signals.long_entry.above.0"),
     ],
-    ids=["nodes", "signals", "names", "self", "depth", "abyss", "cycle", "arithmetic", "values", "constraints"],
+    ids=[
+        "nodes",
+        "signals",
+        "names",
+        "self",
+        "depth",
+        "abyss",
+        "cycle",
+        "arithmetic",
+        "values",
+        "constraints",
+        "a tree of a million",
+        "nested deeply",
+        "an operand nested deeply",
+        "a name nested deeply",
+        "names of names",
+        "parameters",
+        "columns",
+        "written values",
+        "timeframe",
+        "a long name",
+    ],
 )
 def test_a_hostile_tree_is_refused_at_once_with_the_place_of_the_fault(changes: dict[str, Any], place: str):
     get_request_models().validated_request(content())  # the models are built once

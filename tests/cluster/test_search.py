@@ -95,6 +95,7 @@ def steps(variant_s: float) -> dict[str, Step]:
         "build_tables": answering(None),
         "rank_under_stops": rank_under_stops,
         "report_variants": answering([]),
+        "constant_conditions": answering(()),
     }
 
 

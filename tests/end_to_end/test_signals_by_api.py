@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -59,6 +61,66 @@ async def test_a_mistake_is_answered_with_its_place_and_the_nearest_name(api):
         "code": "unknown_name",
         "message": "unknown name 'fst'; did you mean 'fast'?",
     }
+
+
+MANY = {"start": 1, "stop": 1000, "step": 1}
+REFUSED_WITHIN_S = 0.1
+
+
+@pytest.mark.parametrize("path", ["/backtests", "/backtests/explain"])
+@pytest.mark.parametrize(
+    ("changes", "place", "told"),
+    [
+        (
+            {"signals": {"long_entry": {"all": [{"above": ["fast", 1]}] * 20_000}}},
+            "signals.long_entry.all",
+            "a list of 20000",
+        ),
+        ({"signals": {"long_entry": {"above": ["fst", 1]}}}, "signals.long_entry.above.0", "did you mean 'fast'?"),
+        (
+            {"let": {**GRID["let"], "fast": {"plus": ["slow", 1]}, "slow": {"abs": "fast"}}},
+            "let.fast",
+            "fast → slow → fast",
+        ),
+        (
+            {"let": {**GRID["let"], "hour": {"price": "close", "timeframe": "1m"}}},
+            "let.hour.timeframe",
+            "a multiple of it: got 1m",
+        ),
+        (
+            {
+                "signals": {"long_entry": {"between": [{"plus": [{"price": "close"}, MANY]}, MANY, MANY]}},
+                "where": [],
+            },
+            "signals.long_entry.between.0.plus.1",
+            "1000000000 combinations",
+        ),
+    ],
+    ids=["nodes", "name", "cycle", "timeframe", "combinations"],
+)
+async def test_a_hostile_tree_is_refused_in_no_time_with_the_place_of_the_fault(api, path, changes, place, told):
+    body = json.dumps({**GRID, **changes})
+    answers = [await _timed(api, path, body) for _ in range(3)]
+    problems = answers[0][0].json()["error"]["problems"]
+    assert [problem["message"] for problem in problems if problem["field"] == place and told in problem["message"]]
+    assert min(seconds for _, seconds in answers) / REFUSED_WITHIN_S < 1
+
+
+@pytest.mark.parametrize("levels", [900, 100_000])
+async def test_json_that_is_nested_deeply_is_refused_in_no_time(api, levels):
+    condition = '{"not":' * levels + '{"above":["fast",1]}' + "}" * levels
+    body = json.dumps({**GRID, "signals": {"long_entry": "deep"}}).replace('"deep"', condition)
+    answers = [await _timed(api, "/backtests", body) for _ in range(3)]
+    assert answers[0][0].status_code == 422
+    assert "deep" in answers[0][0].text or "nodes" in answers[0][0].text
+    assert min(seconds for _, seconds in answers) / REFUSED_WITHIN_S < 1
+
+
+async def _timed(api: httpx.AsyncClient, path: str, body: str) -> tuple[httpx.Response, float]:
+    """Return an answer and the processor's seconds until it came, however busy the machine is."""
+    began = time.process_time()
+    answer = await api.post(path, content=body, headers={"Content-Type": "application/json"})
+    return answer, time.process_time() - began
 
 
 async def test_the_size_of_a_request_is_told_beforehand(api):

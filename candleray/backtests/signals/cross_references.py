@@ -127,9 +127,14 @@ def _cycles(let: Let) -> Iterator[Fault]:
 
 
 def _too_deep(let: Let, signals: Signals) -> Iterator[Fault]:
+    of_names: dict[str, int] = {}
+
     def arithmetic(part: Any) -> int:
         if isinstance(part, str) and part in let:
-            return arithmetic(let[part])
+            # Once a name: twenty names that each take the next one four times would be walked 4^20 times.
+            if part not in of_names:
+                of_names[part] = arithmetic(let[part])
+            return of_names[part]
         if not isinstance(part, ARITHMETIC):
             return 0
         return 1 + max(arithmetic(one) for _, one in part.parts())
