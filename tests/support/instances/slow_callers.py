@@ -52,12 +52,12 @@ def poured(port: int, path: str, length: int) -> tuple[str, int]:
     """A stranger's body, sent as far as it is taken: the status, empty where none arrived, and the bytes taken."""
     piece, sent = b" " * 65_536, 0
     with stalled(port, path, length=length) as connection, suppress(OSError):
-        for _ in range(length // len(piece)):
+        while sent < length:
             try:
-                connection.sendall(piece)
+                connection.sendall(piece[: length - sent])
             except OSError:  # closed: it has been answered
                 break
-            sent += len(piece)
+            sent += min(len(piece), length - sent)
         return answer_of(connection).split()[1], sent
     return "", sent
 
