@@ -69,7 +69,7 @@ def test_a_strategy_has_no_other_variants_to_speak_of():
 
 def test_what_is_within_another_is_told_once():
     assert [note.partition(",")[0] for note in entry({"any": [CROSS, {"all": [{"not": ALWAYS}, CROSS]}]})] == [
-        "signals.long_entry.any.1.all.0.not"
+        "signals.long_entry.any.1.all.0"
     ]
 
 

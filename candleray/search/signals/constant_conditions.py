@@ -63,7 +63,10 @@ def _of_signals(
         # The parts of a condition come before itself: what they explain is not said again.
         for place, node in reversed(list(walk(root, at))):
             explained = any(part[: len(place)] == place for part in told) and len(place) > 2
-            if isinstance(node, ConditionNode) and not explained and (words := looks.constant(place)):
+            # Of what is denied the planes that say `not` are kept, so the denial is told.
+            if not isinstance(node, ConditionNode) or explained or "not" in place:
+                continue
+            if words := looks.constant(place):
                 told.add(place)
                 yield ".".join(map(str, place)), speech.condition(node), words
 
@@ -143,5 +146,7 @@ class _Looks:
             join = np.bitwise_and if isinstance(condition, Every) != negated else np.bitwise_or
             joined: Row = reduce(join, [self._joined(part, rows, negated) for part in condition.parts])
             return joined
-        plane: Row = rows[self._leaves(condition)[0]][FAILS if negated else HOLDS]
+        leaf = self._leaves(condition)[0]
+        # Often the one row alone is kept that the program reads.
+        plane: Row = rows[leaf][self.signals.groups[leaf].rows.index(FAILS if negated else HOLDS)]
         return plane
