@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from candleray.backtests.metrics import METRICS
+from candleray.backtests.metrics import METRICS, Better, Metric
 from candleray.cli import leaf_commands
 from candleray.errors import error_classes, invalid
 from candleray.indicators.bounds import declared_ranges
@@ -140,9 +140,27 @@ def signal_rules_page() -> str:
 def metrics_page() -> str:
     lines = ["# Metrics", "", NOTE, ""]
     lines += ["The report of each variant, in its order. What is undefined is `null`: no trade, no deviation.", ""]
-    lines += ["| Metric | Kind | Meaning |", "|---|---|---|"]
-    lines += [f"| {metric.name} | {metric.kind.name.lower()} | {metric.meaning} |" for metric in METRICS]
+    lines += [
+        "A request may `rank_by` each that has an id here: its better side comes first, what is undefined last.",
+        "Some are reported in such a search alone; those without an id are the same for every variant.",
+        "",
+    ]
+    lines += ["| Metric | Kind | Meaning | `rank_by` | Better | Reported |", "|---|---|---|---|---|---|"]
+    lines += [_metric_row(metric) for metric in METRICS]
     return "\n".join(lines) + "\n"
+
+
+def _metric_row(metric: Metric) -> str:
+    ranks = metric.better is not Better.NEITHER
+    cells = (
+        metric.name,
+        metric.kind.name.lower(),
+        metric.meaning,
+        f"`{metric.id}`" if ranks else "–",
+        metric.better.value if ranks else "–",
+        "always" if metric.is_reported else "where it ranks",
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def run_states_page() -> str:

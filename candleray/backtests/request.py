@@ -16,7 +16,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from candleray.backtests.axes import Axis, Number, Steps, Values, levels
 from candleray.backtests.indicator_axes import IndicatorAxes
-from candleray.backtests.pruning import Pruning
+from candleray.backtests.pruning import Count, Pruning
+from candleray.backtests.rank_by import RankBy
 from candleray.backtests.signals import cross_references
 from candleray.backtests.signals.conditions import RuleCondition
 from candleray.backtests.signals.operands import IndicatorOperand
@@ -167,9 +168,30 @@ class BacktestRequest(StrategyAxes):
     allow_gaps: AllowGaps = False
     over_gaps: HeldOverGaps = OverGaps.CLOSE
     pruning: Pruning = Pruning.model_construct()
+    rank_by: RankBy = Field(None, exclude_if=_is_none)
+    """Metric of the report by which all variants are ranked, exactly; the total return where left out."""
+    min_trades: Annotated[Count | None, Field(exclude_if=_is_none)] = None
+    """Variants with fewer closed trades do not rank, and are counted: the same as `pruning.min_trades`."""
     top_k: Annotated[int, Field(ge=1, strict=True)] | None = None
     """Variants returned; the configuration's default where left out."""
     preselect: Annotated[int, Field(ge=1, strict=True)] | Literal["all"] | None = None
     """Base variants, the best without stops, that are tried under all stop levels; or `all`."""
     trades_for: Annotated[int, Field(ge=0, strict=True)] = 0
     """Number of the best variants whose trades are listed."""
+
+    def _faults(self) -> Iterator[InitErrorDetails]:
+        yield from super()._faults()
+        limits, least = self.pruning.values, self.min_trades
+        if least is None:
+            return
+        said, most = limits.get("min_trades", least), limits.get("max_trades", least)
+        assert isinstance(most, int)
+        fault = (
+            f"min_trades {least} and pruning.min_trades {said} are the same limit: give one of them"
+            if said != least
+            else f"min_trades {least} is above pruning.max_trades {most}"
+            if least > most
+            else None
+        )
+        if fault:
+            yield from cross_references.line_errors([(("min_trades",), "no_number_of_trades", fault)], least)

@@ -11,6 +11,7 @@ from candleray.backtests.headlines import Headlines
 from candleray.backtests.metrics import HEADLINE_METRICS, MetricKind, kind_of
 from candleray.backtests.parameters import parameters, varied
 from candleray.backtests.phase import SEARCH_PHASES, Phase
+from candleray.backtests.rank_by import order_text, ranking_metric
 from candleray.backtests.report import shown, variant_text
 from candleray.backtests.request import BacktestRequest
 from candleray.errors import NotFound
@@ -195,7 +196,8 @@ class BacktestResult(Model):
     def headlines(self, rows: int = HEADLINE_ROWS) -> Headlines:
         """The short table: rank, the parameters that vary, the first metrics of the best variants."""
         names = varied(self.request)
-        metrics = [name for name in HEADLINE_METRICS if self.top and name in self.top[0].metrics]
+        wanted = dict.fromkeys((*self._leading, *HEADLINE_METRICS))
+        metrics = [name for name in wanted if self.top and name in self.top[0].metrics]
         instrument, times = self.request.instrument, self.request.time_range
         period = f"{iso(times.start_ms)} to {iso(times.end_ms)}"
         return Headlines(
@@ -206,11 +208,26 @@ class BacktestResult(Model):
             note=self._note(rows),
         )
 
+    @property
+    def _leading(self) -> tuple[str, ...]:
+        """The metric that the request ranks by, where it names one."""
+        return () if self.request.rank_by is None else (ranking_metric(self.request.rank_by).name,)
+
+    def _ranked_by(self) -> str:
+        """The order in words where it is not that of the total return."""
+        if self.request.rank_by is None:
+            return ""
+        metric = ranking_metric(self.request.rank_by)
+        undefined = sum(variant.metrics.get(metric.name) is None for variant in self.top)
+        last = f", {undefined:,} of {len(self.top):,} without one last" if undefined else ""
+        return f"; {order_text(metric)}{last}"
+
     def _note(self, rows: int) -> str:
         pruned = [f"{count:,} by {limit}" for limit, count in self.pruned.items() if count]
         return (
             f"{self.variants_evaluated:,} of {self.variants_total:,} variants over {self.bars:,} bars "
             f"in {self.elapsed_s.total:.2f} s; {min(rows, len(self.top)):,} of {len(self.top):,} shown"
+            + self._ranked_by()
             + (f"; pruned {sum(self.pruned.values()):,}: {', '.join(pruned)}" if pruned else "")
             + (self.shortlist.note if self.shortlist else "")
             + "".join(f"\n{note}" for note in self.notes)

@@ -10,7 +10,16 @@ import typer
 from candleray.terminal.console import output
 from candleray.terminal.hints import here, interruptible, show_next
 from candleray.terminal.last_answers import keep_answer
-from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect, read_request
+from candleray.terminal.options import (
+    ApiUrl,
+    AsJson,
+    DataDir,
+    MinTrades,
+    RankBy,
+    connect,
+    read_request,
+    with_ranking,
+)
 from candleray.terminal.progress import working
 from candleray.terminal.ranked_variants import print_report
 from candleray.terminal.tables import print_table
@@ -25,6 +34,8 @@ def backtest(
     request: Annotated[str, typer.Argument(metavar="FILE|-", help="The request as JSON; - reads it from stdin.")],
     top: Annotated[int, typer.Option(min=1, help="How many of the ranked variants to show.")] = 10,
     report: Annotated[bool, typer.Option(help="Show the best variant's report.")] = True,
+    rank_by: RankBy = None,
+    min_trades: MinTrades = None,
     as_json: AsJson = False,
     api: ApiUrl = None,
     data: DataDir = None,
@@ -38,7 +49,7 @@ def backtest(
     """
     from candleray.sdk.references import request_body
 
-    body = read_request(request)
+    body = with_ranking(read_request(request), rank_by, min_trades)
     given_up = (
         f"the search was given up and nothing of it is kept; `candleray job submit {request}` searches on its own"
     )

@@ -11,7 +11,16 @@ from candleray.terminal.console import notes, output, print_json
 from candleray.terminal.exit_codes import ExitCode
 from candleray.terminal.hints import here, interruptible, show_next
 from candleray.terminal.last_answers import keep_answer
-from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect, read_request
+from candleray.terminal.options import (
+    ApiUrl,
+    AsJson,
+    DataDir,
+    MinTrades,
+    RankBy,
+    connect,
+    read_request,
+    with_ranking,
+)
 from candleray.terminal.progress import progress
 from candleray.terminal.tables import print_table, second_text
 
@@ -40,6 +49,8 @@ def submit(
     key: Annotated[
         str | None, typer.Option(help="A name of your own: sent again, it makes no second job.")
     ] = None,
+    rank_by: RankBy = None,
+    min_trades: MinTrades = None,
     top: Rows = 10,
     as_json: AsJson = False,
     api: ApiUrl = None,
@@ -49,7 +60,7 @@ def submit(
 
     Example: candleray job submit request.json
     """
-    body = read_request(request)
+    body = with_ranking(read_request(request), rank_by, min_trades)
     with connect(api, data) as client:
         with interruptible("whether it was submitted `candleray job list` shows"):
             submitted = client.submit(body, key=key)
@@ -162,7 +173,14 @@ def list_jobs(
 
 
 @job.command()
-def preflight(request: RequestFile, as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
+def preflight(
+    request: RequestFile,
+    rank_by: RankBy = None,
+    min_trades: MinTrades = None,
+    as_json: AsJson = False,
+    api: ApiUrl = None,
+    data: DataDir = None,
+) -> None:
     """Say what a request would cost on this cluster, and whether it may run.
 
     Example: candleray job preflight request.json
@@ -171,7 +189,7 @@ def preflight(request: RequestFile, as_json: AsJson = False, api: ApiUrl = None,
     from candleray.sdk.connection import read
     from candleray.sdk.references import request_body
 
-    body = read_request(request)
+    body = with_ranking(read_request(request), rank_by, min_trades)
     with connect(api, data) as client:
         estimate = read(Preflight, client.send("POST", "/backtests/preflight", content=request_body(client, body)))
     if as_json:
@@ -304,16 +322,20 @@ def _cell(value: Any) -> str:
 
 
 def _print_top(best: JobTop) -> None:
-    """Print the best variants with the parameters in which they differ."""
+    """Print the best variants with the parameters in which they differ, and the metric that ranks them."""
+    from candleray.backtests.metrics import TOTAL_RETURN
     from candleray.backtests.parameters import parameters
+    from candleray.backtests.report import shown
 
     strategies = [parameters(variant.strategy) for variant in best.top]
     first = strategies[0] if strategies else {}
     names = [name for name in first if len({repr(strategy.get(name)) for strategy in strategies}) > 1]
+    leading = () if best.ranked_by == TOTAL_RETURN.name else (best.ranked_by,)
     rows = [
         (
             str(variant.rank),
             str(variant.variant_index),
+            *(shown(name, variant.metrics.get(name)) for name in leading),
             f"{variant.total_return_pct:,.4f}",
             *(str(strategy.get(name)) for name in names),
         )
@@ -321,6 +343,6 @@ def _print_top(best: JobTop) -> None:
     ]
     progress_text = f"{best.state}, {best.variants_done:,} of {best.simulations:,} simulations"
     title = f"the best so far ({progress_text})" if best.partial else f"the best ({progress_text})"
-    print_table(output(), ("rank", "variant", "Total Return [%]", *names), rows, title=title)
+    print_table(output(), ("rank", "variant", *leading, TOTAL_RETURN.name, *names), rows, title=title)
     for note in best.notes:
         output().print(note)

@@ -37,15 +37,19 @@ def report(
 
 def _print_variant(variant: Mapping[str, Any]) -> None:
     from candleray.backtests.parameters import parameters
+    from candleray.backtests.report import shown
 
     console = output()
     values = [(name, str(value)) for name, value in parameters(variant["strategy"]).items()]
     title = f"rank {variant['rank']}, variant {variant['variant_index']}"
     print_table(console, ("parameter", "value"), values, title=title, text=("parameter",))
     console.print()
-    if metrics := variant.get("metrics"):
+    metrics = variant.get("metrics", {})
+    if "table_md" in variant:
         print_report(console, metrics, "its report")
     else:
+        for name, value in metrics.items():
+            console.print(f"{name}  {shown(name, value)}")
         console.print(
             f"Total Return [%]  {variant['total_return_pct']:,.4f}; its report comes when the job has ended"
         )

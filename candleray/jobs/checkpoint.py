@@ -33,8 +33,10 @@ class Checkpoint:
             described.append(
                 {"phase": sweep.phase, "total": sweep.total, "k": sweep.k, "covered": list(sweep.covered)}
             )
+            ranking = sweep.ranking
             for one in fields(Ranking):
-                arrays[f"{sweep.phase}.{one.name}"] = getattr(sweep.ranking, one.name)
+                if (column := getattr(ranking, one.name)) is not None:
+                    arrays[f"{sweep.phase}.{one.name}"] = column
         about = {
             "candles_hash": self.candles_hash,
             "engine_params_hash": self.engine_params_hash,
@@ -56,7 +58,13 @@ class Checkpoint:
                     one["total"],
                     one["k"],
                     Intervals(tuple(pair) for pair in one["covered"]),
-                    Ranking(**{name.name: arrays[f"{one['phase']}.{name.name}"] for name in fields(Ranking)}),
+                    Ranking(
+                        **{
+                            column.name: arrays[name]
+                            for column in fields(Ranking)
+                            if (name := f"{one['phase']}.{column.name}") in arrays
+                        }
+                    ),
                 )
                 for one in about["sweeps"]
             )

@@ -20,6 +20,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from candleray.backtests.metrics import TOTAL_RETURN
 from candleray.backtests.phase import Phase
 from candleray.backtests.report import variant_text
 from candleray.backtests.request import BacktestRequest
@@ -76,7 +77,7 @@ class Job(Model):
     eta_s: float | None
     """Seconds that are left, by what the phases cost and how they kept to it; null while nobody can say."""
     best_total_return_pct: float | None
-    """Total return of the best variant so far."""
+    """Total return of the variant that ranks first so far."""
     partial: bool
     """True where not every variant was tried."""
     attempt: int
@@ -188,6 +189,8 @@ class BestVariant(Model):
     variant_index: int
     total_return_pct: float
     conflicting_signals: int
+    metrics: dict[str, float | int | None] = Field({}, exclude_if=lambda metrics: not metrics)
+    """The metric that the job ranks by; absent where that is the total return."""
     strategy: dict[str, object]
     """This variant alone, as a request that gives the same result."""
 
@@ -206,6 +209,8 @@ class JobTop(Model):
     """True where some variants are not ranked yet, or never will be."""
     variants_done: int
     simulations: int
+    ranked_by: str = Field(TOTAL_RETURN.name, exclude_if=lambda name: name == TOTAL_RETURN.name)
+    """Name of the metric that the job ranks by; absent where it is the total return."""
     notes: tuple[str, ...] = ()
     """Remarks as in the result; while there is none, about the candles of the range as they are now."""
     top: tuple[Annotated[RankedVariant | BestVariant, Field(union_mode="left_to_right")], ...]

@@ -24,6 +24,7 @@ from candleray.search.engine import PlaneArray, Planes
 from candleray.search.ranges import ranges
 from candleray.search.rankings import Ranking
 from candleray.search.reports import report_variants
+from candleray.search.retraced import Retracing
 from candleray.search.signals.evaluator import Evaluator
 from candleray.search.signals.leaf_planes import compared_series
 from candleray.search.stop_tables import Tables
@@ -106,7 +107,9 @@ def measure_signals(bars: Bars, grid: VariantGrid, default_warmup: int) -> Signa
     """Measure in some tenths of a second, however large the grid is."""
     sample, plane_each_s = _sample(bars, grid, SIGNAL_RUNS, default_warmup)
     plane_s = sum(each_s * one.size for each_s, one in zip(plane_each_s, grid.groups, strict=True))
-    variant_s, weights = _spread_over([sample.variant_s(*run) for run in sample.runs])
+    scores_s = sample.scores_s(_bare(grid), sample.runs, None)
+    each_s = [sample.variant_s(*run) + score_s for run, score_s in zip(sample.runs, scores_s, strict=True)]
+    variant_s, weights = _spread_over(each_s)
     return SignalCosts(plane_s, variant_s, _report_s(sample), weights, plane_each_s)
 
 
@@ -115,7 +118,7 @@ def measure_stops(bars: Bars, grid: VariantGrid, default_warmup: int) -> StopCos
     if not grid.has_stops:
         return StopCosts()
     sample, _ = _sample(bars, grid, STOP_RUNS, default_warmup)
-    some, more = _with_levels(grid, SOME_LEVELS), _with_levels(grid, MORE_LEVELS)
+    some, more = (_with_levels(sample.grid, levels) for levels in (SOME_LEVELS, MORE_LEVELS))
     some_tables, some_tables_s = _timed_tables(bars, some, sample.planes)
     more_tables, more_tables_s = _timed_tables(bars, more, sample.planes)
     table_s = _table_s((_levels(some), some_tables_s), (_levels(more), more_tables_s), _levels(grid))
@@ -127,7 +130,16 @@ def measure_stops(bars: Bars, grid: VariantGrid, default_warmup: int) -> StopCos
     some_s = [sample.under_stops_s(some, some_tables, bases) for bases in groups]
     more_s = [sample.under_stops_s(more, more_tables, bases) for bases in groups]
     sizes = some.combinations.size, more.combinations.size
-    costs = [_base_and_combination_s(*seconds, *sizes) for seconds in zip(some_s, more_s, strict=True)]
+    ends = [(int(bases[0]), int(bases[-1]) + 1) for bases in groups]
+    scores_s = sample.scores_s(_with_levels(grid, MORE_LEVELS), ends, more_tables)
+    costs = [
+        (base_s, each_s + score_s)
+        for (base_s, each_s), score_s in zip(
+            (_base_and_combination_s(*seconds, *sizes) for seconds in zip(some_s, more_s, strict=True)),
+            scores_s,
+            strict=True,
+        )
+    ]
     _, weights = _spread_over([base_s + each_s * grid.combinations.size for base_s, each_s in costs])
     base_s, combination_s = (sum(seconds) / len(costs) for seconds in zip(*costs, strict=True))
     return StopCosts(table_s, base_s, combination_s, weights)
@@ -147,6 +159,7 @@ class _Sample:
 
     bars: Bars
     grid: VariantGrid
+    """The grid as it would be ranked by total return: other scores are timed apart, of fewer variants."""
     runs: Sequence[tuple[int, int]]
     planes: Planes
     prices: Prices
@@ -160,6 +173,20 @@ class _Sample:
         """Seconds of one of these under all combinations of a grid of a few levels, as one of many."""
         rank = partial(engine.rank_under_stops, self.bars, few, self.planes, tables, bases, prices=self.prices)
         return self._added_s(rank, 0, 0, len(bases) * few.combinations.size) / max(1, len(bases))
+
+    def scores_s(self, grid: VariantGrid, ranges: Sequence[tuple[int, int]], tables: Tables | None) -> list[float]:
+        """Seconds of the score of one variant in each range of base variants; none where the total return ranks.
+
+        Args:
+            grid: the one whose metric ranks, with the levels of the tables.
+        """
+        if grid.request.rank_by is None:
+            return [0.0] * len(ranges)
+        retracing = Retracing.of(self.bars, grid, self.planes.addresses, tables, self.prices)
+        each = grid.combinations.size
+        # The first and the last: two of neighbours that share most of their trades.
+        ends = [_unranked(first * each, last * each - 1) for first, last in ranges]
+        return [_fastest(partial(retracing.scored, pair)) / len(pair) for pair in ends]
 
     def best(self, kept: int) -> Ranking:
         """Return as many of the sample's best as the search keeps of all, in proportion; a few at least."""
@@ -186,7 +213,8 @@ def _sample(
     """Take a sample, and the seconds of a plane of each indicator."""
     runs = _sampled_runs(grid, *wanted)
     planes, plane_each_s = _sampled_planes(bars, grid, runs, default_warmup)
-    return _Sample(bars, grid, runs, planes, engine.prices_of(bars, grid)), plane_each_s
+    by_total_return = VariantGrid(grid.request.model_copy(update={"rank_by": None}))
+    return _Sample(bars, by_total_return, runs, planes, engine.prices_of(bars, grid)), plane_each_s
 
 
 def _spread_over(each_s: Sequence[float]) -> tuple[float, tuple[float, ...]]:
@@ -197,12 +225,22 @@ def _spread_over(each_s: Sequence[float]) -> tuple[float, tuple[float, ...]]:
 
 def _report_s(sample: _Sample) -> float:
     """One report, of the best base variants: with stops they have hardly other trades."""
-    bare = VariantGrid(sample.grid.request.model_copy(update={"risk": Risk()}))
     best = sample.best(0)
     if not len(best):
         return 0.0  # all pruned
-    report = partial(report_variants, sample.bars, bare, sample.planes, best, 1)
+    report = partial(report_variants, sample.bars, _bare(sample.grid), sample.planes, best, 1)
     return _fastest(report) / len(best)
+
+
+def _bare(grid: VariantGrid) -> VariantGrid:
+    """Return the grid without stop levels."""
+    return VariantGrid(grid.request.model_copy(update={"risk": Risk()}))
+
+
+def _unranked(*indices: int) -> Ranking:
+    """Return variants as they come, each once."""
+    index = np.unique(np.array(indices, np.int64))
+    return Ranking(index, np.zeros(index.size), np.zeros(index.size, np.int64))
 
 
 def _sampled_runs(grid: VariantGrid, count: int, length: int) -> list[tuple[int, int]]:

@@ -18,6 +18,7 @@ from candleray.search.indicator_grid import IndicatorVariant
 from candleray.search.kernel_types import pruning_of, trading_rules
 from candleray.search.ranges import ranges
 from candleray.search.rankings import Ranking
+from candleray.search.retraced import Retracing
 from candleray.search.signals.evaluator import Evaluator
 from candleray.search.signals.leaf_planes import leaf_planes
 from candleray.search.stop_tables import PassageArray, Tables, stop_tables
@@ -136,6 +137,15 @@ def _by_chunks(first: int, last: int, keep: int, rank: Callable[[int, int], Rank
     return ranking
 
 
+def _scores(
+    bars: Bars, grid: VariantGrid, planes: Planes, tables: Tables | None, prices: Prices
+) -> Callable[[Ranking], Ranking]:
+    """Return what gives variants the scores that they rank by: nothing where that is the total return."""
+    if grid.request.rank_by is None:
+        return lambda ranking: ranking
+    return Retracing.of(bars, grid, planes.addresses, tables, prices).scored
+
+
 def prices_of(bars: Bars, grid: VariantGrid) -> Prices:
     """Return the prices that all variants share; a caller that ranks many small parts passes them on."""
     return Prices.over(bars.close, trading_rules(grid.request).slippage, bars.gaps)
@@ -153,8 +163,9 @@ def rank_variants(
         pruning = None if grid.has_stops else pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms)
         rank_range(planes.plane_grid(grid), first, shared, trading_rules(grid.request), outcomes, pruning)
         ranking = Ranking(np.arange(first, last), outcomes.total_return_pct, outcomes.conflicts)
-        return ranking.without(outcomes.fates)
+        return scored(ranking.without(outcomes.fates))
 
+    scored = _scores(bars, grid, planes, None, shared)
     return _by_chunks(first, last, stage_a_keeps(grid), rank)
 
 
@@ -204,6 +215,7 @@ def rank_under_stops(
             pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms),
         )
         numbers = chosen[at // each] * each + at % each
-        return Ranking(numbers, outcomes.total_return_pct, outcomes.conflicts).without(outcomes.fates)
+        return scored(Ranking(numbers, outcomes.total_return_pct, outcomes.conflicts).without(outcomes.fates))
 
+    scored = _scores(bars, grid, planes, tables, shared)
     return _by_chunks(first, last, grid.request.top_k or 1, rank)

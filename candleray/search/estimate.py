@@ -14,7 +14,7 @@ from candleray.market_data.range_coverage import RangeCoverage
 from candleray.search.bars import Bars, allowed_coverage, most_bars, read_bars
 from candleray.search.costs import Costs
 from candleray.search.variants import BARS_PER_WORD, VariantGrid, request_hash, resolve, sized_request
-from candleray.settings import GuardSettings, Settings
+from candleray.settings import ApiSettings, GuardSettings, Settings
 
 WORD_BYTES = 8
 TABLE_BYTES = 4
@@ -187,3 +187,23 @@ async def require_sync_guards(grid: VariantGrid, store: CandleReader, settings: 
     # To look for holes takes as long as a small search: only where they can matter.
     if any(guard.is_exceeded for guard in guards_of(grid, most, limits, limits.max_variants)):
         check_guards(grid, (await allowed_coverage(store, grid, settings.backtests)).bars, limits)
+
+
+UNMEASURED_SCORES = 2_000
+"""Variants that are ranked at once by another metric than the total return, whatever it costs: on a year of
+minutes those take some seconds."""
+
+
+def needs_measuring(grid: VariantGrid) -> bool:
+    """Tell if only measuring says that a search is quick enough for a synchronous answer."""
+    return grid.request.rank_by is not None and grid.evaluated > UNMEASURED_SCORES
+
+
+def require_in_time(grid: VariantGrid, seconds: float, limits: ApiSettings) -> None:
+    """Refuse a search that its caller would not live to see the end of.
+
+    Raises:
+        GuardExceeded: it would take longer than a synchronous answer may.
+    """
+    guard = Guard(name="seconds", number=round(seconds, 1), limit=limits.backtest_timeout_s)
+    refuse_exceeded([guard], f"one synchronous answer ranked by {grid.ranked_by.id}")

@@ -1,14 +1,15 @@
-"""The performance of one simulation, from its trades: all that the metrics of a report are made of."""
+"""The performance of one simulation, from its trades."""
 
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candleray.backtests.metrics import Drawdowns, Performance, Sample
-from candleray.candles import FloatArray
+from candleray.backtests.facts import Drawdowns, Performance, Sample, Setting
+from candleray.candles import FloatArray, IntArray
 from kernels.simulation.accounts import total_return_pct
 from kernels.simulation.equity_curve import Curve, ReportedBars, follow_equity, mark_equity, moments
 
@@ -19,41 +20,86 @@ def performance_of(trades: NDArray[np.void], bars: ReportedBars, init_cash_quote
     Args:
         trades: the simulation's trades, of `kernels.simulation.trades.TRADE`, which count in these bars.
     """
-    curve, exposure = follow_equity(trades, bars, init_cash_quote)
-    equities = np.empty(bars.day_ends.size)
-    mark_equity(trades, bars.close, init_cash_quote, bars.day_ends, equities)
-    daily_returns = _daily_returns(equities, init_cash_quote)
-    last_equity = float(equities[-1])
-    return Performance(
-        start_ms=int(bars.ts_open_ms[0]),
-        end_ms=int(bars.ts_open_ms[-1]) + bars.bar_ms,
-        bars=bars.close.size,
-        first_close=float(bars.close[0]),
-        last_close=float(bars.close[-1]),
-        init_cash_quote=init_cash_quote,
-        last_equity_quote=last_equity,
-        total_return_pct=total_return_pct(last_equity, init_cash_quote),
-        bars_in_position=int((trades["exit_bar"] - trades["entry_bar"]).sum()),
-        exposure=exposure,
-        drawdowns=_drawdowns(curve),
-        profits_quote=_sample(trades["pnl_quote"]),
-        returns_pct=_sample(trades["return_pct"]),
-        durations_ms=bars.ts_open_ms[trades["exit_bar"]] - bars.ts_open_ms[trades["entry_bar"]],
-        daily_returns=_sample(daily_returns),
-        downside=math.sqrt(moments(np.minimum(daily_returns, 0.0) ** 2)[0]),
-    )
+    return _Simulated(trades, bars, init_cash_quote)
 
 
-def _drawdowns(curve: Curve) -> Drawdowns:
-    return Drawdowns(curve.episodes, curve.deepest, curve.depths, curve.longest_ms, curve.times_ms)
+class _Simulated(Performance):
+    """Trades tell most facts; the equity curve and the ends of the days are followed for the metrics that ask."""
+
+    def __init__(self, trades: NDArray[np.void], bars: ReportedBars, init_cash_quote: float) -> None:
+        self._trades = trades
+        self._bars = bars
+        self._init_cash_quote = init_cash_quote
+
+    @cached_property
+    def setting(self) -> Setting:
+        bars = self._bars
+        return Setting(
+            start_ms=int(bars.ts_open_ms[0]),
+            end_ms=int(bars.ts_open_ms[-1]) + bars.bar_ms,
+            bars=bars.close.size,
+            first_close=float(bars.close[0]),
+            last_close=float(bars.close[-1]),
+            init_cash_quote=self._init_cash_quote,
+        )
+
+    @property
+    def trades(self) -> int:
+        return int(self._trades.size)
+
+    @property
+    def last_equity_quote(self) -> float:
+        return float(self._trades["equity_quote"][-1]) if self.trades else self._init_cash_quote
+
+    @property
+    def total_return_pct(self) -> float:
+        return total_return_pct(self.last_equity_quote, self._init_cash_quote)
+
+    @property
+    def bars_in_position(self) -> int:
+        return int((self._trades["exit_bar"] - self._trades["entry_bar"]).sum())
+
+    @cached_property
+    def profits_quote(self) -> Sample:
+        return _sample(self._trades["pnl_quote"])
+
+    @cached_property
+    def returns_pct(self) -> Sample:
+        return _sample(self._trades["return_pct"])
+
+    @cached_property
+    def durations_ms(self) -> IntArray:
+        stamps: IntArray = self._bars.ts_open_ms
+        durations: IntArray = stamps[self._trades["exit_bar"]] - stamps[self._trades["entry_bar"]]
+        return durations
+
+    @property
+    def exposure(self) -> float:
+        return self._curve[1]
+
+    @cached_property
+    def drawdowns(self) -> Drawdowns:
+        curve, _ = self._curve
+        return Drawdowns(curve.episodes, curve.deepest, curve.depths, curve.longest_ms, curve.times_ms)
+
+    @cached_property
+    def daily_returns(self) -> Sample:
+        ends = np.empty(self._bars.day_ends.size)
+        mark_equity(self._trades, self._bars.close, self._init_cash_quote, self._bars.day_ends, ends)
+        begins = np.concatenate(([self._init_cash_quote], ends[:-1]))
+        # A ruined account has nothing left that could return anything.
+        return _sample(np.where(begins > 0, ends / np.where(begins > 0, begins, 1.0) - 1.0, 0.0))
+
+    @property
+    def downside(self) -> float:
+        return math.sqrt(moments(np.minimum(self.daily_returns.values, 0.0) ** 2)[0])
+
+    @cached_property
+    def _curve(self) -> tuple[Curve, float]:
+        curve, exposure = follow_equity(self._trades, self._bars, self._init_cash_quote)
+        return curve, exposure
 
 
 def _sample(values: FloatArray) -> Sample:
     values = np.ascontiguousarray(values)
     return Sample(values, *moments(values))
-
-
-def _daily_returns(ends: FloatArray, init_cash_quote: float) -> FloatArray:
-    begins = np.concatenate(([init_cash_quote], ends[:-1]))
-    # A ruined account has nothing left that could return anything.
-    return np.where(begins > 0, ends / np.where(begins > 0, begins, 1.0) - 1.0, 0.0)

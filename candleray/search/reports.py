@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from candleray.backtests.metrics import report
 from candleray.backtests.report import table_md
@@ -15,81 +13,44 @@ from candleray.backtests.result import BacktestResult, Elapsed, RankedVariant, S
 from candleray.candles import IntArray
 from candleray.search.bars import Bars, gaps_of
 from candleray.search.engine import Planes, prices_of
-from candleray.search.kernel_types import pruned_by_name, trade_of, trading_rules
-from candleray.search.performance import performance_of
+from candleray.search.kernel_types import pruned_by_name, trade_of
 from candleray.search.rankings import Ranking
+from candleray.search.retraced import Retracing
 from candleray.search.signals.signal_notes import signal_notes
 from candleray.search.stop_tables import Tables
 from candleray.search.variants import VariantGrid, engine_params_hash, request_hash
 from candleray.settings import BacktestSettings
-from kernels.simulation.accounts import Rules
-from kernels.simulation.equity_curve import ReportedBars
-from kernels.simulation.plane_grid import PlaneGrid
-from kernels.simulation.prices import Prices
 from kernels.simulation.trades import EXIT_GAP
-from kernels.simulation.under_stops import trades_under
-from kernels.simulation.without_stops import trades_of
-
-
-@dataclass(frozen=True)
-class Reporter:
-    """The part that all reports of a search share: computed once by `of`, used by `report` for each variant."""
-
-    bars: Bars
-    grid: VariantGrid
-    plane_addresses: NDArray[np.uint64]
-    tables: Tables | None
-    rules: Rules
-    prices: Prices
-    reported: ReportedBars
-
-    @classmethod
-    def of(
-        cls, bars: Bars, grid: VariantGrid, plane_addresses: NDArray[np.uint64], tables: Tables | None
-    ) -> Reporter:
-        rules = trading_rules(grid.request)
-        prices = prices_of(bars, grid)
-        reported = ReportedBars.of(bars.close, bars.ts_open_ms, bars.bar_ms)
-        return cls(bars, grid, plane_addresses, tables, rules, prices, reported)
-
-    def report(self, ranking: Ranking, position: int, rank: int) -> RankedVariant:
-        """Report the variant at that position of the ranking."""
-        bars, index = self.bars, int(ranking.index[position])
-        trades = self._trades(index)
-        metrics = report(performance_of(trades, self.reported, self.rules.init_cash_quote))
-        return RankedVariant(
-            rank=rank,
-            variant_index=index,
-            total_return_pct=float(ranking.total_return_pct[position]),
-            conflicting_signals=int(ranking.conflicts[position]),
-            closed_before_gaps=int(np.count_nonzero(trades["exit_reason"] == EXIT_GAP)),
-            metrics=metrics,
-            table_md=table_md(metrics),
-            trades=(
-                tuple(trade_of(row, bars.ts_open_ms + bars.bar_ms) for row in trades)
-                if rank <= self.grid.request.trades_for
-                else None
-            ),
-            strategy=self.grid.strategy(index),
-        )
-
-    def _trades(self, index: int) -> NDArray[np.void]:
-        """Return every trade of one variant."""
-        grid = self.grid
-        base, combination = divmod(index, grid.combinations.size)
-        addresses = self.plane_addresses[grid.numbering.plane_numbers(base)]
-        planes = PlaneGrid.of_variant(addresses, grid.numbering.program)
-        if self.tables is None:
-            return trades_of(planes, self.prices, self.rules)[0]
-        return trades_under(planes, self.tables.stops, combination, self.prices, self.rules)[0]
 
 
 def report_variants(
     bars: Bars, grid: VariantGrid, planes: Planes, ranking: Ranking, first_rank: int, tables: Tables | None = None
 ) -> list[RankedVariant]:
     """Report these variants in full, the first of which has that rank; with stops, over their tables."""
-    reporter = Reporter.of(bars, grid, planes.addresses, tables)
-    return [reporter.report(ranking, position, first_rank + position) for position in range(len(ranking))]
+    retracing = Retracing.of(bars, grid, planes.addresses, tables, prices_of(bars, grid))
+    return [_report(bars, retracing, ranking, at, first_rank + at) for at in range(len(ranking))]
+
+
+def _report(bars: Bars, retracing: Retracing, ranking: Ranking, position: int, rank: int) -> RankedVariant:
+    """Report the variant at that position of the ranking."""
+    grid, index = retracing.grid, int(ranking.index[position])
+    trades = retracing.trades(index)
+    metrics = report(retracing.performance(trades), grid.ranked_by)
+    return RankedVariant(
+        rank=rank,
+        variant_index=index,
+        total_return_pct=float(ranking.total_return_pct[position]),
+        conflicting_signals=int(ranking.conflicts[position]),
+        closed_before_gaps=int(np.count_nonzero(trades["exit_reason"] == EXIT_GAP)),
+        metrics=metrics,
+        table_md=table_md(metrics),
+        trades=(
+            tuple(trade_of(row, bars.ts_open_ms + bars.bar_ms) for row in trades)
+            if rank <= grid.request.trades_for
+            else None
+        ),
+        strategy=grid.strategy(index),
+    )
 
 
 def result_of(

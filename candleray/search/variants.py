@@ -14,7 +14,9 @@ from typing import Any, Protocol, TypeVar
 
 from candleray.backtests.axes import Steps, Values, levels
 from candleray.backtests.preflight import SizedRequest
+from candleray.backtests.rank_by import ranking_metric
 from candleray.backtests.request import BacktestRequest, OverGaps, StrategyAxes
+from candleray.errors import invalid
 from candleray.hashes import canonical_json, content_hash
 from candleray.search.indicator_grid import IndicatorGrid, Radix
 from candleray.search.signals.completed import completed_signals, with_defaults
@@ -99,6 +101,9 @@ class VariantGrid:
 
     A base variant is one plane of each indicator; under each combination of stop levels it is another variant.
     Combinations are the fastest digits: stop-loss, then take-profit.
+
+    Raises:
+        InvalidInput: a shortlist by total return would cut what another metric is to rank.
     """
 
     def __init__(self, request: BacktestRequest) -> None:
@@ -110,6 +115,16 @@ class VariantGrid:
         self.stop_losses = None if risk.sl_pct is None else levels(risk.sl_pct)
         self.take_profits = None if risk.tp_pct is None else levels(risk.tp_pct)
         self.combinations = Radix((_count(self.stop_losses), _count(self.take_profits)))
+        self.ranked_by = ranking_metric(request.rank_by)
+        self._require_all_to_rank()
+
+    def _require_all_to_rank(self) -> None:
+        if self.request.rank_by is not None and self.has_stops and self.kept < self.radix.size:
+            message = (
+                f"preselect {self.kept} would keep the best of {self.radix.size} base variants by total return, "
+                f"and rank_by {self.request.rank_by} ranks all of them: leave preselect out, or say 'all'"
+            )
+            raise invalid("preselect", "cut_by_another_metric", message)
 
     @property
     def size(self) -> int:
@@ -179,10 +194,14 @@ class VariantGrid:
 
     def strategy(self, index: int) -> dict[str, Any]:
         """Return the request of that variant alone, which gives the same result; pruning belongs to the search."""
-        of_the_search = {"indicators", "let", "signals", "where", "pruning", "top_k", "preselect", "trades_for"}
-        whole = self.request.model_dump(mode="json", exclude=of_the_search)
+        whole = self.request.model_dump(mode="json", exclude=_NOT_OF_ONE_VARIANT)
         part = self.numbering.strategy_part(index // self.combinations.size)
         return {**whole, **part, "risk": self.risk(index)}
+
+
+_NOT_OF_ONE_VARIANT = {"indicators", "let", "signals", "where"} | {
+    *("pruning", "rank_by", "min_trades", "top_k", "preselect", "trades_for"),
+}
 
 
 def _count(axis: Values | Steps | None) -> int:
@@ -193,15 +212,21 @@ AxesT = TypeVar("AxesT", bound=StrategyAxes)
 
 
 def resolve(request: BacktestRequest, defaults: BacktestSettings) -> BacktestRequest:
-    """The request with nothing left out and its indicators in canonical order.
+    """The request with nothing left out, its indicators in canonical order, and each limit in one place.
 
     Raises:
         InvalidInput: the sizing's budget is more than the initial cash.
     """
     whole = filled_in(request, defaults)
     top_k = defaults.top_k if whole.top_k is None else whole.top_k
-    preselect = defaults.preselect if whole.preselect is None else whole.preselect
-    return whole.model_copy(update={"top_k": top_k, "preselect": preselect})
+    pruning = whole.pruning
+    if whole.min_trades is not None:
+        pruning = pruning.model_copy(update={"min_trades": whole.min_trades})
+    # A shortlist is by total return: what another metric ranks first may not be in it.
+    shortlist = defaults.preselect if whole.rank_by is None else "all"
+    preselect = shortlist if whole.preselect is None else whole.preselect
+    chosen = {"top_k": top_k, "preselect": preselect, "pruning": pruning, "min_trades": None}
+    return whole.model_copy(update=chosen)
 
 
 def filled_in(axes: AxesT, defaults: BacktestSettings) -> AxesT:

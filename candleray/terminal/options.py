@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from datetime import datetime
@@ -42,6 +43,14 @@ AnyMarket = Annotated[
 AnySymbol = Annotated[
     str | None,
     typer.Option("--symbol", parser=symbol_text, metavar="SYMBOL", help="This symbol alone, such as BTCUSDT."),
+]
+RankBy = Annotated[
+    str | None,
+    typer.Option(metavar="METRIC", help="Rank by this metric: sharpe_ratio, profit_factor, any of the report."),
+]
+MinTrades = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Leave out, and count, variants with fewer closed trades."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsJsonList = Annotated[bool, typer.Option("--json", help="Print a JSON list.")]
@@ -101,3 +110,24 @@ def utc_ms(text: str, option: str) -> int:
     except ValueError:
         message = f"{option}: {text!r} is not a time like 2025-01-01 or 2025-01-01T12:30:00Z"
         raise invalid(option, "not_a_time", message) from None
+
+
+def with_ranking(body: bytes, rank_by: str | None, min_trades: int | None) -> bytes:
+    """Return a request that says these too, in place of what it says itself.
+
+    Raises:
+        BadFile: it is no JSON object that could say them.
+    """
+    said = {"rank_by": rank_by, "min_trades": min_trades}
+    changes = {name: value for name, value in said.items() if value is not None}
+    if not changes:
+        return body
+    from candleray.errors import BadFile
+
+    try:
+        request = json.loads(body)
+    except ValueError as exc:
+        raise BadFile(f"the request is not JSON: {exc}") from None
+    if not isinstance(request, dict):
+        raise BadFile("the request is no JSON object")
+    return json.dumps({**request, **changes}).encode()

@@ -22,6 +22,7 @@ from candleray.market_data.bar_reader import CandleReader
 from candleray.search import phases
 from candleray.search.bars import Bars
 from candleray.search.costs import Costs
+from candleray.search.estimate import needs_measuring, require_in_time
 from candleray.search.phases import Bases, Tell, Watch
 from candleray.search.ranges import by_part, cuts, even_shares, tapered_shares
 from candleray.search.rankings import Ranking
@@ -30,7 +31,7 @@ from candleray.search.variants import VariantGrid
 from candleray.settings import ComputeSettings, Settings
 from cluster.search import tasks
 from cluster.search.compiling import compile_kernels
-from cluster.search.measured_costs import rough_costs
+from cluster.search.measured_costs import measured_costs, rough_costs
 from cluster.search.shared_arrays import SHORTEST_TASK_S, SharedArrays
 from cluster.search.tasks import all_finished, cancel, submit
 
@@ -46,13 +47,20 @@ async def backtest(request: BacktestRequest, store: CandleReader, settings: Sett
 
     warmup = settings.backtests.warmup_bars
 
+    costs: Costs | None = None
+
     async def prepare(grid: VariantGrid, bars: Bars, watch: Watch) -> None:
+        nonlocal costs
         await compile_kernels(grid, bars, warmup, watch.begin)
+        if needs_measuring(grid):
+            costs = await measured_costs(bars, grid, warmup)
+            cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
+            require_in_time(grid, costs.total_s(grid) / cpus, settings.api)
 
     def workers(grid: VariantGrid, bars: Bars) -> FanOut:
-        costs = rough_costs(bars.count)
-        arrays = SharedArrays(grid, ray.put(bars), costs.signals, settings.compute, warmup)
-        return FanOut(arrays, costs, settings.compute)
+        known = costs or rough_costs(grid, bars.count)
+        arrays = SharedArrays(grid, ray.put(bars), known.signals, settings.compute, warmup)
+        return FanOut(arrays, known, settings.compute)
 
     return await phases.backtest(request, store, settings, workers, prepare)
 

@@ -39,6 +39,18 @@ BACKTEST_REQUESTS: Any = {
             "trades_for": 3,
         },
     },
+    "by_sharpe_ratio": {
+        "summary": "The same averages ranked by their Sharpe ratio, those of fewer than thirty trades left out",
+        "value": {
+            "instrument": INSTRUMENT,
+            "timeframe": "1h",
+            "time_range": _YEAR,
+            "indicators": _GRID_INDICATORS,
+            "rank_by": "sharpe_ratio",
+            "min_trades": 30,
+            "top_k": 50,
+        },
+    },
     "strategy": {
         "summary": "One strategy: every axis a scalar",
         "value": {

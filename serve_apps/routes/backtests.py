@@ -25,7 +25,7 @@ router = APIRouter(tags=["backtests"], route_class=StrictRoute)
 @router.post("/backtests", response_model=BacktestResult, responses=example(examples.BACKTEST_RESULT))
 @needs("read")
 async def run_backtest(request: Request, backtest: InRequest, backend: InBackend, user: InUser) -> Any:
-    """Search every variant of a request and answer with the best, ranked by total return.
+    """Search every variant of a request and answer with the best, ranked by total return or by `rank_by`.
 
     An axis is a scalar, `{"values": […]}` or `{"start", "stop", "step"}` with `stop` included. What is left out
     takes its default, and the answer echoes the resolved request. Each variant's `strategy`, sent back as a

@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from candleray.backtests.phase import Phase
 from candleray.backtests.preflight import Preflight
+from candleray.backtests.rank_by import ranking_metric, value_of
 from candleray.backtests.result import BacktestResult
 from candleray.errors import CandlerayError
 from candleray.jobs.job import AcceptedJob, BestVariant, Job, JobDetail, JobPage, JobState, JobTop
@@ -129,6 +130,7 @@ async def get_job_top(job: InJob, query: Annotated[TopQuery, Query()], backend: 
         partial=job.partial,
         variants_done=job.variants_done,
         simulations=job.simulations,
+        ranked_by=ranking_metric((await jobs.request(user.user_id, job.job_id)).rank_by).name,
         notes=await _notes(jobs, job, user.user_id, backend),
         top=top,
     )
@@ -212,13 +214,16 @@ async def _top(jobs: Jobs, job: Job, user_id: UUID, limit: int) -> tuple[Any, ..
     grid = VariantGrid(await jobs.request(user_id, job.job_id))
     # Before Stage B its base variants, without stops, stand for what is to come.
     unit = 1 if sweep.phase is Phase.STAGE_B or not grid.has_stops else grid.combinations.size
-    ranking = sweep.ranking
+    ranking, metric = sweep.ranking, grid.ranked_by
     return tuple(
         BestVariant(
             rank=position + 1,
             variant_index=int(ranking.index[position]) * unit,
             total_return_pct=float(ranking.total_return_pct[position]),
             conflicting_signals=int(ranking.conflicts[position]),
+            metrics=(
+                {} if ranking.scores is None else {metric.name: value_of(metric, float(ranking.scores[position]))}
+            ),
             strategy=grid.strategy(int(ranking.index[position]) * unit),
         )
         for position in range(min(limit, len(ranking)))

@@ -52,6 +52,26 @@ def without_time(result: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in result.items() if name != "elapsed_s"}
 
 
+async def test_another_metric_ranks_and_is_echoed_with_the_limit_on_trades(api):
+    result = await run(api, {**GRID, "rank_by": "Sortino Ratio", "min_trades": 4})
+    assert result["request"]["rank_by"] == "sortino_ratio"
+    assert result["request"]["pruning"]["min_trades"] == 4
+    assert "min_trades" not in result["request"]
+    ratios = [one["metrics"]["Sortino Ratio"] for one in result["top"]]
+    assert ratios == sorted(ratios, reverse=True)
+    assert all(one["metrics"]["Num. Trades"] >= 4 for one in result["top"])
+    assert result["pruned"].keys() == {"min_trades"}
+    refused = await api.post("/backtests", json={**GRID, "rank_by": "sortino"})
+    assert refused.status_code == 422
+    assert refused.json()["error"]["problems"] == [
+        {
+            "field": "rank_by",
+            "code": "unknown_metric",
+            "message": "unknown metric 'sortino'; did you mean 'sortino_ratio'?",
+        }
+    ]
+
+
 async def test_the_answer_ranks_the_variants_and_echoes_the_resolved_request(api):
     result = await run(api, GRID)
     assert (result["variants_total"], result["variants_evaluated"], result["bars"]) == (20, 20, 576)

@@ -146,6 +146,23 @@ async def test_the_best_so_far_is_shown_while_it_runs(api: httpx.AsyncClient, at
     assert (shown["eta_s"], shown["best_total_return_pct"]) == (0.4, 7.5)
 
 
+async def test_the_best_so_far_by_another_metric_show_it(api: httpx.AsyncClient, attempts: Attempts):
+    await submit(api, {**REQUEST, "rank_by": "max_drawdown"})
+    job_id, attempt = (await attempts.take_next()) or pytest.fail("nothing to run")
+    sweep, returns = Sweep(Phase.STAGE_B, 20, 3), np.array([-2.0, 7.5, 1.0])
+    ranking = Ranking(np.array([3, 1, 2]), returns, np.zeros(3, np.int64), scores=np.array([-9.5, -1.25, -4.0]))
+    sweep.add(0, 4, ranking)
+    told = Progress(Phase.STAGE_B, 4, 20, 4, 40.0, 7.5, "candles", None)
+    await attempts.heartbeat(job_id, attempt, told, Checkpoint("candles", "engine", (sweep,), {}))
+    found = (await api.get(f"/backtests/jobs/{job_id}/top")).json()
+    assert found["ranked_by"] == "Max. Drawdown [%]"
+    assert [(one["variant_index"], one["metrics"]) for one in found["top"]] == [
+        (1, {"Max. Drawdown [%]": 1.25}),
+        (2, {"Max. Drawdown [%]": 4.0}),
+        (3, {"Max. Drawdown [%]": 9.5}),
+    ]
+
+
 async def test_the_answer_of_a_job_is_that_of_a_backtest(api: httpx.AsyncClient, attempts: Attempts, candles: Any):
     job = await submit(api)
     job_id, attempt = (await attempts.take_next()) or pytest.fail("nothing to run")

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from tests.bench import compiling, indicators, memory, parity, signals, stage_a, stage_b
+from tests.bench import compiling, indicators, memory, parity, ranking, signals, stage_a, stage_b
 from tests.bench.machine import describe_machine
 from tests.bench.table import Row, as_text, write_json
 from tests.bench.timing import pin_to_one_core
@@ -25,6 +25,7 @@ SECTIONS: dict[str, Section] = {
     "stage-a": stage_a.rows,
     "stage-b": stage_b.rows,
     "signals": signals.rows,
+    "rank-by": ranking.rows,
     "indicators": indicators.rows,
     "compile": compiling.rows,
     "memory": memory.rows,

@@ -41,6 +41,9 @@ def request(**changes: Any) -> BacktestRequest:
 REQUESTS = {
     "without stops": request(),
     "under stops, of a shortlist": request(risk={"sl_pct": {"values": [0.2, 1]}, "tp_pct": 0.5}, preselect=20),
+    "ranked by profits and losses, under stops": request(
+        risk={"sl_pct": 1}, rank_by="profit_factor", min_trades=2
+    ),
 }
 
 

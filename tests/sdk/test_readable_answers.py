@@ -39,7 +39,7 @@ def job(**changes: object) -> Job:
 
 
 def test_a_variant_is_one_line_with_its_parameters():
-    ranked = RankedVariant(**dict(BEST), metrics={"Total Return [%]": 38.7}, table_md="|Metric|Value|")
+    ranked = RankedVariant(**{**dict(BEST), "metrics": {"Total Return [%]": 38.7}}, table_md="|Metric|Value|")
     assert repr(BEST) == str(BEST) == repr(ranked) == TEXT
 
 

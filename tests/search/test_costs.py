@@ -77,6 +77,14 @@ def test_a_grid_of_any_size_is_measured_without_being_walked(minutes):
     assert costs_of(vast, minutes).total_s(vast) > 600
 
 
+def test_another_metric_than_the_total_return_costs_its_own_measured_seconds(minutes):
+    by_return, by_ratio = costs_of(grid_of(), minutes), costs_of(grid_of(rank_by="sharpe_ratio"), minutes)
+    assert by_ratio.signals.variant_s > 2 * by_return.signals.variant_s
+    stops = {"risk": STOPS, "preselect": "all"}
+    by_return, by_ratio = (costs_of(grid_of(**stops, rank_by=one), minutes) for one in (None, "sharpe_ratio"))
+    assert by_ratio.stops.combination_s > 2 * by_return.stops.combination_s
+
+
 @pytest.mark.parametrize("changes", [{}, {"indicators": [{"id": "sma"}]}, {"risk": {"sl_pct": 1}}])
 def test_small_grids_are_measured_too(minutes, changes):
     assert costs_of(grid_of(**changes), minutes).total_s(grid_of(**changes)) > 0

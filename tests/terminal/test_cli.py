@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from candleray import __version__, cli
+from candleray.commands.job import _print_top
+from candleray.jobs.job import BestVariant, JobTop
 from candleray.markets import MARKETS, InstrumentReference
 from candleray.sdk import connection
 from candleray.sdk.client import Client
@@ -93,6 +96,50 @@ def test_a_backtest_prints_the_ranked_table_the_best_report_and_the_phases(run, 
 
 def test_a_backtest_without_report_is_the_table_alone(run, request_file):
     assert "Expectancy" not in run("backtest", request_file, "--no-report").stdout
+
+
+def test_a_backtest_ranked_by_a_metric_shows_it_and_what_was_left_out(run, request_file):
+    answer = json.loads(run("backtest", request_file, "--json").stdout)
+    least = sorted(row["metrics"]["Num. Trades"] for row in answer["top"])[9]
+    result = run("backtest", request_file, "--rank-by", "profit_factor", "--min-trades", least, "--no-report")
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 0
+    assert lines[1].split("  ")[1:3] == ["sma.window", "Profit Factor"]
+    (note,) = (line for line in lines if line.startswith("19 of 19 variants"))
+    assert "; ranked by Profit Factor, the highest first; pruned " in note
+    assert " by min_trades" in note
+
+
+def test_an_option_takes_the_place_of_what_the_request_says(run):
+    said = json.dumps({**REQUEST, "rank_by": "sqn"}).encode()
+    answer = json.loads(run("backtest", "-", "--rank-by", "Max. Drawdown [%]", "--json", stdin=said).stdout)
+    assert answer["request"]["rank_by"] == "max_drawdown"
+    falls = [row["metrics"]["Max. Drawdown [%]"] for row in answer["top"]]
+    assert falls == sorted(falls)
+
+
+def test_an_unknown_metric_is_answered_with_the_nearest(run, request_file):
+    result = run("backtest", request_file, "--rank-by", "sharp")
+    assert result.exit_code == 2
+    assert "rank_by: unknown metric 'sharp'; did you mean 'sharpe_ratio'?" in result.stderr
+
+
+def test_the_best_of_a_job_show_the_metric_that_ranks_them(capsys):
+    strategy = {"indicators": [{"id": "sma", "params": {"window": 20}}]}
+    row = BestVariant(
+        rank=1,
+        variant_index=7,
+        total_return_pct=5.5,
+        conflicting_signals=0,
+        metrics={"Sharpe Ratio": 1.25},
+        strategy=strategy,
+    )
+    about = {"job_id": uuid4(), "state": "running", "partial": True, "variants_done": 1, "simulations": 2}
+    _print_top(JobTop(**about, ranked_by="Sharpe Ratio", top=(row,)))
+    assert [line.split() for line in capsys.readouterr().out.splitlines()[1:3]] == [
+        ["rank", "variant", "Sharpe", "Ratio", "Total", "Return", "[%]"],
+        ["1", "7", "1.25", "5.5000"],
+    ]
 
 
 def test_backtest_json_is_the_answer_of_the_api(run, request_file, api_url):
