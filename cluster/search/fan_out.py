@@ -73,7 +73,7 @@ class FanOut:
         self._arrays = arrays
         self._costs = costs
         self._compute = compute
-        self._constant: Any = None
+        self._constant: tuple[str, ...] = ()
         self._begun: dict[Any, tuple[int, int]] = {}
         """Ranges under stops that were submitted before their tables were there."""
 
@@ -148,17 +148,12 @@ class FanOut:
             for first, last in pairwise(bounds)
         ]
         # Beside the reports, most of which keep one core: so it takes no time of its own.
-        self._constant = submit(Phase.REPORTS, tasks.constant_conditions, *self._shared)
-        try:
-            return [row for rows in await all_finished(reports, tell) for row in rows]
-        except BaseException:
-            cancel([self._constant])
-            raise
+        constant = submit(Phase.REPORTS, tasks.constant_conditions, *self._shared)
+        *tops, self._constant = await all_finished([*reports, constant], tell)
+        return [row for rows in tops for row in rows]
 
     async def constant_conditions(self) -> tuple[str, ...]:
-        (notes,) = await all_finished([self._constant], lambda done, total: None)
-        told: tuple[str, ...] = notes
-        return told
+        return self._constant
 
     @property
     def _shared(self) -> tuple[Any, Any, list[Any]]:
