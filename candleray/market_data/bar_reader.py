@@ -133,7 +133,8 @@ class BarReader:
                 break
             reach_ms *= 2
         within = clipped(missing, *answered(asked, stored))
-        return RangeCoverage.of(within, asked, stored, self.bar_ms).warmed_up_over(missing, first_ms)
+        coverage = RangeCoverage.of(within, asked, stored, self.bar_ms)
+        return coverage.warmed_up_over(missing, first_ms) if there else coverage
 
     def _window(
         self,
