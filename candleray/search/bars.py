@@ -73,26 +73,30 @@ def most_bars(request: BacktestRequest, stored: tuple[int, int]) -> int:
     return max(0, end_ms - start_ms) // (minutes_of(request.timeframe) * MINUTE_MS)
 
 
-async def coverage_of(store: CandleReader, grid: VariantGrid, defaults: BacktestSettings) -> RangeCoverage:
-    """Return the coverage of a request's range and warm-up, without reading its candles.
+async def coverage_of(store: CandleReader, request: BacktestRequest, warmup: int = 0) -> RangeCoverage:
+    """Return the coverage of a request's range and of so many bars before it, without reading its candles.
 
     Raises:
         NotFound: unknown symbol.
     """
-    request, span = grid.request, grid.request.time_range
+    span = request.time_range
     reader = BarReader(store, request.instrument, request.timeframe)
-    return await reader.coverage(span.start_ms, span.end_ms, warmup_bars(grid, defaults.warmup_bars))
+    return await reader.coverage(span.start_ms, span.end_ms, warmup)
 
 
-async def allowed_coverage(store: CandleReader, grid: VariantGrid, defaults: BacktestSettings) -> RangeCoverage:
-    """Return the same of a request that may be answered.
+async def allowed_coverage(
+    store: CandleReader, request: BacktestRequest, defaults: BacktestSettings
+) -> RangeCoverage:
+    """Return the coverage of the range of a request that may be answered.
+
+    Not that of its warm-up: to find the longest of a million planes takes half a minute, and guards come first.
 
     Raises:
         NotFound: unknown symbol.
         GapsInRange: a long hole that the request does not allow.
     """
-    coverage = await coverage_of(store, grid, defaults)
-    _refuse_gaps(grid.request, coverage, defaults)
+    coverage = await coverage_of(store, request)
+    _refuse_gaps(request, coverage, defaults)
     return coverage
 
 

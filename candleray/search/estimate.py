@@ -11,7 +11,7 @@ from candleray.backtests.request import BacktestRequest, Direction
 from candleray.errors import GuardExceeded, Problem
 from candleray.market_data.bar_reader import CandleReader
 from candleray.market_data.range_coverage import RangeCoverage
-from candleray.search.bars import Bars, allowed_coverage, most_bars, read_bars
+from candleray.search.bars import Bars, allowed_coverage, coverage_of, most_bars, read_bars, warmup_bars
 from candleray.search.costs import Costs
 from candleray.search.variants import BARS_PER_WORD, VariantGrid, request_hash, resolve, sized_request
 from candleray.settings import ApiSettings, GuardSettings, Settings
@@ -93,6 +93,7 @@ async def weigh(
         return describe(grid, bars, settings, None, 1, 0.0, pace, notes)
     began = time.perf_counter()
     read = await read_bars(store, grid, settings.backtests)
+    notes = read.coverage.notes
     candles_s = time.perf_counter() - began
     costs = await measure(read, grid, settings.backtests.warmup_bars)
     return describe(grid, bars, settings, costs, cpus, candles_s, pace, notes)
@@ -108,7 +109,9 @@ async def require_job_guards(request: BacktestRequest, store: CandleReader, sett
     """
     grid, coverage = await sized(request, store, settings)
     refuse_exceeded(guards_for(grid, coverage.bars, settings)[1], "any job")
-    return sized_request(grid, settings.backtests)._replace(notes=coverage.notes)
+    warmup = warmup_bars(grid, settings.backtests.warmup_bars)
+    notes = (await coverage_of(store, grid.request, warmup)).notes
+    return sized_request(grid, settings.backtests)._replace(notes=notes)
 
 
 async def sized(
@@ -116,7 +119,7 @@ async def sized(
 ) -> tuple[VariantGrid, RangeCoverage]:
     """Return the grid of the resolved request, and the coverage of its range."""
     grid = VariantGrid(resolve(request, settings.backtests))
-    return grid, await allowed_coverage(store, grid, settings.backtests)
+    return grid, await allowed_coverage(store, grid.request, settings.backtests)
 
 
 def guards_of(grid: VariantGrid, bars: int, limits: GuardSettings, max_variants: int) -> list[Guard]:
@@ -186,7 +189,7 @@ async def require_sync_guards(grid: VariantGrid, store: CandleReader, settings: 
     most = most_bars(grid.request, await store.span(instrument.market_id, instrument.symbol))
     # To look for holes takes as long as a small search: only where they can matter.
     if any(guard.is_exceeded for guard in guards_of(grid, most, limits, limits.max_variants)):
-        check_guards(grid, (await allowed_coverage(store, grid, settings.backtests)).bars, limits)
+        check_guards(grid, (await allowed_coverage(store, grid.request, settings.backtests)).bars, limits)
 
 
 UNMEASURED_SCORES = 2_000

@@ -23,7 +23,7 @@ from candleray.errors import CandlerayError
 from candleray.jobs.job import AcceptedJob, BestVariant, Job, JobDetail, JobPage, JobState, JobTop
 from candleray.jobs.store import Jobs
 from candleray.paging import CURSOR_PATTERN, PagePosition, cursor_of, position_of
-from candleray.search.bars import coverage_of
+from candleray.search.bars import coverage_of, warmup_bars
 from candleray.search.sweep import newest_ranked
 from candleray.search.variants import VariantGrid
 from candleray.validation import Model
@@ -201,7 +201,8 @@ async def _notes(jobs: Jobs, job: Job, user_id: UUID, backend: Backend) -> tuple
         return await jobs.notes(job.job_id)
     request = await jobs.request(user_id, job.job_id)
     grid = await asyncio.to_thread(VariantGrid, request)
-    return (await coverage_of(backend.candles, grid, backend.settings.backtests)).notes
+    warmup = warmup_bars(grid, backend.settings.backtests.warmup_bars)
+    return (await coverage_of(backend.candles, grid.request, warmup)).notes
 
 
 async def _top(jobs: Jobs, job: Job, user_id: UUID, limit: int) -> tuple[Any, ...]:

@@ -25,8 +25,7 @@ LOCKED = {"mode": "strategy_compound_profit_lock", "budget_quote": 2000, "safe_p
 SEARCHES: dict[str, dict[str, Any]] = {
     "without stops": {"direction": "long-only", "exit_on": "neutral"},
     "under stops, of a shortlist": {"risk": STOPS, "preselect": 30},
-    "ranked by a ratio of daily returns": {"rank_by": "sharpe_ratio", "min_trades": 3},
-    "ranked by the fall of the equity, under stops": {"risk": STOPS, "rank_by": "return_over_drawdown"},
+    "ranked by a ratio of daily returns, under stops": {"risk": STOPS, "rank_by": "sharpe_ratio", "min_trades": 3},
     "pruned, with locked profits": {"risk": STOPS, "sizing": LOCKED, "pruning": {"max_drawdown_pct": 5}},
 }
 
