@@ -209,8 +209,8 @@ async def end_early(
         submitted.fail(step)
         with pytest.raises(RayTaskError, match="a test"):
             await work
-        # The worker that is free again may just have begun with another.
-        submitted.require_gone(but=1)
+        # A worker that is free again may just have begun with another, on a busy machine both.
+        submitted.require_gone(but=2)
         return
     running = asyncio.ensure_future(work)
     await submitted.until_held(has_come)
