@@ -98,10 +98,6 @@ class _Comparisons:
                 compare_series(series, sides, self._before, planes, wanted[chosen, 2], self._rows)
 
 
-def _within(numbers: IntArray, count: int) -> NDArray[np.bool_]:
-    return np.asarray((numbers >= 0) & (numbers < count))
-
-
 def _parts(forms: list[Expression], size: int) -> Iterator[tuple[int, list[Expression]]]:
     for first in range(0, len(forms), size):
         yield first, forms[first : first + size]
