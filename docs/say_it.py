@@ -48,7 +48,8 @@ Twenty ideas that every trader knows. `candleray strategy template` lists them, 
 candleray strategy template ema-cross | candleray backtest -
 ```
 
-runs one as it stands; here each is shown without its instrument and range. Any number may be an axis
+runs one over BTCUSDT of `binance-spot` in 2025, `bitcoin-filter` over ETHUSDT too, if their candles are there
+([import them](import-candles.md)); here each is shown without its instrument and range. Any number may be an axis
 ([signals](../explanation/signals.md)): `{{"window": {{"start": 10, "stop": 50, "step": 5}}}}`. The second sentence
 is what `candleray explain` says. A test holds each against pandas, bar for bar.
 
