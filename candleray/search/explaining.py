@@ -69,7 +69,7 @@ def looked_at(
     """Return what there is to say of a resolved request and of one of its variants over these bars."""
     grid, alone, speech = VariantGrid(whole), VariantGrid(one), Speech(one.let)
     truths = truths_of(bars, alone, default_warmup)
-    openings = opening_bars(truths, bars.count, one.direction.value)
+    openings = opening_bars(truths, bars.count, one.direction.value, bars.gaps)
     closes_ms = bars.ts_open_ms + bars.bar_ms
     places = {side: np.flatnonzero(flags)[:FIRST_SIGNALS] for side, flags in openings.items()}
     first = sorted((int(at), side) for side, bars_of_side in places.items() for at in bars_of_side)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import numpy as np
 import pytest
 
 from candleray.backtests.explanation import Explanation
+from candleray.candles import Candles
 from candleray.errors import GuardExceeded, InvalidInput
 from candleray.indicators.request_models import get_request_models
 from candleray.search.explaining import explained
@@ -177,3 +179,17 @@ def test_the_guards_are_asked_about_the_variant_alone():
     assert explain(signals={"long_entry": many}).variants_total == 10**9
     with pytest.raises(GuardExceeded, match="compute_bytes"):
         explain(chosen=settings(max_compute_bytes=1000))
+
+
+def test_the_last_bar_before_a_long_hole_opens_nothing():
+    minutes = CANDLES.ts_open_ms
+    kept = (minutes < minutes[0] + 30 * 3_600_000) | (minutes >= minutes[0] + 56 * 3_600_000)
+    holed = MinutesInMemory(Candles(minutes[kept], np.ascontiguousarray(CANDLES.values[:, kept])))
+    before = {"all": [{"above": [{"time": "hour"}, 4]}, {"below": [{"time": "hour"}, 6]}]}
+    asked = content(timeframe="1h", let={}, signals={"long_entry": before}, direction="long-only", allow_gaps=True)
+    asked["time_range"] = {"start": "2025-01-02T00:00:00Z", "end": "2025-01-03T12:00:00Z"}
+    for over, bars in (("close", 0), ("hold", 1)):
+        request = get_request_models().validated_request({**asked, "over_gaps": over})
+        told = asyncio.run(explained(request, 0, holed, settings()))
+        assert told.signal_bars == {"long": bars}
+        assert ["before a long hole" in one.message for one in told.blockers] == [True] * (1 - bars)

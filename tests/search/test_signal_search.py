@@ -12,9 +12,10 @@ from candleray.backtests.result import BacktestResult
 from candleray.indicators.request_models import get_request_models
 from candleray.search.signals.evaluator import Evaluator
 from candleray.search.signals.things import ExpressionBuilder
-from candleray.search.variants import resolve
+from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import BacktestSettings
 from kernels.bits import unpack
+from kernels.indicators import INDICATORS
 from tests.support.oracles import oracle
 from tests.support.sample_search import CANDLES, WARMUP, numbers_of
 from tests.support.searches import bars_over, search_over
@@ -151,3 +152,31 @@ def test_an_indicator_that_stands_twice_is_told_what_it_means():
 def test_the_table_names_the_parameters():
     columns = run().to_arrow().column_names
     assert {"fast.window", "slow.window", "long_entry.all.1.below.1", "short_entry.held_for.1"} <= set(columns)
+
+
+@pytest.mark.parametrize("indicator_id", [name for name, one in INDICATORS.items() if one.params])
+def test_any_parameter_of_an_operand_may_be_an_axis(indicator_id: str):
+    indicator = INDICATORS[indicator_id]
+    name, param = next(iter(indicator.params.items()))
+    another = param.default + 1 if param.default >= 1 else param.default * 1.5
+    operand = {"id": indicator_id, "params": {name: {"values": [param.default, another]}}}
+    if len(indicator.outputs) > 1:
+        operand["output"] = indicator.outputs[0]
+    signals = {"long_entry": {"above": [operand, 0]}}
+    numbering = VariantGrid(resolved(let={}, where=[], signals=signals, direction="long-only")).numbering
+    (thing,) = numbering.things
+    assert numbering.lookback_bars == max(thing.at(digit).lookback_bars for digit in range(thing.size))
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"within_last": [{"above": [{"price": "close"}, 1]}, 5000]},
+        {"not": {"held_for": [{"above": [{"price": "close"}, 1e6]}, 5000]}},
+        {"not": {"rising": [{"price": "close"}, 5000]}},
+    ],
+)
+def test_what_one_bar_settles_is_not_said_to_need_thousands(condition: dict[str, Any]):
+    result = run(let={}, where=[], signals={"long_entry": condition}, direction="long-only")
+    assert result.top[0].metrics["Num. Trades"] == 1
+    assert not [note for note in result.notes if "never give a signal" in note]

@@ -32,7 +32,7 @@ def blockers_of(truths: Mapping[str, Truth], side: Side, bars: int, speech: Spee
     if closing is not None and not (fresh & ~closing.flags(bars)).any():
         yield _blocker(closing, speech, f"true on each of the {fresh.sum()} bars on which the {side} entry begins")
         return
-    yield _blocker(entry, speech, "becomes true on the last bar alone, which opens nothing")
+    yield _blocker(entry, speech, "becomes true only on the last bar, or before a long hole: these open nothing")
 
 
 def _never_true(truth: Truth, bars: int, speech: Speech) -> Iterator[Blocker]:

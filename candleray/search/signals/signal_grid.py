@@ -28,6 +28,8 @@ from candleray.search.signals.expressions import (
     Need,
     Slot,
     SourceKey,
+    Spell,
+    Trend,
     filled,
     needs,
     slots_of,
@@ -117,7 +119,12 @@ class Leaf:
         return min(self.size, math.prod(self.values[slot].size for slot in slots_of(part)))
 
     def lookback_at(self, number: int) -> int:
-        """Return the bars of the strategy before the first bar on which it can be told."""
+        """Return the bars of the strategy before the first bar on which it can be told.
+
+        None of a spell or a trend: one bar may settle it, so that depends on the values.
+        """
+        if isinstance(self.condition, Spell | Trend):
+            return 0
         return max((_bars_before(need) for need in needs(self.at(number))), default=0)
 
 
@@ -196,7 +203,7 @@ class SignalGrid:
 
     @cached_property
     def _longest_needs(self) -> list[Need]:
-        longest = [_longest(thing) for thing in self.things]
+        longest = [thing.longest() for thing in self.things]
         return [need for leaf in self.groups for need in needs(filled(leaf.condition, lambda at: longest[at]))]
 
     def strategy_part(self, base: int) -> dict[str, Any]:
@@ -345,13 +352,6 @@ def _strided(leaf: Leaf) -> list[tuple[int, Sequence[int], int]]:
         found.append((axis, steps, stride))
         stride *= len(each)
     return found[::-1]
-
-
-def _longest(thing: Thing) -> Any:
-    """Return the value of a thing that needs the longest history."""
-    if isinstance(thing.at(0), Chosen):
-        return max((thing.at(digit) for digit in range(thing.size)), key=lambda chosen: chosen.rule_lookback_bars)
-    return thing.at(thing.size - 1)
 
 
 def _put(part: dict[str, Any], place: Place, value: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Protocol
 
 from candleray.backtests.axes import Steps, Values, levels
@@ -42,6 +43,10 @@ class Thing(Protocol):
     place: Place
     size: int
 
+    def longest(self) -> Any:
+        """Return the value that needs the longest history."""
+        ...
+
     def at(self, digit: int) -> Any:
         """Return what an expression has there."""
         ...
@@ -59,6 +64,11 @@ class IndicatorThing:
         self.axes = axes
         self._grid = IndicatorGrid(axes, with_signal=has_signal)
         self.size = self._grid.size
+
+    def longest(self) -> Chosen:
+        """Return the value that needs the longest history, as a rule or as an operand, which has no signal."""
+        values = map(self.at, range(self.size))
+        return max(values, key=attrgetter("rule_lookback_bars" if self._grid.with_signal else "lookback_bars"))
 
     def at(self, digit: int) -> Chosen:
         variant = self._grid.at(digit)
@@ -84,6 +94,9 @@ class NumberThing:
     @property
     def size(self) -> int:
         return self.axis.count
+
+    def longest(self) -> float:
+        return self.at(self.size - 1)
 
     def at(self, digit: int) -> float:
         return self.axis.at(digit)

@@ -13,6 +13,7 @@ from candleray.backtests.sentences import SIDES, Side, entry_of, rule_of
 from candleray.backtests.signals.conditions import ConditionNode
 from candleray.backtests.signals.nodes import Place
 from candleray.backtests.signals.signals import Signals
+from candleray.candles import IntArray
 from candleray.search.bars import Bars
 from candleray.search.engine import planes_of
 from candleray.search.signals.evaluator import Evaluator
@@ -98,11 +99,11 @@ def _of_indicators(bars: Bars, grid: VariantGrid, default_warmup: int) -> dict[s
     return found
 
 
-def opening_bars(truths: Mapping[str, Truth], bars: int, direction: str) -> dict[Side, Flags]:
+def opening_bars(truths: Mapping[str, Truth], bars: int, direction: str, gaps: IntArray) -> dict[Side, Flags]:
     """Return, by side, the bars that may open a position.
 
     The side's condition becomes true there, the other's is not true, nor is the side's exit; the last bar opens
-    nothing.
+    nothing, nor do those before gaps.
     """
     none = np.zeros(bars, bool)
     held = {name: truth.flags(bars) for name, truth in truths.items()}
@@ -114,5 +115,6 @@ def opening_bars(truths: Mapping[str, Truth], bars: int, direction: str) -> dict
         final = own & ~other
         fresh = final & ~np.concatenate([[False], final[:-1]]) & ~held.get(f"{side}_exit", none)
         fresh[-1:] = False
+        fresh[gaps] = False
         found[side] = fresh
     return found
