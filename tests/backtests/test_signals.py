@@ -127,6 +127,16 @@ def test_a_request_comes_back_as_it_was_said():
             "unknown name 'fst'; did you mean 'fast'?",
         ),
         (
+            {"where": ["fast.window < slow.window"]},
+            "where.0",
+            'a constraint is written ["fast.window", "<", "slow.window"]',
+        ),
+        (
+            {"where": [["fast.window", "<", None]]},
+            "where.0.2",
+            "a number is needed, or a parameter of a name, such as fast.window",
+        ),
+        (
             {"indicators": [{"id": "rsi"}]},
             "indicators",
             "a strategy has either indicators or signals",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from candleray.backtests.axes import Number
@@ -53,7 +53,26 @@ Let: TypeAlias = Annotated[dict[Name, Operand], LimitedSize, Field(max_length=32
 """Operands by name; an axis of one is one axis wherever the name stands."""
 
 Comparison: TypeAlias = Literal["<", "<=", ">", ">=", "!="]
-Bound: TypeAlias = tuple[str | Number, Comparison, str | Number]
+
+
+def _require_three(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or len(value) != 3:
+        raise PydanticCustomError("no_constraint", 'a constraint is written ["fast.window", "<", "slow.window"]')
+    return value
+
+
+def _require_term(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise PydanticCustomError("no_term", "a number is needed, or a parameter of a name, such as fast.window")
+    return value
+
+
+Term: TypeAlias = Annotated[
+    Annotated[str, Tag("<name>")] | Annotated[Number, Tag("<number>")],
+    Discriminator(lambda value: "<name>" if isinstance(value, str) else "<number>"),
+    BeforeValidator(_require_term),
+]
+Bound: TypeAlias = Annotated[tuple[Term, Comparison, Term], BeforeValidator(_require_three)]
 """`["fast.window", "<", "slow.window"]`: a parameter of a name in `let`, or a number."""
 
 Where: TypeAlias = Annotated[tuple[Bound, ...], Field(max_length=8)]
