@@ -6,6 +6,7 @@ Candles come in descending order, as text, both ends of the asked window inclusi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -26,6 +27,7 @@ from candleray.exchanges.exchange import (
     RestApi,
     RestRequest,
 )
+from candleray.exchanges.stream import LiveKline, StreamApi, StreamReply
 from candleray.markets import InstrumentReference, Market, MarketType
 
 NAME = "bybit"
@@ -158,9 +160,79 @@ def read_used_weight(headers: Mapping[str, str]) -> int | None:
     return None
 
 
+_TOPIC = f"kline.{INTERVAL}."
+
+
+def topic(symbol: str) -> str:
+    return f"{_TOPIC}{symbol}"
+
+
+def _frame(operation: str, topics: Sequence[str], request_id: int) -> str:
+    return json.dumps({"op": operation, "args": list(topics), "req_id": str(request_id)}, ensure_ascii=False)
+
+
+def read_kline(market: Market, message: Any) -> LiveKline | None:
+    """The kline of a frame; of a snapshot with several the closed one, else the last."""
+    name = message.get("topic") if isinstance(message, dict) else None
+    if not isinstance(name, str) or not name.startswith(_TOPIC):
+        return None
+    klines = [_kline(name.removeprefix(_TOPIC), entry) for entry in json_answers.entries(message, "data")]
+    if not klines:
+        raise MalformedAnswer("data is empty")
+    return next((kline for kline in klines if kline.is_closed), klines[-1])
+
+
+def _kline(symbol: str, entry: dict[str, Any]) -> LiveKline:
+    if not isinstance(is_closed := entry.get("confirm"), bool):
+        raise MalformedAnswer("confirm is no truth value")
+    if entry.get("interval") != INTERVAL:
+        raise MalformedAnswer(f"the interval of {symbol} is {str(entry.get('interval'))[:40]!r}")
+    names = ("open", "high", "low", "close", "volume", "turnover")
+    open_, high, low, close, volume, turnover = (json_answers.decimal(entry, name) for name in names)
+    start_ms = json_answers.member(entry, "start", kind=int)
+    return LiveKline(symbol, start_ms, open_, high, low, close, volume, turnover, is_closed=is_closed)
+
+
+def read_reply(message: Any) -> StreamReply | None:
+    """The answer to a subscription, in the words of spot or of linear; a pong is none."""
+    if not isinstance(message, dict) or "success" not in message or message.get("op") == "ping":
+        return None
+    if message.get("ret_msg") == "pong":
+        return None
+    data = message.get("data")
+    failed = data.get("failTopics") if isinstance(data, dict) else None
+    said = str(message.get("ret_msg") or (f"refused {failed}" if failed else ""))
+    number = message.get("req_id")
+    return StreamReply(str(number) if number else None, message["success"] is True and not failed, said[:200])
+
+
+def restarts_notice(message: Any) -> bool:
+    """Bybit sends no farewell on the socket that carries candles."""
+    return False
+
+
+def _stream(path: str, max_topics_per_request: int) -> StreamApi:
+    return StreamApi(
+        "wss://stream.bybit.com",
+        path,
+        max_topics=900,
+        max_topics_per_request=max_topics_per_request,
+        requests_per_s=5.0,
+        topic=topic,
+        subscribe=partial(_frame, "subscribe"),
+        unsubscribe=partial(_frame, "unsubscribe"),
+        read_kline=read_kline,
+        read_reply=read_reply,
+        restarts_notice=restarts_notice,
+        max_topics_chars=21_000,
+        ping='{"op": "ping"}',
+    )
+
+
 EXCHANGE = Exchange(
     name=NAME,
     apis={"spot": _API, "futures": _API},
+    streams={"spot": _stream("/v5/public/spot", 10), "futures": _stream("/v5/public/linear", 100)},
     server_time_request=server_time_request,
     read_server_time_ms=read_server_time_ms,
     instruments_requests=instruments_requests,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from candleray.candles import CandleRows
+from candleray.exchanges.stream import StreamApi
 from candleray.markets import InstrumentReference, Market, MarketType
 from candleray.network.foreign_pages import page_in_words, telling_headers
 
@@ -115,6 +116,7 @@ class Exchange:
 
     name: str
     apis: Mapping[MarketType, RestApi]
+    streams: Mapping[MarketType, StreamApi]
 
     server_time_request: Callable[[Market], RestRequest]
     read_server_time_ms: Callable[[Any], int]
@@ -130,3 +132,6 @@ class Exchange:
 
     def api(self, market: Market) -> RestApi:
         return self.apis[market.market_type]
+
+    def stream(self, market: Market) -> StreamApi:
+        return self.streams[market.market_type]

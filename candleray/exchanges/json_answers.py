@@ -77,6 +77,15 @@ def step(text: Any) -> float | None:
     return size if size > 0 and math.isfinite(size) else None
 
 
+def decimal(content: Any, name: str) -> float:
+    """A number sent as decimal text; whether it is one that a candle may have is not judged here."""
+    text = member(content, name, kind=str)
+    try:
+        return float(text)
+    except ValueError:
+        raise MalformedAnswer(f"{name} is not decimal text: {text[:40]!r}") from None
+
+
 def columns(table: Any, width: int) -> list[tuple[Any, ...]]:
     """The columns of a list of rows, which must be lists of one length, `width` or more."""
     if not isinstance(table, list):
