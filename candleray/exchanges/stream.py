@@ -47,14 +47,12 @@ class LiveKline:
 
     @staticmethod
     def of_rows(symbol: str, rows: CandleRows) -> list[LiveKline]:
-        cells = zip(
-            rows.ts_open_ms.tolist(),
-            rows.values.T.tolist(),
-            rows.quote_volume.tolist(),
-            rows.trades.tolist(),
-            strict=True,
-        )
-        return [LiveKline(symbol, ts_ms, *values, quote, trades) for ts_ms, values, quote, trades in cells]
+        columns = rows.ts_open_ms, *rows.values, rows.quote_volume, rows.trades
+        cells = zip(*(column.tolist() for column in columns), strict=True)
+        return [
+            LiveKline(symbol, int(ts_ms), open_, high, low, close, volume, quote_volume, trades)
+            for ts_ms, open_, high, low, close, volume, quote_volume, trades in cells
+        ]
 
 
 @dataclass(frozen=True)
