@@ -1,0 +1,175 @@
+"""The minutes of one instrument: which are settled, held, missing, absent at the venue, or declared a hole.
+
+A minute is settled once the store has acknowledged it or a verdict has made it a hole. Between the two it is held
+(received and not yet acknowledged), or else missing, and asked for by REST until it is one of them.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from candleray.exchanges.stream import LiveKline
+from candleray.feeds.pace import Pace
+from candleray.timeframes import MINUTE_MS
+
+_REMEMBERED = 16
+"""Minutes whose values are remembered: repetitions within them cost the store nothing."""
+
+
+@dataclass
+class Absence:
+    """A minute that REST did not have although it had later ones; ask again at `ask_at_ms`."""
+
+    first_asked_ms: int
+    ask_at_ms: int
+    has_verdict: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The venue does not have a minute: REST said so at both times, with later minutes in its answers."""
+
+    symbol: str
+    ts_open_ms: int
+    first_asked_ms: int
+    last_asked_ms: int
+
+
+class Minutes:
+    def __init__(self, symbol: str, start_ms: int, pace: Pace) -> None:
+        self.symbol = symbol
+        self.settled_until_ms = start_ms
+        """Every minute that is followed and opens before is settled."""
+        self.holes: set[int] = set()
+        self.is_asked = False
+        """A question to REST is under way."""
+        self.ask_after_ms = 0
+        self.urgent_until_ms = 0
+        """Minutes that open before are not waited for: the socket was away as they closed."""
+        self.newest_ms = -1
+        """The newest minute received."""
+        self._pace = pace
+        self._start_ms = start_ms
+        self._fruitless = 0
+        self._settled: set[int] = set()
+        self._held: dict[int, int] = {}
+        self._absent: dict[int, Absence] = {}
+        self._remembered: OrderedDict[int, tuple[float, ...]] = OrderedDict()
+
+    def receive(self, kline: LiveKline) -> bool:
+        """Hold a closed minute; False where it says what the last one of this minute said."""
+        ts_ms = kline.ts_open_ms
+        told = _told(kline)
+        if self._remembered.get(ts_ms) == told:
+            return False
+        self._remember(ts_ms, told)
+        self._held[ts_ms] = self._held.get(ts_ms, 0) + 1
+        self.newest_ms = max(self.newest_ms, ts_ms)
+        return True
+
+    def acknowledge(self, ts_ms: int) -> bool:
+        """Settle a held minute; True where it had been a hole."""
+        self._release(ts_ms)
+        self._absent.pop(ts_ms, None)
+        was_hole = ts_ms in self.holes
+        self.holes.discard(ts_ms)
+        self._settle(ts_ms)
+        return was_hole
+
+    def lose(self, ts_ms: int) -> None:
+        """Forget a held minute that was not kept: it is missing again unless it is settled."""
+        self._release(ts_ms)
+        self._remembered.pop(ts_ms, None)
+
+    def declare_hole(self, ts_ms: int) -> None:
+        self._absent.pop(ts_ms, None)
+        if ts_ms not in self._held and not self._is_settled(ts_ms):
+            self.holes.add(ts_ms)
+            self._settle(ts_ms)
+
+    def adopt_holes(self, stamps_ms: Iterable[int]) -> None:
+        """Take over the holes that were declared before this process."""
+        for ts_ms in stamps_ms:
+            self.declare_hole(ts_ms)
+
+    def missing_since(self, until_ms: int, now_ms: int) -> int | None:
+        """The first minute before `until_ms` that is to be asked for now."""
+        ts_ms = self.settled_until_ms
+        while ts_ms < until_ms:
+            if ts_ms not in self._held and ts_ms not in self._settled:
+                absence = self._absent.get(ts_ms)
+                if absence is None or absence.ask_at_ms <= now_ms:
+                    return ts_ms
+            ts_ms += MINUTE_MS
+        return None
+
+    def is_wanted(self, ts_ms: int) -> bool:
+        """Neither held nor settled, and followed."""
+        return ts_ms >= self._start_ms and ts_ms not in self._held and not self._is_settled(ts_ms)
+
+    def differs(self, kline: LiveKline) -> bool:
+        """A minute that is remembered was told otherwise."""
+        known = self._remembered.get(kline.ts_open_ms)
+        return known is not None and not _agree(known, _told(kline))
+
+    def answered(self, start_ms: int, klines: Iterable[LiveKline], asked_ms: int, now_ms: int) -> list[Verdict]:
+        """Note what an answer does not have; its rows are to be received before.
+
+        Returns:
+            Minutes that are holes once their verdict is kept (`declare_hole`).
+        """
+        had = {kline.ts_open_ms for kline in klines}
+        last_ms = max(had, default=start_ms)
+        verdicts = []
+        for ts_ms in range(max(start_ms, self.settled_until_ms), last_ms, MINUTE_MS):
+            if ts_ms not in had and self.is_wanted(ts_ms):
+                verdicts += self._miss(ts_ms, asked_ms)
+        brought_news = bool(had) and last_ms >= start_ms and any(ts_ms in self._held for ts_ms in had)
+        self._fruitless = 0 if brought_news else self._fruitless + 1
+        pause_ms = self._pace.pause_ms(self._fruitless, self._pace.longest_fruitless_ms)
+        self.ask_after_ms = now_ms if brought_news else now_ms + pause_ms
+        return verdicts
+
+    def _miss(self, ts_ms: int, asked_ms: int) -> list[Verdict]:
+        absence = self._absent.setdefault(ts_ms, Absence(asked_ms, asked_ms + self._pace.verdict_ms))
+        if asked_ms - absence.first_asked_ms < self._pace.verdict_ms:
+            return []
+        absence.ask_at_ms = asked_ms + self._pace.verdict_ms
+        absence.has_verdict = True
+        return [Verdict(self.symbol, ts_ms, absence.first_asked_ms, asked_ms)]
+
+    def _remember(self, ts_ms: int, told: tuple[float, ...]) -> None:
+        self._remembered[ts_ms] = told
+        if len(self._remembered) > _REMEMBERED:
+            del self._remembered[min(self._remembered)]
+
+    def _release(self, ts_ms: int) -> None:
+        count = self._held.get(ts_ms, 0)
+        if count > 1:
+            self._held[ts_ms] = count - 1
+        else:
+            self._held.pop(ts_ms, None)
+
+    def _is_settled(self, ts_ms: int) -> bool:
+        return ts_ms < self.settled_until_ms or ts_ms in self._settled
+
+    def _settle(self, ts_ms: int) -> None:
+        if ts_ms >= self.settled_until_ms:
+            self._settled.add(ts_ms)
+        while self.settled_until_ms in self._settled:
+            self._settled.remove(self.settled_until_ms)
+            self.settled_until_ms += MINUTE_MS
+
+
+def _told(kline: LiveKline) -> tuple[float, ...]:
+    """The values, with -1 for what is unknown: NaN differs from itself."""
+    optional = (value if value == value else -1.0 for value in (kline.quote_volume, kline.trades))
+    return *kline.values, *optional
+
+
+def _agree(first: tuple[float, ...], second: tuple[float, ...]) -> bool:
+    """The same but for what only one of the two knows."""
+    optional = zip(first[5:], second[5:], strict=True)
+    return first[:5] == second[:5] and all(one == other or -1.0 in (one, other) for one, other in optional)

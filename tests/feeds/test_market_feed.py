@@ -1,0 +1,253 @@
+"""The core of ingestion: under any schedule of faults every minute that the venue has ends in the store."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from candleray.candles import CandleRows
+from candleray.exchanges.stream import LiveKline
+from candleray.feeds.market_feed import NOT_FOLLOWED, Ask, MarketFeed
+from candleray.feeds.pace import Pace
+from candleray.feeds.row_buffer import LiveRow, RowBuffer
+from candleray.markets import Instrument, find_market
+from candleray.timeframes import MINUTE_MS
+from tests.support.feeds.random_market import START_MS, SYMBOLS, RandomMarket, kline_of
+
+SECOND = 1000
+SYMBOL = "AAAUSDT"
+SCHEDULES = 60
+
+
+def hold(market: RandomMarket) -> None:
+    """Hold what is in the store against what happened at the venue."""
+    for symbol in SYMBOLS:
+        for ts_ms in market.stamps().tolist():
+            key = symbol, ts_ms
+            versions = market.store.get(key, [])
+            if key in market.venue.never:
+                assert not versions, f"seed {market.seed}: {key} was invented"
+                assert key in market.holes, f"seed {market.seed}: {key} has no verdict"
+                verdict = market.holes[key]
+                assert verdict.last_asked_ms - verdict.first_asked_ms >= market.pace.verdict_ms
+                continue
+            assert versions, f"seed {market.seed}: {key} is lost"
+            assert key not in market.holes, f"seed {market.seed}: {key} came and is a hole still"
+            known = [kline_of(symbol, ts_ms, version) for version in range(market.venue.version[key] + 1)]
+            assert all(version in known for version in versions), f"seed {market.seed}: {key} has invented values"
+            assert len(versions) <= 3, f"seed {market.seed}: {key} has {len(versions)} versions"
+    assert set(market.store) <= {(symbol, ts_ms) for symbol, ts_ms in market.venue.version}
+
+
+@pytest.mark.parametrize("seed", range(SCHEDULES))
+def test_no_schedule_of_faults_loses_or_invents_a_minute(seed: int) -> None:
+    market = RandomMarket(seed)
+    market.run()
+    hold(market)
+
+
+@pytest.fixture
+def feed() -> MarketFeed:
+    feed = MarketFeed(find_market("binance-spot"), Pace(), page_minutes=1000)
+    feed.follow(SYMBOL, START_MS, START_MS)
+    feed.serve([SYMBOL], START_MS)
+    return feed
+
+
+def store(feed: MarketFeed, ts_ms: int, now_ms: int) -> None:
+    row = feed.tell(kline_of(SYMBOL, ts_ms), now_ms)
+    assert row is not None
+    feed.keep(row, now_ms)
+
+
+def answer(feed: MarketFeed, ask: Ask, *stamps_ms: int, now_ms: int) -> tuple[list[LiveRow], list[int]]:
+    rows = LiveKline.rows([kline_of(SYMBOL, ts_ms) for ts_ms in stamps_ms])
+    to_write, verdicts = feed.answer(ask, rows, now_ms)
+    for row in to_write:
+        feed.keep(row, now_ms)
+    return to_write, [verdict.ts_open_ms for verdict in verdicts]
+
+
+def test_a_minute_that_the_socket_does_not_tell_is_asked_for_8_s_after_its_close(feed: MarketFeed) -> None:
+    closed_ms = START_MS + MINUTE_MS
+    assert feed.asks(closed_ms + 7 * SECOND) == []
+    (ask,) = feed.asks(closed_ms + 8 * SECOND)
+    assert (ask.start_ms, ask.end_ms) == (START_MS, closed_ms)
+    assert feed.asks(closed_ms + 9 * SECOND) == [], "one question at a time"
+    rows, _ = answer(feed, ask, START_MS, now_ms=closed_ms + 9 * SECOND)
+    assert [row.source for row in rows] == ["rest"]
+    assert feed.counts.filled == 1
+    assert feed.asks(closed_ms + 20 * SECOND) == []
+
+
+def test_without_a_socket_rest_is_asked_shortly_after_each_close(feed: MarketFeed) -> None:
+    feed.desert([SYMBOL])
+    closed_ms = START_MS + MINUTE_MS
+    assert feed.asks(closed_ms + SECOND) == []
+    assert len(feed.asks(closed_ms + 1_500)) == 1
+
+
+def test_after_a_reconnect_what_closed_meanwhile_is_asked_for_at_once(feed: MarketFeed) -> None:
+    feed.desert([SYMBOL])
+    closed_ms = START_MS + 3 * MINUTE_MS
+    feed.serve([SYMBOL], closed_ms + 2 * SECOND)
+    (ask,) = feed.asks(closed_ms + 2 * SECOND)
+    assert (ask.start_ms, ask.end_ms) == (START_MS, closed_ms)
+
+
+def test_a_closed_candle_told_again_is_no_row_and_one_with_other_values_is_a_revision(feed: MarketFeed) -> None:
+    now_ms = START_MS + MINUTE_MS
+    store(feed, START_MS, now_ms)
+    assert feed.tell(kline_of(SYMBOL, START_MS), now_ms + SECOND) is None
+    assert feed.counts.repeated == 1
+    assert feed.tell(kline_of(SYMBOL, START_MS, 1), now_ms + 2 * SECOND) is not None
+
+
+def test_a_late_candle_may_come_after_its_successor(feed: MarketFeed) -> None:
+    now_ms = START_MS + 2 * MINUTE_MS
+    store(feed, START_MS + MINUTE_MS, now_ms)
+    store(feed, START_MS, now_ms + SECOND)
+    assert feed.asks(now_ms + 9 * SECOND) == []
+
+
+@pytest.mark.parametrize(
+    ("kline", "reason"),
+    [
+        (LiveKline(SYMBOL, START_MS, math.nan, 1, 1, 1, 1), "not a finite number"),
+        (LiveKline(SYMBOL, START_MS, 1, 1, 1, -1, 1), "price not above zero"),
+        (LiveKline(SYMBOL, START_MS, 1, 1, 2, 1, 1), "high below low"),
+        (LiveKline(SYMBOL, START_MS + 1, 1, 1, 1, 1, 1), "opens off the minute"),
+        (LiveKline(SYMBOL, START_MS * 1000, 1, 1, 1, 1, 1), "stamp out of the years 2009 to 2099"),
+        (LiveKline(SYMBOL, START_MS + MINUTE_MS, 1, 1, 1, 1, 1), "not closed yet"),
+    ],
+)
+def test_a_row_that_is_no_candle_is_refused_with_its_reason(
+    feed: MarketFeed, kline: LiveKline, reason: str
+) -> None:
+    now_ms = START_MS + MINUTE_MS
+    assert feed.tell(kline, now_ms) is None
+    assert dict(feed.counts.refused) == {reason: 1}
+    assert feed.counts.examples[reason].startswith(f"{SYMBOL}, row 1: ")
+    assert len(feed.asks(now_ms + 8 * SECOND)) == 1, "its minute is taken from REST"
+
+
+def test_a_symbol_that_is_not_subscribed_is_ignored_and_counted(feed: MarketFeed) -> None:
+    assert feed.tell(kline_of("OTHERUSDT", START_MS), START_MS + MINUTE_MS) is None
+    assert dict(feed.counts.ignored) == {NOT_FOLLOWED: 1}
+
+
+def test_a_hole_needs_two_answers_two_minutes_apart_with_later_minutes_and_without_it(feed: MarketFeed) -> None:
+    now_ms = START_MS + 2 * MINUTE_MS + 8 * SECOND
+    (ask,) = feed.asks(now_ms)
+    assert answer(feed, ask, now_ms=now_ms) == ([], []), "an empty answer shows nothing"
+    (ask,) = feed.asks(now_ms := now_ms + 2 * SECOND)
+    _, verdicts = answer(feed, ask, START_MS + MINUTE_MS, now_ms=now_ms)
+    assert verdicts == []
+    later = [START_MS + minute * MINUTE_MS for minute in range(2, 5)]
+    for ts_ms in later[:2]:
+        store(feed, ts_ms, ts_ms + MINUTE_MS)
+    assert feed.asks(now_ms + 119 * SECOND) == []
+    (ask,) = feed.asks(now_ms + 120 * SECOND)
+    assert ask.start_ms == START_MS
+    _, verdicts = answer(feed, ask, START_MS + MINUTE_MS, *later[:2], now_ms=now_ms + 120 * SECOND)
+    assert verdicts == [START_MS]
+
+
+def test_a_hole_is_asked_for_again_every_hour_and_closed_by_what_comes(feed: MarketFeed) -> None:
+    feed.forget(SYMBOL)
+    feed.follow(SYMBOL, START_MS, START_MS, holes_ms=[START_MS])
+    now_ms = START_MS + MINUTE_MS
+    assert feed.asks(now_ms + 8 * SECOND) == []
+    row = feed.tell(kline_of(SYMBOL, START_MS), now_ms + 9 * SECOND)
+    assert row is not None
+    assert feed.keep(row, now_ms + 9 * SECOND), "the keeper of verdicts is to be told"
+
+
+def test_an_exchange_that_refuses_is_left_alone_as_long_as_it_asks(feed: MarketFeed) -> None:
+    now_ms = START_MS + MINUTE_MS + 8 * SECOND
+    (ask,) = feed.asks(now_ms)
+    feed.fail(ask, now_ms, wait_ms=600 * SECOND)
+    assert feed.asks(now_ms + 599 * SECOND) == []
+    assert len(feed.asks(now_ms + 600 * SECOND)) == 1
+
+
+def test_an_exchange_that_is_out_is_asked_one_question_at_a_time_and_at_most_two_a_second() -> None:
+    feed = MarketFeed(find_market("binance-spot"), Pace(), page_minutes=1000)
+    for number in range(300):
+        feed.follow(f"S{number}USDT", START_MS, START_MS)
+    asked_at = []
+    for now_ms in range(START_MS + MINUTE_MS, START_MS + 20 * MINUTE_MS, 100):
+        asks = feed.asks(now_ms)
+        asked_at += [now_ms] * len(asks)
+        for ask in asks:
+            feed.fail(ask, now_ms)
+    after_the_first = np.array(asked_at[4:])
+    assert len(np.unique(after_the_first)) == len(after_the_first)
+    assert np.diff(after_the_first).min() >= 500
+    assert len(asked_at) < 100
+
+
+def test_answers_outside_of_what_was_asked_and_the_forming_minute_are_left_out(feed: MarketFeed) -> None:
+    now_ms = START_MS + MINUTE_MS + 8 * SECOND
+    (ask,) = feed.asks(now_ms)
+    rows, _ = answer(feed, ask, START_MS - MINUTE_MS, START_MS, START_MS + MINUTE_MS, now_ms=now_ms)
+    assert [row.kline.ts_open_ms for row in rows] == [START_MS]
+
+
+def test_an_answer_without_rows_is_asked_for_again_with_growing_pauses(feed: MarketFeed) -> None:
+    empty = CandleRows.join([])
+    now_ms, asked_at = START_MS + MINUTE_MS, []
+    while now_ms < START_MS + 30 * MINUTE_MS:
+        now_ms += SECOND
+        for ask in feed.asks(now_ms):
+            feed.answer(ask, empty, now_ms)
+            asked_at.append(now_ms)
+    pauses = np.diff(asked_at) // SECOND
+    assert pauses[:6].tolist() == [1, 2, 4, 8, 16, 32]
+    assert pauses.max() == 120
+
+
+def row(ts_ms: int, version: int = 0, source: str = "websocket", received_ms: int = START_MS) -> LiveRow:
+    return LiveRow(Instrument(market_id=1, symbol=SYMBOL), kline_of(SYMBOL, ts_ms, version), source, received_ms)  # type: ignore[arg-type]
+
+
+def test_a_batch_is_flushed_when_its_first_row_is_200_ms_old_or_it_is_full() -> None:
+    buffer = RowBuffer(Pace(), batch_rows=3)
+    buffer.add(row(START_MS))
+    assert buffer.take(START_MS + 199) == []
+    assert len(buffer.take(START_MS + 200)) == 1
+    buffer.kept()
+    for minute in range(4):
+        buffer.add(row(START_MS + minute * MINUTE_MS))
+    assert len(buffer.take(START_MS)) == 3
+    assert buffer.take(START_MS + SECOND) == [], "one batch at a time"
+
+
+def test_versions_of_a_minute_go_in_their_order_into_batches_of_their_own() -> None:
+    buffer = RowBuffer(Pace())
+    rows = [row(START_MS), row(START_MS, 1, "rest"), row(START_MS, 2), row(START_MS + MINUTE_MS)]
+    for one in rows:
+        buffer.add(one)
+    batches = []
+    while batch := buffer.take(START_MS + SECOND):
+        batches.append(batch)
+        buffer.kept()
+    assert batches == [[rows[0], rows[3]], [rows[1]], [rows[2]]]
+
+
+def test_a_failed_batch_is_tried_again_after_growing_pauses_and_first() -> None:
+    buffer = RowBuffer(Pace())
+    buffer.add(row(START_MS))
+    assert buffer.take(START_MS + 200)
+    buffer.failed(START_MS + 200)
+    buffer.add(row(START_MS + MINUTE_MS))
+    assert buffer.take(START_MS + 600) == []
+    assert [one.kline.ts_open_ms for one in buffer.take(START_MS + 700)] == [START_MS, START_MS + MINUTE_MS]
+
+
+def test_beyond_its_room_the_oldest_rows_are_given_back() -> None:
+    buffer = RowBuffer(Pace(), most_rows=2)
+    given_back = [buffer.add(row(START_MS + minute * MINUTE_MS)) for minute in range(3)]
+    assert given_back == [[], [], [row(START_MS)]]
