@@ -29,7 +29,7 @@ class Pace:
     recheck_ms: int = HOUR_MS
     """Time between two questions for a hole."""
     future_ms: int = 2_000
-    """Lead of the venue over our estimate of its clock; a minute that closes later than this from now is refused."""
+    """Lead of the venue over our estimate of its clock; a minute that closes later still is refused."""
 
     def pause_ms(self, failures: int, longest_ms: int) -> int:
         """The pause after that many failures in a row."""
