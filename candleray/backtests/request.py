@@ -148,6 +148,14 @@ class StrategyAxes(Model):
         yield from cross_references.line_errors(found, None)
 
     @property
+    def traded_direction(self) -> Direction:
+        """The direction of the positions that can open: long alone where no signal opens short."""
+        entries = None if self.signals is None else (self.signals.long_entry, self.signals.short_entry)
+        if self.direction is not Direction.LONG_SHORT or entries is None or None not in entries:
+            return self.direction
+        return Direction.SHORT_ONLY if entries[0] is None else Direction.LONG_ONLY
+
+    @property
     def named_indicators(self) -> tuple[IndicatorAxes, ...]:
         """Every indicator that the strategy reads, wherever it stands."""
         if self.signals is None:

@@ -202,7 +202,7 @@ class BacktestResult(Model):
         period = f"{iso(times.start_ms)} to {iso(times.end_ms)}"
         return Headlines(
             title=f"{instrument.market.name} {instrument.symbol} {self.request.timeframe}, "
-            f"{period}, {self.request.direction}",
+            f"{period}, {self.request.traded_direction}",
             columns=("rank", *names, *metrics),
             rows=tuple(_headline(variant, names, metrics) for variant in self.top[:rows]),
             note=self._note(rows),

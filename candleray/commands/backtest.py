@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from candleray.terminal.console import output
-from candleray.terminal.hints import here, interruptible, show_next
+from candleray.terminal.hints import after_ranking, here, interruptible, show_next
 from candleray.terminal.last_answers import keep_answer
 from candleray.terminal.options import (
     ApiUrl,
@@ -59,15 +59,19 @@ def backtest(
     if as_json:
         sys.stdout.buffer.write(answer)
     else:
-        _show(answer, top, report)
-        show_next(
-            "report --last --rank 2",
-            f"strategy create --last --rank 1{here(api, data)}",
-            f"job submit {request}{here(api, data)}    # in the background, of any size",
-        )
+        _show_next(_show(answer, top, report), request, here(api, data))
 
 
-def _show(answer: bytes, top: int, report: bool) -> None:
+def _show_next(rows: int, request: str, where: str) -> None:
+    """Propose what can work: stdin cannot be read again, and of no row there is nothing to report."""
+    again = request != "-"
+    about_none = [f"explain {request}{where}    # what blocks it"] if again and not rows else []
+    in_a_job = [f"job submit {request}{where}    # in the background, of any size"] if again else []
+    show_next(*after_ranking(rows, where), *about_none, *in_a_job)
+
+
+def _show(answer: bytes, top: int, report: bool) -> int:
+    """Print the answer, and return how many ranks it has."""
     from candleray.backtests.result import BacktestResult
     from candleray.sdk.connection import read
 
@@ -82,6 +86,7 @@ def _show(answer: bytes, top: int, report: bool) -> None:
         print_report(console, best.metrics, f"the report of rank 1, variant {best.variant_index}")
         console.print()
     _print_phases(console, result.elapsed_s)
+    return len(result.top)
 
 
 def _print_phases(console: Console, elapsed: Elapsed) -> None:

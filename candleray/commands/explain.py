@@ -44,7 +44,8 @@ def explain(
     from candleray.backtests.explanation import Explanation
 
     _show(read(Explanation, answer))
-    show_next(f"backtest {request}{here(api, data)}")
+    if request != "-":
+        show_next(f"backtest {request}{here(api, data)}")
 
 
 def _show(told: Explanation) -> None:

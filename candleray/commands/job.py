@@ -9,7 +9,7 @@ import typer
 
 from candleray.terminal.console import notes, output, print_json
 from candleray.terminal.exit_codes import ExitCode
-from candleray.terminal.hints import here, interruptible, show_next
+from candleray.terminal.hints import after_ranking, here, interruptible, show_next
 from candleray.terminal.last_answers import keep_answer
 from candleray.terminal.options import (
     ApiUrl,
@@ -217,9 +217,8 @@ def _watch(submitted: SubmittedJob, top: int, where: str, as_json: bool) -> None
         print_json(best)
         return
     _print_top(best)
-    show_next(
-        "report --last --rank 1", f"strategy create --last --rank 1{where}", f"job top {job_id} --top 50{where}"
-    )
+    more = [f"job top {job_id} --top 50{where}"] if len(best.top) == top < 50 else []
+    show_next(*after_ranking(len(best.top), where), *more)
 
 
 def _followed(submitted: SubmittedJob) -> Job | None:

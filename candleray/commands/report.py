@@ -9,6 +9,7 @@ import typer
 
 from candleray.terminal.console import output
 from candleray.terminal.ranked_variants import Back, Last, Rank, print_report, read_content, variant_of
+from candleray.terminal.strategy_words import print_meaning_of_json
 from candleray.terminal.tables import print_table
 
 if TYPE_CHECKING:
@@ -40,9 +41,11 @@ def _print_variant(variant: Mapping[str, Any]) -> None:
     from candleray.backtests.report import shown
 
     console = output()
+    print_meaning_of_json(
+        console, f"rank {variant['rank']}, variant {variant['variant_index']}", variant["strategy"]
+    )
     values = [(name, str(value)) for name, value in parameters(variant["strategy"]).items()]
-    title = f"rank {variant['rank']}, variant {variant['variant_index']}"
-    print_table(console, ("parameter", "value"), values, title=title, text=("parameter",))
+    print_table(console, ("parameter", "value"), values, text=("parameter",))
     console.print()
     metrics = variant.get("metrics", {})
     if "table_md" in variant:

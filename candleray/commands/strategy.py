@@ -20,6 +20,7 @@ from candleray.terminal.options import (
     read_request,
 )
 from candleray.terminal.ranked_variants import Back, Last, Rank, read_content, variant_of
+from candleray.terminal.strategy_words import meaning, print_meaning
 from candleray.terminal.tables import print_table, second_text
 
 if TYPE_CHECKING:
@@ -186,17 +187,18 @@ def _print_strategies(strategies: Iterable[Strategy]) -> None:
             str(saved.strategy_id),
             saved.name,
             saved.spec.instrument.market.name,
-            str(saved.spec.direction),
+            str(saved.spec.traded_direction),
             second_text(saved.created_at),
+            meaning(saved.spec),
         )
         for saved in strategies
     ]
-    names = ("strategy", "name", "market", "direction", "saved")
+    names = ("strategy", "name", "market", "direction", "saved", "meaning")
     print_table(output(), names, rows, text=names)
 
 
 def _print_strategy(saved: Strategy) -> None:
-    """Print everything about one strategy, a line a value."""
+    """Print what a strategy does in words, then everything about it, a line a value."""
     from candleray.backtests.parameters import parameters
 
     spec = saved.spec.model_dump(mode="json")
@@ -207,11 +209,14 @@ def _print_strategy(saved: Strategy) -> None:
         "symbol": saved.spec.instrument.symbol,
         "timeframe": saved.spec.timeframe,
         **parameters(spec),
-        **{name: spec[name] for name in ("direction", "exit_on", "init_cash_quote", "fee_pct", "slippage_pct")},
+        "direction": saved.spec.traded_direction,
+        **{name: spec[name] for name in ("exit_on", "init_cash_quote", "fee_pct", "slippage_pct")},
         **sizing,
         "cloned from": saved.parent_id or "–",
         "saved": second_text(saved.created_at),
         "spec_hash": saved.spec_hash,
     }
     rows = [(name, str(value)) for name, value in values.items()]
-    print_table(output(), ("field", "value"), rows, title=saved.name, text=("field", "value"))
+    console = output()
+    print_meaning(console, saved.name, saved.spec)
+    print_table(console, ("field", "value"), rows, text=("field", "value"))

@@ -22,7 +22,7 @@ SHORTEST = 4
 
 _PAGE_ENTRIES = 500
 _SHOWN_MATCHES = 8
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,300}")
 _BEGINNING_OF_ID = re.compile(r"[0-9a-f]{1,8}(-[0-9a-f-]*)?")
 
 

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from candleray.backtests.indicator_axes import IndicatorAxes
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from candleray.backtests.request import BacktestRequest
+from candleray.backtests.signals.conditions import RuleCondition
+from candleray.backtests.signals.cross_references import all_parts
+from candleray.backtests.signals.operands import IndicatorOperand, PriceOperand, TimeOperand
+from candleray.backtests.signals.signals import Signals
 from candleray.errors import invalid
 from candleray.search.indicator_grid import IndicatorGrid
 from candleray.search.variants import VariantGrid, filled_in
 from candleray.settings import BacktestSettings
 from candleray.strategies.strategy import SHORT_HASH, Strategy, StrategyDraft, StrategySpec
 from kernels.indicators import INDICATORS
+
+MOST_LABELS = 8
+"""Things of its signals that a name says; of more it says how many more there are."""
+
+_STOPS = {"sl": "sl_pct", "tp": "tp_pct"}
 
 
 def spec_of(draft: StrategyDraft, defaults: BacktestSettings) -> StrategySpec:
@@ -26,14 +37,48 @@ def spec_of(draft: StrategyDraft, defaults: BacktestSettings) -> StrategySpec:
 
 
 def name_of(spec: StrategySpec) -> str:
-    """`BTCUSDT-1h-rsi14-sma50-3f2a9c1b`: readable, and one name for one content."""
-    indicators = (_label(indicator) for indicator in spec.named_indicators)
-    return "-".join((spec.instrument.symbol, spec.timeframe, *indicators, spec.hash[:SHORT_HASH]))
+    """`BTCUSDT-1h-rsi14-sma50-3f2a9c1b`: readable, and one name for one content.
+
+    Of signals it says timeframes, instruments and stops too: `BTCUSDT-1h-ema20-sma200_1d-sl2-3f2a9c1b`.
+    """
+    if spec.signals is None:
+        labels = [_label(one.id, one.params) for one in spec.indicators]
+    else:
+        labels = [*_labels_of_signals(spec, spec.signals), *_labels_of_stops(spec)]
+    return "-".join((spec.instrument.symbol, spec.timeframe, *labels, spec.hash[:SHORT_HASH]))
 
 
-def _label(indicator: IndicatorAxes) -> str:
-    first_param = next(iter(INDICATORS[indicator.id].params), None)
-    return indicator.id if first_param is None else f"{indicator.id}{indicator.params[first_param]:.12g}"
+def _labels_of_signals(spec: StrategySpec, signals: Signals) -> list[str]:
+    """Label each indicator once; where there is none, the prices and times."""
+    parts = [part for _, part in all_parts(spec.let, signals)]
+    for kinds in ((IndicatorOperand, RuleCondition), (PriceOperand, TimeOperand)):
+        labels = list(dict.fromkeys(_label_of_part(part) for part in parts if isinstance(part, kinds)))
+        if labels:
+            more = len(labels) - MOST_LABELS
+            return labels if more <= 0 else [*labels[:MOST_LABELS], f"{more}more"]
+    return []
+
+
+def _label_of_part(part: IndicatorOperand | RuleCondition | PriceOperand | TimeOperand) -> str:
+    if isinstance(part, TimeOperand):
+        return part.time
+    if isinstance(part, PriceOperand):
+        label: str = part.price
+    else:
+        label = _label(part.id if isinstance(part, IndicatorOperand) else part.rule, part.params)
+    symbol = None if part.instrument is None else part.instrument.symbol
+    return "_".join(filter(None, (label, part.timeframe, symbol)))
+
+
+def _labels_of_stops(spec: StrategySpec) -> Iterator[str]:
+    for label, field in _STOPS.items():
+        if (level := getattr(spec.risk, field)) is not None:
+            yield f"{label}{level:.12g}"
+
+
+def _label(indicator_id: str, params: Mapping[str, Any]) -> str:
+    first_param = next(iter(INDICATORS[indicator_id].params), None)
+    return indicator_id if first_param is None else f"{indicator_id}{params[first_param]:.12g}"
 
 
 def clone_of(parent: Strategy, draft: StrategyDraft, defaults: BacktestSettings) -> StrategySpec:

@@ -139,7 +139,10 @@ class Strategy(Model):
 
     strategy_id: UUID
     name: str
-    """Made from the content: symbol, timeframe, each indicator with its first parameter, the hash's beginning."""
+    """Made from the content: symbol, timeframe, each indicator with its first parameter, the hash's beginning.
+
+    Of `signals` also the timeframes and instruments of its indicators, and the stops.
+    """
     spec_hash: str
     """SHA-256 of the spec's canonical JSON."""
     spec: StrategySpec

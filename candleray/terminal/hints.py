@@ -20,7 +20,9 @@ def here(api: str | None, data: Path | None) -> str:
 
 
 def show_next(*commands: str) -> None:
-    """Print commands to go on with: on stderr, so that a pipe gets the result alone."""
+    """Print commands to go on with, if any: on stderr, so that a pipe gets the result alone."""
+    if not commands:
+        return
     lines = "\n".join(f"  candleray {command}" for command in commands)
     notes().print(f"\nnext:\n{lines}")
 
@@ -33,6 +35,13 @@ def interruptible(said: str | Callable[[], str]) -> Iterator[None]:
     except KeyboardInterrupt:
         notes().print(f"stopped by Ctrl-C: {said if isinstance(said, str) else said()}")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+def after_ranking(rows: int, where: str) -> Iterator[str]:
+    """Yield commands for who has just got a ranked table of so many rows: none that needs a row it lacks."""
+    if rows:
+        yield f"report --last --rank {min(rows, 2)}"
+        yield f"strategy create --last --rank 1{where}"
 
 
 def after_candles(market: str, symbol: str, where: str) -> tuple[str, ...]:

@@ -35,6 +35,62 @@ def test_the_name_says_the_indicators_and_is_the_same_in_any_order_of_keys():
     assert name_of(spec(**mirrored)) == name_of(spec())
 
 
+CLOSE: dict[str, Any] = {"price": "close"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"risk": {"sl_pct": 1.5, "tp_pct": 3}}, "BTCUSDT-1h-ema12-ema26-adx14-sl1.5-tp3-"),
+        (
+            {"let": {}, "signals": {"long_entry": {"above": [{"id": "rsi", "timeframe": "1d"}, {"id": "rsi"}]}}},
+            "BTCUSDT-1h-rsi14_1d-rsi14-",
+        ),
+        (
+            {
+                "let": {"strong": {"id": "rsi", "instrument": {"market_id": 1, "symbol": "ETHUSDT"}}},
+                "signals": {"long_entry": {"all": [{"above": ["strong", 50]}, {"below": ["strong", 80]}]}},
+            },
+            "BTCUSDT-1h-rsi14_ETHUSDT-",
+        ),
+        (
+            {
+                "let": {},
+                "signals": {"long_entry": {"all": [{"rising": [CLOSE, 3]}, {"above": [{"time": "hour"}, 8]}]}},
+            },
+            "BTCUSDT-1h-close-hour-",
+        ),
+        (
+            {
+                "let": {f"n{at}": {"id": "sma", "params": {"window": 10 + at}} for at in range(11)},
+                "signals": {"long_entry": {"above": ["n0", "n1"]}},
+            },
+            "BTCUSDT-1h-sma10-sma11-sma20-sma12-sma13-sma14-sma15-sma16-3more-",
+        ),
+    ],
+)
+def test_the_name_of_signals_says_timeframes_instruments_and_stops(changes: dict[str, Any], name: str):
+    saved = spec(**changes)
+    assert name_of(saved) == f"{name}{saved.hash[:8]}"
+
+
+@pytest.mark.parametrize(
+    ("signals", "direction", "traded"),
+    [
+        ({"long_entry": {"rising": [CLOSE, 3]}}, "long-short", "long-only"),
+        ({"short_entry": {"rising": [CLOSE, 3]}}, "long-short", "short-only"),
+        (
+            {"long_entry": {"rising": [CLOSE, 3]}, "short_entry": {"falling": [CLOSE, 3]}},
+            "long-short",
+            "long-short",
+        ),
+        ({"long_entry": {"rising": [CLOSE, 3]}, "short_entry": {"falling": [CLOSE, 3]}}, "long-only", "long-only"),
+    ],
+)
+def test_the_direction_traded_is_that_of_the_entries_that_there_are(signals: Any, direction: str, traded: str):
+    assert spec(let={}, signals=signals, direction=direction).traded_direction == traded
+
+
 def test_a_saved_strategy_comes_back_from_its_json():
     saved = spec()
     assert StrategySpec.model_validate_json(saved.model_dump_json()) == saved

@@ -51,6 +51,12 @@ def run(api_url: str) -> Run:
     return invoke
 
 
+def proposed(result: Result) -> list[str]:
+    """The commands that it names to go on with, without the place they go to."""
+    lines = result.stderr.split("next:")[1].splitlines()
+    return [line.split("candleray ")[1].split(" --api")[0] for line in lines if line]
+
+
 def kept(number: int) -> None:
     keep_answer(json.dumps({"top": [], "number": number}).encode(), f"backtest {number}", "http://api")
 
@@ -60,7 +66,7 @@ def test_a_rank_of_the_last_search_is_reported_and_saved(run: Run) -> None:
     third = json.loads(searched.stdout)["top"][2]
     reported, printed = run("report", "--last", "--rank", 3, "--json"), run("report", "--last", "--rank", 3)
     assert json.loads(reported.stdout) == third
-    assert printed.stdout.startswith(f"rank 3, variant {third['variant_index']}\n")
+    assert printed.stdout.startswith(f"rank 3, variant {third['variant_index']}\nOpens long when SMA(")
     assert "Sharpe Ratio" in printed.stdout
     assert "of the answer to `candleray backtest -` of 20" in printed.stderr
     saved = json.loads(run("strategy", "create", "--last", "--rank", 3, "--json").stdout)
@@ -79,13 +85,22 @@ def test_an_older_search_is_counted_back(run: Run) -> None:
 
 def test_the_next_commands_stand_on_stderr_and_not_beside_json(run: Run) -> None:
     table = run("backtest", "-", stdin=json.dumps(REQUEST))
-    assert [line.split()[1] for line in table.stderr.split("next:")[1].splitlines() if line] == [
-        "report",
-        "strategy",
-        "job",
-    ]
+    assert proposed(table) == ["report --last --rank 2", "strategy create --last --rank 1"]
     assert "next:" not in table.stdout
     assert run("backtest", "-", "--json", stdin=json.dumps(REQUEST)).stderr == ""
+
+
+def test_the_next_commands_need_no_row_that_the_table_lacks(run: Run, tmp_path: Path) -> None:
+    request = tmp_path / "request.json"
+    for parts, words in (
+        ({}, ["report --last --rank 2", "strategy create", "job submit"]),
+        ({"top_k": 1}, ["report --last --rank 1", "strategy create", "job submit"]),
+        ({"min_trades": 100_000}, ["explain", "job submit"]),
+    ):
+        request.write_text(json.dumps(REQUEST | parts))
+        table = run("backtest", request)
+        assert all(line.startswith(word) for line, word in zip(proposed(table), words, strict=True)), parts
+    assert "next:" not in run("backtest", "-", stdin=json.dumps(REQUEST | {"min_trades": 100_000})).stderr
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,8 @@ def test_a_template_is_a_request_that_the_next_command_takes(run: Run):
     answer = run("backtest", "-", "--json", stdin=json.dumps(request | own))
     assert answer.exit_code == 0
     assert json.loads(answer.stdout)["variants_total"] == 1
+    table = run("backtest", "-", "--no-report", stdin=json.dumps(request | own))
+    assert table.stdout.splitlines()[0].endswith("2025-01-03T00:00:00Z, long-only")
 
 
 def test_an_unknown_template_is_refused_with_the_nearest():
@@ -183,6 +185,26 @@ def test_a_clone_is_typed_and_deleted(run: Run, client: Client):
     assert str(parent.strategy_id) in cloned.stdout
     deleted = run("strategy", "delete", clone.strategy_id)
     assert (deleted.exit_code, clone.name in deleted.stderr) == (0, True)
+
+
+def test_a_strategy_is_shown_with_what_it_means_and_the_direction_it_trades(run: Run, client: Client):
+    own = {name: REQUEST[name] for name in ("instrument", "timeframe")}
+    entry = {"cross_above": [{"id": "ema", "params": {"window": 20}}, {"id": "sma", "timeframe": "4h"}]}
+    said = "Opens long when EMA(20) crosses above the 4-hour SMA(20); no signal closes it."
+    created = run("strategy", "create", "-", stdin=json.dumps({**own, "signals": {"long_entry": entry}}))
+    name, sentence = created.stdout.splitlines()[:2]
+    assert (name.startswith("SAVECLIUSDT-5m-ema20-sma20_4h-"), sentence) == (True, said)
+    assert "\ndirection" in created.stdout
+    cloned = run("strategy", "clone", name, "-", stdin='{"risk": {"sl_pct": 2, "tp_pct": 4.5}}').stdout
+    assert cloned.startswith("SAVECLIUSDT-5m-ema20-sma20_4h-sl2-tp4.5-")
+    assert cloned.splitlines()[1:3] == [said, "Before that, a stop-loss of 2 % or a take-profit of 4.5 % closes."]
+    for told in (run("strategy", "list", name).stdout, run("strategy", "show", name).stdout):
+        assert said in told
+        assert "long-only" in told
+        assert "long-short" not in told
+    listed = run("strategy", "show", saved(client, 35).name).stdout
+    assert listed.splitlines()[1].startswith("Opens long when SMA(35) says long; closes when")
+    assert "long-short" in listed
 
 
 def test_a_jobs_variant_is_saved_by_its_number(run: Run, client: Client):
