@@ -1,1 +1,1 @@
-"""Simulated exchanges: the venues' own side of their REST interfaces. Production code never imports it."""
+"""Simulated exchanges: the venues' own side of REST and websockets. Production code never imports it."""

@@ -11,6 +11,7 @@ from candleray.candles import CandleRows
 from candleray.exchanges.binance import EXCHANGE, INTERFACES, INTERVAL, UNKNOWN_SYMBOL, USED_WEIGHT
 from candleray.exchanges.exchange import Failure
 from candleray.markets import InstrumentReference, Market, MarketType, find_market
+from candleray.simulator.binance_streams import STREAMS
 from candleray.simulator.candle_source import CandleSource, KlinesQuery, find_instrument, select_klines
 from candleray.simulator.json_replies import decimal_text, integer_text, json_reply, table_json
 from candleray.simulator.venues import Question, Reply, SimulatedVenue
@@ -167,4 +168,5 @@ VENUE = SimulatedVenue(
     answer=answer,
     refuse=refuse,
     write_used_weight=write_used_weight,
+    streams=STREAMS,
 )

@@ -26,6 +26,7 @@ from candleray.exchanges.bybit import (
 )
 from candleray.exchanges.exchange import Failure
 from candleray.markets import InstrumentReference, Market, MarketType, find_market
+from candleray.simulator.bybit_streams import STREAMS
 from candleray.simulator.candle_source import CandleSource, KlinesQuery, find_instrument, select_klines
 from candleray.simulator.json_replies import decimal_text, decimals_of, integer_text, json_reply, table_json
 from candleray.simulator.venues import Question, Reply, SimulatedVenue
@@ -179,4 +180,5 @@ VENUE = SimulatedVenue(
     answer=answer,
     refuse=refuse,
     write_used_weight=write_used_weight,
+    streams=STREAMS,
 )

@@ -1,4 +1,4 @@
-"""Simulated venues: each answers as its exchange's REST interface does. One file a venue, discovered."""
+"""Simulated venues: each answers as its exchange's interfaces do. One file a venue, discovered."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pkgutil import iter_modules
 from candleray.exchanges.exchange import Exchange, Failure
 from candleray.markets import MARKETS, Market
 from candleray.simulator.candle_source import CandleSource
+from candleray.simulator.stream_dialect import StreamDialect
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class SimulatedVenue:
     """The venue's side of an exchange.
 
     `route` names the market a request is for (None: not this venue's), `answer` replies to it. `refuse` is the
-    inverse of the exchange's `read_failure`, `write_used_weight` that of its `read_used_weight`.
+    inverse of the exchange's `read_failure`, `write_used_weight` that of its `read_used_weight`. `streams` is its
+    side of the websocket.
     """
 
     exchange: Exchange
@@ -46,6 +48,7 @@ class SimulatedVenue:
     answer: Callable[[Market, Question, CandleSource], Reply]
     refuse: Callable[[Failure, int], Reply]
     write_used_weight: Callable[[int], Mapping[str, str]]
+    streams: StreamDialect
 
 
 @cache

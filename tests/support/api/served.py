@@ -22,11 +22,11 @@ from tests.support.waiting import PATIENCE_S, wait_until
 
 
 @contextmanager
-def served(app: Any) -> Iterator[str]:
-    """The address of an ASGI application, which listens until the block ends."""
+def served(app: Any, **options: Any) -> Iterator[str]:
+    """The address of an ASGI application, which listens until the block ends; `options` are uvicorn's."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="auto"))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="auto", **options))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         try:

@@ -1,0 +1,204 @@
+"""The streams of all markets: who subscribed to what, and what is sent to them at which time of the venue."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
+from urllib.parse import parse_qsl, urlsplit
+
+from candleray.markets import InstrumentReference, Market
+from candleray.simulator.candle_source import CandleSource
+from candleray.simulator.client_conduct import AddressConduct
+from candleray.simulator.kline_frames import MinuteCandles, closed_frame, forming_frames
+from candleray.simulator.market_clock import MarketClock
+from candleray.simulator.sent_log import SentLog
+from candleray.simulator.stream_dialect import HandshakeRefused, KlineFrame, Session, StreamRules
+from candleray.simulator.venues import simulated_markets, simulated_venues
+from candleray.timeframes import MINUTE_MS
+from serve_apps.simulator.sockets import VenueSocket
+
+_LONGEST_WAIT_S = 60.0
+
+
+class MarketStreams:
+    """The connections of one market, and the frames that are due to them."""
+
+    def __init__(self, market: Market, source: CandleSource, clock: MarketClock, log: SentLog) -> None:
+        self.market = market
+        self.dialect = simulated_venues()[market.exchange].streams
+        self.rules = self.dialect.rules[market.market_type]
+        self.sockets: list[VenueSocket] = []
+        self.sent: Counter[str] = Counter()
+        self.address = AddressConduct(self.rules)
+        self._source, self._clock, self._log = source, clock, log
+        self._candles = MinuteCandles(source)
+        self._due: list[tuple[int, int, KlineFrame]] = []
+        self._numbers = count()
+        self._boundary_ms = (clock.now_ms() // MINUTE_MS + 1) * MINUTE_MS
+
+    def listed(self) -> dict[str, InstrumentReference]:
+        return {each.symbol: each for each in self._source.instruments(self.market) if each.is_tradable}
+
+    def next_ms(self) -> int:
+        return min(self._boundary_ms, self._due[0][0]) if self._due else self._boundary_ms
+
+    def push_due(self) -> None:
+        """Send what is due, up to the next minute at most; the caller comes again."""
+        now_ms = self._clock.now_ms()
+        self._send_until(min(now_ms, self._boundary_ms))
+        if now_ms >= self._boundary_ms:
+            self._begin_minute(self._boundary_ms)
+            self._boundary_ms += MINUTE_MS
+
+    def _begin_minute(self, ts_open_ms: int) -> None:
+        """Plan the frames that close the minute before, and those of the one that begins."""
+        self._end_old_connections(ts_open_ms)
+        listed = self.listed()
+        topics = {topic for venue_socket in self.sockets for topic in _topics(venue_socket)}
+        for symbol in (symbol for symbol in listed if self.dialect.topic(symbol) in topics):
+            for frame in self._frames(symbol, ts_open_ms):
+                heapq.heappush(self._due, (frame.at_ms, next(self._numbers), frame))
+
+    def _frames(self, symbol: str, ts_open_ms: int) -> Iterator[KlineFrame]:
+        """The frames of a symbol; a minute without a trade has none."""
+        before = self._candles.at(self.market, symbol, ts_open_ms - MINUTE_MS)
+        begun = self._candles.at(self.market, symbol, ts_open_ms)
+        if before and before.volume:
+            yield closed_frame(self.market, self.rules, symbol, before)
+        if begun and begun.volume:
+            yield from forming_frames(self.market, self.rules, symbol, begun, self._clock.speed)
+
+    def _end_old_connections(self, now_ms: int) -> None:
+        for venue_socket in list(self.sockets):
+            session, life_ms = venue_socket.session, self.rules.life_ms
+            if life_ms is not None and session and now_ms - session.opened_ms >= life_ms:
+                venue_socket.cut(1001, "Connection lived 24 hours")
+
+    def _send_until(self, now_ms: int) -> None:
+        listed: dict[str, InstrumentReference] | None = None
+        while self._due and self._due[0][0] <= now_ms:
+            frame = heapq.heappop(self._due)[2]
+            listed = self.listed() if listed is None else listed
+            if frame.symbol in listed:
+                self._send(frame, listed[frame.symbol])
+
+    def _send(self, frame: KlineFrame, instrument: InstrumentReference) -> None:
+        topic, texts = self.dialect.topic(frame.symbol), dict[bool, str]()
+        for venue_socket in list(self.sockets):
+            session = venue_socket.session
+            if session is None or topic not in _topics(venue_socket):
+                continue
+            if session.is_combined not in texts:
+                texts[session.is_combined] = self.dialect.write_kline(session, instrument, frame)
+            venue_socket.say(texts[session.is_combined])
+            self._note(session, frame)
+
+    def _note(self, session: Session, frame: KlineFrame) -> None:
+        self.sent["closed" if frame.is_closed else "forming"] += 1
+        if frame.is_closed:
+            self.log("kline", session, symbol=frame.symbol, ts_open_ms=frame.candle.ts_open_ms,
+                     version=frame.version, close=frame.candle.close, fault=frame.fault)  # fmt: skip
+
+    def log(self, event: str, session: Session, **details: object) -> None:
+        real_ms = int(time.time() * 1000)
+        self._log.add(
+            event, self._clock.now_ms(), self.market.name, real_ms=real_ms, connection=session.number, **details
+        )
+
+
+class Streams:
+    """Every market's streams, with one clock."""
+
+    def __init__(
+        self, source: CandleSource, clock: MarketClock, log: SentLog, *, connection_speed: float = 1.0
+    ) -> None:
+        self.connection_speed = connection_speed
+        self.clock, self.event_log = clock, log
+        self.markets = {
+            market.market_id: MarketStreams(market, source, clock, log) for market in simulated_markets()
+        }
+        self._connections = count(1)
+        self._clock_moved = asyncio.Event()
+
+    def of(self, session: Session) -> MarketStreams:
+        return self.markets[session.market.market_id]
+
+    def rules(self, session: Session) -> StreamRules:
+        return self.of(session).rules
+
+    async def run(self) -> None:
+        """Push what is due, for ever."""
+        while True:
+            for streams in self.markets.values():
+                streams.push_due()
+            await asyncio.sleep(0)
+            await self._reach(min(streams.next_ms() for streams in self.markets.values()))
+
+    async def _reach(self, ts_ms: int) -> None:
+        moved = self._clock_moved
+        left_s = self.clock.real_s_until(ts_ms)
+        if left_s > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(moved.wait(), None if math.isinf(left_s) else min(left_s, _LONGEST_WAIT_S))
+
+    def move_clock(self, *, speed: float | None, step_s: float | None) -> None:
+        if speed is not None:
+            self.clock.set_speed(speed)
+        if step_s is not None:
+            self.clock.step(step_s * 1000)
+        self._clock_moved.set()
+        self._clock_moved = asyncio.Event()
+
+    def open(self, venue_socket: VenueSocket, target: str) -> Session:
+        """The session of a handshake; raises `HandshakeRefused`."""
+        parts = urlsplit(target)
+        now_ms = self.clock.now_ms()
+        for venue in simulated_venues().values():
+            session = venue.streams.open_session(parts.path, dict(parse_qsl(parts.query)))
+            if session:
+                self.of(session).address.connect(now_ms)
+                session.number, session.opened_ms = next(self._connections), now_ms
+                return session
+        raise HandshakeRefused(404, "no exchange has this path\n")
+
+    def is_open(self, venue_socket: VenueSocket) -> None:
+        session = _session(venue_socket)
+        self.of(session).sockets.append(venue_socket)
+        self.of(session).log("opened", session, topics=list(session.topics))
+
+    def hear(self, venue_socket: VenueSocket, text: str) -> None:
+        session = _session(venue_socket)
+        streams = self.of(session)
+        before = len(session.topics)
+        for answer in streams.dialect.read(session, text, streams.listed().keys()):
+            venue_socket.say(answer)
+        if len(session.topics) != before:
+            streams.log("subscribed", session, topics=len(session.topics))
+
+    def is_too_fast(self, venue_socket: VenueSocket) -> None:
+        session = _session(venue_socket)
+        banned = self.of(session).address.strike(self.clock.now_ms())
+        self.of(session).log("too_many_frames", session, banned=banned)
+
+    def is_closed(self, venue_socket: VenueSocket, how: str) -> None:
+        session = _session(venue_socket)
+        streams = self.of(session)
+        if venue_socket in streams.sockets:
+            streams.sockets.remove(venue_socket)
+        streams.log("closed", session, how=how)
+
+
+def _session(venue_socket: VenueSocket) -> Session:
+    assert venue_socket.session is not None
+    return venue_socket.session
+
+
+def _topics(venue_socket: VenueSocket) -> dict[str, None]:
+    session = venue_socket.session
+    return session.topics if session and session.has_klines and not venue_socket.is_muted else {}
