@@ -21,6 +21,9 @@ from candleray.network.forks import require_own
 
 _CONNECT_TIMEOUT_S = 10.0
 
+_KEPT_OPEN = 4
+"""Connections that a pool keeps open. A server whose parent process hangs lets nobody in, and answers on these."""
+
 _TRANSIENT = ("08", "25006", "28", "3D", "40", "53", "55P03", "57", "58")
 """Prefixes of SQLSTATE that blame no statement: connections, accounts, resources, shutdowns, deadlocks."""
 
@@ -62,7 +65,7 @@ class Postgres:
         async with _translated(address):
             pool = await asyncpg.create_pool(
                 url,
-                min_size=1,
+                min_size=min(_KEPT_OPEN, max_connections),
                 max_size=max_connections,
                 timeout=_CONNECT_TIMEOUT_S,
                 command_timeout=60,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import pwd
@@ -17,6 +18,7 @@ import psutil
 import pytest
 import redis
 
+from candleray.databases.postgres import Postgres
 from candleray.errors import InstanceError
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.processes import answers_of, ends_within, is_running, tree_of
@@ -25,7 +27,7 @@ from cluster.services.embedded_postgres import EmbeddedPostgres, reachable
 from cluster.services.embedded_service import EmbeddedService, as_account
 from cluster.services.embedded_valkey import EmbeddedValkey
 from tests.support.instances.processes import running_script, suspend_all
-from tests.support.waiting import PATIENCE_S
+from tests.support.waiting import PATIENCE_S, let_work_until
 
 SERVICES = (EmbeddedPostgres, EmbeddedValkey)
 SOCKET_LIMIT = 107
@@ -195,6 +197,34 @@ def test_what_a_killed_postgres_leaves_does_not_stop_the_next(
     assert ends_within(server, PATIENCE_S)
     assert service.start() == "started"
     assert [child for child in children if is_running(child)] == []
+
+
+async def test_statements_go_on_while_the_parent_of_postgres_lets_nobody_in(folder: DataFolder) -> None:
+    service = EmbeddedPostgres(folder)
+    service.start()
+    store = await Postgres.open(service.url)
+    assert service.process
+    service.process.kill()
+    assert ends_within(service.process, PATIENCE_S)
+    service.start()
+    await let_work_until(lambda: len(connections(service)) >= 4, what="the pool is whole again")
+    suspend_all([service.process])
+    try:
+        await asyncio.wait_for(asyncio.gather(*(asleep(store) for _ in range(4))), timeout=5)
+    finally:
+        service.process.resume()
+        await store.close()
+
+
+def connections(service: EmbeddedPostgres) -> list[psutil.Process]:
+    """The server's processes that serve a client each: their titles name its address."""
+    children = service.process.children() if service.process else []
+    return [process for process, title in answers_of(children, psutil.Process.cmdline) if "[local]" in " ".join(title)]
+
+
+async def asleep(store: Postgres) -> None:
+    async with store.connection() as connection:
+        await connection.execute("SELECT pg_sleep(0.3)")
 
 
 @pytest.mark.parametrize("kind", SERVICES)
