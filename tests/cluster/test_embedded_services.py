@@ -219,7 +219,9 @@ async def test_statements_go_on_while_the_parent_of_postgres_lets_nobody_in(fold
 def connections(service: EmbeddedPostgres) -> list[psutil.Process]:
     """The server's processes that serve a client each: their titles name its address."""
     children = service.process.children() if service.process else []
-    return [process for process, title in answers_of(children, psutil.Process.cmdline) if "[local]" in " ".join(title)]
+    return [
+        process for process, title in answers_of(children, psutil.Process.cmdline) if "[local]" in " ".join(title)
+    ]
 
 
 async def asleep(store: Postgres) -> None:
