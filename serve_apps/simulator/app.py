@@ -9,62 +9,39 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import FastAPI, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import FastAPI, HTTPException, Query, Request, Response
 
+from candleray.errors import CandlerayError, invalid, nearest
+from candleray.markets import Market, find_market
 from candleray.simulator.candle_source import CandleSource
+from candleray.simulator.faults.fault import Fault, fault_kinds, find_kind
+from candleray.simulator.faults.fault_book import FaultBook
 from candleray.simulator.generated_candles import GeneratedCandles
+from candleray.simulator.kline_frames import candles_of
 from candleray.simulator.market_clock import MarketClock
 from candleray.simulator.sent_log import SentLog
+from candleray.simulator.venue_record import VenueRecord
 from candleray.simulator.venues import simulated_markets
+from candleray.timeframes import MINUTE_MS
+from serve_apps.simulator.models import (
+    BegunFault,
+    ClockChange,
+    ClockState,
+    FaultCount,
+    FaultPlace,
+    SentPage,
+    SimulatorState,
+    StreamState,
+    TruthPage,
+)
 from serve_apps.simulator.requests import Faults, Simulator
 from serve_apps.simulator.streams import MarketStreams, Streams
 
-
-class ClockState(BaseModel):
-    """The venues' clock."""
-
-    now_ms: int
-    speed: float = Field(description="seconds of the venues a second of ours; 0: it stands")
-
-
-class ClockChange(BaseModel):
-    """A change of the venues' clock; both at once: the speed first."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    speed: float | None = Field(None, ge=0, le=100_000, allow_inf_nan=False)
-    step_s: float | None = Field(
-        None, ge=0, le=366 * 86_400, allow_inf_nan=False, description="seconds to go on by"
-    )
-
-
-class StreamState(BaseModel):
-    """The websockets of one market."""
-
-    connections: int
-    topics: int = Field(description="subscriptions over all connections")
-    sent: dict[str, int] = Field(description="frames of candles that were sent: closed, forming")
-
-
-class SimulatorState(BaseModel):
-    """Symbols that a simulator serves, its clock, and its requests and connections so far."""
-
-    clock: ClockState
-    markets: dict[str, list[str]] = Field(description="market name -> symbols")
-    requests: dict[str, int] = Field(description="market name -> requests so far")
-    streams: dict[str, StreamState] = Field(description="market name -> its websockets")
-    faults: Faults
-
-
-class SentPage(BaseModel):
-    """Entries of the log of what was sent; `next` is the `since` of the following page."""
-
-    entries: list[dict[str, Any]]
-    next: int
+_MOST_TRUE_MINUTES = 50_000
 
 
 def build_simulator(
@@ -83,9 +60,11 @@ def build_simulator(
     """
     source = source or GeneratedCandles()
     clock = clock if isinstance(clock, MarketClock) else MarketClock.follow(clock)
-    simulator = Simulator(source, faults or Faults(), with_limits=with_limits, clock=clock)
+    faults = faults or Faults()
+    record = VenueRecord(source, FaultBook(clock.now_ms(), partial(_tradable, source), faults.schedule()))
+    simulator = Simulator(record, faults, with_limits=with_limits, clock=clock)
     log = SentLog(sent_file)
-    streams = Streams(source, clock, log, connection_speed=connection_speed)
+    streams = Streams(record, clock, log, connection_speed=connection_speed)
 
     @asynccontextmanager
     async def push_streams(app: FastAPI) -> AsyncIterator[None]:
@@ -109,6 +88,10 @@ def build_simulator(
     return app
 
 
+def _tradable(source: CandleSource, market: Market) -> list[str]:
+    return [instrument.symbol for instrument in source.instruments(market) if instrument.is_tradable]
+
+
 def _add_own_routes(app: FastAPI, simulator: Simulator, streams: Streams, log: SentLog) -> None:
     """The simulator's own routes; asynchronous ones, because they share the loop's state."""
 
@@ -119,7 +102,24 @@ def _add_own_routes(app: FastAPI, simulator: Simulator, streams: Streams, log: S
     @app.put("/simulator/faults")
     async def set_faults(faults: Faults) -> SimulatorState:
         simulator.faults = faults
+        streams.record.book.reschedule(streams.clock.now_ms(), faults.schedule())
         return _state(simulator, streams)
+
+    @app.post("/simulator/faults/{kind}")
+    async def begin_fault(kind: str, where: FaultPlace) -> BegunFault:
+        try:
+            fault = _asked_fault(streams, kind, where)
+        except CandlerayError as exc:
+            raise HTTPException(422, str(exc)) from exc
+        streams.inject(fault)
+        return BegunFault.of(fault)
+
+    @app.get("/simulator/truth")
+    async def truth(market: str, symbol: str, start: int, end: int) -> TruthPage:
+        try:
+            return _truth(streams, market, symbol, start, end)
+        except CandlerayError as exc:
+            raise HTTPException(422, str(exc)) from exc
 
     @app.put("/simulator/clock")
     async def move_clock(change: ClockChange) -> ClockState:
@@ -134,16 +134,59 @@ def _add_own_routes(app: FastAPI, simulator: Simulator, streams: Streams, log: S
         return SentPage(entries=entries, next=entries[-1]["number"] if entries else max(since, log.count))
 
 
+def _asked_fault(streams: Streams, name: str, where: FaultPlace) -> Fault:
+    kind, market = find_kind(name), find_market(where.market)
+    if not kind.is_at(market):
+        raise invalid("market", "not_at_this_market", f"{market.name} has no fault {name!r}")
+    if kind.is_of_symbol != (where.symbol is not None):
+        needs = "needs a symbol" if kind.is_of_symbol else "is of a market, not of a symbol"
+        raise invalid("symbol", "symbol_of_a_fault", f"the fault {name!r} {needs}")
+    if where.symbol is not None:
+        _require_symbol(streams, market, where.symbol)
+    lasts_ms = None if where.lasts_s is None else round(where.lasts_s * 1000)
+    now_ms, book = streams.clock.now_ms(), streams.record.book
+    return book.add(kind, market, where.symbol, now_ms, lasts_ms=lasts_ms, variant=where.variant)
+
+
+def _require_symbol(streams: Streams, market: Market, symbol: str) -> None:
+    known = {instrument.symbol for instrument in streams.record.source.instruments(market)}
+    if symbol not in known and streams.record.listed_as(market, symbol) is None:
+        raise invalid(
+            "symbol", "unknown_symbol", f"{market.name} has no {symbol!r}; {nearest(symbol, tuple(known))}"
+        )
+
+
+def _truth(streams: Streams, market_name: str, symbol: str, start_ms: int, end_ms: int) -> TruthPage:
+    market = find_market(market_name)
+    _require_symbol(streams, market, symbol)
+    if not 0 <= end_ms - start_ms <= _MOST_TRUE_MINUTES * MINUTE_MS:
+        raise invalid("end", "window", f"end must be at or after start, by {_MOST_TRUE_MINUTES} minutes at most")
+    view = streams.record.view(streams.clock.now_ms())
+    faults = streams.record.book.over(market, start_ms, end_ms)
+    return TruthPage(
+        now_ms=view.now_ms,
+        candles=[tuple(candle) for candle in candles_of(view.closed(market, symbol, start_ms, end_ms))],
+        missing=view.missing_ms(market, symbol, start_ms, end_ms),
+        faults=[BegunFault.of(fault) for fault in faults if fault.concerns(symbol)],
+    )
+
+
 def _state(simulator: Simulator, streams: Streams) -> SimulatorState:
+    view, book = streams.record.view(streams.clock.now_ms()), streams.record.book
     return SimulatorState(
         clock=_clock_state(streams),
         markets={
-            market.name: [instrument.symbol for instrument in simulator.source.instruments(market)]
+            market.name: [instrument.symbol for instrument in view.instruments(market)]
             for market in simulated_markets()
         },
         requests=dict(simulator.requests),
         streams={each.market.name: _stream_state(each) for each in streams.markets.values()},
         faults=simulator.faults,
+        fault_counts={
+            name: FaultCount(number=kind.number, begun=book.begun[name], met=book.met[name])
+            for name, kind in fault_kinds().items()
+            if book.begun[name] or book.met[name]
+        },
     )
 
 

@@ -7,24 +7,33 @@ come on demand (`Faults`).
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
-from typing import Annotated, Literal, get_args
+from dataclasses import replace
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from candleray.errors import InvalidInput, Problem
+from candleray.errors import CandlerayError, InvalidInput, Problem
 from candleray.exchanges.exchange import Exchange, Failure
 from candleray.markets import Market
-from candleray.simulator.candle_source import CandleSource
+from candleray.simulator.faults.fault import fault_kinds
+from candleray.simulator.faults.fault_schedule import FaultSchedule
 from candleray.simulator.market_clock import MarketClock
-from candleray.simulator.venues import Question, Reply, SimulatedVenue, simulated_venues
+from candleray.simulator.venue_record import VenueRecord
+from candleray.simulator.venues import Question, Reply, SimulatedVenue, simulated_markets, simulated_venues
 
-FaultKind = Literal["rate_limited", "banned", "unavailable", "html", "truncated", "slow"]
+RequestFault = Literal["rate_limited", "banned", "unavailable", "html", "truncated", "slow"]
 Every = Annotated[int | None, Field(ge=2, description="one of that many requests")]
 
 
 class Faults(BaseModel):
-    """Failures on demand: each kind hits one of so many requests. Of two that are due, the first field wins."""
+    """Failures on demand.
+
+    Of requests: each kind hits one of so many, and of two that are due, the first field wins. Of the table: each
+    of `kinds` comes so many times a day of the venues, over all markets, at moments that the seed draws; a seed
+    without kinds means all of them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,20 +45,43 @@ class Faults(BaseModel):
     slow: Every = None
     retry_after_s: float = Field(1.0, ge=0, description="what a refusal asks the client to wait")
     slow_s: float = Field(2.0, ge=0, le=600, description="how long a slow answer takes")
+    seeded: int | None = Field(None, description="the seed of a schedule of faults")
+    times_a_day: int = Field(20, ge=1, description="of each kind, where `kinds` names none")
+    kinds: dict[str, Annotated[int, Field(ge=1, le=1000)]] = Field({}, description="kind -> times a day")
 
-    def due(self, request_number: int) -> FaultKind | None:
-        kinds: tuple[FaultKind, ...] = get_args(FaultKind)
+    @model_validator(mode="after")
+    def _has_a_schedule(self) -> Faults:
+        try:
+            self.schedule()
+        except CandlerayError as exc:
+            raise ValueError(str(exc)) from exc
+        return self
+
+    def due(self, request_number: int) -> RequestFault | None:
+        kinds: tuple[RequestFault, ...] = get_args(RequestFault)
         return next((kind for kind in kinds if (n := getattr(self, kind)) and request_number % n == 0), None)
+
+    def schedule(self) -> FaultSchedule | None:
+        if self.kinds:
+            return FaultSchedule(self.seeded or 0, self.kinds)
+        return None if self.seeded is None else FaultSchedule.of_all(self.seeded, self.times_a_day)
 
     @staticmethod
     def parse(text: str) -> Faults:
-        """Parse `rate_limited=50,slow=100,retry_after_s=2`."""
-        pairs = [part.partition("=")[::2] for part in text.split(",") if part.strip()]
+        """Parse `rate_limited=50,slow=100,retry_after_s=2`, `seeded:7` or `reset=24,stall=5,seeded=7`."""
+        pairs = [re.split("[=:]", part, maxsplit=1) for part in text.split(",") if part.strip()]
+        fields: dict[str, Any] = {}
+        for name, *value in ([each.strip() for each in pair] for pair in pairs):
+            into = fields.setdefault("kinds", {}) if name in fault_kinds() else fields
+            into[name] = value[0] if value else ""
         try:
-            return Faults.model_validate({name.strip(): value.strip() for name, value in pairs})
+            return Faults.model_validate(fields)
         except ValidationError as exc:
+            kinds = ", ".join(
+                [*get_args(RequestFault), "retry_after_s", "slow_s", "seeded", "times_a_day", *fault_kinds()]
+            )
             raise InvalidInput(
-                f"--faults {text!r} is not a list of kind=number; kinds: {', '.join(Faults.model_fields)}",
+                f"--faults {text!r} is not a list of kind=number; kinds: {kinds}",
                 [Problem(".".join(map(str, error["loc"])), error["type"], error["msg"]) for error in exc.errors()],
             ) from exc
 
@@ -74,8 +106,8 @@ class _Meter:
 class Simulator:
     """Routes a request to its venue, and answers for it or injects a fault."""
 
-    def __init__(self, source: CandleSource, faults: Faults, *, with_limits: bool, clock: MarketClock) -> None:
-        self.source, self.faults = source, faults
+    def __init__(self, record: VenueRecord, faults: Faults, *, with_limits: bool, clock: MarketClock) -> None:
+        self.record, self.faults = record, faults
         self.requests: Counter[str] = Counter()
         self._meter = _Meter() if with_limits else None
         self._clock = clock
@@ -90,6 +122,9 @@ class Simulator:
 
     async def _reply_of(self, venue: SimulatedVenue, market: Market, question: Question) -> Reply:
         self.requests[market.name] += 1
+        refused = self._refuse(venue, market, question)
+        if refused:
+            return refused
         fault = self.faults.due(self.requests.total())
         if fault == "slow":
             await asyncio.sleep(self.faults.slow_s)
@@ -98,16 +133,53 @@ class Simulator:
             return Reply(200, page, {"content-type": "text/html"})
         if fault == "rate_limited" or fault == "banned" or fault == "unavailable":
             return venue.refuse(Failure(fault, "", self.faults.retry_after_s), question.now_ms)
-        reply = self._within_budget(venue, market, question)
+        reply = self._within_budget(venue, market, self._disturbed(market, question))
         if fault == "truncated":
             return Reply(reply.status, reply.body[: len(reply.body) // 2], reply.headers)
         return reply
 
+    def _refuse(self, venue: SimulatedVenue, market: Market, question: Question) -> Reply | None:
+        """The refusal by a fault of the market's address; a wait is told in the client's own seconds."""
+        base_url = venue.exchange.api(market).base_url
+        same_address = [each for each in simulated_markets() if _base_url(each) == base_url]
+        for fault in (fault for each in same_address for fault in self.record.book.on(each, question.now_ms)):
+            if fault.kind.refuse is None:
+                continue
+            self.record.book.meet(fault)
+            refusal = fault.kind.refuse(fault, self.requests[market.name], question.now_ms)
+            if isinstance(refusal, str):
+                return Reply(502, refusal.encode(), {"content-type": "text/html"})
+            return venue.refuse(self._in_our_seconds(refusal), question.now_ms)
+        return None
+
+    def _in_our_seconds(self, failure: Failure) -> Failure:
+        wait_s = failure.retry_after_s
+        return failure if wait_s is None else replace(failure, retry_after_s=self._clock.real_s(wait_s))
+
+    def _disturbed(self, market: Market, question: Question) -> Question:
+        """The question as faults of answers change it."""
+        for fault in self.record.book.on(market, question.now_ms):
+            off_ms = fault.kind.clock_off_ms(fault)
+            if off_ms and question.path.endswith("/time"):
+                self.record.book.meet(fault)
+                question = replace(question, now_ms=question.now_ms + off_ms)
+            if fault.kind.is_forming_shown and question.path.endswith(("/klines", "/kline")):
+                self.record.book.meet(fault)
+                shown = {name: value for name, value in question.params.items() if name not in ("endTime", "end")}
+                question = replace(question, params=shown)
+            if fault.kind.change_listing and question.path.endswith(("/exchangeInfo", "/instruments-info")):
+                self.record.book.meet(fault)
+        return question
+
     def _within_budget(self, venue: SimulatedVenue, market: Market, question: Question) -> Reply:
-        reply = venue.answer(market, question, self.source)
+        reply = venue.answer(market, question, self.record.view(self._clock.now_ms()))
         if self._meter is None:
             return reply
         used, left_s = self._meter.spend(venue.exchange, market, reply.weight, question.now_ms)
         if used > venue.exchange.api(market).budget.weight:
-            return venue.refuse(Failure("rate_limited", "", left_s), question.now_ms)
+            return venue.refuse(self._in_our_seconds(Failure("rate_limited", "", left_s)), question.now_ms)
         return Reply(reply.status, reply.body, {**reply.headers, **venue.write_used_weight(used)}, reply.weight)
+
+
+def _base_url(market: Market) -> str:
+    return simulated_venues()[market.exchange].exchange.api(market).base_url

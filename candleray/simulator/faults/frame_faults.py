@@ -1,0 +1,155 @@
+"""Faults of frames: missing, late, in the wrong order, twice, broken, of something else. The candles are right."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from candleray.simulator.faults.fault import Fault, FaultKind
+from candleray.simulator.stream_dialect import LEFT_OUT, KlineFrame
+from candleray.timeframes import MINUTE_MS
+
+_BROKEN: tuple[tuple[str, Any], ...] = (
+    ("high", LEFT_OUT),
+    ("close", None),
+    ("volume", "NaN"),
+    ("low", "-1.0"),
+    ("high", "0.00000001"),
+    ("open", "none"),
+)
+UNASKED_SYMBOL = "UNASKEDUSDT"
+_LATE_MS, _AGAIN_MS = 30_000, 1_500
+
+
+def _drop(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
+    return []
+
+
+def _drop_closed(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
+    return [frame for frame in frames if not frame.is_closed]
+
+
+def _edit_closed(name: str, frames: list[KlineFrame], *edits: tuple[str, Any]) -> list[KlineFrame]:
+    return [replace(frame, edits=edits, fault=name) if frame.is_closed else frame for frame in frames]
+
+
+def _delay_closed(name: str, frames: list[KlineFrame], delay_ms: int) -> list[KlineFrame]:
+    return [
+        replace(frame, at_ms=frame.at_ms + delay_ms, fault=name) if frame.is_closed else frame for frame in frames
+    ]
+
+
+def _add(frames: list[KlineFrame], **changes: Any) -> list[KlineFrame]:
+    """The frames, and behind each closed one another that differs."""
+    return frames + [replace(frame, **changes) for frame in frames if frame.is_closed]
+
+
+def _break(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
+    return _edit_closed("bad_row", frames, _BROKEN[fault.variant])
+
+
+def _add_unasked(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
+    if fault.variant == 0:
+        return _add(frames, symbol=UNASKED_SYMBOL, is_unasked=True, fault="unasked")
+    interval = "5m" if fault.market.exchange == "binance" else "5"
+    return _add(frames, interval=interval, is_unasked=True, fault="unasked")
+
+
+def _delay(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
+    return _delay_closed("late_close", frames, _LATE_MS)
+
+
+def _swap(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
+    """The frame that closes the first minute comes behind the one that closes the next."""
+    firsts = [frame for frame in frames if frame.candle.ts_open_ms == fault.first_minute_ms]
+    others = [frame for frame in frames if frame.candle.ts_open_ms != fault.first_minute_ms]
+    return _delay_closed("swapped", firsts, MINUTE_MS + 3_000) + others
+
+
+def _repeat(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
+    later = [
+        replace(frame, at_ms=frame.at_ms + _AGAIN_MS, fault="repeated") for frame in frames if frame.is_closed
+    ]
+    return frames + later
+
+
+def _misstamp(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
+    return [
+        replace(frame, edits=(("ts_open", _wrong_stamp(fault, frame)),), fault="bad_stamp")
+        if frame.is_closed
+        else frame
+        for frame in frames
+    ]
+
+
+def _wrong_stamp(fault: Fault, frame: KlineFrame) -> int:
+    """Microseconds, or an open off the minute."""
+    ts_open_ms = frame.candle.ts_open_ms
+    return ts_open_ms * 1000 if fault.variant == 0 else ts_open_ms + 1_234
+
+
+def _add_future(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
+    ahead = [
+        replace(frame, edits=(("ts_open", frame.candle.ts_open_ms + 3 * MINUTE_MS),), fault="future_minute")
+        for frame in frames
+        if frame.is_closed
+    ]
+    return frames + ahead
+
+
+SILENT_SYMBOL = FaultKind(
+    "silent_symbol",
+    5,
+    "one symbol of many sends no frame",
+    lasts_ms=3 * MINUTE_MS,
+    is_of_symbol=True,
+    change_frames=_drop,
+)
+BAD_ROW = FaultKind(
+    "bad_row",
+    12,
+    "a closed candle without a field, with null, NaN, a negative price, high below low, or a word",
+    is_of_symbol=True,
+    variants=len(_BROKEN),
+    change_frames=_break,
+)
+UNASKED = FaultKind(
+    "unasked",
+    13,
+    "a symbol or an interval that nobody asked for",
+    is_of_symbol=True,
+    variants=2,
+    change_frames=_add_unasked,
+)
+NO_CLOSE = FaultKind(
+    "no_close",
+    14,
+    "no frame closes the minute, the next one's come",
+    is_of_symbol=True,
+    change_frames=_drop_closed,
+)
+LATE_CLOSE = FaultKind(
+    "late_close", 15, "the closed frame comes 30 seconds late", is_of_symbol=True, change_frames=_delay
+)
+SWAPPED = FaultKind(
+    "swapped",
+    16,
+    "a minute is closed after the one behind it",
+    lasts_ms=2 * MINUTE_MS,
+    is_of_symbol=True,
+    change_frames=_swap,
+)
+REPEATED = FaultKind(
+    "repeated", 17, "the closed frame comes twice, with the same values", is_of_symbol=True, change_frames=_repeat
+)
+FUTURE_MINUTE = FaultKind(
+    "future_minute", 24, "a closed candle of a minute to come", is_of_symbol=True, change_frames=_add_future
+)
+BAD_STAMP = FaultKind(
+    "bad_stamp",
+    25,
+    "a closed candle stamped in microseconds, or off the minute",
+    is_of_symbol=True,
+    variants=2,
+    change_frames=_misstamp,
+)
