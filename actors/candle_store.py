@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,8 @@ from candleray.inventory import Inventory, Place
 from candleray.logs import configure_logs, get_logger
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.insert_report import InsertReport
-from candleray.markets import InstrumentReference, Market
+from candleray.market_data.ledger.versions import CandleSourceWord
+from candleray.markets import Instrument, InstrumentReference, Market
 from candleray.settings import Settings
 
 if TYPE_CHECKING:
@@ -68,8 +69,13 @@ class CandleStoreActor:
         self._metrics.observe(condition)
         return condition.notice()
 
-    def insert(self, market_id: int, symbol: str, rows: CandleRows) -> InsertReport:
-        return self._store().insert(market_id, symbol, rows)
+    def insert(self, market_id: int, symbol: str, rows: CandleRows, source: CandleSourceWord) -> InsertReport:
+        return self._store().insert(market_id, symbol, rows, source)
+
+    def insert_many(
+        self, batch: Sequence[tuple[Instrument, CandleRows]], source: CandleSourceWord
+    ) -> list[InsertReport]:
+        return self._store().insert_many(batch, source)
 
     def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
         return self._store().read(market_id, symbol, start_ms, end_ms)

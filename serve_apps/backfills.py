@@ -124,7 +124,7 @@ class _MissingMinutes:
     async def _insert(self, rows: CandleRows) -> InsertReport:
         place, total = Instrument(market_id=self._request.market_id, symbol=self._request.symbol), InsertReport()
         for part in within_months(rows):
-            report = await self._candles.insert(place.market_id, place.symbol, part)
+            report = await self._candles.insert(place.market_id, place.symbol, part, "rest")
             await self._writes.record_candles(self._author, place, part, report, _source(self._request))
             total += report
         return total

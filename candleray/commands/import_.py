@@ -95,7 +95,7 @@ def _import(
                 report += InsertReport(received=refused, refused=batch.refused)
                 if len(batch.rows):
                     report += client.put_candles(
-                        instrument.market_id, instrument.symbol, batch.rows, source=source
+                        instrument.market_id, instrument.symbol, batch.rows, source=source, source_kind="file"
                     )
                 advance(len(batch.rows) + refused)
     except InvalidInput as error:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas  # noqa: F401  pyarrow imports it at its first array; the first read would pay 0.25 s
 import pyarrow as pa
 
 from candleray.candles import COLUMNS, CandleRows, Candles, FloatArray, IntArray
-from candleray.markets import Instrument
+from candleray.market_data.candle_batch import CandleBatch
+from candleray.market_data.ledger.versions import CandleSourceWord
 
 _UINT32_MAX = 2**32 - 1
 
 
-def as_raw(instrument: Instrument, rows: CandleRows, ingested_at_ms: int) -> pa.Table:
+def as_raw(batch: CandleBatch, ingested_at_ms: int, source: CandleSourceWord) -> pa.Table:
     """The rows with the columns of the raw tables."""
-    moment = pa.timestamp("ms", "UTC")
+    moment, rows, owners = pa.timestamp("ms", "UTC"), batch.rows, batch.owners
+    market_ids = np.array([instrument.market_id for instrument in batch.instruments], np.uint8)
     return pa.table(
         {
-            "market_id": pa.array(np.full(len(rows), instrument.market_id, np.uint8)),
-            "symbol": _repeated(instrument.symbol, len(rows)),
-            "instrument_key": _repeated(instrument.key, len(rows)),
+            "market_id": pa.array(market_ids[owners]),
+            "symbol": _words([instrument.symbol for instrument in batch.instruments], owners),
+            "instrument_key": _words([instrument.key for instrument in batch.instruments], owners),
             "ts_open": pa.array(rows.ts_open_ms, pa.int64()).cast(moment),
             **{name: pa.array(rows.values[row]) for row, name in enumerate(COLUMNS)},
             "quote_volume": pa.array(rows.quote_volume, mask=np.isnan(rows.quote_volume)),
             "trades": pa.array(np.nan_to_num(rows.trades).astype(np.uint32), mask=np.isnan(rows.trades)),
             "ingested_at": pa.array(np.full(len(rows), ingested_at_ms), pa.int64()).cast(moment),
+            "source": _words([source], np.zeros(len(rows), np.int64)),
         }
     )
 
@@ -71,5 +76,8 @@ def _with_nan(table: pa.Table, name: str) -> FloatArray:
     return values
 
 
-def _repeated(text: str, times: int) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(times, np.int32)), [text])
+def _words(words: Sequence[str], at: IntArray) -> pa.DictionaryArray:
+    """`words[at]`; a symbol of two markets is one word of the dictionary."""
+    numbers = {word: number for number, word in enumerate(dict.fromkeys(words))}
+    number_of = np.array([numbers[word] for word in words], np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(number_of[at]), list(numbers))

@@ -8,6 +8,7 @@ its table alone. Older versions of a minute are in raw alone: of those nothing c
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -77,7 +78,8 @@ class CandleRepair:
         canonical, raw = 0, 0
         for table, markets in _raw_tables().items():
             for month in self._session.rows("suspect_months", raw_table=table, market_ids=markets):
-                window = {"raw_table": table, **month}
+                instrument = (month.pop("market_id"), month.pop("symbol"))
+                window = {"raw_table": table, "instruments": [instrument], **month}
                 raw += restore_raw(self._session, window)
                 canonical += restore_canonical(self._session, window)
         condition = StoreCondition(canonical_restored=canonical, raw_restored=raw, set_aside=self.set_aside())
@@ -100,17 +102,17 @@ class CandleRepair:
                     self._session.run("set_part_aside", table=table, part=part)
 
 
-def restore_canonical(session: ClickHouse, window: dict[str, int | str]) -> int:
+def restore_canonical(session: ClickHouse, window: Mapping[str, object]) -> int:
     """Give canonical what raw has; return the number of minutes."""
     return _restore(session, window, "count_lost", "restore_lost")
 
 
-def restore_raw(session: ClickHouse, window: dict[str, int | str]) -> int:
+def restore_raw(session: ClickHouse, window: Mapping[str, object]) -> int:
     """Give raw what canonical has; return the number of minutes."""
     return _restore(session, window, "count_lost_raw", "restore_lost_raw")
 
 
-def _restore(session: ClickHouse, window: dict[str, int | str], count: str, restore: str) -> int:
+def _restore(session: ClickHouse, window: Mapping[str, object], count: str, restore: str) -> int:
     lost: int = session.rows(count, **window)[0]["lost"]
     if lost:
         session.run(restore, **window)

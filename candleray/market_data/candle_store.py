@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from candleray.candles import CandleRows, Candles, IntArray
 from candleray.databases.clickhouse import ClickHouse
@@ -13,6 +13,7 @@ from candleray.market_data.candle_writer import CandleWriter, now_ms
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts, missing_ranges, runs_of
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.instrument_store import InstrumentStore
+from candleray.market_data.ledger.versions import CandleSourceWord
 from candleray.markets import SYMBOL_RULE, Instrument, InstrumentReference, Market, find_market, is_symbol
 from candleray.timeframes import MINUTE_MS, from_ms
 
@@ -55,6 +56,7 @@ class CandleStore:
 
     def repair(self, check: bool = False) -> StoreCondition:
         """Restore what a kill between raw and its view, or a broken part, has taken from one of the two tables."""
+        self._writer.forget()
         self._condition = self._repair.repair(check)
         return self._condition
 
@@ -67,15 +69,28 @@ class CandleStore:
         """An answer failed as it fails on a damaged file."""
         return self._session.is_damaged
 
-    def insert(self, market_id: int, symbol: str, rows: CandleRows) -> InsertReport:
+    def insert(
+        self, market_id: int, symbol: str, rows: CandleRows, source: CandleSourceWord = "api"
+    ) -> InsertReport:
         """Screen the rows and write what is new; the same rows again change nothing.
 
         Raises:
             InvalidInput: the symbol is not valid.
-            GuardExceeded: the candles lie in more months than one insert may touch.
+            GuardExceeded: the candles lie in more months than one insert may touch; none was written.
             ServiceUnavailable: not all rows arrived; inserting them again completes them.
         """
-        return self._writer.insert(_instrument(market_id, symbol), rows)
+        return self._writer.insert([(_instrument(market_id, symbol), rows)], source)[0]
+
+    def insert_many(
+        self, batch: Sequence[tuple[Instrument, CandleRows]], source: CandleSourceWord
+    ) -> list[InsertReport]:
+        """Insert rows of many instruments at once, a report each: of a thousand it takes little more than of one.
+
+        Raises:
+            GuardExceeded: one's candles lie in more months than one insert may touch; none was written.
+            ServiceUnavailable: not all rows arrived; inserting them again completes them.
+        """
+        return self._writer.insert(batch, source)
 
     def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
         """The candles that open in `[start_ms, end_ms)`, maybe none.

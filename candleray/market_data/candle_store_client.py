@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from candleray.candles import CandleRows, Candles, IntArray
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.insert_report import InsertReport
-from candleray.markets import InstrumentReference
+from candleray.market_data.ledger.versions import CandleSourceWord
+from candleray.markets import Instrument, InstrumentReference
 
 
 class StoreCall(Protocol):
@@ -60,6 +61,14 @@ class CandleStoreClient:
         found: int = await self._call("put_instruments", instruments)
         return found
 
-    async def insert(self, market_id: int, symbol: str, rows: CandleRows) -> InsertReport:
-        found: InsertReport = await self._call("insert", market_id, symbol, rows)
+    async def insert(
+        self, market_id: int, symbol: str, rows: CandleRows, source: CandleSourceWord
+    ) -> InsertReport:
+        found: InsertReport = await self._call("insert", market_id, symbol, rows, source)
+        return found
+
+    async def insert_many(
+        self, batch: Sequence[tuple[Instrument, CandleRows]], source: CandleSourceWord
+    ) -> list[InsertReport]:
+        found: list[InsertReport] = await self._call("insert_many", batch, source)
         return found

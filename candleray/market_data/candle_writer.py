@@ -8,25 +8,41 @@ writes canonical.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candleray.candles import CandleRows, FloatArray, IntArray
 from candleray.databases.clickhouse import ClickHouse
-from candleray.errors import ServiceUnavailable
-from candleray.market_data.arrow_tables import as_raw, rows_of, stamps_of, without_nonsense
+from candleray.errors import CandlerayError, ServiceUnavailable
+from candleray.market_data.arrow_tables import as_raw, without_nonsense
+from candleray.market_data.candle_batch import CandleBatch, CandlePart, inserts, sections
 from candleray.market_data.candle_repair import restore_canonical
 from candleray.market_data.insert_report import InsertReport
+from candleray.market_data.ledger.versions import CandleSourceWord
 from candleray.market_data.months import check_months
-from candleray.market_data.screening import screen
+from candleray.market_data.screening import screen_all
+from candleray.market_data.stored_rows import StoredRows
 from candleray.markets import MARKETS, Instrument
 
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class _News:
+    """The rows of a section that are not stored with these values."""
+
+    batch: CandleBatch
+    changed: IntArray
+    """The number of those whose minute is stored with other values, of each instrument."""
+    newest_ms: IntArray
+    """The newest version that is stored near these rows, of each instrument; 0 where there is none."""
 
 
 class CandleWriter:
@@ -35,6 +51,7 @@ class CandleWriter:
     def __init__(self, session: ClickHouse, clock: Callable[[], int] = now_ms) -> None:
         self._session = session
         self._clock = clock
+        self._stored = StoredRows(session)
         self._last_version_ms = 0
 
     def create_tables(self) -> None:
@@ -43,80 +60,123 @@ class CandleWriter:
             self._session.run("create_raw_table", raw_table=raw_table)
             self._session.run("create_canonical_view", canonical_view=view, raw_table=raw_table)
 
-    def insert(self, instrument: Instrument, rows: CandleRows) -> InsertReport:
-        """Write the rows that are candles and not stored already. When it returns, both tables have them.
+    def forget(self) -> None:
+        """Believe nothing that was learned of the tables: somebody else has written into them."""
+        self._stored.forget()
+
+    def insert(self, parts: Sequence[CandlePart], source: CandleSourceWord) -> list[InsertReport]:
+        """Write the rows that are candles and not stored already: one insert a raw table, a report a part.
+
+        When it returns, both tables have them. Of an instrument that is there twice the second rows are held
+        against the first.
 
         Raises:
-            GuardExceeded: the candles lie in more months than one insert may touch; none was written.
+            GuardExceeded: an instrument's candles lie in more months than one insert may touch; none was written.
             ServiceUnavailable: some rows did not arrive; inserting the same rows again completes them.
         """
-        candles, refused = screen(rows, self._clock())
-        check_months(candles)
-        news, changed, newest_ms = self._news(instrument, without_nonsense(candles))
-        if len(news):
-            self._write(instrument, news, self._version_ms(newest_ms))
-        refused_count = sum(reason.count for reason in refused)
-        return InsertReport(
-            received=len(rows),
-            written=len(news),
-            changed=changed,
-            unchanged=len(rows) - refused_count - len(news),
-            refused=tuple(refused),
-        )
-
-    def _news(self, instrument: Instrument, candles: CandleRows) -> tuple[CandleRows, int, int]:
-        """The candles that are not stored with these values, the number of those whose minute is stored with other
-        ones, and the newest version among the stored ones."""
-        if not len(candles):
-            return candles, 0, 0
-        stored = self._session.table("read_versions", **_window(instrument, candles.ts_open_ms))
-        if not len(stored):
-            return candles, 0, 0
-        newest_ms = int(stamps_of(stored, "ingested_at_ms").max())
-        held, contradicted = _compare(candles, rows_of(stored))
-        return candles.take(np.flatnonzero(~held)), int(contradicted.sum()), newest_ms
-
-    def _version_ms(self, above_ms: int) -> int:
-        """A version that is new in this process and above those it replaces, even if the clock went back."""
-        self._last_version_ms = max(self._clock(), self._last_version_ms + 1, above_ms + 1)
-        return self._last_version_ms
-
-    def _write(self, instrument: Instrument, rows: CandleRows, version_ms: int) -> None:
-        window = {"raw_table": instrument.market.raw_table, **_window(instrument, rows.ts_open_ms)}
+        reports: dict[int, InsertReport] = {}
         try:
-            self._session.insert(instrument.market.raw_table, as_raw(instrument, rows, version_ms))
+            for places in _rounds(parts):
+                told = self._insert_round([parts[place] for place in places], source)
+                reports |= zip(places, told, strict=True)
+        except CandlerayError:
+            self.forget()
+            raise
+        return [reports[place] for place in range(len(parts))]
+
+    def _insert_round(self, parts: Sequence[CandlePart], source: CandleSourceWord) -> Iterator[InsertReport]:
+        """Insert rows of as many instruments as there are parts."""
+        clock_ms = self._clock()
+        screened = screen_all([rows for _, rows in parts], clock_ms)
+        candles = [(instrument, rows) for (instrument, _), (rows, _) in zip(parts, screened, strict=True)]
+        for _, rows in candles:
+            check_months(rows)
+        written, changed = Counter[Instrument](), Counter[Instrument]()
+        for group in inserts(sections(candles)):
+            news = [self._news(section, clock_ms) for section in group]
+            self._write(news, source)
+            for section, new in zip(group, news, strict=True):
+                self._stored.learn(section)
+                written.update(dict(zip(section.instruments, new.batch.counts().tolist(), strict=True)))
+                changed.update(dict(zip(section.instruments, new.changed.tolist(), strict=True)))
+        for (instrument, rows), (_, refused) in zip(parts, screened, strict=True):
+            refused_count = sum(reason.count for reason in refused)
+            yield InsertReport(
+                received=len(rows),
+                written=written[instrument],
+                changed=changed[instrument],
+                unchanged=len(rows) - refused_count - written[instrument],
+                refused=tuple(refused),
+            )
+
+    def _news(self, section: CandleBatch, clock_ms: int) -> _News:
+        """The rows of a section that are not stored already."""
+        batch = replace(section, rows=without_nonsense(section.rows))
+        stored_keys, stored, newest_ms = self._stored.like(section, clock_ms)
+        if not len(stored):
+            return _News(batch, np.zeros(len(batch.instruments), np.int64), newest_ms)
+        held, contradicted = _compare(batch.keys, batch.rows, stored_keys, stored)
+        changed = np.bincount(batch.owners[contradicted], minlength=len(batch.instruments))
+        return _News(batch.where(~held), changed, newest_ms)
+
+    def _write(self, news: Sequence[_News], source: CandleSourceWord) -> None:
+        """Give the rows a version that is new in this process, and above those that they replace."""
+        if not any(len(new.batch) for new in news):
+            return
+        version_ms = self._last_version_ms = max(self._clock(), self._last_version_ms + 1)
+        together = [new.batch.where(new.newest_ms[new.batch.owners] < version_ms) for new in news]
+        self._write_version([batch for batch in together if len(batch)], version_ms, source)
+        for new in news:
+            # The clock went back: only what must have a version to come gets one.
+            for at in np.flatnonzero(new.newest_ms >= version_ms).tolist():
+                if len(alone := new.batch.of_one(at)):
+                    self._write_version([alone], int(new.newest_ms[at]) + 1, source)
+
+    def _write_version(self, batches: Sequence[CandleBatch], version_ms: int, source: CandleSourceWord) -> None:
+        if not batches:
+            return
+        try:
+            rows = as_raw(CandleBatch.join(batches), version_ms, source)
+            self._session.insert(batches[0].raw_table, rows)
         except ServiceUnavailable:
             # Raw may have the rows already; canonical must have them too before the caller tries again.
             with suppress(ServiceUnavailable):
-                restore_canonical(self._session, window)
+                for batch in batches:
+                    restore_canonical(self._session, batch.window())
             raise
-        if self._written(window, version_ms) < len(rows):
-            restore_canonical(self._session, window)
-            if (written := self._written(window, version_ms)) < len(rows):
-                raise ServiceUnavailable(f"ClickHouse kept {written} of {len(rows)} rows of {instrument.key}")
+        for batch in batches:
+            self._require_written(batch, version_ms)
 
-    def _written(self, window: dict[str, int | str], version_ms: int) -> int:
-        counts = self._session.rows("count_written", ingested_at_ms=version_ms, **window)[0]
+    def _require_written(self, batch: CandleBatch, version_ms: int) -> None:
+        if self._written(batch, version_ms) < len(batch):
+            restore_canonical(self._session, batch.window())
+            if (written := self._written(batch, version_ms)) < len(batch):
+                raise ServiceUnavailable(f"ClickHouse kept {written} of {len(batch)} rows of {batch.name}")
+
+    def _written(self, batch: CandleBatch, version_ms: int) -> int:
+        counts = self._session.rows("count_written", ingested_at_ms=version_ms, **batch.window())[0]
         return min(counts["raw"], counts["canonical"])
 
 
-def _window(instrument: Instrument, ts_open_ms: IntArray) -> dict[str, int | str]:
-    """Query parameters: one instrument, from the first to the last of these sorted stamps."""
-    return {
-        "market_id": instrument.market_id,
-        "symbol": instrument.symbol,
-        "start_ms": int(ts_open_ms[0]),
-        "end_ms": int(ts_open_ms[-1]) + 1,
-    }
+def _rounds(parts: Sequence[CandlePart]) -> list[list[int]]:
+    """The places of the parts, in lists that have an instrument once."""
+    times: Counter[Instrument] = Counter()
+    rounds: defaultdict[int, list[int]] = defaultdict(list)
+    for place, (instrument, _) in enumerate(parts):
+        rounds[times[instrument]].append(place)
+        times[instrument] += 1
+    return list(rounds.values())
 
 
-def _compare(candles: CandleRows, stored: CandleRows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _compare(
+    keys: IntArray, candles: CandleRows, stored_keys: IntArray, stored: CandleRows
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """`(n,)` each: candles that the stored rows (sorted, at least one) have, and candles that contradict one.
 
     A candle that only adds what was unknown is neither.
     """
-    at = np.minimum(np.searchsorted(stored.ts_open_ms, candles.ts_open_ms), len(stored) - 1)
-    same_minute = stored.ts_open_ms[at] == candles.ts_open_ms
+    at = np.minimum(np.searchsorted(stored_keys, keys), len(stored) - 1)
+    same_minute = stored_keys[at] == keys
     same_values = (stored.values[:, at] == candles.values).all(axis=0)
     optional = (candles.quote_volume, stored.quote_volume[at]), (candles.trades, stored.trades[at])
     adds_nothing = np.all([_adds_nothing(given, held) for given, held in optional], axis=0)

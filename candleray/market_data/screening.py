@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,6 +35,17 @@ def screen(rows: CandleRows, now_ms: int) -> tuple[CandleRows, list[RefusedRows]
     unique, conflicting = _without_repetitions(rows.take(candidates))
     _note(refused, "two rows of one minute differ", rows, candidates[conflicting], now_ms)
     return unique, refused
+
+
+def screen_all(parts: Sequence[CandleRows], now_ms: int) -> list[tuple[CandleRows, list[RefusedRows]]]:
+    """`screen` of each part. Parts without a fault, in order of time, are told in one look at all of them: a
+    thousand parts of one row take 1 ms instead of 150."""
+    joined = parts[0] if len(parts) == 1 else CandleRows.join(parts)
+    owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    faulty = np.logical_or.reduce([bad for _, bad in _rules(joined, now_ms)])
+    faulty[1:] |= (np.diff(joined.ts_open_ms) <= 0) & (np.diff(owners) == 0)
+    suspects = set(owners[faulty].tolist())
+    return [screen(part, now_ms) if at in suspects else (part, []) for at, part in enumerate(parts)]
 
 
 def _note(refused: list[RefusedRows], reason: str, rows: CandleRows, indices: IntArray, now_ms: int) -> None:

@@ -11,6 +11,7 @@ from candleray.indicators.series import LAST_BARS
 from candleray.market_data.backfill_report import BackfillReport, BackfillStep
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.insert_report import InsertReport
+from candleray.market_data.ledger.versions import SentSourceWord
 from candleray.market_data.pages import InstrumentPage, InstrumentsReport
 from candleray.markets import InstrumentReference, Market, find_market
 from candleray.paging import collected
@@ -152,7 +153,13 @@ class MarketDataMethods(Sender):
             raise ApiError(f"the API's answer is not understood ({exc.message}): is it of this version?") from exc
 
     def put_candles(
-        self, market: MarketNameOrId, symbol: str, rows: CandleRows, *, source: str | None = None
+        self,
+        market: MarketNameOrId,
+        symbol: str,
+        rows: CandleRows,
+        *,
+        source: str | None = None,
+        source_kind: SentSourceWord = "api",
     ) -> InsertReport:
         """Write one-minute candles; an operator's right, for all users share them.
 
@@ -161,6 +168,7 @@ class MarketDataMethods(Sender):
 
         Args:
             source: where the rows come from, such as a file's name, for the audit trail.
+            source_kind: what they were read from, kept with every row: `file`, `rest`, or `api` for neither.
 
         Raises:
             Forbidden: you are no operator.
@@ -172,7 +180,12 @@ class MarketDataMethods(Sender):
         """
         from candleray.market_data.months import within_months
 
-        place = {"market_id": market_id(market), "symbol": symbol, "source": source}
+        place = {
+            "market_id": market_id(market),
+            "symbol": symbol,
+            "source": source,
+            "source_kind": source_kind,
+        }
         parts = (part for many in rows.parts(INSERT_ROWS) for part in within_months(many))
         return InsertReport.total(self._put(place, part) for part in parts)
 
@@ -274,7 +287,7 @@ class ClientSink:
         return [(to_ms(run.start), to_ms(run.end)) for run in runs]
 
     def put(self, market_id: int, symbol: str, rows: CandleRows) -> InsertReport:
-        return self._client.put_candles(market_id, symbol, rows, source=self._source)
+        return self._client.put_candles(market_id, symbol, rows, source=self._source, source_kind="rest")
 
 
 def market_id(market: MarketNameOrId | None) -> int | None:

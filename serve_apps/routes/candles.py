@@ -16,6 +16,7 @@ from candleray.market_data.arrow_stream import ARROW, decode_rows, encode_bars
 from candleray.market_data.bar_reader import BarReader
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.insert_report import InsertReport
+from candleray.market_data.ledger.versions import SentSourceWord
 from candleray.market_data.pages import CandlePage
 from candleray.market_data.steps import require_minutes
 from candleray.markets import Instrument, MarketId, Symbol
@@ -132,6 +133,10 @@ async def get_missing(query: Annotated[MissingQuery, Query()], backend: InBacken
 
 
 class InsertQuery(InstrumentQuery, SourceQuery):
+    source_kind: SentSourceWord = Field(
+        "api",
+        description="what the rows were read from: files, an exchange's REST, or not said; kept with every row",
+    )
     first_row: int = Field(1, ge=1, description="the number of the first row in its source, for messages")
 
 
@@ -165,6 +170,6 @@ async def insert_candles(
         raise UnsupportedMediaType(f"send Content-Type: {ARROW}, got {content_type[:60] or 'none'}")
     rows = await asyncio.to_thread(decode_rows, await request.body(), query.first_row)
     await asyncio.to_thread(require_minutes, rows.ts_open_ms)
-    report = await backend.candles.insert(query.market_id, query.symbol, rows)
+    report = await backend.candles.insert(query.market_id, query.symbol, rows, query.source_kind)
     await backend.shared_writes.record_candles(caller, query.instrument, rows, report, query.source)
     return report

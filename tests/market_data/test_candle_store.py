@@ -17,6 +17,7 @@ from candleray.databases.statements import migrations, pending
 from candleray.errors import InstanceError
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.insert_report import InsertReport
+from tests.support.candle_batch_contract import CandleBatchContract
 from tests.support.candle_files import rows_in
 from tests.support.candle_store_contract import CandleStoreContract
 from tests.support.waiting import PATIENCE_S
@@ -24,7 +25,7 @@ from tests.support.waiting import PATIENCE_S
 YEAR_2025_MS = (1_735_689_600_000, 1_767_225_600_000)
 
 
-class TestEmbedded(CandleStoreContract):
+class TestEmbedded(CandleStoreContract, CandleBatchContract):
     @pytest.fixture
     def store(self, embedded_store: CandleStore) -> CandleStore:
         return embedded_store
@@ -65,6 +66,7 @@ WRITE = (
     OPEN
     + """
 import numpy as np
+from tests.support.candle_batch_contract import CandleBatchContract
 from tests.support.candle_store_contract import candle_rows
 store.migrate()
 store.repair()
@@ -117,6 +119,7 @@ store._session.run("create_migrations")
 for statement in first.statements[: int(sys.argv[2])]:
     store._session._client.command(statement)
 store.migrate()
+from tests.support.candle_batch_contract import CandleBatchContract
 from tests.support.candle_store_contract import candle_rows
 store.insert(4, "HALFUSDT", candle_rows(range(10)))
 print(store.counts())
@@ -127,6 +130,42 @@ print(store.counts())
 def test_a_migration_killed_in_the_middle_is_completed_at_the_next_start(tmp_path: Path) -> None:
     half = in_another_process(HALF_MIGRATED, tmp_path, 4)
     assert "raw=10, canonical=10" in half.stdout, half.stderr
+
+
+BEFORE_SOURCES = (
+    OPEN
+    + """
+from candleray.databases import clickhouse
+from candleray.databases.statements import migrations
+from tests.support.candle_store_contract import candle_rows
+clickhouse.migrations = lambda database: migrations(database)[:1]
+store._session.migrate()
+for table, number in (("raw_binance_klines_1m", 1), ("raw_bybit_klines_1m", 3)):
+    store._session._client.command(
+        f"INSERT INTO {table} SELECT {number}, 'OLDUSDT', 'key', toDateTime64('2025-01-01 00:00:00', 3, 'UTC') "
+        "+ INTERVAL number MINUTE, 10 + number / 1000, 11, 9, 10.5, 1, NULL, NULL, now64(3) FROM numbers(5)"
+    )
+clickhouse.migrations = migrations
+for _ in range(2):
+    store.migrate()
+    for number in (1, 3):
+        store.insert(number, "OLDUSDT", candle_rows(range(4, 8), close=10.75), "file")
+sources = "SELECT source, count() AS n FROM raw_bybit_klines_1m GROUP BY source ORDER BY source"
+print(store._session._client.query(sources).result_rows, store.counts())
+store._session._client.command("DETACH TABLE bybit_klines_1m_to_canonical")
+store._session._client.command("TRUNCATE TABLE canonical_candles_1m")
+store._session._client.command("ATTACH TABLE bybit_klines_1m_to_canonical")
+print(store.repair().canonical_restored, store.counts())
+"""
+)
+
+
+def test_a_folder_of_before_sources_were_kept_goes_on_and_its_rows_say_unknown(tmp_path: Path) -> None:
+    told = in_another_process(BEFORE_SOURCES, tmp_path)
+    counts = [f"RowCounts(market_id={number}, symbol='OLDUSDT', raw=9, canonical=8)" for number in (1, 3)]
+    lines = told.stdout.splitlines()
+    assert lines[0] == f"[('file', 4), ('unknown', 5)] [{', '.join(counts)}]", told.stderr
+    assert lines[-1] == f"16 [{', '.join(counts)}]", "repaired, the source left out"
 
 
 def test_an_applied_migration_that_reads_differently_now_is_an_error() -> None:

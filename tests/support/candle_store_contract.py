@@ -19,6 +19,7 @@ import pytest
 from candleray.candles import CandleRows, Candles
 from candleray.errors import GuardExceeded, InvalidInput, NotFound, ServiceUnavailable
 from candleray.market_data.arrow_tables import as_raw
+from candleray.market_data.candle_batch import CandleBatch
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.coverage import RowCounts, missing_runs
 from candleray.markets import MARKETS, Instrument, InstrumentReference
@@ -44,6 +45,10 @@ def candle_rows(minutes: list[int] | range, close: float = 10.5, quote_volume: f
 
 def minutes_of(candles: Candles) -> list[int]:
     return ((candles.ts_open_ms - START_MS) // MINUTE_MS).tolist()
+
+
+def raw_rows(instrument: Instrument, rows: CandleRows, ingested_at_ms: int) -> pa.Table:
+    return as_raw(CandleBatch.of([(instrument, rows)]), ingested_at_ms, "file")
 
 
 @contextmanager
@@ -350,7 +355,7 @@ class CandleStoreContract:
         rows.quote_volume[:] = [-1, np.inf, 5.5, np.nan, 0]
         rows.trades[:] = [3.7, -1, 2.0**32, np.nan, 2.0**32 - 1]
         assert store.insert(1, symbol, rows).written == 5
-        window = {"market_id": 1, "symbol": symbol, "start_ms": FOREVER[0], "end_ms": FOREVER[1]}
+        window = {"instruments": [(1, symbol)], "start_ms": FOREVER[0], "end_ms": FOREVER[1]}
         kept = store._session.table("read_versions", **window)
         assert kept["quote_volume"].to_pylist() == [None, None, 5.5, None, 0]
         assert kept["trades"].to_pylist() == [3, None, None, None, 2**32 - 1]
@@ -383,7 +388,7 @@ class CandleStoreContract:
 
     def test_every_market_has_its_view_and_is_counted_without_it(self, store: CandleStore, symbol: str) -> None:
         for market_id, market in MARKETS.items():
-            rows = as_raw(Instrument(market_id=market_id, symbol=symbol), candle_rows(range(market_id)), 1)
+            rows = raw_rows(Instrument(market_id=market_id, symbol=symbol), candle_rows(range(market_id)), 1)
             store._session.insert(market.raw_table, rows)
             assert len(store.read(market_id, symbol, *FOREVER)) == market_id
         self.write_raw_alone(store, symbol + "2", candle_rows(range(4)))
@@ -393,7 +398,7 @@ class CandleStoreContract:
     def test_the_candles_of_every_exchange_are_repaired(self, store: CandleStore, symbol: str) -> None:
         store._session._client.command("DETACH TABLE bybit_klines_1m_to_canonical")
         try:
-            rows = as_raw(Instrument(market_id=4, symbol=symbol), candle_rows(range(4)), 1)
+            rows = raw_rows(Instrument(market_id=4, symbol=symbol), candle_rows(range(4)), 1)
             store._session.insert("raw_bybit_klines_1m", rows)
         finally:
             store._session._client.command("ATTACH TABLE bybit_klines_1m_to_canonical")
@@ -419,7 +424,7 @@ class CandleStoreContract:
         instrument = Instrument(market_id=1, symbol=symbol)
         a_little_later_ms = time.time_ns() // 1_000_000 + 1000
         with self.without_view(store):
-            store._session.insert(instrument.market.raw_table, as_raw(instrument, rows, a_little_later_ms))
+            store._session.insert(instrument.market.raw_table, raw_rows(instrument, rows, a_little_later_ms))
 
     @contextmanager
     def without_view(self, store: CandleStore) -> Iterator[None]:

@@ -1,0 +1,1 @@
+"""Versions of candles: what came when, from where, and what was known at a moment."""
