@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from ray.exceptions import AuthenticationError
 from ray.experimental.internal_kv import _internal_kv_get
 from ray.job_submission import JobStatus, JobSubmissionClient
 
-from candleray.errors import ServiceUnavailable
+from candleray.errors import ServiceUnavailable, first_line
 from candleray.network.own_addresses import ask_directly
 
 T = TypeVar("T")
@@ -53,10 +54,11 @@ class RayJobs:
     async def stop(self, job_id: UUID, attempt: int) -> None:
         await self._ask(lambda client: _stop(client, f"{job_id}-{attempt}"))
 
-    async def ended(self) -> set[tuple[UUID, int]]:
+    async def ended(self) -> dict[tuple[UUID, int], str]:
         jobs = await self._ask(lambda client: client.list_jobs())
-        matches = [_SUBMISSION.fullmatch(job.submission_id or "") for job in jobs if job.status.is_terminal()]
-        return {(UUID(match[1]), int(match[2])) for match in matches if match}
+        codes = {job.submission_id or "": job.driver_exit_code for job in jobs if job.status.is_terminal()}
+        found = [(_SUBMISSION.fullmatch(name), code) for name, code in codes.items()]
+        return {(UUID(match[1]), int(match[2])): end_in_words(code) for match, code in found if match}
 
     async def _ask(self, call: Callable[[JobSubmissionClient], T]) -> T:
         def ask() -> T:
@@ -68,8 +70,18 @@ class RayJobs:
             return await asyncio.to_thread(ask)
         except (RuntimeError, ConnectionError, OSError, AuthenticationError) as exc:
             self._client = None
-            reason = (str(exc).splitlines() or [type(exc).__name__])[0][:200]
-            raise ServiceUnavailable(f"Ray's dashboard, which starts jobs, does not answer: {reason}") from exc
+            message = f"Ray's dashboard, which starts jobs, does not answer: {first_line(exc, 200)}"
+            raise ServiceUnavailable(message) from exc
+
+
+def end_in_words(code: int | None) -> str:
+    """Say how a driver has ended, by its exit code where Ray knows it: a shell adds 128 to a signal's number."""
+    if code is None:
+        return "has ended"
+    number = -code if code < 0 else code - 128
+    if number == signal.SIGKILL:
+        return "was killed by signal 9, as by the kernel where memory runs out"
+    return f"was killed by signal {number}" if 0 < number < 65 else f"has ended with exit code {code}"
 
 
 def _inherited() -> dict[str, dict[str, str]]:

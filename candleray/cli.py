@@ -22,7 +22,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from candleray import commands as own_commands
-from candleray.errors import CandlerayError, InvalidInput, NotFound, PayloadTooLarge
+from candleray.errors import CandlerayError, InvalidInput, NotFound, PayloadTooLarge, first_line, in_words
 from candleray.terminal.exit_codes import ExitCode
 
 ENTRY_POINTS = "candleray.commands"
@@ -47,7 +47,7 @@ class CommandSource:
                 return "(not installed)"
             tree = ast.parse(source.read_bytes())
         except (OSError, SyntaxError, ValueError) as error:
-            return f"(not available: {error})"
+            return f"(not available: {first_line(error)})"
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and node.name == self.attribute:
                 return (ast.get_docstring(node) or "").partition("\n")[0]
@@ -62,7 +62,7 @@ class CommandSource:
         try:
             command = getattr(import_module(self.module), self.attribute)
         except Exception as exc:
-            raise CandlerayError(f"the command {self.name!r} cannot be loaded: {exc}") from exc
+            raise CandlerayError(f"the command {self.name!r} cannot be loaded: {first_line(exc)}") from exc
         if isinstance(command, typer.Typer):
             return typer.main.get_group(command)
         if not callable(command) or hasattr(command, "make_context"):
@@ -144,8 +144,7 @@ def _report(error: Exception) -> int:
     if isinstance(error, ValidationError):
         error = invalid_from(error.errors(include_url=False), error.title)
     if not isinstance(error, CandlerayError):
-        text = f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error)
-        error = CandlerayError(f"{text} (the same command with {DEBUG} shows where)")
+        error = CandlerayError(f"{in_words(error)} (the same command with {DEBUG} shows where)")
     show_error(error)
     return ExitCode.WRONG_INPUT if isinstance(error, _WRONG_INPUT) else ExitCode.FAILED
 

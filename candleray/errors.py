@@ -211,6 +211,20 @@ def nearest(value: str, allowed: Sequence[str]) -> str:
     return f"known: {shown}{more}" if shown else "none is known"
 
 
+def first_line(error: BaseException, most: int = 300) -> str:
+    """The first line of an error's text that says something; its kind where it says nothing."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)[:most]
+
+
+def in_words(error: BaseException) -> str:
+    """The reason that an error is, never empty: ours and the system's in their words, others' with their kind."""
+    if isinstance(error, CandlerayError):
+        return error.message or first_line(error)
+    kind, said = type(error).__name__, first_line(error)
+    return said if isinstance(error, OSError) or said == kind else f"{kind}: {said}"
+
+
 def error_classes() -> dict[str, type[CandlerayError]]:
     """Return every class of the tree by its code."""
     classes: dict[str, type[CandlerayError]] = {}

@@ -21,7 +21,7 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
-from candleray.errors import invalid
+from candleray.errors import first_line, invalid
 from candleray.private_files import expanded
 from candleray.validation import invalid_from
 
@@ -271,7 +271,7 @@ def get_settings() -> Settings:
         raise invalid_from(details, "a setting") from None
     except SettingsError as exc:
         raise invalid(
-            "", "bad_setting", f"a variable CANDLERAY_… is no JSON as its setting needs: {exc}"
+            "", "bad_setting", f"a variable CANDLERAY_… is no JSON as its setting needs: {first_line(exc)}"
         ) from None
     except (yaml.YAMLError, UnicodeError, OSError) as exc:
         text = " ".join(str(exc).split())[:200]

@@ -57,7 +57,8 @@ class ReplicaMetrics:
     async def _left(self) -> dict[str, str]:
         async with (await self._valkey()).answering() as client:
             left = {_text(name): json.loads(value) for name, value in (await client.hgetall(_KEY)).items()}
-            gone = [name for name, (at, _) in left.items() if time.time() - at > FORGET_AFTER_S]
+            # The clock may have gone back since: those who live leave theirs again.
+            gone = [name for name, (at, _) in left.items() if abs(time.time() - at) > FORGET_AFTER_S]
             if gone:
                 await client.hdel(_KEY, *gone)
         return {name: text for name, (_, text) in sorted(left.items()) if name not in gone}

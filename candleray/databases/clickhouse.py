@@ -22,7 +22,7 @@ from urllib3.exceptions import HTTPError
 
 from candleray.databases.statements import migrations, named_statements, pending
 from candleray.databases.urls import split_url, without_credentials
-from candleray.errors import CandlerayError, InstanceError, ServiceUnavailable, invalid
+from candleray.errors import CandlerayError, InstanceError, ServiceUnavailable, first_line, invalid
 from candleray.network.forks import require_own
 from candleray.network.own_addresses import ask_directly, is_own
 
@@ -117,7 +117,7 @@ class ClickHouse:
             yield
         except (ClickHouseError, pa.ArrowException, HTTPError, OSError, EOFError) as exc:
             self.is_damaged |= _DAMAGE.search(str(exc)) is not None
-            raise ServiceUnavailable(f"ClickHouse at {self.address}, {task}: {_first_line(exc)}") from exc
+            raise ServiceUnavailable(f"ClickHouse at {self.address}, {task}: {first_line(exc)}") from exc
 
 
 def _embedded(parts: SplitResult) -> Client:
@@ -163,10 +163,5 @@ def _remote(parts: SplitResult) -> Client:
         )
     except (ClickHouseError, HTTPError, OSError, ValueError) as exc:
         raise ServiceUnavailable(
-            f"ClickHouse at {without_credentials(parts)} does not answer: {_first_line(exc)}"
+            f"ClickHouse at {without_credentials(parts)} does not answer: {first_line(exc)}"
         ) from exc
-
-
-def _first_line(exc: Exception) -> str:
-    lines = str(exc).splitlines() or [type(exc).__name__]
-    return lines[0][:300]

@@ -16,7 +16,7 @@ import asyncpg
 
 from candleray.databases.statements import Migration, migrations, named_statements, pending
 from candleray.databases.urls import split_url, without_credentials
-from candleray.errors import CandlerayError, ServiceUnavailable, StatementRefused
+from candleray.errors import CandlerayError, ServiceUnavailable, StatementRefused, first_line
 from candleray.network.forks import require_own
 
 _CONNECT_TIMEOUT_S = 10.0
@@ -179,10 +179,9 @@ async def _translated(address: str) -> AsyncIterator[None]:
     except asyncpg.InterfaceError as exc:
         if "clos" not in str(exc):  # a closed connection or pool has no error class of its own
             raise StatementRefused("the driver of Postgres was used wrongly") from exc
-        raise ServiceUnavailable(f"Postgres at {address} does not answer: {exc}") from exc
+        raise ServiceUnavailable(f"Postgres at {address} does not answer: {first_line(exc)}") from exc
     except (OSError, TimeoutError) as exc:
-        first_line = (str(exc).splitlines() or [type(exc).__name__])[0]
-        raise ServiceUnavailable(f"Postgres at {address} does not answer: {first_line[:300]}") from exc
+        raise ServiceUnavailable(f"Postgres at {address} does not answer: {first_line(exc)}") from exc
 
 
 def _kind(error: asyncpg.PostgresError) -> str:

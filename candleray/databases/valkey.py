@@ -10,7 +10,7 @@ import redis.asyncio as redis
 from redis.exceptions import RedisError
 
 from candleray.databases.urls import split_url, without_credentials
-from candleray.errors import ServiceUnavailable, invalid
+from candleray.errors import ServiceUnavailable, first_line, invalid
 from candleray.network.forks import require_own
 
 
@@ -58,5 +58,4 @@ class Valkey:
         try:
             yield self.client
         except (RedisError, OSError, TimeoutError) as exc:
-            first_line = (str(exc).splitlines() or [type(exc).__name__])[0]
-            raise ServiceUnavailable(f"Valkey at {self.address}: {first_line[:300]}") from exc
+            raise ServiceUnavailable(f"Valkey at {self.address}: {first_line(exc)}") from exc

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from candleray.candles import FloatArray, IntArray
+from candleray.errors import first_line
 from candleray.exchanges.exchange import Listing, MalformedAnswer
 from candleray.markets import NOT_IN_WORDS, InstrumentReference, is_symbol
 
@@ -105,7 +106,7 @@ def decimals(column: Sequence[Any], name: str) -> FloatArray:
     try:
         return np.asarray(pc.cast(pa.array(column, pa.string()), pa.float64()), np.float64)
     except (pa.ArrowException, TypeError, ValueError) as exc:
-        raise MalformedAnswer(f"{name} is not decimal text: {exc}") from exc
+        raise MalformedAnswer(f"{name} is not decimal text: {first_line(exc)}") from exc
 
 
 def integers(column: Sequence[Any], name: str) -> IntArray:
@@ -117,4 +118,4 @@ def integers(column: Sequence[Any], name: str) -> IntArray:
             raise MalformedAnswer(f"{name} is null")
         return np.asarray(cells, np.int64)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as exc:
-        raise MalformedAnswer(f"{name} is not a whole number: {exc}") from exc
+        raise MalformedAnswer(f"{name} is not a whole number: {first_line(exc)}") from exc

@@ -62,6 +62,10 @@ class Attempts:
         rows = await self._postgres.fetch("unfinished_jobs")
         return [UnfinishedJob(**{name: row[name] for name in names}, state=JobState(row["state"])) for row in rows]
 
+    async def count_silence_anew(self) -> None:
+        """Take every driver as heard of just now."""
+        await self._postgres.fetch("count_silence_anew")
+
     async def job_to_run(self, job_id: UUID, attempt: int) -> tuple[BacktestRequest, Checkpoint | None]:
         """The resolved request of a running job, and the checkpoint that former attempts have left.
 

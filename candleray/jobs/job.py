@@ -139,6 +139,8 @@ class UnfinishedJob:
     phase: str
     silent_s: float
     """Seconds since the last heartbeat."""
+    now_s: float
+    """The database's clock, as seconds since the epoch."""
 
     @property
     def is_launching(self) -> bool:

@@ -5,7 +5,8 @@ Every step starts from what Postgres says, so that it may be killed at any line 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Mapping
 from typing import Protocol
 from uuid import UUID
 
@@ -23,6 +24,9 @@ LAUNCH_S = 90.0
 QUIET_HEARTBEATS = 3
 """Heartbeats that a driver may miss before Ray is asked about it: to ask each step takes a twentieth of a core."""
 
+CLOCK_STEP_S = 5.0
+"""A database's clock that moves by so much more or less than time has passed was put."""
+
 
 class Launcher(Protocol):
     """Starts and stops drivers; each is one attempt at one job. Raises `ServiceUnavailable` where it cannot."""
@@ -33,8 +37,8 @@ class Launcher(Protocol):
         """Returns when that driver is gone; it may never have been there."""
         ...
 
-    async def ended(self) -> Collection[tuple[UUID, int]]:
-        """The attempts whose driver has ended."""
+    async def ended(self) -> Mapping[tuple[UUID, int], str]:
+        """The attempts whose driver has ended, and how, as the end of a sentence about it."""
         ...
 
 
@@ -43,13 +47,15 @@ class Scheduler:
         self._attempts = attempts
         self._launcher = launcher
         self._limits = limits
+        self._ahead_s: float | None = None
+        """Seconds that the database's clock was ahead of one that nobody puts, when it was last seen."""
 
     async def step(self) -> None:
         """
         Raises:
             ServiceUnavailable: Postgres or the launcher does not answer; the next step does what this one did not.
         """
-        unfinished = await self._attempts.unfinished()
+        unfinished = await self._unfinished()
         waiting = [job for job in unfinished if job.state == JobState.QUEUED]
         for job in waiting:
             if job.cancel_requested:
@@ -61,6 +67,18 @@ class Scheduler:
         if waiting or quiet:  # else there is nothing to ask Postgres for, three times a second
             while taken := await self._attempts.take_next():
                 await self._launch(*taken)
+
+    async def _unfinished(self) -> list[UnfinishedJob]:
+        """The jobs that wait or run. Where the clock was put, every driver counts as heard of just now."""
+        unfinished = await self._attempts.unfinished()
+        if unfinished:
+            ahead_s = unfinished[0].now_s - time.monotonic()
+            former_s, self._ahead_s = self._ahead_s, ahead_s
+            if former_s is not None and abs(ahead_s - former_s) > CLOCK_STEP_S:
+                log.warning("clock_was_put", forward_s=round(ahead_s - former_s, 1))
+                await self._attempts.count_silence_anew()
+                return await self._attempts.unfinished()
+        return unfinished
 
     async def forget_old(self) -> None:
         for job_id in await self._attempts.delete_old():
@@ -76,7 +94,7 @@ class Scheduler:
             if job.state != JobState.RUNNING or attempt not in silent:
                 continue
             if attempt in ended:
-                await self._replace(job, "its driver has ended")
+                await self._replace(job, f"its driver {ended[attempt]}")
             elif job.silent_s > (LAUNCH_S if job.is_launching else self._limits.lost_after_s):
                 await self._replace(job, f"its driver has said nothing for {job.silent_s:.1f} s")
 

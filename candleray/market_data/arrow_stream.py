@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from candleray.candles import COLUMNS, CandleRows, Candles, FloatArray
-from candleray.errors import BadFile, nearest
+from candleray.errors import BadFile, first_line, nearest
 from candleray.timeframes import iso
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -60,7 +60,7 @@ def decode_bars(answer: bytes) -> tuple[pa.Table, str | None]:
     try:
         table = pa.ipc.open_stream(answer).read_all()
     except (pa.ArrowException, OSError, ValueError) as exc:
-        raise BadFile(f"it is not a whole Arrow IPC stream: {_first_line(exc)}") from exc
+        raise BadFile(f"it is not a whole Arrow IPC stream: {first_line(exc, 200)}") from exc
     next_start = (table.schema.metadata or {}).get(b"next_start")
     return table, None if next_start is None else next_start.decode()
 
@@ -80,7 +80,7 @@ def decode_rows(body: bytes, first_row: int) -> CandleRows:
     try:
         table = _read_table(body)
     except (pa.ArrowException, OSError, ValueError, struct.error) as exc:
-        raise BadFile(f"the body is not a whole Arrow IPC stream: {_first_line(exc)}") from exc
+        raise BadFile(f"the body is not a whole Arrow IPC stream: {first_line(exc, 200)}") from exc
     for whole in (TIME, ROW):
         if whole in table.column_names and table[whole].null_count:
             raise BadFile(f"column {whole} has {table[whole].null_count} nulls")
@@ -96,10 +96,6 @@ def decode_rows(body: bytes, first_row: int) -> CandleRows:
         first_row,
         numbers,
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _read_table(body: bytes) -> pa.Table:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from candleray.candles import COLUMNS, CandleRows, FloatArray
-from candleray.errors import BadFile, NotFound, Problem
+from candleray.errors import BadFile, NotFound, Problem, first_line
 from candleray.markets import MARKETS, InstrumentReference, Market, is_symbol
 
 _NAME = re.compile(r"(?P<exchange>[a-z]+)[-_](?P<market_type>[a-z]+)_(?P<symbol>[^_a-z]{2,32})(_.*)?\.parquet")
@@ -83,7 +83,7 @@ def _read_file(path: Path) -> CandleRows:
         values = np.stack([np.asarray(table[name], np.float64) for name in COLUMNS])
     except (pa.ArrowException, KeyError, OSError) as exc:
         raise BadFile(
-            f"{path.name} is not a Parquet file of candles", [Problem("file", "bad_file", str(exc))]
+            f"{path.name} is not a Parquet file of candles", [Problem("file", "bad_file", first_line(exc))]
         ) from exc
     if not len(ts_open_ms):
         raise BadFile(f"{path.name} has no rows")

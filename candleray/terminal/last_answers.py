@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from candleray.errors import CandlerayError, NotFound
+from candleray.errors import CandlerayError, NotFound, first_line
 from candleray.private_files import expanded, read_private, write_private
 from candleray.terminal.console import notes
 
@@ -55,10 +55,16 @@ def keep_answer(answer: bytes, command: str, api_url: str) -> None:
         folder = answers_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
-        write_private(folder / f"{time.time_ns():020d}{SUFFIX}", f"{json.dumps(header)}\n{answer.decode()}")
+        write_private(folder / _next_name(folder), f"{json.dumps(header)}\n{answer.decode()}")
         _delete_oldest(folder)
     except (OSError, UnicodeDecodeError, CandlerayError) as error:
-        notes().print(f"the answer is not kept for --last: {error}")
+        notes().print(f"the answer is not kept for --last: {first_line(error)}")
+
+
+def _next_name(folder: Path) -> str:
+    """A name behind all others, also where the clock went back."""
+    newest = next((path.stem for path in _newest_first(folder) if path.stem.isdecimal()), "0")
+    return f"{max(time.time_ns(), int(newest) + 1):020d}{SUFFIX}"
 
 
 def last_answer(back: int = 1) -> KeptAnswer:

@@ -122,12 +122,12 @@ def with_ranking(body: bytes, rank_by: str | None, min_trades: int | None) -> by
     changes = {name: value for name, value in said.items() if value is not None}
     if not changes:
         return body
-    from candleray.errors import BadFile
+    from candleray.errors import BadFile, first_line
 
     try:
         request = json.loads(body)
     except ValueError as exc:
-        raise BadFile(f"the request is not JSON: {exc}") from None
+        raise BadFile(f"the request is not JSON: {first_line(exc)}") from None
     if not isinstance(request, dict):
         raise BadFile("the request is no JSON object")
     return json.dumps({**request, **changes}).encode()

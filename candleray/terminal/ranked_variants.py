@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from candleray.errors import BadFile, NotFound, invalid
+from candleray.errors import BadFile, NotFound, first_line, invalid
 from candleray.terminal.console import notes
 from candleray.terminal.last_answers import last_answer
 from candleray.terminal.options import read_request
@@ -42,7 +42,7 @@ def read_content(file: str | None, last: bool, back: int) -> Mapping[str, Any]:
     try:
         content = json.loads(read_request(file or "-"))
     except ValueError as exc:
-        raise BadFile(f"{file or 'stdin'} is not JSON: {exc}") from None
+        raise BadFile(f"{file or 'stdin'} is not JSON: {first_line(exc)}") from None
     if not isinstance(content, dict):
         raise BadFile(f"{file or 'stdin'} is no JSON object: a backtest's answer is one")
     return content

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from candleray.errors import InstanceError, ServiceUnavailable
+from candleray.errors import InstanceError, ServiceUnavailable, first_line
 from candleray.network.clients import probe
 from candleray.settings import Settings
 from cluster.machine.polls import polls
@@ -56,7 +56,7 @@ class ApiDeployment:
             serve.start(http_options={"host": self.settings.api.host, "port": self.settings.api.port})
             serve.run(build(self.settings), name=NAME, route_prefix="/")
         except (RuntimeError, RayError) as exc:
-            raise ServiceUnavailable(f"the API does not start: {original_error(exc)}") from exc
+            raise ServiceUnavailable(f"the API does not start: {first_line(original_error(exc))}") from exc
 
 
 def api_url(settings: Settings) -> str:
@@ -109,4 +109,4 @@ def imported(app: str) -> Any:
     try:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError) as exc:
-        raise InstanceError(f"the application {app} cannot be loaded: {exc}") from exc
+        raise InstanceError(f"the application {app} cannot be loaded: {first_line(exc)}") from exc

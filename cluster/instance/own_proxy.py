@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from candleray.build import BUILD_HEADER, own_build
-from candleray.errors import InstanceError
+from candleray.errors import InstanceError, first_line
 from candleray.private_files import write_private
 from candleray.settings import ApiSettings, Settings
 from cluster.instance import haproxy_rules
@@ -76,4 +76,4 @@ def _haproxy() -> str:
     try:
         return str(get_haproxy_binary())  # the one that RAY_SERVE_HAPROXY_BINARY_PATH names comes first
     except FileNotFoundError as exc:
-        raise InstanceError(f"the API needs HAProxy: {exc}") from exc
+        raise InstanceError(f"the API needs HAProxy: {first_line(exc)}") from exc

@@ -22,6 +22,7 @@ from typing import IO
 import psutil
 from pydantic import SecretStr
 
+from candleray.errors import first_line
 from candleray.settings import ROOT, Settings
 from cluster.instance.environment import driver_environment
 from cluster.instance.events import Event, Report, from_pipe
@@ -85,11 +86,11 @@ class RayBoot:
             while True:
                 event = self._told.get_nowait()
                 if event.kind == "failed":
-                    return event.detail
+                    return event.detail or "its driver failed without saying why"
                 try:
                     self._take_in(event)
                 except (OSError, ValueError) as error:
-                    return f"its addresses cannot be read: {error}"
+                    return f"its addresses cannot be read: {first_line(error)}"
         if code is not None:
             return f"its driver has ended, {f'killed by signal {-code}' if code < 0 else f'exit code {code}'}"
         for name, process in self._vital.items():

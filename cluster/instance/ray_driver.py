@@ -26,7 +26,7 @@ from actors.candle_store import candle_store
 from actors.job_scheduler import job_scheduler
 from actors.options import NAMESPACE
 from actors.ray_errors import original_error
-from candleray.errors import CandlerayError
+from candleray.errors import CandlerayError, in_words
 from candleray.private_files import write_private
 from candleray.settings import Settings, get_settings
 from cluster.instance import ray_runtime
@@ -80,11 +80,8 @@ class RayDriver:
         """Tell a failure at once: later the supervisor has seen Ray end, and knows no other reason."""
         try:
             yield
-        except CandlerayError as error:
-            self.report(Event("failed", detail=str(original_error(error).args[0])))
-            raise
         except Exception as error:
-            self.report(Event("failed", detail=f"{type(error).__name__}: {error}"))
+            self.report(Event("failed", detail=in_words(original_error(error))))
             raise
 
     def _obey(self) -> None:

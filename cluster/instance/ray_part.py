@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from actors.answering import socket_of
-from candleray.errors import ServiceUnavailable
+from candleray.errors import ServiceUnavailable, in_words
 from candleray.settings import Settings
 from cluster.instance.api_deployment import api_url
 from cluster.instance.asking import Ask, Asked, grpc_answer, listener_of, unix_answer
@@ -21,7 +21,7 @@ from cluster.instance.endpoint import Endpoint
 from cluster.instance.events import Event, Report
 from cluster.instance.instance_file import RayCluster, Restarts
 from cluster.instance.ray_boot import RayBoot
-from cluster.instance.watch import in_words
+from cluster.instance.ray_runtime import DASHBOARD_SILENT
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.processes import process_of
 
@@ -29,8 +29,9 @@ API_ATTEMPTS = 8
 """Longer than Serve itself takes to replace replicas or proxies, each two seconds."""
 DASHBOARD_ATTEMPTS = 5
 FIRST_STARTS = 3
-TOO_SLOW = "timed out during startup"
-"""Words of Ray's where its node took more than 30 s, its own limit: seen on two cores beside two busy loops."""
+TOO_SLOW = ("timed out during startup", DASHBOARD_SILENT)
+"""Words where its node took more than 30 s, or its dashboard more than 60, its own limits: seen on two cores
+beside two busy loops."""
 ACTORS = ("candle store", "job scheduler")
 """Actors that answer for themselves."""
 
@@ -78,7 +79,7 @@ class RayPart:
             reason = self._until_ready()
             if not reason:
                 return
-            if not left or TOO_SLOW not in reason:
+            if not left or not any(words in reason for words in TOO_SLOW):
                 raise ServiceUnavailable(reason)
             self.report(Event("noticed", self.name, "took longer than it waits for itself, is started again"))
             self.boot.kill()

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 
 from actors.options import NAMESPACE
-from candleray.errors import ServiceUnavailable
+from candleray.errors import ServiceUnavailable, first_line
 from candleray.settings import Settings
 from cluster.instance.environment import settings_environment
 from cluster.instance.instance_file import RayCluster
@@ -27,6 +27,8 @@ from cluster.machine.ports import Ports, first_free
 from cluster.machine.processes import answers_of
 
 RAY_DASHBOARD_PORT = 8265
+DASHBOARD_SILENT = "its dashboard has ended, or did not answer within Ray's 60 s"
+_OF_DASHBOARD = "error message from the dashboard"
 QUIET: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": logging.WARNING}
 VITAL = ("gcs_server", "raylet")
 
@@ -74,7 +76,7 @@ def joined_cluster(settings: Settings) -> Iterator[RayCluster]:
     try:
         context = ray.init(address=address, runtime_env={"env_vars": settings_environment(settings)}, **QUIET)
     except (ConnectionError, RuntimeError, ValueError) as exc:
-        raise ServiceUnavailable(f"the Ray cluster {address} cannot be joined: {exc}") from exc
+        raise ServiceUnavailable(f"the Ray cluster {address} cannot be joined: {first_line(exc)}") from exc
     try:
         yield RayCluster(address=context.address_info["gcs_address"], dashboard_url=_http(context.dashboard_url))
     finally:
@@ -96,7 +98,7 @@ def _start(ray: Any, settings: Settings, folder: DataFolder, ports: Ports, boot_
                 **QUIET,
             )
     except Exception as exc:  # Ray raises it bare where a node does not start in time
-        raise ServiceUnavailable(f"Ray does not start: {exc}") from exc
+        raise ServiceUnavailable(f"Ray does not start: {why_not_started(exc)}") from exc
     _link_logs(folder, Path(context.address_info["session_dir"]) / "logs")
     return RayCluster(
         address=context.address_info["gcs_address"],
@@ -111,6 +113,15 @@ def _start(ray: Any, settings: Settings, folder: DataFolder, ports: Ports, boot_
         ),
         dashboard_pid=_dashboard_pid(),
     )
+
+
+def why_not_started(error: Exception) -> str:
+    """Ray's reason in one line. Of a dashboard Ray tells the end of its log alone, after an empty line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not any(_OF_DASHBOARD in line for line in lines):
+        return first_line(error)
+    said = "is empty" if _OF_DASHBOARD in lines[-1] else f"ends with: {lines[-1][:300]}"
+    return f"{DASHBOARD_SILENT}; its log {said}"
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from pydantic import SecretStr
 from candleray.build import own_build
 from candleray.databases.statements import migrations
 from candleray.disk_room import require_room
-from candleray.errors import CandlerayError, InstanceError
+from candleray.errors import CandlerayError, InstanceError, in_words
 from candleray.identity.local_secrets import with_local_secrets
 from candleray.logs import configure_logs
 from candleray.settings import Settings, get_settings
@@ -41,7 +41,7 @@ from cluster.instance.cautions import cautions
 from cluster.instance.events import Event, Report, own_pipe, reported, to_log, unfailing, until_started
 from cluster.instance.instance_file import Instance, State, known_copy, read_instance
 from cluster.instance.ray_part import RayPart
-from cluster.instance.watch import Look, Watch, in_words
+from cluster.instance.watch import Look, Watch
 from cluster.instance.watched_service import WatchedService
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.exit_signals import stop_on_signals
@@ -261,7 +261,7 @@ def main(app: str, descriptor: int) -> int:
     try:
         Supervisor(settings, app, report).run()
     except CandlerayError as error:
-        report(Event("failed", detail=error.message))
+        report(Event("failed", detail=in_words(error)))
         return 1
     except KeyboardInterrupt:
         report(Event("failed", detail="stopped by a signal while it started"))
@@ -269,7 +269,7 @@ def main(app: str, descriptor: int) -> int:
     except Exception as error:  # noqa: BLE001 - outermost: the log and the waiting parent learn of whatever it was
         with suppress(OSError):
             traceback.print_exc()
-        report(Event("failed", detail=f"{type(error).__name__}: {error}"))
+        report(Event("failed", detail=in_words(error)))
         return 1
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from candleray.errors import CandlerayError
+from candleray.errors import in_words
 from cluster.instance.back_off import BackOff
 from cluster.instance.events import Event, Report
 from cluster.instance.instance_file import Trouble
@@ -62,10 +62,3 @@ class Step:
             self._back_off.started()
             self._report(Event("noticed", self.name, f"is out of trouble after {self.trouble.count} failures"))
             self.trouble = None
-
-
-def in_words(error: Exception) -> str:
-    """The error's own words where it is one of ours or the system's, else its kind as well."""
-    if isinstance(error, CandlerayError):
-        return error.message
-    return str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"

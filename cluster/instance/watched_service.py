@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from candleray.errors import in_words
 from cluster.instance.asking import Asked
 from cluster.instance.back_off import BackOff
 from cluster.instance.instance_file import Restarts
-from cluster.instance.watch import in_words
 from cluster.services.embedded_service import EmbeddedService
 
 

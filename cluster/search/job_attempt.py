@@ -11,9 +11,9 @@ import asyncio
 import math
 import signal
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from ray.exceptions import RayError, RayTaskError
@@ -28,6 +28,8 @@ from candleray.logs import configure_logs, get_logger
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import Settings, get_settings
 from cluster.search.job_search import Search
+
+AGAIN_S = 0.5
 
 log = get_logger("job")
 T = TypeVar("T")
@@ -126,17 +128,16 @@ async def _unless(cancelled: Awaitable[None], work: Awaitable[T]) -> T:
         await asyncio.wait({heart, working}, timeout=1.0)
 
 
-async def _patiently(call: Any) -> None:
-    """Call again until the database answers: while it starts anew, no result may be lost."""
+async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
+    """Call again until the database answers: while it starts anew, or others have all of its connections."""
     give_up_at = time.monotonic() + 60.0
     while True:
         try:
-            await call()
-            return
+            return await call()
         except CandlerayError:
             if time.monotonic() > give_up_at:
                 raise
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(AGAIN_S)
 
 
 def run(job_id: UUID, attempt: int) -> int:
@@ -150,7 +151,8 @@ async def _run(job_id: UUID, attempt: int, settings: Settings) -> int:
     url = settings.services.postgres_url
     if url is None:
         raise InstanceError("the setting postgres_url names no address")
-    postgres = await Postgres.open(url.get_secret_value(), max_connections=2)
+    address = url.get_secret_value()
+    postgres = await _patiently(lambda: Postgres.open(address, max_connections=2))
     try:
         working = asyncio.ensure_future(drive(Attempts(postgres, settings.jobs), job_id, attempt, settings))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import psutil
 from pydantic import SecretStr
 
-from candleray.errors import InstanceError, ServiceUnavailable
+from candleray.errors import InstanceError, ServiceUnavailable, first_line
 from candleray.settings import ServiceSettings
 
 CONNECT_TIMEOUT_S = 5.0
@@ -52,5 +52,5 @@ def require_reachable(url: SecretStr, setting: str) -> str:
     try:
         socket.create_connection((parts.hostname, port), CONNECT_TIMEOUT_S).close()
     except OSError as exc:
-        raise ServiceUnavailable(f"services.{setting}: nothing answers at {place} ({exc})") from exc
+        raise ServiceUnavailable(f"services.{setting}: nothing answers at {place} ({first_line(exc)})") from exc
     return place

@@ -13,6 +13,7 @@ from cluster.instance import ray_part
 from cluster.instance.back_off import BackOff
 from cluster.instance.events import Event
 from cluster.instance.ray_part import RayPart
+from cluster.instance.ray_runtime import DASHBOARD_SILENT, why_not_started
 from cluster.instance.supervisor import WATCH_S
 from cluster.machine.data_folder import DataFolder
 
@@ -92,6 +93,27 @@ class SlowBoot(Boot):
 
 
 SLOW = "Ray does not start: The current node timed out during startup."
+DASHBOARD_LOG = "The last 20 lines of /x/dashboard.log (it contains the error message from the dashboard): "
+"""The line, after an empty one, by which Ray tells of a dashboard that it gives up."""
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("", "Exception"),
+        (
+            "The current node timed out during startup.\nIt may be busy.",
+            "The current node timed out during startup.",
+        ),
+        (f"\n{DASHBOARD_LOG}", f"{DASHBOARD_SILENT}; its log is empty"),
+        (
+            f"\n{DASHBOARD_LOG}\n09:00 INFO starts\n09:01 ERROR no memory\n",
+            f"{DASHBOARD_SILENT}; its log ends with: 09:01 ERROR no memory",
+        ),
+    ],
+)
+def test_a_ray_that_does_not_start_is_told_with_words_in_one_line(said: str, told: str) -> None:
+    assert why_not_started(Exception(said)) == told
 
 
 @pytest.mark.parametrize(
@@ -99,6 +121,7 @@ SLOW = "Ray does not start: The current node timed out during startup."
     [
         ([], 0, None),
         ([SLOW], 1, None),
+        ([f"Ray does not start: {why_not_started(Exception(DASHBOARD_LOG))}"], 1, None),
         ([SLOW, SLOW], 2, None),
         ([SLOW, SLOW, SLOW], 2, "timed out"),
         (["no module app"], 0, "no module app"),

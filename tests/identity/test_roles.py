@@ -94,6 +94,15 @@ async def test_the_first_user_is_who_has_been_one_for_longest(postgres: Postgres
         assert (await api.get("/me")).json()["role"] == "operator"
 
 
+async def test_no_later_user_is_the_first_one_even_if_the_clock_went_back(postgres: Postgres):
+    async with serving_strangers(backend(object(), identity={"operators": ()})) as api:
+        await log_in(api)
+        async with postgres.connection() as connection:
+            await connection.execute("UPDATE users SET created_at = created_at + interval '1 hour'")
+        await log_in(api)
+        assert (await api.get("/me")).json()["role"] == "user"
+
+
 async def test_a_user_is_refused_with_the_way_to_become_an_operator_and_nothing_is_written(
     api: httpx.AsyncClient, embedded_store: CandleStore, postgres: Postgres
 ):

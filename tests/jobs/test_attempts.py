@@ -213,7 +213,7 @@ async def test_a_job_that_ends_each_driver_at_its_checkpoint_is_not_tried_for_ev
         search._go_on_from_checkpoint("candles")
         await heart.beat()
         assert (await jobs.get(user, job_id)).variants_done == 4
-        drivers.gone.add((job_id, attempt))
+        drivers.gone[job_id, attempt] = "has ended"
         await scheduler.step()
         attempt += 1
     assert (job.state, job.attempt) == ("failed", 1 + LIMITS.max_fruitless_attempts)

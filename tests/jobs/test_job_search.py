@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from candleray.backtests.phase import Phase
-from candleray.errors import GuardExceeded
+from candleray.errors import GuardExceeded, ServiceUnavailable
 from candleray.jobs.attempts import Attempts
 from candleray.jobs.checkpoint import Checkpoint
 from candleray.search.rankings import Ranking
 from candleray.search.sweep import Sweep
 from candleray.settings import JobSettings, Settings
-from cluster.search.job_attempt import Heart, _unless
+from cluster.search import job_attempt
+from cluster.search.job_attempt import Heart, _patiently, _unless
 from cluster.search.job_search import Search
 from tests.support.jobs import ENGINE, REQUEST
 
@@ -92,3 +93,15 @@ async def test_a_search_that_ends_on_its_own_news_ends_its_heart_too():
 
     assert await _unless(beating, end()) == "the answer"
     assert beating.cancelled()
+
+
+async def test_a_driver_waits_for_a_database_whose_connections_others_have(monkeypatch: pytest.MonkeyPatch):
+    answers = [ServiceUnavailable("sorry, too many clients already")] * 3
+
+    async def opened() -> str:
+        if answers:
+            raise answers.pop()
+        return "open"
+
+    monkeypatch.setattr(job_attempt, "AGAIN_S", 0.001)
+    assert await _patiently(opened) == "open"

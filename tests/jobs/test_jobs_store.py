@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -188,7 +189,7 @@ class TestScheduler:
         drivers, job = Drivers(), await submitted(jobs, user)
         scheduler = Scheduler(attempts, drivers, LIMITS)
         await scheduler.step()
-        drivers.gone.add((job.job_id, 1))
+        drivers.gone[job.job_id, 1] = "was killed by signal 15"
         await scheduler.step()
         assert (drivers.stopped, drivers.started[-1]) == ([(job.job_id, 1)], (job.job_id, 2))
         await attempts.heartbeat(job.job_id, 2, progress())
@@ -196,8 +197,35 @@ class TestScheduler:
         await scheduler.step()
         assert drivers.started[-1] == (job.job_id, 3)
         causes = [event.cause for event in await jobs.events(job.job_id)]
-        assert "its driver has ended" in causes
+        assert "its driver was killed by signal 15" in causes
         assert any("has said nothing for 3" in cause for cause in causes)
+
+    @pytest.mark.parametrize("by_s", [86_400, -3600])
+    async def test_a_clock_that_is_put_makes_no_living_driver_silent_and_no_dead_one_live(
+        self,
+        jobs: Jobs,
+        attempts: Attempts,
+        user: UUID,
+        postgres: Postgres,
+        monkeypatch: pytest.MonkeyPatch,
+        by_s: int,
+    ):
+        drivers, job = Drivers(), await submitted(jobs, user)
+        scheduler = Scheduler(attempts, drivers, LIMITS)
+        await scheduler.step()
+        await attempts.heartbeat(job.job_id, 1, progress())
+        await scheduler.step()
+        # As if the clock had been put: the other one is put instead, and what was written before is as old.
+        passed = time.monotonic
+        monkeypatch.setattr(time, "monotonic", lambda: passed() - by_s)
+        await silence(postgres, job.job_id, by_s)
+        await scheduler.step()
+        assert (drivers.stopped, drivers.started) == ([], [(job.job_id, 1)])
+        (seen,) = await attempts.unfinished()
+        assert 0 <= seen.silent_s < 60
+        await silence(postgres, job.job_id, 7)
+        await scheduler.step()
+        assert drivers.started == [(job.job_id, 1), (job.job_id, 2)]
 
     async def test_a_driver_that_speaks_lives(
         self, jobs: Jobs, attempts: Attempts, user: UUID, postgres: Postgres
@@ -219,9 +247,9 @@ class TestScheduler:
         await scheduler.step()
         await attempts.heartbeat(job.job_id, 1, progress())
 
-        async def ended() -> set[tuple[UUID, int]]:
+        async def ended() -> dict[tuple[UUID, int], str]:
             await attempts.heartbeat(job.job_id, 1, progress())
-            return set()
+            return {}
 
         monkeypatch.setattr(drivers, "ended", ended)
         await silence(postgres, job.job_id, 3)
@@ -262,7 +290,7 @@ class TestScheduler:
         scheduler = Scheduler(attempts, drivers, LIMITS)
         for attempt in range(1, 4):
             await scheduler.step()
-            drivers.gone.add((job.job_id, attempt))
+            drivers.gone[job.job_id, attempt] = "has ended"
         await scheduler.step()
         failed = await jobs.get(user, job.job_id)
         assert failed.state == "failed"
@@ -276,7 +304,7 @@ class TestScheduler:
         for attempt in range(1, 8):
             await scheduler.step()
             await attempts.heartbeat(job.job_id, attempt, progress(attempt), ranked_until(attempt))
-            drivers.gone.add((job.job_id, attempt))
+            drivers.gone[job.job_id, attempt] = "has ended"
         await scheduler.step()
         assert (await jobs.get(user, job.job_id)).state == "running"
 
@@ -289,7 +317,7 @@ class TestScheduler:
         scheduler = Scheduler(attempts, drivers, LIMITS)
         await scheduler.step()
         await attempts.heartbeat(job.job_id, 1, progress(5), ranked_until(5))
-        drivers.gone.add((job.job_id, 1))
+        drivers.gone[job.job_id, 1] = "has ended"
         for attempt in range(2, 5):
             await scheduler.step()
             if kind != "the same checkpoint":
@@ -297,7 +325,7 @@ class TestScheduler:
             if kind != "no checkpoint":
                 await attempts.heartbeat(job.job_id, attempt, progress(5), ranked_until(5))
             await attempts.heartbeat(job.job_id, attempt, progress(5 + attempt))
-            drivers.gone.add((job.job_id, attempt))
+            drivers.gone[job.job_id, attempt] = "has ended"
         await scheduler.step()
         assert (await jobs.get(user, job.job_id)).state == "failed"
 
@@ -323,7 +351,7 @@ class TestScheduler:
         await scheduler.step()
         await jobs.cancel(user, waiting.job_id)
         await jobs.cancel(user, running.job_id)
-        drivers.gone.add((running.job_id, 1))
+        drivers.gone[running.job_id, 1] = "has ended"
         await scheduler.step()
         for job in (running, waiting):
             assert (await jobs.get(user, job.job_id)).state == "cancelled"
@@ -340,7 +368,7 @@ class TestScheduler:
         await scheduler.step()
         attempt = LIMITS.max_fruitless_attempts + 2
         assert drivers.started == [(job.job_id, attempt)]
-        drivers.gone.add((job.job_id, attempt))
+        drivers.gone[job.job_id, attempt] = "has ended"
         await scheduler.step()
         assert (await jobs.get(user, job.job_id)).state == "running"  # what was never launched does not count
 

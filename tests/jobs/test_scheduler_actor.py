@@ -10,7 +10,25 @@ from typing import cast
 import pytest
 
 from actors.job_scheduler import JobSchedulerActor
+from actors.ray_jobs import end_in_words
 from candleray.errors import ServiceUnavailable
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (None, "has ended"),
+        (0, "has ended with exit code 0"),
+        (1, "has ended with exit code 1"),
+        (143, "was killed by signal 15"),
+        (-11, "was killed by signal 11"),
+        (137, "was killed by signal 9, as by the kernel where memory runs out"),
+        (-9, "was killed by signal 9, as by the kernel where memory runs out"),
+        (255, "has ended with exit code 255"),
+    ],
+)
+def test_the_end_of_a_driver_is_told_with_its_cause(code: int | None, said: str):
+    assert end_in_words(code) == said
 
 
 class Failing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import csv
 import gzip
@@ -29,7 +30,7 @@ from candleray import Client
 from candleray.databases.clickhouse import ClickHouse
 from candleray.databases.postgres import _translated
 from candleray.databases.valkey import Valkey
-from candleray.errors import CandlerayError
+from candleray.errors import CandlerayError, InstanceError, error_classes, first_line, in_words
 from candleray.exchanges.discovery import exchange_of
 from candleray.exchanges.rest import RestClient
 from candleray.identity.vault import KeyRing
@@ -41,6 +42,8 @@ from candleray.private_files import read_private
 from candleray.sdk import connection
 from candleray.settings import HistorySettings, get_settings
 
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("kernels", "candleray", "actors", "cluster", "serve_apps")
 SECRET = "crt_geheimgeheimgeheim"
 TEXT = f"quoting {SECRET}"
 
@@ -131,6 +134,8 @@ HTTP: list[Exception] = [
     httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] unable to get local issuer certificate"),
 ]
 SYSTEM: list[Exception] = [
+    OSError(),
+    OSError("\n\na reason on the third line"),
     OSError(28, "No space left on device"),
     PermissionError(13, "Permission denied"),
     ConnectionResetError(104, "Connection reset by peer"),
@@ -179,6 +184,42 @@ THROWN: dict[Edge, list[Exception]] = {
     settings_file: [*SYSTEM, UNREADABLE, yaml.YAMLError("mapping values are not allowed here")],
 }
 CASES = [(edge, error) for edge, errors in THROWN.items() for error in errors]
+
+
+OURS = {cls.__name__ for cls in error_classes().values()} | {"MalformedAnswer", "ValidationError", "BaseException"}
+
+
+def quoted_whole(path: Path) -> Iterator[str]:
+    """Yield where a handler of a library's errors puts the whole text of one, which may be empty, into words."""
+    for handler in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(handler, ast.ExceptHandler) or handler.name is None or handler.type is None:
+            continue
+        if {node.id for node in ast.walk(handler.type) if isinstance(node, ast.Name)} <= OURS:
+            continue
+        for node in ast.walk(handler):
+            if isinstance(node, ast.FormattedValue) and ast.unparse(node.value) == handler.name:
+                yield f"{path.relative_to(ROOT)}:{node.lineno}"
+
+
+def test_every_reason_that_is_told_has_words():
+    """A library's error may say nothing, or begin with an empty line: `first_line` and `in_words` do not."""
+    sources = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    assert sorted(where for path in sources for where in quoted_whole(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "line", "reason"),
+    [
+        (RuntimeError(""), "RuntimeError", "RuntimeError"),
+        (TimeoutError(), "TimeoutError", "TimeoutError"),
+        (RuntimeError("\n \n twice \n over"), "twice", "RuntimeError: twice"),
+        (OSError(28, "No space left"), "[Errno 28] No space left", "[Errno 28] No space left"),
+        (InstanceError("a port is taken"), "a port is taken", "a port is taken"),
+        (InstanceError(""), "InstanceError", "InstanceError"),
+    ],
+)
+def test_an_error_that_says_nothing_is_told_by_its_kind(error, line, reason):
+    assert (first_line(error), in_words(error)) == (line, reason)
 
 
 def said_by(error: BaseException) -> str:

@@ -133,7 +133,7 @@ class Drivers:
     def __init__(self) -> None:
         self.started: list[tuple[UUID, int]] = []
         self.stopped: list[tuple[UUID, int]] = []
-        self.gone: set[tuple[UUID, int]] = set()
+        self.gone: dict[tuple[UUID, int], str] = {}
         self.refuses = False
 
     async def start(self, job_id: UUID, attempt: int) -> None:
@@ -144,5 +144,5 @@ class Drivers:
     async def stop(self, job_id: UUID, attempt: int) -> None:
         self.stopped.append((job_id, attempt))
 
-    async def ended(self) -> set[tuple[UUID, int]]:
+    async def ended(self) -> dict[tuple[UUID, int], str]:
         return self.gone

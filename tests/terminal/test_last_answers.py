@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,15 @@ def test_an_older_search_is_counted_back(run: Run) -> None:
     beyond = run("strategy", "create", "--last", "--back", 3)
     assert beyond.exit_code == 2
     assert "there is no answer 3 back: 2 are kept" in beyond.stderr
+
+
+def test_the_last_answer_is_the_last_one_also_where_the_clock_went_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept(1)
+    now_ns = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns - 3600 * 10**9)
+    kept(2)
+    kept(3)
+    assert [last_answer(back).content["number"] for back in (1, 2, 3)] == [3, 2, 1]
 
 
 def test_the_next_commands_stand_on_stderr_and_not_beside_json(run: Run) -> None:

@@ -1,8 +1,11 @@
 -- Who may do what: sessions, tokens, the second factor, exchange keys, the audit trail.
 
 -- name: add_user
--- Nothing comes back where the user is there; of many first logins at once one adds it.
-INSERT INTO users (telegram_user_id) VALUES ($1) ON CONFLICT (telegram_user_id) DO NOTHING RETURNING user_id;
+-- Nothing comes back where the user is there; of many first logins at once one adds it. No user is older than one who
+-- was there before, even if the clock went back: the first one may be the operator.
+INSERT INTO users (telegram_user_id, created_at)
+SELECT $1::bigint, greatest(now(), max(created_at) + interval '1 microsecond') FROM users
+ON CONFLICT (telegram_user_id) DO NOTHING RETURNING user_id;
 
 -- name: user_by_telegram_id
 SELECT user_id FROM users WHERE telegram_user_id = $1;

@@ -189,8 +189,12 @@ ORDER BY finished_at NULLS FIRST;
 
 -- name: unfinished_jobs
 SELECT job_id, user_id, state, created_at, started_at, attempt, fruitless, cancel_requested, phase,
-       coalesce(extract(epoch FROM now() - heartbeat_at)::double precision, 0.0) AS silent_s
+       coalesce(extract(epoch FROM now() - heartbeat_at)::double precision, 0.0) AS silent_s,
+       extract(epoch FROM now())::double precision AS now_s
 FROM jobs WHERE state IN ('queued', 'running') ORDER BY created_at, job_id;
+
+-- name: count_silence_anew
+UPDATE jobs SET heartbeat_at = now() WHERE state = 'running';
 
 -- name: delete_old_jobs
 DELETE FROM jobs

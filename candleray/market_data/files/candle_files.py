@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from candleray.candles import CandleRows
+from candleray.errors import first_line
 from candleray.exchanges.discovery import EXCHANGES
 from candleray.market_data.files.csv_files import ByteStream, csv_batches
 from candleray.market_data.files.file_columns import FileRows, find_columns, to_rows
@@ -94,7 +95,7 @@ class CandleFile:
             with self._damage_reported():
                 yield from self._rows_of(head)
         except _UNREADABLE as exc:
-            raise refuse(self._source, f"cannot be read ({str(exc).splitlines()[0][:120]})") from exc
+            raise refuse(self._source, f"cannot be read ({first_line(exc, 120)})") from exc
 
     def _rows_of(self, head: bytes) -> Iterator[FileRows]:
         match head:
@@ -126,7 +127,7 @@ class CandleFile:
                     yield to_rows(found, first_row, self._times, self._source)
                     first_row += len(batch)
         except (pa.ArrowException, OSError) as exc:
-            raise refuse(self._source, f"is damaged ({str(exc).splitlines()[0][:120]})") from exc
+            raise refuse(self._source, f"is damaged ({first_line(exc, 120)})") from exc
 
     def _gzip_rows(self) -> Iterator[FileRows]:
         packed_bytes = self._stream.seek(0, 2)
@@ -162,7 +163,7 @@ class CandleFile:
         try:
             yield
         except _DAMAGED as exc:
-            raise refuse(self._source, f"is damaged or cut off ({exc})") from exc
+            raise refuse(self._source, f"is damaged or cut off ({first_line(exc, 120)})") from exc
 
 
 @contextmanager

@@ -18,9 +18,10 @@ from candleray.private_files import expanded, read_private
 from candleray.settings import ROOT, ServiceSettings, Settings
 from cluster.instance.environment import driver_environment
 from cluster.instance.instance_file import read_instance
+from cluster.machine import limits
 from cluster.machine.child_environment import inherited
 from cluster.machine.data_folder import DataFolder, make_folder
-from cluster.machine.limits import FEWEST_OPEN_FILES, warnings
+from cluster.machine.limits import FEWEST_OPEN_FILES, memory_limit_bytes, warnings
 from cluster.machine.ports import Ports
 
 
@@ -141,6 +142,36 @@ def test_the_limit_of_open_files_is_raised_as_far_as_it_may_be_and_said_where_it
 def test_shared_memory_that_is_too_small_is_said_with_its_size():
     said = list(warnings(2**60))
     assert any("MiB free, less than compute.object_store_bytes" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("membership", "written", "least"),
+    [
+        ("0::/", {"memory.max": "max"}, None),
+        ("0::/", {"memory.max": "1000"}, 1000),
+        ("0::/a/b", {"a/memory.max": "500", "a/b/memory.max": "max"}, 500),
+        ("4:cpu,memory:/c\n0::/", {"memory/c/memory.limit_in_bytes": "700", "memory.max": "max"}, 700),
+        ("4:memory:/c", {"memory/memory.limit_in_bytes": "300", "memory/c/memory.limit_in_bytes": "700"}, 300),
+        # As a container without a namespace of its own sees it: its group is mounted at the root.
+        ("0::/docker/x", {"memory.max": "900"}, 900),
+        ("3:cpuset:/", {"memory.max": "900"}, None),
+    ],
+)
+def test_the_memory_of_a_container_is_the_tightest_limit_of_its_groups(tmp_path, membership, written, least):
+    for name, content in written.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{content}\n")
+    assert memory_limit_bytes(membership, tmp_path) == least
+
+
+def test_memory_that_is_too_little_is_said_with_its_size_and_the_remedy(monkeypatch):
+    monkeypatch.setattr(limits, "memory_limit_bytes", lambda _: 2**30)
+    (said,) = [line for line in warnings(2**30) if "memory" in line and "/dev/shm" not in line]
+    assert said.startswith(
+        "this container or service may use 1,024 MiB of memory, less than the 2,384 MiB of an idle"
+    )
+    assert "compute.object_store_bytes (1,024 MiB)" in said
+    assert "--memory" in said
 
 
 WRITES = """
