@@ -9,6 +9,17 @@ READY := $(VENV)/.ready
 BENCH_VENV := .venv-bench
 BENCH_READY := $(BENCH_VENV)/.ready
 
+# Cryptofeed is compiled where it is installed. Without it all else works, and its tests say why they are skipped.
+WITHOUT_LIVE := candles come by REST alone, without websockets
+define LIVE
+if command -v gcc >/dev/null 2>&1; then \
+	$(BIN)/python -m pip install -qq -c requirements-dev.lock -e '.[live]' \
+		|| echo "The extra 'live' (cryptofeed) could not be built: $(WITHOUT_LIVE)."; \
+else \
+	echo "No gcc, so the extra 'live' (cryptofeed) is left out: $(WITHOUT_LIVE)."; \
+fi
+endef
+
 # Without compiled bytecode every Ray process starts three times slower.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -21,6 +32,7 @@ $(READY): requirements-dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq -r requirements-dev.lock
 	@$(BIN)/python -m pip install -qq --no-deps -e .
+	@$(LIVE)
 	@touch $@
 
 $(BENCH_READY): requirements-bench.lock pyproject.toml

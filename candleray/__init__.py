@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from candleray.backtests.result import RankedVariant as RankedVariant
     from candleray.candles import CandleRows as CandleRows
     from candleray.errors import *  # noqa: F403
+    from candleray.feeds.feed_state import FeedState as FeedState
     from candleray.identity.models import CodeAccepted as CodeAccepted
     from candleray.identity.models import ExchangeKey as ExchangeKey
     from candleray.identity.models import Me as Me
@@ -71,6 +72,7 @@ _HOMES = {
     ),
     "candleray.indicators.info": ("IndicatorInfo",),
     "candleray.indicators.series": ("IndicatorSeries", "SeriesRequest"),
+    "candleray.feeds.feed_state": ("FeedState",),
     "candleray.jobs.job": ("BestVariant", "Job", "JobDetail", "JobTop"),
     "candleray.live.run": ("Run", "RunHistory"),
     "candleray.market_data.backfill_report": ("BackfillReport",),

@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from candleray.errors import first_line, invalid
+from candleray.markets import Symbol
 from candleray.private_files import expanded
 from candleray.validation import invalid_from
 
@@ -181,6 +182,44 @@ class HistorySettings(_Section):
     timeout_s: float = Field(15.0, gt=0, description="of one request")
     max_attempts: int = Field(6, ge=1, description="attempts before a request fails for good")
     concurrency: int = Field(4, ge=1, le=64, description="requests under way at once per market")
+    budget_share: float = Field(
+        0.5,
+        gt=0,
+        le=0.95,
+        description="part of an exchange's request budget that a process may spend on backfills",
+    )
+
+
+class LiveSettings(_Section):
+    """Live candles. Every time is one of the exchange's clock, which a simulator may let run fast."""
+
+    subscriptions: dict[str, tuple[Symbol, ...]] = Field(
+        default_factory=dict,
+        description="market name -> symbols that are ingested, besides those that operators add",
+    )
+    stream_urls: dict[str, str] = Field(
+        default_factory=dict,
+        description="market name -> websocket address like ws://host:9900, in place of the exchange's own",
+    )
+    budget_share: float = Field(
+        0.4, gt=0, le=0.95, description="part of an exchange's request budget that live candles may spend"
+    )
+    clock_speed: float = Field(1.0, gt=0, le=10_000, description="of the exchange's clock; 1 but for simulators")
+    flush_s: float = Field(0.2, gt=0, description="age of the first row of a batch at which it is written")
+    late_s: float = Field(8.0, gt=0, description="after a close, REST is asked for a candle that did not come")
+    poll_s: float = Field(1.5, gt=0, description="the same where no socket serves")
+    stale_s: float = Field(75.0, gt=0, description="a socket without a closed candle for so long is rebuilt")
+    retry_s: float = Field(1.0, gt=0, description="first pause after a failure; it doubles")
+    longest_retry_s: float = Field(15.0, gt=0, description="longest pause after failures")
+    verdict_s: float = Field(120.0, gt=0, description="least time between the two questions of a hole verdict")
+    recheck_s: float = Field(3600.0, gt=0, description="between two questions for a minute that is a hole")
+    renew_before_s: float = Field(
+        900.0, gt=0, description="before an exchange cuts a socket by its age, the next one is opened"
+    )
+    look_back_s: float = Field(7200.0, gt=0, description="compared with the store at every start")
+    catch_up_s: float = Field(
+        604_800.0, gt=0, description="longest outage of ours that is caught up without a backfill"
+    )
 
 
 class IdentitySettings(_Section):
@@ -228,6 +267,7 @@ class Settings(BaseSettings):
     backtests: BacktestSettings = BacktestSettings()
     strategies: StrategySettings = StrategySettings()
     history: HistorySettings = HistorySettings()
+    live: LiveSettings = LiveSettings()
     identity: IdentitySettings = IdentitySettings()
 
     @classmethod

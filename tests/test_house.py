@@ -99,7 +99,9 @@ def distribution(requirement: str) -> str:
 def test_every_library_that_is_imported_is_declared():
     """One that comes along with another may go with its next version."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    ours = {distribution(one) for one in project["project"]["dependencies"]}
+    extras = project["project"]["optional-dependencies"].values()
+    declared = [*project["project"]["dependencies"], *(one for extra in extras for one in extra)]
+    ours = {distribution(one) for one in declared}
     tested = ours | {distribution(one) for group in project["dependency-groups"].values() for one in group}
     installed = packages_distributions()
     undeclared = [

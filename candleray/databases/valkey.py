@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import redis.asyncio as redis
 from redis.exceptions import RedisError
@@ -12,6 +14,16 @@ from redis.exceptions import RedisError
 from candleray.databases.urls import split_url, without_credentials
 from candleray.errors import ServiceUnavailable, first_line, invalid
 from candleray.network.forks import require_own
+
+_OLDER = "equal or smaller than the target stream top item"
+"""Words of the server for an id that is not above the last one."""
+
+
+@dataclass(frozen=True)
+class StreamEntry:
+    stream: str
+    entry_id: str
+    fields: Mapping[str, str]
 
 
 class Valkey:
@@ -51,6 +63,34 @@ class Valkey:
         async with self.answering() as client:
             await client.ping()
 
+    async def append(self, entries: Sequence[StreamEntry], keep_from: str) -> list[bool]:
+        """Append entries with ids of their own to their streams, and trim those to about `keep_from`.
+
+        Returns:
+            Of each entry whether it was appended; the server refuses an id that is not above the stream's last.
+
+        Raises:
+            ServiceUnavailable: Valkey does not answer or has no room; entries may have been appended.
+        """
+        async with self.answering() as client:
+            pipeline = client.pipeline(transaction=False)
+            for entry in entries:
+                fields: dict[Any, Any] = dict(entry.fields)
+                pipeline.xadd(entry.stream, fields, id=entry.entry_id, minid=keep_from)
+            answers = await pipeline.execute(raise_on_error=False)
+            for answer in answers:
+                if isinstance(answer, Exception) and _OLDER not in str(answer):
+                    raise answer
+        return [not isinstance(answer, Exception) for answer in answers]
+
+    async def last_ids(self, streams: Sequence[str]) -> list[str | None]:
+        """The id of the last entry of each stream, None where there is none."""
+        async with self.answering() as client:
+            pipeline = client.pipeline(transaction=False)
+            for stream in streams:
+                pipeline.xrevrange(stream, count=1)
+            return [_id_of(entries) for entries in await pipeline.execute()]
+
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[redis.Redis]:
         """Borrow the client; the driver's errors are raised as ours."""
@@ -59,3 +99,10 @@ class Valkey:
             yield self.client
         except (RedisError, OSError, TimeoutError) as exc:
             raise ServiceUnavailable(f"Valkey at {self.address}: {first_line(exc)}") from exc
+
+
+def _id_of(entries: Any) -> str | None:
+    if not entries:
+        return None
+    entry_id = entries[0][0]
+    return entry_id.decode() if isinstance(entry_id, bytes) else str(entry_id)

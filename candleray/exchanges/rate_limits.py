@@ -8,17 +8,22 @@ from collections.abc import Awaitable, Callable
 
 from candleray.exchanges.exchange import RateBudget
 
-_SHARE = 0.9
-"""The share of the budget that is spent; the rest covers what the venue counts differently."""
-
 
 class RateLimiter:
     """A sliding window over the weight spent at one address: bursts pass, the sum stays within the budget."""
 
     def __init__(
-        self, budget: RateBudget, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]
+        self,
+        budget: RateBudget,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+        share: float = 0.9,
     ) -> None:
-        self._allowed, self._window_s = budget.weight * _SHARE, budget.window_s
+        """
+        Args:
+            share: the part of the budget that is spent; others behind the same address spend too.
+        """
+        self._allowed, self._window_s = budget.weight * share, budget.window_s
         self._clock, self._sleep = clock, sleep
         self._turn = asyncio.Lock()
         self._spent: deque[tuple[float, float]] = deque()
@@ -35,6 +40,11 @@ class RateLimiter:
     def pause(self, seconds: float) -> None:
         """Spend nothing for that long, as the venue demands."""
         self._paused_until = max(self._paused_until, self._clock() + seconds)
+
+    @property
+    def paused_s(self) -> float:
+        """Seconds that nothing is spent, because the venue demands it."""
+        return max(0.0, self._paused_until - self._clock())
 
     def correct(self, used: float) -> None:
         """Raise our count to the venue's own: others behind the same address spend too."""

@@ -83,6 +83,8 @@ class RestClient:
                 content = await self._attempt(exchange, market, request)
                 break
             except _Transient as failed:
+                if failed.is_limit and failed.wait_s:
+                    self._limiter(exchange, market).pause(failed.wait_s)
                 wait_s = self._wait_s(market, request, failed, attempt)
                 if failed.is_limit:
                     self._limiter(exchange, market).pause(wait_s)
@@ -93,8 +95,14 @@ class RestClient:
         except MalformedAnswer as exc:
             raise ExchangeError(f"{_place(market, request)}: {exc}") from exc
 
+    def paused_s(self, exchange: Exchange, market: Market) -> float:
+        """Seconds for which the venue has asked to be left alone."""
+        return self._limiter(exchange, market).paused_s
+
     async def _attempt(self, exchange: Exchange, market: Market, request: RestRequest) -> Any:
         limiter = self._limiter(exchange, market)
+        if limiter.paused_s > _LONGEST_WAIT_S:
+            raise RateLimited(f"{market.name} asked to be left alone for {limiter.paused_s:.0f} s more")
         async with self._slot(market):
             await limiter.spend(request.weight)
             answer = await self._send(exchange, market, request)
@@ -168,7 +176,9 @@ class RestClient:
         """The limiter of the venue's address, wherever the requests really go."""
         api = exchange.api(market)
         if api.base_url not in self._limiters:
-            self._limiters[api.base_url] = RateLimiter(api.budget, self.clock, self._sleep)
+            self._limiters[api.base_url] = RateLimiter(
+                api.budget, self.clock, self._sleep, self.config.budget_share
+            )
         return self._limiters[api.base_url]
 
     def _slot(self, market: Market) -> asyncio.Semaphore:

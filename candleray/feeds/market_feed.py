@@ -19,6 +19,8 @@ from candleray.timeframes import MINUTE_MS
 
 _HOLES_KEPT_MS = 24 * HOUR_MS
 NOT_FOLLOWED = "of a symbol that is not subscribed"
+_OLDEST_MS = 24 * HOUR_MS
+TOO_OLD = "opens more than a day before what is followed"
 NOT_OF_THE_WINDOW = "outside of the window that was asked for"
 
 
@@ -91,6 +93,9 @@ class MarketFeed:
         if not kline.is_closed:
             return None
         self.counts.told += 1
+        if kline.ts_open_ms < self.minutes[kline.symbol].start_ms - _OLDEST_MS:
+            self.counts.refuse(TOO_OLD, f"{kline.symbol}, {kline.ts_open_ms} ms")
+            return None
         return self._row(kline, "websocket", now_ms)
 
     def serve(self, symbols: Iterable[str], now_ms: int) -> None:
@@ -192,7 +197,7 @@ class MarketFeed:
         if not self.minutes[kline.symbol].receive(kline):
             self.counts.repeated += 1
             return None
-        return LiveRow(self._instruments[kline.symbol], kline, source, now_ms)
+        return LiveRow(self._instruments[kline.symbol], kline, source)
 
     def _ask(self, symbol: str, now_ms: int) -> Ask | None:
         closed_ms = now_ms // MINUTE_MS * MINUTE_MS

@@ -51,7 +51,7 @@ class Minutes:
         self.newest_ms = -1
         """The newest minute received."""
         self._pace = pace
-        self._start_ms = start_ms
+        self.start_ms = start_ms
         self._fruitless = 0
         self._settled: set[int] = set()
         self._held: dict[int, int] = {}
@@ -89,6 +89,14 @@ class Minutes:
             self.holes.add(ts_ms)
             self._settle(ts_ms)
 
+    def adopt_stored(self, missing_ms: Iterable[tuple[int, int]], end_ms: int) -> None:
+        """Take over what the store has before `end_ms`, given the ranges `[start, end)` that it lacks."""
+        at_ms = self.settled_until_ms
+        for start_ms, until_ms in [*missing_ms, (end_ms, end_ms)]:
+            for ts_ms in range(at_ms, min(start_ms, end_ms), MINUTE_MS):
+                self._settle(ts_ms)
+            at_ms = max(at_ms, until_ms)
+
     def adopt_holes(self, stamps_ms: Iterable[int]) -> None:
         """Take over the holes that were declared before this process."""
         for ts_ms in stamps_ms:
@@ -107,7 +115,7 @@ class Minutes:
 
     def is_wanted(self, ts_ms: int) -> bool:
         """Neither held nor settled, and followed."""
-        return ts_ms >= self._start_ms and ts_ms not in self._held and not self._is_settled(ts_ms)
+        return ts_ms >= self.start_ms and ts_ms not in self._held and not self._is_settled(ts_ms)
 
     def differs(self, kline: LiveKline) -> bool:
         """A minute that is remembered was told otherwise."""

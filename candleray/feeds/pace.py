@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from candleray.settings import LiveSettings
+
 HOUR_MS = 3_600_000
 
 
@@ -28,9 +30,30 @@ class Pace:
     """The least time between the two questions of a hole verdict."""
     recheck_ms: int = HOUR_MS
     """Time between two questions for a hole."""
+    renew_before_ms: int = 900_000
+    """Lead of a new socket over the age at which the exchange cuts the old one."""
     future_ms: int = 2_000
     """Lead of the venue over our estimate of its clock; a minute that closes later still is refused."""
+
+    @staticmethod
+    def of(live: LiveSettings) -> Pace:
+        return Pace(
+            flush_ms=_ms(live.flush_s),
+            late_ms=_ms(live.late_s),
+            poll_ms=_ms(live.poll_s),
+            stale_ms=_ms(live.stale_s),
+            retry_ms=_ms(live.retry_s),
+            longest_retry_ms=_ms(live.longest_retry_s),
+            longest_fruitless_ms=_ms(max(live.verdict_s, live.longest_retry_s)),
+            verdict_ms=_ms(live.verdict_s),
+            recheck_ms=_ms(live.recheck_s),
+            renew_before_ms=_ms(live.renew_before_s),
+        )
 
     def pause_ms(self, failures: int, longest_ms: int) -> int:
         """The pause after that many failures in a row."""
         return min(longest_ms, self.retry_ms << min(max(failures - 1, 0), 16))
+
+
+def _ms(seconds: float) -> int:
+    return max(1, round(seconds * 1000))

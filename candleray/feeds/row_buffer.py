@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -22,7 +23,6 @@ class LiveRow:
     instrument: Instrument
     kline: LiveKline
     source: RowSource
-    received_ms: int
 
     @property
     def minute(self) -> tuple[int, str, int]:
@@ -36,14 +36,17 @@ class RowBuffer:
     most_rows: int = MOST_ROWS
     failures: int = 0
     retry_at_ms: int = 0
+    _since_ms: int = 0
     _waiting: deque[LiveRow] = field(default_factory=deque)
     _under_way: list[LiveRow] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._under_way)
 
-    def add(self, row: LiveRow) -> list[LiveRow]:
+    def add(self, row: LiveRow, now_ms: int) -> list[LiveRow]:
         """Take a row; return those that there is no room for any more."""
+        if not self._waiting:
+            self._since_ms = now_ms
         self._waiting.append(row)
         excess = len(self) - self.most_rows
         return [self._waiting.popleft() for _ in range(min(excess, len(self._waiting)))]
@@ -53,7 +56,7 @@ class RowBuffer:
         if self._under_way or not self._waiting:
             return None
         full = len(self._waiting) >= self.batch_rows
-        return max(self._waiting[0].received_ms + (0 if full else self.pace.flush_ms), self.retry_at_ms)
+        return max(self._since_ms + (0 if full else self.pace.flush_ms), self.retry_at_ms)
 
     def take(self, now_ms: int) -> list[LiveRow]:
         """The batch that is due, of one source and with one row a minute; empty where none is.
@@ -82,6 +85,12 @@ class RowBuffer:
         """The store has acknowledged the batch."""
         self._under_way = []
         self.failures, self.retry_at_ms = 0, 0
+
+    def put_back(self, rows: Sequence[LiveRow], now_ms: int) -> None:
+        """Take rows again that the store does not take yet."""
+        self._waiting.extendleft(reversed(rows))
+        self._since_ms = now_ms
+        self.retry_at_ms = now_ms + self.pace.retry_ms
 
     def failed(self, now_ms: int) -> None:
         """The batch is to be tried again, after a pause that grows."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from candleray.errors import ApiError, BadFile, GuardExceeded, invalid
+from candleray.feeds.feed_state import FeedState
 from candleray.indicators.series import LAST_BARS
 from candleray.market_data.backfill_report import BackfillReport, BackfillStep
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
@@ -248,6 +249,14 @@ class MarketDataMethods(Sender):
         """
         params = {"market_id": market_id(market), "symbol": symbol}
         return read(list[Coverage], self.send("GET", "/market-data/coverage", params=params))
+
+    def feeds(self) -> list[FeedState]:
+        """Each market's feed of live candles, as it told of itself last.
+
+        >>> [feed.market for feed in client.feeds()]
+        ['binance-spot', 'binance-futures', 'bybit-spot', 'bybit-futures']
+        """
+        return read(list[FeedState], self.send("GET", "/market-data/feeds"))
 
     def counts(self) -> list[RowCounts]:
         """Rows of every instrument in raw (every version of a minute) and in canonical.

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pytest
 
 from candleray.candles import COLUMNS, CandleRows, Candles
+from candleray.feeds.feed_state import FeedState
+from candleray.feeds.feed_store import FeedStore
 from candleray.market_data.arrow_stream import ARROW, decode_bars, encode_rows
 from candleray.market_data.candle_store import CandleStore
-from candleray.markets import MARKETS
+from candleray.markets import MARKET_NAMES, MARKETS
 from candleray.timeframes import MINUTE_MS
 from tests.support.api.in_process_api import START_MS, backend, random_walk, serving, stored_walk
 
@@ -263,3 +265,13 @@ async def test_what_is_no_instrument_is_refused(api, body, field):
     answer = await api.post("/market-data/instruments", json=body)
     assert answer.status_code == 422
     assert [problem["field"] for problem in answer.json()["error"]["problems"]] == [field]
+
+
+async def test_a_feed_that_has_told_of_itself_is_shown_and_one_that_has_not_is_idle(api, postgres):
+    told = FeedState(market="bybit-spot", mode="polling", reason="refused", subscribed=3, filled=7)
+    await FeedStore(postgres).keep([told])
+    feeds = {feed["market"]: feed for feed in (await api.get("/market-data/feeds")).json()}
+    assert list(feeds) == list(MARKET_NAMES)
+    assert (feeds["bybit-futures"]["mode"], feeds["bybit-futures"]["told_at"]) == ("idle", None)
+    assert feeds["bybit-spot"]["told_at"] is not None
+    assert FeedState(**{**feeds["bybit-spot"], "told_at": None}) == told

@@ -209,18 +209,18 @@ def test_an_answer_without_rows_is_asked_for_again_with_growing_pauses(feed: Mar
     assert pauses.max() == 120
 
 
-def row(ts_ms: int, version: int = 0, source: str = "websocket", received_ms: int = START_MS) -> LiveRow:
-    return LiveRow(Instrument(market_id=1, symbol=SYMBOL), kline_of(SYMBOL, ts_ms, version), source, received_ms)  # type: ignore[arg-type]
+def row(ts_ms: int, version: int = 0, source: str = "websocket") -> LiveRow:
+    return LiveRow(Instrument(market_id=1, symbol=SYMBOL), kline_of(SYMBOL, ts_ms, version), source)  # type: ignore[arg-type]
 
 
 def test_a_batch_is_flushed_when_its_first_row_is_200_ms_old_or_it_is_full() -> None:
     buffer = RowBuffer(Pace(), batch_rows=3)
-    buffer.add(row(START_MS))
+    buffer.add(row(START_MS), START_MS)
     assert buffer.take(START_MS + 199) == []
     assert len(buffer.take(START_MS + 200)) == 1
     buffer.kept()
     for minute in range(4):
-        buffer.add(row(START_MS + minute * MINUTE_MS))
+        buffer.add(row(START_MS + minute * MINUTE_MS), START_MS)
     assert len(buffer.take(START_MS)) == 3
     assert buffer.take(START_MS + SECOND) == [], "one batch at a time"
 
@@ -229,7 +229,7 @@ def test_versions_of_a_minute_go_in_their_order_into_batches_of_their_own() -> N
     buffer = RowBuffer(Pace())
     rows = [row(START_MS), row(START_MS, 1, "rest"), row(START_MS, 2), row(START_MS + MINUTE_MS)]
     for one in rows:
-        buffer.add(one)
+        buffer.add(one, START_MS)
     batches = []
     while batch := buffer.take(START_MS + SECOND):
         batches.append(batch)
@@ -239,15 +239,15 @@ def test_versions_of_a_minute_go_in_their_order_into_batches_of_their_own() -> N
 
 def test_a_failed_batch_is_tried_again_after_growing_pauses_and_first() -> None:
     buffer = RowBuffer(Pace())
-    buffer.add(row(START_MS))
+    buffer.add(row(START_MS), START_MS)
     assert buffer.take(START_MS + 200)
     buffer.failed(START_MS + 200)
-    buffer.add(row(START_MS + MINUTE_MS))
+    buffer.add(row(START_MS + MINUTE_MS), START_MS)
     assert buffer.take(START_MS + 600) == []
     assert [one.kline.ts_open_ms for one in buffer.take(START_MS + 700)] == [START_MS, START_MS + MINUTE_MS]
 
 
 def test_beyond_its_room_the_oldest_rows_are_given_back() -> None:
     buffer = RowBuffer(Pace(), most_rows=2)
-    given_back = [buffer.add(row(START_MS + minute * MINUTE_MS)) for minute in range(3)]
+    given_back = [buffer.add(row(START_MS + minute * MINUTE_MS), START_MS) for minute in range(3)]
     assert given_back == [[], [], [row(START_MS)]]

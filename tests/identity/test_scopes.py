@@ -33,6 +33,7 @@ SCOPES: dict[str | None, str] = {
         GET /market-data/candles
         GET /market-data/counts
         GET /market-data/coverage
+        GET /market-data/feeds
         GET /market-data/instruments
         GET /market-data/markets
         GET /market-data/missing

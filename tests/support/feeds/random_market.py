@@ -153,7 +153,7 @@ class RandomMarket:
         self.told = [(at_ms, kline) for at_ms, kline in self.told if at_ms > self.now_ms]
         for kline in due if self.is_connected else ():
             if row := self.feed.tell(kline, self.now_ms):
-                self.feed.lose(self.buffer.add(row))
+                self.feed.lose(self.buffer.add(row, self.now_ms))
 
     def _rest(self) -> None:
         for ask in self.feed.asks(self.now_ms):
@@ -167,7 +167,7 @@ class RandomMarket:
                 continue
             rows, verdicts = self.feed.answer(ask, self.venue.rest(ask, self.now_ms), self.now_ms)
             for row in rows:
-                self.feed.lose(self.buffer.add(row))
+                self.feed.lose(self.buffer.add(row, self.now_ms))
             for verdict in verdicts:
                 if self.chance.random() < 0.8:  # else Postgres is away
                     self.holes[verdict.symbol, verdict.ts_open_ms] = verdict

@@ -1,0 +1,68 @@
+"""`candleray feeds`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from candleray.terminal.console import output
+from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect
+from candleray.terminal.tables import print_table, second_text
+
+if TYPE_CHECKING:
+    from candleray.feeds.feed_state import FeedState
+
+
+def feeds(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
+    """Show each market's feed of live candles: sockets, lag, what REST filled, what was refused and why.
+
+    Example: candleray feeds
+    """
+    from candleray.feeds.feed_state import FeedState
+    from candleray.sdk.connection import read
+
+    with connect(api, data) as client:
+        answer = client.send("GET", "/market-data/feeds")
+    if as_json:
+        sys.stdout.buffer.write(answer)
+    else:
+        _print_feeds(read(list[FeedState], answer))
+
+
+def _print_feeds(states: Sequence[FeedState]) -> None:
+    socket = ("market", "mode", "subscribed", "connected since", "last candle")
+    names = (*socket, "lag p50", "lag p99", "reconnects", "by REST", "incomplete")
+    rows = [
+        (
+            state.market,
+            state.mode,
+            f"{state.subscribed:,}",
+            second_text(state.connected_since) if state.connected_since else "",
+            second_text(state.last_candle) if state.last_candle else "",
+            _seconds(state.lag_p50_ms),
+            _seconds(state.lag_p99_ms),
+            f"{state.reconnects:,}",
+            f"{state.filled:,}",
+            f"{state.incomplete:,}",
+        )
+        for state in states
+    ]
+    print_table(output(), names, rows, text=names[:2])
+    for state in states:
+        for line in _remarks(state):
+            output().print(f"{state.market}: {line}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _remarks(state: FeedState) -> list[str]:
+    """Sentences on what an operator should look at."""
+    told = [state.reason] if state.reason else []
+    told += [f"{reason}: {one.count:,}, first {one.example}" for reason, one in state.refused.items()]
+    told += [f"{symbol} is not streamed: {said}" for symbol, said in state.refused_symbols.items()]
+    told += [f"{state.waiting:,} rows wait for the store"] if state.waiting > 1000 else []
+    told += [f"{state.unpublished:,} minutes wait for the stream"] if state.unpublished > 1000 else []
+    return told
+
+
+def _seconds(lag_ms: int | None) -> str:
+    return "" if lag_ms is None else f"{lag_ms / 1000:.2f} s"

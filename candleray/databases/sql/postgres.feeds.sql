@@ -1,0 +1,24 @@
+-- Hole verdicts and the state of feeds.
+
+-- name: declare_holes
+INSERT INTO candle_holes (market_id, symbol, ts_open, first_asked_at, last_asked_at)
+SELECT $1, hole.* FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[]) AS hole
+ON CONFLICT (market_id, symbol, ts_open) DO UPDATE
+    SET last_asked_at = excluded.last_asked_at, filled_at = NULL;
+
+-- name: fill_holes
+UPDATE candle_holes SET filled_at = now()
+WHERE market_id = $1 AND filled_at IS NULL
+    AND (symbol, ts_open) IN (SELECT * FROM unnest($2::text[], $3::timestamptz[]));
+
+-- name: open_holes
+SELECT symbol, ts_open, first_asked_at, last_asked_at, declared_at, filled_at FROM candle_holes
+WHERE market_id = $1 AND symbol = $2 AND ts_open >= $3 AND ts_open < $4 AND filled_at IS NULL
+ORDER BY ts_open;
+
+-- name: keep_feed_state
+INSERT INTO feed_states (market_id, state) VALUES ($1, $2)
+ON CONFLICT (market_id) DO UPDATE SET state = excluded.state, updated_at = now();
+
+-- name: feed_states
+SELECT market_id, state, updated_at FROM feed_states ORDER BY market_id;

@@ -1,0 +1,44 @@
+"""State of a market's feed as operators see it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from candleray.frozen_model import FrozenModel
+
+FeedMode = Literal["idle", "sockets", "polling"]
+
+
+class RefusedReason(FrozenModel):
+    count: int = Field(description="rows or frames refused for this reason")
+    example: str = Field("", description="the first of them")
+
+
+class FeedState(FrozenModel):
+    """State of one market's feed since its process began, as it told it last."""
+
+    market: str = Field(examples=["binance-spot"])
+    mode: FeedMode = Field(description="idle: nothing is subscribed; polling: REST alone serves")
+    reason: str = Field("", description="cause of polling, or the last trouble of a socket")
+    subscribed: int = Field(0, description="instruments that are followed")
+    connected_since: datetime | None = Field(None, description="of the socket that has lived shortest")
+    last_candle: datetime | None = Field(None, description="open time of the newest candle that the store has")
+    lag_p50_ms: int | None = Field(None, description="from a minute's close to the store's acknowledgement")
+    lag_p99_ms: int | None = Field(None, description="the same, at worst of 99 in 100")
+    written: int = Field(0, description="rows that the store has acknowledged")
+    filled: int = Field(0, description="minutes that only REST told")
+    repeated: int = Field(0, description="candles told again with the same values")
+    reconnects: int = Field(0, description="sockets opened again")
+    waiting: int = Field(0, description="rows that wait for the store")
+    unpublished: int = Field(0, description="minutes that wait for the stream")
+    incomplete: int = Field(0, description="instruments that lack a minute which is due")
+    clock_ahead_ms: int | None = Field(None, description="our clock less the exchange's")
+    refused: dict[str, RefusedReason] = Field(default_factory=dict, description="by reason")
+    ignored: dict[str, int] = Field(default_factory=dict, description="frames that tell no candle of ours")
+    refused_symbols: dict[str, str] = Field(
+        default_factory=dict, description="symbols that the exchange does not stream, with its words"
+    )
+    told_at: datetime | None = Field(None, description="when the feed told this")

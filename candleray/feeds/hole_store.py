@@ -1,0 +1,38 @@
+"""Hole verdicts in Postgres: what readers and runners may rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from candleray.databases.postgres import Postgres
+from candleray.feeds.minutes import Verdict
+from candleray.markets import Instrument, Market
+from candleray.timeframes import from_ms, to_ms
+
+
+class HoleStore:
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    async def declare(self, market: Market, verdicts: Sequence[Verdict]) -> None:
+        """Keep verdicts; the same ones again change nothing but when they were asked last."""
+        newest = {(verdict.symbol, verdict.ts_open_ms): verdict for verdict in verdicts}.values()
+        await self._postgres.fetch(
+            "declare_holes",
+            market.market_id,
+            [verdict.symbol for verdict in newest],
+            [from_ms(verdict.ts_open_ms) for verdict in newest],
+            [from_ms(verdict.first_asked_ms) for verdict in newest],
+            [from_ms(verdict.last_asked_ms) for verdict in newest],
+        )
+
+    async def fill(self, market: Market, minutes: Sequence[tuple[str, int]]) -> None:
+        """Note of holes, by symbol and minute, that their candles came after all."""
+        symbols, stamps = [symbol for symbol, _ in minutes], [from_ms(ts_ms) for _, ts_ms in minutes]
+        await self._postgres.fetch("fill_holes", market.market_id, symbols, stamps)
+
+    async def open_holes(self, instrument: Instrument, start_ms: int, end_ms: int) -> list[int]:
+        """The minutes of `[start_ms, end_ms)` that the exchange does not have."""
+        window = from_ms(start_ms), from_ms(end_ms)
+        rows = await self._postgres.fetch("open_holes", instrument.market_id, instrument.symbol, *window)
+        return [to_ms(row["ts_open"]) for row in rows]

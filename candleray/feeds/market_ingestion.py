@@ -1,0 +1,210 @@
+"""Ingestion of one market: its sockets, its questions to REST, the venue's clock, around the pure core."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any
+
+from candleray.errors import ExchangeError, NotFound
+from candleray.exchanges.discovery import exchange_of
+from candleray.exchanges.rest import RestClient
+from candleray.feeds.feed_state import FeedMode, FeedState, RefusedReason
+from candleray.feeds.market_feed import Ask, MarketFeed
+from candleray.feeds.minutes import Verdict
+from candleray.feeds.pace import Pace
+from candleray.feeds.rest_questions import ask_candles, ask_time_ms, wait_ms
+from candleray.feeds.row_buffer import LiveRow
+from candleray.feeds.sockets import MarketSockets, SocketSlot
+from candleray.feeds.venue_clock import VenueClock
+from candleray.feeds.websocket import MISSING, Connect, require_socket_url
+from candleray.logs import get_logger
+from candleray.markets import Market
+from candleray.settings import LiveSettings
+from candleray.timeframes import MINUTE_MS, from_ms
+
+log = get_logger("feeds")
+
+CLOCK_TRUSTED_S = 60.0
+_CLOCK_RETRY_S = 2.0
+_WARN_AHEAD_MS = 2_000
+
+
+class MarketIngestion:
+    def __init__(
+        self,
+        market: Market,
+        live: LiveSettings,
+        rest: RestClient,
+        connect: Connect | None,
+        on_row: Callable[[LiveRow], None],
+    ) -> None:
+        """
+        Args:
+            connect: None where there are no websockets; then REST alone serves.
+
+        Raises:
+            InvalidInput: the settings give the market's stream an address that is none.
+        """
+        self.market = market
+        self.clock = VenueClock(live.clock_speed)
+        exchange = exchange_of(market)
+        self.feed = MarketFeed(market, Pace.of(live), exchange.api(market).page_minutes)
+        self.verdicts: dict[tuple[str, int], Verdict] = {}
+        """Verdicts that are to be kept."""
+        self.clock_ahead_ms: int | None = None
+        self._rest, self._on_row = rest, on_row
+        self._asking: set[asyncio.Task[None]] = set()
+        self._measuring: asyncio.Task[None] | None = None
+        self._sockets: MarketSockets | None = None
+        if connect is not None:
+            api = exchange.stream(market)
+            url = require_socket_url(live.stream_urls.get(market.name, api.url), market.name) + api.path
+            self._sockets = MarketSockets(
+                lambda: SocketSlot(self.feed, api, url, connect, self.clock, on_row), api
+            )
+
+    @property
+    def now_ms(self) -> int:
+        return self.clock.now_ms()
+
+    @property
+    def closed_until_ms(self) -> int:
+        return self.now_ms // MINUTE_MS * MINUTE_MS
+
+    async def measure_once(self) -> None:
+        """Ask for the venue's time where it is not known yet; without an answer our own clock is believed."""
+        if self.clock.measured_at_s is None and self._measuring is None:
+            self._keep_clock()
+        if self._measuring is not None:
+            await asyncio.wait([self._measuring])
+
+    def follow(
+        self,
+        symbol: str,
+        start_ms: int,
+        missing_ms: Iterable[tuple[int, int]],
+        end_ms: int,
+        holes_ms: Sequence[int],
+    ) -> None:
+        """Follow a symbol from a minute on, given what the store lacks in `[start_ms, end_ms)`."""
+        self.feed.follow(symbol, start_ms, self.now_ms)
+        self.feed.minutes[symbol].adopt_stored(missing_ms, end_ms)
+        self.feed.minutes[symbol].adopt_holes(holes_ms)
+        self._want()
+
+    def forget(self, symbol: str) -> None:
+        self.feed.forget(symbol)
+        self._want()
+
+    async def step(self) -> None:
+        """Do what is due; questions to REST go on by themselves."""
+        if not self.feed.minutes and not (self._sockets and self._sockets.slots):
+            return
+        self._keep_clock()
+        if self._sockets is not None:
+            await self._sockets.step()
+        # Before the venue's time is known, a minute that forms might be taken for closed.
+        if self.clock.measured_at_s is not None:
+            for ask in self.feed.asks(self.now_ms):
+                self._start(self._ask(ask))
+
+    async def close(self) -> None:
+        for task in (*self._asking, *([self._measuring] if self._measuring else [])):
+            task.cancel()
+        if self._sockets is not None:
+            await self._sockets.close()
+
+    def state(self) -> FeedState:
+        counts, slots = self.feed.counts, self._sockets.slots if self._sockets else []
+        connected = [slot.watch.connected_ms for slot in slots if slot.watch.connected_ms is not None]
+        mode, reason = self._mode()
+        return FeedState(
+            market=self.market.name,
+            mode=mode,
+            reason=reason,
+            subscribed=len(self.feed.minutes),
+            connected_since=from_ms(max(connected)) if connected else None,
+            last_candle=from_ms(self.feed.last_candle_ms) if self.feed.last_candle_ms else None,
+            lag_p50_ms=self.feed.lags.quantile_ms(0.5),
+            lag_p99_ms=self.feed.lags.quantile_ms(0.99),
+            written=counts.written,
+            filled=counts.filled,
+            repeated=counts.repeated,
+            reconnects=sum(slot.watch.reconnects for slot in slots),
+            incomplete=len(self.feed.missing_symbols(self.now_ms)),
+            clock_ahead_ms=self.clock_ahead_ms,
+            refused={
+                reason: RefusedReason(count=count, example=counts.examples.get(reason, ""))
+                for reason, count in counts.refused.items()
+            },
+            ignored=dict(counts.ignored),
+            refused_symbols={symbol: said for slot in slots for symbol, said in slot.refused.items()},
+        )
+
+    def _mode(self) -> tuple[FeedMode, str]:
+        if not self.feed.minutes:
+            return "idle", ""
+        if self._sockets is None:
+            return "polling", MISSING
+        errors = [slot.watch.last_error for slot in self._sockets.slots if slot.watch.last_error]
+        return "sockets" if self.feed.served else "polling", errors[-1] if errors else ""
+
+    def _want(self) -> None:
+        if self._sockets is not None:
+            self._sockets.want(self.feed.minutes)
+
+    def _keep_clock(self) -> None:
+        if self._measuring is None and not self.clock.is_trusted(CLOCK_TRUSTED_S):
+            self._measuring = asyncio.get_running_loop().create_task(self._measure())
+            self._measuring.add_done_callback(self._measured)
+
+    def _measured(self, task: asyncio.Task[None]) -> None:
+        self._measuring = None
+
+    async def _measure(self) -> None:
+        try:
+            server_ms = await ask_time_ms(self._rest, self.market)
+        except ExchangeError as error:
+            log.info("feed_clock_unknown", market=self.market.name, reason=error.message)
+            await asyncio.sleep(max(_CLOCK_RETRY_S, wait_ms(self._rest, self.market) / 1000))
+            return
+        ahead_ms = self.clock.measured(server_ms)
+        if self.clock.speed == 1 and abs(ahead_ms) > _WARN_AHEAD_MS and self.clock_ahead_ms is None:
+            log.warning("clock_is_off", market=self.market.name, ahead_ms=ahead_ms)
+        self.clock_ahead_ms = ahead_ms
+
+    async def _ask(self, ask: Ask) -> None:
+        try:
+            rows = await ask_candles(self._rest, self.market, ask)
+        except NotFound as error:
+            log.warning("feed_symbol_unknown", market=self.market.name, symbol=ask.symbol, reason=error.message)
+            self.feed.fail(ask, self.now_ms, of_symbol=True)
+            return
+        except ExchangeError as error:
+            log.info("feed_question_failed", market=self.market.name, symbol=ask.symbol, reason=error.message)
+            wait = int(wait_ms(self._rest, self.market) * self.clock.speed)
+            self.feed.fail(ask, self.now_ms, wait)
+            return
+        except Exception:
+            log.exception("feed_question_broken", market=self.market.name, symbol=ask.symbol)
+            self.feed.fail(ask, self.now_ms)
+            return
+        to_write, verdicts = self.feed.answer(ask, rows, self.now_ms)
+        for row in to_write:
+            self._tell_watch(row)
+            self._on_row(row)
+        for verdict in verdicts:
+            self.verdicts[verdict.symbol, verdict.ts_open_ms] = verdict
+
+    def _tell_watch(self, row: LiveRow) -> None:
+        """The socket did not bring this minute: by right only if nobody traded."""
+        slot = self._sockets.slot_of(row.kline.symbol) if self._sockets else None
+        since_ms = slot.watch.connected_ms if slot is not None else None
+        if slot is not None and since_ms is not None and row.kline.ts_open_ms >= since_ms:
+            slot.watch.rest_told(row.kline.volume > 0)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)

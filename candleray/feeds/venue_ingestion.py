@@ -1,0 +1,273 @@
+"""Ingestion of one venue: rows of its markets into the store, then into the stream, and what is kept in Postgres.
+
+Raw first, stream second: what anybody ever saw in the stream is in the store. Candles are kept without Valkey and
+without Postgres; while the store is away rows wait in memory, and beyond that REST brings them again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from candleray.candles import CandleRows, Candles, IntArray
+from candleray.databases.valkey import Valkey
+from candleray.errors import CandlerayError, NotFound
+from candleray.exchanges.rest import RestClient
+from candleray.exchanges.stream import LiveKline
+from candleray.feeds.candle_stream import KEPT_MS, StreamOutbox, entries_of, stream_of
+from candleray.feeds.feed_state import FeedState
+from candleray.feeds.hole_store import HoleStore
+from candleray.feeds.market_ingestion import MarketIngestion
+from candleray.feeds.pace import Pace
+from candleray.feeds.row_buffer import LiveRow, RowBuffer, RowSource
+from candleray.feeds.websocket import Connect
+from candleray.logs import get_logger
+from candleray.market_data.insert_report import InsertReport
+from candleray.market_data.screening import NOT_CLOSED
+from candleray.markets import MARKETS, Instrument
+from candleray.settings import LiveSettings
+from candleray.timeframes import MINUTE_MS
+
+log = get_logger("feeds")
+
+FOLLOW_S = 2.0
+STATE_S = 5.0
+_TICK_S, _IDLE_TICK_S = 0.05, 0.5
+_LONGEST_PAUSE_S = 5.0
+_PREPARED_AT_ONCE = 8
+_BLOCKED_S = 5.0
+
+
+class LiveStore(Protocol):
+    """The store of candles; see `CandleStore` for meanings and errors."""
+
+    async def insert_many(
+        self, batch: Sequence[tuple[Instrument, CandleRows]], source: RowSource
+    ) -> list[InsertReport]: ...
+
+    async def missing_ranges(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> IntArray: ...
+
+    async def span(self, market_id: int, symbol: str) -> tuple[int, int]: ...
+
+    async def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles: ...
+
+
+Wanted = Callable[[], Awaitable[Sequence[Instrument]]]
+"""The instruments to be followed; raises a `CandlerayError` where that cannot be told now."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """Places that ingestion writes to and asks; each may be away at any moment."""
+
+    store: LiveStore
+    wanted: Wanted
+    holes: Callable[[], Awaitable[HoleStore]]
+    valkey: Callable[[], Awaitable[Valkey]]
+    keep_states: Callable[[Sequence[FeedState]], Awaitable[None]]
+
+
+class VenueIngestion:
+    def __init__(
+        self, venue: str, live: LiveSettings, rest: RestClient, services: Services, connect: Connect | None
+    ) -> None:
+        """
+        Raises:
+            InvalidInput: see `MarketIngestion`.
+        """
+        self.live = live
+        self.services = services
+        self.buffer = RowBuffer(Pace.of(live))
+        self.outbox = StreamOutbox()
+        self.markets = {
+            market.market_id: MarketIngestion(market, live, rest, connect, self._take)
+            for market in MARKETS.values()
+            if market.exchange == venue
+        }
+        self._filled: defaultdict[int, set[tuple[str, int]]] = defaultdict(set)
+        self._preparing = asyncio.Semaphore(_PREPARED_AT_ONCE)
+
+    @property
+    def is_idle(self) -> bool:
+        return not len(self.buffer) and not any(market.feed.minutes for market in self.markets.values())
+
+    async def run(self) -> None:
+        """Ingest until this task is cancelled; whatever a step raises, the steps go on."""
+        pace_s = max(0.002, min(_TICK_S, self.live.flush_s / 4 / self.live.clock_speed))
+        try:
+            async with asyncio.TaskGroup() as loops:
+                for step, every_s in (
+                    (self._step, pace_s),
+                    (self._flush, pace_s),
+                    (self._publish, pace_s),
+                    (self._follow, FOLLOW_S),
+                    (self._judge, 1.0),
+                    (self._tell, STATE_S),
+                ):
+                    loops.create_task(self._repeat(step, every_s), name=step.__name__)
+        finally:
+            for market in self.markets.values():
+                await market.close()
+
+    async def _repeat(self, step: Callable[[], Awaitable[None]], every_s: float) -> None:
+        pause_s = every_s
+        while True:
+            try:
+                await step()
+                pause_s = max(every_s, _IDLE_TICK_S) if self.is_idle else every_s
+            except CandlerayError as error:
+                pause_s = min(max(2 * pause_s, 0.5), max(_LONGEST_PAUSE_S, every_s))
+                log.warning("feed_waits", step=step.__name__, reason=error.message, pause_s=pause_s)
+            except Exception:
+                pause_s = min(max(2 * pause_s, 0.5), max(_LONGEST_PAUSE_S, every_s))
+                log.exception("feed_step_failed", step=step.__name__)
+            began_s = time.monotonic()
+            await asyncio.sleep(pause_s)
+            if (late_s := time.monotonic() - began_s - pause_s) > _BLOCKED_S:
+                log.warning("feed_loop_blocked", seconds=round(late_s, 1))
+
+    async def _step(self) -> None:
+        for market in self.markets.values():
+            await market.step()
+
+    def _take(self, row: LiveRow) -> None:
+        for given_back in self.buffer.add(row, self._elapsed_ms()):
+            self.markets[given_back.instrument.market_id].feed.lose([given_back])
+
+    def _elapsed_ms(self) -> int:
+        """The buffer's clock: one for the markets together, at the venue's speed."""
+        return int(time.monotonic() * 1000 * self.live.clock_speed)
+
+    async def _flush(self) -> None:
+        """Write the batch that is due; it is tried again until the store has it."""
+        if not (batch := self.buffer.take(self._elapsed_ms())):
+            return
+        parts: defaultdict[Instrument, list[LiveRow]] = defaultdict(list)
+        for row in batch:
+            parts[row.instrument].append(row)
+        rows = [(instrument, LiveKline.rows([row.kline for row in part])) for instrument, part in parts.items()]
+        try:
+            reports = await self.services.store.insert_many(rows, batch[0].source)
+        except BaseException:
+            self.buffer.failed(self._elapsed_ms())
+            raise
+        self.buffer.kept()
+        for part, report in zip(parts.values(), reports, strict=True):
+            self._keep(part, report)
+
+    def _keep(self, rows: list[LiveRow], report: InsertReport) -> None:
+        market = self.markets[rows[0].instrument.market_id]
+        refused = {reason.reason: reason for reason in report.refused}
+        if NOT_CLOSED in refused:
+            # The store goes by this machine's clock, which is behind: it takes them a little later.
+            market.feed.counts.refuse("waits for this machine's clock", refused[NOT_CLOSED].first_example)
+            self.buffer.put_back(rows, self._elapsed_ms())
+            return
+        for reason in report.refused:
+            market.feed.counts.refuse(f"refused by the store: {reason.reason}", reason.first_example)
+        if report.refused:
+            return
+        now_ms = market.now_ms
+        for row in rows:
+            if market.feed.keep(row, now_ms):
+                self._filled[market.market.market_id].add((row.kline.symbol, row.kline.ts_open_ms))
+        self.outbox.add(rows, now_ms)
+
+    async def _publish(self) -> None:
+        if not self.outbox.incomplete and not len(self.outbox):
+            return
+        valkey = await self.services.valkey()
+        await self._complete_streams(valkey)
+        while batch := self.outbox.batch():
+            self.outbox.done(batch, await valkey.append(batch, self._kept_from()))
+
+    async def _complete_streams(self, valkey: Valkey) -> None:
+        """Append what the store has and the stream lacks of the window that is compared at a start."""
+        instruments = list(self.outbox.incomplete.values())
+        last_ids = await valkey.last_ids([stream_of(instrument) for instrument in instruments])
+        for instrument, last_id in zip(instruments, last_ids, strict=True):
+            end_ms = self.markets[instrument.market_id].closed_until_ms
+            last_ms = int(last_id.partition("-")[0]) if last_id else 0
+            start_ms = max(last_ms + MINUTE_MS, end_ms - int(self.live.look_back_s * 1000))
+            if start_ms < end_ms:
+                candles = Candles.empty()
+                with suppress(NotFound):
+                    candles = await self.services.store.read(
+                        instrument.market_id, instrument.symbol, start_ms, end_ms
+                    )
+                if entries := entries_of(instrument, candles, last_ms):
+                    appended = await valkey.append(entries, self._kept_from())
+                    self.outbox.published += sum(appended)
+            self.outbox.completed(instrument)
+
+    def _kept_from(self) -> str:
+        return f"{min(market.now_ms for market in self.markets.values()) - KEPT_MS}-0"
+
+    async def _follow(self) -> None:
+        """Follow what is wanted and nothing else."""
+        wanted = {one.key: one for one in await self.services.wanted() if one.market_id in self.markets}
+        followed = {
+            market.market.instrument_key(symbol): (market, symbol)
+            for market in self.markets.values()
+            for symbol in market.feed.minutes
+        }
+        for key in followed.keys() - wanted.keys():
+            market, symbol = followed[key]
+            market.forget(symbol)
+            log.info("feed_forgets", instrument=key)
+        new = [wanted[key] for key in wanted if key not in followed]
+        results = await asyncio.gather(*(self._begin(one) for one in new), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _begin(self, instrument: Instrument) -> None:
+        """Compare the last two hours with the store, or all since its last candle, and follow the instrument."""
+        async with self._preparing:
+            market = self.markets[instrument.market_id]
+            await market.measure_once()
+            end_ms = market.closed_until_ms
+            start_ms = await self._start_of(instrument, end_ms)
+            window = instrument.market_id, instrument.symbol, start_ms, end_ms
+            missing = await self.services.store.missing_ranges(*window)
+            holes: list[int] = []
+            with suppress(CandlerayError):  # without them the verdicts are found again
+                holes = await (await self.services.holes()).open_holes(instrument, start_ms, end_ms)
+            market.follow(instrument.symbol, start_ms, missing.tolist(), end_ms, holes)
+            self.outbox.complete(instrument)
+            log.info("feed_follows", instrument=instrument.key, missing=int((missing[:, 1] - missing[:, 0]).sum()))
+
+    async def _start_of(self, instrument: Instrument, end_ms: int) -> int:
+        start_ms = end_ms - int(self.live.look_back_s * 1000) // MINUTE_MS * MINUTE_MS
+        try:
+            _, stored_until_ms = await self.services.store.span(instrument.market_id, instrument.symbol)
+        except NotFound:
+            return start_ms
+        oldest_ms = end_ms - int(self.live.catch_up_s * 1000) // MINUTE_MS * MINUTE_MS
+        return max(oldest_ms, min(start_ms, stored_until_ms)) if stored_until_ms else start_ms
+
+    async def _judge(self) -> None:
+        """Keep verdicts, and that holes were filled; only then a minute counts as a hole."""
+        for market in self.markets.values():
+            market_id = market.market.market_id
+            if verdicts := list(market.verdicts.values()):
+                await (await self.services.holes()).declare(market.market, verdicts)
+                for verdict in verdicts:
+                    market.feed.declare_hole(verdict, market.now_ms)
+                    market.verdicts.pop((verdict.symbol, verdict.ts_open_ms), None)
+                    log.warning("minute_is_a_hole", market=market.market.name, symbol=verdict.symbol)
+            if filled := list(self._filled[market_id]):
+                await (await self.services.holes()).fill(market.market, filled)
+                self._filled[market_id].difference_update(filled)
+
+    async def _tell(self) -> None:
+        await self.services.keep_states(self.states())
+
+    def states(self) -> list[FeedState]:
+        more = {"waiting": len(self.buffer), "unpublished": len(self.outbox)}
+        return [market.state().model_copy(update=more) for market in self.markets.values()]

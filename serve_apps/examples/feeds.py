@@ -1,0 +1,28 @@
+"""Examples of feeds of live candles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+FEED: dict[str, Any] = {
+    "market": "binance-spot",
+    "mode": "sockets",
+    "reason": "",
+    "subscribed": 200,
+    "connected_since": "2025-06-22T09:14:03.201Z",
+    "last_candle": "2025-06-22T13:46:00Z",
+    "lag_p50_ms": 310,
+    "lag_p99_ms": 8420,
+    "written": 54210,
+    "filled": 118,
+    "repeated": 402,
+    "reconnects": 1,
+    "waiting": 0,
+    "unpublished": 0,
+    "incomplete": 0,
+    "clock_ahead_ms": -12,
+    "refused": {"high below low": {"count": 1, "example": "BTCUSDT, row 1: 2025-06-22T13:01:00Z open=2 high=1"}},
+    "ignored": {"no candle": 3},
+    "refused_symbols": {},
+    "told_at": "2025-06-22T13:47:15Z",
+}

@@ -1,0 +1,339 @@
+"""Ingestion of a venue at 300 times its speed: whatever fails, every minute ends in the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from candleray.databases.postgres import Postgres
+from candleray.databases.valkey import Valkey
+from candleray.errors import ServiceUnavailable
+from candleray.feeds.candle_stream import stream_of
+from candleray.feeds.feed_state import FeedState
+from candleray.feeds.hole_store import HoleStore
+from candleray.feeds.venue_ingestion import Services, VenueIngestion
+from candleray.markets import Instrument
+from candleray.timeframes import MINUTE_MS
+from tests.support import embedded
+from tests.support.feeds.memory_store import MemoryStore
+from tests.support.feeds.played_venue import PlayedVenue, WithHole, fast_settings
+from tests.support.waiting import let_work_until
+
+BTC, ETH, PERP = (
+    Instrument(market_id=market_id, symbol=symbol)
+    for market_id, symbol in ((1, "BTCUSDT"), (1, "ETHUSDT"), (2, "BTCUSDT"))
+)
+
+
+class Course:
+    """A venue's ingestion with services that tests take away."""
+
+    def __init__(
+        self, venue: str, wanted: Sequence[Instrument], with_sockets: bool = True, **changes: Any
+    ) -> None:
+        self.played = PlayedVenue()
+        self.store = MemoryStore()
+        self.wanted = list(wanted)
+        self.valkey: Valkey | None = None
+        self.holes: HoleStore | None = None
+        self.states: list[FeedState] = []
+        self.venue, self.with_sockets, self.changes = venue, with_sockets, changes
+        self.ingestion = self.process()
+
+    def process(self) -> VenueIngestion:
+        """A new process: it knows nothing but what the services know."""
+        services = Services(self.store, self._wanted, self._holes, self._valkey, self._keep_states)
+        connect = self.played.connect if self.with_sockets else None
+        return VenueIngestion(self.venue, fast_settings(**self.changes), self.played.rest(), services, connect)
+
+    async def _wanted(self) -> list[Instrument]:
+        return self.wanted
+
+    async def _holes(self) -> HoleStore:
+        if self.holes is None:
+            raise ServiceUnavailable("Postgres does not answer")
+        return self.holes
+
+    async def _valkey(self) -> Valkey:
+        if self.valkey is None:
+            raise ServiceUnavailable("Valkey does not answer")
+        return self.valkey
+
+    async def _keep_states(self, states: Sequence[FeedState]) -> None:
+        self.states = list(states)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Course]:
+        task = asyncio.create_task(self.ingestion.run())
+        try:
+            yield self
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def has_all(self, *instruments: Instrument, minutes: int = 3) -> None:
+        """Wait until the store has every minute up to some minutes from now."""
+        until_ms = self.played.now_ms() // MINUTE_MS * MINUTE_MS + minutes * MINUTE_MS
+        for one in instruments:
+            await let_work_until(
+                lambda one=one: self._is_whole(one, until_ms), what=f"{one.key} whole", within_s=60
+            )
+
+    def _is_whole(self, one: Instrument, until_ms: int) -> bool:
+        stamps = self.store.stamps(one.market_id, one.symbol, 0, until_ms)
+        return (
+            len(stamps) >= 120
+            and stamps[-1] == until_ms - MINUTE_MS
+            and (stamps[1:] - stamps[:-1] == MINUTE_MS).all()
+        )
+
+    def hold(self) -> None:
+        """Every stored value is the venue's, once."""
+        for (market_id, symbol, ts_ms), versions in self.store.versions.items():
+            market = Instrument(market_id=market_id, symbol=symbol).market
+            rows = self.played.candles(market, symbol, ts_ms, ts_ms + MINUTE_MS)
+            assert [values for _, values in versions] == [tuple(rows.values[:, 0].tolist())]
+
+    def sources(self, one: Instrument) -> set[str]:
+        return {
+            version[0]
+            for (market_id, symbol, _), versions in self.store.versions.items()
+            for version in versions
+            if (market_id, symbol) == (one.market_id, one.symbol)
+        }
+
+
+@pytest.mark.parametrize("venue", ["binance", "bybit"])
+async def test_both_markets_of_a_venue_come_by_sockets_and_the_past_two_hours_by_rest(venue: str) -> None:
+    market_ids = (1, 2) if venue == "binance" else (3, 4)
+    wanted = [Instrument(market_id=market_id, symbol="BTCUSDT") for market_id in market_ids]
+    async with Course(venue, wanted).running() as course:
+        await course.has_all(*wanted, minutes=6)
+        assert all(course.sources(one) == {"rest", "websocket"} for one in wanted)
+        assert [state.mode for state in course.ingestion.states()] == ["sockets", "sockets"]
+    course.hold()
+
+
+async def test_without_sockets_rest_serves_shortly_after_each_close() -> None:
+    async with Course("binance", [BTC], with_sockets=False).running() as course:
+        await course.has_all(BTC, minutes=6)
+        assert course.sources(BTC) == {"rest"}
+        spot = course.ingestion.states()[0]
+        assert (spot.mode, spot.subscribed) == ("polling", 1)
+        assert "cryptofeed is not installed" in spot.reason
+    course.hold()
+
+
+async def test_cuts_lost_frames_and_nonsense_cost_no_minute() -> None:
+    async with Course("binance", [BTC, ETH]).running() as course:
+        course.played.loses = lambda symbol, ts_ms: ts_ms // MINUTE_MS % 3 == 0
+        for _ in range(4):
+            await course.has_all(BTC, ETH, minutes=2)
+            for frame in ("{", b"\xff\x00", "[" * 100_000, '{"e":"kline","s":"BTCUSDT","k":{"i":"1m"}}', "7"):
+                course.played.say(frame)
+            course.played.cut()
+        await course.has_all(BTC, ETH)
+        spot = course.ingestion.states()[0]
+        assert spot.reconnects >= 3
+        assert spot.filled > 0
+        assert {"not JSON", "differs from the documentation"} <= spot.refused.keys()
+    course.hold()
+
+
+async def test_a_socket_that_brings_nothing_is_rebuilt_and_then_rest_is_relied_on() -> None:
+    async with Course("binance", [BTC], stale_s=120.0).running() as course:
+        course.played.is_silent = True
+        await let_work_until(lambda: course.ingestion.states()[0].mode == "polling" and course.played.opened > 2)
+        await course.has_all(BTC)
+        assert course.ingestion.states()[0].reason == "no closed candle for 120 s"
+        course.played.is_silent = False
+        await let_work_until(lambda: course.ingestion.states()[0].mode == "sockets", what="trusted again")
+    course.hold()
+
+
+async def test_after_a_farewell_the_next_socket_is_open_before_the_old_one_ends() -> None:
+    async with Course("binance", [BTC]).running() as course:
+        await course.has_all(BTC)
+        most = 0
+
+        def is_renewed() -> bool:
+            nonlocal most
+            most = max(most, len(course.played.sockets))
+            return course.played.opened == 2 and len(course.played.sockets) == 1
+
+        course.played.say('{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}')
+        await let_work_until(is_renewed, what="renewed")
+        assert most == 2
+        await course.has_all(BTC)
+        assert course.ingestion.states()[0].ignored == {}
+    course.hold()
+
+
+@pytest.mark.parametrize("venue", ["binance", "bybit"])
+async def test_a_symbol_that_the_venue_refuses_costs_the_others_nothing(venue: str) -> None:
+    market_id = 1 if venue == "binance" else 3
+    wanted = [Instrument(market_id=market_id, symbol=symbol) for symbol in ("BTCUSDT", "ETHUSDT", "SOLUSDT")]
+    course = Course(venue, wanted)
+    course.played.refused_symbols = frozenset({"ETHUSDT"})
+    async with course.running():
+        await let_work_until(lambda: "ETHUSDT" in course.ingestion.states()[0].refused_symbols)
+        await course.has_all(*wanted, minutes=6)
+        assert course.sources(wanted[0]) == course.sources(wanted[2]) == {"rest", "websocket"}
+        assert course.sources(wanted[1]) == {"rest"}
+    course.hold()
+
+
+async def test_subscriptions_change_while_it_runs_and_touch_no_other_socket() -> None:
+    async with Course("binance", [BTC]).running() as course:
+        await course.has_all(BTC)
+        course.wanted = [BTC, ETH, PERP]
+        await course.has_all(BTC, ETH, PERP, minutes=12)
+        course.wanted = [ETH]
+        await let_work_until(lambda: [state.subscribed for state in course.ingestion.states()] == [1, 0])
+        await course.has_all(ETH)
+        assert course.played.opened == 2
+        assert course.ingestion.states()[0].reconnects == 0
+    course.hold()
+
+
+async def test_while_the_store_is_away_rows_wait_and_then_all_are_there() -> None:
+    async with Course("binance", [BTC, ETH]).running() as course:
+        await course.has_all(BTC, ETH)
+        course.store.is_away = True
+        await let_work_until(lambda: len(course.ingestion.buffer) > 8)
+        course.store.is_away = False
+        await course.has_all(BTC, ETH)
+        assert len(course.ingestion.buffer) < 8
+    course.hold()
+
+
+async def test_idle_ingestion_asks_nobody_anything() -> None:
+    async with Course("binance", []).running() as course:
+        await asyncio.sleep(0.5)
+        assert course.ingestion.is_idle
+        assert course.played.opened == 0
+        assert [state.mode for state in course.ingestion.states()] == ["idle", "idle"]
+
+
+@pytest.fixture
+async def valkey() -> AsyncIterator[Valkey]:
+    store = await Valkey.open(embedded.valkey_url())
+    await store.client.flushall()
+    yield store
+    await store.client.config_set("maxmemory", 0)
+    await store.client.flushall()
+    await store.close()
+
+
+@pytest.fixture
+async def holes() -> AsyncIterator[HoleStore]:
+    postgres = await Postgres.open(embedded.postgres_url(), max_connections=2)
+    async with postgres.connection() as connection:
+        await connection.execute("TRUNCATE candle_holes, feed_states")
+    yield HoleStore(postgres)
+    await postgres.close()
+
+
+async def stream_stamps(valkey: Valkey, one: Instrument) -> list[int]:
+    entries: Any = await valkey.client.xrange(stream_of(one))
+    return [int(entry_id.partition(b"-")[0]) for entry_id, _ in entries]
+
+
+async def stream_has_all(course: Course, valkey: Valkey, one: Instrument) -> None:
+    """Wait until the stream goes past now; then it must have the newest two hours of the store without a hole."""
+    until_ms = course.played.now_ms() + 2 * MINUTE_MS
+    for _ in range(600):
+        stamps = await stream_stamps(valkey, one)
+        if stamps and stamps[-1] > until_ms:
+            break
+        await asyncio.sleep(0.05)
+    stored = course.store.stamps(one.market_id, one.symbol, 0, stamps[-1] + 1).tolist()
+    assert stamps == stored[-len(stamps) :]
+    assert len(stamps) >= 120
+
+
+async def test_the_stream_has_every_minute_as_its_id_and_never_before_the_store(valkey: Valkey) -> None:
+    course = Course("binance", [BTC])
+    append, early = valkey.append, []
+
+    async def watched(entries: Any, keep_from: str) -> list[bool]:
+        for entry in entries:
+            ts_ms = int(entry.entry_id.partition("-")[0])
+            early.extend([ts_ms] if not course.store.versions.get((1, "BTCUSDT", ts_ms)) else [])
+        return await append(entries, keep_from)
+
+    valkey.append = watched  # type: ignore[method-assign]
+    course.valkey = valkey
+    async with course.running():
+        await course.has_all(BTC)
+        await stream_has_all(course, valkey, BTC)
+    assert early == []
+    ((_, fields),) = await valkey.client.xrange(stream_of(BTC), count=1)
+    names = [b"open", b"high", b"low", b"close", b"volume", b"quote_volume", b"trades", b"ingested_at"]
+    assert list(fields) == names
+    course.hold()
+
+
+async def test_ingestion_goes_on_without_valkey_and_with_a_full_one_and_completes_the_stream(
+    valkey: Valkey,
+) -> None:
+    course = Course("binance", [BTC])
+    async with course.running():
+        await course.has_all(BTC)
+        assert await stream_stamps(valkey, BTC) == []
+        course.valkey = valkey
+        await stream_has_all(course, valkey, BTC)
+        await valkey.client.config_set("maxmemory", 1)
+        await course.has_all(BTC, minutes=5)
+        await let_work_until(lambda: len(course.ingestion.outbox) > 2, what="minutes wait for the stream")
+        await valkey.client.config_set("maxmemory", 0)
+        await stream_has_all(course, valkey, BTC)
+        await valkey.client.flushall()
+        await course.has_all(BTC)
+    course.hold()
+
+
+async def test_a_new_process_completes_the_store_and_then_the_stream(valkey: Valkey) -> None:
+    first = Course("binance", [BTC])
+    async with first.running():
+        await first.has_all(BTC)
+    await asyncio.sleep(0.5)  # two minutes and a half go by without a process
+    first.ingestion, first.valkey = first.process(), valkey
+    async with first.running():
+        await first.has_all(BTC)
+        await stream_has_all(first, valkey, BTC)
+    first.hold()
+
+
+async def test_a_minute_that_the_exchange_does_not_have_is_a_row_and_one_that_comes_later_fills_it(
+    holes: HoleStore,
+) -> None:
+    course = Course("binance", [BTC])
+    hole_ms = course.played.now_ms() // MINUTE_MS * MINUTE_MS + 3 * MINUTE_MS
+    course.played.source = source = WithHole(hole_ms)
+    course.ingestion = course.process()
+    async with course.running():
+        await let_work_until(
+            lambda: len(course.ingestion.markets[1].verdicts) == 1, what="a verdict without Postgres"
+        )
+        assert course.store.versions.get((1, "BTCUSDT", hole_ms)) is None
+        course.holes = holes
+        for _ in range(1200):
+            if await holes.open_holes(BTC, hole_ms - MINUTE_MS, hole_ms + MINUTE_MS) == [hole_ms]:
+                break
+            await asyncio.sleep(0.05)
+        await let_work_until(
+            lambda: not course.ingestion.states()[0].incomplete, what="the hole counts as settled"
+        )
+        source.is_open = True
+        await let_work_until(lambda: (1, "BTCUSDT", hole_ms) in course.store.versions, what="asked again")
+        for _ in range(1200):
+            if not await holes.open_holes(BTC, hole_ms - MINUTE_MS, hole_ms + MINUTE_MS):
+                break
+            await asyncio.sleep(0.05)
+        assert await holes.open_holes(BTC, hole_ms - MINUTE_MS, hole_ms + MINUTE_MS) == []
+    course.hold()

@@ -1,0 +1,59 @@
+"""A store of candles in memory that can be away, and remembers the order of everything."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from candleray.candles import CandleRows, Candles, IntArray
+from candleray.errors import NotFound, ServiceUnavailable
+from candleray.market_data.coverage import missing_ranges
+from candleray.market_data.insert_report import InsertReport
+from candleray.markets import Instrument
+from candleray.timeframes import MINUTE_MS
+
+
+class MemoryStore:
+    def __init__(self) -> None:
+        self.is_away = False
+        self.versions: defaultdict[tuple[int, str, int], list[tuple[str, tuple[float, ...]]]] = defaultdict(list)
+        self.inserts = 0
+
+    async def insert_many(self, batch: Sequence[tuple[Instrument, CandleRows]], source: str) -> list[InsertReport]:
+        if self.is_away:
+            raise ServiceUnavailable("the candle store does not answer")
+        self.inserts += 1
+        return [self._insert(instrument, rows, source) for instrument, rows in batch]
+
+    def _insert(self, instrument: Instrument, rows: CandleRows, source: str) -> InsertReport:
+        written = 0
+        for ts_ms, values in zip(rows.ts_open_ms.tolist(), rows.values.T.tolist(), strict=True):
+            versions = self.versions[instrument.market_id, instrument.symbol, ts_ms]
+            if not versions or versions[-1][1] != tuple(values):
+                versions.append((source, tuple(values)))
+                written += 1
+        return InsertReport(received=len(rows), written=written, unchanged=len(rows) - written)
+
+    async def missing_ranges(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> IntArray:
+        return missing_ranges(self.stamps(market_id, symbol, start_ms, end_ms), start_ms, end_ms)
+
+    async def span(self, market_id: int, symbol: str) -> tuple[int, int]:
+        stamps = self.stamps(market_id, symbol, 0, 2**60)
+        if not len(stamps):
+            raise NotFound(f"unknown symbol {symbol}")
+        return int(stamps[0]), int(stamps[-1]) + MINUTE_MS
+
+    async def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
+        stamps = self.stamps(market_id, symbol, start_ms, end_ms)
+        values = [self.versions[market_id, symbol, ts_ms][-1][1] for ts_ms in stamps.tolist()]
+        return Candles(stamps, np.array(values, np.float64).reshape(-1, 5).T.copy())
+
+    def stamps(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> IntArray:
+        found = [
+            ts_ms
+            for owner, name, ts_ms in self.versions
+            if (owner, name) == (market_id, symbol) and start_ms <= ts_ms < end_ms
+        ]
+        return np.array(sorted(found), np.int64)
