@@ -7,8 +7,8 @@ import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -33,6 +33,8 @@ pytestmark = [
 OTHER_USER = 42
 FULL_FOR_S = 5.0
 """The time for which everything tries, and fails."""
+KILLED = {"raylet/raylet": "ray", "bin/postgres": "postgres", "valkey-server": "valkey"}
+"""Processes that are killed while the disk is full, and the parts that count their restarts."""
 STALLED, SILENT = 410, 4200
 """More than all request slots of two replicas; more than the connections of Serve's own HAProxy."""
 ME_WITHIN_S = 1.0
@@ -66,17 +68,31 @@ def writer(patient: Patient) -> Writer:
 
 @contextmanager
 def round_of(
-    writer: Writer, what: str, moments: random.Random, go_on_freeing: Callable[[], None] = lambda: None
+    writer: Writer,
+    what: str,
+    moments: random.Random,
+    go_on_freeing: Callable[[], None] = lambda: None,
+    killed: Iterable[str] = (),
 ) -> Iterator[None]:
-    """One fault at a random moment while rows are written, until all is whole; then the rows are counted."""
-    writer.patient.wait_whole()
+    """One fault at a random moment while rows are written, until all is whole; then the rows are counted.
+
+    Parts that are killed must have been started again: `/ready` may not have seen yet that they are gone.
+    """
+    patient = writer.patient
+    patient.wait_whole()
+    restarts = {part: patient.restarts(part) for part in killed}
+
+    def is_healed() -> bool:
+        go_on_freeing()
+        return all(patient.restarts(part) > count for part, count in restarts.items()) and patient.is_whole()
+
     writer.begin_round()
     with going_on(writer.step):
         time.sleep(moments.uniform(0, 3))
         before = writer.acknowledged
         yield
         began = time.monotonic()
-        wait_until(lambda: go_on_freeing() or writer.patient.is_whole(), what="the instance is whole")
+        wait_until(is_healed, what="the instance is whole")
         healed_s = time.monotonic() - began
     lost, since = writer.lost(), writer.acknowledged - before
     told = f"{writer.acknowledged} rows acknowledged, {since} of them from the fault on, {lost} lost"
@@ -93,13 +109,17 @@ def test_a_full_disk_is_said_and_heals_with_the_room(
     full = disk if kind == "a small disk" and disk else FrozenFiles(patient)
     moments = random.Random(kind)
     for number in range(1, fault_rounds + 1):
-        with round_of(writer, f"full disk, {kind}, round {number}", moments, full.free):
+        with round_of(writer, f"full disk, {kind}, round {number}", moments, full.free, KILLED.values()):
+            victims = [patient.first_of(words) for words in KILLED]
             full.fill()
-            for part in ("raylet/raylet", "bin/postgres", "valkey-server"):
-                patient.first_of(part).kill()
-            wait_until(lambda: patient.ready() != 200)
-            time.sleep(FULL_FOR_S)
-            full.free()
+            try:
+                for victim in victims:
+                    with suppress(psutil.NoSuchProcess):  # it may have ended by itself, for want of room
+                        victim.kill()
+                wait_until(lambda: patient.ready() != 200)
+                time.sleep(FULL_FOR_S)
+            finally:
+                full.free()
 
 
 @pytest.mark.parametrize("missing", ["logs", "postgres", "valkey", "clickhouse", ""])
