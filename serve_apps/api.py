@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from pkgutil import iter_modules
@@ -13,6 +14,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 
 from serve_apps import routes as route_files
 from serve_apps.backend import Backend
@@ -36,14 +38,17 @@ Every route but a few needs a token: `POST /login/telegram/…` gives one, `POST
 
 def discover_routers() -> list[APIRouter]:
     """The `router` of every module of `serve_apps.routes`, in order of the modules' names."""
-    names = sorted(module.name for module in iter_modules(route_files.__path__))
-    return [import_module(f"{route_files.__name__}.{name}").router for name in names]
+    return [import_module(name).router for name in _route_modules()]
+
+
+def _route_modules() -> tuple[str, ...]:
+    return tuple(sorted(f"{route_files.__name__}.{module.name}" for module in iter_modules(route_files.__path__)))
 
 
 def build_api(backend: Backend) -> FastAPI:
-    routers = discover_routers()
-    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    routes = [route for router in discover_routers() for route in router.routes if isinstance(route, APIRoute)]
     app = FastAPI(
+        routes=_included(_route_modules()),
         title="Candleray",
         version=version("candleray"),
         description=_DESCRIPTION,
@@ -66,11 +71,23 @@ def build_api(backend: Backend) -> FastAPI:
         ],
     )
     app.state.backend = backend
-    for router in routers:
-        app.include_router(router, responses=ERRORS, dependencies=[Depends(require_access)])
     _describe_access(app, routes)
     install_error_handlers(app, RouteTable(routes))
     return app
+
+
+@cache
+def _included(modules: tuple[str, ...]) -> list[BaseRoute]:
+    """The routes of these modules, each behind its access.
+
+    Once a process: what FastAPI builds of them at the first request of an application takes 0.2 s.
+    """
+    whole = APIRouter(generate_unique_id_function=_operation_id)
+    for module in modules:
+        whole.include_router(
+            import_module(module).router, responses=ERRORS, dependencies=[Depends(require_access)]
+        )
+    return whole.routes
 
 
 def _describe_access(app: FastAPI, routes: list[APIRoute]) -> None:

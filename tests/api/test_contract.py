@@ -20,13 +20,12 @@ from schemathesis.specs.openapi.checks import (
 
 from candleray.databases.postgres import Postgres
 from candleray.market_data.candle_store import CandleStore
-from serve_apps.api import build_api
 from tests.api.attacks.target import Target
-from tests.support.api.api_document import operations
+from tests.support.api.api_document import document, operations
 from tests.support.api.in_process_api import backend, serving_strangers, stored_walk
 from tests.support.api.successes import be_somebody, wanted
 
-SCHEMA = schemathesis.openapi.from_dict(build_api(backend(object())).openapi())
+SCHEMA = schemathesis.openapi.from_dict(document())
 OPERATIONS = {str(one): one for one in operations()}
 DESCRIBED = {operation.ok().label: operation.ok() for operation in SCHEMA.get_all_operations()}
 NOT_FUZZED = {

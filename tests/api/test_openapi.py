@@ -26,18 +26,18 @@ from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.pages import CandlePage, InstrumentPage
 from candleray.markets import InstrumentReference
 from kernels.indicators import INDICATORS
-from serve_apps.api import build_api
 from serve_apps.examples import backtests, indicators, jobs, market_data
 from serve_apps.http.openapi import ERRORS, ErrorAnswer
 from serve_apps.http.readiness import NotReady
 from serve_apps.routes.health import _NOT_READY
 from serve_apps.routes.instruments import MarketInfo
+from tests.support.api import api_document
 from tests.support.api.in_process_api import backend, serving
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    return build_api(backend(object())).openapi()
+    return api_document.document()
 
 
 def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -52,8 +52,18 @@ class Operation:
 
 
 @cache
+def _document() -> str:
+    return json.dumps(build_api(backend(object())).openapi())
+
+
+def document() -> dict[str, Any]:
+    """The whole document, the caller's own; it takes 2 s to make, so that a process does so once."""
+    return dict(json.loads(_document()))
+
+
+@cache
 def operations() -> tuple[Operation, ...]:
-    paths = build_api(backend(object())).openapi()["paths"]
+    paths = document()["paths"]
     return tuple(
         Operation(method.upper(), path, described)
         for path, methods in paths.items()
