@@ -41,6 +41,7 @@ RSI = {"id": "rsi", "params": {"window": {"values": [7, 14]}}, "signal": {"long_
 
 
 def resolved(**changes: Any) -> BacktestRequest:
+    """A request of the grid with these changes; what is None is left out."""
     content = {
         "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
         "timeframe": "1m",
@@ -50,7 +51,8 @@ def resolved(**changes: Any) -> BacktestRequest:
         "trades_for": 20,
         **changes,
     }
-    return resolve(get_request_models().validated_request(content), BacktestSettings())
+    told = {name: value for name, value in content.items() if value is not None}
+    return resolve(get_request_models().validated_request(told), BacktestSettings())
 
 
 def run(**changes: Any) -> BacktestResult:
