@@ -9,6 +9,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from candleray.errors import first_line
 from candleray.exchanges.binance import INTERVAL, NAME
 from candleray.markets import InstrumentReference, MarketType, find_market
 from candleray.simulator.json_replies import decimals_of
@@ -87,7 +88,7 @@ def read(session: Session, text: str, listed: Collection[str]) -> list[str]:
     try:
         asked = json.loads(text)
     except ValueError as exc:
-        return [_refusal(3, f"Invalid JSON: {exc}", None)]
+        return [_refusal(3, f"Invalid JSON: {first_line(exc)}", None)]
     if not isinstance(asked, dict):
         return [_refusal(2, "Invalid request: request must be an object", None)]
     number, params = asked.get("id"), asked.get("params", [])
