@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from candleray.markets import MARKETS
+
 NAMESPACE = "candleray"
 
 # No CPU of their own: two actors that each claim one would starve the tasks of a small machine for good. Endless
@@ -20,6 +22,16 @@ _LONG_LIVED: dict[str, Any] = {
 
 CANDLE_STORE: dict[str, Any] = {**_LONG_LIVED, "name": "candle-store"}
 JOB_SCHEDULER: dict[str, Any] = {**_LONG_LIVED, "name": "job-scheduler"}
+
+FEEDS: dict[str, str] = {
+    f"{venue} feed": venue for venue in sorted({market.exchange for market in MARKETS.values()})
+}
+"""Venues whose live candles are ingested, each by an actor of its own, by the part's name."""
+
+
+def market_feed_options(venue: str) -> dict[str, Any]:
+    return {**_LONG_LIVED, "name": f"{venue}-feed"}
+
 
 ON_HEAD: dict[str, Any] = {"resources": {"node:__internal_head__": 0.001}}
 """The resource of actors that need the data folder, which only the head has."""

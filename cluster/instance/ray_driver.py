@@ -24,7 +24,8 @@ from ray.actor import ActorHandle
 from actors.answering import answer_as
 from actors.candle_store import candle_store
 from actors.job_scheduler import job_scheduler
-from actors.options import NAMESPACE
+from actors.market_feed import market_feed
+from actors.options import FEEDS, NAMESPACE
 from actors.ray_errors import original_error
 from candleray.errors import CandlerayError, in_words
 from candleray.private_files import write_private
@@ -40,7 +41,8 @@ from cluster.search.ready_workers import start_workers
 from cluster.services.outside_services import require_reachable
 
 ACTORS: Mapping[str, Callable[[Settings], ActorHandle]] = {
-    "job scheduler": partial(job_scheduler, job_module="cluster.search.job")
+    "job scheduler": partial(job_scheduler, job_module="cluster.search.job"),
+    **{name: partial(market_feed, venue=venue) for name, venue in FEEDS.items()},
 }
 """Actors that every instance has besides the candle store, by name: what starts them or finds them, in that order.
 Each answers `ping` once it works."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from actors.answering import socket_of
+from actors.options import FEEDS
 from candleray.errors import ServiceUnavailable, in_words
 from candleray.settings import Settings
 from cluster.instance.api_deployment import api_url
@@ -32,7 +33,7 @@ FIRST_STARTS = 3
 TOO_SLOW = ("timed out during startup", DASHBOARD_SILENT)
 """Words where its node took more than 30 s, or its dashboard more than 60, its own limits: seen on two cores
 beside two busy loops."""
-ACTORS = ("candle store", "job scheduler")
+ACTORS = ("candle store", "job scheduler", *FEEDS)
 """Actors that answer for themselves."""
 
 

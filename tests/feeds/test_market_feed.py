@@ -18,7 +18,7 @@ from tests.support.feeds.random_market import START_MS, SYMBOLS, RandomMarket, k
 
 SECOND = 1000
 SYMBOL = "AAAUSDT"
-SCHEDULES = 60
+SCHEDULES = 30
 
 
 def hold(market: RandomMarket) -> None:

@@ -1,0 +1,44 @@
+"""Metrics of a venue's live candles, exported by Ray on the node's metrics port."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ray.util.metrics import Gauge
+
+from candleray.feeds.feed_state import FeedState
+
+
+class MarketFeedMetrics:
+    """Gauges alone: what is counted begins again with the process, and a gauge may go down."""
+
+    def __init__(self) -> None:
+        by_market = ("market",)
+        self._subscribed = Gauge("candleray_feed_subscribed", "Instruments that are followed.", by_market)
+        self._sockets = Gauge("candleray_feed_sockets", "1 where websockets serve, 0 where REST does.", by_market)
+        self._last = Gauge("candleray_feed_last_candle_seconds", "Open time of the newest candle.", by_market)
+        self._beat = Gauge("candleray_feed_told_seconds", "Time at which the feed told of itself.", by_market)
+        self._lag = Gauge("candleray_feed_lag_seconds", "From a close to the store.", ("market", "quantile"))
+        self._incomplete = Gauge("candleray_feed_incomplete", "Instruments that lack a minute.", by_market)
+        self._filled = Gauge("candleray_feed_filled", "Minutes that only REST told.", by_market)
+        self._reconnects = Gauge("candleray_feed_reconnects", "Sockets opened again.", by_market)
+        self._waiting = Gauge("candleray_feed_waiting", "Rows that wait for the store.", by_market)
+        self._refused = Gauge("candleray_feed_refused", "Rows and frames refused.", ("market", "reason"))
+
+    def observe(self, states: Sequence[FeedState], now_s: float) -> None:
+        for state in states:
+            market = {"market": state.market}
+            self._subscribed.set(state.subscribed, market)
+            self._sockets.set(float(state.mode == "sockets"), market)
+            self._beat.set(now_s, market)
+            self._incomplete.set(state.incomplete, market)
+            self._filled.set(state.filled, market)
+            self._reconnects.set(state.reconnects, market)
+            self._waiting.set(state.waiting, market)
+            if state.last_candle is not None:
+                self._last.set(state.last_candle.timestamp(), market)
+            for quantile, lag_ms in (("0.5", state.lag_p50_ms), ("0.99", state.lag_p99_ms)):
+                if lag_ms is not None:
+                    self._lag.set(lag_ms / 1000, {**market, "quantile": quantile})
+            for reason, refused in state.refused.items():
+                self._refused.set(refused.count, {**market, "reason": reason})

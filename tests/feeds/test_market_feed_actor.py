@@ -1,0 +1,110 @@
+"""The actor of a venue's feed in a real cluster, over real websockets to the simulator, with the real services."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import ray
+
+from actors.candle_store import candle_store
+from actors.market_feed import market_feed
+from candleray.settings import HistorySettings, LiveSettings, ServiceSettings, Settings
+from candleray.simulator.generated_candles import GeneratedCandles
+from candleray.simulator.market_clock import MarketClock
+from candleray.timeframes import MINUTE_MS
+from tests.support.instances.own_ray import own_ray, process_of_actor
+from tests.support.simulated_wire import Venue, simulated_venue
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.cluster
+
+SPEED = 60.0
+START_MS = 1_750_600_035_000
+SYMBOLS = ("BTCUSDT", "ETHUSDT")
+MARKETS = {1: "binance-spot", 2: "binance-futures"}
+
+
+@pytest.fixture(scope="module")
+def venue() -> Iterator[Venue]:
+    with simulated_venue(GeneratedCandles(symbols=SYMBOLS), clock=MarketClock(START_MS, SPEED)) as venue:
+        yield venue
+
+
+@pytest.fixture(scope="module")
+def settings(
+    venue: Venue, postgres_url: str, valkey_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Settings:
+    return Settings(
+        services=ServiceSettings(
+            clickhouse_url=f"chdb://{tmp_path_factory.mktemp('candles')}",
+            postgres_url=postgres_url,
+            redis_url=valkey_url,
+        ),
+        history=HistorySettings(base_urls=dict.fromkeys(MARKETS.values(), venue.url)),
+        live=LiveSettings(
+            subscriptions=dict.fromkeys(MARKETS.values(), SYMBOLS),
+            stream_urls=dict.fromkeys(MARKETS.values(), venue.url.replace("http", "ws", 1)),
+            clock_speed=SPEED,
+            flush_s=5.0,
+            late_s=60.0,
+            poll_s=20.0,
+            retry_s=15.0,
+            longest_retry_s=60.0,
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    with own_ray():
+        yield
+
+
+def feed_process() -> psutil.Process:
+    return wait_until(lambda: process_of_actor("MarketFeedActor"), what="the feed's process")
+
+
+def hold(settings: Settings, until_ms: int) -> None:
+    """Wait until the store has every minute of two hours before `until_ms`, of each instrument."""
+    store = candle_store(settings)
+    for market_id in MARKETS:
+        for symbol in SYMBOLS:
+            window = market_id, symbol, START_MS // MINUTE_MS * MINUTE_MS - 60 * MINUTE_MS, until_ms
+            missing = store.missing_ranges.remote
+            wait_until(lambda ask=missing, of=window: ray.get(ask(*of)).tolist(), lambda found: found == [])
+
+
+def test_a_feed_that_is_killed_again_and_again_loses_no_minute(
+    cluster: None, venue: Venue, settings: Settings
+) -> None:
+    feed = market_feed(settings, "binance")
+    ray.get(feed.ping.remote())
+    for _ in range(3):
+        until_ms = venue.state()["clock"]["now_ms"] + MINUTE_MS
+        hold(settings, until_ms)
+        feed_process().kill()
+    last_ms = venue.state()["clock"]["now_ms"] + 2 * MINUTE_MS
+    hold(settings, last_ms // MINUTE_MS * MINUTE_MS)
+    print(f"PSS of a feed that works: {feed_process().memory_full_info().pss / 1e6:.0f} MB")
+    assert {entry["market"] for entry in venue.sent(event="subscribed")} >= set(MARKETS.values())
+    ray.kill(feed)
+
+
+def test_a_feed_without_a_subscription_rests(cluster: None, settings: Settings, tmp_path: Path) -> None:
+    idle = settings.model_copy(update={"live": LiveSettings()})
+    feed = market_feed(idle, "bybit")
+    ray.get(feed.ping.remote())
+    process = feed_process()
+    time.sleep(3)
+    before, began = process.cpu_times(), time.monotonic()
+    time.sleep(6)
+    after = process.cpu_times()
+    share = (after.user + after.system - before.user - before.system) / (time.monotonic() - began)
+    memory = process.memory_full_info().pss / 1e6
+    print(f"a feed at rest: PSS {memory:.0f} MB, {share:.2%} of a core")
+    assert memory < 110
+    ray.kill(feed)
