@@ -29,6 +29,7 @@ from candleray.inventory import Inventory, Place
 from candleray.logs import configure_logs, get_logger
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.insert_report import InsertReport
+from candleray.market_data.instruments.changes import InstrumentChange, ListingReport
 from candleray.market_data.ledger.versions import CandleSourceWord
 from candleray.markets import Instrument, InstrumentReference, Market
 from candleray.settings import Settings
@@ -106,6 +107,16 @@ class CandleStoreActor:
 
     def put_instruments(self, instruments: Iterable[InstrumentReference]) -> int:
         return self._store().put_instruments(instruments)
+
+    def refresh_instruments(
+        self, market_id: int, listed: Sequence[InstrumentReference], may_shrink: bool = False
+    ) -> ListingReport:
+        return self._store().refresh_instruments(market_id, listed, may_shrink)
+
+    def instrument_changes(
+        self, market_id: int | None = None, symbol: str = "", since_ms: int = 0, limit: int = 100
+    ) -> list[InstrumentChange]:
+        return self._store().instrument_changes(market_id, symbol, since_ms, limit)
 
     def _store(self) -> CandleStore:
         self._require_place()

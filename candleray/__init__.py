@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from candleray.candles import CandleRows as CandleRows
     from candleray.errors import *  # noqa: F403
     from candleray.feeds.feed_state import FeedState as FeedState
+    from candleray.feeds.subscriptions import Subscription as Subscription
+    from candleray.feeds.subscriptions import SubscriptionRequest as SubscriptionRequest
+    from candleray.feeds.subscriptions import SubscriptionsReport as SubscriptionsReport
     from candleray.identity.models import CodeAccepted as CodeAccepted
     from candleray.identity.models import ExchangeKey as ExchangeKey
     from candleray.identity.models import Me as Me
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from candleray.market_data.coverage import MissingRun as MissingRun
     from candleray.market_data.coverage import RowCounts as RowCounts
     from candleray.market_data.insert_report import InsertReport as InsertReport
+    from candleray.market_data.instruments.changes import InstrumentChange as InstrumentChange
+    from candleray.market_data.instruments.changes import ListingReport as ListingReport
     from candleray.market_data.pages import InstrumentsReport as InstrumentsReport
     from candleray.markets import InstrumentReference as InstrumentReference
     from candleray.markets import Market as Market
@@ -70,6 +75,7 @@ _HOMES = {
         "TokenRequest",
         "WidgetLogin",
     ),
+    "candleray.feeds.subscriptions": ("Subscription", "SubscriptionRequest", "SubscriptionsReport"),
     "candleray.indicators.info": ("IndicatorInfo",),
     "candleray.indicators.series": ("IndicatorSeries", "SeriesRequest"),
     "candleray.feeds.feed_state": ("FeedState",),
@@ -78,6 +84,7 @@ _HOMES = {
     "candleray.market_data.backfill_report": ("BackfillReport",),
     "candleray.market_data.coverage": ("Coverage", "MissingRun", "RowCounts"),
     "candleray.market_data.insert_report": ("InsertReport",),
+    "candleray.market_data.instruments.changes": ("InstrumentChange", "ListingReport"),
     "candleray.market_data.pages": ("InstrumentsReport",),
     "candleray.markets": ("InstrumentReference", "Market"),
     "candleray.sdk.client": ("Client",),

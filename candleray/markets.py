@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from candleray.errors import NotFound, nearest
 from candleray.frozen_model import FrozenModel
+from candleray.timeframes import Moment
 
 MarketType = Literal["spot", "futures"]
 
@@ -153,3 +155,11 @@ class InstrumentReference(Instrument):
     quote_asset: ExchangeWord = ""
     price_tick: float | None = Field(None, allow_inf_nan=False)
     quantity_step: float | None = Field(None, allow_inf_nan=False)
+    listed_at: Moment | None = Field(None, description="since when; null where the exchange names no time")
+    delisted_at: Moment | None = Field(None, description="when it was no longer in the exchange's list")
+
+    @field_validator("listed_at", "delisted_at")
+    @classmethod
+    def _in_whole_ms(cls, moment: datetime | None) -> datetime | None:
+        """The store keeps no more, and what differs from what is stored would be a change."""
+        return moment and moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -21,8 +21,8 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
-from candleray.errors import first_line, invalid
-from candleray.markets import Symbol
+from candleray.errors import first_line, invalid, nearest
+from candleray.markets import MARKET_NAMES, Symbol
 from candleray.private_files import expanded
 from candleray.validation import invalid_from
 
@@ -220,6 +220,23 @@ class LiveSettings(_Section):
     catch_up_s: float = Field(
         604_800.0, gt=0, description="longest outage of ours that is caught up without a backfill"
     )
+    connections_per_market: int = Field(
+        4, ge=1, le=100, description="websockets of one market at most; an exchange allows so many streams on each"
+    )
+    max_requests_per_user: int = Field(
+        20, ge=1, description="instruments that one user has asked for and no operator has answered"
+    )
+    instruments_every_s: float = Field(
+        3600.0, ge=0, description="between two readings of the exchanges' lists of instruments; 0 for none"
+    )
+
+    @field_validator("subscriptions")
+    @classmethod
+    def _of_known_markets(cls, named: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for market in named:
+            if market not in MARKET_NAMES:
+                raise ValueError(f"{market[:40]!r} is no market; {nearest(market, MARKET_NAMES)}")
+        return named
 
 
 class IdentitySettings(_Section):

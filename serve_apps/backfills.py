@@ -13,15 +13,18 @@ from uuid import UUID
 import numpy as np
 
 from candleray.candles import CandleRows
+from candleray.duties.instrument_refresh import refresh_instruments
 from candleray.errors import NotFound, ServiceUnavailable, TooManyRequests, nearest
+from candleray.feeds.subscription_store import SubscriptionStore
 from candleray.identity.tokens import Caller
 from candleray.market_data.backfill import backfill_step
 from candleray.market_data.backfill_report import BackfillRequest, BackfillStep
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.market_data.history import History
 from candleray.market_data.insert_report import InsertReport
+from candleray.market_data.instruments.changes import ListingReport
 from candleray.market_data.months import within_months
-from candleray.markets import Instrument
+from candleray.markets import Instrument, Market
 from candleray.timeframes import to_ms
 from serve_apps.shared_writes import SharedWrites
 
@@ -44,6 +47,24 @@ class Backfills:
         if self._history:
             await self._history.__aexit__(None, None, None)
         self._history = None
+
+    async def refresh(
+        self, candles: CandleStoreClient, subscriptions: SubscriptionStore, market: Market, may_shrink: bool
+    ) -> ListingReport:
+        """Keep a market's complete list of instruments as its exchange gives it.
+
+        Raises:
+            ServiceUnavailable: it took too long.
+            RateLimited, ExchangeError: see `RestClient.get`, and `InstrumentStore.refresh`.
+        """
+        self._history = history = self._history or self._open_history()
+        try:
+            async with asyncio.timeout(STEP_TIMEOUT_S):
+                return await refresh_instruments(history, candles, subscriptions, market, may_shrink)
+        except TimeoutError as exc:
+            raise ServiceUnavailable(
+                f"{market.name} did not give its list within {STEP_TIMEOUT_S:g} s: try again"
+            ) from exc
 
     async def step(
         self, candles: CandleStoreClient, writes: SharedWrites, author: Caller, request: BackfillRequest

@@ -18,6 +18,7 @@ from candleray.identity.audit_store import record
 from candleray.identity.tokens import Caller
 from candleray.logs import get_logger
 from candleray.market_data.insert_report import InsertReport
+from candleray.market_data.instruments.changes import ListingReport
 from candleray.markets import Instrument, InstrumentReference, find_market
 from candleray.timeframes import iso
 from candleray.validation import Model
@@ -76,6 +77,16 @@ class SharedWrites:
             received=len(references),
             written=written,
             source=source,
+        )
+
+    async def record_listing(self, author: Caller, report: ListingReport) -> None:
+        await self._record(
+            author,
+            "instruments_refreshed",
+            market=find_market(report.market_id).name,
+            listed=report.listed,
+            written=report.written,
+            **report.changes,
         )
 
     async def _record(self, author: Caller, event: Event, **details: str | int) -> None:

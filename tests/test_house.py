@@ -28,6 +28,7 @@ ROOMS_OF_ONE_KIND = {"kernels/indicators", "candleray/commands", "serve_apps/rou
 
 ONE_CONCEPT_ON_TWO_FLOORS = {
     *("backfill", "candles", "compute", "job", "report", "run", "strategy", "tokens"),  # and its command
+    "subscriptions",  # and its command and methods
     *("binance", "bybit"),  # the client's side, and the simulator's
     "store",  # each room's own
 }

@@ -1,4 +1,4 @@
-"""`candleray instruments`."""
+"""Find instruments, as the exchanges describe them; have them described anew; see what has changed."""
 
 from __future__ import annotations
 
@@ -7,15 +7,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candleray.terminal.console import output
-from candleray.terminal.options import AnyMarket, ApiUrl, AsJsonList, DataDir, connect
-from candleray.terminal.tables import number_text, print_table
+from candleray.terminal.console import output, print_json, show_error
+from candleray.terminal.default_command import DefaultCommandGroup
+from candleray.terminal.exit_codes import ExitCode
+from candleray.terminal.options import AnyMarket, AnySymbol, ApiUrl, AsJsonList, DataDir, connect, utc_ms
+from candleray.terminal.tables import number_text, print_table, second_text
 
 if TYPE_CHECKING:
-    from candleray.markets import InstrumentReference
+    from candleray.market_data.instruments.changes import InstrumentChange, ListingReport
+    from candleray.markets import InstrumentReference, Market
+    from candleray.sdk.client import Client
+
+instruments = typer.Typer(
+    cls=DefaultCommandGroup,
+    help=f"{__doc__}\n\n`candleray instruments BTC` finds.\n\nExample: candleray instruments BTC",
+    rich_markup_mode="markdown",
+)
 
 
-def instruments(
+@instruments.command()
+def find(
     q: Annotated[str, typer.Argument(metavar="[PART]", help="Part of the symbol.")] = "",
     market: AnyMarket = None,
     limit: Annotated[int, typer.Option(min=1, help="How many to show, the likeliest first.")] = 50,
@@ -23,11 +34,9 @@ def instruments(
     api: ApiUrl = None,
     data: DataDir = None,
 ) -> None:
-    """Find instruments by a part of their symbol, as the exchanges describe them.
+    """Find instruments by a part of their symbol, as the exchanges describe them; `find` may be left out.
 
-    `candleray backfill` loads the references of its markets.
-
-    Example: candleray instruments BTC --market bybit-futures
+    Example: candleray instruments find BTC --market bybit-futures
     """
     from candleray.sdk.connection import encoded
 
@@ -37,6 +46,105 @@ def instruments(
         typer.echo(encoded(references))
     else:
         _print_instruments(references)
+
+
+@instruments.command()
+def refresh(
+    market: AnyMarket = None,
+    may_shrink: Annotated[
+        bool, typer.Option("--may-shrink", help="Take a list that lacks most of the known instruments.")
+    ] = False,
+    as_json: AsJsonList = False,
+    api: ApiUrl = None,
+    data: DataDir = None,
+) -> None:
+    """Have the lists of all markets, or of one, read from their exchanges now: an operator's right.
+
+    Example: candleray instruments refresh --market binance-spot
+    """
+    from candleray.markets import MARKETS, find_market
+
+    chosen = [find_market(market)] if market else list(MARKETS.values())
+    with connect(api, data) as client:
+        reports = _refreshed(client, chosen, may_shrink)
+    if as_json:
+        print_json(reports)
+    else:
+        _print_reports(reports)
+    if len(reports) < len(chosen):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@instruments.command()
+def changes(
+    market: AnyMarket = None,
+    symbol: AnySymbol = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Changes since then, in UTC: 2026-01-01 or a full time.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many of the newest.")] = 50,
+    as_json: AsJsonList = False,
+    api: ApiUrl = None,
+    data: DataDir = None,
+) -> None:
+    """Show what the exchanges say otherwise than before: listed, delisted, halted, another tick or step.
+
+    Example: candleray instruments changes --market bybit-futures --since 2026-01-01
+    """
+    from candleray.sdk.connection import encoded
+    from candleray.timeframes import from_ms
+
+    moment = from_ms(utc_ms(since, "--since")) if since else None
+    with connect(api, data) as client:
+        found = client.instrument_changes(market, symbol, since=moment, limit=limit)
+    if as_json:
+        typer.echo(encoded(found))
+    else:
+        _print_changes(found)
+
+
+def _refreshed(client: Client, markets: Iterable[Market], may_shrink: bool) -> list[ListingReport]:
+    """The reports of the markets whose lists came; the others are told."""
+    from candleray.errors import ExchangeError, ServiceUnavailable
+
+    reports = []
+    for market in markets:
+        try:
+            reports.append(client.refresh_instruments(market.name, may_shrink=may_shrink))
+        except (ExchangeError, ServiceUnavailable) as error:
+            show_error(error)
+    return reports
+
+
+def _print_reports(reports: Iterable[ListingReport]) -> None:
+    from candleray.markets import MARKETS
+
+    rows = [
+        (
+            MARKETS[report.market_id].name,
+            str(report.listed),
+            str(report.written),
+            ", ".join(f"{count} {kind}" for kind, count in sorted(report.changes.items())) or "–",
+        )
+        for report in reports
+    ]
+    print_table(output(), ("market", "listed", "written", "changes"), rows, text=("market", "changes"))
+
+
+def _print_changes(found: Iterable[InstrumentChange]) -> None:
+    rows = [
+        (
+            second_text(change.at),
+            change.market.name,
+            change.symbol,
+            change.kind,
+            change.before or "–",
+            change.after or "–",
+        )
+        for change in found
+    ]
+    names = ("at (UTC)", "market", "symbol", "change", "before", "after")
+    print_table(output(), names, rows, text=names)
 
 
 def _print_instruments(references: Iterable[InstrumentReference]) -> None:
@@ -50,8 +158,10 @@ def _print_instruments(references: Iterable[InstrumentReference]) -> None:
             reference.quote_asset or "–",
             number_text(reference.price_tick),
             number_text(reference.quantity_step),
+            f"{reference.listed_at:%Y-%m-%d}" if reference.listed_at else "–",
+            f"{reference.delisted_at:%Y-%m-%d}" if reference.delisted_at else "–",
         )
         for reference in references
     ]
     names = ("market", "symbol", "status", "tradable", "base", "quote", "price tick", "quantity step")
-    print_table(output(), names, rows, text=names[:6])
+    print_table(output(), (*names, "listed", "delisted"), rows, text=(*names[:6], "listed", "delisted"))

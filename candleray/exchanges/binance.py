@@ -120,6 +120,7 @@ def _instrument(market: Market, symbol: str, entry: dict[str, Any]) -> Instrumen
         quote_asset=json_answers.word(entry, "quoteAsset"),
         price_tick=json_answers.step(filters.get("PRICE_FILTER", {}).get("tickSize")),
         quantity_step=json_answers.step(filters.get("LOT_SIZE", {}).get("stepSize")),
+        listed_at=json_answers.moment(entry.get("onboardDate")),  # the spot market names none
     )
 
 

@@ -10,6 +10,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ from candleray.candles import FloatArray, IntArray
 from candleray.errors import first_line
 from candleray.exchanges.exchange import Listing, MalformedAnswer
 from candleray.markets import NOT_IN_WORDS, InstrumentReference, is_symbol
+from candleray.timeframes import from_ms
 
+_NO_TIME_FROM_MS = 7_258_118_400_000  # the year 2200, where our moments end
 _NOT_IN_WORDS = re.compile(f"[{NOT_IN_WORDS}]")
 
 
@@ -85,6 +88,15 @@ def decimal(content: Any, name: str) -> float:
         return float(text)
     except ValueError:
         raise MalformedAnswer(f"{name} is not decimal text: {text[:40]!r}") from None
+
+
+def moment(ms: Any) -> datetime | None:
+    """A time in ms since the epoch, sent as a number or as text; None where it is absent, 0 or no such time."""
+    try:
+        ts_ms = 0 if isinstance(ms, bool) else int(ms)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return from_ms(ts_ms) if 0 < ts_ms < _NO_TIME_FROM_MS else None
 
 
 def columns(table: Any, width: int) -> list[tuple[Any, ...]]:

@@ -2,5 +2,5 @@
 
 The core (`minutes`, `row_buffer`, `fill_gate`, `socket_watch`, `market_feed`) is pure and synchronous: it is told
 what happened and when, and says what is to be done. Sockets, REST, the store and the stream are thin edges around
-it (`venue_ingestion`).
+it (`venue_ingestion`). What is ingested says `subscription_store`.
 """

@@ -36,6 +36,12 @@ Event = Literal[
     "keys_rotated",
     "candles_written",
     "instruments_written",
+    "instruments_refreshed",
+    "subscriptions_added",
+    "subscription_removed",
+    "subscription_asked",
+    "subscription_accepted",
+    "subscription_refused",
 ]
 
 GENESIS = bytes(32)

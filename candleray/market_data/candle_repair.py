@@ -21,7 +21,7 @@ from candleray.markets import MARKETS
 log = get_logger("candle-store")
 
 CANONICAL = "canonical_candles_1m"
-REFERENCES = ("ref_market", "ref_instruments")
+REFERENCES = ("ref_market", "ref_instruments", "ref_instrument_changes", "ref_listings")
 
 
 class PartSetAside(FrozenModel):

@@ -12,7 +12,8 @@ from candleray.market_data.candle_repair import CandleRepair, StoreCondition
 from candleray.market_data.candle_writer import CandleWriter, now_ms
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts, missing_ranges, runs_of
 from candleray.market_data.insert_report import InsertReport
-from candleray.market_data.instrument_store import InstrumentStore
+from candleray.market_data.instruments.changes import InstrumentChange, ListingReport
+from candleray.market_data.instruments.store import InstrumentStore
 from candleray.market_data.ledger.versions import CandleSourceWord
 from candleray.markets import SYMBOL_RULE, Instrument, InstrumentReference, Market, find_market, is_symbol
 from candleray.timeframes import MINUTE_MS, from_ms
@@ -172,6 +173,18 @@ class CandleStore:
     def put_instruments(self, instruments: Iterable[InstrumentReference]) -> int:
         """Write the instruments that are new or have changed; return their number."""
         return self._instruments.put(instruments)
+
+    def refresh_instruments(
+        self, market_id: int, listed: Sequence[InstrumentReference], may_shrink: bool = False
+    ) -> ListingReport:
+        """Write the complete list of a market, see `InstrumentStore.refresh`."""
+        return self._instruments.refresh(find_market(market_id), listed, may_shrink)
+
+    def instrument_changes(
+        self, market_id: int | None = None, symbol: str = "", since_ms: int = 0, limit: int = 100
+    ) -> list[InstrumentChange]:
+        """Changes of what the exchanges say of their instruments, the newest first."""
+        return self._instruments.changes(market_id or _ALL_MARKETS, symbol, since_ms, limit)
 
     def instruments(self, market_id: int | None = None, q: str = "", limit: int = 50) -> list[InstrumentReference]:
         """Instruments with a description or with candles whose symbol contains `q`, the likeliest first."""

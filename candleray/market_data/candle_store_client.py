@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from candleray.candles import CandleRows, Candles, IntArray
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.insert_report import InsertReport
+from candleray.market_data.instruments.changes import InstrumentChange, ListingReport
 from candleray.market_data.ledger.versions import CandleSourceWord
 from candleray.markets import Instrument, InstrumentReference
 
@@ -59,6 +60,18 @@ class CandleStoreClient:
 
     async def put_instruments(self, instruments: Sequence[InstrumentReference]) -> int:
         found: int = await self._call("put_instruments", instruments)
+        return found
+
+    async def refresh_instruments(
+        self, market_id: int, listed: Sequence[InstrumentReference], may_shrink: bool = False
+    ) -> ListingReport:
+        found: ListingReport = await self._call("refresh_instruments", market_id, listed, may_shrink)
+        return found
+
+    async def instrument_changes(
+        self, market_id: int | None, symbol: str, since_ms: int, limit: int
+    ) -> list[InstrumentChange]:
+        found: list[InstrumentChange] = await self._call("instrument_changes", market_id, symbol, since_ms, limit)
         return found
 
     async def insert(

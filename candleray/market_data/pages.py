@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from candleray.market_data.instruments.changes import InstrumentChange
 from candleray.markets import Instrument, InstrumentReference
 from candleray.timeframes import Moment, Timeframe
 from candleray.validation import Model
@@ -36,3 +37,11 @@ class InstrumentsReport(Model):
 
     received: int
     written: int
+
+
+class ChangesPage(Model):
+    """Changes of instruments, the newest first."""
+
+    changes: tuple[InstrumentChange, ...]
+    next_cursor: str | None = None
+    """The `cursor` of the next page; `null` after the last."""

@@ -30,12 +30,13 @@ from candleray.sdk.market_data import MarketDataMethods
 from candleray.sdk.references import request_body
 from candleray.sdk.runs import RunMethods
 from candleray.sdk.strategies import StrategyMethods
+from candleray.sdk.subscriptions import SubscriptionMethods
 
 DEFAULT_TIMEOUT_S = 330.0
 """Longer than the longest synchronous backtest may take, so that the API's own answer arrives."""
 
 
-class Client(MarketDataMethods, JobMethods, StrategyMethods, RunMethods, IdentityMethods):
+class Client(MarketDataMethods, SubscriptionMethods, JobMethods, StrategyMethods, RunMethods, IdentityMethods):
     """A connection to one API; threads may share it.
 
     Whatever takes a request takes a model, a dict, or the bytes of its JSON. Every class that the methods take or

@@ -12,8 +12,9 @@ from candleray.indicators.series import LAST_BARS
 from candleray.market_data.backfill_report import BackfillReport, BackfillStep
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.insert_report import InsertReport
+from candleray.market_data.instruments.changes import InstrumentChange, ListingReport
 from candleray.market_data.ledger.versions import SentSourceWord
-from candleray.market_data.pages import InstrumentPage, InstrumentsReport
+from candleray.market_data.pages import ChangesPage, InstrumentPage, InstrumentsReport
 from candleray.markets import InstrumentReference, Market, find_market
 from candleray.paging import collected
 from candleray.sdk.connection import Sender, encoded, read
@@ -91,6 +92,49 @@ class MarketDataMethods(Sender):
                 received=report.received + part.received, written=report.written + part.written
             )
         return report
+
+    def refresh_instruments(self, market: MarketNameOrId, *, may_shrink: bool = False) -> ListingReport:
+        """Have a market's complete list read from its exchange now; an operator's right.
+
+        Args:
+            may_shrink: take a list that lacks most of the known instruments.
+
+        Raises:
+            Forbidden: you are no operator.
+            ExchangeError: the list did not come, or lacks most of them.
+
+        >>> client.refresh_instruments("bybit-spot").listed > 0
+        True
+        """
+        params = {"market_id": market_id(market), "may_shrink": may_shrink or None}
+        return read(ListingReport, self.send("POST", "/market-data/instruments/refresh", params=params))
+
+    def instrument_changes(
+        self,
+        market: MarketNameOrId | None = None,
+        symbol: str | None = None,
+        *,
+        since: Time | None = None,
+        limit: int | None = None,
+    ) -> list[InstrumentChange]:
+        """Changes of what the exchanges say of their instruments, the newest first.
+
+        >>> changes = client.instrument_changes("bybit-spot", since="2025-01-01", limit=10)
+        >>> all(change.at >= changes[-1].at for change in changes)
+        True
+        """
+        wanted = {
+            "market_id": market_id(market),
+            "symbol": symbol,
+            "since": None if since is None else _iso(since, "since"),
+        }
+
+        def read_page(size: int, cursor: str | None) -> tuple[Sequence[InstrumentChange], str | None]:
+            params = {**wanted, "limit": size, "cursor": cursor}
+            page = read(ChangesPage, self.send("GET", "/market-data/instruments/changes", params=params))
+            return page.changes, page.next_cursor
+
+        return collected(read_page, limit, PAGE_INSTRUMENTS)
 
     def candles(
         self,

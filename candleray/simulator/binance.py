@@ -15,7 +15,7 @@ from candleray.simulator.binance_streams import STREAMS
 from candleray.simulator.candle_source import CandleSource, KlinesQuery, find_instrument, select_klines
 from candleray.simulator.json_replies import decimal_text, integer_text, json_reply, table_json
 from candleray.simulator.venues import Question, Reply, SimulatedVenue
-from candleray.timeframes import MINUTE_MS
+from candleray.timeframes import MINUTE_MS, to_ms
 
 _DEFAULT_LIMIT = 500
 _NO_LONGER_TRADING: dict[MarketType, str] = {"spot": "BREAK", "futures": "SETTLING"}
@@ -91,6 +91,7 @@ def _symbol_entry(market: Market, instrument: InstrumentReference) -> dict[str, 
         "baseAsset": instrument.base_asset,
         "quoteAsset": instrument.quote_asset,
         **interface.contract,
+        **({"onboardDate": to_ms(instrument.listed_at)} if instrument.listed_at else {}),
         "filters": [{"filterType": kind, name: f"{size:.8f}"} for kind, name, size in steps if size],
     }
 

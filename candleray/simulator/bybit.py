@@ -30,6 +30,7 @@ from candleray.simulator.bybit_streams import STREAMS
 from candleray.simulator.candle_source import CandleSource, KlinesQuery, find_instrument, select_klines
 from candleray.simulator.json_replies import decimal_text, decimals_of, integer_text, json_reply, table_json
 from candleray.simulator.venues import Question, Reply, SimulatedVenue
+from candleray.timeframes import to_ms
 
 _DEFAULT_ROWS, _DEFAULT_INSTRUMENTS = 200, 500
 
@@ -127,6 +128,7 @@ def _entry(market: Market, instrument: InstrumentReference) -> dict[str, Any]:
         "baseCoin": instrument.base_asset,
         "quoteCoin": instrument.quote_asset,
         **({} if is_spot else PERPETUAL),
+        **({"launchTime": str(to_ms(instrument.listed_at))} if instrument.listed_at else {}),
         "priceFilter": {"tickSize": _plain(instrument.price_tick)},
         "lotSizeFilter": {step_name: _plain(instrument.quantity_step)},
     }

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from candleray.candles import CandleRows, FloatArray
 from candleray.errors import invalid
 from candleray.markets import InstrumentReference, Market, is_symbol
-from candleray.timeframes import DAY_MS, MINUTE_MS
+from candleray.timeframes import DAY_MS, MINUTE_MS, from_ms
 
 Lanes: TypeAlias = NDArray[np.uint16]
 
@@ -146,6 +146,7 @@ class GeneratedCandles:
             quote_asset=quote,
             price_tick=1 / 10**profile.price_places,
             quantity_step=1 / 10**profile.quantity_places,
+            listed_at=from_ms(profile.first_day * DAY_MS) if market.market_type == "futures" else None,
         )
 
     def _generate_day(self, market: Market, symbol: str, day: int) -> CandleRows:

@@ -20,8 +20,17 @@ _REFERENCE = {
     "quote_asset": "USDT",
     "price_tick": 0.01,
     "quantity_step": 0.00001,
+    "listed_at": None,
+    "delisted_at": None,
 }
 INSTRUMENTS = {"instruments": [_REFERENCE], "next_cursor": "50"}
+CHANGES = {
+    "changes": [
+        {**INSTRUMENT, "kind": "status", "before": "TRADING", "after": "HALT", "at": "2026-01-05T07:00:04.120Z"}
+    ],
+    "next_cursor": None,
+}
+LISTING_REPORT = {"market_id": 1, "listed": 3284, "written": 2, "changes": {"listed": 1, "status": 1}}
 INSTRUMENT_BODIES: Any = {"one": {"summary": "One instrument of Binance spot", "value": [_REFERENCE]}}
 CANDLES = {
     "instrument": INSTRUMENT,

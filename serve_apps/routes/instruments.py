@@ -7,8 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Query
 from pydantic import FailFast, Field
 
-from candleray.market_data.pages import InstrumentPage, InstrumentsReport
-from candleray.markets import MARKETS, InstrumentReference, MarketId, MarketType
+from candleray.feeds.subscription_store import SubscriptionStore
+from candleray.market_data.instruments.changes import ListingReport
+from candleray.market_data.pages import ChangesPage, InstrumentPage, InstrumentsReport
+from candleray.markets import MARKETS, InstrumentReference, MarketId, MarketType, Symbol
+from candleray.timeframes import Moment, to_ms
 from candleray.validation import Model
 from serve_apps.backend import InBackend
 from serve_apps.examples import market_data as examples
@@ -83,3 +86,46 @@ async def put_instruments(
     written = await backend.candles.put_instruments(body)
     await backend.shared_writes.record_instruments(caller, body, written, query.source)
     return InstrumentsReport(received=len(body), written=written)
+
+
+class ChangesQuery(Model):
+    market_id: MarketId | None = Field(None, description="only this market", examples=[1])
+    symbol: Symbol | None = Field(None, description="only this symbol", examples=["BTCUSDT"])
+    since: Moment | None = Field(None, description="only changes since then", examples=["2026-01-01T00:00:00Z"])
+    limit: int = Field(100, ge=1, le=1000, description="changes on a page")
+    cursor: str = Field("0", pattern=r"^[0-9]{1,6}$", description="`next_cursor` of the page before")
+
+
+@router.get("/instruments/changes", response_model=ChangesPage, responses=example(examples.CHANGES))
+async def list_instrument_changes(query: Annotated[ChangesQuery, Query()], backend: InBackend) -> Any:
+    """Changes of what the exchanges say of their instruments, the newest first.
+
+    Listed, delisted, halted, another tick or step: told since the market's list was first read.
+    """
+    first, last = int(query.cursor), int(query.cursor) + query.limit
+    since_ms = to_ms(query.since) if query.since else 0
+    changes = await backend.candles.instrument_changes(query.market_id, query.symbol or "", since_ms, last + 1)
+    return ChangesPage(changes=tuple(changes[first:last]), next_cursor=str(last) if len(changes) > last else None)
+
+
+class RefreshQuery(Model):
+    market_id: MarketId
+    may_shrink: bool = Field(False, description="take a list that lacks most of the known instruments")
+
+
+@router.post("/instruments/refresh", response_model=ListingReport, responses=example(examples.LISTING_REPORT))
+@operators_only
+async def refresh_instruments(
+    query: Annotated[RefreshQuery, Query()], caller: InCaller, backend: InBackend
+) -> Any:
+    """Read a market's complete list from its exchange, and keep what has changed.
+
+    An instrument that the list lacks stays, as no longer tradable. The scheduler does the same every hour.
+    """
+    market, subscriptions = (
+        MARKETS[query.market_id],
+        SubscriptionStore(await backend.postgres(), backend.settings.live),
+    )
+    report = await backend.backfills.refresh(backend.candles, subscriptions, market, query.may_shrink)
+    await backend.shared_writes.record_listing(caller, report)
+    return report

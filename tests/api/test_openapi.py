@@ -15,6 +15,12 @@ from candleray.backtests.explanation import Explanation
 from candleray.backtests.preflight import Preflight
 from candleray.backtests.result import BacktestResult
 from candleray.errors import error_classes
+from candleray.feeds.subscriptions import (
+    NewSubscriptions,
+    Subscription,
+    SubscriptionRequest,
+    SubscriptionsReport,
+)
 from candleray.indicators.catalogue import get_catalogue
 from candleray.indicators.info import IndicatorInfo
 from candleray.indicators.request_models import get_request_models
@@ -23,10 +29,11 @@ from candleray.jobs.job import Job, JobDetail, JobTop
 from candleray.market_data.backfill_report import BackfillRequest, BackfillStep
 from candleray.market_data.coverage import Coverage
 from candleray.market_data.insert_report import InsertReport
-from candleray.market_data.pages import CandlePage, InstrumentPage
+from candleray.market_data.instruments.changes import ListingReport
+from candleray.market_data.pages import CandlePage, ChangesPage, InstrumentPage
 from candleray.markets import InstrumentReference
 from kernels.indicators import INDICATORS
-from serve_apps.examples import backtests, indicators, jobs, market_data
+from serve_apps.examples import backtests, indicators, jobs, market_data, subscriptions
 from serve_apps.http.openapi import ERRORS, ErrorAnswer
 from serve_apps.http.readiness import NotReady
 from serve_apps.routes.health import _NOT_READY
@@ -134,6 +141,15 @@ def test_the_examples_of_a_backtest_are_valid(example):
         *((get_request_models().series, one["value"]) for one in indicators.SERIES_REQUESTS.values()),
         *((list[InstrumentReference], one["value"]) for one in market_data.INSTRUMENT_BODIES.values()),
         (BackfillStep, market_data.BACKFILL_STEP),
+        (ChangesPage, market_data.CHANGES),
+        (ListingReport, market_data.LISTING_REPORT),
+        (Subscription, subscriptions.SUBSCRIPTION),
+        (SubscriptionsReport, subscriptions.REPORT),
+        *((NewSubscriptions, one["value"]) for one in subscriptions.BODIES.values()),
+        *(
+            (SubscriptionRequest, subscriptions.REQUEST | after)
+            for after in ({}, subscriptions.ACCEPTED, subscriptions.REFUSED)
+        ),
         *((BackfillRequest, one["value"]) for one in market_data.BACKFILL_BODIES.values()),
         (BacktestResult, backtests.BACKTEST_RESULT),
         (Explanation, backtests.EXPLANATION),

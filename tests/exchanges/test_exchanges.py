@@ -23,7 +23,7 @@ from candleray.markets import MARKETS, InstrumentReference, Market
 from candleray.settings import HistorySettings
 from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.simulator.venues import Question, Reply, SimulatedVenue, simulated_venues
-from candleray.timeframes import MINUTE_MS
+from candleray.timeframes import MINUTE_MS, iso, to_ms
 
 SOURCE = GeneratedCandles(seed=3)
 NOON_MS = 1_750_000_020_000 // MINUTE_MS * MINUTE_MS
@@ -351,6 +351,7 @@ def test_the_recorded_binance_spot_listing_reads(captured):
     btc = found["BTCUSDT"]
     assert (btc.base_asset, btc.quote_asset, btc.price_tick, btc.quantity_step) == ("BTC", "USDT", 0.01, 0.00001)
     assert {i.status for i in found.values() if not i.is_tradable} == {"BREAK"}
+    assert {i.listed_at for i in found.values()} == {None}, "the spot market names none"
 
 
 @pytest.mark.real_data
@@ -361,6 +362,8 @@ def test_the_recorded_binance_futures_listing_gives_usdt_perpetuals_alone(captur
     assert 0 < len(found) < len(listed)
     assert all(listed[i.symbol]["contractType"] == "PERPETUAL" and i.quote_asset == "USDT" for i in found)
     assert not any("_" in i.symbol for i in found)
+    assert all(to_ms(i.listed_at) == listed[i.symbol]["onboardDate"] for i in found if i.listed_at)
+    assert iso(to_ms(next(i.listed_at for i in found if i.symbol == "BTCUSDT"))) == "2019-09-25T08:00:00Z"
 
 
 @pytest.mark.real_data
@@ -386,18 +389,32 @@ def test_documented_bybit_klines_read_in_ascending_order(captured):
 
 @pytest.mark.real_data
 @pytest.mark.parametrize(
-    ("market_id", "name", "symbol", "status", "tick", "step"),
+    ("market_id", "name", "symbol", "status", "tick", "step", "listed"),
     [
-        (3, "GetSpotSymbols", "BTCUSDT", "Trading", 0.01, 0.000001),
-        (4, "GetLinearInverseSymbols", "BTCUSDT", "Trading", 0.1, 0.001),
-        (4, "GetLinearInverseSymbolsPreListing", "PRE02ZROUSDT", "PreLaunch", 0.001, 0.1),
+        (3, "GetSpotSymbols", "BTCUSDT", "Trading", 0.01, 0.000001, None),
+        (4, "GetLinearInverseSymbols", "BTCUSDT", "Trading", 0.1, 0.001, "2020-03-30T00:00:00Z"),
+        (4, "GetLinearInverseSymbolsPreListing", "PRE02ZROUSDT", "PreLaunch", 0.001, 0.1, "2024-06-17T07:43:49Z"),
     ],
 )
-def test_documented_bybit_listings_read(captured, market_id, name, symbol, status, tick, step):
+def test_documented_bybit_listings_read(captured, market_id, name, symbol, status, tick, step, listed):
     content = captured(f"jkorf/bybit/Endpoints__V5Api__ExchangeData__{name}.txt")
     (found,) = EXCHANGES["bybit"].read_instruments(MARKETS[market_id], content)
     assert (found.symbol, found.status, found.price_tick, found.quantity_step) == (symbol, status, tick, step)
     assert found.is_tradable == (status == "Trading")
+    assert (found.listed_at and iso(to_ms(found.listed_at))) == listed
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (1_569_398_400_000, "2019-09-25T08:00:00Z"),
+        ("1585526400000", "2020-03-30T00:00:00Z"),
+        *((nothing, None) for nothing in (None, 0, "0", "", "soon", True, -1, 10**16, float("inf"), [], {})),
+    ],
+)
+def test_a_listing_time_is_a_moment_or_nothing(sent, read):
+    moment = json_answers.moment(sent)
+    assert (moment and iso(to_ms(moment))) == read
 
 
 CLOUDFRONT = b"""<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01 Transitional//EN" "http://www.w3.org/TR/html4/loose.dtd">

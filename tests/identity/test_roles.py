@@ -22,7 +22,17 @@ from tests.support.api.accounts import log_in, log_in_operator
 from tests.support.api.api_document import operations
 from tests.support.api.in_process_api import START_MS, backend, random_walk, serving_strangers
 
-OPERATORS_ONLY = {"POST /market-data/candles", "POST /market-data/instruments"}
+OPERATORS_ONLY = {
+    "POST /market-data/candles",
+    "POST /market-data/instruments",
+    "POST /market-data/instruments/refresh",
+    "POST /market-data/subscriptions",
+    "DELETE /market-data/subscriptions/{market_id}/{symbol}",
+    "POST /market-data/subscription-requests/{request_id}/accept",
+    "POST /market-data/subscription-requests/{request_id}/refuse",
+}
+NO_SHARED_VALUES = {"POST /market-data/backfills", "POST /market-data/subscription-requests"}
+"""Routes that take no caller's values for all: a range to fetch, a wish."""
 
 
 @pytest.fixture
@@ -52,7 +62,7 @@ async def events(postgres: Postgres, api: httpx.AsyncClient) -> list[tuple[str, 
 def test_every_route_that_writes_what_all_share_is_an_operator_s():
     assert {str(one) for one in operations() if one.described.get("x-role") == "operator"} == OPERATORS_ONLY
     shared = {str(one) for one in operations() if one.path.startswith("/market-data") and one.method != "GET"}
-    assert shared - {"POST /market-data/backfills"} == OPERATORS_ONLY, "a backfill takes no caller's values"
+    assert shared - NO_SHARED_VALUES == OPERATORS_ONLY
 
 
 @pytest.mark.parametrize(

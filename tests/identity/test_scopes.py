@@ -35,8 +35,11 @@ SCOPES: dict[str | None, str] = {
         GET /market-data/coverage
         GET /market-data/feeds
         GET /market-data/instruments
+        GET /market-data/instruments/changes
         GET /market-data/markets
         GET /market-data/missing
+        GET /market-data/subscription-requests
+        GET /market-data/subscriptions
         GET /me
         GET /runs
         GET /runs/{run_id}
@@ -50,12 +53,18 @@ SCOPES: dict[str | None, str] = {
     """,
     "trade": """
         DELETE /backtests/jobs/{job_id}
+        DELETE /market-data/subscriptions/{market_id}/{symbol}
         DELETE /strategies/{strategy_id}
         POST /backtests/jobs
         POST /market-data/backfills
         POST /backtests/jobs/{job_id}/cancel
         POST /market-data/candles
         POST /market-data/instruments
+        POST /market-data/instruments/refresh
+        POST /market-data/subscription-requests
+        POST /market-data/subscription-requests/{request_id}/accept
+        POST /market-data/subscription-requests/{request_id}/refuse
+        POST /market-data/subscriptions
         POST /runs
         POST /runs/{run_id}/run
         POST /runs/{run_id}/stop

@@ -22,6 +22,7 @@ from candleray.identity.models import WidgetLogin
 from candleray.jobs.attempts import Attempts
 from candleray.jobs.job import JobState
 from candleray.market_data.candle_store import CandleStore
+from candleray.markets import InstrumentReference
 from candleray.sdk.jobs import SubmittedJob
 from candleray.settings import JobSettings
 from candleray.strategies.strategy import Strategy
@@ -105,6 +106,10 @@ def typed_by(person: Person, names: dict[str, Any]) -> Callable[[str], str]:
 def api_url(embedded_store: CandleStore) -> Iterator[str]:
     walk = random_walk(3000)
     embedded_store.insert(BYBIT_SPOT, "BTCUSDT", CandleRows.of(walk.ts_open_ms, walk.values))
+    symbols = ("BTCUSDT", "ETHUSDT", "ADAUSDT", "SOLUSDT", "XRPUSDT")
+    embedded_store.put_instruments(
+        [InstrumentReference(market_id=BYBIT_SPOT, symbol=symbol, status="Trading") for symbol in symbols]
+    )
     with served_api(embedded_store) as url:
         yield url
 

@@ -43,7 +43,13 @@ def stop_services() -> None:
 def forget_candles(store: CandleStore) -> None:
     """Empty the tables of candles and instruments."""
     raw_tables = {market.raw_table for market in store.markets()}
-    for table in ["ref_instruments", "canonical_candles_1m", *sorted(raw_tables)]:
+    for table in [
+        "ref_instruments",
+        "ref_instrument_changes",
+        "ref_listings",
+        "canonical_candles_1m",
+        *sorted(raw_tables),
+    ]:
         store._session._client.command(f"TRUNCATE TABLE {table}")
 
 

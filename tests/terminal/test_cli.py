@@ -256,6 +256,49 @@ def test_instruments_are_found_by_a_part_of_the_symbol(run):
     lines = run("instruments", "CLIU").stdout.splitlines()
     assert lines[1].split()[:2] == ["binance-spot", SYMBOL]
     assert json.loads(run("instruments", "CLIU", "--json").stdout)[0]["price_tick"] == 0.01
+    assert run("instruments", "find", "CLIU").stdout.splitlines() == lines, "`find` may be left out"
+    assert run("instruments", "--market", "bybit-spot", "CLIU").stdout.splitlines()[1:] == []
+
+
+def test_instruments_are_refreshed_market_by_market_and_their_changes_told(run, embedded_store):
+    assert [line.split()[0] for line in run("instruments", "refresh").stdout.splitlines()[1:]] == [
+        market.name for market in MARKETS.values()
+    ]
+    # Of a list without nearly all that are known nothing is taken, and the other markets are read all the same.
+    embedded_store.put_instruments(
+        [InstrumentReference(market_id=3, symbol=f"GONE{number}USDT", status="Trading") for number in range(30)]
+    )
+    refused = run("instruments", "refresh")
+    assert (refused.exit_code, len(refused.stdout.splitlines())) == (1, 4)
+    assert "bybit-spot lists 7 instruments and lacks 30 of the 37 known ones" in refused.stderr
+    taken = run("instruments", "refresh", "--market", "bybit-spot", "--may-shrink").stdout.splitlines()[1]
+    assert taken.split() == ["bybit-spot", "7", "30", "30", "delisted"]
+    told = run("instruments", "changes", "--symbol", "gone7usdt").stdout.splitlines()
+    assert [line.split()[2:] for line in told[1:]] == [
+        ["bybit-spot", "GONE7USDT", "delisted", "Trading", "–"],
+        ["bybit-spot", "GONE7USDT", "listed", "–", "Trading"],
+    ]
+    assert run("instruments", "changes", "--since", "2100-01-01", "--json").stdout.strip() == "[]"
+
+
+def test_subscriptions_are_added_listed_asked_for_and_removed(run):
+    run("instruments", "refresh", "--market", "binance-futures")
+    market = ("--market", "binance-futures")
+    assert run("subscriptions", "add", "btcusdt", "ETHUSDT", *market).stdout == "added: BTCUSDT, ETHUSDT\n"
+    assert run("subscriptions", "add", "BTCUSDT", *market).stdout == "subscribed already: BTCUSDT\n"
+    wrong = run("subscriptions", "add", "BTCUSD", *market)
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
+    assert "binance-futures has no symbol 'BTCUSD'; did you mean 'BTCUSDT'?" in wrong.stderr
+    wish = run("subscriptions", "ask", "SOLUSDT", *market).stdout.splitlines()[1].split()
+    assert wish[1:4] == ["binance-futures", "SOLUSDT", "waiting"]
+    assert json.loads(run("subscriptions", "requests", "--waiting", "--json").stdout)[0]["request_id"] == wish[0]
+    refused = run("subscriptions", "refuse", wish[0][:8], "--reason", "too thin").stdout.splitlines()[1]
+    assert refused.split()[3] == "refused"
+    assert refused.endswith("too thin")
+    assert run("subscriptions", "remove", "BTCUSDT", *market).stdout == "removed: BTCUSDT\n"
+    listed = run("subscriptions", "list", *market).stdout.splitlines()
+    assert [line.split()[:3] for line in listed[1:]] == [["binance-futures", "ETHUSDT", "operator"]]
+    assert run("subscriptions", "remove", "BTCUSDT", *market).exit_code == 2
 
 
 def test_compute_prints_a_table_csv_or_json(run):

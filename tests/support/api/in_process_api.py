@@ -37,6 +37,7 @@ from candleray.settings import (
     GuardSettings,
     IdentitySettings,
     JobSettings,
+    LiveSettings,
     Settings,
     StrategySettings,
 )
@@ -77,6 +78,7 @@ def settings(**changes: Any) -> Settings:
         api=ApiSettings(max_body_bytes=1_000_000, **changes.get("api", {})),
         strategies=StrategySettings(**changes.get("strategies", {})),
         jobs=JobSettings(**changes.get("jobs", {})),
+        live=LiveSettings(**changes.get("live", {})),
         guards=GuardSettings(max_candles_per_answer=5000, **changes.get("guards", {})),
         identity=IdentitySettings(
             bot_token=BOT_TOKEN, key_encryption_keys=KEY_ENCRYPTION_KEY, **often | changes.get("identity", {})

@@ -1,0 +1,59 @@
+-- name: lock_subscriptions
+-- Until the transaction ends: what a market may have so many of is counted and added one after the other.
+LOCK TABLE subscriptions IN SHARE ROW EXCLUSIVE MODE;
+
+-- name: subscriptions_of_markets
+SELECT market_id, symbol, added_at, notice
+FROM subscriptions LEFT JOIN subscription_notices USING (market_id, symbol)
+WHERE market_id = ANY($1::smallint[])
+ORDER BY market_id, symbol;
+
+-- name: notices_of_markets
+SELECT market_id, symbol, notice FROM subscription_notices WHERE market_id = ANY($1::smallint[]);
+
+-- name: add_subscriptions
+INSERT INTO subscriptions (market_id, symbol, added_by)
+SELECT $1, unnest($2::text[]), $3
+ON CONFLICT DO NOTHING
+RETURNING symbol;
+
+-- name: remove_subscriptions
+DELETE FROM subscriptions WHERE market_id = $1 AND symbol = ANY($2::text[]) RETURNING symbol;
+
+-- name: forget_notices
+DELETE FROM subscription_notices WHERE market_id = $1 AND symbol <> ALL($2::text[]);
+
+-- name: keep_notices
+INSERT INTO subscription_notices (market_id, symbol, notice)
+SELECT $1, unnest($2::text[]), unnest($3::text[])
+ON CONFLICT (market_id, symbol) DO UPDATE SET notice = excluded.notice;
+
+-- name: count_waiting_requests
+SELECT count(*) AS waiting FROM subscription_requests WHERE user_id = $1 AND state = 'waiting';
+
+-- name: waiting_request
+SELECT * FROM subscription_requests
+WHERE user_id = $1 AND market_id = $2 AND symbol = $3 AND state = 'waiting';
+
+-- name: add_subscription_request
+INSERT INTO subscription_requests (market_id, symbol, user_id) VALUES ($1, $2, $3) RETURNING *;
+
+-- name: subscription_requests
+-- The oldest first: of one user, or of all; waiting ones alone, or all.
+SELECT * FROM subscription_requests
+WHERE ($1::uuid IS NULL OR user_id = $1) AND ($2::text IS NULL OR state = $2)
+ORDER BY asked_at, request_id
+LIMIT $3;
+
+-- name: lock_subscription_request
+SELECT * FROM subscription_requests WHERE request_id = $1 FOR UPDATE;
+
+-- name: accept_subscription_requests
+-- Of everybody who has asked for the instrument.
+UPDATE subscription_requests SET state = 'accepted', decided_at = now()
+WHERE market_id = $1 AND symbol = ANY($2::text[]) AND state = 'waiting';
+
+-- name: refuse_subscription_request
+UPDATE subscription_requests SET state = 'refused', decided_at = now(), reason = $2
+WHERE request_id = $1
+RETURNING *;

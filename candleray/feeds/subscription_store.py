@@ -1,0 +1,199 @@
+"""Subscriptions in Postgres, with those of the settings; every write is an event of the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from candleray.databases.postgres import Postgres, Transaction
+from candleray.errors import Conflict, GuardExceeded, NotFound, Problem, nearest
+from candleray.exchanges.discovery import exchange_of
+from candleray.feeds.subscriptions import (
+    RequestState,
+    Subscription,
+    SubscriptionRequest,
+    SubscriptionsReport,
+    require_room,
+)
+from candleray.identity.audit_store import record
+from candleray.markets import MARKETS, Instrument, Market, find_market
+from candleray.settings import LiveSettings
+
+
+class SubscriptionStore:
+    def __init__(self, postgres: Postgres, limits: LiveSettings) -> None:
+        self._postgres = postgres
+        self._limits = limits
+
+    async def wanted(self, market_ids: Sequence[int] = tuple(MARKETS)) -> list[Subscription]:
+        """The instruments to ingest, those that are not traded too, with the reason; in order."""
+        rows = await self._postgres.fetch("subscriptions_of_markets", list(market_ids))
+        found = {(row["market_id"], row["symbol"]): Subscription(source="operator", **row) for row in rows}
+        named = [(market_id, symbol) for market_id in market_ids for symbol in self._named(market_id)]
+        if named:
+            noticed = await self._postgres.fetch("notices_of_markets", list(market_ids))
+            notices = {(row["market_id"], row["symbol"]): row["notice"] for row in noticed}
+            for market_id, symbol in named:
+                notice = notices.get((market_id, symbol))
+                found[market_id, symbol] = Subscription(
+                    market_id=market_id, symbol=symbol, source="settings", notice=notice
+                )
+        return [found[key] for key in sorted(found)]
+
+    async def require_room(self, market: Market, symbols: Sequence[str]) -> None:
+        """
+        Raises:
+            GuardExceeded: the market would have more subscriptions than it may.
+        """
+        there = {one.symbol for one in await self.wanted([market.market_id])}
+        self._require_room(market, there, symbols)
+
+    async def add(self, user_id: UUID, market: Market, symbols: Sequence[str]) -> SubscriptionsReport:
+        """Subscribe to instruments that the market trades; who has asked for them is answered.
+
+        Raises:
+            GuardExceeded: the market would have more than it may.
+        """
+        async with self._postgres.transaction() as transaction:
+            report = await self._add(transaction, user_id, market, symbols)
+            if report.added:
+                await record(
+                    transaction,
+                    user_id,
+                    "subscriptions_added",
+                    market=market.name,
+                    symbols=", ".join(report.added),
+                )
+        return report
+
+    async def _add(
+        self, transaction: Transaction, user_id: UUID, market: Market, symbols: Sequence[str]
+    ) -> SubscriptionsReport:
+        await transaction.fetch("lock_subscriptions")
+        rows = await transaction.fetch("subscriptions_of_markets", [market.market_id])
+        there = {row["symbol"] for row in rows} | set(self._named(market.market_id))
+        new = [symbol for symbol in dict.fromkeys(symbols) if symbol not in there]
+        self._require_room(market, there, new)
+        await transaction.fetch("add_subscriptions", market.market_id, new, user_id)
+        await transaction.fetch("accept_subscription_requests", market.market_id, list(symbols))
+        left = list(symbols)
+        for symbol in new:
+            left.remove(symbol)
+        return SubscriptionsReport(added=tuple(new), already=tuple(dict.fromkeys(left)))
+
+    async def remove(self, user_id: UUID, instrument: Instrument) -> None:
+        """
+        Raises:
+            Conflict: the settings name it.
+            NotFound: it is not subscribed.
+        """
+        market, symbol = instrument.market, instrument.symbol
+        if symbol in self._named(market.market_id):
+            raise Conflict(f"{market.name} {symbol} stands in the setting live.subscriptions: take it out there")
+        async with self._postgres.transaction() as transaction:
+            if not await transaction.fetch("remove_subscriptions", market.market_id, [symbol]):
+                rows = await transaction.fetch("subscriptions_of_markets", [market.market_id])
+                there = [row["symbol"] for row in rows]
+                raise NotFound(f"{market.name} {symbol} is not subscribed; {nearest(symbol, there)}")
+            await record(transaction, user_id, "subscription_removed", market=market.name, symbol=symbol)
+
+    async def keep_notices(self, market: Market, notices: Mapping[str, str]) -> None:
+        """Replace what is told of the market's instruments, by symbol."""
+        symbols = sorted(notices)
+        async with self._postgres.transaction() as transaction:
+            await transaction.fetch("forget_notices", market.market_id, symbols)
+            told = [notices[symbol] for symbol in symbols]
+            await transaction.fetch("keep_notices", market.market_id, symbols, told)
+
+    async def ask(self, user_id: UUID, instrument: Instrument) -> SubscriptionRequest:
+        """Keep a user's wish for an instrument; asked again while it waits, it is the same one.
+
+        Raises:
+            Conflict: the instrument is subscribed.
+            GuardExceeded: too many wishes of this user wait.
+        """
+        market_id, symbol = instrument.market_id, instrument.symbol
+        if any(one.symbol == symbol for one in await self.wanted([market_id])):
+            raise Conflict(f"{instrument.market.name} {symbol} is subscribed already")
+        async with self._postgres.transaction() as transaction:
+            await transaction.fetch("lock_user", user_id)
+            row = await transaction.fetch_one("waiting_request", user_id, market_id, symbol)
+            if row is None:
+                counted = await transaction.fetch_one("count_waiting_requests", user_id)
+                self._require_few((counted or {})["waiting"])
+                row = await transaction.fetch_one("add_subscription_request", market_id, symbol, user_id)
+                details = {"market": instrument.market.name, "symbol": symbol}
+                await record(transaction, user_id, "subscription_asked", **details)
+        return _request(row)
+
+    async def requests(
+        self, user_id: UUID | None, state: RequestState | None, limit: int
+    ) -> list[SubscriptionRequest]:
+        """Wishes of one user, or of all; the oldest first."""
+        rows = await self._postgres.fetch("subscription_requests", user_id, state, limit)
+        return [_request(row) for row in rows]
+
+    async def request(self, request_id: UUID) -> SubscriptionRequest:
+        """Raises NotFound where there is none of that id."""
+        async with self._postgres.transaction() as transaction:
+            return await _waiting(transaction, request_id)
+
+    async def accept(self, user_id: UUID, request_id: UUID) -> SubscriptionRequest:
+        """Subscribe to what was asked for; whoever else waits for it is answered too.
+
+        Raises:
+            NotFound: there is no such request.
+            Conflict: it is decided.
+            GuardExceeded: the market would have more subscriptions than it may.
+        """
+        async with self._postgres.transaction() as transaction:
+            asked = await _waiting(transaction, request_id)
+            await self._add(transaction, user_id, asked.market, [asked.symbol])
+            row = await transaction.fetch_one("lock_subscription_request", request_id)
+            await record(transaction, user_id, "subscription_accepted", **_told(asked))
+        return _request(row)
+
+    async def refuse(self, user_id: UUID, request_id: UUID, reason: str) -> SubscriptionRequest:
+        """
+        Raises:
+            NotFound: there is no such request.
+            Conflict: it is decided.
+        """
+        async with self._postgres.transaction() as transaction:
+            asked = await _waiting(transaction, request_id)
+            row = await transaction.fetch_one("refuse_subscription_request", request_id, reason)
+            await record(transaction, user_id, "subscription_refused", **_told(asked), reason=reason)
+        return _request(row)
+
+    def _named(self, market_id: int) -> tuple[str, ...]:
+        return self._limits.subscriptions.get(find_market(market_id).name, ())
+
+    def _require_room(self, market: Market, there: set[str], symbols: Iterable[str]) -> None:
+        streams = exchange_of(market).streams[market.market_type].max_topics
+        more = len(set(symbols) - there)
+        require_room(market, len(there), more, streams, self._limits.connections_per_market)
+
+    def _require_few(self, waiting: int) -> None:
+        most = self._limits.max_requests_per_user
+        if waiting >= most:
+            message = f"{waiting} of your requests wait for an operator, at most {most} may: wait for an answer"
+            raise GuardExceeded(message, [Problem("symbol", "over_the_limit", message)])
+
+
+async def _waiting(transaction: Transaction, request_id: UUID) -> SubscriptionRequest:
+    row = await transaction.fetch_one("lock_subscription_request", request_id)
+    if row is None:
+        raise NotFound(f"there is no request {request_id} for a subscription")
+    if row["state"] != "waiting":
+        raise Conflict(f"the request {request_id} is {row['state']} already")
+    return _request(row)
+
+
+def _request(row: dict[str, Any] | None) -> SubscriptionRequest:
+    assert row is not None
+    return SubscriptionRequest(**row)
+
+
+def _told(asked: SubscriptionRequest) -> dict[str, str]:
+    return {"market": asked.market.name, "symbol": asked.symbol, "request_id": str(asked.request_id)}

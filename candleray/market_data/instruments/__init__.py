@@ -1,0 +1,1 @@
+"""Instruments as their exchanges describe them: kept, and each change told."""

@@ -1,0 +1,289 @@
+"""Subscriptions: operators name what is ingested, users ask for it, and nothing is taken that cannot be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from candleray.candles import CandleRows
+from candleray.databases.postgres import Postgres
+from candleray.duties.instrument_refresh import refresh_instruments
+from candleray.errors import InvalidInput
+from candleray.exchanges.discovery import exchange_of
+from candleray.feeds.subscription_store import SubscriptionStore
+from candleray.market_data.candle_store import CandleStore
+from candleray.market_data.candle_store_client import CandleStoreClient
+from candleray.markets import MARKETS, InstrumentReference, Market
+from candleray.settings import LiveSettings, get_settings
+from candleray.simulator.generated_candles import GeneratedCandles
+from tests.support.api.accounts import log_in, log_in_operator
+from tests.support.api.in_process_api import backend, in_process, serving_strangers
+from tests.support.simulated import Clock, history_of
+
+LIMITS = {"max_requests_per_user": 2}
+
+
+class Halting:
+    """The generated instruments, of which some are halted or taken off the list."""
+
+    def __init__(self) -> None:
+        self._source = GeneratedCandles()
+        self.halted: set[str] = set()
+        self.gone: set[str] = set()
+
+    def instruments(self, market: Market) -> list[InstrumentReference]:
+        return [
+            one.model_copy(update={"is_tradable": one.is_tradable and one.symbol not in self.halted})
+            for one in self._source.instruments(market)
+            if one.symbol not in self.gone
+        ]
+
+    def span_ms(self, market: Market, symbol: str) -> tuple[int, int]:
+        return self._source.span_ms(market, symbol)
+
+    def candles(self, market: Market, symbol: str, start_ms: int, end_ms: int) -> CandleRows:
+        return self._source.candles(market, symbol, start_ms, end_ms)
+
+
+@pytest.fixture
+async def forget(postgres: Postgres) -> None:
+    async with postgres.connection() as connection:
+        await connection.execute("TRUNCATE subscriptions, subscription_notices, subscription_requests")
+
+
+@pytest.fixture
+async def api(embedded_store: CandleStore, forget: None) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving_strangers(backend(embedded_store, live=LIMITS)) as client:
+        await log_in_operator(client)
+        for market_id in (1, 4):
+            answer = await client.post("/market-data/instruments/refresh", params={"market_id": market_id})
+            assert answer.status_code == 200, answer.text
+        yield client
+
+
+async def add(api: httpx.AsyncClient, *symbols: str, market_id: int = 1) -> httpx.Response:
+    return await api.post("/market-data/subscriptions", json={"market_id": market_id, "symbols": symbols})
+
+
+async def ask(api: httpx.AsyncClient, symbol: str) -> httpx.Response:
+    return await api.post("/market-data/subscription-requests", json={"market_id": 1, "symbol": symbol})
+
+
+async def subscribed(api: httpx.AsyncClient, **query: Any) -> list[str]:
+    listed = (await api.get("/market-data/subscriptions", params=query)).json()
+    return [f"{one['market_id']} {one['symbol']}" for one in listed]
+
+
+async def own_events(postgres: Postgres, api: httpx.AsyncClient) -> list[tuple[str, dict[str, Any]]]:
+    author = UUID((await api.get("/me")).json()["user_id"])
+    rows = await postgres.fetch("audit_events_from", 0, 100_000)
+    return [
+        (row["event"], row["details"]) for row in rows if row["user_id"] == author and "subscri" in row["event"]
+    ]
+
+
+async def test_what_an_operator_adds_is_wanted_until_it_is_removed_and_each_is_an_event(
+    api: httpx.AsyncClient, postgres: Postgres
+):
+    assert (await add(api, "BTCUSDT", "ETHUSDT")).json() == {"added": ["BTCUSDT", "ETHUSDT"], "already": []}
+    assert (await add(api, "BTCUSDT", market_id=4)).status_code == 200
+    assert await subscribed(api) == ["1 BTCUSDT", "1 ETHUSDT", "4 BTCUSDT"]
+    assert await subscribed(api, market_id=4) == ["4 BTCUSDT"]
+    assert (await api.delete("/market-data/subscriptions/1/ETHUSDT")).status_code == 200
+    assert await subscribed(api, market_id=1) == ["1 BTCUSDT"]
+    gone = await api.delete("/market-data/subscriptions/1/BTCUSD")
+    assert (gone.status_code, gone.json()["error"]["message"]) == (
+        404,
+        "binance-spot BTCUSD is not subscribed; did you mean 'BTCUSDT'?",
+    )
+    assert await own_events(postgres, api) == [
+        ("subscriptions_added", {"market": "binance-spot", "symbols": "BTCUSDT, ETHUSDT"}),
+        ("subscriptions_added", {"market": "bybit-futures", "symbols": "BTCUSDT"}),
+        ("subscription_removed", {"market": "binance-spot", "symbol": "ETHUSDT"}),
+    ]
+
+
+async def test_what_is_listed_twice_is_said_and_there_once(api: httpx.AsyncClient, postgres: Postgres):
+    assert (await add(api, "BTCUSDT", "BTCUSDT")).json() == {"added": ["BTCUSDT"], "already": ["BTCUSDT"]}
+    assert (await add(api, "ETHUSDT", "BTCUSDT")).json() == {"added": ["ETHUSDT"], "already": ["BTCUSDT"]}
+    assert (await add(api, "ETHUSDT")).json() == {"added": [], "already": ["ETHUSDT"]}
+    assert await subscribed(api) == ["1 BTCUSDT", "1 ETHUSDT"]
+    assert len(await own_events(postgres, api)) == 2, "where nothing is added there is no event"
+
+
+@pytest.mark.parametrize(
+    ("symbols", "field", "message"),
+    [
+        (["BTCUSD"], "symbols.0", "binance-spot has no symbol 'BTCUSD'; did you mean 'BTCUSDT'?"),
+        (["BTCUSDT", "LUNAUSDT"], "symbols.1", "LUNAUSDT: not traded at present: its status is BREAK"),
+        (["BTCUSDT", "ONLYUSDT"], "symbols.1", "has no symbol 'ONLYUSDT', but bybit-futures has"),
+        (["BTC-USDT"], "symbols.0", "a symbol is 2 to 32 letters and digits"),
+        ([], "symbols", "at least 1"),
+    ],
+)
+async def test_what_the_market_does_not_trade_is_refused_in_words_and_nothing_is_added(
+    api: httpx.AsyncClient, embedded_store: CandleStore, symbols: list[str], field: str, message: str
+):
+    embedded_store.put_instruments([InstrumentReference(market_id=4, symbol="ONLYUSDT", status="Trading")])
+    answer = await add(api, *symbols)
+    error = answer.json()["error"]
+    assert answer.status_code == 422
+    assert [problem["field"] for problem in error["problems"]] == [field]
+    assert message in error["message"]
+    assert await subscribed(api) == []
+
+
+async def test_a_market_whose_instruments_nobody_has_read_says_how_to_read_them(api: httpx.AsyncClient):
+    message = (await add(api, "BTCUSDT", market_id=3)).json()["error"]["message"]
+    assert message.endswith("candleray instruments refresh --market bybit-spot")
+
+
+async def test_more_than_the_websockets_take_is_refused_with_the_bound(api: httpx.AsyncClient):
+    await add(api, "BTCUSDT", "ETHUSDT")
+    answer = await add(api, *(f"S{number}USDT" for number in range(5000)))
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (422, "guard_exceeded")
+    assert error["message"] == (
+        "binance-spot has 2 subscriptions and 5,000 more are asked for: at most 4,096 may be "
+        "(1,024 streams a connection x 4 connections: the setting live.connections_per_market)"
+    )
+    assert error["problems"][0]["field"] == "symbols"
+
+
+async def test_a_user_asks_and_an_operator_answers(api: httpx.AsyncClient, postgres: Postgres):
+    operator = api.headers["Authorization"]
+    await log_in(api)
+    user = api.headers["Authorization"]
+    for refused in (await add(api, "BTCUSDT"), await api.delete("/market-data/subscriptions/1/BTCUSDT")):
+        assert refused.status_code == 403
+    wish = (await ask(api, "ETHUSDT")).json()
+    assert (wish["state"], (await ask(api, "ETHUSDT")).json()) == ("waiting", wish), "the same wish is one"
+    other = (await ask(api, "BTCUSDT")).json()
+    too_many = (await ask(api, "SOLUSDT")).json()["error"]
+    assert (too_many["code"], too_many["message"]) == (
+        "guard_exceeded",
+        "2 of your requests wait for an operator, at most 2 may: wait for an answer",
+    )
+    assert "did you mean 'XRPUSDT'" in (await ask(api, "XRPUSD")).json()["error"]["message"]
+    path = f"/market-data/subscription-requests/{wish['request_id']}"
+    assert (await api.post(f"{path}/accept")).status_code == 403
+
+    api.headers["Authorization"] = operator
+    waiting = (await api.get("/market-data/subscription-requests", params={"state": "waiting"})).json()
+    assert waiting == [wish, other]
+    assert (await api.post(f"{path}/accept")).json()["state"] == "accepted"
+    again = (await api.post(f"{path}/accept")).json()["error"]
+    assert (again["code"], again["message"]) == (
+        "conflict",
+        f"the request {wish['request_id']} is accepted already",
+    )
+    refusal = f"/market-data/subscription-requests/{other['request_id']}/refuse"
+    assert (await api.post(refusal, json={"reason": "later"})).json()["reason"] == "later"
+    unknown = await api.post(f"/market-data/subscription-requests/{uuid4()}/accept")
+    assert unknown.status_code == 404
+    assert await subscribed(api) == ["1 ETHUSDT"]
+    assert [event for event, _ in await own_events(postgres, api)] == [
+        "subscription_accepted",
+        "subscription_refused",
+    ]
+
+    api.headers["Authorization"] = user
+    own = (await api.get("/market-data/subscription-requests")).json()
+    assert [(one["symbol"], one["state"], one["reason"]) for one in own] == [
+        ("ETHUSDT", "accepted", ""),
+        ("BTCUSDT", "refused", "later"),
+    ]
+    assert (await ask(api, "ETHUSDT")).json()["error"]["message"] == "binance-spot ETHUSDT is subscribed already"
+    await log_in(api)
+    assert (await api.get("/market-data/subscription-requests")).json() == [], "wishes of others are theirs"
+
+
+async def test_to_add_an_instrument_answers_everybody_who_waits_for_it(api: httpx.AsyncClient):
+    operator = api.headers["Authorization"]
+    for _ in range(2):
+        await log_in(api)
+        await ask(api, "SOLUSDT")
+    api.headers["Authorization"] = operator
+    await add(api, "SOLUSDT")
+    wishes = (await api.get("/market-data/subscription-requests")).json()
+    assert [one["state"] for one in wishes] == ["accepted", "accepted"]
+
+
+async def test_settings_and_operators_are_one_list_and_what_the_settings_name_is_taken_out_there(
+    embedded_store: CandleStore, postgres: Postgres, user_id: UUID, forget: None
+):
+    limits = LiveSettings(subscriptions={"binance-spot": ("ETHUSDT",), "bybit-spot": ("BTCUSDT",)})
+    store = SubscriptionStore(postgres, limits)
+    report = await store.add(user_id, MARKETS[1], ["BTCUSDT", "ETHUSDT"])
+    assert (report.added, report.already) == (("BTCUSDT",), ("ETHUSDT",))
+    assert [(one.market_id, one.symbol, one.source) for one in await store.wanted()] == [
+        (1, "BTCUSDT", "operator"),
+        (1, "ETHUSDT", "settings"),
+        (3, "BTCUSDT", "settings"),
+    ]
+    assert [one.key for one in await store.wanted([3])] == ["bybit:spot:BTCUSDT"]
+    async with serving_strangers(backend(embedded_store, live=limits.model_dump())) as api:
+        await log_in_operator(api)
+        answer = await api.delete("/market-data/subscriptions/1/ETHUSDT")
+    assert answer.status_code == 409
+    assert answer.json()["error"]["message"] == (
+        "binance-spot ETHUSDT stands in the setting live.subscriptions: take it out there"
+    )
+
+
+async def test_what_is_halted_delisted_or_unknown_stays_and_says_so(
+    embedded_store: CandleStore, postgres: Postgres, user_id: UUID, forget: None
+):
+    source, candles = Halting(), CandleStoreClient(in_process(embedded_store))
+    store = SubscriptionStore(postgres, LiveSettings(subscriptions={"binance-futures": ("ETHUSD",)}))
+    market = MARKETS[2]
+    await store.add(user_id, market, ["BTCUSDT", "SOLUSDT", "XRPUSDT"])
+
+    async def notices() -> dict[str, str | None]:
+        async with history_of(source, clock=Clock()) as history:
+            await refresh_instruments(history, candles, store, market)
+        return {one.symbol: one.notice for one in await store.wanted([2])}
+
+    unknown = {"ETHUSD": "binance-futures has no such symbol"}
+    assert await notices() == {"BTCUSDT": None, "SOLUSDT": None, "XRPUSDT": None, **unknown}
+    source.halted, source.gone = {"SOLUSDT"}, {"XRPUSDT"}
+    told = await notices()
+    assert told.pop("XRPUSDT").startswith("delisted: binance has listed it no more since 20")
+    assert told == {"BTCUSDT": None, "SOLUSDT": "not traded at present: its status is SETTLING", **unknown}
+    source.halted, source.gone = set(), set()
+    assert await notices() == {"BTCUSDT": None, "SOLUSDT": None, "XRPUSDT": None, **unknown}
+
+
+def test_a_setting_of_an_unknown_market_or_of_no_symbol_is_refused_at_its_place(monkeypatch: pytest.MonkeyPatch):
+    for value, told in (
+        ('{"binance-spt": ["BTCUSDT"]}', "did you mean"),
+        ('{"bybit-spot": ["BTC/USDT"]}', "letters"),
+    ):
+        monkeypatch.setenv("CANDLERAY_LIVE__SUBSCRIPTIONS", value)
+        get_settings.cache_clear()
+        try:
+            with pytest.raises(InvalidInput) as caught:
+                get_settings()
+        finally:
+            get_settings.cache_clear()
+        assert "live.subscriptions" in str(caught.value)
+        assert told in str(caught.value)
+
+
+async def test_ten_who_add_at_once_keep_within_the_bound(
+    postgres: Postgres, user_id: UUID, forget: None, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(
+        exchange_of(MARKETS[1]).streams, "spot", replace(exchange_of(MARKETS[1]).streams["spot"], max_topics=3)
+    )
+    store = SubscriptionStore(postgres, LiveSettings(connections_per_market=2))
+    tries = [store.add(user_id, MARKETS[1], [f"S{number}USDT"]) for number in range(10)]
+    answers = await asyncio.gather(*tries, return_exceptions=True)
+    assert sum(not isinstance(answer, Exception) for answer in answers) == 6
+    assert len(await store.wanted([1])) == 6
