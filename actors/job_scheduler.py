@@ -1,6 +1,6 @@
-"""The actor that schedules jobs for as long as the cluster lives.
+"""The actor that schedules jobs and does the periodic duties for as long as the cluster lives.
 
-The work runs in a thread that starts with the process, so a restarted actor goes on by itself.
+The work runs in threads that start with the process, so a restarted actor goes on by itself.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from ray.util.metrics import Counter
 from actors.answering import answer_as
 from actors.job_metrics import JobMetrics
 from actors.options import JOB_SCHEDULER, ON_HEAD
+from actors.periodic_duties import start_duties
 from actors.ray_jobs import RayJobs
 from candleray.databases.postgres import Postgres
 from candleray.errors import CandlerayError, InstanceError
 from candleray.jobs.attempts import Attempts
 from candleray.jobs.scheduler import Scheduler
 from candleray.logs import configure_logs, get_logger
-from candleray.settings import JobSettings, Settings
+from candleray.settings import JobSettings, Settings, get_settings
 
 log = get_logger("scheduler")
 
@@ -45,6 +46,7 @@ class JobSchedulerActor:
         self._metrics = JobMetrics()
         self._failures = Counter("candleray_scheduler_failures", "Steps that a service did not let happen.")
         threading.Thread(target=self._live, name="scheduler", daemon=True).start()
+        start_duties(get_settings())  # read here: as an argument its secrets would be kept by Ray
 
     def ping(self) -> None:
         """Answer, to show that the actor is alive."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import ray
@@ -21,7 +22,8 @@ from candleray.backtests.result import BacktestResult
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.disk_room import room_fault
-from candleray.errors import InstanceError, ServiceUnavailable
+from candleray.duties.outcomes import DutyOutcomes
+from candleray.errors import CandlerayError, InstanceError, ServiceUnavailable
 from candleray.jobs.store import Jobs
 from candleray.logs import configure_logs
 from candleray.market_data.candle_store_client import CandleStoreClient
@@ -42,6 +44,7 @@ T = TypeVar("T")
 # No CPU of its own: replicas that each claim one would starve the tasks of a small machine for good.
 REPLICA: dict[str, Any] = {"num_cpus": 0}
 
+_DUTIES_KNOWN_WITHIN_S = 1.0
 MORE_THAN_ANY_CONNECTIONS = 1_000_000
 
 
@@ -119,6 +122,13 @@ def _backend(settings: Settings) -> Backend:
         if fault := await asyncio.to_thread(room_fault, settings.data_path):
             raise ServiceUnavailable(fault)
 
+    async def duties() -> str | None:
+        """Tell of those that failed; where Postgres does not answer, its own probe says so."""
+        with suppress(CandlerayError, TimeoutError):
+            async with asyncio.timeout(_DUTIES_KNOWN_WITHIN_S):
+                return await DutyOutcomes(await postgres.get()).notice()
+        return None
+
     candles_at = settings.services.clickhouse_url
     has_disk = candles_at is not None and candles_at.get_secret_value().startswith("chdb:")
     return Backend(
@@ -135,6 +145,7 @@ def _backend(settings: Settings) -> Backend:
             "ray": _ping_ray,
             "valkey": valkey.ping,
             **({"disk": disk} if has_disk else {}),
+            **({"duties": duties} if settings.live.instruments_every_s else {}),
         },
         metrics=Metrics(serve.get_replica_context().replica_tag),
         postgres=postgres.get,

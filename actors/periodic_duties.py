@@ -1,0 +1,76 @@
+"""Duties in the scheduler's process, on a thread of their own: what they read keeps no job waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+
+from ray.util.metrics import Counter, Gauge
+
+from actors.candle_store import ActorCall
+from candleray.databases.postgres import Postgres
+from candleray.duties.course import follow
+from candleray.duties.duty import Means
+from candleray.duties.outcomes import DutyOutcomes
+from candleray.duties.roster import find_duties
+from candleray.errors import CandlerayError, InstanceError
+from candleray.logs import get_logger
+from candleray.market_data.candle_store_client import CandleStoreClient
+from candleray.market_data.history import History
+from candleray.settings import Settings
+
+log = get_logger("duties")
+
+AGAIN_S = 5.0
+
+
+class DutyMetrics:
+    def __init__(self) -> None:
+        self._done = Gauge(
+            "candleray_duty_last_done_time_seconds", "Time at which a duty was last done.", ("duty",)
+        )
+        self._failures = Counter("candleray_duty_failures", "Times that a duty was not done.", ("duty",))
+
+    def tell(self, duty: str, is_done: bool) -> None:
+        if is_done:
+            self._done.set(time.time(), {"duty": duty})
+        else:
+            self._failures.inc(1, {"duty": duty})
+
+
+def start_duties(settings: Settings) -> None:
+    """Do all duties from now on, as long as this process lives."""
+    threading.Thread(target=_live, args=(settings,), name="duties", daemon=True).start()
+
+
+def _live(settings: Settings) -> None:
+    try:
+        asyncio.run(_do_all(settings, DutyMetrics()))
+    except BaseException:
+        log.exception("duties_failed")
+        os._exit(1)  # Ray starts the process again
+
+
+async def _do_all(settings: Settings, metrics: DutyMetrics) -> None:
+    candles = CandleStoreClient(ActorCall(settings))
+    postgres = await _postgres(settings)
+    try:
+        async with History(settings.history) as history:
+            duties = find_duties(Means(settings, postgres, candles, history))
+            await asyncio.gather(*(follow(duty, DutyOutcomes(postgres), metrics.tell) for duty in duties))
+    finally:
+        await postgres.close()
+
+
+async def _postgres(settings: Settings) -> Postgres:
+    url = settings.services.postgres_url
+    if url is None:
+        raise InstanceError("no Postgres is configured: is the instance up?")
+    while True:
+        try:
+            return await Postgres.open(url.get_secret_value(), max_connections=2)
+        except CandlerayError as error:
+            log.warning("duties_wait", reason=error.message, pause_s=AGAIN_S)
+            await asyncio.sleep(AGAIN_S)

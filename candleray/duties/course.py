@@ -1,0 +1,70 @@
+"""The course of a duty: done, noted, and done again later, or sooner where it failed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from candleray.duties.duty import Duty
+from candleray.duties.outcomes import DutyOutcomes
+from candleray.errors import CandlerayError
+from candleray.logs import get_logger
+
+log = get_logger("duties")
+
+FIRST_RETRY_S, LONGEST_RETRY_S = 30.0, 600.0
+JUST_NOW_S = 60.0
+"""A process that is started again and again does not ask an exchange more often."""
+
+
+async def follow(
+    duty: Duty,
+    outcomes: DutyOutcomes,
+    tell: Callable[[str, bool], None],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Do the duty for ever; whatever it raises, it goes on.
+
+    Args:
+        tell: told the duty's name and whether it was done, each time.
+    """
+    if await _is_just_done(duty, outcomes):
+        await sleep(min(JUST_NOW_S, duty.every_s))
+    failures = 0
+    while True:
+        failure = await _attempt(duty, outcomes)
+        tell(duty.name, not failure)
+        failures = failures + 1 if failure else 0
+        retry_s = min(FIRST_RETRY_S * 2 ** min(failures - 1, 10), LONGEST_RETRY_S)
+        await sleep(min(retry_s, duty.every_s) if failures else duty.every_s)
+
+
+async def _attempt(duty: Duty, outcomes: DutyOutcomes) -> str:
+    """Do it once and note the outcome; return why it was not done, or nothing."""
+    try:
+        async with asyncio.timeout(duty.timeout_s):
+            said = await duty.run()
+    except TimeoutError:
+        failure = f"not done within {duty.timeout_s:g} s"
+    except CandlerayError as error:
+        failure = error.message
+    except Exception as error:
+        log.exception("duty_broken", duty=duty.name)
+        failure = f"{type(error).__name__}: {error}"
+    else:
+        log.info("duty_done", duty=duty.name, said=said)
+        with suppress(CandlerayError):
+            await outcomes.done(duty.name, said)
+        return ""
+    log.warning("duty_failed", duty=duty.name, reason=failure)
+    with suppress(CandlerayError):
+        await outcomes.failed(duty.name, failure)
+    return failure
+
+
+async def _is_just_done(duty: Duty, outcomes: DutyOutcomes) -> bool:
+    try:
+        return await outcomes.done_within(duty.name, JUST_NOW_S)
+    except CandlerayError:
+        return False

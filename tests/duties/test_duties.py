@@ -1,0 +1,134 @@
+"""Duties: done at the start and again and again, sooner after a failure, each apart from the others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from candleray.databases.postgres import Postgres
+from candleray.duties.course import follow
+from candleray.duties.duty import Duty, Means
+from candleray.duties.outcomes import DutyOutcomes
+from candleray.duties.roster import find_duties
+from candleray.errors import CandlerayError, RateLimited, ServiceUnavailable
+from candleray.exchanges.exchange import Listing
+from candleray.market_data.candle_store import CandleStore
+from candleray.market_data.candle_store_client import CandleStoreClient
+from candleray.market_data.history import History
+from candleray.markets import MARKETS, Market
+from candleray.settings import LiveSettings, Settings
+from tests.support.api.in_process_api import in_process
+from tests.support.simulated import Clock, history_of
+
+
+class Ended(BaseException):
+    """The course of a duty has been looked at for long enough."""
+
+
+@pytest.fixture
+async def outcomes(postgres: Postgres) -> DutyOutcomes:
+    async with postgres.connection() as connection:
+        await connection.execute("TRUNCATE duty_outcomes")
+    return DutyOutcomes(postgres)
+
+
+async def course(
+    duty_ends: Sequence[Exception | str], outcomes: DutyOutcomes, every_s: float = 3600
+) -> tuple[list[float], list[bool]]:
+    """The pauses of a duty that ends like this, one time after the other, and what was told of it."""
+    left, pauses, told = list(duty_ends), [], []
+
+    async def run() -> str:
+        end = left.pop(0)
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if not left:
+            raise Ended
+
+    with pytest.raises(Ended):
+        await follow(Duty("a duty", every_s, run), outcomes, lambda _, done: told.append(done), sleep)
+    return pauses, told
+
+
+async def test_a_duty_is_done_at_once_then_every_so_often_and_sooner_after_a_failure(outcomes: DutyOutcomes):
+    away = ServiceUnavailable("the exchange does not answer")
+    pauses, told = await course(["read", "read", away, away, away, away, away, away, "read"], outcomes)
+    assert pauses == [3600, 3600, 30, 60, 120, 240, 480, 600, 3600]
+    assert told == [True, True, *[False] * 6, True]
+
+
+async def test_a_frequent_duty_is_not_done_less_often_because_it_fails(outcomes: DutyOutcomes):
+    assert (await course([ServiceUnavailable("away")] * 3, outcomes, every_s=45))[0] == [30, 45, 45]
+
+
+async def test_whatever_a_duty_raises_it_goes_on_and_what_hangs_is_ended(outcomes: DutyOutcomes):
+    assert (await course([ValueError("a mistake of ours"), "read"], outcomes))[1] == [False, True]
+
+    async def hang() -> str:
+        await asyncio.sleep(3600)
+        return ""
+
+    async def end(seconds: float) -> None:
+        raise Ended
+
+    with pytest.raises(Ended):
+        await follow(Duty("hanging", 60, hang, timeout_s=0.01), outcomes, lambda *_: None, end)
+    assert "not done within 0.01 s" in await outcomes.notice()
+
+
+async def test_the_last_success_and_the_last_failure_are_kept_and_only_what_fails_now_is_told(
+    outcomes: DutyOutcomes,
+):
+    await course(["7 listed", ServiceUnavailable("no answer"), ServiceUnavailable("still none")], outcomes)
+    (outcome,) = await outcomes.all()
+    assert (outcome.said, outcome.failure, outcome.failures_in_row) == ("7 listed", "still none", 2)
+    assert outcome.done_at is not None
+    assert outcome.failed_at is not None
+    notice = await outcomes.notice()
+    assert notice.startswith("a duty: failed 2 times in a row, last done 20")
+    assert notice.endswith("UTC: still none")
+    await outcomes.done("a duty", "8 listed")
+    assert await outcomes.notice() == ""
+    assert (await outcomes.all())[0].failure == "still none"
+
+
+async def test_who_is_started_again_and_again_does_not_ask_each_time(outcomes: DutyOutcomes):
+    await course(["read"], outcomes)
+    assert (await course(["read"], outcomes))[0] == [60, 3600]
+
+
+class Refusing(History):
+    """The simulated exchanges, of which one refuses."""
+
+    def __init__(self, refused: Market) -> None:
+        self._simulated, self._refused = history_of(clock=Clock()), refused
+
+    async def instruments(self, market: Market) -> Listing:
+        if market == self._refused:
+            raise RateLimited("bybit-spot asks to wait 600 s")
+        return await self._simulated.instruments(market)
+
+
+async def test_each_market_has_its_duty_and_one_that_fails_stops_no_other(
+    embedded_store: CandleStore, postgres: Postgres, outcomes: DutyOutcomes
+):
+    candles = CandleStoreClient(in_process(embedded_store))
+    means = Means(Settings(environment="test", live=LiveSettings()), postgres, candles, Refusing(MARKETS[3]))
+    duties = find_duties(means)
+    assert [duty.name for duty in duties] == [f"instruments of {market.name}" for market in MARKETS.values()]
+    assert {duty.every_s for duty in duties} == {3600}
+    done = await asyncio.gather(*(duty.run() for duty in duties), return_exceptions=True)
+    assert [isinstance(one, CandlerayError) for one in done] == [False, False, True, False]
+    assert done[0] == "7 listed, 7 written"
+    assert {one.market_id for one in embedded_store.instruments()} == {1, 2, 4}
+
+
+def test_without_a_pause_between_them_no_list_is_read():
+    settings = Settings(environment="test", live=LiveSettings(instruments_every_s=0))
+    assert find_duties(Means(settings, None, None, None)) == []  # type: ignore[arg-type]
