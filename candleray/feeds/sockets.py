@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import Callable, Iterable
 
+from candleray.errors import in_words
 from candleray.exchanges.exchange import MalformedAnswer
 from candleray.exchanges.stream import StreamApi
 from candleray.feeds.link import Link
@@ -137,7 +138,7 @@ class SocketSlot:
         except (ValueError, RecursionError):
             self._feed.counts.refuse("not JSON", repr(frame[:80]))
         except Exception as error:
-            self._feed.counts.refuse("a failure of ours", f"{type(error).__name__}: {error}")
+            self._feed.counts.refuse("a failure of ours", in_words(error))
             log.exception("feed_frame_failed", market=self._feed.market.name)
 
     def _read(self, link: Link, frame: str | bytes) -> None:
