@@ -32,6 +32,8 @@ class Record(BaseModel):
     """The parts that hold data."""
     migrations: dict[str, int] = {}
     """The newest one that each database has seen, or was about to."""
+    simulated: bool = False
+    """Its candles are of simulated exchanges."""
 
 
 class Inventory:
@@ -74,6 +76,26 @@ class Inventory:
             return
         (self.folder / part / ID_FILE).write_text(record.id)
         self._write(record.model_copy(update={"begun": (*record.begun, part)}))
+
+    def require_origin(self, *, simulated: bool) -> None:
+        """Keep simulated candles and real ones apart, and note which are here.
+
+        Raises:
+            InstanceError: the folder holds those of the other kind.
+        """
+        record = self._record()
+        if record is None or record.simulated == simulated:
+            return
+        if record.simulated:
+            raise InstanceError(
+                f"{self.folder} holds candles of simulated exchanges: start it with --simulator, or give another "
+                "data folder for real ones"
+            )
+        if "clickhouse" in record.begun:
+            raise InstanceError(
+                f"{self.folder} holds candles that are not simulated: give another data folder for --simulator"
+            )
+        self._write(record.model_copy(update={"simulated": True}))
 
     def note_migrations(self, numbers: Mapping[str, int]) -> None:
         """Note which migrations the databases are about to see."""

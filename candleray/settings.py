@@ -239,6 +239,15 @@ class LiveSettings(_Section):
         return named
 
 
+class SimulatorSettings(_Section):
+    """Simulated exchanges in place of the real ones, in a data folder of their own: `candleray up --simulator`."""
+
+    enabled: bool = Field(False, description="start them with the instance, and ask them alone")
+    speed: float = Field(1.0, gt=0, le=10_000, description="seconds of theirs that pass in one of ours")
+    symbols: str = Field("", description="symbols to serve, separated by commas; all by default")
+    faults: str = Field("", description="as `candleray simulator --faults` takes them, like seeded:7")
+
+
 class IdentitySettings(_Section):
     """Logins, tokens and secrets: in production from the environment, else from the data folder."""
 
@@ -285,6 +294,7 @@ class Settings(BaseSettings):
     strategies: StrategySettings = StrategySettings()
     history: HistorySettings = HistorySettings()
     live: LiveSettings = LiveSettings()
+    simulator: SimulatorSettings = SimulatorSettings()
     identity: IdentitySettings = IdentitySettings()
 
     @classmethod

@@ -20,6 +20,16 @@ Port = Annotated[
     typer.Option("--port", min=1, max=65535, help="Port of the API; by default the settings' api.port."),
 ]
 Detach = Annotated[bool, typer.Option("--detach", help="Return once it is ready; it goes on in the background.")]
+Simulator = Annotated[
+    bool, typer.Option("--simulator", help="Simulated exchanges in place of the real ones; needs no network.")
+]
+Speed = Annotated[
+    float | None,
+    typer.Option("--speed", min=0.001, help="Of the simulated exchanges: their seconds in one of ours."),
+]
+FaultsText = Annotated[
+    str | None, typer.Option("--faults", help="Of the simulated exchanges, as `candleray simulator` takes them.")
+]
 App = Annotated[str, typer.Option("--app", hidden=True)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -28,12 +38,17 @@ def up(
     data: DataDir = None,
     port: Port = None,
     detach: Detach = False,
+    simulator: Simulator = False,
+    speed: Speed = None,
+    faults: FaultsText = None,
     as_json: AsJson = False,
     app: App = "serve_apps.app:build",
 ) -> None:
     """Start everything: Postgres, Valkey, Ray, the candle store and the API.
 
-    Runs until Ctrl-C, or in the background with --detach. An instance that runs already is left as it is.
+    Runs until Ctrl-C, or in the background with --detach. An instance that runs already is left as it is. With
+    --simulator the exchanges are simulated: no network is needed, no candle is real, and the data folder is one of
+    its own.
 
     Example: candleray up --detach --data ~/candles --port 8001
     """
@@ -46,7 +61,7 @@ def up(
     from cluster.instance.start import already_running, run_detached, run_here
     from cluster.machine.data_folder import DataFolder
 
-    settings = _settings(data, port)
+    settings = _with_simulator(_settings(data, port), simulator, speed, faults)
     folder = DataFolder(settings.data_path)
     running = running_instance(folder)
     console = notes() if as_json else output()
@@ -116,6 +131,18 @@ def _settings(data: Path | None, port: int | None) -> Settings:
     if port:
         settings = settings.model_copy(update={"api": settings.api.model_copy(update={"port": port})})
     return settings
+
+
+def _with_simulator(settings: Settings, enabled: bool, speed: float | None, faults: str | None) -> Settings:
+    from candleray.errors import invalid
+
+    asked = {"enabled": enabled or None, "speed": speed, "faults": faults}
+    simulator = settings.simulator.model_copy(update={name: one for name, one in asked.items() if one is not None})
+    if not simulator.enabled and (speed is not None or faults is not None):
+        raise invalid(
+            "simulator", "no_simulator", "--speed and --faults are of simulated exchanges: add --simulator"
+        )
+    return settings.model_copy(update={"simulator": simulator})
 
 
 def _show_instance(instance: Instance, what: str, settings: Settings) -> None:

@@ -15,6 +15,7 @@ class MarketClock:
     ) -> None:
         self._elapsed_s = elapsed_s
         self._anchor_ms, self._anchor_s, self._speed = float(start_ms), elapsed_s(), speed
+        self._limit_ms = math.inf
 
     @staticmethod
     def follow(clock_s: Callable[[], float]) -> MarketClock:
@@ -36,6 +37,10 @@ class MarketClock:
         """Move on at once; a clock of a venue never goes back."""
         self._anchor_ms += max(0.0, by_ms)
 
+    def hold_at(self, limit_ms: float) -> None:
+        """Stand at that time until a later one is named; what passes meanwhile is not made up for."""
+        self._limit_ms = max(limit_ms, self._exact_ms())
+
     def real_s_until(self, ts_ms: int) -> float:
         """Seconds of ours until that venue time: 0 where it has come, infinite where the clock stands."""
         left_ms = ts_ms - self._exact_ms()
@@ -48,4 +53,9 @@ class MarketClock:
         return venue_s / self._speed if self._speed else venue_s
 
     def _exact_ms(self) -> float:
-        return self._anchor_ms + (self._elapsed_s() - self._anchor_s) * 1000 * self._speed
+        now_s = self._elapsed_s()
+        exact_ms = self._anchor_ms + (now_s - self._anchor_s) * 1000 * self._speed
+        if exact_ms > self._limit_ms:
+            exact_ms = self._limit_ms
+            self._anchor_ms, self._anchor_s = exact_ms, now_s
+        return exact_ms

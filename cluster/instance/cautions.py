@@ -8,7 +8,22 @@ from candleray.identity.roles import without_operators
 from candleray.settings import Settings
 from cluster.instance.own_proxy import without_own_proxy
 
-_KINDS: dict[str, Callable[[Settings], str | None]] = {"operators": without_operators, "proxy": without_own_proxy}
+
+def with_simulated_exchanges(settings: Settings) -> str | None:
+    simulator = settings.simulator
+    if not simulator.enabled:
+        return None
+    faults = f", with faults {simulator.faults}" if simulator.faults else ""
+    return (
+        f"The exchanges are simulated, at speed {simulator.speed:g}{faults}: no candle of this instance is real."
+    )
+
+
+_KINDS: dict[str, Callable[[Settings], str | None]] = {
+    "operators": without_operators,
+    "proxy": without_own_proxy,
+    "simulator": with_simulated_exchanges,
+}
 
 
 def cautions(settings: Settings) -> dict[str, str]:

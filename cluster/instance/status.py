@@ -16,6 +16,7 @@ from cluster.instance.instance_file import Restarts, State, Trouble, running_ins
 from cluster.instance.stop import SERVICES
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.processes import answers_of, process_of, tree_of
+from cluster.services.simulated_exchanges import SimulatedExchanges
 
 MIB = 2**20
 OK = 200
@@ -74,6 +75,7 @@ def inspect(folder: DataFolder) -> InstanceStatus:
         *(
             _part(name, told.get(name, "running" if tree else "elsewhere"), tree, addresses.get(name))
             for name, tree in trees.items()
+            if tree or name != SimulatedExchanges.name
         ),
         _part("ray", told.get("ray", "running" if ray else "elsewhere"), ray, instance.ray_address),
         *([_part("disk", told["disk"], [], str(folder))] if "disk" in told else []),

@@ -13,11 +13,12 @@ from cluster.machine.processes import end_process, opened_by, process_of
 from cluster.services.embedded_postgres import EmbeddedPostgres
 from cluster.services.embedded_service import EmbeddedService
 from cluster.services.embedded_valkey import EmbeddedValkey
+from cluster.services.simulated_exchanges import SimulatedExchanges
 
 STOP_TIMEOUT_S = 60.0
 """Longer than the API lets requests under way finish."""
 
-SERVICES: tuple[type[EmbeddedService], ...] = (EmbeddedPostgres, EmbeddedValkey)
+SERVICES: tuple[type[EmbeddedService], ...] = (EmbeddedPostgres, EmbeddedValkey, SimulatedExchanges)
 
 
 def stop_instance(folder: DataFolder) -> str:

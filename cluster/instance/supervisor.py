@@ -3,6 +3,7 @@
     data folder   locked, so that it is this instance's alone
     postgres      from its wheel, or the server that the settings name
     valkey        likewise
+    simulator     where the settings want simulated exchanges
     ray           with the candle store and the API: see `cluster.instance.ray_driver`
 
 Each part is a context manager: before its `yield` it starts, after it stops. Where a part has an address that
@@ -52,6 +53,7 @@ from cluster.services.embedded_postgres import EmbeddedPostgres
 from cluster.services.embedded_service import EmbeddedService
 from cluster.services.embedded_valkey import EmbeddedValkey
 from cluster.services.outside_services import require_common_services, require_reachable
+from cluster.services.simulated_exchanges import SimulatedExchanges, asking, require_own_candles
 
 WATCH_S = 0.5
 
@@ -94,6 +96,7 @@ class Supervisor:
         known = self._migrations()  # before the settings name what is embedded
         parts: dict[str, Part] = {
             "data folder": self._data_folder,
+            **({"simulator": self._simulator} if self.settings.simulator.enabled else {}),
             "postgres": lambda: self._service(EmbeddedPostgres, "postgres_url"),
             "valkey": lambda: self._service(EmbeddedValkey, "redis_url"),
         }
@@ -114,6 +117,7 @@ class Supervisor:
     @contextmanager
     def _data_folder(self) -> Iterator[str]:
         require_common_services(self.settings.services)
+        require_own_candles(self.settings)
         self.folder.prepare()
         require_room(self.folder.path)
         with self.folder.locked():
@@ -126,6 +130,7 @@ class Supervisor:
                     kill_leftovers(killed.boot, str(self.folder.ray_dir(killed.boot)))
                 self.folder.require_parts()
                 self.folder.inventory.require_migrations(self._migrations())
+                self.folder.inventory.require_origin(simulated=self.settings.simulator.enabled)
                 self.folder.require_free_candles()
                 self.settings = with_local_secrets(self.settings)
                 with self._api_port():
@@ -162,6 +167,18 @@ class Supervisor:
         if self.settings.services.ray_address is None:
             return own_port(self.settings.api.host, self.settings.api.port)
         return nullcontext()
+
+    @contextmanager
+    def _simulator(self) -> Iterator[str]:
+        """The exchanges of an instance without a network; all that asks exchanges asks these."""
+        exchanges = SimulatedExchanges(self.folder, self.settings.simulator)
+        try:
+            how = exchanges.start()
+            self.settings = asking(exchanges.url, self.settings)
+            self.services.append(WatchedService(exchanges))
+            yield f"{how}, {exchanges.url}: no candle here is real"
+        finally:
+            exchanges.stop()
 
     @contextmanager
     def _service(self, kind: type[EmbeddedService], setting: str) -> Iterator[str]:

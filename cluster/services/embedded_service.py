@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from pwd import struct_passwd
@@ -108,7 +108,11 @@ class EmbeddedService(ABC):
         return self.folder.logs / f"{self.name}.log"
 
     def spawn(
-        self, command: Sequence[str], account: struct_passwd | None = None, **options: Any
+        self,
+        command: Sequence[str],
+        account: struct_passwd | None = None,
+        environment: Mapping[str, str] = BARE,
+        **options: Any,
     ) -> psutil.Process:
         """A process of its own session, so that Ctrl-C reaches the supervisor alone."""
         with self._open_log() as log:
@@ -117,7 +121,7 @@ class EmbeddedService(ABC):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=BARE,
+                env=environment,
                 start_new_session=True,
                 **as_account(account),
                 **options,

@@ -158,6 +158,8 @@ class VenueSocket(asyncio.Protocol):
 
     def reset(self) -> None:
         """End the connection without a close frame, by a TCP reset."""
+        if self._transport.is_closing():
+            return
         self._how = "reset"
         raw = self._transport.get_extra_info("socket")
         if raw is not None:

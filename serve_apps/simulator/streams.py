@@ -52,6 +52,11 @@ class MarketStreams:
     def next_ms(self) -> int:
         return min(self._boundary_ms, self._due[0][0]) if self._due else self._boundary_ms
 
+    @property
+    def begins_ms(self) -> int:
+        """The next minute, whose frames are not planned yet."""
+        return self._boundary_ms
+
     def at(self, ts_ms: int, action: Callable[[], None]) -> None:
         """Have something done at that time; things of one time in the order in which they were asked for."""
         heapq.heappush(self._due, (ts_ms, next(self._numbers), action))
@@ -147,8 +152,14 @@ class Streams:
         while True:
             for streams in self.markets.values():
                 streams.push_due()
+            self._hold_clock()
             await asyncio.sleep(0)
             await self._reach(min(streams.next_ms() for streams in self.markets.values()))
+
+    def _hold_clock(self) -> None:
+        """Let a fast clock run no further than a minute ahead of what was sent, however busy this machine is."""
+        sent_ms = min(streams.begins_ms for streams in self.markets.values())
+        self.clock.hold_at(sent_ms + MINUTE_MS if self.clock.speed > 1 else math.inf)
 
     async def _reach(self, ts_ms: int) -> None:
         moved = self._clock_moved
@@ -166,6 +177,7 @@ class Streams:
         if speed is not None:
             self.clock.set_speed(speed)
         if step_s is not None:
+            self.clock.hold_at(math.inf)
             self.clock.step(step_s * 1000)
         self._clock_moved.set()
         self._clock_moved = asyncio.Event()

@@ -42,6 +42,16 @@ def test_a_frozen_clock_moves_by_steps_alone_and_never_back(hand):
     assert clock.real_s_until(60_000) == 0
 
 
+def test_a_held_clock_stands_and_does_not_make_up_for_it(hand):
+    clock = MarketClock(0, 600, hand)
+    clock.hold_at(60_000)
+    hand.now_s += 10
+    assert clock.now_ms() == 60_000
+    clock.hold_at(600_000)
+    hand.now_s += 0.1
+    assert clock.now_ms() == 120_000
+
+
 def test_a_clock_may_follow_another():
     now_s = [1_750_000_000.5]
     clock = MarketClock.follow(lambda: now_s[0])

@@ -1,0 +1,173 @@
+"""Simulated exchanges as a part of an instance: `candleray simulator` as a process that ends with it."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import sys
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import psutil
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from candleray.errors import InstanceError, ServiceUnavailable
+from candleray.markets import MARKET_NAMES
+from candleray.private_files import write_private
+from candleray.settings import ROOT, Settings, SimulatorSettings
+from candleray.timeframes import DAY_MS
+from cluster.machine.child_environment import inherited
+from cluster.machine.data_folder import DataFolder
+from cluster.machine.polls import polls
+from cluster.machine.ports import first_free
+from cluster.machine.processes import process_of, start_ticks
+from cluster.services.embedded_service import EmbeddedService
+
+FIRST_PORT = 9900
+HOST = "127.0.0.1"
+_FOLLOWED = ("BTCUSDT", "ETHUSDT")
+"""Symbols that are followed live where the settings name none."""
+_BEFORE_NOW_MS = 30 * DAY_MS
+"""The past in which a fast clock begins, so that it is long in coming to the present."""
+
+
+class Running(BaseModel):
+    """The process that simulates, and its clock: venue time was `start_ms` when ours was `since_s`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    pid: int
+    start_ticks: int
+    port: int
+    start_ms: int
+    since_s: float
+    speed: float
+
+    def venue_ms(self, now_s: float) -> int:
+        return self.start_ms + round((now_s - self.since_s) * 1000 * self.speed)
+
+
+def require_own_candles(settings: Settings) -> None:
+    """
+    Raises:
+        InstanceError: simulated candles would go to a store that others read.
+    """
+    if settings.simulator.enabled and settings.services.clickhouse_url is not None:
+        raise InstanceError(
+            "simulated candles would go to the store at services.clickhouse_url, which others may read: take "
+            "CANDLERAY_SERVICES__CLICKHOUSE_URL away, or start without --simulator"
+        )
+
+
+def asking(url: str, settings: Settings) -> Settings:
+    """The settings with these exchanges in place of all others, and some instruments followed live."""
+    streams, simulator = url.replace("http://", "ws://", 1), settings.simulator
+    symbols = tuple(filter(None, map(str.strip, simulator.symbols.split(",")))) or _FOLLOWED
+    live = {
+        "stream_urls": dict.fromkeys(MARKET_NAMES, streams),
+        "clock_speed": simulator.speed,
+        "subscriptions": settings.live.subscriptions or dict.fromkeys(MARKET_NAMES, symbols),
+    }
+    history = settings.history.model_copy(update={"base_urls": dict.fromkeys(MARKET_NAMES, url)})
+    return settings.model_copy(update={"history": history, "live": settings.live.model_copy(update=live)})
+
+
+class SimulatedExchanges(EmbeddedService):
+    """The venues of an instance without a network. Started again, their clock goes on and their port stays."""
+
+    name = "simulator"
+    stop_signal = signal.SIGTERM
+    question = b""
+
+    def __init__(self, folder: DataFolder, config: SimulatorSettings | None = None) -> None:
+        super().__init__(folder)
+        self.config = config or SimulatorSettings()
+        self.socket = self.data / "running.json"
+
+    @property
+    def url(self) -> str:
+        running = self._running()
+        return f"http://{HOST}:{running.port}" if running else ""
+
+    def _running(self) -> Running | None:
+        with suppress(OSError, ValidationError):
+            return Running.model_validate_json(self.socket.read_text())
+        return None
+
+    def find(self) -> psutil.Process | None:
+        running = self._running()
+        if running and start_ticks(running.pid) == running.start_ticks:
+            return process_of(running.pid)
+        return None
+
+    def start(self) -> str:
+        """Start it; one that a killed instance left may speak of other faults, and ends.
+
+        Raises:
+            ServiceUnavailable: it does not answer, with what its log says.
+        """
+        self.stop()
+        self.process = self.launch()
+        for _ in polls(self.start_timeout_s, every_s=0.05):
+            if not self.runs() or self.answers():
+                break
+        if not self.runs():
+            raise ServiceUnavailable(f"{self.name} did not start; its log {self.log} says: {self._last_words()}")
+        return "started"
+
+    def launch(self) -> psutil.Process:
+        self.data.mkdir(mode=0o700, exist_ok=True)
+        former, now_s = self._running(), time.time()
+        port = first_free(HOST, former.port if former else FIRST_PORT)
+        start_ms = self._start_ms(former, now_s)
+        process = self.spawn(self._command(port, start_ms), environment={**inherited(), "PYTHONPATH": str(ROOT)})
+        running = Running(
+            pid=process.pid,
+            start_ticks=start_ticks(process.pid) or 0,
+            port=port,
+            start_ms=start_ms,
+            since_s=now_s,
+            speed=self.config.speed,
+        )
+        write_private(self.socket, running.model_dump_json())
+        return process
+
+    def _start_ms(self, former: Running | None, now_s: float) -> int:
+        """Venue time to begin at, whole seconds: no earlier than before, and not in the future."""
+        now_ms = int(now_s) * 1000
+        if self.config.speed <= 1:
+            return now_ms
+        begun_ms = former.venue_ms(now_s) if former else now_ms - _BEFORE_NOW_MS
+        return min(now_ms, -(-begun_ms // 1000) * 1000)
+
+    def _command(self, port: int, start_ms: int) -> list[str]:
+        start = datetime.fromtimestamp(start_ms / 1000, UTC)
+        options = {
+            "--host": HOST,
+            "--port": str(port),
+            "--speed": str(self.config.speed),
+            "--start": f"{start:%Y-%m-%dT%H:%M:%S}",
+            "--symbols": self.config.symbols,
+            "--faults": self.config.faults,
+        }
+        return [
+            sys.executable,
+            "-m",
+            "candleray",
+            "simulator",
+            *(word for pair in options.items() for word in pair),
+        ]
+
+    def answers(self) -> bool:
+        running = self._running()
+        if running is None:
+            return False
+        connection = http.client.HTTPConnection(HOST, running.port, timeout=5)
+        try:
+            connection.request("GET", "/simulator")
+            return connection.getresponse().status == http.client.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()

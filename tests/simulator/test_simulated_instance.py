@@ -1,0 +1,155 @@
+"""Simulated exchanges as a part of an instance: started, found, ended, and kept apart from real candles."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from candleray.cli import app
+from candleray.errors import InstanceError, ServiceUnavailable
+from candleray.inventory import Inventory
+from candleray.markets import MARKETS
+from candleray.settings import Settings, SimulatorSettings
+from candleray.timeframes import DAY_MS
+from cluster.instance.cautions import cautions
+from cluster.instance.status import inspect
+from cluster.instance.supervisor import Supervisor
+from cluster.instance.watched_service import WatchedService
+from cluster.machine.data_folder import DataFolder
+from cluster.services.simulated_exchanges import Running, SimulatedExchanges, asking, require_own_candles
+from tests.support.instances.ports import free_port
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> DataFolder:
+    folder = DataFolder(tmp_path)
+    folder.prepare()
+    return folder
+
+
+@pytest.fixture
+def exchanges(folder: DataFolder) -> Iterator[SimulatedExchanges]:
+    config = SimulatorSettings(enabled=True, speed=60, symbols="BTCUSDT,ETHUSDT", faults="seeded:7,times_a_day=4")
+    exchanges = SimulatedExchanges(folder, config)
+    yield exchanges
+    exchanges.stop()
+
+
+def test_they_run_as_the_settings_say_and_come_back_at_their_port_with_their_clock(folder, exchanges):
+    assert exchanges.start() == "started"
+    state = httpx.get(f"{exchanges.url}/simulator").json()
+    assert state["markets"]["bybit-futures"] == ["BTCUSDT", "ETHUSDT"]
+    assert (state["clock"]["speed"], state["faults"]["seeded"]) == (60, 7)
+    assert 0 <= state["clock"]["now_ms"] - (time.time() * 1000 - 30 * DAY_MS) < DAY_MS
+    url, found = exchanges.url, SimulatedExchanges(folder).find()
+    assert found is not None
+    watched = WatchedService(exchanges)
+    os.kill(found.pid, signal.SIGKILL)
+    assert wait_until(watched.revive, lambda said: "again" in said) == "had ended, is started again"
+    again = httpx.get(f"{exchanges.url}/simulator").json()
+    assert exchanges.url == url
+    assert again["clock"]["now_ms"] > state["clock"]["now_ms"]
+    exchanges.stop()
+    assert SimulatedExchanges(folder).find() is None
+
+
+def test_the_supervisor_starts_them_first_and_status_shows_them(tmp_path):
+    settings = Settings(
+        data_dir=tmp_path, api={"port": free_port()}, simulator={"enabled": True, "symbols": "BTCUSDT"}
+    )
+    supervisor = Supervisor(settings, "", lambda event: None)
+    with supervisor._data_folder(), supervisor._simulator() as how:
+        url = supervisor.settings.history.base_urls["bybit-spot"]
+        assert how == f"started, {url}: no candle here is real"
+        found = inspect(supervisor.folder)
+        (part,) = [part for part in found.parts if part.name == "simulator"]
+        assert (part.state, part.address) == ("running", url)
+        assert found.cautions["simulator"].endswith("no candle of this instance is real.")
+    assert SimulatedExchanges(supervisor.folder).find() is None
+    assert supervisor.folder.inventory.is_begun("simulator") is False
+    real = Supervisor(settings.model_copy(update={"simulator": SimulatorSettings()}), "", lambda event: None)
+    with pytest.raises(InstanceError, match="holds candles of simulated exchanges"), real._data_folder():
+        pass
+
+
+def test_faults_that_there_are_not_are_told_with_the_start(folder):
+    wrong = SimulatedExchanges(folder, SimulatorSettings(enabled=True, faults="earthquake=3"))
+    with pytest.raises(ServiceUnavailable, match=r"simulator did not start; its log .* says: .*earthquake"):
+        wrong.start()
+
+
+def test_a_clock_goes_on_and_never_into_the_future():
+    running = Running(pid=1, start_ticks=1, port=1, start_ms=1_000, since_s=100, speed=600)
+    assert running.venue_ms(101.5) == 901_000
+    config = SimulatorSettings(enabled=True, speed=600)
+    exchanges = SimulatedExchanges(DataFolder(Path("/nowhere")), config)
+    assert exchanges._start_ms(running, 101.5) == 101_000
+    assert exchanges._start_ms(None, 10**9) == 10**12 - 30 * DAY_MS
+    real = SimulatedExchanges(DataFolder(Path("/nowhere")), SimulatorSettings(enabled=True))
+    assert real._start_ms(None, 10**9) == 10**12
+
+
+def test_all_that_asks_exchanges_asks_these_by_both_ways_and_follows_some_symbols():
+    settings = asking("http://127.0.0.1:9900", Settings(simulator={"enabled": True, "speed": 60}))
+    names = [market.name for market in MARKETS.values()]
+    assert settings.history.base_urls == dict.fromkeys(names, "http://127.0.0.1:9900")
+    assert settings.live.stream_urls == dict.fromkeys(names, "ws://127.0.0.1:9900")
+    assert settings.live.clock_speed == 60
+    assert settings.live.subscriptions == dict.fromkeys(names, ("BTCUSDT", "ETHUSDT"))
+    chosen = asking("http://127.0.0.1:9900", Settings(simulator={"symbols": "SOLUSDT, XRPUSDT"}))
+    assert chosen.live.subscriptions["bybit-spot"] == ("SOLUSDT", "XRPUSDT")
+    own = asking("http://127.0.0.1:9900", Settings(live={"subscriptions": {"binance-spot": ["XRPUSDT"]}}))
+    assert own.live.subscriptions == {"binance-spot": ("XRPUSDT",)}
+
+
+def test_simulated_and_real_candles_never_share_a_folder(tmp_path):
+    def inventory(name: str) -> Inventory:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        (folder / "clickhouse").mkdir(exist_ok=True)
+        inventory = Inventory(folder)
+        inventory.begin()
+        return inventory
+
+    real, simulated = inventory("real"), inventory("simulated")
+    real.require_origin(simulated=False)
+    real.note("clickhouse")
+    with pytest.raises(InstanceError, match="holds candles that are not simulated: give another data folder"):
+        real.require_origin(simulated=True)
+    simulated.require_origin(simulated=True)
+    simulated.note("clickhouse")
+    inventory("simulated").require_origin(simulated=True)
+    with pytest.raises(InstanceError, match="holds candles of simulated exchanges: start it with --simulator"):
+        inventory("simulated").require_origin(simulated=False)
+    assert json.loads((tmp_path / "simulated/inventory.json").read_text())["simulated"]
+
+
+def test_simulated_candles_go_to_no_store_of_others():
+    services = {"clickhouse_url": "http://user:word@elsewhere:8123"}
+    with pytest.raises(InstanceError, match=r"simulated candles would go to the store at services.clickhouse_url"):
+        require_own_candles(Settings(simulator={"enabled": True}, services=services))
+    require_own_candles(Settings(simulator={"enabled": True}))
+    require_own_candles(Settings(services=services))
+
+
+def test_an_instance_says_that_its_exchanges_are_simulated():
+    said = cautions(Settings(simulator={"enabled": True, "speed": 600, "faults": "seeded:7"}))
+    assert said["simulator"] == (
+        "The exchanges are simulated, at speed 600, with faults seeded:7: no candle of this instance is real."
+    )
+    assert "simulator" not in cautions(Settings())
+
+
+def test_speed_and_faults_need_simulated_exchanges(tmp_path):
+    result = CliRunner().invoke(app, ["up", "--speed", "600", "--data", str(tmp_path)])
+    assert result.exit_code != 0
+    assert "add --simulator" in result.output + str(result.exception)
