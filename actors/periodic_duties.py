@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
 
@@ -24,6 +23,8 @@ from candleray.settings import Settings
 log = get_logger("duties")
 
 AGAIN_S = 5.0
+BUDGET_SHARE = 0.05
+"""Part of an exchange's request budget: what the settings leave of it besides backfills and live candles."""
 
 
 class DutyMetrics:
@@ -46,18 +47,23 @@ def start_duties(settings: Settings) -> None:
 
 
 def _live(settings: Settings) -> None:
-    try:
-        asyncio.run(_do_all(settings, DutyMetrics()))
-    except BaseException:
-        log.exception("duties_failed")
-        os._exit(1)  # Ray starts the process again
+    """Do them; what fails beyond a duty is tried again, for the jobs of this process go on meanwhile."""
+    metrics = DutyMetrics()
+    while True:
+        try:
+            asyncio.run(_do_all(settings, metrics))
+            return
+        except Exception:
+            log.exception("duties_failed")
+            time.sleep(AGAIN_S)
 
 
 async def _do_all(settings: Settings, metrics: DutyMetrics) -> None:
     candles = CandleStoreClient(ActorCall(settings))
     postgres = await _postgres(settings)
     try:
-        async with History(settings.history) as history:
+        config = settings.history.model_copy(update={"budget_share": BUDGET_SHARE})
+        async with History(config) as history:
             duties = find_duties(Means(settings, postgres, candles, history))
             await asyncio.gather(*(follow(duty, DutyOutcomes(postgres), metrics.tell) for duty in duties))
     finally:
