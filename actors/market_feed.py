@@ -11,7 +11,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,12 @@ from ray.actor import ActorHandle
 
 from actors.answering import answer_as
 from actors.options import ON_HEAD, market_feed_options
+from candleray.databases.postgres import Postgres
 from candleray.errors import CandlerayError
+from candleray.feeds.subscription_store import SubscriptionStore
 from candleray.logs import configure_logs, get_logger
 from candleray.markets import MARKETS, Instrument, find_market
-from candleray.settings import IdentitySettings, Settings
+from candleray.settings import IdentitySettings, LiveSettings, Settings
 
 if TYPE_CHECKING:
     from candleray.feeds.feed_state import FeedState
@@ -53,44 +55,21 @@ class MarketFeedActor:
         os._exit(1)  # Ray starts it again
 
     async def _run(self) -> None:
-        wanted = Subscribed(self._venue, self._settings)
+        postgres = Opened(partial(Postgres.open, _url(self._settings.services.postgres_url), max_connections=2))
+        wanted = Subscribed(self._venue, self._settings.live, postgres)
         while True:
-            if await wanted.is_anything():
+            if await wanted():
                 break
             await asyncio.sleep(LOOK_S)
-        ingestion = _ingestion(self._venue, self._settings, wanted)
+        ingestion = _ingestion(self._venue, self._settings, wanted, postgres)
         log.info("feed_begins", venue=self._venue)
         await ingestion.run()
 
 
-class Subscribed:
-    """The venue's instruments that are to be followed; while Postgres is away, the last known ones."""
-
-    def __init__(self, venue: str, settings: Settings) -> None:
-        self._market_ids = [market.market_id for market in MARKETS.values() if market.exchange == venue]
-        self._settings = settings
-
-    async def __call__(self) -> Sequence[Instrument]:
-        named = self._settings.live.subscriptions.items()
-        found = [
-            Instrument(market_id=find_market(name).market_id, symbol=symbol)
-            for name, symbols in named
-            for symbol in symbols
-        ]
-        return [one for one in found if one.market_id in self._market_ids]
-
-    async def is_anything(self) -> bool:
-        try:
-            return bool(await self())
-        except CandlerayError as error:
-            log.warning("feed_waits", step="subscriptions", reason=error.message)
-            return False
-
-
-class _Opened:
+class Opened:
     """A service that is opened by the first call that reaches it."""
 
-    def __init__(self, open_it: Any) -> None:
+    def __init__(self, open_it: Callable[[], Awaitable[Any]]) -> None:
         self._open, self._service = open_it, None
         self._turn = asyncio.Lock()
 
@@ -101,11 +80,39 @@ class _Opened:
             return self._service
 
 
-def _ingestion(venue: str, settings: Settings, wanted: Subscribed) -> VenueIngestion:
+class Subscribed:
+    """The venue's instruments that are to be followed; while Postgres is away, the last known ones."""
+
+    def __init__(self, venue: str, live: LiveSettings, postgres: Opened) -> None:
+        self._market_ids = [market.market_id for market in MARKETS.values() if market.exchange == venue]
+        self._live = live
+        self._postgres = postgres
+        self._known: Sequence[Instrument] | None = None
+
+    async def __call__(self) -> Sequence[Instrument]:
+        try:
+            store = SubscriptionStore(await self._postgres(), self._live)
+            # A halted instrument has no candles: it would only be asked for in vain.
+            self._known = [one for one in await store.wanted(self._market_ids) if one.notice is None]
+        except CandlerayError as error:
+            log.warning("feed_waits", step="subscriptions", reason=error.message)
+        return self._named() if self._known is None else self._known
+
+    def _named(self) -> list[Instrument]:
+        """Those of the settings, which are known before Postgres has answered."""
+        named = [(find_market(name).market_id, symbols) for name, symbols in self._live.subscriptions.items()]
+        return [
+            Instrument(market_id=market_id, symbol=symbol)
+            for market_id, symbols in named
+            if market_id in self._market_ids
+            for symbol in symbols
+        ]
+
+
+def _ingestion(venue: str, settings: Settings, wanted: Subscribed, postgres: Opened) -> VenueIngestion:
     # Imported here: at rest the actor has none of it in memory.
     from actors.candle_store import ActorCall
     from actors.market_feed_metrics import MarketFeedMetrics
-    from candleray.databases.postgres import Postgres
     from candleray.databases.valkey import Valkey
     from candleray.feeds import websocket
     from candleray.feeds.feed_store import FeedStore
@@ -115,7 +122,6 @@ def _ingestion(venue: str, settings: Settings, wanted: Subscribed) -> VenueInges
     from candleray.market_data.candle_store_client import CandleStoreClient
 
     services = settings.services
-    postgres = _Opened(partial(Postgres.open, _url(services.postgres_url), max_connections=2))
 
     async def holes() -> HoleStore:
         return HoleStore(await postgres())
@@ -134,7 +140,7 @@ def _ingestion(venue: str, settings: Settings, wanted: Subscribed) -> VenueInges
             store=CandleStoreClient(ActorCall(settings)),
             wanted=wanted,
             holes=holes,
-            valkey=_Opened(partial(Valkey.open, _url(services.redis_url))),
+            valkey=Opened(partial(Valkey.open, _url(services.redis_url))),
             keep_states=keep_states,
         ),
         websocket.connect if websocket.is_available() else None,

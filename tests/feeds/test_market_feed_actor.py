@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from uuid import uuid4
 
 import psutil
 import pytest
@@ -12,6 +13,10 @@ import ray
 
 from actors.candle_store import candle_store
 from actors.market_feed import market_feed
+from candleray.databases.postgres import Postgres
+from candleray.feeds.subscription_store import SubscriptionStore
+from candleray.identity.user_store import Users
+from candleray.markets import find_market
 from candleray.settings import HistorySettings, LiveSettings, ServiceSettings, Settings
 from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.simulator.market_clock import MarketClock
@@ -46,7 +51,7 @@ def settings(
         ),
         history=HistorySettings(base_urls=dict.fromkeys(MARKETS.values(), venue.url)),
         live=LiveSettings(
-            subscriptions=dict.fromkeys(MARKETS.values(), SYMBOLS),
+            subscriptions=dict.fromkeys(MARKETS.values(), SYMBOLS[:1]),
             stream_urls=dict.fromkeys(MARKETS.values(), venue.url.replace("http", "ws", 1)),
             clock_speed=SPEED,
             flush_s=5.0,
@@ -68,22 +73,33 @@ def feed_process() -> psutil.Process:
     return wait_until(lambda: process_of_actor("MarketFeedActor"), what="the feed's process")
 
 
-def hold(settings: Settings, until_ms: int) -> None:
+async def subscribe(postgres_url: str) -> None:
+    """An operator adds the other symbol on every market."""
+    postgres = await Postgres.open(postgres_url, max_connections=2)
+    user_id = (await Users(postgres).known(uuid4().int >> 66)).user_id
+    for name in MARKETS.values():
+        await SubscriptionStore(postgres, LiveSettings()).add(user_id, find_market(name), SYMBOLS[1:])
+    await postgres.close()
+
+
+def hold(settings: Settings, until_ms: int, symbols: Sequence[str] = SYMBOLS) -> None:
     """Wait until the store has every minute of two hours before `until_ms`, of each instrument."""
     store = candle_store(settings)
     for market_id in MARKETS:
-        for symbol in SYMBOLS:
+        for symbol in symbols:
             window = market_id, symbol, START_MS // MINUTE_MS * MINUTE_MS - 60 * MINUTE_MS, until_ms
             missing = store.missing_ranges.remote
             wait_until(lambda ask=missing, of=window: ray.get(ask(*of)).tolist(), lambda found: found == [])
 
 
-def test_a_feed_that_is_killed_again_and_again_loses_no_minute(
-    cluster: None, venue: Venue, settings: Settings
+def test_a_feed_follows_what_operators_add_and_killed_again_and_again_loses_no_minute(
+    cluster: None, venue: Venue, settings: Settings, postgres_url: str
 ) -> None:
     feed = market_feed(settings, "binance")
     ray.get(feed.ping.remote())
-    for _ in range(3):
+    hold(settings, venue.state()["clock"]["now_ms"], SYMBOLS[:1])
+    asyncio.run(subscribe(postgres_url))
+    for _ in range(2):
         until_ms = venue.state()["clock"]["now_ms"] + MINUTE_MS
         hold(settings, until_ms)
         feed_process().kill()
@@ -94,7 +110,7 @@ def test_a_feed_that_is_killed_again_and_again_loses_no_minute(
     ray.kill(feed)
 
 
-def test_a_feed_without_a_subscription_rests(cluster: None, settings: Settings, tmp_path: Path) -> None:
+def test_a_feed_without_a_subscription_rests(cluster: None, settings: Settings) -> None:
     idle = settings.model_copy(update={"live": LiveSettings()})
     feed = market_feed(idle, "bybit")
     ray.get(feed.ping.remote())
