@@ -30,7 +30,7 @@ from candleray.logs import configure_logs, get_logger
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.instruments.changes import InstrumentChange, ListingReport
-from candleray.market_data.ledger.versions import CandleSourceWord
+from candleray.market_data.ledger.versions import CandleLag, CandleSourceWord, RevisionPage
 from candleray.markets import Instrument, InstrumentReference, Market
 from candleray.settings import Settings
 
@@ -80,6 +80,23 @@ class CandleStoreActor:
 
     def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
         return self._store().read(market_id, symbol, start_ms, end_ms)
+
+    def read_as_of(self, market_id: int, symbol: str, start_ms: int, end_ms: int, as_of_ms: int) -> Candles:
+        return self._store().read_as_of(market_id, symbol, start_ms, end_ms, as_of_ms)
+
+    def read_first(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
+        return self._store().read_first(market_id, symbol, start_ms, end_ms)
+
+    def span_as_of(self, market_id: int, symbol: str, as_of_ms: int) -> tuple[int, int]:
+        return self._store().span_as_of(market_id, symbol, as_of_ms)
+
+    def revisions(
+        self, market_id: int, symbol: str, start_ms: int, end_ms: int, after: tuple[int, int], limit: int
+    ) -> RevisionPage:
+        return self._store().revisions(market_id, symbol, start_ms, end_ms, after, limit)
+
+    def lags(self, market_id: int, since_ms: int) -> list[CandleLag]:
+        return self._store().lags(market_id, since_ms)
 
     def span(self, market_id: int, symbol: str) -> tuple[int, int]:
         return self._store().span(market_id, symbol)

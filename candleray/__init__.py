@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from candleray.market_data.insert_report import InsertReport as InsertReport
     from candleray.market_data.instruments.changes import InstrumentChange as InstrumentChange
     from candleray.market_data.instruments.changes import ListingReport as ListingReport
+    from candleray.market_data.ledger.versions import CandleVersion as CandleVersion
     from candleray.market_data.pages import InstrumentsReport as InstrumentsReport
     from candleray.markets import InstrumentReference as InstrumentReference
     from candleray.markets import Market as Market
@@ -85,6 +86,7 @@ _HOMES = {
     "candleray.market_data.coverage": ("Coverage", "MissingRun", "RowCounts"),
     "candleray.market_data.insert_report": ("InsertReport",),
     "candleray.market_data.instruments.changes": ("InstrumentChange", "ListingReport"),
+    "candleray.market_data.ledger.versions": ("CandleVersion",),
     "candleray.market_data.pages": ("InstrumentsReport",),
     "candleray.markets": ("InstrumentReference", "Market"),
     "candleray.sdk.client": ("Client",),

@@ -14,9 +14,10 @@ from candleray.market_data.coverage import Coverage, MissingRun, RowCounts, miss
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.instruments.changes import InstrumentChange, ListingReport
 from candleray.market_data.instruments.store import InstrumentStore
-from candleray.market_data.ledger.versions import CandleSourceWord
+from candleray.market_data.ledger.candle_ledger import FIRST_POSITION, CandleLedger
+from candleray.market_data.ledger.versions import CandleLag, CandleSourceWord, RevisionPage
 from candleray.markets import SYMBOL_RULE, Instrument, InstrumentReference, Market, find_market, is_symbol
-from candleray.timeframes import MINUTE_MS, from_ms
+from candleray.timeframes import MINUTE_MS, from_ms, iso
 
 _ALL_MARKETS, _ALL_SYMBOLS = 0, ""
 _EVERY = 1_000_000
@@ -27,10 +28,12 @@ class CandleStore:
 
     def __init__(self, session: ClickHouse, clock: Callable[[], int] = now_ms) -> None:
         self._session = session
+        self._clock = clock
         self._writer = CandleWriter(session, clock)
         self._repair = CandleRepair(session)
         self._condition = StoreCondition()
         self._instruments = InstrumentStore(session)
+        self._ledger = CandleLedger(session)
 
     @classmethod
     def open(cls, url: str) -> CandleStore:
@@ -104,6 +107,67 @@ class CandleStore:
         if not len(candles):
             self.require(market_id, symbol)
         return candles
+
+    def read_as_of(self, market_id: int, symbol: str, start_ms: int, end_ms: int, as_of_ms: int) -> Candles:
+        """The candles of `[start_ms, end_ms)` as they were known at a moment, maybe none.
+
+        Raises:
+            NotFound: the instrument is unknown.
+            InvalidInput: the moment is yet to come.
+        """
+        self._require_past(as_of_ms)
+        instrument = _instrument(market_id, symbol)
+        candles = self._ledger.read_as_of(instrument, start_ms, end_ms, as_of_ms)
+        if not len(candles):
+            self.require(market_id, symbol)
+        return candles
+
+    def read_first(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
+        """The candles of `[start_ms, end_ms)` as each was known first, maybe none.
+
+        Raises:
+            NotFound: the instrument is unknown.
+        """
+        candles = self._ledger.read_first(_instrument(market_id, symbol), start_ms, end_ms)
+        if not len(candles):
+            self.require(market_id, symbol)
+        return candles
+
+    def span_as_of(self, market_id: int, symbol: str, as_of_ms: int) -> tuple[int, int]:
+        """`[first, end)` of the candles that were known at a moment; `(0, 0)` where there never was any.
+
+        Raises:
+            NotFound: the instrument is unknown.
+            InvalidInput: the moment is yet to come, or before anything was known.
+        """
+        self._require_past(as_of_ms)
+        span = self._ledger.span_as_of(_instrument(market_id, symbol), as_of_ms)
+        if span == (0, 0):
+            self.require(market_id, symbol)
+        return span
+
+    def revisions(
+        self,
+        market_id: int,
+        symbol: str,
+        start_ms: int,
+        end_ms: int,
+        after: tuple[int, int] = FIRST_POSITION,
+        limit: int = 1000,
+    ) -> RevisionPage:
+        """All versions of the minutes of `[start_ms, end_ms)` that had several values, a page of them.
+
+        Raises:
+            NotFound: the instrument is unknown.
+        """
+        page = self._ledger.revisions(_instrument(market_id, symbol), start_ms, end_ms, after, limit)
+        if not page.versions:
+            self.require(market_id, symbol)
+        return page
+
+    def lags(self, market_id: int, since_ms: int) -> list[CandleLag]:
+        """Times from the close of minutes since then to their first version, of what came live."""
+        return self._ledger.lags(market_id, since_ms)
 
     def span(self, market_id: int, symbol: str) -> tuple[int, int]:
         """`[first, end)` of the stored candles in ms; `(0, 0)` where the instrument is known and has none.
@@ -202,6 +266,14 @@ class CandleStore:
             return Instrument(market_id=market_id, symbol=symbol)
         symbols = [instrument.symbol for instrument in self._instruments.find(market_id, "", _EVERY)]
         raise NotFound(f"unknown symbol {symbol!r} on {market.name}; {nearest(symbol, symbols)}")
+
+    def _require_past(self, as_of_ms: int) -> None:
+        if as_of_ms > (clock_ms := self._clock()):
+            message = (
+                f"as_of: {iso(as_of_ms)} is yet to come, it is {iso(clock_ms)} here: ask for a moment that has "
+                "passed, or leave as_of out for the newest versions"
+            )
+            raise invalid("as_of", "in_the_future", message)
 
     def _coverage(self, market_id: int, symbol: str, first_ms: int, last_ms: int, candles: int) -> Coverage:
         missing_minutes = (last_ms - first_ms) // MINUTE_MS + 1 - candles

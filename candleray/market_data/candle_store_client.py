@@ -9,7 +9,7 @@ from candleray.candles import CandleRows, Candles, IntArray
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.instruments.changes import InstrumentChange, ListingReport
-from candleray.market_data.ledger.versions import CandleSourceWord
+from candleray.market_data.ledger.versions import CandleLag, CandleSourceWord, RevisionPage
 from candleray.markets import Instrument, InstrumentReference
 
 
@@ -36,6 +36,28 @@ class CandleStoreClient:
 
     async def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
         found: Candles = await self._call("read", market_id, symbol, start_ms, end_ms)
+        return found
+
+    async def read_as_of(self, market_id: int, symbol: str, start_ms: int, end_ms: int, as_of_ms: int) -> Candles:
+        found: Candles = await self._call("read_as_of", market_id, symbol, start_ms, end_ms, as_of_ms)
+        return found
+
+    async def read_first(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
+        found: Candles = await self._call("read_first", market_id, symbol, start_ms, end_ms)
+        return found
+
+    async def span_as_of(self, market_id: int, symbol: str, as_of_ms: int) -> tuple[int, int]:
+        found: tuple[int, int] = await self._call("span_as_of", market_id, symbol, as_of_ms)
+        return found
+
+    async def revisions(
+        self, market_id: int, symbol: str, start_ms: int, end_ms: int, after: tuple[int, int], limit: int
+    ) -> RevisionPage:
+        found: RevisionPage = await self._call("revisions", market_id, symbol, start_ms, end_ms, after, limit)
+        return found
+
+    async def lags(self, market_id: int, since_ms: int) -> list[CandleLag]:
+        found: list[CandleLag] = await self._call("lags", market_id, since_ms)
         return found
 
     async def coverage(self, market_id: int | None, symbol: str | None) -> list[Coverage]:

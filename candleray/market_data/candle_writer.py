@@ -91,10 +91,11 @@ class CandleWriter:
         candles = [(instrument, rows) for (instrument, _), (rows, _) in zip(parts, screened, strict=True)]
         for _, rows in candles:
             check_months(rows)
+        version_ms = self._last_version_ms = max(clock_ms, self._last_version_ms + 1)
         written, changed = Counter[Instrument](), Counter[Instrument]()
         for group in inserts(sections(candles)):
             news = [self._news(section, clock_ms) for section in group]
-            self._write(news, source)
+            self._write(news, version_ms, source)
             for section, new in zip(group, news, strict=True):
                 self._stored.learn(section)
                 written.update(dict(zip(section.instruments, new.batch.counts().tolist(), strict=True)))
@@ -119,11 +120,8 @@ class CandleWriter:
         changed = np.bincount(batch.owners[contradicted], minlength=len(batch.instruments))
         return _News(batch.where(~held), changed, newest_ms)
 
-    def _write(self, news: Sequence[_News], source: CandleSourceWord) -> None:
-        """Give the rows a version that is new in this process, and above those that they replace."""
-        if not any(len(new.batch) for new in news):
-            return
-        version_ms = self._last_version_ms = max(self._clock(), self._last_version_ms + 1)
+    def _write(self, news: Sequence[_News], version_ms: int, source: CandleSourceWord) -> None:
+        """Write with that version, which is new in this process; above those that are replaced where it is not."""
         together = [new.batch.where(new.newest_ms[new.batch.owners] < version_ms) for new in news]
         self._write_version([batch for batch in together if len(batch)], version_ms, source)
         for new in news:

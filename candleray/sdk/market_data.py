@@ -13,7 +13,7 @@ from candleray.market_data.backfill_report import BackfillReport, BackfillStep
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.instruments.changes import InstrumentChange, ListingReport
-from candleray.market_data.ledger.versions import SentSourceWord
+from candleray.market_data.ledger.versions import CandleVersion, RevisionPage, SentSourceWord
 from candleray.market_data.pages import ChangesPage, InstrumentPage, InstrumentsReport
 from candleray.markets import InstrumentReference, Market, find_market
 from candleray.paging import collected
@@ -30,6 +30,7 @@ INSERT_ROWS = 100_000
 
 PAGE_BARS = 50_000
 PAGE_INSTRUMENTS = 1000
+PAGE_VERSIONS = 1000
 INSTRUMENTS_PER_REQUEST = 5000
 
 MarketNameOrId: TypeAlias = str | int
@@ -145,11 +146,18 @@ class MarketDataMethods(Sender):
         start: Time | None = None,
         end: Time | None = None,
         limit: int | None = None,
+        as_of: Time | None = None,
     ) -> pa.Table:
         """Closed and full bars: `ts_open` (a timestamp in UTC), open, high, low, close, volume.
 
         Without `start` the newest `limit` bars, 1000 where that is left out; otherwise all from `start` on, page
         by page, `limit` at most.
+
+        Args:
+            as_of: as they were known at this moment, a minute's newest version of then; now where left out.
+
+        Raises:
+            InvalidInput: `as_of` is yet to come, or before anything was known of the instrument.
 
         >>> hours = client.candles("bybit-spot", "BTCUSDT", timeframe="1h", limit=24)
         >>> hours.column_names
@@ -157,6 +165,9 @@ class MarketDataMethods(Sender):
         >>> day = client.candles("bybit-spot", "BTCUSDT", start="2025-01-01", end="2025-01-02")
         >>> len(day)
         1440
+        >>> from datetime import UTC, datetime
+        >>> client.candles("bybit-spot", "BTCUSDT", limit=24, as_of=datetime.now(UTC)).num_rows
+        24
         """
         from candleray.market_data.arrow_stream import bars_table
 
@@ -166,6 +177,7 @@ class MarketDataMethods(Sender):
             "timeframe": timeframe,
             "start": None if start is None else _iso(start, "start"),
             "end": None if end is None else _iso(end, "end"),
+            "as_of": None if as_of is None else _iso(as_of, "as_of"),
         }
         if start is None:
             page, _ = self._bars({**query, "limit": limit or LAST_BARS})
@@ -196,6 +208,43 @@ class MarketDataMethods(Sender):
             return decode_bars(answer)
         except BadFile as exc:
             raise ApiError(f"the API's answer is not understood ({exc.message}): is it of this version?") from exc
+
+    def revisions(
+        self,
+        market: MarketNameOrId,
+        symbol: str,
+        *,
+        start: Time | None = None,
+        end: Time | None = None,
+        limit: int | None = None,
+    ) -> list[CandleVersion]:
+        """All versions of the minutes that were given other values after they were known, oldest first.
+
+        Each says its values, its number, what brought it, when it was seen and how long after the minute's close.
+
+        >>> client.put_candles("bybit-spot", "ADAUSDT", rows).written
+        1440
+        >>> from dataclasses import replace
+        >>> corrected = replace(rows, values=rows.values * [[1], [1], [1], [1], [2]])  # twice the volume
+        >>> client.put_candles("bybit-spot", "ADAUSDT", corrected, source_kind="file").changed
+        1440
+        >>> first, second = client.revisions("bybit-spot", "ADAUSDT", limit=2)
+        >>> first.source, second.source, second.version, second.volume / first.volume
+        ('api', 'file', 2, 2.0)
+        """
+        wanted = {
+            "market_id": market_id(market),
+            "symbol": symbol,
+            "start": None if start is None else _iso(start, "start"),
+            "end": None if end is None else _iso(end, "end"),
+        }
+
+        def read_page(size: int, cursor: str | None) -> tuple[Sequence[CandleVersion], str | None]:
+            params = {**wanted, "limit": size, "cursor": cursor}
+            page = read(RevisionPage, self.send("GET", "/market-data/revisions", params=params))
+            return page.versions, page.next_cursor
+
+        return collected(read_page, limit, PAGE_VERSIONS)
 
     def put_candles(
         self,

@@ -43,6 +43,28 @@ CANDLES = {
     "volume": [8.21827, 11.80813],
     "next_start": "2025-01-01T00:02:00Z",
 }
+_FIRST: dict[str, Any] = {
+    "ts_open": "2026-11-29T10:14:00Z",
+    "version": 1,
+    "open": 93576.0,
+    "high": 93610.93,
+    "low": 93537.5,
+    "close": 93610.93,
+    "volume": 8.21827,
+    "quote_volume": 769052.1,
+    "trades": 1534,
+    "source": "websocket",
+    "seen_at": "2026-11-29T10:15:00.312Z",
+    "lag_ms": 312,
+}
+_SECOND = {
+    "version": 2,
+    "volume": 8.21943,
+    "source": "rest",
+    "seen_at": "2026-11-29T10:15:08.114Z",
+    "lag_ms": 8114,
+}
+REVISIONS = {"instrument": INSTRUMENT, "versions": [_FIRST, {**_FIRST, **_SECOND}], "next_cursor": None}
 COVERAGE: dict[str, Any] = {
     **INSTRUMENT,
     "first": "2018-02-01T00:00:00Z",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -13,16 +14,19 @@ from starlette.responses import Response
 from candleray.candles import COLUMNS, Candles
 from candleray.errors import GuardExceeded, Problem, UnsupportedMediaType
 from candleray.market_data.arrow_stream import ARROW, decode_rows, encode_bars
-from candleray.market_data.bar_reader import BarReader
+from candleray.market_data.bar_reader import BarReader, CandleReader
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.insert_report import InsertReport
-from candleray.market_data.ledger.versions import SentSourceWord
+from candleray.market_data.ledger.candle_ledger import position_of
+from candleray.market_data.ledger.known_candles import KnownCandles
+from candleray.market_data.ledger.versions import RevisionPage, SentSourceWord
 from candleray.market_data.pages import CandlePage
+from candleray.market_data.screening import YEAR_2100_MS
 from candleray.market_data.steps import require_minutes
 from candleray.markets import Instrument, MarketId, Symbol
 from candleray.timeframes import Moment, Timeframe, TimeRange, iso, to_ms
 from candleray.validation import Model
-from serve_apps.backend import InBackend
+from serve_apps.backend import Backend, InBackend
 from serve_apps.examples import market_data as examples
 from serve_apps.http.access import operators_only
 from serve_apps.http.callers import InCaller
@@ -46,16 +50,23 @@ class CandlesQuery(InstrumentQuery):
     start: Moment | None = Field(None, description="the newest bars before `end` where left out")
     end: Moment | None = Field(None, description="the end of what is stored where left out")
     limit: int = Field(1000, ge=1, description="bars on a page")
+    as_of: Moment | None = Field(
+        None, description="of each minute the version that was the newest at this moment, not the one of now"
+    )
 
     @model_validator(mode="after")
     def _start_before_end(self) -> CandlesQuery:
-        if self.start is not None and self.end is not None and self.start >= self.end:
-            raise PydanticCustomError(
-                "empty_range",
-                "start {start} must be before end {end}",
-                {"start": iso(to_ms(self.start)), "end": iso(to_ms(self.end))},
-            )
+        _require_order(self.start, self.end)
         return self
+
+
+def _require_order(start: datetime | None, end: datetime | None) -> None:
+    if start is not None and end is not None and start >= end:
+        raise PydanticCustomError(
+            "empty_range",
+            "start {start} must be before end {end}",
+            {"start": iso(to_ms(start)), "end": iso(to_ms(end))},
+        )
 
 
 @router.get(
@@ -74,13 +85,14 @@ class CandlesQuery(InstrumentQuery):
 async def get_candles(request: Request, query: Annotated[CandlesQuery, Query()], backend: InBackend) -> Response:
     """Closed and full bars of a timeframe, a page at a time: `next_start` is the `start` of the next one.
 
-    Without `start`: the newest `limit` bars.
+    Without `start`: the newest `limit` bars. With `as_of`: what was known at that moment, also where a minute was
+    changed or came later.
     """
-    most = backend.settings.guards.max_candles_per_answer
-    if query.limit > most:
-        message = f"limit {query.limit} is over the limit of {most} for one answer"
-        raise GuardExceeded(message, [Problem("limit", "over_the_limit", message)])
-    bars, next_start_ms = await _page(query, BarReader(backend.candles, query.instrument, query.timeframe))
+    _check_limit(query.limit, backend)
+    known: CandleReader = backend.candles
+    if query.as_of is not None:
+        known = KnownCandles(backend.candles, to_ms(query.as_of))
+    bars, next_start_ms = await _page(query, BarReader(known, query.instrument, query.timeframe))
     if ARROW in request.headers.get("accept", ""):
         return Response(encode_bars(bars, next_start_ms), media_type=ARROW, headers={"Vary": "Accept"})
     answer = json_of_arrays(
@@ -96,12 +108,50 @@ async def get_candles(request: Request, query: Annotated[CandlesQuery, Query()],
     return answer
 
 
+def _check_limit(limit: int, backend: Backend) -> None:
+    most = backend.settings.guards.max_candles_per_answer
+    if limit > most:
+        message = f"limit {limit} is over the limit of {most} for one answer"
+        raise GuardExceeded(message, [Problem("limit", "over_the_limit", message)])
+
+
 async def _page(query: CandlesQuery, reader: BarReader) -> tuple[Candles, int | None]:
     end_ms = None if query.end is None else to_ms(query.end)
     if query.start is None:
         newest = await reader.last(query.limit, warmup=0, end_ms=end_ms)
         return newest.bars, None
     return await reader.page(to_ms(query.start), end_ms, query.limit)
+
+
+class RevisionsQuery(InstrumentQuery):
+    start: Moment | None = Field(None, description="the first minute looked at; the first there is where left out")
+    end: Moment | None = Field(None, description="the first minute no longer looked at; none where left out")
+    limit: int = Field(1000, ge=1, description="versions on a page")
+    cursor: str = Field(
+        "0-0", pattern=r"^[0-9]{1,13}-[0-9]{1,13}$", description="`next_cursor` of the page before"
+    )
+
+    @model_validator(mode="after")
+    def _start_before_end(self) -> RevisionsQuery:
+        _require_order(self.start, self.end)
+        return self
+
+
+@router.get("/revisions", response_model=RevisionPage, responses=example(examples.REVISIONS))
+async def get_revisions(query: Annotated[RevisionsQuery, Query()], backend: InBackend) -> Any:
+    """The minutes that were given other values after they were known, every version of each, oldest first.
+
+    A version that only adds a quote volume or a number of trades that was unknown makes no such minute.
+    """
+    _check_limit(query.limit, backend)
+    return await backend.candles.revisions(
+        query.market_id,
+        query.symbol,
+        0 if query.start is None else to_ms(query.start),
+        YEAR_2100_MS if query.end is None else to_ms(query.end),
+        position_of(query.cursor),
+        query.limit,
+    )
 
 
 class CoverageQuery(Model):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+import string
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -109,6 +112,92 @@ async def test_an_unknown_symbol_is_not_found(api):
         answer = await api.get(f"/market-data/{path}", params=WALK | {"symbol": "MDAUSD"})
         assert answer.status_code == 404
         assert "did you mean 'MDAUSDT'?" in answer.text
+
+
+# The ledger ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def changed(api) -> tuple[dict[str, Any], str, str]:
+    """The place of ten minutes, of which the fourth and fifth were changed; the moment of either insert."""
+    walk = random_walk(10, seed=11)
+    symbol, rows = (
+        "".join(random.choices(string.ascii_uppercase, k=12)),
+        CandleRows.of(walk.ts_open_ms, walk.values),
+    )
+    for values, kind in ((rows.values, "api"), (rows.values * [[1], [1], [1], [1], [2]], "rest")):
+        kept = replace(rows, values=values).take(np.arange(10) if kind == "api" else np.array([3, 4]))
+        assert (await put(api, symbol, encode_rows(kept), source_kind=kind)).status_code == 200
+    place = {"market_id": 1, "symbol": symbol}
+    first, second, *_ = (await api.get("/market-data/revisions", params=place)).json()["versions"]
+    return place, first["seen_at"], second["seen_at"]
+
+
+async def test_as_of_a_moment_candles_are_what_was_known_then(api, changed):
+    place, first_at, second_at = changed
+    walk = random_walk(10, seed=11)
+    before = await page(api, **place, as_of=first_at)
+    assert before["volume"] == walk.column("volume").tolist()
+    for as_of in ({"as_of": second_at}, {}):
+        after = await page(api, **place, **as_of, start="2025-01-01", limit=5)
+        assert after["volume"] == (walk.column("volume")[:5] * [1, 1, 1, 2, 2]).tolist()
+        assert after["next_start"] == "2025-01-01T00:05:00Z"
+    bar = await page(api, **place, as_of=first_at, timeframe="5m", limit=1, end="2025-01-01T00:05:00Z")
+    assert bar["volume"] == [pytest.approx(walk.column("volume")[:5].sum())]
+
+
+async def test_a_moment_yet_to_come_or_before_all_versions_is_refused_at_its_parameter(api, changed):
+    place, first_at, _ = changed
+    for as_of, cause in (
+        ("2150-01-01", "2150-01-01T00:00:00Z is yet to come, it is 2"),
+        ("2020-01-01", "before the first"),
+    ):
+        answer = await api.get("/market-data/candles", params=place | {"as_of": as_of})
+        assert answer.status_code == 422
+        problem = answer.json()["error"]["problems"][0]
+        assert problem["field"] == "as_of"
+        assert cause in problem["message"]
+    assert first_at[:23] in problem["message"], "the bound"
+
+
+async def test_revisions_tell_every_version_of_a_changed_minute_by_pages(api, changed):
+    place, first_at, second_at = changed
+    whole = (await api.get("/market-data/revisions", params=place)).json()
+    assert whole["instrument"] == place
+    told = [(one["ts_open"], one["version"], one["source"], one["seen_at"]) for one in whole["versions"]]
+    assert told == [
+        (f"2025-01-01T00:0{minute}:00Z", *version)
+        for minute in (3, 4)
+        for version in ((1, "api", first_at), (2, "rest", second_at))
+    ]
+    part, rest = {"next_cursor": "0-0"}, []
+    while part["next_cursor"]:
+        query = place | {"limit": 3, "cursor": part["next_cursor"]}
+        part = (await api.get("/market-data/revisions", params=query)).json()
+        rest += part["versions"]
+    assert rest == whole["versions"]
+    only = {"start": "2025-01-01T00:04:00Z", "end": "2025-01-01T00:05:00Z"}
+    assert (await api.get("/market-data/revisions", params=place | only)).json()["versions"] == whole["versions"][
+        2:
+    ]
+
+
+async def test_revisions_are_bounded_and_of_a_known_instrument(api, changed):
+    place, *_ = changed
+    for query, status, cause in (
+        ({"limit": 5001}, 422, "limit 5001 is over the limit of 5000"),
+        ({"cursor": "x"}, 422, "cursor"),
+        ({"start": "2025-01-02", "end": "2025-01-01"}, 422, "must be before end"),
+        ({"symbol": "MDAUSD"}, 404, "did you mean 'MDAUSDT'?"),
+    ):
+        answer = await api.get("/market-data/revisions", params=place | query)
+        assert (answer.status_code, cause in answer.text) == (status, True), answer.text
+
+
+async def test_what_comes_by_the_api_cannot_say_that_it_came_by_a_stream(api):
+    answer = await put(api, "MDSUSDT", b"", source_kind="websocket")
+    assert answer.status_code == 422
+    assert "source_kind" in answer.text
 
 
 # Coverage --------------------------------------------------------------------------------------------------------

@@ -529,3 +529,27 @@ def test_every_command_has_help_with_an_example():
         if source.module.startswith("candleray."):
             shown = CliRunner().invoke(cli.app, [name, "--help"]).stdout
             assert "Example:" in shown, name
+
+
+def test_candles_are_shown_as_they_were_known_and_revisions_with_their_sources(run, tmp_path):
+    symbol, place = "CLIREVUSDT", ("--market", "binance-spot", "--symbol", "CLIREVUSDT")
+    for name, volume in (("first.csv", 2.0), ("second.csv", 3.0)):
+        rows = minutes(4)
+        rows[2, 5] = volume
+        (tmp_path / name).write_bytes(csv_of(rows))
+        assert run("import", tmp_path / name, *place).exit_code == 0
+    told = json.loads(run("revisions", *place, "--json").stdout)
+    assert [(one["version"], one["volume"], one["source"]) for one in told] == [(1, 2.0, "file"), (2, 3.0, "file")]
+    table = run("revisions", *place).stdout.splitlines()
+    assert [line.split()[0] for line in table[1:]] == ["2025-01-01T00:02Z"] * 2
+    for version in told:
+        shown = run("candles", *place, "--as-of", version["seen_at"], "--limit", 2).stdout.splitlines()
+        assert [line.split()[-1] for line in shown[1:]] == [str(int(version["volume"])), "2"]
+    for arguments, words in (
+        (("candles", "--as-of", "2026-01-01"), "say --market and --symbol too"),
+        (("candles", *place, "--limit", 3), "--start and --limit belong to --as-of"),
+        (("candles", *place, "--as-of", "2026-01-01"), "is before the first version of any candle"),
+    ):
+        refused = run(*arguments)
+        assert refused.exit_code != 0
+        assert words in str(refused.exception) + refused.stderr, (symbol, refused)
