@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from candleray.duties.duty import Duty
 from candleray.duties.outcomes import DutyOutcomes
-from candleray.errors import CandlerayError
+from candleray.errors import CandlerayError, in_words
 from candleray.logs import get_logger
 
 log = get_logger("duties")
@@ -51,7 +51,7 @@ async def _attempt(duty: Duty, outcomes: DutyOutcomes) -> str:
         failure = error.message
     except Exception as error:
         log.exception("duty_broken", duty=duty.name)
-        failure = f"{type(error).__name__}: {error}"
+        failure = in_words(error)
     else:
         log.info("duty_done", duty=duty.name, said=said)
         with suppress(CandlerayError):
