@@ -70,7 +70,7 @@ def up(
         output().print(instance.model_dump_json()) if as_json else _show_instance(instance, what, settings)
 
     if running:
-        running = already_running(folder, running, port)
+        running = already_running(folder, running, port, simulator=simulator)
         show(running, "is already running")
         for said in (*running.cautions.values(), difference(running.build)):
             if said:

@@ -25,12 +25,19 @@ from cluster.machine.limits import warnings
 START_TIMEOUT_S = 300.0
 
 
-def already_running(folder: DataFolder, instance: Instance, port: int | None) -> Instance:
+def already_running(
+    folder: DataFolder, instance: Instance, port: int | None, *, simulator: bool = False
+) -> Instance:
     """The instance that is there, once it is ready.
 
     Raises:
-        InstanceError: another port was asked for, or its folder was taken from it.
+        InstanceError: another port or simulated exchanges were asked for, or its folder was taken from it.
     """
+    if simulator and "simulator" not in instance.cautions:
+        raise InstanceError(
+            f"the instance in {folder} (process {instance.pid}) asks the real exchanges: give another data folder "
+            "for simulated ones"
+        )
     if not folder.is_locked():
         raise InstanceError(
             f"the instance of process {instance.pid} runs without its data folder {folder}, which was removed or "

@@ -121,6 +121,11 @@ def test_a_second_start_on_another_port_names_process_port_and_folder(folder: Da
         assert already_running(folder, running, 8000) == running
         with pytest.raises(InstanceError, match=rf"{folder} \(process {pid}\) runs on port 8000, not 8001"):
             already_running(folder, running, 8001)
+        with pytest.raises(InstanceError, match="asks the real exchanges: give another data folder"):
+            already_running(folder, running, 8000, simulator=True)
+        simulating = running.model_copy(update={"cautions": {"simulator": "no candle is real"}})
+        simulating.write(folder)
+        assert already_running(folder, simulating, 8000, simulator=True) == simulating
 
 
 def test_waiting_ends_with_the_instance(folder: DataFolder) -> None:
