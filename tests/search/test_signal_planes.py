@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -223,6 +224,24 @@ def test_a_timeframe_written_out_that_is_the_own_one_is_the_same_request():
     one = requested({"long_entry": {"above": [CLOSE, ema(5)]}})
     other = requested({"long_entry": {"above": [{**CLOSE, "timeframe": "1m"}, ema(5)]}})
     assert request_hash(one) == request_hash(other)
+
+
+def test_ten_axes_of_100_000_values_are_numbered_without_listing_them():
+    axes = [{"start": first, "stop": first + 99_999, "step": 1} for first in range(1, 11)]
+    request = requested({"long_entry": {"all": [{"above": [CLOSE, axis]} for axis in axes]}})
+    listed = 0
+
+    def count(frame: Any, event: str, _: Any) -> None:
+        nonlocal listed
+        listed += event == "call"
+
+    sys.setprofile(count)
+    try:
+        grid = VariantGrid(request)
+    finally:
+        sys.setprofile(None)
+    assert grid.size == 100_000**10
+    assert listed < 10_000
 
 
 def test_more_combinations_than_planes_can_be_kept_of_are_refused():

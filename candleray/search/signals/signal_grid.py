@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -42,6 +42,23 @@ MAX_LEAF_PLANES = 200_000
 """Pairs of planes of one condition; each is built and kept."""
 
 
+class Digits(Sequence[tuple[int, ...]]):
+    """The combinations of one thing: each of its digits alone."""
+
+    def __init__(self, size: int) -> None:
+        self._every = range(size)
+
+    def __len__(self) -> int:
+        return len(self._every)
+
+    @overload
+    def __getitem__(self, at: int) -> tuple[int, ...]: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[tuple[int, ...]]: ...
+    def __getitem__(self, at: int | slice) -> tuple[int, ...] | Sequence[tuple[int, ...]]:
+        return [(digit,) for digit in self._every[at]] if isinstance(at, slice) else (self._every[at],)
+
+
 class Axis:
     """One digit of a variant: a thing, or some that a constraint ties together."""
 
@@ -55,8 +72,11 @@ class Axis:
         """Return the digits of its things."""
         return self._radix.decode(digit if self._allowed is None else self._allowed[digit])
 
-    def seen_by(self, things: Sequence[int]) -> tuple[list[tuple[int, ...]], list[int]]:
+    def seen_by(self, things: Sequence[int]) -> tuple[Sequence[tuple[int, ...]], Sequence[int]]:
         """Return the combinations of some of its things, and the number of that of each digit."""
+        if self._allowed is None:
+            # One thing alone: nothing is listed before the guards have seen how many values it has.
+            return Digits(self.size), range(self.size)
         columns = [self.things.index(thing) for thing in things]
         numbers: dict[tuple[int, ...], int] = {}
         steps = []
