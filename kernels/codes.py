@@ -18,6 +18,7 @@ from kernels.comparisons import OCTET
 from kernels.jit import FLOAT, INT, WORD
 
 CODE = types.int16
+CODES_OUT = types.Array(CODE, 3, "C")
 MOST = 32_000.0
 """The largest code, and the negative of the smallest; numbers outside of the span take these."""
 

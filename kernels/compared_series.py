@@ -1,23 +1,37 @@
 """Comparisons and crossings of many pairs of series, block by block of bars.
 
-A block of all series lies in the cache while every pair of them is compared: one pair after the other over all
-bars reads 8 MB of memory a pair and year of minutes. Where codes of 16 bits tell the two apart no float is read,
-and a crossing is made of the comparison by shifts of its words.
+Some series stay while others pass by, and a block of all lies in the cache while every pair of them is compared:
+one pair after the other over all bars reads 8 MB of memory a pair and year of minutes. Where codes of 16 bits tell
+the two apart no float is read; those of the series that stay are made once. A crossing is made of the comparison
+by shifts of its words, and one comparison gives both ways of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numba import carray
 from numpy.typing import NDArray
 
 from kernels.bits import WORD_BITS, popcount, row_addresses, trailing_zeros, words
-from kernels.codes import MOST, compare_codes, encode_octet
-from kernels.comparisons import OCTET, above, at_most
-from kernels.jit import FLOAT, INT, INT_ROWS, WORD, WORDS, inline, jit, pointer_to
-from kernels.pairs import FAILS, HOLDS, Series
+from kernels.codes import CODES_OUT, MOST, compare_codes, encode_octet
+from kernels.comparisons import OCTET, OCTET_ROWS_OUT, above, at_most
+from kernels.jit import (
+    FLOAT,
+    FLOAT_ROWS_OUT,
+    INT,
+    INT_ROWS,
+    WORD,
+    WORD_ROWS,
+    WORDS,
+    inline,
+    jit,
+    pointer_to,
+    record_of,
+)
+from kernels.pairs import Series
 
 BLOCK_WORDS = 32
 """Words of a block: the codes of 100 series take 400 KB, of the 512 KB of a core's second cache."""
@@ -29,6 +43,11 @@ MOST_LOOKED_AT = 8
 """Equal codes of a word whose numbers are compared one by one: all of its floats are 16 lines of the third cache,
 and to read those made crossings of real averages take a quarter longer."""
 
+READINGS = 4
+"""The planes that a comparison of a staying series with a passing one may give: the rows of the pair
+(`kernels.pairs.HOLDS`, `FAILS`) of the first above the second, then those of the second above the first."""
+
+_ABOVE, _NOT_ABOVE, _BELOW, _NOT_BELOW = range(READINGS)
 _EVERY, _ONE, _TOP = np.uint64(0xFFFF_FFFF_FFFF_FFFF), np.uint64(1), np.uint64(WORD_BITS - 1)
 _NONE = np.uint64(0)
 
@@ -36,38 +55,87 @@ _float_pointer = pointer_to(FLOAT)
 _word_pointer = pointer_to(WORD)
 
 
-def compare_series(
-    series: Sequence[Series],
-    sides: NDArray[np.int64],
-    before: int,
-    out: NDArray[np.uint64],
-    places: NDArray[np.int64],
-    rows: Sequence[int],
-) -> None:
-    """Write for each `left, right` of `sides` the rows of a pair: of `left > right`, or of its crossing.
+class Codes(NamedTuple):
+    """The codes of the series that stay, block by block."""
 
-    Args:
-        series: all of one length, contiguous.
-        before: bars of the series before the first: none for a comparison, one for a crossing.
-        out: `(planes, rows, words)`, contiguous; `places` says which plane each of `sides` is.
-        rows: the rows of a pair that are wanted, `kernels.pairs.HOLDS` or `FAILS` or both.
+    values: NDArray[np.int16]
+    whole: NDArray[np.uint8]
+    """The blocks of a series that have a code for every bar."""
+    spans: NDArray[np.float64]
+    """The middle and the scale of a block's codes."""
 
-    Raises:
-        ValueError: for series, sides or room that do not go together.
-    """
-    n_values, count = series[0].size, len(sides)
-    if before not in (0, 1) or any(each.size != n_values or not each.flags.c_contiguous for each in series):
-        raise ValueError("series to compare are contiguous and of one length, with one bar before or none")
-    if out.shape[1:] != (len(rows), words(n_values - before)) or not out.flags.c_contiguous:
-        raise ValueError(f"no room for comparisons of {n_values - before} bars: {out.shape}")
-    for name, numbers, many in (("sides", sides, len(series)), ("places", places, len(out))):
-        if numbers.size and (numbers.min() < 0 or numbers.max() >= many):
-            raise ValueError(f"{name} are {numbers.min()} to {numbers.max()} of {many}")
-    tables = np.zeros((2, count), np.uint64)
-    for at, row in enumerate(rows):
-        tables[row] = row_addresses([out[:, at]])[places]
-    addresses = np.array([each.ctypes.data for each in series], np.uint64)
-    _compare(addresses, n_values, before, np.ascontiguousarray(sides), tables[HOLDS], tables[FAILS])
+
+CODES = record_of(Codes, CODES_OUT, OCTET_ROWS_OUT, FLOAT_ROWS_OUT)
+"""The compiled type of `Codes`."""
+
+
+class StayingSeries:
+    """Series that stay while others pass by, and their codes."""
+
+    def __init__(self, series: Sequence[Series], before: int) -> None:
+        """
+        Args:
+            series: all of one length, contiguous.
+            before: bars of the series before the first: none for a comparison, one for a crossing.
+        """
+        if before not in (0, 1):
+            raise ValueError(f"one bar is before the first or none: {before}")
+        self._series, self._before, self._n_values = series, before, series[0].size
+        self._addresses = self._checked(series)
+        blocks = -(-words(self._n_values - before) // BLOCK_WORDS)
+        self._codes = Codes(
+            np.empty((blocks, len(series), BLOCK_BARS), np.int16),
+            np.empty((blocks, len(series)), np.uint8),
+            np.empty((blocks, 2)),
+        )
+        self._encoded = False
+
+    def compare(
+        self,
+        passing: Sequence[Series],
+        sides: NDArray[np.int64],
+        places: NDArray[np.int64],
+        out: NDArray[np.uint64],
+    ) -> None:
+        """Write what is wanted of each pair of `sides`, a staying series and a passing one.
+
+        Args:
+            places: `(pairs, READINGS)`, the row of `out` for each reading, negative where it is not wanted.
+            out: `(rows, words)`, contiguous.
+
+        Raises:
+            ValueError: for series, sides or room that do not go together.
+        """
+        addresses = self._checked(passing)
+        n_bars = self._n_values - self._before
+        if out.shape[1:] != (words(n_bars),) or not out.flags.c_contiguous:
+            raise ValueError(f"no room for comparisons of {n_bars} bars: {out.shape}")
+        for name, numbers, many in (
+            ("staying sides", sides[:, 0], len(self._series)),
+            ("passing sides", sides[:, 1], len(passing)),
+        ):
+            if numbers.size and (numbers.min() < 0 or numbers.max() >= many):
+                raise ValueError(f"{name} are {numbers.min()} to {numbers.max()} of {many}")
+        if places.shape != (len(sides), READINGS) or (places.size and places.max() >= len(out)):
+            raise ValueError(f"places {places.shape} of {len(sides)} pairs in {len(out)} rows")
+        # An address of 0 stands for a reading that is not wanted.
+        wanted = np.where(places >= 0, row_addresses([out])[places], np.uint64(0))
+        _compare(
+            self._addresses,
+            addresses,
+            self._n_values,
+            self._before,
+            np.ascontiguousarray(sides),
+            wanted,
+            self._codes,
+            int(self._encoded),
+        )
+        self._encoded = True
+
+    def _checked(self, series: Sequence[Series]) -> NDArray[np.uint64]:
+        if any(each.size != self._n_values or not each.flags.c_contiguous for each in series):
+            raise ValueError("series to compare are contiguous and of one length")
+        return np.array([each.ctypes.data for each in series], np.uint64)
 
 
 @inline
@@ -76,24 +144,30 @@ def _values(address, n_values):
 
 
 @inline
-def _span(series, n_values, first, last):
-    """The middle and the scale of a block's codes; a scale of 0 where there is no span of finite numbers."""
-    least, most = np.inf, -np.inf
+def _extremes(series, n_values, first, last, least, most):
     for number in range(series.size):
         values = _values(series[number], n_values)
         for bar in range(first, min(last, n_values), SAMPLED):
             value = values[bar]
             if abs(value) < np.inf:
                 least, most = min(least, value), max(most, value)
-    span = most - least
-    scale = 2.0 * MOST / span if 0.0 < span < np.inf else 0.0
-    return least + span / 2.0, scale if scale < np.inf else 0.0
+    return least, most
 
 
 @inline
-def _encode_block(series, n_values, first, last, before, codes, whole):
+def _write_span(staying, passing, n_values, first, last, span):
+    """Write the middle and the scale of a block's codes; a scale of 0 where there is no span of finite numbers."""
+    least, most = _extremes(staying, n_values, first, last, np.inf, -np.inf)
+    least, most = _extremes(passing, n_values, first, last, least, most)
+    wide = most - least
+    scale = 2.0 * MOST / wide if 0.0 < wide < np.inf else 0.0
+    span[0], span[1] = least + wide / 2.0, scale if scale < np.inf else 0.0
+
+
+@inline
+def _encode_block(series, n_values, first, last, before, span, codes, whole):
     """Write the codes of a block; tell of each series if all of its bars are there and are numbers."""
-    middle, scale = _span(series, n_values, first, last)
+    middle, scale = span[0], span[1]
     for number in range(series.size):
         values, out = _values(series[number], n_values), codes[number]
         unknown = np.uint8(not 0.0 < scale < np.inf or last > n_values)
@@ -117,75 +191,120 @@ def _words_above(left, right, bar):
 
 
 @inline
-def _compare_block(left, right, left_codes, right_codes, coded, bar, over, under):
-    """Write the words of a block: of the bars that are above, of those that are known not to be."""
-    if not coded:
-        for word in range(over.size):
-            over[word], under[word] = _words_above(left, right, bar + word * WORD_BITS)
-        return
+def _settle(left, right, bar, over, same):
+    """Compare the numbers where the codes are the same; leave in `same` the bars on which the numbers are."""
     for word in range(over.size):
-        over[word], under[word] = compare_codes(left_codes, right_codes, word * WORD_BITS)
-    for word in range(over.size):
-        equal = under[word]
-        if popcount(equal) > MOST_LOOKED_AT:
-            over[word], under[word] = _words_above(left, right, bar + word * WORD_BITS)
+        equal = same[word]
+        if equal == _NONE:
             continue
+        first = bar + word * WORD_BITS
+        if popcount(equal) > MOST_LOOKED_AT:
+            over[word], at_most = _words_above(left, right, first)
+            _, at_least = _words_above(right, left, first)
+            same[word] = at_most & at_least
+            continue
+        same_numbers = _NONE
         while equal != _NONE:
             place = trailing_zeros(equal)
-            t = bar + word * WORD_BITS + np.int64(place)
+            t = first + np.int64(place)
             over[word] |= np.uint64(left[t] > right[t]) << place
+            same_numbers |= np.uint64(left[t] == right[t]) << place
             equal &= equal - _ONE
-        under[word] = ~over[word]
+        same[word] = same_numbers
 
 
 @inline
-def _write_crossing(above, not_above, address, n_words, first):
+def _compare_codes(left, right, left_codes, right_codes, bar, turned, states, stop):
+    over, not_over = states[_ABOVE, 1:stop], states[_NOT_ABOVE, 1:stop]
+    under, not_under = states[_BELOW, 1:stop], states[_NOT_BELOW, 1:stop]
+    for word in range(over.size):
+        over[word], under[word] = compare_codes(left_codes, right_codes, word * WORD_BITS)
+    _settle(left, right, bar, over, under)
+    for word in range(over.size):
+        not_over[word] = ~over[word]
+    if turned:
+        for word in range(over.size):
+            not_under[word] = over[word] | under[word]
+            under[word] = ~not_under[word]
+
+
+@inline
+def _compare_numbers(left, right, bar, over, not_over):
+    for word in range(over.size):
+        over[word], not_over[word] = _words_above(left, right, bar + word * WORD_BITS)
+
+
+@inline
+def _write_before(left, right, bar, states):
+    """Write the bar before a block into the top of the word before it."""
+    states[_ABOVE, 0] = np.uint64(left[bar] > right[bar]) << _TOP
+    states[_NOT_ABOVE, 0] = np.uint64(left[bar] <= right[bar]) << _TOP
+    states[_BELOW, 0] = np.uint64(right[bar] > left[bar]) << _TOP
+    states[_NOT_BELOW, 0] = np.uint64(right[bar] <= left[bar]) << _TOP
+
+
+@inline
+def _write_crossing(above, not_above, out):
     """Write the bars on which the one holds that did not hold on the bar before: both begin a word earlier."""
-    out = carray(_word_pointer(address), (n_words,))[first : first + above.size - 1]
     now, before, earlier = above[1:], not_above[1:], not_above[:-1]
     for word in range(out.size):
         out[word] = now[word] & (before[word] << _ONE | earlier[word] >> _TOP)
 
 
 @inline
-def _write_no_crossing(above, not_above, address, n_words, first):
-    out = carray(_word_pointer(address), (n_words,))[first : first + above.size - 1]
+def _write_no_crossing(above, not_above, out):
     now, before, earlier = not_above[1:], above[1:], above[:-1]
     for word in range(out.size):
         out[word] = now[word] | before[word] << _ONE | earlier[word] >> _TOP
 
 
-@jit(WORDS, INT, INT, INT_ROWS, WORDS, WORDS)
-def _compare(series, n_values, before, sides, holds, fails):
+@inline
+def _write_reading(reading, crossing, states, stop, out):
+    holds = reading - reading % 2
+    if not crossing:
+        out[:] = states[reading, 1:stop]
+    elif reading == holds:
+        _write_crossing(states[holds, :stop], states[holds + 1, :stop], out)
+    else:
+        _write_no_crossing(states[holds, :stop], states[holds + 1, :stop], out)
+
+
+@jit(WORDS, WORDS, INT, INT, INT_ROWS, WORD_ROWS, CODES, INT)
+def _compare(staying, passing, n_values, before, sides, wanted, kept, encoded):
+    codes, whole, spans = kept.values, kept.whole, kept.spans
     n_bars = n_values - before
     n_words = (n_bars + WORD_BITS - 1) // WORD_BITS
-    codes = np.empty((series.size, BLOCK_BARS), np.int16)
-    whole = np.empty(series.size, np.bool_)
-    room = np.empty((2, BLOCK_WORDS + 1), np.uint64)
-    for first in range(0, n_words, BLOCK_WORDS):
+    passing_codes = np.empty((passing.size, BLOCK_BARS), np.int16)
+    passing_whole = np.empty(passing.size, np.uint8)
+    states = np.empty((READINGS, BLOCK_WORDS + 1), np.uint64)
+    for block in range(codes.shape[0]):
+        first = block * BLOCK_WORDS
         last = min(first + BLOCK_WORDS, n_words)
-        bar = first * WORD_BITS + before
-        _encode_block(series, n_values, bar, last * WORD_BITS + before, before, codes, whole)
-        over, under = room[0, : last - first + 1], room[1, : last - first + 1]
+        bar, behind = first * WORD_BITS + before, last * WORD_BITS + before
+        if encoded == 0:
+            _write_span(staying, passing, n_values, bar, behind, spans[block])
+            _encode_block(staying, n_values, bar, behind, before, spans[block], codes[block], whole[block])
+        _encode_block(passing, n_values, bar, behind, before, spans[block], passing_codes, passing_whole)
+        stop = last - first + 1
         for pair in range(sides.shape[0]):
             one, other = sides[pair, 0], sides[pair, 1]
-            left, right = _values(series[one], n_values), _values(series[other], n_values)
-            coded = whole[one] and whole[other]
-            _compare_block(left, right, codes[one], codes[other], coded, bar, over[1:], under[1:])
-            if before == 1:
-                over[0] = np.uint64(left[bar - 1] > right[bar - 1]) << _TOP
-                under[0] = np.uint64(left[bar - 1] <= right[bar - 1]) << _TOP
-                if holds[pair] != _NONE:
-                    _write_crossing(over, under, holds[pair], n_words, first)
-                if fails[pair] != _NONE:
-                    _write_no_crossing(over, under, fails[pair], n_words, first)
+            left, right = _values(staying[one], n_values), _values(passing[other], n_values)
+            turned = wanted[pair, _BELOW] != _NONE or wanted[pair, _NOT_BELOW] != _NONE
+            if whole[block, one] and passing_whole[other]:
+                _compare_codes(left, right, codes[block, one], passing_codes[other], bar, turned, states, stop)
             else:
-                if holds[pair] != _NONE:
-                    carray(_word_pointer(holds[pair]), (n_words,))[first:last] = over[1:]
-                if fails[pair] != _NONE:
-                    carray(_word_pointer(fails[pair]), (n_words,))[first:last] = under[1:]
+                _compare_numbers(left, right, bar, states[_ABOVE, 1:stop], states[_NOT_ABOVE, 1:stop])
+                if turned:
+                    _compare_numbers(right, left, bar, states[_BELOW, 1:stop], states[_NOT_BELOW, 1:stop])
+            if before == 1:
+                _write_before(left, right, bar - 1, states)
+            for reading in range(READINGS):
+                address = wanted[pair, reading]
+                if address != _NONE:
+                    out = carray(_word_pointer(address), (n_words,))[first:last]
+                    _write_reading(reading, before == 1, states, stop, out)
     end = _EVERY >> np.uint64(n_words * WORD_BITS - n_bars)
     for pair in range(sides.shape[0]):
-        for address in (holds[pair], fails[pair]):
-            if address != _NONE:
-                carray(_word_pointer(address), (n_words,))[n_words - 1] &= end
+        for reading in range(READINGS):
+            if wanted[pair, reading] != _NONE:
+                carray(_word_pointer(wanted[pair, reading]), (n_words,))[n_words - 1] &= end

@@ -24,6 +24,7 @@ from kernels.jit import FLOAT, INT
 
 OCTET = 8
 OCTETS_OUT = types.Array(types.uint8, 1, "C")
+OCTET_ROWS_OUT = types.Array(types.uint8, 2, "C")
 PLANES_OUT = types.Array(types.uint8, 3, "C")
 
 _EIGHT = ir.VectorType(ir.DoubleType(), OCTET)

@@ -266,21 +266,27 @@ def _sampled_planes(
                 numbers.add(number)
     addresses = np.zeros(grid.planes, np.uint64)
     chunks: list[PlaneArray] = []
-    each_s = []
+    each_s = np.empty(len(grid.groups))
     evaluator = Evaluator(bars, default_warmup)
-    for group, numbers in zip(grid.groups, numbers_of, strict=True):
-        wanted = np.array(sorted(numbers))
-        chunk, plane_s = _timed_planes(bars, grid, group, wanted, evaluator, default_warmup)
+    for together in grid.numbering.together:
+        wanted = np.array(sorted(set[int]().union(*(numbers_of[at] for at in together))))
+        groups = [grid.groups[at] for at in together]
+        chunk, each_s[together] = _timed_planes(bars, grid, groups, wanted, evaluator, default_warmup)
         chunks.append(chunk)
         addresses[wanted] = Planes.over([chunk]).addresses
-        each_s.append(plane_s)
-    return Planes(chunks, addresses), tuple(each_s)
+    return Planes(chunks, addresses), tuple(each_s.tolist())
 
 
 def _timed_planes(
-    bars: Bars, grid: VariantGrid, group: Any, wanted: IntArray, evaluator: Evaluator, default_warmup: int
+    bars: Bars,
+    grid: VariantGrid,
+    groups: Sequence[Any],
+    wanted: IntArray,
+    evaluator: Evaluator,
+    default_warmup: int,
 ) -> tuple[PlaneArray, float]:
-    """Make these planes of an indicator or a condition; return them and the seconds of one, as one of all."""
+    """Make these planes of an indicator, or of conditions that are made together; return them and the seconds of
+    one, as one of all."""
     if grid.request.signals is None:
         first = int(wanted[0])
         # Compiled, and its pages touched.
@@ -296,7 +302,7 @@ def _timed_planes(
     plane_s = (time.perf_counter() - began - series_s) / len(wanted)
     if series:
         # A sample reads as many operands as a grid ten times its size.
-        plane_s += series_s / series * compared_series(group, bars.count) / group.size
+        plane_s += series_s / series * compared_series(groups[0], bars.count) / sum(group.size for group in groups)
     return chunk, plane_s
 
 

@@ -67,6 +67,17 @@ def planes_of(
     return build_planes(bars.candles.values, specs, bars.start, bars.stop)
 
 
+def planes_in(
+    bars: Bars, grid: VariantGrid, parts: Sequence[tuple[int, int]], default_warmup: int
+) -> list[PlaneArray]:
+    """Return the planes of some ranges, ascending; those of a grid of signals are made together."""
+    if grid.request.signals is None:
+        return [planes_of(bars, grid, first, last, default_warmup) for first, last in parts]
+    numbers = np.concatenate([np.arange(first, last) for first, last in parts])
+    made = planes_of_conditions(Evaluator(bars, default_warmup), bars, grid, numbers)
+    return np.split(made, np.cumsum([last - first for first, last in parts])[:-1])
+
+
 def planes_of_conditions(evaluator: Evaluator, bars: Bars, grid: VariantGrid, numbers: IntArray) -> PlaneArray:
     """Return the planes of these numbers, ascending, of a grid of signals."""
     return leaf_planes(evaluator, grid.groups, numbers, words(bars.count))

@@ -46,6 +46,11 @@ class Numbering(Protocol):
         ...
 
     @property
+    def together(self) -> Sequence[Sequence[int]]:
+        """The groups, by their places, whose planes of one number are made at once; those are of one size."""
+        ...
+
+    @property
     def program(self) -> Program: ...
 
     @property
@@ -75,6 +80,10 @@ class IndicatorNumbering:
     def __init__(self, request: BacktestRequest) -> None:
         self.groups = tuple(IndicatorGrid(axes) for axes in request.indicators)
         self.radix = Radix(tuple(grid.size for grid in self.groups))
+
+    @property
+    def together(self) -> Sequence[Sequence[int]]:
+        return [[at] for at in range(len(self.groups))]
 
     @cached_property
     def lookback_bars(self) -> int:

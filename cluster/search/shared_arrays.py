@@ -11,12 +11,13 @@ import ray
 from candleray.backtests.phase import Phase
 from candleray.search.costs import SignalCosts
 from candleray.search.phases import Tell
+from candleray.search.plane_ranges import plane_ranges
 from candleray.search.ranges import cuts, even_shares, tapered_shares
 from candleray.search.stop_tables import stop_tables, table_parts
 from candleray.search.variants import VariantGrid
 from candleray.settings import ComputeSettings
 from cluster.search import tasks
-from cluster.search.tasks import all_finished, cancel, share_pending, submit
+from cluster.search.tasks import all_finished, cancel, share_pending, submit, submit_some
 
 SHORTEST_TASK_S = 0.1
 """Seconds of the shortest of several tasks; each costs 4 ms besides its work."""
@@ -35,10 +36,7 @@ class SharedArrays:
         self.cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
         self.bars_ref = bars_ref
         self.request_ref = ray.put(grid.request)
-        self.plane_refs = [
-            submit(Phase.PLANES, tasks.build_planes, bars_ref, self.request_ref, first, last, default_warmup)
-            for first, last in pairwise(self._plane_bounds(costs, compute))
-        ]
+        self.plane_refs = self._submit_planes(self._plane_bounds(costs, compute), default_warmup)
         self.table_refs = [
             submit(Phase.TABLES, tasks.build_tables, bars_ref, self.request_ref, numbers, *self.plane_refs)
             for numbers in self._table_parts()
@@ -63,6 +61,23 @@ class SharedArrays:
     def cancel(self) -> None:
         cancel([*self.plane_refs, *self.table_refs])
 
+    def _submit_planes(self, bounds: list[int], default_warmup: int) -> list[Any]:
+        """Submit a task for each part of the planes; return references to their chunks, in the planes' order."""
+        chunks: dict[int, Any] = {}
+        for first, last in pairwise(bounds):
+            parts = plane_ranges(self.grid, first, last)
+            made = submit_some(
+                len(parts),
+                Phase.PLANES,
+                tasks.build_planes,
+                self.bars_ref,
+                self.request_ref,
+                parts,
+                default_warmup,
+            )
+            chunks.update(zip((begin for begin, _ in parts), made, strict=True))
+        return [chunks[begin] for begin in sorted(chunks)]
+
     def _plane_bounds(self, costs: SignalCosts, compute: ComputeSettings) -> list[int]:
         if not costs.plane_each_s:
             return cuts(self.grid.planes, 1, even_shares(2 * self.cpus), np.ones_like)
@@ -74,7 +89,8 @@ class SharedArrays:
             shares = tapered_shares(
                 costs.plane_s, self.cpus, compute.task_seconds, SHORTEST_TASK_S, compute.max_tasks_per_phase
             )
-        each_s = np.repeat(costs.plane_each_s, [group.size for group in self.grid.groups])
+        order = [at for together in self.grid.numbering.together for at in together]
+        each_s = np.repeat([costs.plane_each_s[at] for at in order], [self.grid.groups[at].size for at in order])
         return cuts(self.grid.planes, 1, shares, lambda planes: each_s[planes])
 
     def _table_parts(self) -> list[list[int]]:

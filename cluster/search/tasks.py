@@ -75,10 +75,18 @@ def submit(phase: str, step: Callable[..., Any], *arguments: Any) -> Any:
     return _run.options(name=phase).remote(step, *arguments)
 
 
+def submit_some(answers: int, phase: str, step: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """Submit one that gives so many answers; return a reference to each."""
+    refs = _run.options(name=phase, num_returns=answers).remote(step, *arguments)
+    return [refs] if answers == 1 else list(refs)
+
+
 def build_planes(
-    bars: Bars, request: BacktestRequest, first: int, last: int, default_warmup: int
-) -> engine.PlaneArray:
-    return engine.planes_of(bars, VariantGrid(request), first, last, default_warmup)
+    bars: Bars, request: BacktestRequest, parts: Sequence[tuple[int, int]], default_warmup: int
+) -> engine.PlaneArray | list[engine.PlaneArray]:
+    """Make the planes of some ranges together; the only chunk itself where there is one."""
+    chunks = engine.planes_in(bars, VariantGrid(request), parts, default_warmup)
+    return chunks[0] if len(chunks) == 1 else chunks
 
 
 def compile_planes(bars: Bars, request: BacktestRequest, default_warmup: int) -> None:

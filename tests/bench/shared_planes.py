@@ -55,7 +55,7 @@ def measure() -> dict[str, Any]:
     bars_ref, request_ref = ray.put(workload.bars), ray.put(workload.request)
     before = store_bytes()
     refs = [
-        tasks.submit("planes", tasks.build_planes, bars_ref, request_ref, first, last, WARMUP)
+        tasks.submit("planes", tasks.build_planes, bars_ref, request_ref, [(first, last)], WARMUP)
         for first, last in ranges(grid.planes, 8)
     ]
     ray.wait(refs, num_returns=len(refs), fetch_local=False)

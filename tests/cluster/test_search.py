@@ -24,21 +24,24 @@ from candleray.backtests.preflight import Pace
 from candleray.backtests.request import BacktestRequest
 from candleray.databases.postgres import Postgres
 from candleray.errors import GuardExceeded
+from candleray.indicators.request_models import get_request_models
 from candleray.jobs.attempts import Attempts
 from candleray.jobs.job import JobState
 from candleray.jobs.store import Jobs
 from candleray.search.costs import SignalCosts, StopCosts
+from candleray.search.engine import planes_of
 from candleray.search.rankings import Ranking
-from candleray.search.variants import VariantGrid, sized_request
-from candleray.settings import ComputeSettings, GuardSettings, JobSettings, Settings
+from candleray.search.variants import VariantGrid, resolve, sized_request
+from candleray.settings import BacktestSettings, ComputeSettings, GuardSettings, JobSettings, Settings
 from cluster.search import compiling, job_attempt, tasks
 from cluster.search.fan_out import backtest
 from cluster.search.job_attempt import drive
 from cluster.search.job_search import Search
 from cluster.search.preflight import weigh
+from cluster.search.shared_arrays import SharedArrays
 from tests.support.instances.ray_workers import ray_workers
 from tests.support.sample_search import CANDLES, resolved
-from tests.support.searches import MinutesInMemory
+from tests.support.searches import MinutesInMemory, bars_over
 
 pytestmark = pytest.mark.cluster
 
@@ -375,3 +378,24 @@ async def test_what_is_at_its_limits_is_computed(submitted: Tasks):
     settings = limited_to({"max_variants": 72, "max_top_k": 20})
     assert (await weigh(resolved(), STORE, settings, Pace())).mode == "sync"
     assert (await backtest(resolved(), STORE, settings)).variants_evaluated == 72
+
+
+def test_tasks_of_signals_give_the_planes_in_their_order():
+    fast, slow = ({"id": "ema", "params": {"window": {"values": windows}}} for windows in ([5, 8, 13], [21, 34]))
+    content = {
+        "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
+        "timeframe": "1m",
+        "time_range": {"start": "2025-01-01T05:00:00Z", "end": "2025-01-03T12:00:00Z"},
+        "let": {"fast": fast, "slow": slow},
+        "signals": {
+            "long_entry": {"cross_above": ["fast", "slow"]},
+            "long_exit": {"cross_below": ["fast", "slow"]},
+        },
+    }
+    grid = VariantGrid(resolve(get_request_models().validated_request(content), BacktestSettings()))
+    bars = bars_over(CANDLES, grid.request, 200)
+    costs = SignalCosts(plane_s=1.0, variant_s=0.0, report_s=0.0, plane_each_s=(0.1, 0.1))
+    arrays = SharedArrays(grid, ray.put(bars), costs, ComputeSettings(), 200)
+    chunks = ray.get(arrays.plane_refs)
+    assert [len(chunk) for chunk in chunks] == [3, 3, 3, 3]
+    assert (np.concatenate(chunks) == planes_of(bars, grid, 0, grid.planes, 200)).all()

@@ -7,7 +7,7 @@ import pytest
 
 from kernels import pairs
 from kernels.bits import pack, unpack, words
-from kernels.compared_series import compare_series
+from kernels.compared_series import READINGS, StayingSeries
 
 
 def drawn(seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -49,31 +49,40 @@ def walks(seed: int, n: int) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("n", [2, 63, 64, 65, 66, 129, 2047, 2048, 2049, 2050, 4097, 6000])
 @pytest.mark.parametrize("before", [0, 1])
-@pytest.mark.parametrize("rows", [(0,), (1,), (0, 1)])
-def test_many_comparisons_at_once_are_those_one_by_one(n: int, before: int, rows: tuple[int, ...]):
+@pytest.mark.parametrize("readings", [(0,), (1,), (3,), (0, 2), (0, 1, 2, 3)])
+def test_many_comparisons_at_once_are_those_one_by_one(n: int, before: int, readings: tuple[int, ...]):
     series = walks(n, n)
     sides = np.array([(one, other) for one in range(len(series)) for other in range(len(series))])
-    places = np.random.default_rng(n).permutation(len(sides))
-    out = np.full((len(sides), len(rows), words(n - before)), 7, np.uint64)
-    compare_series(series, sides, before, out, places, rows)
+    places = np.full((len(sides), READINGS), -1)
+    wanted = np.random.default_rng(n).permutation(len(sides) * len(readings)).reshape(len(sides), -1)
+    places[:, readings] = wanted
+    out = np.full((wanted.size, words(n - before)), 7, np.uint64)
+    staying = StayingSeries(series, before)
+    # The first pass decides the span of the codes; others lie outside of it.
+    for passing in (range(2), range(2, 7), range(7, len(series))):
+        chosen = np.isin(sides[:, 1], passing)
+        made = [series[other] for other in passing]
+        staying.compare(made, sides[chosen] - (0, passing[0]), places[chosen], out)
     single = pairs.cross_above_pair if before else pairs.above_pair
-    for (one, other), place in zip(sides.tolist(), places.tolist(), strict=True):
-        expected = single(series[one], series[other], before, n - before)[list(rows)]
-        assert (out[place] == expected).all(), (one, other)
+    for (one, other), rows in zip(sides.tolist(), wanted.tolist(), strict=True):
+        both_ways = [(series[one], series[other]), (series[other], series[one])]
+        pair = np.concatenate([single(left, right, before, n - before) for left, right in both_ways])
+        assert (out[rows] == pair[list(readings)]).all(), (one, other)
 
 
 @pytest.mark.parametrize(
     ("sides", "places", "n", "message"),
     [
-        ([[0, 2]], [0], 70, "sides are 0 to 2 of 2"),
-        ([[0, 1]], [1], 70, "places are 1 to 1 of 1"),
-        ([[0, 1]], [0], 190, "no room for comparisons of 190 bars"),
+        ([[2, 0]], [0, -1, -1, -1], 70, "staying sides are 2 to 2 of 2"),
+        ([[0, 2]], [0, -1, -1, -1], 70, "passing sides are 2 to 2 of 2"),
+        ([[0, 1]], [0, 1, -1, -1], 70, "of 1 pairs in 1 rows"),
+        ([[0, 1]], [0, -1, -1, -1], 190, "no room for comparisons of 190 bars"),
     ],
 )
 def test_comparisons_outside_of_their_series_or_room_are_refused(sides, places, n, message):
-    series, out = [np.zeros(n), np.zeros(n)], np.zeros((1, 1, 2), np.uint64)
+    series, out = [np.zeros(n), np.zeros(n)], np.zeros((1, 2), np.uint64)
     with pytest.raises(ValueError, match=message):
-        compare_series(series, np.array(sides), 0, out, np.array(places), (0,))
+        StayingSeries(series, 0).compare(series, np.array(sides), np.array([places]), out)
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 7, 64, 65, 130])

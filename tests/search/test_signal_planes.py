@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from candleray.backtests.request import BacktestRequest
 from candleray.candles import Candles
 from candleray.errors import GuardExceeded, InvalidInput
 from candleray.indicators.request_models import get_request_models
-from candleray.search.engine import planes_of
+from candleray.search.engine import planes_in, planes_of
 from candleray.search.estimate import compute_bytes
+from candleray.search.plane_ranges import plane_ranges
 from candleray.search.signals import leaf_planes
 from candleray.search.signals.evaluator import Evaluator
 from candleray.search.signals.expressions import SourceKey
@@ -185,6 +187,32 @@ def test_both_ways_of_a_crossing_read_the_same_series_and_keep_the_row_that_is_r
     planes = planes_of(bars, grid, 0, grid.planes, WARMUP, evaluator)
     assert planes.shape == (72, 1, words(bars.count))
     assert evaluator.series_made == 13
+
+
+def test_planes_that_one_comparison_tells_are_made_by_one_task():
+    entry = {"all": [CROSSING, {"below": [{"id": "adx"}, {"values": [20, 25]}]}]}
+    request = requested({"long_entry": entry, "long_exit": CROSSING_BACK}, let=averages(7, 3))
+    grid, bars = VariantGrid(request), bars_over(CANDLES, request, WARMUP)
+    tasks = [plane_ranges(grid, first, last) for first, last in pairwise([0, 15, 16, 33, grid.planes])]
+    ranges = sorted(part for parts in tasks for part in parts)
+    assert [number for part in ranges for number in range(*part)] == list(range(grid.planes))
+    whole, crossings = planes_of(bars, grid, 0, grid.planes, WARMUP), [at for at in grid.plane_offsets if at != 21]
+    for parts in tasks:
+        made = planes_in(bars, grid, parts, WARMUP)
+        assert [len(chunk) for chunk in made] == [last - first for first, last in parts]
+        assert all((chunk == whole[first:last]).all() for chunk, (first, last) in zip(made, parts, strict=True))
+        of_leaves = [
+            {number - at for part in parts for number in range(*part) if at <= number < at + 21}
+            for at in crossings
+        ]
+        assert of_leaves[0] == of_leaves[-1]
+
+
+def test_what_is_wanted_twice_of_a_pair_is_written_twice():
+    wanted = np.array([[0, 1, 0, 7], [0, 0, 3, 2], [0, 1, 0, 4], [0, 1, 2, 5]])
+    pairs, places = leaf_planes._by_pair(wanted)
+    assert pairs.tolist() == [[0, 0], [0, 1], [0, 1]]
+    assert places.tolist() == [[-1, -1, -1, 2], [7, -1, 5, -1], [4, -1, -1, -1]]
 
 
 def test_both_rows_are_kept_where_a_condition_and_its_opposite_are_read():

@@ -23,8 +23,10 @@ from candleray.errors import GuardExceeded, InvalidInput, Problem, invalid
 from candleray.search.indicator_grid import MAX_CONSTRAINED, Radix
 from candleray.search.signals.expressions import (
     Chosen,
+    Crosses,
     Expression,
     IndicatorSeries,
+    IsAbove,
     Need,
     Slot,
     SourceKey,
@@ -107,6 +109,13 @@ class Leaf:
     def size(self) -> int:
         return math.prod(len(each) for each in self.combinations)
 
+    @property
+    def comparison(self) -> object:
+        """Two operands and how they are compared: leaves that have it in common are told by one comparison."""
+        if not isinstance(self.condition, Crosses | IsAbove):
+            return None
+        return type(self.condition), frozenset((self.condition.left, self.condition.right))
+
     def at(self, number: int) -> Expression:
         """Return the condition of that plane, everything fixed."""
         digits = Radix(tuple(len(each) for each in self.combinations)).decode(number)
@@ -182,6 +191,13 @@ class SignalGrid:
     def conditions(self) -> Mapping[Place, Expression]:
         """Every condition by its place in the request."""
         return self._built.conditions
+
+    @cached_property
+    def together(self) -> Sequence[Sequence[int]]:
+        found: dict[object, list[int]] = {}
+        for at, leaf in enumerate(self.groups):
+            found.setdefault(leaf.comparison or at, []).append(at)
+        return list(found.values())
 
     def plane_numbers(self, base: int) -> list[int]:
         """Return the number of each leaf's plane, the leaves' planes counted one after the other."""
