@@ -72,21 +72,21 @@ def kill_process_of(store: ActorHandle) -> None:
 
 def test_errors_arrive_as_they_were_raised(settings: Settings) -> None:
     store = candle_store(settings)
-    ray.get(store.insert.remote(1, "BTCUSDT", candle_rows([0])))
+    ray.get(store.insert.remote(1, "BTCUSDT", candle_rows([0]), "rest"))
     with pytest.raises(NotFound) as error, translated_errors("the candle store"):
         ray.get(store.read.remote(1, "BTCUSD", *FOREVER))
     assert error.value.message == "unknown symbol 'BTCUSD' on binance-spot; did you mean 'BTCUSDT'?"
 
 
 def test_everyone_gets_the_same_store(settings: Settings) -> None:
-    ray.get(candle_store(settings).insert.remote(1, "SAMEUSDT", candle_rows([0])))
+    ray.get(candle_store(settings).insert.remote(1, "SAMEUSDT", candle_rows([0]), "rest"))
     assert len(ray.get(candle_store(settings).read.remote(1, "SAMEUSDT", *FOREVER))) == 1
 
 
 def test_a_kill_in_the_middle_of_inserts_costs_no_row_and_no_caller_notices(settings: Settings) -> None:
     store = candle_store(settings)
     reports = [
-        store.insert.remote(1, "KILLUSDT", candle_rows(range(first, first + 500)))
+        store.insert.remote(1, "KILLUSDT", candle_rows(range(first, first + 500)), "rest")
         for first in range(0, 20_000, 500)
     ]
     ray.get(reports[3])
@@ -102,7 +102,7 @@ def test_a_part_that_breaks_is_found_by_the_read_that_fails_and_the_next_read_ha
 ) -> None:
     end(candle_store(settings))
     store = candle_store(settings_for(tmp_path))
-    ray.get(store.insert.remote(1, "BROKENUSDT", candle_rows(range(7000))))
+    ray.get(store.insert.remote(1, "BROKENUSDT", candle_rows(range(7000)), "rest"))
     assert ray.get(store.ping.remote()) == ""
     (data,) = [  # the view writes what it passes on as of level 1
         count.with_name("data.bin")
@@ -124,7 +124,7 @@ def test_a_part_that_breaks_is_found_by_the_read_that_fails_and_the_next_read_ha
 def test_candles_already_read_outlive_the_actor(settings: Settings) -> None:
     store = candle_store(settings)
     given = candle_rows(range(50_000))
-    ray.get(store.insert.remote(1, "READUSDT", given))
+    ray.get(store.insert.remote(1, "READUSDT", given, "rest"))
     candles = store.read.remote(1, "READUSDT", *FOREVER)
     assert ray.wait([candles], timeout=PATIENCE_S)[0] == [candles]
     end(store)
