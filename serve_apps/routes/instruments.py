@@ -109,7 +109,7 @@ async def list_instrument_changes(query: Annotated[ChangesQuery, Query()], backe
 
 
 class RefreshQuery(Model):
-    market_id: MarketId
+    market_id: MarketId = Field(examples=[1])
     may_shrink: bool = Field(False, description="take a list that lacks most of the known instruments")
 
 

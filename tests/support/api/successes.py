@@ -101,6 +101,30 @@ async def candles(_somebody: Target) -> Wanted:
     return Wanted(query={"market_id": 1, "symbol": "PUTUSDT"}, body=rows, media_type=ARROW)
 
 
+INSTRUMENT = {"market_id": 1, "symbol": "BTCUSDT"}
+ITS_IDS = {"market_id": "1", "symbol": "BTCUSDT"}
+
+
+async def subscription(somebody: Target) -> Wanted:
+    await somebody.api.post("/market-data/subscriptions", json={"market_id": 1, "symbols": ["BTCUSDT"]})
+    return Wanted(ITS_IDS)
+
+
+async def wish(somebody: Target) -> Wanted:
+    """Ask for an instrument that is not ingested."""
+    await somebody.api.delete("/market-data/subscriptions/1/BTCUSDT")
+    return Wanted(body=INSTRUMENT)
+
+
+async def waiting_wish(somebody: Target) -> Wanted:
+    asked = await somebody.api.post("/market-data/subscription-requests", json=(await wish(somebody)).body)
+    return Wanted({"request_id": asked.json()["request_id"]})
+
+
+async def unwanted_wish(somebody: Target) -> Wanted:
+    return Wanted((await waiting_wish(somebody)).ids, body={"reason": "too little volume"})
+
+
 MADE: dict[str, Callable[[Target], Awaitable[Wanted]]] = {
     "POST /login/telegram/widget": widget_login,
     "POST /login/telegram/mini-app": mini_app_login,
@@ -111,6 +135,10 @@ MADE: dict[str, Callable[[Target], Awaitable[Wanted]]] = {
     "POST /second-factor/disable": good_code,
     "POST /exchange-keys": exchange_key,
     "POST /market-data/candles": candles,
+    "DELETE /market-data/subscriptions/{market_id}/{symbol}": subscription,
+    "POST /market-data/subscription-requests": wish,
+    "POST /market-data/subscription-requests/{request_id}/accept": waiting_wish,
+    "POST /market-data/subscription-requests/{request_id}/refuse": unwanted_wish,
     "GET /backtests/jobs/{job_id}/events": cancelled_job,
     "GET /backtests/jobs/{job_id}/result": succeeded_job,
     "DELETE /backtests/jobs/{job_id}": cancelled_job,
