@@ -202,7 +202,7 @@ def invalid(field: str, code: str, message: str) -> InvalidInput:
 def nearest(value: str, allowed: Sequence[str]) -> str:
     """The tail of a message about an unknown name: the nearest match, or what is allowed."""
     # Cut: comparing costs seconds where somebody sends a megabyte in place of a name.
-    close = difflib.get_close_matches(value[:64].lower(), [name.lower() for name in allowed], n=1, cutoff=0.5)
+    close = difflib.get_close_matches(value[:64].lower(), [name.lower() for name in allowed], n=1)
     if close:
         match = next(name for name in allowed if name.lower() == close[0])
         return f"did you mean {match!r}?"

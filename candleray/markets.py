@@ -16,8 +16,8 @@ from pydantic import BeforeValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from candleray.errors import NotFound, nearest
-from candleray.frozen_model import FrozenModel
 from candleray.timeframes import Moment
+from candleray.validation import Model
 
 MarketType = Literal["spot", "futures"]
 
@@ -124,7 +124,7 @@ def find_market(name: str | int) -> Market:
     raise NotFound(f"unknown market {name!r}; {nearest(text, MARKET_NAMES)}")
 
 
-class Instrument(FrozenModel):
+class Instrument(Model):
     """A symbol on a market; the pair is its identity."""
 
     market_id: MarketId

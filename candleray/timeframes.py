@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from candleray.frozen_model import FrozenModel
+from candleray.validation import Model
 
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
@@ -56,8 +57,13 @@ def _no_numbers(value: Any) -> Any:
 Moment = Annotated[datetime, BeforeValidator(_no_numbers), AfterValidator(_to_utc)]
 
 
-class TimeRange(FrozenModel):
+class TimeRange(Model):
     """`[start, end)` in UTC: the bars that lie wholly in it."""
+
+    other_words: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("from", "since", "begin"), "start"),
+        **dict.fromkeys(("to", "until", "stop"), "end"),
+    }
 
     start: Moment
     end: Moment

@@ -21,9 +21,13 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ErrorType
 
 from candleray.errors import InvalidInput, Problem, nearest
+from candleray.field_hints import FieldHint, hint_from_around, hint_of, required_json
 from candleray.frozen_model import FrozenModel
 
 _KNOWN_TYPES = frozenset(get_args(ErrorType))
+_UNKNOWN_FIELD = "unknown_field"
+_REWORDED = ("extra_forbidden", _UNKNOWN_FIELD, "model_type")
+"""Kinds of errors whose words of pydantic's do not say what to write."""
 _WORDS = {"missing": "is required", "json_invalid": "is not valid JSON"}
 
 
@@ -39,25 +43,37 @@ class Model(FrozenModel):
             return handler(value)
         except ValidationError as error:
             details = error.errors(include_url=False)
-            if not any(detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1 for detail in details):
+            if not any(detail["type"] in _REWORDED for detail in details):
                 raise
             lines = [cls._line(detail) for detail in details]
             raise ValidationError.from_exception_data(error.title, lines) from None
 
     @classmethod
+    def _hint(cls, name: str, value: Any) -> FieldHint:
+        """Return what to say of a field that the model does not know."""
+        return hint_of(cls, name, value)
+
+    @classmethod
     def _line(cls, detail: Any) -> InitErrorDetails:
         kind: str | PydanticCustomError = detail["type"]
-        if kind == "extra_forbidden" and len(detail["loc"]) == 1:
-            name = str(detail["loc"][0])
-            allowed = [field.alias or key for key, field in cls.model_fields.items()]
-            kind = PydanticCustomError(
-                "unknown_field",
-                "unknown field {name}; {hint}",
-                {"name": repr(name[:60]), "hint": nearest(name, allowed)},
-            )
+        loc, context = detail["loc"], detail.get("ctx", {})
+        if kind == "extra_forbidden" and len(loc) == 1:
+            kind = _unknown_field(str(loc[0]), cls._hint(str(loc[0]), detail["input"]))
+        elif kind == _UNKNOWN_FIELD and not context.get("is_sure"):
+            better = hint_from_around(cls, loc, detail["input"])
+            hint = FieldHint(better or context["hint"], is_sure=better is not None)
+            kind = _unknown_field(str(loc[-1]), hint)
+        elif kind == "model_type" and not loc and (needed := required_json(cls)):
+            words = {"needed": needed, "got": _shown(detail["input"])}
+            kind = PydanticCustomError("not_an_object", "an object {needed} is needed, got {got}", words)
         elif kind not in _KNOWN_TYPES:
-            kind = PydanticCustomError(kind, "{text}", {"text": detail["msg"]})  # type: ignore[arg-type]
+            kind = PydanticCustomError(kind, "{text}", {**context, "text": detail["msg"]})  # type: ignore[arg-type]
         return InitErrorDetails(type=kind, loc=detail["loc"], input=detail["input"], ctx=detail.get("ctx", {}))
+
+
+def _unknown_field(name: str, hint: FieldHint) -> PydanticCustomError:
+    context = {"name": repr(name[:60]), "hint": hint.text, "is_sure": hint.is_sure}
+    return PydanticCustomError(_UNKNOWN_FIELD, "unknown field {name}; {hint}", context)
 
 
 def secret_text(pattern: str, rule: str) -> BeforeValidator:
@@ -162,8 +178,14 @@ def _problem(detail: Any) -> Problem:
     kind = str(detail["type"])
     message = _WORDS.get(kind) or str(detail["msg"]).removeprefix("Value error, ")
     if kind not in ("missing", "json_invalid") and kind in _KNOWN_TYPES:
-        message = f"{message[:1].lower()}{message[1:]}, got {_shown(detail.get('input'))}"
+        message = f"{_in_words_of_json(message[:1].lower() + message[1:])}, got {_shown(detail.get('input'))}"
     return Problem(path, kind, message)
+
+
+def _in_words_of_json(message: str) -> str:
+    """Say a list and an object, not what Python makes of them."""
+    message = re.sub(r"dictionary( or instance of \w+)?", "object", message.removesuffix(" after validation"))
+    return message.replace(" after validation,", ",").replace("tuple", "list")
 
 
 def _shown(value: Any) -> str:

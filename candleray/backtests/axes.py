@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from candleray.field_hints import FieldHint
 from candleray.validation import Model
 
 
@@ -40,7 +41,15 @@ Number: TypeAlias = Annotated[
 ]
 
 
-class Values(Model):
+class _OwnWords(Model):
+    """An axis, whose fields mean nothing elsewhere: `start` is no start of a range of time."""
+
+    @classmethod
+    def _hint(cls, name: str, value: Any) -> FieldHint:
+        return super()._hint(name, value)._replace(is_sure=True)
+
+
+class Values(_OwnWords):
     """An axis by its values; they are kept ascending, so that the same set is numbered the same way."""
 
     # Fail fast: an error for each of a million wrong values takes minutes to put into words.
@@ -65,7 +74,7 @@ class Values(Model):
         return self.values[index]
 
 
-class Steps(Model):
+class Steps(_OwnWords):
     """An axis from `start` to `stop`, included, in exact decimal steps: 0.1 + 0.2 is 0.3 here."""
 
     start: Number = Field(examples=[5])

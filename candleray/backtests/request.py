@@ -7,9 +7,9 @@ all scalars *is* a strategy over a time range. `StrategyAxes` is the part that a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -67,6 +67,11 @@ class Risk(Model):
     A level of 100 % or more below the fill, of a long's stop-loss or a short's take-profit, is never reached.
     """
 
+    other_words: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("stop_loss", "stop_loss_pct", "stoploss", "sl"), "sl_pct"),
+        **dict.fromkeys(("take_profit", "take_profit_pct", "takeprofit", "tp"), "tp_pct"),
+    }
+
     sl_pct: LevelAxis | None = None
     """Loss at which a close ends the position; none where left out."""
     tp_pct: LevelAxis | None = None
@@ -97,6 +102,13 @@ def _is_none(value: Any) -> bool:
 
 class StrategyAxes(Model):
     """Strategies, many or one: an instrument, indicators with their axes, and the rules of trading."""
+
+    other_words: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("cash", "capital", "initial_capital", "balance"), "init_cash_quote"),
+        **dict.fromkeys(("commission", "commission_pct"), "fee_pct"),
+        **dict.fromkeys(("interval", "tf"), "timeframe"),
+        **dict.fromkeys(("pair", "ticker"), "symbol"),
+    }
 
     instrument: Instrument
     timeframe: Timeframe

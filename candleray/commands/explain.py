@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from candleray.errors import invalid
 from candleray.terminal.console import notes, output
 from candleray.terminal.hints import here, show_next
 from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect, read_request
@@ -15,11 +18,20 @@ from candleray.terminal.tables import print_table
 
 if TYPE_CHECKING:
     from candleray.backtests.explanation import Explanation
+    from candleray.sdk.client import Client
 
 
 def explain(
-    request: Annotated[str, typer.Argument(metavar="FILE|-", help="The request as JSON; - reads it from stdin.")],
+    request: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|-|STRATEGY",
+            help="The request as JSON, - reads it from stdin; or a saved strategy by its name or id.",
+        ),
+    ],
     variant: Annotated[int, typer.Option(min=0, help="The variant that is looked at, by its number.")] = 0,
+    start: Annotated[str | None, typer.Option(help="Of a saved strategy: look at the range from here on.")] = None,
+    end: Annotated[str | None, typer.Option(help="The same, up to here.")] = None,
     as_json: AsJson = False,
     api: ApiUrl = None,
     data: DataDir = None,
@@ -27,16 +39,16 @@ def explain(
     """Say a strategy in plain English, and on how many bars of the range each of its conditions is true.
 
     Where a side never opens, the conditions to blame are named. A grid is said with its axes; the numbers are of
-    one variant, the first if none is named.
+    one variant, the first if none is named. A saved strategy is looked at over the last year of its candles, or
+    over `--start` to `--end`.
 
     Example: candleray explain request.json --variant 3
     """
     from candleray.sdk.connection import read
     from candleray.sdk.references import request_body
 
-    body = read_request(request)
     with connect(api, data) as client, working("looking"):
-        content = request_body(client, body)
+        content = request_body(client, _request(client, request, start, end))
         answer = client.send("POST", "/backtests/explain", content=content, params={"variant_index": variant})
     if as_json:
         sys.stdout.buffer.write(answer)
@@ -44,8 +56,25 @@ def explain(
     from candleray.backtests.explanation import Explanation
 
     _show(read(Explanation, answer))
-    if request != "-":
+    if _is_file(request):
         show_next(f"backtest {request}{here(api, data)}")
+
+
+def _is_file(request: str) -> bool:
+    """Tell a file from a strategy: by what no name has, or because it is there."""
+    return request != "-" and ("/" in request or request.endswith(".json") or Path(request).exists())
+
+
+def _request(client: Client, request: str, start: str | None, end: str | None) -> bytes | Mapping[str, Any]:
+    if request != "-" and not _is_file(request):
+        from candleray.sdk.saved_requests import request_of_saved
+
+        return request_of_saved(client.strategy(request), client.coverage, start, end)
+    if start is not None or end is not None:
+        raise invalid(
+            "--start", "two_ranges", "the request has its time_range: --start and --end are of a strategy"
+        )
+    return read_request(request)
 
 
 def _show(told: Explanation) -> None:

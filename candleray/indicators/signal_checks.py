@@ -11,6 +11,7 @@ from candleray.backtests.axes import Steps, Values
 from candleray.backtests.indicator_axes import IndicatorAxes
 from candleray.backtests.signals.conditions import RuleCondition
 from candleray.backtests.signals.cross_references import all_parts
+from candleray.backtests.signals.name_hints import written_otherwise
 from candleray.backtests.signals.nodes import Place
 from candleray.backtests.signals.operands import IndicatorOperand
 from candleray.backtests.signals.signals import Signals
@@ -51,7 +52,8 @@ def _of_indicator(
     axes_of: Callable[[str], type[IndicatorAxes]],
 ) -> Iterator[Problem]:
     if name not in INDICATORS:
-        message = f"unknown indicator {name[:40]!r}; {nearest(name, list(INDICATORS))}"
+        hint = written_otherwise(name) or nearest(name, list(INDICATORS))
+        message = f"unknown indicator {name[:40]!r}; {hint}"
         yield Problem(_dotted((*place, key)), "unknown_indicator", message)
         return
     content = {"id": name} | {group: axes for group, axes in groups.items() if axes}

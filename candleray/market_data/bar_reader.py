@@ -103,7 +103,8 @@ class BarReader:
         if not inside:
             market, symbol = self.instrument.market.name, self.instrument.symbol
             raise NotFound(
-                f"no {self.timeframe} bar of {market} {symbol} lies in {iso(start_ms)} to {iso(end_ms)}"
+                f"no {self.timeframe} bar of {market} {symbol} lies in {iso(start_ms)} to {iso(end_ms)}; "
+                f"its candles are of {iso(stored[0])} to {iso(stored[1])}"
             )
         asked = start_ms, end_ms
         return await asyncio.to_thread(self._window, minutes, bars, inside, warmup, asked, stored)

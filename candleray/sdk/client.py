@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from uuid import UUID
 
 import httpx
 
@@ -26,11 +27,13 @@ from candleray.indicators.series import IndicatorSeries, SeriesRequest
 from candleray.sdk.connection import Connection, encoded, find_api_url, read, segment
 from candleray.sdk.identity import IdentityMethods
 from candleray.sdk.jobs import JobMethods
-from candleray.sdk.market_data import MarketDataMethods
+from candleray.sdk.market_data import MarketDataMethods, Time
 from candleray.sdk.references import request_body
 from candleray.sdk.runs import RunMethods
+from candleray.sdk.saved_requests import request_of_saved
 from candleray.sdk.strategies import StrategyMethods
 from candleray.sdk.subscriptions import SubscriptionMethods
+from candleray.strategies.strategy import Strategy
 
 DEFAULT_TIMEOUT_S = 330.0
 """Longer than the longest synchronous backtest may take, so that the API's own answer arrives."""
@@ -108,18 +111,41 @@ class Client(MarketDataMethods, SubscriptionMethods, JobMethods, StrategyMethods
         """
         return read(Preflight, self.send("POST", "/backtests/preflight", content=request_body(self, request)))
 
-    def explain(self, request: BacktestRequest | Mapping[str, Any] | bytes, variant_index: int = 0) -> Explanation:
+    def explain(
+        self,
+        request: BacktestRequest | Mapping[str, Any] | bytes | Strategy | UUID | str,
+        variant_index: int = 0,
+        *,
+        start: Time | None = None,
+        end: Time | None = None,
+    ) -> Explanation:
         """Say a request in plain English, and what one of its variants finds on the range.
+
+        Args:
+            request: also a saved strategy, its id, the beginning of one, or its name.
+            start: of a saved strategy, the range that is looked at; by default the last year of its candles.
+            end: the same.
 
         Raises:
             InvalidInput: one problem a field; the request has no variant of that number.
+            NotFound: there is no such strategy, or it has no candles.
 
         >>> explanation = client.explain(request)
         >>> print(explanation.variant_sentences[0])
         Opens long when SMA(10) says long; closes when the short entry's condition is true.
         >>> [condition.path for condition in explanation.conditions]
         ['indicators.0', 'indicators.0']
+        >>> strategy = client.save_strategy(client.backtest(request).top[0])
+        >>> client.explain(strategy.name).sentences == client.explain(strategy).sentences
+        True
         """
+        if isinstance(request, Strategy | UUID | str):
+            strategy = request if isinstance(request, Strategy) else self.strategy(request)
+            request = request_of_saved(strategy, self.coverage, start, end)
+        elif start is not None or end is not None:
+            raise invalid(
+                "time_range", "two_ranges", "the request has its time_range: start and end are of a strategy"
+            )
         body = request_body(self, request)
         params = {"variant_index": variant_index}
         return read(Explanation, self.send("POST", "/backtests/explain", content=body, params=params))

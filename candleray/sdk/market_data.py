@@ -127,7 +127,7 @@ class MarketDataMethods(Sender):
         wanted = {
             "market_id": market_id(market),
             "symbol": symbol,
-            "since": None if since is None else _iso(since, "since"),
+            "since": None if since is None else utc_text(since, "since"),
         }
 
         def read_page(size: int, cursor: str | None) -> tuple[Sequence[InstrumentChange], str | None]:
@@ -175,9 +175,9 @@ class MarketDataMethods(Sender):
             "market_id": market_id(market),
             "symbol": symbol,
             "timeframe": timeframe,
-            "start": None if start is None else _iso(start, "start"),
-            "end": None if end is None else _iso(end, "end"),
-            "as_of": None if as_of is None else _iso(as_of, "as_of"),
+            "start": None if start is None else utc_text(start, "start"),
+            "end": None if end is None else utc_text(end, "end"),
+            "as_of": None if as_of is None else utc_text(as_of, "as_of"),
         }
         if start is None:
             page, _ = self._bars({**query, "limit": limit or LAST_BARS})
@@ -235,8 +235,8 @@ class MarketDataMethods(Sender):
         wanted = {
             "market_id": market_id(market),
             "symbol": symbol,
-            "start": None if start is None else _iso(start, "start"),
-            "end": None if end is None else _iso(end, "end"),
+            "start": None if start is None else utc_text(start, "start"),
+            "end": None if end is None else utc_text(end, "end"),
         }
 
         def read_page(size: int, cursor: str | None) -> tuple[Sequence[CandleVersion], str | None]:
@@ -322,8 +322,8 @@ class MarketDataMethods(Sender):
         """
         done: BackfillReport | None = None
         wanted = {"market_id": market_id(market), "symbol": symbol}
-        until = _iso(datetime.now(UTC) if end is None else end, "end")
-        next_start: str | None = _iso(start, "start")
+        until = utc_text(datetime.now(UTC) if end is None else end, "end")
+        next_start: str | None = utc_text(start, "start")
         while next_start is not None:
             body = encoded({**wanted, "start": next_start, "end": until})
             step = read(BackfillStep, self.send("POST", "/market-data/backfills", content=body))
@@ -370,8 +370,8 @@ class MarketDataMethods(Sender):
         params = {
             "market_id": market_id(market),
             "symbol": symbol,
-            "start": _iso(start, "start"),
-            "end": _iso(end, "end"),
+            "start": utc_text(start, "start"),
+            "end": utc_text(end, "end"),
         }
         return read(list[MissingRun], self.send("GET", "/market-data/missing", params=params))
 
@@ -397,7 +397,12 @@ def market_id(market: MarketNameOrId | None) -> int | None:
     return None if market is None else find_market(market).market_id
 
 
-def _iso(time: Time, field: str) -> str:
+def utc_text(time: Time, field: str) -> str:
+    """Return a moment as ISO text in UTC.
+
+    Raises:
+        InvalidInput: it is no time.
+    """
     try:
         moment = datetime.fromisoformat(time) if isinstance(time, str) else time
     except ValueError:

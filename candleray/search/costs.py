@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -56,6 +56,8 @@ class SignalCosts:
     """Cost of a base variant in each equal part of the grid, over that of one on average."""
     plane_each_s: tuple[float, ...] = ()
     """One plane of each indicator; empty where it is not known."""
+    score_s: float = 0.0
+    """The part of `variant_s` that ranking by another metric than the total return takes."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class StopCosts:
     combination_s: float = 0.0
     weights: tuple[float, ...] = (1.0,)
     """The same as `SignalCosts.weights`, under stops."""
+    score_s: float = 0.0
+    """The same as `SignalCosts.score_s`, in `combination_s`."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,12 @@ class Costs:
             Phase.REPORTS: self.reports_s(grid),
         }
 
+    def by_total_return(self) -> Costs:
+        """Return the costs of the same search ranked by total return."""
+        signals = replace(self.signals, variant_s=self.signals.variant_s - self.signals.score_s)
+        stops = replace(self.stops, combination_s=self.stops.combination_s - self.stops.score_s)
+        return Costs(signals, stops)
+
     def total_s(self, grid: VariantGrid) -> float:
         """The whole search on one core."""
         return sum(self.by_phase(grid).values())
@@ -110,7 +120,7 @@ def measure_signals(bars: Bars, grid: VariantGrid, default_warmup: int) -> Signa
     scores_s = sample.scores_s(_bare(grid), sample.runs, None)
     each_s = [sample.variant_s(*run) + score_s for run, score_s in zip(sample.runs, scores_s, strict=True)]
     variant_s, weights = _spread_over(each_s)
-    return SignalCosts(plane_s, variant_s, _report_s(sample), weights, plane_each_s)
+    return SignalCosts(plane_s, variant_s, _report_s(sample), weights, plane_each_s, _mean(scores_s))
 
 
 def measure_stops(bars: Bars, grid: VariantGrid, default_warmup: int) -> StopCosts:
@@ -142,7 +152,11 @@ def measure_stops(bars: Bars, grid: VariantGrid, default_warmup: int) -> StopCos
     ]
     _, weights = _spread_over([base_s + each_s * grid.combinations.size for base_s, each_s in costs])
     base_s, combination_s = (sum(seconds) / len(costs) for seconds in zip(*costs, strict=True))
-    return StopCosts(table_s, base_s, combination_s, weights)
+    return StopCosts(table_s, base_s, combination_s, weights, _mean(scores_s))
+
+
+def _mean(seconds: Sequence[float]) -> float:
+    return sum(seconds) / len(seconds)
 
 
 def _base_and_combination_s(some_s: float, more_s: float, some: int, more: int) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Literal, TypeAlias
 
 from candleray.backtests.preflight import Guard, Pace, Preflight, SizedRequest
@@ -56,6 +56,8 @@ def describe(
     if sync_s is not None and job_s is not None:
         for_sync.append(Guard(name="seconds", number=round(sync_s, 1), limit=settings.api.backtest_timeout_s))
         for_job.append(Guard(name="seconds", number=round(job_s, 1), limit=settings.jobs.max_seconds))
+    if costs is not None:
+        notes = (*notes, *_note_on_ranking(grid, costs))
     sync_violated = tuple(guard for guard in for_sync if guard.is_exceeded)
     job_violated = tuple(guard for guard in for_job if guard.is_exceeded)
     mode: Literal["sync", "job", "refused"] = "refused" if job_violated else "job" if sync_violated else "sync"
@@ -75,6 +77,17 @@ def describe(
         notes=notes,
         violated_for_sync=sync_violated,
         violated_for_job=job_violated,
+    )
+
+
+def _note_on_ranking(grid: VariantGrid, costs: Costs) -> Iterator[str]:
+    """Yield what ranking by another metric costs: people do not expect it of a column of a report."""
+    if grid.request.rank_by is None:
+        return
+    whole_s, plain_s = costs.total_s(grid), costs.by_total_return().total_s(grid)
+    yield (
+        f"ranked by {grid.ranked_by.name}: {whole_s:,.3g} core seconds, {whole_s / max(plain_s, 1e-9):,.3g} times "
+        f"the {plain_s:,.3g} of a ranking by Total Return [%]"
     )
 
 

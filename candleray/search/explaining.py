@@ -17,6 +17,7 @@ from candleray.errors import invalid
 from candleray.market_data.bar_reader import CandleReader
 from candleray.search.bars import Bars, read_bars
 from candleray.search.estimate import require_sync_guards
+from candleray.search.reports import notes_on_gaps
 from candleray.search.signals.blockers import blockers_of
 from candleray.search.signals.signal_notes import signal_notes
 from candleray.search.signals.truths import Truth, opening_bars, truths_of
@@ -54,7 +55,9 @@ async def explained(
     alone = VariantGrid(one)
     await require_sync_guards(alone, store, settings)
     bars = await read_bars(store, alone, settings.backtests)
-    return await (look or _on_a_thread)(bars, whole, one, variant_index, settings.backtests.warmup_bars)
+    told = await (look or _on_a_thread)(bars, whole, one, variant_index, settings.backtests.warmup_bars)
+    gaps = notes_on_gaps(bars, whole, settings.backtests)
+    return told.model_copy(update={"notes": (*gaps, *told.notes)}) if gaps else told
 
 
 async def _on_a_thread(

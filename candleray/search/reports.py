@@ -80,7 +80,7 @@ def result_of(
         shortlist=shortlist,
         notes=(
             *bars.coverage.notes,
-            *_notes_on_gaps(bars, grid.request, defaults, top),
+            *notes_on_gaps(bars, grid.request, defaults, top),
             *notes_of(grid, bars.start, bars.stop, defaults.warmup_bars),
             *signal_notes(grid, bars),
             *notes,
@@ -90,10 +90,10 @@ def result_of(
     )
 
 
-def _notes_on_gaps(
-    bars: Bars, request: BacktestRequest, defaults: BacktestSettings, top: Sequence[RankedVariant]
+def notes_on_gaps(
+    bars: Bars, request: BacktestRequest, defaults: BacktestSettings, top: Sequence[RankedVariant] = ()
 ) -> tuple[str, ...]:
-    """Say what became of positions before holes longer than the setting."""
+    """Say what became of positions before holes longer than the setting; without variants, what would."""
     gaps = gaps_of(bars.coverage, defaults).size
     if not gaps:
         return ()
@@ -101,6 +101,8 @@ def _notes_on_gaps(
     over = f"{holes} of more than {defaults.max_gap_hours:g} h"
     if request.over_gaps is OverGaps.HOLD:
         return (f"over_gaps: positions are held over {over}",)
+    if not top:
+        return (f"over_gaps: no position is held over {over}, and none opens on the last bar before one",)
     closed = sum(variant.closed_before_gaps for variant in top)
     variants = "variant" if len(top) == 1 else f"{len(top):,} variants"
     return (

@@ -7,6 +7,7 @@ content alone: the same in any order of keys and spelling of numbers.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
@@ -17,7 +18,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from candleray.backtests.axes import Steps, Values
 from candleray.backtests.request import AllowGaps, BacktestRequest, HeldOverGaps, OverGaps, StrategyAxes
-from candleray.backtests.signals.cross_references import axes_of
+from candleray.backtests.signals.cross_references import axes_of, read_names
+from candleray.errors import invalid
 from candleray.hashes import content_hash
 from candleray.timeframes import TimeRange
 from candleray.validation import Model
@@ -82,6 +84,23 @@ class StrategyChanges(Model):
     @property
     def given(self) -> dict[str, Any]:
         return self.model_dump(exclude_none=True, exclude_unset=True)
+
+
+def changed(spec: StrategySpec, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a strategy's content with other parts in place of its own.
+
+    Raises:
+        InvalidInput: `let` is replaced without the signals, and lacks what they read.
+    """
+    let = changes.get("let")
+    if let is not None and spec.signals is not None and not changes.keys() & {"signals", "indicators"}:
+        lost = sorted(read_names(spec.signals) - let.keys())
+        if lost:
+            own = spec.model_dump(mode="json", include={"let"})["let"]
+            missing = ", ".join(f"{json.dumps(name)}: {json.dumps(own[name])}" for name in lost)
+            text = "let replaces all names of the strategy, and its signals read more: add"
+            raise invalid("let", "lost_names", f"{text} {missing}")
+    return with_changes(spec.model_dump(exclude={"spec_version"}), changes)
 
 
 def with_changes(own: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,5 +201,4 @@ def request_of(spec: StrategySpec, time_range: TimeRange, replaced: Mapping[str,
         replaced: fields of the request, in place of the strategy's own where it has them: `risk` with an axis for
             a grid over stop levels, `indicators` with axes for one over parameters, `top_k`.
     """
-    own = spec.model_dump(exclude={"spec_version"})
-    return BacktestRequest.model_validate({**with_changes(own, replaced), "time_range": time_range})
+    return BacktestRequest.model_validate({**changed(spec, replaced), "time_range": time_range})

@@ -22,7 +22,7 @@ from candleray.strategies.strategy import (
     StrategyChanges,
     StrategyFilter,
     StrategyPage,
-    with_changes,
+    changed,
 )
 from candleray.timeframes import Timeframe
 from serve_apps.backend import Backend, InBackend
@@ -113,7 +113,7 @@ async def clone_strategy(
     """
     strategies = await _strategies(backend)
     parent = await strategies.get(user.user_id, strategy_id)
-    draft = get_request_models().validated_draft(with_changes(parent.spec.model_dump(), body.given))
+    draft = get_request_models().validated_draft(changed(parent.spec, body.given))
     spec = clone_of(parent, draft, backend.settings.backtests)
     return await strategies.save(user.user_id, name_of(spec), spec, strategy_id)
 

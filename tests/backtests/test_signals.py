@@ -67,6 +67,99 @@ def test_a_request_comes_back_as_it_was_said():
         ),
         (entry({"above": ["fast"]}), "signals.long_entry.above.1", "is required"),
         (
+            entry({"above": ["fast", 1, 2]}),
+            "signals.long_entry.above",
+            "list should have at most 2 items, not 3, got a list",
+        ),
+        (
+            entry({"above": [{"id": "ema", "window": 20}, 1]}),
+            "signals.long_entry.above.0.window",
+            'unknown field \'window\'; parameters belong into params: "params": {"window": 20}',
+        ),
+        (
+            entry({"above": [{"id": "ema", "source": "hlc3"}, 1]}),
+            "signals.long_entry.above.0.source",
+            'unknown field \'source\'; inputs belong into inputs: "inputs": {"source": "hlc3"}',
+        ),
+        (
+            entry({"rule": "rsi", "side": "long", "long_threshold": 30}),
+            "signals.long_entry.long_threshold",
+            "unknown field 'long_threshold'; parameters belong into params: "
+            '"params": {"long_threshold": 30}, levels of its rule into signal',
+        ),
+        (
+            entry({"above": ["fast", 1], "timeframe": "1d"}),
+            "signals.long_entry.timeframe",
+            'unknown field \'timeframe\'; it belongs into an operand: {"id": …, "timeframe": "1d"}',
+        ),
+        (
+            entry({"above": [{"id": "ema", "sl_pct": 3}, 1]}),
+            "signals.long_entry.above.0.sl_pct",
+            'unknown field \'sl_pct\'; it belongs into risk: "risk": {"sl_pct": 3}',
+        ),
+        (
+            {"signals": {"long_entry": CROSS, "direction": "long-only"}},
+            "signals.direction",
+            "unknown field 'direction'; it belongs beside signals, not into it",
+        ),
+        (
+            entry({"above": ["close", 1]}),
+            "signals.long_entry.above.0",
+            'unknown name \'close\'; a price is written {"price": "close"}',
+        ),
+        (
+            {"let": {"start": "hour"}},
+            "let.start",
+            'unknown name \'hour\'; a time is written {"time": "hour"}',
+        ),
+        (
+            entry({"above": ["20", 1]}),
+            "signals.long_entry.above.0",
+            "unknown name '20'; a number is written without quotes: 20",
+        ),
+        (
+            {"let": {}, **entry({"above": ["adx(14)", 1]})},
+            "signals.long_entry.above.0",
+            'unknown name \'adx(14)\'; an indicator is written {"id": "adx", "params": {…}}',
+        ),
+        (
+            entry({"above": [{"ema": 20}, 1]}),
+            "signals.long_entry.above.0",
+            'unknown operand \'ema\'; an indicator is written {"id": "ema", "params": {…}}',
+        ),
+        (
+            entry({"above": [{"id": "close"}, 1]}),
+            "signals.long_entry.above.0.id",
+            'unknown indicator \'close\'; a price is written {"price": "close"}',
+        ),
+        (
+            entry({"all": [{"id": "adx"}]}),
+            "signals.long_entry.all.0",
+            '\'id\' is an operand, and here stands a condition, such as {"above": ["fast", "slow"]}',
+        ),
+        (
+            entry({"above": [CROSS, 1]}),
+            "signals.long_entry.above.0",
+            '\'cross_above\' is a condition, and here stands an operand, such as {"id": "ema"}, a name of let or '
+            "a number",
+        ),
+        (
+            entry([CROSS]),
+            "signals.long_entry",
+            'a list is no condition: {"all": […]} needs all of them, {"any": […]} one',
+        ),
+        (
+            entry({"above": [{"time": "weekday"}, "friday"]}),
+            "signals.long_entry.above.1",
+            "unknown name 'friday'; a weekday is a number, Monday is 0: 4",
+        ),
+        (
+            {"signals": {"entry": CROSS}},
+            "signals.entry",
+            'unknown field \'entry\'; it is written "long_entry": {"cross_above": ["fast", "slow"]}',
+        ),
+        (entry({">": ["fast", 1]}), "signals.long_entry", "unknown condition '>'; did you mean 'above'?"),
+        (
             entry({"above": [{"id": "emma"}, 1]}),
             "signals.long_entry.above.0.id",
             "unknown indicator 'emma'; did you mean 'ema'?",

@@ -209,6 +209,13 @@ def test_names_are_those_that_are_given_and_constraints_name_them():
     assert combinations(parts) == smaller
 
 
+def test_one_constraint_needs_no_list_and_equal_is_both_bounds():
+    fast = ema(10, 50, 5).named("fast")
+    parts = signals(long_entry=fast > 1, where=fast.parameter("window") == 20)
+    assert parts["where"] == [("fast.window", "<=", 20), ("fast.window", ">=", 20)]
+    assert combinations(parts) == 1
+
+
 def test_the_longest_sums_and_lists_stand_within_one_another():
     five = rsi(2) + rsi(3) + rsi(4) + rsi(5) + rsi(6)
     assert checked(signals(long_entry=five > 100))
@@ -247,6 +254,19 @@ MISTAKES: dict[str, tuple[str, str]] = {
         "signals(long_entry=rsi() > 3, where=[adx().parameter('window') < 3])",
         "no signal reads",
     ),
+    "another name of a signal": ("signals(entry=rsi() > 3)", "did you mean 'long_entry'"),
+    "stops among signals": ("signals(long_entry=rsi() > 3, sl_pct=2)", '"risk": {"sl_pct": 2}'),
+    "a signal without its name": ("signals(rsi() > 3)", "each signal has its name"),
+    "a condition in where": ("signals(long_entry=rsi() > 3, where=[rsi() > 3])", "is no constraint"),
+    "arithmetic in where": ("rsi().parameter('window') * 2 < 28", "no arithmetic of them"),
+    "a text in where": ("rsi().parameter('window') < '28'", "'28' is a text"),
+    "a cross of a negation": ("(rsi() >= 3).crosses()", r"write \(a > b\)\.crosses\(\)"),
+    "a cross of between": ("rsi().between(1, 2).crosses()", r"write \(a > b\)\.crosses\(\)"),
+    "a cross of an operand": ("rsi().crosses(50)", r"write a\.crosses_above\(b\)"),
+    "a timeframe in place of a column": ("price('1d')", r'write price\(timeframe="1d"\)'),
+    "an unknown column": ("price('clos')", "one of open, high, low, close"),
+    "a timeframe in place of a number": ("ema(20, '1d')", r"ema\(20, timeframe='1d'\)"),
+    "a power": ("rsi() ** 2", r"is \+ - \* /"),
     "an axis of bars twice": (
         "(lambda c: signals(long_entry=c, long_exit=~c))((rsi() > 3).held_for(values(2, 3)))",
         "would be two",

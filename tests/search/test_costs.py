@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from candleray.backtests.preflight import Pace
 from candleray.backtests.request import BacktestRequest
 from candleray.search.costs import (
     Costs,
@@ -17,8 +18,9 @@ from candleray.search.costs import (
     measure_signals,
     measure_stops,
 )
+from candleray.search.estimate import describe
 from candleray.search.variants import VariantGrid, resolve
-from candleray.settings import BacktestSettings
+from candleray.settings import BacktestSettings, Settings
 from tests.support.api.in_process_api import random_walk
 from tests.support.searches import bars_over
 
@@ -54,6 +56,17 @@ def test_every_part_of_a_search_with_stops_costs_something(minutes):
     assert min(costs.signals.plane_s, costs.signals.variant_s, costs.signals.report_s) > 0
     assert min(costs.stops.table_s, costs.stops.combination_s) > 0
     assert costs.stops.base_s >= 0
+
+
+def test_a_ranking_by_another_metric_is_told_with_its_price(minutes):
+    costs, settings = costs_of(grid_of(rank_by="sharpe_ratio"), minutes), Settings(environment="test")
+    grid = grid_of(rank_by="sharpe_ratio")
+    (note,) = describe(grid, 18_720, settings, costs, 2, 0.0, Pace()).notes
+    times = costs.total_s(grid) / costs.by_total_return().total_s(grid)
+    assert times > 1
+    assert note.startswith("ranked by Sharpe Ratio: ")
+    assert f"core seconds, {times:,.3g} times the " in note
+    assert describe(grid_of(), 18_720, settings, costs_of(grid_of(), minutes), 2, 0.0, Pace()).notes == ()
 
 
 def test_without_stops_there_are_no_tables_and_no_combinations(minutes):

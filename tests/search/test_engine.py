@@ -14,7 +14,7 @@ from candleray.search import engine
 from candleray.search.rankings import Ranking
 from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import BacktestSettings
-from candleray.timeframes import MINUTE_MS
+from candleray.timeframes import MINUTE_MS, iso
 from kernels.indicators import INDICATORS
 from tests.support.sample_search import CANDLES, START_MS, WARMUP, by_hand, numbers_of, resolved, run
 from tests.support.searches import bars_over, search_over
@@ -146,8 +146,10 @@ def test_an_hour_with_a_missing_minute_is_no_bar():
 
 
 def test_no_bar_in_the_range_is_said():
-    with pytest.raises(NotFound, match="no 1d bar of binance-spot BTCUSDT lies in 2025-01-01T05:00:00Z"):
+    with pytest.raises(NotFound, match="no 1d bar of binance-spot BTCUSDT lies in 2025-01-01T05:00:00Z") as caught:
         run(timeframe="1d", time_range={"start": "2025-01-01T05:00:00Z", "end": "2025-01-02T05:00:00Z"})
+    first_ms, last_ms = int(CANDLES.ts_open_ms[0]), int(CANDLES.ts_open_ms[-1])
+    assert caught.value.message.endswith(f"; its candles are of {iso(first_ms)} to {iso(last_ms + MINUTE_MS)}")
 
 
 def test_other_candles_are_another_hash():

@@ -192,4 +192,6 @@ def test_the_last_bar_before_a_long_hole_opens_nothing():
         request = get_request_models().validated_request({**asked, "over_gaps": over})
         told = asyncio.run(explained(request, 0, holed, settings()))
         assert told.signal_bars == {"long": bars}
+        words = "none opens on the last bar before one" if over == "close" else "positions are held over the hole"
+        assert [words in note for note in told.notes if note.startswith("over_gaps: ")] == [True]
         assert ["before a long hole" in one.message for one in told.blockers] == [True] * (1 - bars)

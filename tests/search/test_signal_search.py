@@ -9,6 +9,7 @@ import pytest
 
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
+from candleray.errors import InvalidInput
 from candleray.indicators.request_models import get_request_models
 from candleray.search.signals.evaluator import Evaluator
 from candleray.search.signals.things import ExpressionBuilder
@@ -166,6 +167,34 @@ def test_any_parameter_of_an_operand_may_be_an_axis(indicator_id: str):
     numbering = VariantGrid(resolved(let={}, where=[], signals=signals, direction="long-only")).numbering
     (thing,) = numbering.things
     assert numbering.lookback_bars == max(thing.at(digit).lookback_bars for digit in range(thing.size))
+
+
+def test_a_condition_that_needs_more_bars_than_there_are_is_named_in_words():
+    condition = {"above": [{"id": "sma", "params": {"window": {"values": [20, 20_000]}}}, 1]}
+    result = run(let={}, where=[], signals={"long_entry": {"all": [condition]}}, direction="long-only")
+    (note,) = (note for note in result.notes if "never give a signal" in note)
+    assert note.startswith("signals.long_entry.all.0, SMA(20 or 20000) is above 1: 1 of its 2 variants never give")
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ([["fast.window", "<", 5]], "fast.window < 5 leaves no combination"),
+        (
+            [["slow.window", ">", 3], ["fast.window", ">", "slow.window"], ["fast.window", "<", 25]],
+            "fast.window > slow.window and fast.window < 25 together leave no combination",
+        ),
+    ],
+)
+def test_the_constraints_that_leave_nothing_are_named_and_no_others(where: list[Any], told: str):
+    let = {
+        name: {"id": "ema", "params": {"window": {"values": windows}}}
+        for name, windows in (("fast", [10, 20, 40]), ("slow", [30, 60]))
+    }
+    signals = {"long_entry": {"above": ["fast", "slow"]}}
+    with pytest.raises(InvalidInput) as caught:
+        VariantGrid(resolved(let=let, where=where, signals=signals, direction="long-only"))
+    assert [problem.message for problem in caught.value.problems] == [told]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from candleray.live.warm_up import live_warmup_bars
 from candleray.search.variants import resolve
 from candleray.settings import BacktestSettings
 from candleray.strategies.saving import name_of, spec_of, variant_content
-from candleray.strategies.strategy import StrategySpec, with_changes
+from candleray.strategies.strategy import StrategySpec, changed, with_changes
 
 DRAFT: dict[str, Any] = {
     "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
@@ -121,6 +122,19 @@ def test_a_change_of_conditions_is_another_strategy():
     clone = spec_of(get_request_models().validated_draft(other), BacktestSettings())
     assert clone.hash != spec().hash
     assert clone.let == spec().let
+
+
+def test_a_let_that_lacks_what_the_signals_read_is_told_what_to_add():
+    fast = {"id": "ema", "params": {"window": 5}}
+    with pytest.raises(InvalidInput) as caught:
+        changed(spec(), {"let": {"fast": fast}})
+    (problem,) = caught.value.problems
+    assert problem.field == "let"
+    assert problem.message.startswith("let replaces all names of the strategy, and its signals read more: add ")
+    missing = json.loads("{" + problem.message.partition(": add ")[2] + "}")
+    whole = changed(spec(), {"let": {"fast": fast, **missing}})
+    clone = spec_of(get_request_models().validated_draft(whole), BacktestSettings())
+    assert (clone.let["fast"].params["window"], clone.let["slow"]) == (5, spec().let["slow"])
 
 
 def test_indicators_take_the_place_of_signals_and_the_other_way_round():

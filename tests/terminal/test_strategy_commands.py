@@ -207,6 +207,25 @@ def test_a_strategy_is_shown_with_what_it_means_and_the_direction_it_trades(run:
     assert "long-short" in listed
 
 
+def test_a_saved_strategy_is_explained_by_its_name_or_the_beginning_of_its_id(run: Run, client: Client):
+    own = {name: REQUEST[name] for name in ("instrument", "timeframe")}
+    strategy = client.save_strategy({**own, "signals": {"long_entry": {"rising": [{"price": "close"}, 3]}}})
+    said = "Opens long when the close has risen on 3 bars in a row; no signal closes it."
+    for reference in (strategy.name, str(strategy.strategy_id)[:13]):
+        told = run("explain", reference)
+        assert told.exit_code == 0, told.stderr
+        assert told.stdout.startswith(f"{said}\n\nconditions on 600 bars\n")
+        assert "next:" not in told.stderr
+    some = client.explain(strategy, start="2025-01-01", end="2025-01-02")
+    assert (some.sentences, some.bars) == ((said,), 288)
+    ranged = run("explain", strategy.name, "--start", "2025-01-01", "--end", "2025-01-02", "--json")
+    assert json.loads(ranged.stdout)["bars"] == 288
+    unknown = run("explain", "no-such-strategy")
+    assert (unknown.exit_code, "no strategy of yours is meant by" in unknown.stderr) == (2, True)
+    two = run("explain", "-", "--start", "2025-01-01", stdin=json.dumps(REQUEST))
+    assert (two.exit_code, "the request has its time_range" in two.stderr) == (2, True)
+
+
 def test_a_jobs_variant_is_saved_by_its_number(run: Run, client: Client):
     job = client.submit(REQUEST)
     created = run("strategy", "create", "--job", job.job_id, "--variant", 3, "--json")

@@ -20,13 +20,31 @@ from candleray.backtests.signals.operands import (
     PriceOperand,
 )
 from candleray.backtests.signals.speech import Speech, bars, every, indicator, joined, levels_in_words, with_source
+from candleray.errors import nearest
 
 MAX_PARTS = 16
 """Conditions in one list."""
 
 
 def _condition(value: Any) -> Node:
-    return one_node(CONDITIONS, "a condition", '{"above": ["fast", "slow"]}')(value)
+    return one_node(CONDITIONS, "a condition", '{"above": ["fast", "slow"]}', _hint)(value)
+
+
+_OTHER_WORDS = {
+    **dict.fromkeys((">", ">=", "gt", "gte", "greater", "greater_than", "over"), "above"),
+    **dict.fromkeys(("<", "<=", "lt", "lte", "less", "less_than", "under"), "below"),
+    **dict.fromkeys(("==", "=", "eq", "equals"), "between"),
+    **dict.fromkeys(("and", "&", "&&"), "all"),
+    **dict.fromkeys(("or", "|", "||"), "any"),
+    **dict.fromkeys(("cross", "crosses", "crossover", "cross_over"), "cross_above"),
+    **dict.fromkeys(("crossunder", "cross_under"), "cross_below"),
+}
+"""Words of other languages for kinds of conditions."""
+
+
+def _hint(key: str) -> str:
+    known = _OTHER_WORDS.get(key.lower())
+    return f"did you mean {known!r}?" if known else nearest(key, list(CONDITIONS))
 
 
 Condition: TypeAlias = Annotated[
@@ -49,6 +67,8 @@ Parts: TypeAlias = Annotated[tuple[Condition, ...], Field(min_length=1, max_leng
 
 class ConditionNode(Node):
     """A condition of any kind."""
+
+    noun: ClassVar[str] = "a condition"
 
     def words(self, speech: Speech, denied: bool = False) -> str:
         """Say it, or that it is not so, in plain English, as a part of a sentence."""

@@ -9,6 +9,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from candleray.backtests.axes import Steps, Values, levels
 from candleray.backtests.signals.conditions import CONDITIONS, SPELLS, TRENDS
+from candleray.backtests.signals.name_hints import name_hint
 from candleray.backtests.signals.nodes import Node, Place
 from candleray.backtests.signals.operands import ARITHMETIC, MAX_SHIFT, IndicatorOperand, PriceOperand
 from candleray.backtests.signals.signals import Bound, Signals
@@ -40,6 +41,11 @@ def all_parts(let: Let, signals: Signals) -> Iterator[tuple[Place, Any]]:
     """Yield every node, name, number and axis."""
     for place, root in roots(let, signals):
         yield from walk(root, place)
+
+
+def read_names(signals: Signals) -> set[str]:
+    """Return the names that signals read themselves."""
+    return {part for place, part in all_parts({}, signals) if _is_reference(place, part)}
 
 
 def used_names(let: Let, signals: Signals) -> set[str]:
@@ -98,8 +104,7 @@ def line_errors(found: list[Fault], given: Any) -> list[InitErrorDetails]:
 def _unknown_names(let: Let, signals: Signals) -> Iterator[Fault]:
     for place, part in all_parts(let, signals):
         if _is_reference(place, part) and part not in let:
-            hint = nearest(part, sorted(let)) if let else 'let names operands: "let": {"fast": {"id": "ema"}}'
-            yield place, "unknown_name", f"unknown name {part[:40]!r}; {hint}"
+            yield place, "unknown_name", f"unknown name {part[:40]!r}; {name_hint(part, sorted(let))}"
 
 
 def _cycles(let: Let) -> Iterator[Fault]:
@@ -210,4 +215,4 @@ def _constraints(let: Let, where: tuple[Bound, ...]) -> Iterator[Fault]:
 
 
 def _hint(name: str, let: Let) -> str:
-    return nearest(name, sorted(let)) if let else "let is empty"
+    return nearest(name, sorted(let)) if let else 'let names what is compared: "let": {"fast": {"id": "ema"}}'

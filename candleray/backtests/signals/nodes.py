@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any, ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, SerializationInfo
 from pydantic_core import PydanticCustomError
 
 from candleray.backtests.axes import Steps, Values
-from candleray.errors import nearest
+from candleray.field_hints import FieldHint, placed, shown_json
 from candleray.validation import Model
 
 Place: TypeAlias = tuple[str | int, ...]
@@ -21,6 +23,8 @@ class Node(Model):
 
     model_config = ConfigDict(serialize_by_alias=True)
 
+    noun: ClassVar[str] = "a part of a signal"
+    """The kind of thing that it is, with its article: a condition or an operand."""
     is_compound: ClassVar[bool] = False
     """Its words are several parts, which stand in parentheses within another node."""
 
@@ -28,6 +32,22 @@ class Node(Model):
     def key(cls) -> str:
         name, field = next(iter(cls.model_fields.items()))
         return field.alias or name
+
+    @classmethod
+    def _hint(cls, name: str, value: Any) -> FieldHint:
+        """Return the place of a parameter that stands beside `id`, or of a field that another kind of node has."""
+        own = cls.model_fields.keys()
+        if "params" in own and not difflib.get_close_matches(name, own, n=1, cutoff=0.7):
+            if isinstance(value, str):
+                return FieldHint(f"inputs belong into {placed(('inputs',), name, value)}", is_sure=False)
+            levels = ", levels of its rule into signal" if "signal" in own else ""
+            words = f"parameters belong into {placed(('params',), name, value)}{levels}"
+            return FieldHint(words, is_sure=False)
+        for kind in kinds_of_nodes():
+            if name in kind.model_fields and name not in (*own, kind.key()):
+                written = f'{{"{kind.key()}": …, "{name}": {shown_json(value)}}}'
+                return FieldHint(f"it belongs into {kind.noun}: {written}", is_sure=True)
+        return super()._hint(name, value)
 
     def parts(self) -> Iterator[tuple[Place, Any]]:
         """Yield what is written within the node, each with its place there: nodes, names, numbers, axes."""
@@ -48,6 +68,18 @@ class Node(Model):
         return self.model_copy(update=changed)
 
 
+@cache
+def kinds_of_nodes() -> tuple[type[Node], ...]:
+    """Return every kind of node, in the order in which they are declared."""
+    found: list[type[Node]] = []
+    left: list[type[Node]] = [Node]
+    while left:
+        kind = left.pop(0)
+        left += kind.__subclasses__()
+        found += [kind] if kind.model_fields else []
+    return tuple(found)
+
+
 def _items(value: Any) -> Iterator[tuple[Place, Any]]:
     if isinstance(value, tuple):
         yield from (((at,), part) for at, part in enumerate(value))
@@ -65,7 +97,9 @@ def is_axis(value: Any) -> bool:
     return isinstance(value, dict) and bool(value.keys() & {"values", "start", "stop", "step"})
 
 
-def one_node(kinds: Mapping[str, type[Node]], noun: str, example: str) -> Callable[[Any], Node]:
+def one_node(
+    kinds: Mapping[str, type[Node]], noun: str, example: str, hint: Callable[[str], str]
+) -> Callable[[Any], Node]:
     """Return a validator: a node of one of these kinds, or a refusal with the nearest of them.
 
     A union of models would do the same, but one of twenty that hold each other is deeper than Python's stack.
@@ -73,18 +107,25 @@ def one_node(kinds: Mapping[str, type[Node]], noun: str, example: str) -> Callab
     Args:
         noun: what a node is, with its article: "a condition".
         example: of one, as JSON.
+        hint: the tail of a message about an unknown key.
     """
 
     def check(value: Any) -> Node:
         if isinstance(value, Node) and type(value) in kinds.values():
             return value
+        if isinstance(value, list | tuple) and "all" in kinds:
+            raise PydanticCustomError(
+                "not_a_node",
+                "a list is no condition: {all_of} needs all of them, {any_of} one",
+                {"all_of": '{"all": […]}', "any_of": '{"any": […]}'},
+            )
         if not isinstance(value, dict):
             raise PydanticCustomError(
                 "not_a_node", "{noun} is an object such as {example}", {"noun": noun, "example": example}
             )
         present = [key for key in kinds if key in value]
         if not present:
-            raise _unknown(value, list(kinds), noun, example)
+            raise _unknown(value, kinds, noun, example, hint)
         if len(present) > 1:
             raise PydanticCustomError(
                 "two_kinds",
@@ -113,14 +154,23 @@ DUMPED = PlainSerializer(_dumped)
 """Serializes a node, a name, a number or an axis where any of them may stand."""
 
 
-def _unknown(value: dict[Any, Any], known: list[str], noun: str, example: str) -> PydanticCustomError:
+def _unknown(
+    value: dict[Any, Any], known: Mapping[str, Any], noun: str, example: str, hint: Callable[[str], str]
+) -> PydanticCustomError:
     if not value:
         return PydanticCustomError(
             "not_a_node", "{noun} is an object such as {example}", {"noun": noun, "example": example}
         )
     name = str(next(iter(value)))
+    other = next((kind for kind in kinds_of_nodes() if kind.key() == name and name not in known), None)
+    if other is not None:
+        return PydanticCustomError(
+            "not_a_node",
+            "{name} is {other}, and here stands {noun}, such as {example}",
+            {"name": repr(name), "other": other.noun, "noun": noun, "example": example},
+        )
     return PydanticCustomError(
         "unknown_node",
         "unknown {kind} {name}; {hint}",
-        {"kind": noun.split()[-1], "name": repr(name[:40]), "hint": nearest(name, known)},
+        {"kind": noun.split()[-1], "name": repr(name[:40]), "hint": hint(name)},
     )

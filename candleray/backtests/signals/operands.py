@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import Field, PlainValidator, StringConstraints, TypeAdapter, WithJsonSchema
 
 from candleray.backtests.axes import Axis
 from candleray.backtests.indicator_axes import Columns
+from candleray.backtests.signals.name_hints import (
+    PriceColumn,
+    TimePart,
+    close_match,
+    indicator_written_as,
+    written_otherwise,
+)
 from candleray.backtests.signals.nodes import DUMPED, Node, is_axis, is_number, one_node
 from candleray.backtests.signals.speech import Speech, bars, indicator, joined, with_source
 from candleray.markets import Instrument
@@ -16,8 +23,6 @@ from candleray.timeframes import Timeframe
 
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 """The name of an operand in `let`."""
-
-PriceColumn: TypeAlias = Literal["open", "high", "low", "close", "volume", "hlc3", "ohlc4"]
 
 MAX_SHIFT = 5_000
 """Bars that an operand or a condition may reach back."""
@@ -41,6 +46,8 @@ Shift: TypeAlias = Annotated[Axis, Field(exclude_if=_is_zero)]
 
 class OperandNode(Node):
     """An operand that is more than a name or a number."""
+
+    noun: ClassVar[str] = "an operand"
 
     def words(self, speech: Speech) -> str:
         """Say it in plain English, as a part of a sentence."""
@@ -91,7 +98,7 @@ def _shifted(words: str, operand: IndicatorOperand | PriceOperand) -> str:
 class TimeOperand(OperandNode):
     """The hour (0 to 23) or weekday (Monday is 0) in UTC in which the bar opened."""
 
-    time: Literal["hour", "weekday"]
+    time: TimePart
 
     def words(self, speech: Speech) -> str:
         return {"hour": "the hour (UTC)", "weekday": "the weekday (UTC, Monday is 0)"}[self.time]
@@ -102,7 +109,12 @@ def _operand(value: Any) -> Any:
         return value
     if is_number(value) or is_axis(value):
         return _axis_adapter().validate_python(value)
-    return one_node(OPERANDS, "an operand", '{"id": "ema"}, a name of let or a number')(value)
+    return one_node(OPERANDS, "an operand", '{"id": "ema"}, a name of let or a number', _hint)(value)
+
+
+def _hint(key: str) -> str:
+    """Return the nearest kind of operand; else how a price or an indicator is written."""
+    return written_otherwise(key) or close_match(key, OPERANDS) or indicator_written_as(key)
 
 
 @cache

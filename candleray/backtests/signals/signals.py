@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
@@ -25,6 +26,12 @@ OneSignal: TypeAlias = Annotated[Condition | None, Field(exclude_if=_is_none)]
 
 class Signals(Model):
     """The conditions that open and close positions."""
+
+    other_words: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("entry", "buy", "long"), "long_entry"),
+        **dict.fromkeys(("sell", "exit"), "long_exit"),
+        "short": "short_entry",
+    }
 
     long_entry: OneSignal = None
     """Opens a long position on the bar on which it becomes true."""

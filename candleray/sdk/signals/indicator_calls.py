@@ -68,6 +68,8 @@ class IndicatorCall:
         if len(self._params) == 1 and len(numbers) == 3:
             return {self._params[0]: steps(*numbers)}
         if len(numbers) > len(self._params):
+            if isinstance(numbers[-1], str):
+                number_of(numbers[-1])  # refuses a text in words
             own = ", ".join(self._params) or "no parameters"
             axis = f"; an axis is three numbers, {self.__name__}(10, 50, 5)" if len(self._params) == 1 else ""
             raise self._refusal("too_many", f"{len(numbers)} numbers for {own}{axis}")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from numbers import Integral, Real
-from typing import Any, NoReturn, Self, TypeAlias, final
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias, final
 
 from candleray.errors import InvalidInput, invalid, nearest
 
@@ -76,6 +77,19 @@ class Operand(Term):
         raise unparenthesized(self)
 
     __and__ = __rand__ = __or__ = __ror__ = _misplaced
+
+    def _no_arithmetic(self, other: object) -> NoReturn:
+        text = f"{self!r}: arithmetic of operands is + - * /, abs(a), maximum(a, b) and minimum(a, b)"
+        raise invalid("signals", "no_arithmetic", text)
+
+    __pow__ = __rpow__ = __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = _no_arithmetic
+
+    if not TYPE_CHECKING:  # which refuses it by itself
+
+        def crosses(self, *others: object) -> NoReturn:
+            """Refuse: two operands cross, one above or below the other."""
+            text = f"{self!r} crosses another: write a.crosses_above(b), a.crosses_below(b) or (a > b).crosses()"
+            raise invalid("signals", "no_comparison", text)
 
     def parameter(self, name: str | None = None) -> Parameter:
         """One of its axes, to be compared in `where`; without a name, an axis of numbers itself."""
@@ -252,6 +266,17 @@ class Condition(Term):
     def __invert__(self) -> Condition:
         return Negation(self)
 
+    if not TYPE_CHECKING:  # which refuses it by itself
+
+        def crosses(self) -> Condition:
+            """Refuse: comparisons cross, and no other condition."""
+            raise invalid(
+                "signals",
+                "no_comparison",
+                f"{self!r} does not cross: crosses() is of a > b and of a < b alone, so write (a > b).crosses() "
+                "in place of (a >= b).crosses(); an entry opens anyway on the bar on which it becomes true",
+            )
+
     def held_for(self, bars: Number) -> Condition:
         """True where it is true on this bar and the `bars` - 1 before it."""
         return Listed("held_for", (self, operand_of(bars)))
@@ -316,10 +341,11 @@ Bound: TypeAlias = tuple[str | float, str, str | float]
 
 @final
 class Constraint:
-    """A comparison of parameters for `where`."""
+    """A comparison of parameters for `where`; of `==` two are written there, `<=` and `>=`."""
 
     def __init__(self, left: Parameter, comparison: str, right: Parameter | float) -> None:
-        self.left, self.comparison, self.right = left, comparison, right
+        self.left, self.comparison = left, comparison
+        self.right = right if isinstance(right, Parameter) else _plain_number(right)
 
     def __bool__(self) -> bool:
         raise no_truth_value("a constraint")
@@ -347,6 +373,15 @@ class Parameter:
     def __ne__(self, other: Parameter | float) -> Constraint:  # type: ignore[override]
         return Constraint(self, "!=", other)
 
+    def __eq__(self, other: Parameter | float) -> Constraint:  # type: ignore[override]
+        return Constraint(self, "==", other)
+
+    def _no_arithmetic(self, *others: object) -> NoReturn:
+        text = "where compares a parameter with another or with a number, as they are: no arithmetic of them"
+        raise invalid("where", "no_arithmetic", text)
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _no_arithmetic
+
     __hash__ = object.__hash__
 
 
@@ -373,6 +408,8 @@ def _plain_number(value: Any) -> float:
 def _remedy(value: Any) -> str:
     if isinstance(value, Condition):
         return f"{value!r} is a condition; an operand or a number is needed, and & and | join conditions"
+    if isinstance(value, str) and re.fullmatch(r"\d+[mhdw]", value):
+        return f"{value!r} is a timeframe, which is given by its name: ema(20, timeframe={value!r})"
     if isinstance(value, str):
         return f"{value!r} is a text; an operand is written ema(20), price('close') or a number"
     if isinstance(value, list | tuple | range):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from candleray.errors import invalid
 from candleray.sdk.signals.terms import (
@@ -39,7 +40,18 @@ def price(
     >>> price() > price("open").shift(1)
     {"above": [{"price": "close"}, {"price": "open", "shift": 1}]}
     """
+    if column not in get_args(Column):
+        hint = (
+            f'write price(timeframe="{column}")'
+            if _is_timeframe(column)
+            else f"it is one of {', '.join(get_args(Column))}"
+        )
+        raise invalid("signals.price", "unknown_column", f"price has no column {str(column)[:40]!r}; {hint}")
     return CandleLeaf({"price": column} | place_of(timeframe, instrument, shift))
+
+
+def _is_timeframe(text: object) -> bool:
+    return isinstance(text, str) and re.fullmatch(r"\d+[mhdw]", text) is not None
 
 
 def hour() -> CandleLeaf:

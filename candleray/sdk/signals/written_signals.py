@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Never
 
-from candleray.errors import invalid
+from candleray.errors import invalid, nearest
 from candleray.sdk.signals.terms import (
     Arithmetic,
     Axis,
@@ -24,15 +24,21 @@ from candleray.sdk.signals.terms import (
 )
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_OTHER_WORDS = {
+    **dict.fromkeys(("entry", "buy", "long"), "did you mean 'long_entry'?"),
+    **dict.fromkeys(("exit", "sell"), "did you mean 'long_exit'?"),
+    **dict.fromkeys(("sl_pct", "tp_pct", "risk"), 'stops stand in the request: "risk": {"sl_pct": 2}'),
+}
 
 
 def signals(
-    *,
+    *unnamed: Never,
     long_entry: Condition | None = None,
     long_exit: Condition | None = None,
     short_entry: Condition | None = None,
     short_exit: Condition | None = None,
-    where: Iterable[Constraint] = (),
+    where: Iterable[Constraint] | Constraint = (),
+    **others: Never,
 ) -> dict[str, Any]:
     """The parts `let`, `signals` and `where` of a request.
 
@@ -54,12 +60,25 @@ def signals(
         "short_entry": short_entry,
         "short_exit": short_exit,
     }
+    if unnamed:
+        raise invalid("signals", "no_name", "each signal has its name: signals(long_entry=a > b)")
+    for name in others:
+        hint = _OTHER_WORDS.get(name) or nearest(name, [*conditions, "where"])
+        raise invalid(f"signals.{name[:40]}", "unknown_name", f"unknown signal {name[:40]!r}; {hint}")
     given: dict[str, Any] = {name: one for name, one in conditions.items() if one is not None}
     for name, condition in given.items():
         if not isinstance(condition, Condition):
             text = f"{condition!r} is no condition: compare operands, a > b"
             raise invalid(f"signals.{name}", "not_a_condition", text)
-    return _Writing(given, list(where)).written()
+    return _Writing(given, [*_constraints(where)]).written()
+
+
+def _constraints(where: Iterable[Constraint] | Constraint) -> Iterator[Constraint]:
+    for one in [where] if isinstance(where, Constraint | Term) else where:
+        if not isinstance(one, Constraint):
+            text = f"{one!r} is no constraint: compare parameters, fast.parameter('window') < 50"
+            raise invalid("where", "not_a_constraint", text)
+        yield one
 
 
 class _Writing:
@@ -83,7 +102,7 @@ class _Writing:
         let = {name: self._json(self._operands[key], top=True) for key, name in self._names.items()}
         parts: dict[str, Any] = {"let": let} if let else {}
         parts["signals"] = {name: self._json(condition) for name, condition in self._conditions.items()}
-        if where := [*map(self._bound, self._where), *self._bounds_of_ties()]:
+        if where := [*self._bounds(), *self._bounds_of_ties()]:
             parts["where"] = where
         return parts
 
@@ -153,13 +172,12 @@ class _Writing:
             tuple(part.written if bars and isinstance(part, Axis) else self._json(part) for part in term.parts)
         )
 
-    def _bound(self, constraint: Constraint) -> Bound:
-        right = constraint.right
-        return (
-            self._term(constraint.left),
-            constraint.comparison,
-            self._term(right) if isinstance(right, Parameter) else right,
-        )
+    def _bounds(self) -> Iterator[Bound]:
+        for constraint in self._where:
+            left, right = self._term(constraint.left), constraint.right
+            other = self._term(right) if isinstance(right, Parameter) else right
+            for comparison in ("<=", ">=") if constraint.comparison == "==" else (constraint.comparison,):
+                yield left, comparison, other
 
     def _term(self, parameter: Parameter) -> str:
         name = self._names[parameter.operand.identity]

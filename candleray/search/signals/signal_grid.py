@@ -11,13 +11,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from typing import Any, overload
 
 import numpy as np
 
 from candleray.backtests.request import BacktestRequest
-from candleray.backtests.signals.cross_references import COMPARISONS, used_names
+from candleray.backtests.signals.cross_references import COMPARISONS, all_parts, used_names
 from candleray.backtests.signals.nodes import Place
+from candleray.backtests.signals.speech import Speech, joined
 from candleray.candles import IntArray
 from candleray.errors import GuardExceeded, InvalidInput, Problem, invalid
 from candleray.search.indicator_grid import MAX_CONSTRAINED, Radix
@@ -28,6 +30,7 @@ from candleray.search.signals.expressions import (
     IndicatorSeries,
     IsAbove,
     Need,
+    Negation,
     Slot,
     SourceKey,
     Spell,
@@ -93,6 +96,7 @@ class Leaf:
     """A condition of the program, and its pairs of planes by number."""
 
     title: str
+    """The condition's place in the request, and its words."""
     condition: Expression
     axes: tuple[int, ...]
     """The axes that its planes depend on."""
@@ -274,7 +278,16 @@ class SignalGrid:
             raise GuardExceeded(f"{where}: {message}", [Problem(where, "over_the_limit", message)])
         seen = [self.axes[at].seen_by(each) for at, each in zip(axes, things, strict=True)]
         combinations, steps = tuple(one for one, _ in seen), tuple(one for _, one in seen)
-        return Leaf(_title(condition), condition, axes, things, combinations, steps, self.things, rows)
+        return Leaf(self._title(condition), condition, axes, things, combinations, steps, self.things, rows)
+
+    def _title(self, condition: Expression) -> str:
+        assert self._request.signals is not None
+        sides = (condition, Negation(condition))
+        place = next((place for place, one in self._built.conditions.items() if one in sides), None)
+        if place is None:
+            return "a condition"
+        node = dict(all_parts({}, self._request.signals))[place]
+        return f"{'.'.join(map(str, place))}, {Speech(self._request.let).condition(node)}"
 
     def _tied_axes(self) -> tuple[Axis, ...]:
         constraints = [self._constraint(at) for at in range(len(self._request.where))]
@@ -306,8 +319,24 @@ class SignalGrid:
             if all(constraint.holds(values) for constraint in own):
                 allowed.append(index)
         if not allowed:
-            raise invalid("where", "constraint", f"{own[0].text} leaves no combination")
+            raise invalid("where", "constraint", self._contradiction(radix, things, own))
         return Axis(things, sizes, tuple(allowed))
+
+    def _contradiction(self, radix: Radix, things: tuple[int, ...], own: Sequence[Constraint]) -> str:
+        """Name the fewest constraints, the first of them, that together leave no combination."""
+        kept = np.ones((len(own), radix.size), bool)
+        for index in range(radix.size):
+            digits = zip(things, radix.decode(index), strict=True)
+            values = {thing: self.things[thing].at(digit) for thing, digit in digits}
+            kept[:, index] = [constraint.holds(values) for constraint in own]
+        blamed = next(
+            some
+            for count in range(1, len(own) + 1)
+            for some in combinations(range(len(own)), count)
+            if not kept[list(some)].all(axis=0).any()
+        )
+        told = joined([own[at].text for at in blamed], "and")
+        return f"{told} leaves no combination" if len(blamed) == 1 else f"{told} together leave no combination"
 
     def _constraint(self, at: int) -> Constraint:
         left, comparison, right = self._request.where[at]
@@ -395,7 +424,3 @@ def _put(part: dict[str, Any], place: Place, value: Any) -> None:
     for key in place[:-1]:
         inner = inner[key]
     inner[place[-1]] = value
-
-
-def _title(condition: Expression) -> str:
-    return type(condition).__name__.lower()
