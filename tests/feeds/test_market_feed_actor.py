@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from uuid import uuid4
 
 import psutil
 import pytest
 import ray
+from ray.exceptions import RayTaskError
 
 from actors.candle_store import candle_store
 from actors.market_feed import market_feed
@@ -83,13 +85,24 @@ async def subscribe(postgres_url: str) -> None:
 
 
 def hold(settings: Settings, until_ms: int, symbols: Sequence[str] = SYMBOLS) -> None:
-    """Wait until the store has every minute of two hours before `until_ms`, of each instrument."""
+    """Wait until the store has every minute of each instrument from its first one to `until_ms`."""
     store = candle_store(settings)
+
+    def missing(market_id: int, symbol: str) -> list[list[int]]:
+        first_ms, _ = ray.get(store.span.remote(market_id, symbol))
+        found: list[list[int]] = ray.get(
+            store.missing_ranges.remote(market_id, symbol, first_ms, until_ms)
+        ).tolist()
+        return found if first_ms < until_ms - 60 * MINUTE_MS else [[until_ms, first_ms]]
+
     for market_id in MARKETS:
         for symbol in symbols:
-            window = market_id, symbol, START_MS // MINUTE_MS * MINUTE_MS - 60 * MINUTE_MS, until_ms
-            missing = store.missing_ranges.remote
-            wait_until(lambda ask=missing, of=window: ray.get(ask(*of)).tolist(), lambda found: found == [])
+            wait_until(
+                partial(missing, market_id, symbol),
+                lambda found: found == [],
+                what=f"{symbol} of market {market_id} is whole",
+                passing=(RayTaskError,),
+            )
 
 
 def test_a_feed_follows_what_operators_add_and_killed_again_and_again_loses_no_minute(
