@@ -10,6 +10,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import ray
@@ -43,6 +44,9 @@ from kernels.simulation.entry_bars import EntryBars
 
 CANCEL_WITHIN_S = 20.0
 """Ray takes up a request to cancel sooner: within 0.03 s on a busy machine."""
+
+AGAIN_S = (1.0, 8.0)
+"""The first and the longest pause before a task without an answer is cancelled again."""
 
 TablePart: TypeAlias = tuple[engine.PlaneArray, dict[int, PassageArray]]
 """The bars that all tables are about, and some of the tables by their numbers."""
@@ -200,18 +204,39 @@ async def all_finished(refs: Sequence[Any], tell: Tell) -> list[Any]:
 
 
 def cancel(refs: Sequence[Any]) -> None:
-    """Cancel those that have no answer yet. A task that begins in this very moment may run on, one a core at most.
+    """Cancel those that have no answer yet, again and again until they have one.
+
+    A task that begins in this very moment may not hear of it: it is asked again after 1, 2, 4, 8, 8 ... s, for as
+    long as the caller's event loop runs. Where the caller's process ends before, Ray ends the tasks with it.
+    """
+    if pending := _pending(refs):
+        _ask_to_end(pending)
+        _look_later(pending, AGAIN_S[0])
+
+
+def _look_later(refs: Sequence[Any], pause_s: float) -> None:
+    with suppress(RuntimeError):  # no event loop runs here
+        asyncio.get_running_loop().call_later(pause_s, _look_again, refs, pause_s)
+
+
+def _look_again(refs: Sequence[Any], pause_s: float) -> None:
+    if pending := _pending(refs):
+        _ask_to_end(pending)
+        _look_later(pending, min(2 * pause_s, AGAIN_S[1]))
+
+
+def _ask_to_end(pending: Sequence[Any]) -> None:
+    """Cancel them once.
 
     It is done in the thread in which Ray hears of its tasks. From any other, one that begins or ends meanwhile may
     abort this process ("Tried to complete task that was not pending", Ray 2.60): it did within 700 tries in each
     of four runs on a busy machine, and never in 6,000 tries in that thread.
     """
-    if pending := _pending(refs):
-        cancelled: Future[None] = Future()
-        there = ray.put(None)  # kept until it has called back: Ray aborts where it has gone
-        # Callbacks of `there.future()` run in the caller's thread where the answer comes first.
-        there._on_completed(lambda _: _cancel_all(pending, cancelled))
-        cancelled.result(timeout=CANCEL_WITHIN_S)
+    cancelled: Future[None] = Future()
+    there = ray.put(None)  # kept until it has called back: Ray aborts where it has gone
+    # Callbacks of `there.future()` run in the caller's thread where the answer comes first.
+    there._on_completed(lambda _: _cancel_all(pending, cancelled))
+    cancelled.result(timeout=CANCEL_WITHIN_S)
 
 
 def _cancel_all(refs: Sequence[Any], cancelled: Future[None]) -> None:
