@@ -158,16 +158,10 @@ async def test_a_socket_that_brings_nothing_is_rebuilt_and_then_rest_is_relied_o
 async def test_after_a_farewell_the_next_socket_is_open_before_the_old_one_ends() -> None:
     async with Course("binance", [BTC]).running() as course:
         await course.has_all(BTC)
-        most = 0
-
-        def is_renewed() -> bool:
-            nonlocal most
-            most = max(most, len(course.played.sockets))
-            return course.played.opened == 2 and len(course.played.sockets) == 1
-
-        course.played.say('{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}')
-        await let_work_until(is_renewed, what="renewed")
-        assert most == 2
+        played = course.played
+        played.say('{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}')
+        await let_work_until(lambda: (played.opened, len(played.sockets)) == (2, 1), what="renewed")
+        assert played.most_at_once == 2
         await course.has_all(BTC)
         assert course.ingestion.states()[0].ignored == {}
     course.hold()

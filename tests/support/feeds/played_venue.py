@@ -70,6 +70,8 @@ class PlayedVenue:
     opened: int = 0
     requests: list[Any] = field(default_factory=list)
     sockets: list[_PlayedSocket] = field(default_factory=list)
+    most_at_once: int = 0
+    """Sockets that were open at once, at most."""
     _began_s: float = field(default_factory=time.monotonic)
 
     def now_ms(self) -> int:
@@ -90,6 +92,7 @@ class PlayedVenue:
         self.opened += 1
         socket = _PlayedSocket(self, _market_of(url))
         self.sockets.append(socket)
+        self.most_at_once = max(self.most_at_once, len(self.sockets))
         try:
             yield socket
         finally:
