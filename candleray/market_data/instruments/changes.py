@@ -52,6 +52,7 @@ def changes_between(
         return
     if before.delisted_at and not after.delisted_at:
         yield "listed", None, after.status or None
+        before = before.model_copy(update={"is_tradable": after.is_tradable})  # untradable by its absence alone
     for name in _FIELDS:
         old, new = _text(getattr(before, name)), _text(getattr(after, name))
         if old is not None and old != new:
