@@ -108,7 +108,7 @@ class SimulatedExchanges(EmbeddedService):
             ServiceUnavailable: it does not answer, with what its log says.
         """
         self.stop()
-        self.process = self.launch()
+        self.launch_here()
         for _ in polls(self.start_timeout_s, every_s=0.05):
             if not self.runs() or self.answers():
                 break

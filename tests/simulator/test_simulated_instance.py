@@ -74,6 +74,8 @@ def test_the_supervisor_starts_them_first_and_status_shows_them(tmp_path):
         (part,) = [part for part in found.parts if part.name == "simulator"]
         assert (part.state, part.address) == ("running", url)
         assert found.cautions["simulator"].endswith("no candle of this instance is real.")
+        (watched,) = supervisor.services
+        assert watched.revive() == ""
     assert SimulatedExchanges(supervisor.folder).find() is None
     assert supervisor.folder.inventory.is_begun("simulator") is False
     real = Supervisor(settings.model_copy(update={"simulator": SimulatorSettings()}), "", lambda event: None)
