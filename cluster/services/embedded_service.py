@@ -19,7 +19,7 @@ import psutil
 
 from candleray.errors import InstanceError, ServiceUnavailable
 from candleray.inventory import Place
-from cluster.machine.child_environment import BARE
+from cluster.machine.child_environment import BARE, inherited
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.polls import polls
 from cluster.machine.processes import answers_of, end_process, is_running, kill_all, tree_of
@@ -115,17 +115,21 @@ class EmbeddedService(ABC):
         self,
         command: Sequence[str],
         account: struct_passwd | None = None,
-        environment: Mapping[str, str] = BARE,
+        variables: Mapping[str, str] | None = None,
         **options: Any,
     ) -> psutil.Process:
-        """A process of its own session, so that Ctrl-C reaches the supervisor alone."""
+        """A process of its own session, so that Ctrl-C reaches the supervisor alone.
+
+        Args:
+            variables: for a program of ours, which inherits our environment too; others get a bare one.
+        """
         with self._open_log() as log:
             server = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environment,
+                env=BARE if variables is None else {**inherited(), **variables},
                 start_new_session=True,
                 **as_account(account),
                 **options,

@@ -17,7 +17,6 @@ from candleray.markets import MARKET_NAMES
 from candleray.private_files import write_private
 from candleray.settings import ROOT, Settings, SimulatorSettings
 from candleray.timeframes import DAY_MS
-from cluster.machine.child_environment import inherited
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.polls import polls
 from cluster.machine.ports import first_free
@@ -121,7 +120,7 @@ class SimulatedExchanges(EmbeddedService):
         former, now_s = self._running(), time.time()
         port = first_free(HOST, former.port if former else FIRST_PORT)
         start_ms = self._start_ms(former, now_s)
-        process = self.spawn(self._command(port, start_ms), environment={**inherited(), "PYTHONPATH": str(ROOT)})
+        process = self.spawn(self._command(port, start_ms), variables={"PYTHONPATH": str(ROOT)})
         running = Running(
             pid=process.pid,
             start_ticks=start_ticks(process.pid) or 0,
