@@ -38,6 +38,7 @@ SCOPES: dict[str | None, str] = {
         GET /market-data/instruments/changes
         GET /market-data/markets
         GET /market-data/missing
+        GET /market-data/revisions
         GET /market-data/subscription-requests
         GET /market-data/subscriptions
         GET /me
