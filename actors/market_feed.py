@@ -99,7 +99,7 @@ class Subscribed:
         return self._named() if self._known is None else self._known
 
     def _named(self) -> list[Instrument]:
-        """Those of the settings, which are known before Postgres has answered."""
+        """The instruments of the settings, which are known before Postgres has answered."""
         named = [(find_market(name).market_id, symbols) for name, symbols in self._live.subscriptions.items()]
         return [
             Instrument(market_id=market_id, symbol=symbol)

@@ -199,10 +199,17 @@ def invalid(field: str, code: str, message: str) -> InvalidInput:
     return InvalidInput(message, [Problem(field, code, message)])
 
 
+_TELLING_LETTERS = 4
+"""Letters that tell which longer name is begun with them."""
+
+
 def nearest(value: str, allowed: Sequence[str]) -> str:
     """The tail of a message about an unknown name: the nearest match, or what is allowed."""
     # Cut: comparing costs seconds where somebody sends a megabyte in place of a name.
-    close = difflib.get_close_matches(value[:64].lower(), [name.lower() for name in allowed], n=1)
+    typed, names = value[:64].lower(), [name.lower() for name in allowed]
+    close = difflib.get_close_matches(typed, names, n=1) or [
+        name for name in names if len(typed) >= _TELLING_LETTERS and name.startswith(typed)
+    ]
     if close:
         match = next(name for name in allowed if name.lower() == close[0])
         return f"did you mean {match!r}?"

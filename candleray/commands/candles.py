@@ -32,7 +32,7 @@ def candles(
     start: Annotated[
         str | None, typer.Option(metavar="TIME", help="With --as-of: the first minute; the newest where left out.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="With --as-of: candles at most.")] = LAST_SHOWN,
+    limit: Annotated[int, typer.Option(min=1, help="With --as-of: candles at most.")] = LAST_SHOWN,
     as_json: AsJson = False,
     api: ApiUrl = None,
     data: DataDir = None,

@@ -30,8 +30,10 @@ def explain(
         ),
     ],
     variant: Annotated[int, typer.Option(min=0, help="The variant that is looked at, by its number.")] = 0,
-    start: Annotated[str | None, typer.Option(help="Of a saved strategy: look at the range from here on.")] = None,
-    end: Annotated[str | None, typer.Option(help="The same, up to here.")] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Of a saved strategy: look at the range from here on.")
+    ] = None,
+    end: Annotated[str | None, typer.Option(metavar="TIME", help="The same, up to here.")] = None,
     as_json: AsJson = False,
     api: ApiUrl = None,
     data: DataDir = None,

@@ -20,7 +20,7 @@ def revisions(
     symbol: SymbolName,
     start: Annotated[str | None, typer.Option(metavar="TIME", help="First minute looked at, in UTC.")] = None,
     end: Annotated[str | None, typer.Option(metavar="TIME", help="First minute no longer looked at.")] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Versions at most.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="Versions at most.")] = 100,
     as_json: AsJsonList = False,
     api: ApiUrl = None,
     data: DataDir = None,

@@ -27,6 +27,7 @@ FIRST_PORT = 9900
 HOST = "127.0.0.1"
 _FOLLOWED = ("BTCUSDT", "ETHUSDT")
 """Symbols that are followed live where the settings name none."""
+_LETS_GO_WITHIN_S = 2.0
 _BEFORE_NOW_MS = 30 * DAY_MS
 """The past in which a fast clock begins, so that it is long in coming to the present."""
 
@@ -70,6 +71,19 @@ def asking(url: str, settings: Settings) -> Settings:
     }
     history = settings.history.model_copy(update={"base_urls": dict.fromkeys(MARKET_NAMES, url)})
     return settings.model_copy(update={"history": history, "live": settings.live.model_copy(update=live)})
+
+
+def _free_port(former: Running | None) -> int:
+    """The former port, by which clients know the exchanges, unless somebody else has it.
+
+    The last thread of a killed process lets go of it a moment after the process counts as ended.
+    """
+    if former is None:
+        return first_free(HOST, FIRST_PORT)
+    for _ in polls(_LETS_GO_WITHIN_S, every_s=0.02):
+        if first_free(HOST, former.port) == former.port:
+            break
+    return first_free(HOST, former.port)
 
 
 class SimulatedExchanges(EmbeddedService):
@@ -118,7 +132,7 @@ class SimulatedExchanges(EmbeddedService):
     def launch(self) -> psutil.Process:
         self.data.mkdir(mode=0o700, exist_ok=True)
         former, now_s = self._running(), time.time()
-        port = first_free(HOST, former.port if former else FIRST_PORT)
+        port = _free_port(former)
         start_ms = self._start_ms(former, now_s)
         process = self.spawn(self._command(port, start_ms), variables={"PYTHONPATH": str(ROOT)})
         running = Running(

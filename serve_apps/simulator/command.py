@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +19,7 @@ from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.simulator.market_clock import MarketClock
 from candleray.simulator.recorded_candles import RecordedCandles
 from candleray.simulator.venues import simulated_markets, simulated_venues
+from candleray.terminal.options import utc_ms
 from candleray.timeframes import DAY_MS
 from serve_apps.simulator.app import build_simulator
 from serve_apps.simulator.requests import Faults
@@ -42,9 +42,10 @@ def simulator(
         float, typer.Option(help="Seconds of the venues that pass in one of ours; 0: their clock stands.", min=0)
     ] = 1.0,
     start: Annotated[
-        datetime | None,
+        str | None,
         typer.Option(
-            help="Venue time to start at, UTC; now by default, thirty days ago where --speed is above 1."
+            metavar="TIME",
+            help="Venue time to start at, in UTC; now by default, thirty days ago where --speed is above 1.",
         ),
     ] = None,
     connection_speed: Annotated[
@@ -85,10 +86,10 @@ def simulator(
     typer.echo("stopped", err=as_json)
 
 
-def _start_ms(start: datetime | None, speed: float) -> float:
+def _start_ms(start: str | None, speed: float) -> float:
     """The venue time at the start. A fast clock begins in the past, to be long in coming to the future."""
     if start is not None:
-        return start.replace(tzinfo=UTC).timestamp() * 1000
+        return utc_ms(start, "--start")
     return time.time() * 1000 - (30 * DAY_MS if speed > 1 else 0)
 
 

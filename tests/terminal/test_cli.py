@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -270,9 +271,11 @@ def test_instruments_are_refreshed_market_by_market_and_their_changes_told(run, 
     )
     refused = run("instruments", "refresh")
     assert (refused.exit_code, len(refused.stdout.splitlines())) == (1, 4)
-    assert "bybit-spot lists 7 instruments and lacks 30 of the 37 known ones" in refused.stderr
+    listed = re.search(r"bybit-spot lists (\d+) instruments and lacks 30 of the (\d+) known ones", refused.stderr)
+    assert listed
+    assert int(listed[2]) == int(listed[1]) + 30
     taken = run("instruments", "refresh", "--market", "bybit-spot", "--may-shrink").stdout.splitlines()[1]
-    assert taken.split() == ["bybit-spot", "7", "30", "30", "delisted"]
+    assert taken.split() == ["bybit-spot", listed[1], "30", "30", "delisted"]
     told = run("instruments", "changes", "--symbol", "gone7usdt").stdout.splitlines()
     assert [line.split()[2:] for line in told[1:]] == [
         ["bybit-spot", "GONE7USDT", "delisted", "Trading", "–"],
@@ -291,7 +294,8 @@ def test_subscriptions_are_added_listed_asked_for_and_removed(run):
     assert "binance-futures has no symbol 'BTCUSD'; did you mean 'BTCUSDT'?" in wrong.stderr
     wish = run("subscriptions", "ask", "SOLUSDT", *market).stdout.splitlines()[1].split()
     assert wish[1:4] == ["binance-futures", "SOLUSDT", "waiting"]
-    assert json.loads(run("subscriptions", "requests", "--waiting", "--json").stdout)[0]["request_id"] == wish[0]
+    waiting = json.loads(run("subscriptions", "requests", "--waiting", "--json").stdout)
+    assert wish[0] in [one["request_id"] for one in waiting]
     refused = run("subscriptions", "refuse", wish[0][:8], "--reason", "too thin").stdout.splitlines()[1]
     assert refused.split()[3] == "refused"
     assert refused.endswith("too thin")
