@@ -1,8 +1,9 @@
 """`python -m tests.bench.jobs`: a million variants as a job on a real instance, measured from outside.
 
 Prints wall time, the efficiency of the cores, memory (PSS) of every process over idle, how near the preflight's
-estimates came, and whether the answer is the same for other numbers of cores and sizes of tasks. Real candles
-where they are beside the checkout, generated ones otherwise.
+estimates came, and whether the answer is the same for other numbers of cores and sizes of tasks. `--only signals`
+prints that of a million variants of signals, and after `kill -9` of its driver and of a worker. Real candles where
+they are beside the checkout, generated ones otherwise.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from typing import Any
 import psutil
 
 from candleray import Client
+from candleray.backtests.phase import Phase
 from candleray.candles import CandleRows
 from candleray.errors import InvalidInput
 from candleray.indicators.request_models import get_request_models
@@ -37,7 +39,7 @@ from tests.bench.workload import load_market
 from tests.support.api.hostile_requests import HOSTILE
 from tests.support.searches import search_over
 
-SECTIONS = ("million", "estimates", "latency", "refusals", "bytes")
+SECTIONS = ("million", "signals", "estimates", "latency", "refusals", "bytes")
 YEAR = {"start": "2025-01-01T00:00:00Z", "end": "2026-01-01T00:00:00Z"}
 PLACE = {"market_id": 1, "symbol": "BTCUSDT"}
 COMMON: dict[str, Any] = {"instrument": PLACE, "timeframe": "1m", "time_range": YEAR, "top_k": 500}
@@ -60,6 +62,29 @@ MILLION: dict[str, Any] = {
     "preselect": "all",
 }
 """Three indicators, 1,000 base variants, 1,000 combinations of stop levels."""
+
+MILLION_OF_SIGNALS: dict[str, Any] = {
+    **COMMON,
+    "let": {
+        "fast": {"id": "ema", "params": {"window": {"start": 10, "stop": 59, "step": 1}}},
+        "slow": {"id": "ema", "params": {"window": {"start": 100, "stop": 295, "step": 5}}},
+        "trend": {"id": "sma", "timeframe": "1d", "params": {"window": 50}},
+        "day": {"price": "close", "timeframe": "1d"},
+    },
+    "signals": {
+        "long_entry": {
+            "all": [
+                {"cross_above": ["fast", "slow"]},
+                {"below": [{"id": "adx"}, {"values": [15, 20, 25, 30, 35]}]},
+                {"above": ["day", "trend"]},
+            ]
+        },
+        "long_exit": {"cross_below": ["fast", "slow"]},
+    },
+    "risk": {"sl_pct": {"start": 0.5, "stop": 5, "step": 0.5}, "tp_pct": {"start": 1, "stop": 10, "step": 1}},
+    "preselect": "all",
+}
+"""A cross of two averages with an ADX filter and a daily trend filter: 10,000 base variants, 100 combinations."""
 
 TEN_MILLION: dict[str, Any] = {
     **MILLION,
@@ -136,14 +161,17 @@ class Memory:
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._ended = threading.Event()
-        self.most = 0
+        self.most = self.most_of_a_worker = 0
         self._thread = threading.Thread(target=self._sample, daemon=True)
 
     def now(self) -> int:
         total = 0
-        for process in [psutil.Process(self._pid), *psutil.Process(self._pid).children(recursive=True)]:
+        for process in tree_of(self._pid):
             with suppress(psutil.Error):
-                total += process.memory_full_info().pss
+                held = process.memory_full_info().pss
+                total += held
+                if is_worker(process):
+                    self.most_of_a_worker = max(self.most_of_a_worker, held)
         return total
 
     def _sample(self) -> None:
@@ -159,6 +187,26 @@ class Memory:
         self._thread.join()
 
 
+def tree_of(pid: int) -> list[psutil.Process]:
+    return [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+
+
+def is_worker(process: psutil.Process) -> bool:
+    """Tell if it is a process of Ray that works on tasks, or waits for one."""
+    words = " ".join(process.cmdline())
+    return words.startswith(tuple(f"ray::{phase}" for phase in (*Phase, "IDLE")))
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process, of everything below it and of those that have ended there."""
+    total = 0.0
+    for process in tree_of(pid):
+        with suppress(psutil.Error):
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
 def run_job(client: Client, request: dict[str, Any]) -> tuple[Any, str, float]:
     """The ended job, the hash of its top, seconds from its submission."""
     began = time.perf_counter()
@@ -166,8 +214,12 @@ def run_job(client: Client, request: dict[str, Any]) -> tuple[Any, str, float]:
     *_, last = job.watch()
     seconds = time.perf_counter() - began
     assert last.state == "succeeded", last
+    return job, digest_of(job), seconds
+
+
+def digest_of(job: Any) -> str:
     top = job.top(500).model_dump_json(include={"top"})
-    return job, hashlib.sha256(top.encode()).hexdigest(), seconds
+    return hashlib.sha256(top.encode()).hexdigest()
 
 
 def show_million(client: Client, pid: int) -> str:
@@ -182,6 +234,51 @@ def show_million(client: Client, pid: int) -> str:
     print(f"10,000,000 hourly variants: {seconds:.1f} s, over idle {(memory.most - idle) / 2**30:.2f} GiB")
     check_against_single_variants(client, job)
     return digest
+
+
+def show_signals() -> dict[str, str]:
+    """Run the million of signals with one core and two, then with a driver and a worker killed; their bytes."""
+    digests = {}
+    for cores in (1, 2):
+        with instance(CANDLERAY_COMPUTE__NUM_CPUS=str(cores)) as (client, pid):
+            run_job(client, {**MILLION_OF_SIGNALS, "risk": {"sl_pct": 1}})  # the kernels are compiled
+            before_s = cpu_s(pid)
+            with Memory(pid) as memory:
+                job, digest, seconds = run_job(client, MILLION_OF_SIGNALS)
+            digests[f"signals, {cores} workers"] = digest
+            print(
+                f"signals, {cores} workers: 1,000,000 variants, 525,600 bars: {seconds:.1f} s, CPU of the whole "
+                f"instance {cpu_s(pid) - before_s:.1f} s; a worker at most "
+                f"{memory.most_of_a_worker / 2**20:,.0f} MiB, all {memory.most / 2**20:,.0f} MiB; "
+                f"{job.result().elapsed_s}",
+                flush=True,
+            )
+            if cores == 2:
+                digests |= {f"signals, {name} killed": _killed(client, pid, name) for name in VICTIMS}
+    return digests
+
+
+VICTIMS = {"driver": "cluster.search.job ", "worker": f"ray::{Phase.STAGE_B}"}
+
+
+def _killed(client: Client, pid: int, name: str) -> str:
+    """Kill one with `kill -9` in the middle of the combinations; the hash of the answer."""
+    job = client.submit(MILLION_OF_SIGNALS)
+    next(seen for seen in job.watch(every_s=0.05) if seen.ended or seen.variants_done > 100_000)
+    victims = [one for one in tree_of(pid) if VICTIMS[name] in " ".join(_words(one))]
+    if not victims:
+        sys.exit(f"the job ended before its {name} was killed")
+    victims[0].kill()
+    *_, last = job.watch()
+    assert last.state == "succeeded", last
+    print(f"signals, {name} killed by `kill -9` in the middle: ended at attempt {last.attempt}", flush=True)
+    return digest_of(job)
+
+
+def _words(process: psutil.Process) -> list[str]:
+    with suppress(psutil.Error):
+        return process.cmdline()
+    return []
 
 
 def show_efficiency(client: Client, rounds: int = 7) -> tuple[Any, str]:
@@ -296,37 +393,42 @@ def _refusal(client: Client, path: str, body: bytes) -> str:
     return ", ".join(f"{one['name']} {one['number']} over {one['limit']}" for one in found["violated_for_job"])
 
 
+def show_bytes() -> dict[str, str]:
+    digests = {}
+    for name, cores, variants in (("1 core, tasks of 1,000", 1, 1000), ("2 cores, tasks of 50,000", 2, 50_000)):
+        changes = {"CANDLERAY_COMPUTE__NUM_CPUS": str(cores), "CANDLERAY_COMPUTE__TASK_VARIANTS": str(variants)}
+        with instance(**changes) as (client, _):
+            digests[name] = run_job(client, MILLION)[1]
+    return digests
+
+
+def require_equal(digests: dict[str, str]) -> None:
+    for name, digest in digests.items():
+        print(f"top 500, {name}: {digest}")
+    if len(set(digests.values())) > 1:
+        sys.exit("the answers differ")
+
+
+OTHERS = {"estimates": show_estimates, "latency": show_latency, "refusals": show_refusals}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=SECTIONS, action="append")
     wanted = parser.parse_args().only or SECTIONS
     digests: dict[str, str] = {}
-    with instance() as (client, pid):
-        if "million" in wanted:
-            digests["as it is"] = show_million(client, pid)
-        if "estimates" in wanted:
-            show_estimates(client)
-        if "latency" in wanted:
-            show_latency(client)
-        if "refusals" in wanted:
-            show_refusals(client)
+    if set(wanted) - {"signals", "bytes"}:
+        with instance() as (client, pid):
+            if "million" in wanted:
+                digests["as it is"] = show_million(client, pid)
+            for section, show in OTHERS.items():
+                if section in wanted:
+                    show(client)
     if "bytes" in wanted:
-        for name, changes in (
-            (
-                "1 core, tasks of 1,000",
-                {"CANDLERAY_COMPUTE__NUM_CPUS": "1", "CANDLERAY_COMPUTE__TASK_VARIANTS": "1000"},
-            ),
-            (
-                "2 cores, tasks of 50,000",
-                {"CANDLERAY_COMPUTE__NUM_CPUS": "2", "CANDLERAY_COMPUTE__TASK_VARIANTS": "50000"},
-            ),
-        ):
-            with instance(**changes) as (client, _):
-                digests[name] = run_job(client, MILLION)[1]
-    for name, digest in digests.items():
-        print(f"top 500, {name}: {digest}")
-    if len(set(digests.values())) > 1:
-        sys.exit("the answers differ")
+        digests |= show_bytes()
+    require_equal(digests)
+    if "signals" in wanted:
+        require_equal(show_signals())
 
 
 if __name__ == "__main__":
