@@ -268,7 +268,7 @@ def _killed(client: Client, pid: int, name: str) -> str:
     victims = [one for one in tree_of(pid) if VICTIMS[name] in " ".join(_words(one))]
     if not victims:
         sys.exit(f"the job ended before its {name} was killed")
-    victims[0].kill()
+    victims[-1].kill()  # the shell that has started the driver comes before it
     *_, last = job.watch()
     assert last.state == "succeeded", last
     print(f"signals, {name} killed by `kill -9` in the middle: ended at attempt {last.attempt}", flush=True)
