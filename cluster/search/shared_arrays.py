@@ -66,6 +66,8 @@ class SharedArrays:
         chunks: dict[int, Any] = {}
         for first, last in pairwise(bounds):
             parts = plane_ranges(self.grid, first, last)
+            if not parts:
+                continue  # less than one number of what is made together: another part has it whole
             made = submit_some(
                 len(parts),
                 Phase.PLANES,

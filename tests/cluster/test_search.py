@@ -402,8 +402,20 @@ async def test_what_is_at_its_limits_is_computed(submitted: Tasks):
     assert (await backtest(resolved(), STORE, settings)).variants_evaluated == 72
 
 
-def test_tasks_of_signals_give_the_planes_in_their_order():
-    fast, slow = ({"id": "ema", "params": {"window": {"values": windows}}} for windows in ([5, 8, 13], [21, 34]))
+@pytest.mark.parametrize(
+    ("fast_windows", "slow_windows", "plane_each_s", "chunk_lengths"),
+    [
+        ([5, 8, 13], [21, 34], (0.1, 0.1), [3, 3, 3, 3]),
+        ([5], [21], (), [2]),
+        ([5, 8], [21], (), [1, 1, 1, 1]),
+    ],
+)
+def test_tasks_of_signals_give_the_planes_in_their_order(
+    fast_windows: list[int], slow_windows: list[int], plane_each_s: tuple[float, ...], chunk_lengths: list[int]
+):
+    fast, slow = (
+        {"id": "ema", "params": {"window": {"values": windows}}} for windows in (fast_windows, slow_windows)
+    )
     content = {
         "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
         "timeframe": "1m",
@@ -416,8 +428,8 @@ def test_tasks_of_signals_give_the_planes_in_their_order():
     }
     grid = VariantGrid(resolve(get_request_models().validated_request(content), BacktestSettings()))
     bars = bars_over(CANDLES, grid.request, 200)
-    costs = SignalCosts(plane_s=1.0, variant_s=0.0, report_s=0.0, plane_each_s=(0.1, 0.1))
+    costs = SignalCosts(plane_s=1.0, variant_s=0.0, report_s=0.0, plane_each_s=plane_each_s)
     arrays = SharedArrays(grid, ray.put(bars), costs, ComputeSettings(), 200)
     chunks = ray.get(arrays.plane_refs)
-    assert [len(chunk) for chunk in chunks] == [3, 3, 3, 3]
+    assert [len(chunk) for chunk in chunks] == chunk_lengths
     assert (np.concatenate(chunks) == planes_of(bars, grid, 0, grid.planes, 200)).all()
