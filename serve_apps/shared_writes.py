@@ -86,7 +86,7 @@ class SharedWrites:
             market=find_market(report.market_id).name,
             listed=report.listed,
             written=report.written,
-            **report.changes,
+            changes=report.changes_text(),
         )
 
     async def _record(self, author: Caller, event: Event, **details: str | int) -> None:

@@ -120,12 +120,7 @@ def _print_reports(reports: Iterable[ListingReport]) -> None:
     from candleray.markets import MARKETS
 
     rows = [
-        (
-            MARKETS[report.market_id].name,
-            str(report.listed),
-            str(report.written),
-            ", ".join(f"{count} {kind}" for kind, count in sorted(report.changes.items())) or "–",
-        )
+        (MARKETS[report.market_id].name, str(report.listed), str(report.written), report.changes_text() or "–")
         for report in reports
     ]
     print_table(output(), ("market", "listed", "written", "changes"), rows, text=("market", "changes"))

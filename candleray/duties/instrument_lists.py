@@ -21,5 +21,5 @@ def duties(means: Means) -> Iterator[Duty]:
 async def _refresh(means: Means, market: Market) -> str:
     subscriptions = SubscriptionStore(means.postgres, means.settings.live)
     report = await refresh_instruments(means.history, means.candles, subscriptions, market)
-    changes = "".join(f", {count} {kind}" for kind, count in sorted(report.changes.items()))
-    return f"{report.listed} listed, {report.written} written{changes}"
+    counts = f"{report.listed} listed, {report.written} written", report.changes_text()
+    return ", ".join(filter(None, counts))

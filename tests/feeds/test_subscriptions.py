@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,6 +23,7 @@ from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.markets import MARKETS, InstrumentReference, Market
 from candleray.settings import LiveSettings, get_settings
 from candleray.simulator.generated_candles import GeneratedCandles
+from serve_apps.backfills import Backfills
 from tests.support.api.accounts import log_in, log_in_operator
 from tests.support.api.in_process_api import backend, in_process, serving_strangers
 from tests.support.simulated import Clock, history_of
@@ -137,6 +139,27 @@ async def test_what_the_market_does_not_trade_is_refused_in_words_and_nothing_is
     assert [problem["field"] for problem in error["problems"]] == [field]
     assert message in error["message"]
     assert await subscribed(api) == []
+
+
+async def test_a_refresh_that_finds_changes_is_an_event_that_counts_them(
+    embedded_store: CandleStore, postgres: Postgres, forget: None
+):
+    source = Halting()
+    source.gone = {"XRPUSDT"}
+    backfills = Backfills(lambda: history_of(source, clock=Clock()))
+    async with serving_strangers(backend(embedded_store), backfills=backfills) as api:
+        await log_in_operator(api)
+        author = UUID((await api.get("/me")).json()["user_id"])
+        refresh = partial(api.post, "/market-data/instruments/refresh", params={"market_id": 3})
+        await refresh()
+        source.gone = {"SOLUSDT"}
+        answer = await refresh()
+    await backfills.close()
+    assert (answer.status_code, answer.json()["changes"]) == (200, {"delisted": 1, "listed": 1})
+    rows = await postgres.fetch("audit_events_from", 0, 100_000)
+    told = [row["details"] for row in rows if (row["user_id"], row["event"]) == (author, "instruments_refreshed")]
+    assert told[-1]["changes"] == "1 delisted, 1 listed"
+    assert told[-1]["listed"] == answer.json()["listed"]
 
 
 async def test_a_market_whose_instruments_nobody_has_read_says_how_to_read_them(api: httpx.AsyncClient):

@@ -39,6 +39,10 @@ class ListingReport(Model):
     changes: dict[ChangeKind, int]
     """Number of changes of each kind; none while a market's first list is read."""
 
+    def changes_text(self) -> str:
+        """Tell them in words, such as `1 delisted, 3 listed`; nothing where nothing has changed."""
+        return ", ".join(f"{count} {kind}" for kind, count in sorted(self.changes.items()))
+
 
 def changes_between(
     before: InstrumentReference | None, after: InstrumentReference
