@@ -63,11 +63,10 @@ class Valkey:
         async with self.answering() as client:
             await client.ping()
 
-    async def append(self, entries: Sequence[StreamEntry], keep_from: str) -> list[bool]:
+    async def append(self, entries: Sequence[StreamEntry], keep_from: str) -> None:
         """Append entries with ids of their own to their streams, and trim those to about `keep_from`.
 
-        Returns:
-            Of each entry whether it was appended; the server refuses an id that is not above the stream's last.
+        The server refuses an id that is not above the stream's last: a minute twice, or an older one, stays out.
 
         Raises:
             ServiceUnavailable: Valkey does not answer or has no room; entries may have been appended.
@@ -81,7 +80,6 @@ class Valkey:
             for answer in answers:
                 if isinstance(answer, Exception) and _OLDER not in str(answer):
                     raise answer
-        return [not isinstance(answer, Exception) for answer in answers]
 
     async def last_ids(self, streams: Sequence[str]) -> list[str | None]:
         """The id of the last entry of each stream, None where there is none."""

@@ -16,6 +16,8 @@ from candleray.exchanges.stream import LiveKline
 from candleray.feeds.row_buffer import LiveRow
 from candleray.markets import Instrument
 
+STREAMS = "md.candles.1m."
+"""What the name of every stream of closed minutes begins with; the instrument's key follows."""
 KEPT_MS = 86_400_000
 """Entries older than that are trimmed: 98 bytes each, 28 MB for 200 instruments."""
 WAITING_PER_INSTRUMENT = 240
@@ -24,7 +26,7 @@ BATCH = 1000
 
 
 def stream_of(instrument: Instrument) -> str:
-    return f"md.candles.1m.{instrument.key}"
+    return f"{STREAMS}{instrument.key}"
 
 
 def entry_of(instrument: Instrument, kline: LiveKline, ingested_ms: int | None) -> StreamEntry:
@@ -55,10 +57,6 @@ class StreamOutbox:
 
     def __init__(self) -> None:
         self.incomplete: dict[str, Instrument] = {}
-        self.published = 0
-        self.refused = 0
-        """Minutes that the stream had, or later ones."""
-        self.failures = 0
         self._waiting: defaultdict[str, deque[StreamEntry]] = defaultdict(deque)
         self._told: dict[str, int] = {}
 
@@ -92,15 +90,12 @@ class StreamOutbox:
                 break
         return found
 
-    def done(self, entries: Sequence[StreamEntry], appended: Sequence[bool]) -> None:
+    def done(self, entries: Sequence[StreamEntry]) -> None:
         """The server has taken or refused them."""
         for entry in entries:
-            waiting = self._waiting.get(entry.stream.removeprefix("md.candles.1m."))
+            waiting = self._waiting.get(entry.stream.removeprefix(STREAMS))
             if waiting and waiting[0] is entry:
                 waiting.popleft()
-        self.published += sum(appended)
-        self.refused += len(appended) - sum(appended)
-        self.failures = 0
 
     def completed(self, instrument: Instrument) -> None:
         self.incomplete.pop(instrument.key, None)

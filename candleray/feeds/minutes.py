@@ -24,7 +24,6 @@ class Absence:
 
     first_asked_ms: int
     ask_at_ms: int
-    has_verdict: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,6 @@ class Minutes:
         if asked_ms - absence.first_asked_ms < self._pace.verdict_ms:
             return []
         absence.ask_at_ms = asked_ms + self._pace.verdict_ms
-        absence.has_verdict = True
         return [Verdict(self.symbol, ts_ms, absence.first_asked_ms, asked_ms)]
 
     def _remember(self, ts_ms: int, told: tuple[float, ...]) -> None:

@@ -184,7 +184,8 @@ class VenueIngestion:
         valkey = await self.services.valkey()
         await self._complete_streams(valkey)
         while batch := self.outbox.batch():
-            self.outbox.done(batch, await valkey.append(batch, self._kept_from()))
+            await valkey.append(batch, self._kept_from())
+            self.outbox.done(batch)
 
     async def _complete_streams(self, valkey: Valkey) -> None:
         """Append what the store has and the stream lacks of the window that is compared at a start."""
@@ -201,8 +202,7 @@ class VenueIngestion:
                         instrument.market_id, instrument.symbol, start_ms, end_ms
                     )
                 if entries := entries_of(instrument, candles, last_ms):
-                    appended = await valkey.append(entries, self._kept_from())
-                    self.outbox.published += sum(appended)
+                    await valkey.append(entries, self._kept_from())
             self.outbox.completed(instrument)
 
     def _kept_from(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from candleray.errors import first_line
 from candleray.exchanges.binance import INTERVAL, NAME
 from candleray.markets import InstrumentReference, MarketType, find_market
-from candleray.simulator.json_replies import decimals_of
+from candleray.simulator.json_replies import decimals_of, json_text
 from candleray.simulator.stream_dialect import (
     HandshakeRefused,
     KlineFrame,
@@ -100,9 +100,9 @@ def read(session: Session, text: str, listed: Collection[str]) -> list[str]:
         case "UNSUBSCRIBE":
             for topic in params:
                 session.topics.pop(topic, None)
-            return [_text({"result": None, "id": number})]
+            return [json_text({"result": None, "id": number})]
         case "LIST_SUBSCRIPTIONS":
-            return [_text({"result": list(session.topics), "id": number})]
+            return [json_text({"result": list(session.topics), "id": number})]
         case method:
             return [
                 _refusal(2, f"Invalid request: unknown variant `{method}`, expected one of `SUBSCRIBE`", number)
@@ -115,7 +115,7 @@ def _subscribe(session: Session, topics: list[str], number: Any) -> str:
     if most is not None and len(together) > most:
         return _refusal(2, f"Invalid request: {len(together)} streams, at most {most} a connection", number)
     session.topics.update(together)
-    return _text({"result": None, "id": number})
+    return json_text({"result": None, "id": number})
 
 
 def topic(symbol: str) -> str:
@@ -169,15 +169,11 @@ def write_farewell(session: Session, now_ms: int) -> str | None:
 
 
 def _in_stream(session: Session, stream: str, event: Mapping[str, Any]) -> str:
-    return _text({"stream": stream, "data": event} if session.is_combined else event)
+    return json_text({"stream": stream, "data": event} if session.is_combined else event)
 
 
 def _refusal(code: int, text: str, number: Any) -> str:
-    return _text({"error": {"code": code, "msg": text}, "id": number})
-
-
-def _text(message: Mapping[str, Any]) -> str:
-    return json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+    return json_text({"error": {"code": code, "msg": text}, "id": number})
 
 
 STREAMS = StreamDialect(

@@ -8,7 +8,7 @@ from typing import Any
 
 from candleray.exchanges.bybit import CATEGORY, INTERVAL, NAME
 from candleray.markets import InstrumentReference, MarketType, find_market
-from candleray.simulator.json_replies import decimals_of
+from candleray.simulator.json_replies import decimals_of, json_text
 from candleray.simulator.stream_dialect import (
     KlineFrame,
     Session,
@@ -93,7 +93,7 @@ def _answer(session: Session, asked: Mapping[str, Any], said: str, op: str, *, s
     answer: dict[str, Any] = {"success": succeeds, "ret_msg": said, "conn_id": session.connection_id}
     if "req_id" in asked or not (op == "ping" and session.market.market_type == "spot"):
         answer["req_id"] = str(asked.get("req_id", ""))
-    return _text({**answer, "op": op})
+    return json_text({**answer, "op": op})
 
 
 def topic(symbol: str) -> str:
@@ -103,7 +103,7 @@ def topic(symbol: str) -> str:
 def write_kline(session: Session, instrument: InstrumentReference, frame: KlineFrame) -> str:
     interval = frame.interval or INTERVAL
     cells = edited(_cells(instrument, frame), KEYS, frame)
-    return _text(
+    return json_text(
         {"topic": f"kline.{interval}.{frame.symbol}", "data": [cells], "ts": frame.at_ms, "type": "snapshot"}
     )
 
@@ -130,11 +130,7 @@ def write_farewell(session: Session, now_ms: int) -> str | None:
     if SYSTEM_STATUS not in session.topics:
         return None
     notice = {"id": f"maintenance-{now_ms}", "title": "Maintenance", "state": "scheduled", "begin": str(now_ms)}
-    return _text({"topic": SYSTEM_STATUS, "ts": now_ms, "data": [notice]})
-
-
-def _text(message: Mapping[str, Any]) -> str:
-    return json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+    return json_text({"topic": SYSTEM_STATUS, "ts": now_ms, "data": [notice]})
 
 
 STREAMS = StreamDialect(

@@ -17,9 +17,13 @@ from candleray.candles import FloatArray, IntArray
 from candleray.simulator.venues import Reply
 
 
+def json_text(content: Any) -> str:
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+
+
 def json_reply(content: Any, *, status: int = 200, weight: int = 1, **headers: str) -> Reply:
     dashed = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Reply(status, json.dumps(content, separators=(",", ":")).encode(), dashed, weight)
+    return Reply(status, json_text(content).encode(), dashed, weight)
 
 
 def decimals_of(step: float | None, default: int = 8) -> int:

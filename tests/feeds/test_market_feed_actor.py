@@ -23,7 +23,8 @@ from candleray.settings import HistorySettings, LiveSettings, ServiceSettings, S
 from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.simulator.market_clock import MarketClock
 from candleray.timeframes import MINUTE_MS
-from tests.support.instances.own_ray import own_ray, process_of_actor
+from tests.support.instances.processes import process_of_actor
+from tests.support.instances.ray_workers import ray_workers
 from tests.support.simulated_wire import Venue, simulated_venue
 from tests.support.waiting import wait_until
 
@@ -67,7 +68,7 @@ def settings(
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    with own_ray():
+    with ray_workers(1):
         yield
 
 

@@ -254,11 +254,11 @@ async def test_the_stream_has_every_minute_as_its_id_and_never_before_the_store(
     course = Course("binance", [BTC])
     append, early = valkey.append, []
 
-    async def watched(entries: Any, keep_from: str) -> list[bool]:
+    async def watched(entries: Any, keep_from: str) -> None:
         for entry in entries:
             ts_ms = int(entry.entry_id.partition("-")[0])
             early.extend([ts_ms] if not course.store.versions.get((1, "BTCUSDT", ts_ms)) else [])
-        return await append(entries, keep_from)
+        await append(entries, keep_from)
 
     valkey.append = watched  # type: ignore[method-assign]
     course.valkey = valkey

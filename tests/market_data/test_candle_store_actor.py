@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import pytest
 import ray
 from ray.actor import ActorHandle
@@ -17,9 +15,9 @@ from actors.options import CANDLE_STORE, NAMESPACE
 from actors.ray_errors import translated_errors
 from candleray.errors import InstanceError, NotFound, ServiceUnavailable
 from candleray.settings import ServiceSettings, Settings
-from cluster.machine.processes import answers_of, tree_of
 from tests.support.candle_store_contract import FOREVER, candle_rows
-from tests.support.instances.processes import running_script
+from tests.support.instances.processes import process_of_actor, running_script
+from tests.support.instances.ray_workers import ray_workers
 from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.cluster
@@ -28,22 +26,8 @@ pytestmark = pytest.mark.cluster
 @pytest.fixture(scope="module")
 def ray_alone() -> Iterator[None]:
     """A cluster of this module's own: the actor's name is one per cluster."""
-    with (
-        pytest.MonkeyPatch.context() as environment,
-        tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as temp,
-    ):
-        environment.setenv("RAY_AUTH_MODE", "disabled")
-        environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        ray.init(
-            address="local",
-            num_cpus=1,
-            object_store_memory=200_000_000,
-            include_dashboard=False,
-            log_to_driver=False,
-            _temp_dir=temp,
-        )
+    with ray_workers(1):
         yield
-        ray.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +49,8 @@ def end(store: ActorHandle) -> None:
 def kill_process_of(store: ActorHandle) -> None:
     """`kill -9`, which Ray takes for a crash, unlike `ray.kill`."""
     ray.get(store.ping.remote())
-    commands = answers_of(tree_of(psutil.Process()), psutil.Process.cmdline)
-    (process,) = [process for process, command in commands if "CandleStoreActor" in " ".join(command)]
+    process = process_of_actor("CandleStoreActor")
+    assert process
     process.kill()
 
 

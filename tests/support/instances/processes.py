@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from candleray.settings import ROOT
-from cluster.machine.processes import answers_of
+from cluster.machine.processes import answers_of, tree_of
 from tests.support.waiting import wait_until
 
 
@@ -60,3 +60,10 @@ def _states(process: psutil.Process) -> set[str]:
     """States of its threads, as in `man 5 proc_pid_stat`."""
     stats = [path.read_text() for path in Path(f"/proc/{process.pid}/task").glob("*/stat")]
     return {stat.rpartition(")")[2].split()[0] for stat in stats}
+
+
+def process_of_actor(actor_class: str) -> psutil.Process | None:
+    """The process below this one in which an actor of that class lives, if one does."""
+    commands = answers_of(tree_of(psutil.Process()), psutil.Process.cmdline)
+    found = [process for process, command in commands if f"ray::{actor_class}" in " ".join(command)]
+    return found[0] if found else None
