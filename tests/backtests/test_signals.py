@@ -118,6 +118,26 @@ def test_a_request_comes_back_as_it_was_said():
             "unknown name '20'; a number is written without quotes: 20",
         ),
         (
+            entry({"above": ["104250.55", 1]}),
+            "signals.long_entry.above.0",
+            "unknown name '104250.55'; a number is written without quotes: 104250.55",
+        ),
+        (
+            entry({"above": [" 1234567", 1]}),
+            "signals.long_entry.above.0",
+            "unknown name ' 1234567'; a number is written without quotes: 1234567",
+        ),
+        (
+            {"let": {}, **entry({"above": ["nan", 1]})},
+            "signals.long_entry.above.0",
+            'unknown name \'nan\'; an indicator is written {"id": "nan", "params": {…}}',
+        ),
+        (
+            {"let": {}, **entry({"above": ["1e999", 1]})},
+            "signals.long_entry.above.0",
+            'unknown name \'1e999\'; an indicator is written {"id": "ema", "params": {…}}',
+        ),
+        (
             {"let": {}, **entry({"above": ["adx(14)", 1]})},
             "signals.long_entry.above.0",
             'unknown name \'adx(14)\'; an indicator is written {"id": "adx", "params": {…}}',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable
 from typing import Literal, TypeAlias, get_args
@@ -14,6 +15,7 @@ TimePart: TypeAlias = Literal["hour", "weekday"]
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _CALL = re.compile(r"\s*([a-z][a-z0-9_]*)\s*\(.*")
+_LONGEST_NUMBER = 40
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
@@ -27,17 +29,24 @@ def name_hint(text: str, names: list[str]) -> str:
 
 def written_otherwise(text: str) -> str | None:
     """Return how a price, a time, a weekday or a number is written, where the text is one of them."""
-    word = text.strip().lower()[:40]
+    word = text.strip().lower()
     if word in get_args(PriceColumn):
         return f'a price is written {{"price": "{word}"}}'
     if word in get_args(TimePart):
         return f'a time is written {{"time": "{word}"}}'
     if word in _WEEKDAYS:
         return f"a weekday is a number, Monday is 0: {_WEEKDAYS.index(word)}"
+    number = _number(word)
+    return None if number is None else f"a number is written without quotes: {number}"
+
+
+def _number(word: str) -> str | None:
+    """Return the number that a word is, with all of its digits; what is no finite one is none."""
     try:
-        return f"a number is written without quotes: {float(word):g}"
+        number = float(word) if len(word) <= _LONGEST_NUMBER else math.nan
     except ValueError:
         return None
+    return repr(number).removesuffix(".0") if math.isfinite(number) else None
 
 
 def close_match(text: str, known: Iterable[str]) -> str | None:
