@@ -294,7 +294,8 @@ async def test_a_task_that_does_not_hear_of_its_cancelling_is_cancelled_again(
     with pytest.raises(asyncio.CancelledError):
         await running
     await submitted.until_gone()
-    assert asked.count(submitted.refs[submitted.names.index("rank_variants")]) == 3
+    # A slow machine, on which the task ends later than it is asked again, asks a fourth time.
+    assert asked.count(submitted.refs[submitted.names.index("rank_variants")]) >= 3
 
 
 # Jobs
