@@ -24,6 +24,7 @@ from actors.ray_jobs import RayJobs
 from candleray.databases.postgres import Postgres
 from candleray.errors import CandlerayError, InstanceError
 from candleray.jobs.attempts import Attempts
+from candleray.jobs.database_clock import DatabaseClock
 from candleray.jobs.scheduler import Scheduler
 from candleray.logs import configure_logs, get_logger
 from candleray.settings import JobSettings, Settings, get_settings
@@ -43,6 +44,7 @@ class JobSchedulerActor:
         self._url = url
         self._limits = limits
         self._drivers = RayJobs(job_module)
+        self._clock = DatabaseClock()
         self._metrics = JobMetrics()
         self._failures = Counter("candleray_scheduler_failures", "Steps that a service did not let happen.")
         threading.Thread(target=self._live, name="scheduler", daemon=True).start()
@@ -77,7 +79,7 @@ class JobSchedulerActor:
         postgres = await Postgres.open(self._url.get_secret_value(), max_connections=2)
         try:
             attempts = Attempts(postgres, self._limits)
-            scheduler = Scheduler(attempts, self._drivers, self._limits)
+            scheduler = Scheduler(attempts, self._drivers, self._limits, self._clock)
             tidied_at = measured_at = 0.0
             while True:
                 await scheduler.step()

@@ -5,13 +5,13 @@ Every step starts from what Postgres says, so that it may be killed at any line 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Mapping
 from typing import Protocol
 from uuid import UUID
 
 from candleray.errors import CandlerayError
 from candleray.jobs.attempts import Attempts
+from candleray.jobs.database_clock import DatabaseClock
 from candleray.jobs.job import NOT_LAUNCHED, JobState, UnfinishedJob
 from candleray.logs import get_logger
 from candleray.settings import JobSettings
@@ -23,9 +23,6 @@ LAUNCH_S = 90.0
 
 QUIET_HEARTBEATS = 3
 """Heartbeats that a driver may miss before Ray is asked about it: to ask each step takes a twentieth of a core."""
-
-CLOCK_STEP_S = 5.0
-"""A database's clock that moves by so much more or less than time has passed was put."""
 
 
 class Launcher(Protocol):
@@ -43,12 +40,17 @@ class Launcher(Protocol):
 
 
 class Scheduler:
-    def __init__(self, attempts: Attempts, launcher: Launcher, limits: JobSettings) -> None:
+    def __init__(
+        self, attempts: Attempts, launcher: Launcher, limits: JobSettings, clock: DatabaseClock | None = None
+    ) -> None:
+        """
+        Args:
+            clock: the database's, as a former scheduler has seen it.
+        """
         self._attempts = attempts
         self._launcher = launcher
         self._limits = limits
-        self._ahead_s: float | None = None
-        """Seconds that the database's clock was ahead of one that nobody puts, when it was last seen."""
+        self._clock = clock or DatabaseClock()
 
     async def step(self) -> None:
         """
@@ -71,13 +73,15 @@ class Scheduler:
     async def _unfinished(self) -> list[UnfinishedJob]:
         """The jobs that wait or run. Where the clock was put, every driver counts as heard of just now."""
         unfinished = await self._attempts.unfinished()
+        if not unfinished:
+            return unfinished
+        if forward_s := self._clock.put_forward_s(unfinished[0].now_s):
+            log.warning("clock_was_put", forward_s=round(forward_s, 1))
+            await self._attempts.count_silence_anew()
+            unfinished = await self._attempts.unfinished()
+        # Accepted only now: where Postgres has failed above, the next step has to see it once more.
         if unfinished:
-            ahead_s = unfinished[0].now_s - time.monotonic()
-            former_s, self._ahead_s = self._ahead_s, ahead_s
-            if former_s is not None and abs(ahead_s - former_s) > CLOCK_STEP_S:
-                log.warning("clock_was_put", forward_s=round(ahead_s - former_s, 1))
-                await self._attempts.count_silence_anew()
-                return await self._attempts.unfinished()
+            self._clock.accept(unfinished[0].now_s)
         return unfinished
 
     async def forget_old(self) -> None:

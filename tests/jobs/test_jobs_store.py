@@ -17,6 +17,7 @@ from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, GuardExceeded, NotFound, ServiceUnavailable
 from candleray.jobs.attempts import Attempts
 from candleray.jobs.checkpoint import Checkpoint
+from candleray.jobs.database_clock import DatabaseClock
 from candleray.jobs.job import ENDED, NEXT, JobState, Superseded
 from candleray.jobs.scheduler import Scheduler
 from candleray.jobs.store import Jobs
@@ -177,6 +178,15 @@ async def test_pages_are_stable_while_jobs_come(jobs: Jobs, user: UUID):
     assert [job.job_id for job in (*first, *rest)] == [job.job_id for job in reversed(made)]
 
 
+class SteadyClock:
+    """Goes as time does, so many seconds back."""
+
+    back_s = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() - self.back_s
+
+
 class TestScheduler:
     async def test_it_starts_what_may_run(self, jobs: Jobs, attempts: Attempts, user: UUID):
         drivers, job = Drivers(), await submitted(jobs, user)
@@ -207,17 +217,16 @@ class TestScheduler:
         attempts: Attempts,
         user: UUID,
         postgres: Postgres,
-        monkeypatch: pytest.MonkeyPatch,
         by_s: int,
     ):
         drivers, job = Drivers(), await submitted(jobs, user)
-        scheduler = Scheduler(attempts, drivers, LIMITS)
+        steady = SteadyClock()
+        scheduler = Scheduler(attempts, drivers, LIMITS, DatabaseClock(steady))
         await scheduler.step()
         await attempts.heartbeat(job.job_id, 1, progress())
         await scheduler.step()
         # As if the clock had been put: the other one is put instead, and what was written before is as old.
-        passed = time.monotonic
-        monkeypatch.setattr(time, "monotonic", lambda: passed() - by_s)
+        steady.back_s = by_s
         await silence(postgres, job.job_id, by_s)
         await scheduler.step()
         assert (drivers.stopped, drivers.started) == ([], [(job.job_id, 1)])
@@ -226,6 +235,30 @@ class TestScheduler:
         await silence(postgres, job.job_id, 7)
         await scheduler.step()
         assert drivers.started == [(job.job_id, 1), (job.job_id, 2)]
+
+    async def test_a_database_that_fails_while_silence_is_counted_anew_costs_no_living_driver(
+        self, jobs: Jobs, attempts: Attempts, user: UUID, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+    ):
+        drivers, job = Drivers(), await submitted(jobs, user)
+        steady = SteadyClock()
+        clock = DatabaseClock(steady)
+        scheduler = Scheduler(attempts, drivers, LIMITS, clock)
+        await scheduler.step()
+        await attempts.heartbeat(job.job_id, 1, progress())
+        await scheduler.step()
+        steady.back_s = 86_400
+        await silence(postgres, job.job_id, 86_400)
+
+        async def away() -> None:
+            raise ServiceUnavailable("Postgres does not answer")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(attempts, "count_silence_anew", away)
+            with pytest.raises(ServiceUnavailable):
+                await scheduler.step()
+        # The actor opens Postgres anew after that, and makes another scheduler.
+        await Scheduler(attempts, drivers, LIMITS, clock).step()
+        assert (drivers.stopped, drivers.started) == ([], [(job.job_id, 1)])
 
     async def test_a_driver_that_speaks_lives(
         self, jobs: Jobs, attempts: Attempts, user: UUID, postgres: Postgres

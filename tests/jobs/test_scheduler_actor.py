@@ -8,7 +8,9 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from pydantic import SecretStr
 
+from actors import job_scheduler
 from actors.job_scheduler import JobSchedulerActor
 from actors.ray_jobs import end_in_words
 from candleray.errors import ServiceUnavailable
@@ -69,3 +71,25 @@ async def test_pauses_double_while_a_service_is_away_and_begin_anew_after_it_has
         with pytest.raises(asyncio.CancelledError):
             await JobSchedulerActor._run(cast(JobSchedulerActor, actor))
     assert actor.pauses == pytest.approx(pauses)
+
+
+async def test_the_clock_that_one_scheduler_has_seen_is_given_to_the_next(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Postgres is opened anew after a failure, and may have been away because its machine's clock was put."""
+    given: list[object] = []
+
+    class Away:
+        def __init__(self, attempts: object, drivers: object, limits: object, clock: object) -> None:
+            given.append(clock)
+
+        async def step(self) -> None:
+            raise ServiceUnavailable("Postgres does not answer")
+
+    monkeypatch.setattr(job_scheduler, "Scheduler", Away)
+    parts = {"_url": SecretStr(postgres_url), "_limits": None, "_drivers": None, "_clock": object()}
+    actor = cast(JobSchedulerActor, SimpleNamespace(**parts))
+    for _ in range(2):
+        with pytest.raises(ServiceUnavailable):
+            await JobSchedulerActor._schedule(actor)
+    assert given == [parts["_clock"]] * 2
