@@ -54,7 +54,7 @@ class LiveStore(Protocol):
 
     async def span(self, market_id: int, symbol: str) -> tuple[int, int]: ...
 
-    async def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles: ...
+    async def read_first(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles: ...
 
 
 Wanted = Callable[[], Awaitable[Sequence[Instrument]]]
@@ -198,7 +198,8 @@ class VenueIngestion:
             if start_ms < end_ms:
                 candles = Candles.empty()
                 with suppress(NotFound):
-                    candles = await self.services.store.read(
+                    # As every minute enters the stream: with the values it had first.
+                    candles = await self.services.store.read_first(
                         instrument.market_id, instrument.symbol, start_ms, end_ms
                     )
                 if entries := entries_of(instrument, candles, last_ms):

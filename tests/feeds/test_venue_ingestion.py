@@ -303,6 +303,21 @@ async def test_a_new_process_completes_the_store_and_then_the_stream(valkey: Val
     first.hold()
 
 
+async def test_a_minute_that_was_revised_before_the_stream_is_completed_enters_it_with_its_first_values(
+    valkey: Valkey,
+) -> None:
+    course = Course("binance", [BTC])
+    async with course.running():
+        await course.has_all(BTC)
+        revised_ms = course.played.now_ms() // MINUTE_MS * MINUTE_MS - 30 * MINUTE_MS
+        ((_, first),) = course.store.versions[1, "BTCUSDT", revised_ms]
+        course.store.versions[1, "BTCUSDT", revised_ms].append(("repair", tuple(2 * value for value in first)))
+        course.valkey = valkey
+        await stream_has_all(course, valkey, BTC)
+    ((_, fields),) = await valkey.client.xrange(stream_of(BTC), f"{revised_ms}-0", f"{revised_ms}-0")
+    assert float(fields[b"close"]) == first[3]
+
+
 async def test_a_minute_that_the_exchange_does_not_have_is_a_row_and_one_that_comes_later_fills_it(
     holes: HoleStore,
 ) -> None:

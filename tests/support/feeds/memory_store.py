@@ -45,9 +45,9 @@ class MemoryStore:
             raise NotFound(f"unknown symbol {symbol}")
         return int(stamps[0]), int(stamps[-1]) + MINUTE_MS
 
-    async def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
+    async def read_first(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
         stamps = self.stamps(market_id, symbol, start_ms, end_ms)
-        values = [self.versions[market_id, symbol, ts_ms][-1][1] for ts_ms in stamps.tolist()]
+        values = [self.versions[market_id, symbol, ts_ms][0][1] for ts_ms in stamps.tolist()]
         return Candles(stamps, np.array(values, np.float64).reshape(-1, 5).T.copy())
 
     def stamps(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> IntArray:
