@@ -11,15 +11,16 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ray
 from ray.actor import ActorHandle
 
 from actors.answering import answer_as
 from actors.options import ON_HEAD, market_feed_options
+from candleray.databases.lazy_service import LazyService
 from candleray.databases.postgres import Postgres
 from candleray.errors import CandlerayError
 from candleray.feeds.subscription_store import SubscriptionStore
@@ -55,7 +56,8 @@ class MarketFeedActor:
         os._exit(1)  # Ray starts it again
 
     async def _run(self) -> None:
-        postgres = Opened(partial(Postgres.open, _url(self._settings.services.postgres_url), max_connections=2))
+        url = self._settings.services.postgres_url
+        postgres = LazyService(partial(Postgres.open, max_connections=2), url, "postgres_url")
         wanted = Subscribed(self._venue, self._settings.live, postgres)
         while True:
             if await wanted():
@@ -66,24 +68,10 @@ class MarketFeedActor:
         await ingestion.run()
 
 
-class Opened:
-    """A service that is opened by the first call that reaches it."""
-
-    def __init__(self, open_it: Callable[[], Awaitable[Any]]) -> None:
-        self._open, self._service = open_it, None
-        self._turn = asyncio.Lock()
-
-    async def __call__(self) -> Any:
-        async with self._turn:
-            if self._service is None:
-                self._service = await self._open()
-            return self._service
-
-
 class Subscribed:
     """The venue's instruments that are to be followed; while Postgres is away, the last known ones."""
 
-    def __init__(self, venue: str, live: LiveSettings, postgres: Opened) -> None:
+    def __init__(self, venue: str, live: LiveSettings, postgres: LazyService[Postgres]) -> None:
         self._market_ids = [market.market_id for market in MARKETS.values() if market.exchange == venue]
         self._live = live
         self._postgres = postgres
@@ -91,7 +79,7 @@ class Subscribed:
 
     async def __call__(self) -> Sequence[Instrument]:
         try:
-            store = SubscriptionStore(await self._postgres(), self._live)
+            store = SubscriptionStore(await self._postgres.get(), self._live)
             # A halted instrument has no candles: it would only be asked for in vain.
             self._known = [one for one in await store.wanted(self._market_ids) if one.notice is None]
         except CandlerayError as error:
@@ -109,7 +97,9 @@ class Subscribed:
         ]
 
 
-def _ingestion(venue: str, settings: Settings, wanted: Subscribed, postgres: Opened) -> VenueIngestion:
+def _ingestion(
+    venue: str, settings: Settings, wanted: Subscribed, postgres: LazyService[Postgres]
+) -> VenueIngestion:
     # Imported here: at rest the actor has none of it in memory.
     from actors.candle_store import ActorCall
     from actors.market_feed_metrics import MarketFeedMetrics
@@ -124,13 +114,13 @@ def _ingestion(venue: str, settings: Settings, wanted: Subscribed, postgres: Ope
     services = settings.services
 
     async def holes() -> HoleStore:
-        return HoleStore(await postgres())
+        return HoleStore(await postgres.get())
 
     metrics = MarketFeedMetrics()
 
     async def keep_states(states: Sequence[FeedState]) -> None:
         metrics.observe(states, time.time())
-        await FeedStore(await postgres()).keep(states)
+        await FeedStore(await postgres.get()).keep(states)
 
     return VenueIngestion(
         venue,
@@ -140,15 +130,11 @@ def _ingestion(venue: str, settings: Settings, wanted: Subscribed, postgres: Ope
             store=CandleStoreClient(ActorCall(settings)),
             wanted=wanted,
             holes=holes,
-            valkey=Opened(partial(Valkey.open, _url(services.redis_url))),
+            valkey=LazyService(Valkey.open, services.redis_url, "redis_url").get,
             keep_states=keep_states,
         ),
         websocket.connect if websocket.is_available() else None,
     )
-
-
-def _url(secret: Any) -> str:
-    return secret.get_secret_value() if secret is not None else ""
 
 
 def market_feed(settings: Settings, venue: str) -> ActorHandle:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
+from functools import partial
 
 from ray.util.metrics import Counter, Gauge
 
 from actors.candle_store import ActorCall
+from candleray.databases.lazy_service import LazyService
+from candleray.databases.patience import patiently
 from candleray.databases.postgres import Postgres
 from candleray.duties.course import follow
 from candleray.duties.duty import Means
 from candleray.duties.outcomes import DutyOutcomes
 from candleray.duties.roster import find_duties
-from candleray.errors import CandlerayError, InstanceError
 from candleray.logs import get_logger
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.market_data.history import History
@@ -60,7 +63,8 @@ def _live(settings: Settings) -> None:
 
 async def _do_all(settings: Settings, metrics: DutyMetrics) -> None:
     candles = CandleStoreClient(ActorCall(settings))
-    postgres = await _postgres(settings)
+    lazy = LazyService(partial(Postgres.open, max_connections=2), settings.services.postgres_url, "postgres_url")
+    postgres = await patiently(lazy.get, AGAIN_S, math.inf)
     try:
         config = settings.history.model_copy(update={"budget_share": BUDGET_SHARE})
         async with History(config) as history:
@@ -68,15 +72,3 @@ async def _do_all(settings: Settings, metrics: DutyMetrics) -> None:
             await asyncio.gather(*(follow(duty, DutyOutcomes(postgres), metrics.tell) for duty in duties))
     finally:
         await postgres.close()
-
-
-async def _postgres(settings: Settings) -> Postgres:
-    url = settings.services.postgres_url
-    if url is None:
-        raise InstanceError("no Postgres is configured: is the instance up?")
-    while True:
-        try:
-            return await Postgres.open(url.get_secret_value(), max_connections=2)
-        except CandlerayError as error:
-            log.warning("duties_wait", reason=error.message, pause_s=AGAIN_S)
-            await asyncio.sleep(AGAIN_S)

@@ -19,6 +19,7 @@ from candleray.backtests.explanation import Explanation
 from candleray.backtests.preflight import Preflight, SizedRequest
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
+from candleray.databases.lazy_service import LazyService
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.disk_room import room_fault
@@ -36,7 +37,6 @@ from cluster.search.preflight import weigh
 from serve_apps.api import build_api
 from serve_apps.backend import Backend
 from serve_apps.backfills import Backfills
-from serve_apps.lazy_service import LazyService
 from serve_apps.metrics import Metrics
 
 T = TypeVar("T")

@@ -11,8 +11,9 @@ import asyncio
 import math
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -20,16 +21,16 @@ from ray.exceptions import RayError, RayTaskError
 
 from actors.candle_store import ActorCall
 from actors.ray_errors import original_error, translated_errors
+from candleray.databases.lazy_service import LazyService
+from candleray.databases.patience import patiently
 from candleray.databases.postgres import Postgres
-from candleray.errors import CandlerayError, InstanceError
+from candleray.errors import CandlerayError
 from candleray.jobs.attempts import Attempts
 from candleray.jobs.job import JobState, Superseded
 from candleray.logs import configure_logs, get_logger
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import Settings, get_settings
 from cluster.search.job_search import Search
-
-AGAIN_S = 0.5
 
 log = get_logger("job")
 T = TypeVar("T")
@@ -92,21 +93,21 @@ async def drive(attempts: Attempts, job_id: UUID, attempt: int, settings: Settin
                 heart.beat_until_cancelled(), search.run(CandleStoreClient(ActorCall(settings)))
             )
     except Cancelled:
-        await _patiently(lambda: heart.beat(last=True))
-        await _patiently(lambda: attempts.move(job_id, JobState.CANCELLED, "cancelled by its user", attempt))
+        await patiently(lambda: heart.beat(last=True))
+        await patiently(lambda: attempts.move(job_id, JobState.CANCELLED, "cancelled by its user", attempt))
     except CandlerayError as error:
         # What is not of the request itself passes: the scheduler sends another driver.
         if error.status >= 500:
             raise
         code, message = error.code, error.message
-        await _patiently(lambda: attempts.move(job_id, JobState.FAILED, code, attempt, message))
+        await patiently(lambda: attempts.move(job_id, JobState.FAILED, code, attempt, message))
     except RayTaskError:
         # Our own code failed on it, and would again; a worker that was killed comes as another error.
         log.exception("job_failed", job_id=str(job_id))
         reason = "the search failed; the log of its driver says why"
-        await _patiently(lambda: attempts.move(job_id, JobState.FAILED, "internal", attempt, reason))
+        await patiently(lambda: attempts.move(job_id, JobState.FAILED, "internal", attempt, reason))
     else:
-        await _patiently(lambda: attempts.finish(job_id, attempt, result))
+        await patiently(lambda: attempts.finish(job_id, attempt, result))
 
 
 async def _unless(cancelled: Awaitable[None], work: Awaitable[T]) -> T:
@@ -128,18 +129,6 @@ async def _unless(cancelled: Awaitable[None], work: Awaitable[T]) -> T:
         await asyncio.wait({heart, working}, timeout=1.0)
 
 
-async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
-    """Call again until the database answers: while it starts anew, or others have all of its connections."""
-    give_up_at = time.monotonic() + 60.0
-    while True:
-        try:
-            return await call()
-        except CandlerayError:
-            if time.monotonic() > give_up_at:
-                raise
-            await asyncio.sleep(AGAIN_S)
-
-
 def run(job_id: UUID, attempt: int) -> int:
     """Run the attempt; return the exit code of its process."""
     settings = get_settings()
@@ -149,10 +138,7 @@ def run(job_id: UUID, attempt: int) -> int:
 
 async def _run(job_id: UUID, attempt: int, settings: Settings) -> int:
     url = settings.services.postgres_url
-    if url is None:
-        raise InstanceError("the setting postgres_url names no address")
-    address = url.get_secret_value()
-    postgres = await _patiently(lambda: Postgres.open(address, max_connections=2))
+    postgres = await patiently(LazyService(partial(Postgres.open, max_connections=2), url, "postgres_url").get)
     try:
         working = asyncio.ensure_future(drive(Attempts(postgres, settings.jobs), job_id, attempt, settings))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 
 from candleray.backtests.phase import Phase
-from candleray.errors import GuardExceeded, ServiceUnavailable
+from candleray.databases.lazy_service import LazyService
+from candleray.databases.patience import patiently
+from candleray.databases.postgres import Postgres
+from candleray.errors import GuardExceeded, InstanceError, ServiceUnavailable
 from candleray.jobs.attempts import Attempts
 from candleray.jobs.checkpoint import Checkpoint
 from candleray.search.rankings import Ranking
 from candleray.search.sweep import Sweep
 from candleray.settings import JobSettings, Settings
-from cluster.search import job_attempt
-from cluster.search.job_attempt import Heart, _patiently, _unless
+from cluster.search.job_attempt import Heart, _unless
 from cluster.search.job_search import Search
 from tests.support.jobs import ENGINE, REQUEST
 
@@ -95,7 +97,7 @@ async def test_a_search_that_ends_on_its_own_news_ends_its_heart_too():
     assert beating.cancelled()
 
 
-async def test_a_driver_waits_for_a_database_whose_connections_others_have(monkeypatch: pytest.MonkeyPatch):
+async def test_a_driver_waits_for_a_database_whose_connections_others_have():
     answers = [ServiceUnavailable("sorry, too many clients already")] * 3
 
     async def opened() -> str:
@@ -103,5 +105,19 @@ async def test_a_driver_waits_for_a_database_whose_connections_others_have(monke
             raise answers.pop()
         return "open"
 
-    monkeypatch.setattr(job_attempt, "AGAIN_S", 0.001)
-    assert await _patiently(opened) == "open"
+    assert await patiently(opened, pause_s=0.001) == "open"
+    answers.append(ServiceUnavailable("the database system is shutting down"))
+    with pytest.raises(ServiceUnavailable, match="is shutting down"):
+        await patiently(opened, pause_s=0.001, for_s=-1.0)
+
+
+async def test_a_driver_does_not_wait_for_the_address_of_a_database():
+    asked: list[str] = []
+
+    async def opened(url: str) -> Postgres:
+        asked.append(url)
+        raise ServiceUnavailable("Postgres does not answer")
+
+    with pytest.raises(InstanceError, match="the setting postgres_url names no address"):
+        await patiently(LazyService(opened, None, "postgres_url").get)
+    assert asked == []

@@ -21,7 +21,7 @@ ServiceT = TypeVar("ServiceT", bound=Pingable)
 
 
 class LazyService(Generic[ServiceT]):
-    """A service opened by the first call that reaches it; the API starts without it and reports it at `/ready`."""
+    """A service opened by the first call that reaches it; what needs it sometimes starts without it."""
 
     def __init__(
         self, open_url: Callable[[str], Awaitable[ServiceT]], url: SecretStr | None, setting: str
