@@ -139,7 +139,7 @@ class Streams:
             market.market_id: MarketStreams(market, record, clock, log) for market in simulated_markets()
         }
         self._connections = count(1)
-        self._clock_moved = asyncio.Event()
+        self._woken = asyncio.Event()
 
     def of(self, session: Session) -> MarketStreams:
         return self.markets[session.market.market_id]
@@ -162,16 +162,17 @@ class Streams:
         self.clock.hold_at(sent_ms + MINUTE_MS if self.clock.speed > 1 else math.inf)
 
     async def _reach(self, ts_ms: int) -> None:
-        moved = self._clock_moved
+        woken = self._woken
         left_s = self.clock.real_s_until(ts_ms)
         if left_s > 0:
             with suppress(TimeoutError):
-                await asyncio.wait_for(moved.wait(), None if math.isinf(left_s) else min(left_s, _LONGEST_WAIT_S))
+                await asyncio.wait_for(woken.wait(), None if math.isinf(left_s) else min(left_s, _LONGEST_WAIT_S))
 
     def inject(self, fault: Fault) -> None:
         """Have a fault begin now."""
         self.record.book.begun[fault.kind.name] += 1
         self.markets[fault.market.market_id].faulty.begin(fault)
+        self._wake()
 
     def move_clock(self, *, speed: float | None, step_s: float | None) -> None:
         if speed is not None:
@@ -179,8 +180,12 @@ class Streams:
         if step_s is not None:
             self.clock.hold_at(math.inf)
             self.clock.step(step_s * 1000)
-        self._clock_moved.set()
-        self._clock_moved = asyncio.Event()
+        self._wake()
+
+    def _wake(self) -> None:
+        """Have what is due looked at anew: the clock was moved, or something is due earlier than it was."""
+        self._woken.set()
+        self._woken = asyncio.Event()
 
     def open(self, venue_socket: VenueSocket, target: str) -> Session:
         """The session of a handshake; raises `HandshakeRefused`."""
