@@ -124,7 +124,7 @@ class FaultyConnections:
                 self._mute(venue_socket, fault)
 
     def has_subscribed(self, venue_socket: VenueSocket) -> None:
-        """Reset it a moment later, where resets come in a row."""
+        """Reset a connection that has its first topics, a moment later, where resets come in a row."""
         if self._resets_to_come:
             self._resets_to_come -= 1
             asyncio.get_running_loop().call_later(_RESET_AFTER_S, venue_socket.reset)

@@ -217,7 +217,8 @@ class Streams:
             venue_socket.say(answer)
         if len(session.topics) != before:
             streams.log("subscribed", session, topics=len(session.topics))
-            streams.faulty.has_subscribed(venue_socket)
+            if not before:
+                streams.faulty.has_subscribed(venue_socket)
 
     def is_too_fast(self, venue_socket: VenueSocket) -> None:
         session = _session(venue_socket)

@@ -78,6 +78,22 @@ def test_resets_come_without_a_close_frame_and_in_a_row(venue):
     assert [each["how"] for each in venue.sent(event="closed")] == ["reset"] * 3
 
 
+def change_topics(client: ClientConnection) -> None:
+    for method, symbol in (("SUBSCRIBE", "btcusdt"), ("SUBSCRIBE", "ethusdt"), ("UNSUBSCRIBE", "ethusdt")):
+        client.send(json.dumps({"method": method, "params": [f"{symbol}@kline_1m"], "id": 1}))
+    hear_all(client)
+
+
+def test_of_resets_in_a_row_a_connection_takes_one_whatever_it_asks_for(venue):
+    client = venue.subscribe("binance-spot", "BTCUSDT")
+    venue.begin("reset", "binance-spot", variant=1)
+    assert end_of(client).rcvd is None
+    with pytest.raises(ConnectionClosed):
+        change_topics(venue.connect("/ws"))
+    assert end_of(venue.connect("/stream?streams=btcusdt@kline_1m")).rcvd is None
+    assert venue.connect("/stream?streams=btcusdt@kline_1m").ping().wait(20)
+
+
 @pytest.mark.parametrize(("kind", "market"), [("deaf", "bybit-futures"), ("stall", "binance-spot")])
 def test_silence_goes_on_while_pings_are_answered_and_ends_with_its_fault(venue, kind, market):
     client = venue.subscribe(market, "BTCUSDT")
