@@ -133,7 +133,7 @@ class Simulator:
             return Reply(200, page, {"content-type": "text/html"})
         if fault == "rate_limited" or fault == "banned" or fault == "unavailable":
             return venue.refuse(Failure(fault, "", self.faults.retry_after_s), question.now_ms)
-        reply = self._within_budget(venue, market, self._disturbed(market, question))
+        reply = self._within_budget(venue, market, question)
         if fault == "truncated":
             return Reply(reply.status, reply.body[: len(reply.body) // 2], reply.headers)
         return reply
@@ -172,12 +172,13 @@ class Simulator:
         return question
 
     def _within_budget(self, venue: SimulatedVenue, market: Market, question: Question) -> Reply:
-        reply = venue.answer(market, question, self.record.view(self._clock.now_ms()))
+        disturbed = self._disturbed(market, question)
+        reply = venue.answer(market, disturbed, self.record.view(self._clock.now_ms()))
         if self._meter is None:
             return reply
         used, left_s = self._meter.spend(venue.exchange, market, reply.weight, question.now_ms)
         if used > venue.exchange.api(market).budget.weight:
-            return venue.refuse(self._in_our_seconds(Failure("rate_limited", "", left_s)), question.now_ms)
+            return venue.refuse(self._in_our_seconds(Failure("rate_limited", "", left_s)), disturbed.now_ms)
         return Reply(reply.status, reply.body, {**reply.headers, **venue.write_used_weight(used)}, reply.weight)
 
 

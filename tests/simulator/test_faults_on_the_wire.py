@@ -248,6 +248,14 @@ def test_the_clock_of_a_venue_may_be_off(venue):
     assert venue.http.get("/api/v3/time").json()["serverTime"] == START_MS
 
 
+def test_a_clock_that_is_off_leaves_the_budget_of_its_minute_spent(venue):
+    venue.begin("clock_off", "binance-spot", variant=2)
+    used = [
+        int(venue.http.get(path).headers["x-mbx-used-weight-1m"]) for path in (KLINES, "/api/v3/time", KLINES)
+    ]
+    assert used == [2, 3, 5]
+
+
 def test_a_page_may_end_with_the_minute_under_way(venue):
     window = {"startTime": MINUTE - 5 * MINUTE_MS, "endTime": MINUTE - 1}
 
