@@ -77,16 +77,12 @@ class EmbeddedService(ABC):
             self._place = Place(self.data)
             return "attached"
         self.stop()  # it lost its socket, or hangs
-        self.launch_here()
+        self.process = self.launch()
+        self._place = Place(self.data)
         if not self._wait_answer():
             self.stop()
             raise ServiceUnavailable(f"{self.name} did not start; its log {self.log} says: {self._last_words()}")
         return "started"
-
-    def launch_here(self) -> None:
-        """Launch it, and note the folder that it works in from now on."""
-        self.process = self.launch()
-        self._place = Place(self.data)
 
     def stop(self) -> None:
         process, self.process = self.process or self.find(), None

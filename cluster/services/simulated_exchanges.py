@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import http.client
 import signal
 import sys
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
 
+import httpx
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from candleray.errors import InstanceError, ServiceUnavailable
+from candleray.errors import InstanceError
 from candleray.markets import MARKET_NAMES
+from candleray.network.clients import probe
 from candleray.private_files import write_private
 from candleray.settings import ROOT, Settings, SimulatorSettings
 from candleray.timeframes import DAY_MS
@@ -115,19 +116,9 @@ class SimulatedExchanges(EmbeddedService):
         return None
 
     def start(self) -> str:
-        """Start it; one that a killed instance left may speak of other faults, and ends.
-
-        Raises:
-            ServiceUnavailable: it does not answer, with what its log says.
-        """
+        """Start it anew: one that a killed instance left may speak of other faults."""
         self.stop()
-        self.launch_here()
-        for _ in polls(self.start_timeout_s, every_s=0.05):
-            if not self.runs() or self.answers():
-                break
-        if not self.runs():
-            raise ServiceUnavailable(f"{self.name} did not start; its log {self.log} says: {self._last_words()}")
-        return "started"
+        return super().start()
 
     def launch(self) -> psutil.Process:
         self.data.mkdir(mode=0o700, exist_ok=True)
@@ -173,14 +164,7 @@ class SimulatedExchanges(EmbeddedService):
         ]
 
     def answers(self) -> bool:
-        running = self._running()
-        if running is None:
-            return False
-        connection = http.client.HTTPConnection(HOST, running.port, timeout=5)
         try:
-            connection.request("GET", "/simulator")
-            return connection.getresponse().status == http.client.OK
-        except (OSError, http.client.HTTPException):
+            return bool(self.url) and probe(f"{self.url}/simulator", timeout_s=5).is_success
+        except httpx.HTTPError:
             return False
-        finally:
-            connection.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,6 +88,15 @@ def test_faults_that_there_are_not_are_told_with_the_start(folder):
     wrong = SimulatedExchanges(folder, SimulatorSettings(enabled=True, faults="earthquake=3"))
     with pytest.raises(ServiceUnavailable, match=r"simulator did not start; its log .* says: .*earthquake"):
         wrong.start()
+
+
+def test_exchanges_that_do_not_answer_have_not_started_and_are_ended(folder, monkeypatch):
+    silent = [sys.executable, "-c", "import time; time.sleep(60)"]
+    monkeypatch.setattr(SimulatedExchanges, "start_timeout_s", 0.5)
+    monkeypatch.setattr(SimulatedExchanges, "_command", lambda *_: silent)
+    with pytest.raises(ServiceUnavailable, match=r"simulator did not start; its log .* says: nothing"):
+        SimulatedExchanges(folder).start()
+    assert SimulatedExchanges(folder).find() is None
 
 
 def test_a_clock_goes_on_and_never_into_the_future():
