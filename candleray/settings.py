@@ -24,6 +24,7 @@ from pydantic_settings import (
 from candleray.errors import first_line, invalid, nearest
 from candleray.markets import MARKET_NAMES, Symbol
 from candleray.private_files import expanded
+from candleray.timeframes import DAY_MS
 from candleray.validation import invalid_from
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -237,6 +238,10 @@ class LiveSettings(_Section):
             if market not in MARKET_NAMES:
                 raise ValueError(f"{market[:40]!r} is no market; {nearest(market, MARKET_NAMES)}")
         return named
+
+
+FAST_CLOCK_BEHIND_MS = 30 * DAY_MS
+"""The past in which a fast clock of simulated exchanges begins, so that it is long in coming to the present."""
 
 
 class SimulatorSettings(_Section):

@@ -16,8 +16,7 @@ from candleray.errors import InstanceError
 from candleray.markets import MARKET_NAMES
 from candleray.network.clients import probe
 from candleray.private_files import write_private
-from candleray.settings import ROOT, Settings, SimulatorSettings
-from candleray.timeframes import DAY_MS
+from candleray.settings import FAST_CLOCK_BEHIND_MS, ROOT, Settings, SimulatorSettings
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.polls import polls
 from cluster.machine.ports import first_free
@@ -29,8 +28,6 @@ HOST = "127.0.0.1"
 _FOLLOWED = ("BTCUSDT", "ETHUSDT")
 """Symbols that are followed live where the settings name none."""
 _LETS_GO_WITHIN_S = 2.0
-_BEFORE_NOW_MS = 30 * DAY_MS
-"""The past in which a fast clock begins, so that it is long in coming to the present."""
 
 
 class Running(BaseModel):
@@ -120,6 +117,15 @@ class SimulatedExchanges(EmbeddedService):
         self.stop()
         return super().start()
 
+    def stop(self) -> None:
+        """End them, and let their clock stand until they are started again."""
+        super().stop()
+        running, now_s = self._running(), time.time()
+        if running:
+            stood = {"start_ms": running.venue_ms(now_s), "since_s": now_s, "speed": 0.0}
+            with suppress(OSError):  # it is not worth a stop that fails: the clock goes on, as after a kill
+                write_private(self.socket, running.model_copy(update=stood).model_dump_json())
+
     def launch(self) -> psutil.Process:
         self.data.mkdir(mode=0o700, exist_ok=True)
         former, now_s = self._running(), time.time()
@@ -138,12 +144,12 @@ class SimulatedExchanges(EmbeddedService):
         return process
 
     def _start_ms(self, former: Running | None, now_s: float) -> int:
-        """Venue time to begin at, whole seconds: no earlier than before, and not in the future."""
-        now_ms = int(now_s) * 1000
-        if self.config.speed <= 1:
-            return now_ms
-        begun_ms = former.venue_ms(now_s) if former else now_ms - _BEFORE_NOW_MS
-        return min(now_ms, -(-begun_ms // 1000) * 1000)
+        """Venue time to begin at, whole seconds, and no earlier than it ever was."""
+        now_ms, is_fast = int(now_s) * 1000, self.config.speed > 1
+        if former is None:
+            return now_ms - FAST_CLOCK_BEHIND_MS if is_fast else now_ms
+        former_ms = -(-former.venue_ms(now_s) // 1000) * 1000
+        return former_ms if is_fast else max(now_ms, former_ms)
 
     def _command(self, port: int, start_ms: int) -> list[str]:
         start = datetime.fromtimestamp(start_ms / 1000, UTC)

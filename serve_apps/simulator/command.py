@@ -14,13 +14,13 @@ import typer
 import uvicorn
 
 from candleray.errors import InstanceError, invalid
+from candleray.settings import FAST_CLOCK_BEHIND_MS
 from candleray.simulator.candle_source import CandleSource
 from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.simulator.market_clock import MarketClock
 from candleray.simulator.recorded_candles import RecordedCandles
 from candleray.simulator.venues import simulated_markets, simulated_venues
 from candleray.terminal.options import utc_ms
-from candleray.timeframes import DAY_MS
 from serve_apps.simulator.app import build_simulator
 from serve_apps.simulator.requests import Faults
 from serve_apps.simulator.sockets import VenueSocket
@@ -87,10 +87,9 @@ def simulator(
 
 
 def _start_ms(start: str | None, speed: float) -> float:
-    """The venue time at the start. A fast clock begins in the past, to be long in coming to the future."""
     if start is not None:
         return utc_ms(start, "--start")
-    return time.time() * 1000 - (30 * DAY_MS if speed > 1 else 0)
+    return time.time() * 1000 - (FAST_CLOCK_BEHIND_MS if speed > 1 else 0)
 
 
 def _listen(host: str, port: int) -> socket.socket:

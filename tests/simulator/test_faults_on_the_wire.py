@@ -250,9 +250,7 @@ def test_the_clock_of_a_venue_may_be_off(venue):
 
 def test_a_clock_that_is_off_leaves_the_budget_of_its_minute_spent(venue):
     venue.begin("clock_off", "binance-spot", variant=2)
-    used = [
-        int(venue.http.get(path).headers["x-mbx-used-weight-1m"]) for path in (KLINES, "/api/v3/time", KLINES)
-    ]
+    used = [int(venue.http.get(path).headers["x-mbx-used-weight-1m"]) for path in (KLINES, "/api/v3/time", KLINES)]
     assert used == [2, 3, 5]
 
 

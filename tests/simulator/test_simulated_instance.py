@@ -99,15 +99,32 @@ def test_exchanges_that_do_not_answer_have_not_started_and_are_ended(folder, mon
     assert SimulatedExchanges(folder).find() is None
 
 
-def test_a_clock_goes_on_and_never_into_the_future():
+def clock_of(speed: float, folder: DataFolder) -> SimulatedExchanges:
+    return SimulatedExchanges(folder, SimulatorSettings(enabled=True, speed=speed))
+
+
+@pytest.mark.parametrize("speed", [0.5, 1, 600])
+def test_a_clock_never_goes_back_and_begins_where_its_speed_says(folder, speed):
+    exchanges = clock_of(speed, folder)
+    assert exchanges._start_ms(None, 10**9) == 10**12 - (30 * DAY_MS if speed > 1 else 0)
     running = Running(pid=1, start_ticks=1, port=1, start_ms=1_000, since_s=100, speed=600)
-    assert running.venue_ms(101.5) == 901_000
-    config = SimulatorSettings(enabled=True, speed=600)
-    exchanges = SimulatedExchanges(DataFolder(Path("/nowhere")), config)
-    assert exchanges._start_ms(running, 101.5) == 101_000
-    assert exchanges._start_ms(None, 10**9) == 10**12 - 30 * DAY_MS
-    real = SimulatedExchanges(DataFolder(Path("/nowhere")), SimulatorSettings(enabled=True))
-    assert real._start_ms(None, 10**9) == 10**12
+    assert exchanges._start_ms(running, 101.5015) == 902_000
+    late = Running(pid=1, start_ticks=1, port=1, start_ms=1_000, since_s=100, speed=0)
+    assert exchanges._start_ms(late, 10**9) == (1_000 if speed > 1 else 10**12)
+
+
+def test_a_clock_stands_while_its_exchanges_are_stopped(folder):
+    exchanges = clock_of(600, folder)
+    now_s = time.time()
+    running = Running(pid=0, start_ticks=0, port=1, start_ms=1_000, since_s=now_s - 10, speed=600)
+    exchanges.data.mkdir()
+    exchanges.socket.write_text(running.model_dump_json())
+    exchanges.stop()
+    stood = Running.model_validate_json(exchanges.socket.read_text())
+    assert stood.start_ms >= running.venue_ms(now_s)
+    assert exchanges._start_ms(stood, now_s + 10**6) - stood.start_ms < 1000
+    exchanges.stop()
+    assert Running.model_validate_json(exchanges.socket.read_text()).start_ms == stood.start_ms
 
 
 def test_all_that_asks_exchanges_asks_these_by_both_ways_and_follows_some_symbols():
