@@ -56,6 +56,7 @@ class SubscriptionStore:
             GuardExceeded: the market would have more than it may.
         """
         async with self._postgres.transaction() as transaction:
+            await transaction.fetch("lock_subscriptions")
             report = await self._add(transaction, user_id, market, symbols)
             if report.added:
                 await record(
@@ -70,7 +71,7 @@ class SubscriptionStore:
     async def _add(
         self, transaction: Transaction, user_id: UUID, market: Market, symbols: Sequence[str]
     ) -> SubscriptionsReport:
-        await transaction.fetch("lock_subscriptions")
+        """Add to the subscriptions, which the transaction has locked before any request: in one order everywhere."""
         rows = await transaction.fetch("subscriptions_of_markets", [market.market_id])
         there = {row["symbol"] for row in rows} | set(self._named(market.market_id))
         new = [symbol for symbol in dict.fromkeys(symbols) if symbol not in there]
@@ -148,6 +149,7 @@ class SubscriptionStore:
             GuardExceeded: the market would have more subscriptions than it may.
         """
         async with self._postgres.transaction() as transaction:
+            await transaction.fetch("lock_subscriptions")
             asked = await _waiting(transaction, request_id)
             await self._add(transaction, user_id, asked.market, [asked.symbol])
             row = await transaction.fetch_one("lock_subscription_request", request_id)

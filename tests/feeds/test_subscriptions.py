@@ -20,12 +20,13 @@ from candleray.exchanges.discovery import exchange_of
 from candleray.feeds.subscription_store import SubscriptionStore
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.candle_store_client import CandleStoreClient
-from candleray.markets import MARKETS, InstrumentReference, Market
+from candleray.markets import MARKETS, Instrument, InstrumentReference, Market
 from candleray.settings import LiveSettings, get_settings
 from candleray.simulator.generated_candles import GeneratedCandles
 from serve_apps.backfills import Backfills
 from tests.support.api.accounts import log_in, log_in_operator
 from tests.support.api.in_process_api import backend, in_process, serving_strangers
+from tests.support.jobs import new_user
 from tests.support.simulated import Clock, history_of
 
 LIMITS = {"max_requests_per_user": 2}
@@ -310,3 +311,16 @@ async def test_ten_who_add_at_once_keep_within_the_bound(
     answers = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(not isinstance(answer, Exception) for answer in answers) == 6
     assert len(await store.wanted([1])) == 6
+
+
+async def test_of_two_wishes_for_one_instrument_that_are_accepted_at_once_the_second_is_decided(
+    postgres: Postgres, user_id: UUID, forget: None
+):
+    store = SubscriptionStore(postgres, LiveSettings())
+    others = [await new_user(postgres) for _ in range(2)]
+    for number in range(10):
+        instrument = Instrument(market_id=1, symbol=f"S{number}USDT")
+        wishes = [await store.ask(asker, instrument) for asker in others]
+        accepts = [store.accept(user_id, wish.request_id) for wish in wishes]
+        answers = await asyncio.gather(*accepts, return_exceptions=True)
+        assert sorted(type(answer).__name__ for answer in answers) == ["Conflict", "SubscriptionRequest"]
