@@ -151,16 +151,18 @@ async def test_a_refresh_that_finds_changes_is_an_event_that_counts_them(
     async with serving_strangers(backend(embedded_store), backfills=backfills) as api:
         await log_in_operator(api)
         author = UUID((await api.get("/me")).json()["user_id"])
-        refresh = partial(api.post, "/market-data/instruments/refresh", params={"market_id": 3})
+        refresh = partial(api.post, "/market-data/instruments/refresh", params={"market_id": 4})
         await refresh()
         source.gone = {"SOLUSDT"}
         answer = await refresh()
+        source.gone = set()
+        assert (await refresh()).json()["changes"] == {"listed": 1}
     await backfills.close()
     assert (answer.status_code, answer.json()["changes"]) == (200, {"delisted": 1, "listed": 1})
     rows = await postgres.fetch("audit_events_from", 0, 100_000)
     told = [row["details"] for row in rows if (row["user_id"], row["event"]) == (author, "instruments_refreshed")]
-    assert told[-1]["changes"] == "1 delisted, 1 listed"
-    assert told[-1]["listed"] == answer.json()["listed"]
+    assert [each["changes"] for each in told[-2:]] == ["1 delisted, 1 listed", "1 listed"]
+    assert told[-2]["listed"] == answer.json()["listed"]
 
 
 async def test_a_market_whose_instruments_nobody_has_read_says_how_to_read_them(api: httpx.AsyncClient):
