@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from candleray.feeds.subscriptions import (
     Subscription,
     SubscriptionRequest,
     SubscriptionsReport,
-    require_room,
+    require_streams,
 )
 from candleray.identity.audit_store import record
 from candleray.markets import MARKETS, Instrument, Market, find_market
@@ -47,7 +48,7 @@ class SubscriptionStore:
             GuardExceeded: the market would have more subscriptions than it may.
         """
         there = {one.symbol for one in await self.wanted([market.market_id])}
-        self._require_room(market, there, symbols)
+        self._new(market, there, symbols)
 
     async def add(self, user_id: UUID, market: Market, symbols: Sequence[str]) -> SubscriptionsReport:
         """Subscribe to instruments that the market trades; who has asked for them is answered.
@@ -57,7 +58,7 @@ class SubscriptionStore:
         """
         async with self._postgres.transaction() as transaction:
             await transaction.fetch("lock_subscriptions")
-            report = await self._add(transaction, user_id, market, symbols)
+            report, _ = await self._add(transaction, user_id, market, symbols)
             if report.added:
                 await record(
                     transaction,
@@ -70,18 +71,19 @@ class SubscriptionStore:
 
     async def _add(
         self, transaction: Transaction, user_id: UUID, market: Market, symbols: Sequence[str]
-    ) -> SubscriptionsReport:
-        """Add to the subscriptions, which the transaction has locked before any request: in one order everywhere."""
+    ) -> tuple[SubscriptionsReport, list[SubscriptionRequest]]:
+        """Subscribe, and accept the wishes for these instruments.
+
+        The transaction has locked the subscriptions, and that before any wish: in one order everywhere.
+        """
         rows = await transaction.fetch("subscriptions_of_markets", [market.market_id])
         there = {row["symbol"] for row in rows} | set(self._named(market.market_id))
-        new = [symbol for symbol in dict.fromkeys(symbols) if symbol not in there]
-        self._require_room(market, there, new)
+        new = self._new(market, there, symbols)
         await transaction.fetch("add_subscriptions", market.market_id, new, user_id)
-        await transaction.fetch("accept_subscription_requests", market.market_id, list(symbols))
-        left = list(symbols)
-        for symbol in new:
-            left.remove(symbol)
-        return SubscriptionsReport(added=tuple(new), already=tuple(dict.fromkeys(left)))
+        accepted = await transaction.fetch("accept_subscription_requests", market.market_id, list(symbols))
+        already = [symbol for symbol, times in Counter(symbols).items() if times > 1 or symbol in there]
+        report = SubscriptionsReport(added=tuple(new), already=tuple(already))
+        return report, [SubscriptionRequest(**row) for row in accepted]
 
     async def remove(self, user_id: UUID, instrument: Instrument) -> None:
         """
@@ -135,10 +137,14 @@ class SubscriptionStore:
         rows = await self._postgres.fetch("subscription_requests", user_id, state, limit)
         return [_request(row) for row in rows]
 
-    async def request(self, request_id: UUID) -> SubscriptionRequest:
-        """Raises NotFound where there is none of that id."""
-        async with self._postgres.transaction() as transaction:
-            return await _waiting(transaction, request_id)
+    async def waiting_request(self, request_id: UUID) -> SubscriptionRequest:
+        """
+        Raises:
+            NotFound: there is no such request.
+            Conflict: it is decided.
+        """
+        rows = await self._postgres.fetch("subscription_request", request_id)
+        return _waiting(rows[0] if rows else None, request_id)
 
     async def accept(self, user_id: UUID, request_id: UUID) -> SubscriptionRequest:
         """Subscribe to what was asked for; whoever else waits for it is answered too.
@@ -150,11 +156,10 @@ class SubscriptionStore:
         """
         async with self._postgres.transaction() as transaction:
             await transaction.fetch("lock_subscriptions")
-            asked = await _waiting(transaction, request_id)
-            await self._add(transaction, user_id, asked.market, [asked.symbol])
-            row = await transaction.fetch_one("lock_subscription_request", request_id)
+            asked = await _lock_waiting(transaction, request_id)
+            _, accepted = await self._add(transaction, user_id, asked.market, [asked.symbol])
             await record(transaction, user_id, "subscription_accepted", **_told(asked))
-        return _request(row)
+        return next(one for one in accepted if one.request_id == request_id)
 
     async def refuse(self, user_id: UUID, request_id: UUID, reason: str) -> SubscriptionRequest:
         """
@@ -163,7 +168,7 @@ class SubscriptionStore:
             Conflict: it is decided.
         """
         async with self._postgres.transaction() as transaction:
-            asked = await _waiting(transaction, request_id)
+            asked = await _lock_waiting(transaction, request_id)
             row = await transaction.fetch_one("refuse_subscription_request", request_id, reason)
             await record(transaction, user_id, "subscription_refused", **_told(asked), reason=reason)
         return _request(row)
@@ -171,10 +176,12 @@ class SubscriptionStore:
     def _named(self, market_id: int) -> tuple[str, ...]:
         return self._limits.subscriptions.get(find_market(market_id).name, ())
 
-    def _require_room(self, market: Market, there: set[str], symbols: Iterable[str]) -> None:
+    def _new(self, market: Market, there: Collection[str], symbols: Sequence[str]) -> list[str]:
+        """The symbols that are not there yet; raises GuardExceeded where they are too many."""
+        new = [symbol for symbol in dict.fromkeys(symbols) if symbol not in there]
         streams = exchange_of(market).streams[market.market_type].max_topics
-        more = len(set(symbols) - there)
-        require_room(market, len(there), more, streams, self._limits.connections_per_market)
+        require_streams(market, len(there), len(new), streams, self._limits.connections_per_market)
+        return new
 
     def _require_few(self, waiting: int) -> None:
         most = self._limits.max_requests_per_user
@@ -183,8 +190,11 @@ class SubscriptionStore:
             raise GuardExceeded(message, [Problem("symbol", "over_the_limit", message)])
 
 
-async def _waiting(transaction: Transaction, request_id: UUID) -> SubscriptionRequest:
-    row = await transaction.fetch_one("lock_subscription_request", request_id)
+async def _lock_waiting(transaction: Transaction, request_id: UUID) -> SubscriptionRequest:
+    return _waiting(await transaction.fetch_one("lock_subscription_request", request_id), request_id)
+
+
+def _waiting(row: dict[str, Any] | None, request_id: UUID) -> SubscriptionRequest:
     if row is None:
         raise NotFound(f"there is no request {request_id} for a subscription")
     if row["state"] != "waiting":

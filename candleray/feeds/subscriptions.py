@@ -53,7 +53,7 @@ class SubscriptionRequest(Instrument):
     """The reason of a refusal."""
 
 
-def require_room(market: Market, subscribed: int, more: int, streams: int, connections: int) -> None:
+def require_streams(market: Market, subscribed: int, more: int, streams: int, connections: int) -> None:
     """Refuse more instruments than the market's websockets take.
 
     Args:

@@ -137,7 +137,7 @@ async def accept_subscription_request(
     request_id: RequestId, user: InUser, backend: InBackend, subscriptions: InSubscriptions
 ) -> Any:
     """Subscribe to what was asked for; whoever else waits for that instrument is answered too."""
-    asked = await subscriptions.request(request_id)
+    asked = await subscriptions.waiting_request(request_id)
     await _require_tradable(backend, asked.market, [asked.symbol])
     return await subscriptions.accept(user.user_id, request_id)
 

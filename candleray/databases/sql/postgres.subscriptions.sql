@@ -45,13 +45,17 @@ WHERE ($1::uuid IS NULL OR user_id = $1) AND ($2::text IS NULL OR state = $2)
 ORDER BY asked_at, request_id
 LIMIT $3;
 
+-- name: subscription_request
+SELECT * FROM subscription_requests WHERE request_id = $1;
+
 -- name: lock_subscription_request
 SELECT * FROM subscription_requests WHERE request_id = $1 FOR UPDATE;
 
 -- name: accept_subscription_requests
 -- Of everybody who has asked for the instrument.
 UPDATE subscription_requests SET state = 'accepted', decided_at = now()
-WHERE market_id = $1 AND symbol = ANY($2::text[]) AND state = 'waiting';
+WHERE market_id = $1 AND symbol = ANY($2::text[]) AND state = 'waiting'
+RETURNING *;
 
 -- name: refuse_subscription_request
 UPDATE subscription_requests SET state = 'refused', decided_at = now(), reason = $2
