@@ -107,7 +107,7 @@ def requests(
     api: ApiUrl = None,
     data: DataDir = None,
 ) -> None:
-    """Show the wishes for instruments, the oldest first: yours, or everybody's where you are an operator.
+    """Show the wishes for instruments, the newest first: yours, or everybody's where you are an operator.
 
     Example: candleray subscriptions requests --waiting
     """

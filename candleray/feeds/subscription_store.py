@@ -14,11 +14,13 @@ from candleray.feeds.subscriptions import (
     RequestState,
     Subscription,
     SubscriptionRequest,
+    SubscriptionRequestPage,
     SubscriptionsReport,
     require_streams,
 )
 from candleray.identity.audit_store import record
 from candleray.markets import MARKETS, Instrument, Market, find_market
+from candleray.paging import PagePosition, cursor_of
 from candleray.settings import LiveSettings
 
 
@@ -131,11 +133,16 @@ class SubscriptionStore:
         return _request(row)
 
     async def requests(
-        self, user_id: UUID | None, state: RequestState | None, limit: int
-    ) -> list[SubscriptionRequest]:
-        """Wishes of one user, or of all; the oldest first."""
-        rows = await self._postgres.fetch("subscription_requests", user_id, state, limit)
-        return [_request(row) for row in rows]
+        self, user_id: UUID | None, state: RequestState | None, after: PagePosition | None, limit: int
+    ) -> SubscriptionRequestPage:
+        """Wishes of one user, or of all; the newest first, those after the position."""
+        place = after or (None, None)
+        rows = await self._postgres.fetch("subscription_requests", user_id, state, *place, limit + 1)
+        requests = tuple(_request(row) for row in rows[:limit])
+        if len(rows) <= limit:
+            return SubscriptionRequestPage(requests=requests)
+        last = PagePosition(requests[-1].asked_at, requests[-1].request_id)
+        return SubscriptionRequestPage(requests=requests, next_cursor=cursor_of(last))
 
     async def waiting_request(self, request_id: UUID) -> SubscriptionRequest:
         """

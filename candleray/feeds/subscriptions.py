@@ -53,6 +53,14 @@ class SubscriptionRequest(Instrument):
     """The reason of a refusal."""
 
 
+class SubscriptionRequestPage(Model):
+    """Wishes, the newest first."""
+
+    requests: tuple[SubscriptionRequest, ...]
+    next_cursor: str | None = None
+    """The `cursor` of the next page; `null` after the last."""
+
+
 def require_streams(market: Market, subscribed: int, more: int, streams: int, connections: int) -> None:
     """Refuse more instruments than the market's websockets take.
 

@@ -47,7 +47,11 @@ RUN = Kind("run", "/runs", "run_id", "runs", about_fields=("state", "state_since
 TOKEN = Kind("token", "/tokens", "token_id", name_field="name", about_fields=("created_at",))
 SESSION = Kind("session", "/sessions", "token_id", about_fields=("created_at",))
 WISH = Kind(
-    "request", "/market-data/subscription-requests", "request_id", about_fields=("market_id", "symbol", "state")
+    "request",
+    "/market-data/subscription-requests",
+    "request_id",
+    "requests",
+    about_fields=("market_id", "symbol", "state"),
 )
 EXCHANGE_KEY = Kind("exchange key", "/exchange-keys", "key_id", name_field="label", about_fields=("exchange",))
 

@@ -10,12 +10,16 @@ from candleray.feeds.subscriptions import (
     RequestState,
     Subscription,
     SubscriptionRequest,
+    SubscriptionRequestPage,
     SubscriptionsReport,
 )
 from candleray.markets import Instrument, find_market
+from candleray.paging import collected
 from candleray.sdk.connection import Sender, encoded, read, segment
 from candleray.sdk.market_data import MarketNameOrId, market_id
 from candleray.sdk.references import WISH, find_id
+
+_PAGE_REQUESTS = 500
 
 
 class SubscriptionMethods(Sender):
@@ -72,15 +76,24 @@ class SubscriptionMethods(Sender):
         body = encoded(Instrument(market_id=find_market(market).market_id, symbol=symbol))
         return read(SubscriptionRequest, self.send("POST", "/market-data/subscription-requests", content=body))
 
-    def subscription_requests(self, state: RequestState | None = None) -> list[SubscriptionRequest]:
-        """Your wishes for instruments, the oldest first; to an operator, those of everybody.
+    def subscription_requests(
+        self, state: RequestState | None = None, limit: int | None = None
+    ) -> list[SubscriptionRequest]:
+        """Your wishes for instruments, the newest first; to an operator, those of everybody.
 
         >>> wish = client.ask_for_instrument("bybit-spot", "ADAUSDT")
         >>> wish in client.subscription_requests("waiting")
         True
         """
-        answer = self.send("GET", "/market-data/subscription-requests", params={"state": state, "limit": 1000})
-        return read(list[SubscriptionRequest], answer)
+
+        def read_page(size: int, cursor: str | None) -> tuple[Sequence[SubscriptionRequest], str | None]:
+            params = {"state": state, "limit": size, "cursor": cursor}
+            page = read(
+                SubscriptionRequestPage, self.send("GET", "/market-data/subscription-requests", params=params)
+            )
+            return page.requests, page.next_cursor
+
+        return collected(read_page, limit, _PAGE_REQUESTS)
 
     def accept_subscription_request(self, request_id: str | UUID) -> SubscriptionRequest:
         """Ingest what was asked for; an operator's right.

@@ -16,6 +16,7 @@ REQUEST: dict[str, Any] = {
     "decided_at": None,
     "reason": "",
 }
+REQUESTS = {"requests": [REQUEST], "next_cursor": None}
 ACCEPTED = {"state": "accepted", "decided_at": "2026-01-05T08:00:00Z"}
 REFUSED = {"state": "refused", "decided_at": "2026-01-05T08:00:00Z", "reason": "too little volume"}
 BODIES: Any = {"two": {"summary": "Two symbols", "value": {"market_id": 1, "symbols": ["BTCUSDT", "ETHUSDT"]}}}

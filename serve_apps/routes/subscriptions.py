@@ -15,11 +15,13 @@ from candleray.feeds.subscriptions import (
     RequestState,
     Subscription,
     SubscriptionRequest,
+    SubscriptionRequestPage,
     SubscriptionsReport,
     require_tradable,
 )
 from candleray.identity.roles import role_of
 from candleray.markets import MARKETS, Instrument, Market, MarketId, Symbol
+from candleray.paging import CURSOR_PATTERN, position_of
 from candleray.validation import Model
 from serve_apps.backend import Backend, InBackend
 from serve_apps.examples import subscriptions as examples
@@ -101,18 +103,19 @@ async def remove_subscription(
 
 class RequestsQuery(Model):
     state: RequestState | None = Field(None, description="only in this state", examples=["waiting"])
-    limit: int = Field(200, ge=1, le=1000, description="how many of the oldest")
+    limit: int = Field(50, ge=1, le=500, description="wishes on a page")
+    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="`next_cursor` of the page before")
 
 
-@router.get(
-    "/subscription-requests", response_model=list[SubscriptionRequest], responses=example([examples.REQUEST])
-)
+@router.get("/subscription-requests", response_model=SubscriptionRequestPage, responses=example(examples.REQUESTS))
 async def list_subscription_requests(
     query: Annotated[RequestsQuery, Query()], caller: InCaller, backend: InBackend, subscriptions: InSubscriptions
 ) -> Any:
-    """The instruments that the user has asked for; to an operator, those that anybody has."""
+    """The instruments that the user has asked for; to an operator, those that anybody has. The newest first."""
+    after = None if query.cursor is None else position_of(query.cursor)
     of_all = role_of(caller, backend.settings) == "operator"
-    return await subscriptions.requests(None if of_all else caller.user.user_id, query.state, query.limit)
+    user_id = None if of_all else caller.user.user_id
+    return await subscriptions.requests(user_id, query.state, after, query.limit)
 
 
 @router.post("/subscription-requests", response_model=SubscriptionRequest, responses=example(examples.REQUEST))

@@ -83,6 +83,13 @@ async def subscribed(api: httpx.AsyncClient, **query: Any) -> list[str]:
     return [f"{one['market_id']} {one['symbol']}" for one in listed]
 
 
+async def wishes_of(api: httpx.AsyncClient, **query: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await api.get("/market-data/subscription-requests", params=query)).json()[
+        "requests"
+    ]
+    return found
+
+
 async def own_events(postgres: Postgres, api: httpx.AsyncClient) -> list[tuple[str, dict[str, Any]]]:
     author = UUID((await api.get("/me")).json()["user_id"])
     rows = await postgres.fetch("audit_events_from", 0, 100_000)
@@ -201,8 +208,7 @@ async def test_a_user_asks_and_an_operator_answers(api: httpx.AsyncClient, postg
     assert (await api.post(f"{path}/accept")).status_code == 403
 
     api.headers["Authorization"] = operator
-    waiting = (await api.get("/market-data/subscription-requests", params={"state": "waiting"})).json()
-    assert waiting == [wish, other]
+    assert await wishes_of(api, state="waiting") == [other, wish]
     assert (await api.post(f"{path}/accept")).json()["state"] == "accepted"
     again = (await api.post(f"{path}/accept")).json()["error"]
     assert (again["code"], again["message"]) == (
@@ -220,14 +226,36 @@ async def test_a_user_asks_and_an_operator_answers(api: httpx.AsyncClient, postg
     ]
 
     api.headers["Authorization"] = user
-    own = (await api.get("/market-data/subscription-requests")).json()
-    assert [(one["symbol"], one["state"], one["reason"]) for one in own] == [
-        ("ETHUSDT", "accepted", ""),
+    assert [(one["symbol"], one["state"], one["reason"]) for one in await wishes_of(api)] == [
         ("BTCUSDT", "refused", "later"),
+        ("ETHUSDT", "accepted", ""),
     ]
     assert (await ask(api, "ETHUSDT")).json()["error"]["message"] == "binance-spot ETHUSDT is subscribed already"
     await log_in(api)
-    assert (await api.get("/market-data/subscription-requests")).json() == [], "wishes of others are theirs"
+    assert await wishes_of(api) == [], "wishes of others are theirs"
+
+
+async def test_wishes_come_in_pages_the_newest_first_so_that_old_ones_hide_none(
+    api: httpx.AsyncClient, postgres: Postgres, user_id: UUID
+):
+    symbols = [f"S{number}USDT" for number in range(5)]
+    async with postgres.connection() as connection:
+        await connection.execute(
+            "INSERT INTO subscription_requests (market_id, symbol, user_id, state, asked_at) "
+            "SELECT 1, unnest($1::text[]), $2, 'refused', now() - interval '1 day'",
+            symbols,
+            user_id,
+        )
+    asked = (await ask(api, "ETHUSDT")).json()
+    pages, query = [], {"limit": 4}
+    while True:
+        page = (await api.get("/market-data/subscription-requests", params=query)).json()
+        pages.append([one["symbol"] for one in page["requests"]])
+        if page["next_cursor"] is None:
+            break
+        query["cursor"] = page["next_cursor"]
+    assert ([len(each) for each in pages], pages[0][0]) == ([4, 2], asked["symbol"])
+    assert sorted(sum(pages, [])) == sorted(["ETHUSDT", *symbols])
 
 
 async def test_to_add_an_instrument_answers_everybody_who_waits_for_it(api: httpx.AsyncClient):
@@ -237,8 +265,7 @@ async def test_to_add_an_instrument_answers_everybody_who_waits_for_it(api: http
         await ask(api, "SOLUSDT")
     api.headers["Authorization"] = operator
     await add(api, "SOLUSDT")
-    wishes = (await api.get("/market-data/subscription-requests")).json()
-    assert [one["state"] for one in wishes] == ["accepted", "accepted"]
+    assert [one["state"] for one in await wishes_of(api)] == ["accepted", "accepted"]
 
 
 async def test_settings_and_operators_are_one_list_and_what_the_settings_name_is_taken_out_there(

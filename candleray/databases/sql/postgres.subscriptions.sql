@@ -39,11 +39,12 @@ WHERE user_id = $1 AND market_id = $2 AND symbol = $3 AND state = 'waiting';
 INSERT INTO subscription_requests (market_id, symbol, user_id) VALUES ($1, $2, $3) RETURNING *;
 
 -- name: subscription_requests
--- The oldest first: of one user, or of all; waiting ones alone, or all.
+-- The newest first: of one user, or of all; in one state, or all.
 SELECT * FROM subscription_requests
 WHERE ($1::uuid IS NULL OR user_id = $1) AND ($2::text IS NULL OR state = $2)
-ORDER BY asked_at, request_id
-LIMIT $3;
+    AND ($3::timestamptz IS NULL OR (asked_at, request_id) < ($3, $4::uuid))
+ORDER BY asked_at DESC, request_id DESC
+LIMIT $5;
 
 -- name: subscription_request
 SELECT * FROM subscription_requests WHERE request_id = $1;
