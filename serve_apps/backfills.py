@@ -106,8 +106,7 @@ async def _describe(
     Raises:
         NotFound: the exchange does not list it.
     """
-    stored = await candles.instruments(request.market_id, request.symbol, 1)
-    if stored and stored[0].symbol == request.symbol and stored[0].status:
+    if await candles.described(request.market_id, request.symbol):
         return
     listed = await history.instruments(request.market)
     symbols = [reference.symbol for reference in listed]

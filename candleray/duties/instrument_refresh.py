@@ -40,13 +40,7 @@ async def _tell_subscribers(
     by_symbol = {reference.symbol: reference for reference in listed}
     notices = {}
     for wanted in await subscriptions.wanted([market.market_id]):
-        reference = by_symbol.get(wanted.symbol) or await _stored(candles, market, wanted.symbol)
-        notices[wanted.symbol] = notice_of(market, wanted.symbol, reference)
+        reference = by_symbol.get(wanted.symbol) or await candles.described(market.market_id, wanted.symbol)
+        notices[wanted.symbol] = notice_of(market, reference)
     told = {symbol: notice for symbol, notice in notices.items() if notice}
     await subscriptions.keep_notices(market, told)
-
-
-async def _stored(candles: CandleStoreClient, market: Market, symbol: str) -> InstrumentReference | None:
-    """The description that its exchange gave while it listed the instrument."""
-    found = await candles.instruments(market.market_id, symbol, 1)
-    return next((one for one in found if one.symbol == symbol and (one.status or one.delisted_at)), None)

@@ -80,6 +80,11 @@ class CandleStoreClient:
         found: list[InstrumentReference] = await self._call("instruments", market_id, q, limit)
         return found
 
+    async def described(self, market_id: int, symbol: str) -> InstrumentReference | None:
+        """The description of an instrument that its exchange lists, or has listed; None of any other."""
+        found = await self.instruments(market_id, symbol, 1)
+        return next((one for one in found if one.symbol == symbol and (one.status or one.delisted_at)), None)
+
     async def put_instruments(self, instruments: Sequence[InstrumentReference]) -> int:
         found: int = await self._call("put_instruments", instruments)
         return found

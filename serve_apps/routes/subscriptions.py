@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,12 +12,14 @@ from pydantic import Field
 
 from candleray.feeds.subscription_store import SubscriptionStore
 from candleray.feeds.subscriptions import (
+    MOST_WORDED,
     NewSubscriptions,
     RequestState,
     Subscription,
     SubscriptionRequest,
     SubscriptionRequestPage,
     SubscriptionsReport,
+    notice_of,
     require_tradable,
 )
 from candleray.identity.roles import role_of
@@ -38,7 +41,6 @@ RequestId = Annotated[
 ]
 
 _EVERY = 1_000_000
-_MOST_SOUGHT_ELSEWHERE = 20
 
 
 async def _subscriptions(backend: InBackend) -> SubscriptionStore:
@@ -168,9 +170,12 @@ async def refuse_subscription_request(
 
 
 async def _require_tradable(backend: Backend, market: Market, symbols: Sequence[str]) -> None:
+    """Raise InvalidInput where the market does not trade one of them; the whole market is read where it must be."""
+    if len(symbols) == 1 and not notice_of(market, await backend.candles.described(market.market_id, symbols[0])):
+        return
     listed = await backend.candles.instruments(market.market_id, "", _EVERY)
     known = {reference.symbol for reference in listed}
-    for symbol in [symbol for symbol in symbols if symbol not in known][:_MOST_SOUGHT_ELSEWHERE]:
+    for symbol in [symbol for symbol in symbols if symbol not in known][:MOST_WORDED]:
         listed += await backend.candles.instruments(None, symbol, len(MARKETS))
     others = [one for one in MARKETS.values() if one != market]
-    require_tradable(market, symbols, listed, others)
+    await asyncio.to_thread(require_tradable, market, symbols, listed, others)

@@ -172,6 +172,25 @@ async def test_a_refresh_that_finds_changes_is_an_event_that_counts_them(
     assert told[-2]["listed"] == answer.json()["listed"]
 
 
+async def test_of_thousands_of_unknown_symbols_twenty_are_worded_and_the_rest_counted(api: httpx.AsyncClient):
+    answer = await add(api, *(f"S{number}USD" for number in range(4000)))
+    error = answer.json()["error"]
+    assert (answer.status_code, len(error["problems"])) == (422, 20)
+    assert error["message"].startswith("binance-spot has no symbol 'S0USD'; ")
+    assert error["message"].endswith(" (and 3,999 more)")
+
+
+async def test_what_is_asked_for_is_looked_up_alone_and_the_whole_market_only_to_word_a_refusal(
+    api: httpx.AsyncClient, embedded_store: CandleStore, monkeypatch: pytest.MonkeyPatch
+):
+    sought, instruments = [], embedded_store.instruments
+    monkeypatch.setattr(embedded_store, "instruments", lambda *query: sought.append(query) or instruments(*query))
+    assert (await ask(api, "ETHUSDT")).status_code == 200
+    assert sought == [(1, "ETHUSDT", 1)]
+    assert (await ask(api, "ETHUSD")).status_code == 422
+    assert len(sought) > 2
+
+
 async def test_a_market_whose_instruments_nobody_has_read_says_how_to_read_them(api: httpx.AsyncClient):
     message = (await add(api, "BTCUSDT", market_id=3)).json()["error"]["message"]
     assert message.endswith("candleray instruments refresh --market bybit-spot")
