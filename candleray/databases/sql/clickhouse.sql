@@ -255,6 +255,7 @@ SELECT market_id, exchange, market_type, fee_pct FROM ref_market FINAL ORDER BY 
 SELECT market_id, symbol, is_tradable, status, base_asset, quote_asset, price_tick, quantity_step, listed_at,
        delisted_at, toUnixTimestamp64Milli(updated_at) AS version_ms
 FROM ref_instruments FINAL
+WHERE market_id IN {market_ids:Array(UInt8)}
 ORDER BY market_id, symbol;
 
 -- name: read_listings

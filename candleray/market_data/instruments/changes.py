@@ -77,7 +77,8 @@ def with_vanished(
     """
     found = list(listed)
     known = {symbol: one for symbol, one in stored.items() if not one.delisted_at}
-    gone = [one for symbol, one in known.items() if symbol not in {reference.symbol for reference in found}]
+    symbols = {reference.symbol for reference in found}
+    gone = [one for symbol, one in known.items() if symbol not in symbols]
     if not may_shrink and (not found or len(gone) > max(_FEW, len(known) // 2)):
         raise ExchangeError(
             f"{market.name} lists {len(found)} instruments and lacks {len(gone)} of the {len(known)} known ones; "

@@ -42,7 +42,8 @@ class InstrumentStore:
 
     def put(self, instruments: Iterable[InstrumentReference]) -> int:
         """Write those that are new or have changed, and the changes; return the number of instruments."""
-        return self._put(list(instruments), self._stored())[0]
+        given = list(instruments)
+        return self._put(given, self._stored({reference.market_id for reference in given}))[0]
 
     def refresh(
         self, market: Market, listed: Sequence[InstrumentReference], may_shrink: bool = False
@@ -52,10 +53,8 @@ class InstrumentStore:
         Raises:
             ExchangeError: it lacks most of the stored ones, and may not.
         """
-        stored = self._stored()
-        of_market = {
-            one.symbol: one for (market_id, _), (one, _) in stored.items() if market_id == market.market_id
-        }
+        stored = self._stored([market.market_id])
+        of_market = {one.symbol: one for one, _ in stored.values()}
         now = from_ms(time.time_ns() // 1_000_000)
         written, kinds = self._put(with_vanished(market, listed, of_market, now, may_shrink), stored)
         self._insert("ref_listings", [{"market_id": market.market_id, "instruments": len(listed)}])
@@ -101,9 +100,9 @@ class InstrumentStore:
         rows = self._session.rows("find_instruments", market_id=market_id, query=query, limit=limit)
         return [InstrumentReference(**row) for row in rows]
 
-    def _stored(self) -> dict[_Identity, tuple[InstrumentReference, int]]:
-        """Every reference with its version."""
-        rows = self._session.rows("read_references")
+    def _stored(self, market_ids: Iterable[int]) -> dict[_Identity, tuple[InstrumentReference, int]]:
+        """Every reference of these markets with its version."""
+        rows = self._session.rows("read_references", market_ids=sorted(market_ids))
         versions = [(row.pop("version_ms"), InstrumentReference(**row)) for row in rows]
         return {_identity(reference): (reference, version_ms) for version_ms, reference in versions}
 
