@@ -88,9 +88,8 @@ class SubscriptionMethods(Sender):
 
         def read_page(size: int, cursor: str | None) -> tuple[Sequence[SubscriptionRequest], str | None]:
             params = {"state": state, "limit": size, "cursor": cursor}
-            page = read(
-                SubscriptionRequestPage, self.send("GET", "/market-data/subscription-requests", params=params)
-            )
+            answer = self.send("GET", "/market-data/subscription-requests", params=params)
+            page = read(SubscriptionRequestPage, answer)
             return page.requests, page.next_cursor
 
         return collected(read_page, limit, _PAGE_REQUESTS)

@@ -170,7 +170,7 @@ async def refuse_subscription_request(
 
 
 async def _require_tradable(backend: Backend, market: Market, symbols: Sequence[str]) -> None:
-    """Raise InvalidInput where the market does not trade one of them; the whole market is read where it must be."""
+    """Raise InvalidInput where the market does not trade one of them; the whole market is read if it must be."""
     if len(symbols) == 1 and not notice_of(market, await backend.candles.described(market.market_id, symbols[0])):
         return
     listed = await backend.candles.instruments(market.market_id, "", _EVERY)

@@ -84,10 +84,8 @@ async def subscribed(api: httpx.AsyncClient, **query: Any) -> list[str]:
 
 
 async def wishes_of(api: httpx.AsyncClient, **query: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = (await api.get("/market-data/subscription-requests", params=query)).json()[
-        "requests"
-    ]
-    return found
+    page = (await api.get("/market-data/subscription-requests", params=query)).json()
+    return list(page["requests"])
 
 
 async def own_events(postgres: Postgres, api: httpx.AsyncClient) -> list[tuple[str, dict[str, Any]]]:
@@ -266,15 +264,16 @@ async def test_wishes_come_in_pages_the_newest_first_so_that_old_ones_hide_none(
             user_id,
         )
     asked = (await ask(api, "ETHUSDT")).json()
-    pages, query = [], {"limit": 4}
+    symbols_of_pages, query = [], {"limit": 4}
     while True:
         page = (await api.get("/market-data/subscription-requests", params=query)).json()
-        pages.append([one["symbol"] for one in page["requests"]])
+        symbols_of_pages.append([one["symbol"] for one in page["requests"]])
         if page["next_cursor"] is None:
             break
         query["cursor"] = page["next_cursor"]
-    assert ([len(each) for each in pages], pages[0][0]) == ([4, 2], asked["symbol"])
-    assert sorted(sum(pages, [])) == sorted(["ETHUSDT", *symbols])
+    first, second = symbols_of_pages
+    assert (len(first), len(second), first[0]) == (4, 2, asked["symbol"])
+    assert sorted(first + second) == sorted(["ETHUSDT", *symbols])
 
 
 async def test_to_add_an_instrument_answers_everybody_who_waits_for_it(api: httpx.AsyncClient):

@@ -21,6 +21,7 @@ RUNS = [{"run_id": key, "state": "running", "state_since": "2025-01-01T00:00:00Z
 TOKENS = [
     {"token_id": key, "name": name, "created_at": "2025"} for key, name in ((OTHER, "book"), (ALIKE[0], "ci1"))
 ]
+WISHES = [{"request_id": key, "market_id": 1, "symbol": "BTCUSDT", "state": "waiting"} for key in (*ALIKE, OTHER)]
 KEYS = [{"key_id": key, "label": "main", "exchange": "binance"} for key in ALIKE]
 LISTS: dict[str, Any] = {
     "/strategies": STRATEGIES,
@@ -29,8 +30,14 @@ LISTS: dict[str, Any] = {
     "/tokens": TOKENS,
     "/sessions": TOKENS,
     "/exchange-keys": KEYS,
+    "/market-data/subscription-requests": WISHES,
 }
-PAGES = {"/strategies": "strategies", "/backtests/jobs": "jobs", "/runs": "runs"}
+PAGES = {
+    "/strategies": "strategies",
+    "/backtests/jobs": "jobs",
+    "/runs": "runs",
+    "/market-data/subscription-requests": "requests",
+}
 
 
 class Api:
@@ -76,6 +83,10 @@ USES: list[tuple[Callable[[Client], object], str]] = [
     (lambda client: client.run("b0c1"), f"GET /runs/{OTHER}"),
     (lambda client: client.stop_run("b0c1"), f"POST /runs/{OTHER}/stop"),
     (lambda client: client.restart_run("b0c1"), f"POST /runs/{OTHER}/run"),
+    (
+        lambda client: client.accept_subscription_request("b0c1"),
+        f"POST /market-data/subscription-requests/{OTHER}/accept",
+    ),
     (lambda client: client.revoke_token("book"), f"DELETE /tokens/{OTHER}"),
     (lambda client: client.revoke_session("b0c1"), f"DELETE /sessions/{OTHER}"),
     (lambda client: client.delete_exchange_key(ALIKE[1][:36]), f"DELETE /exchange-keys/{ALIKE[1]}"),
