@@ -91,6 +91,7 @@ class CandleStore:
         """Insert rows of many instruments at once, a report each: of a thousand it takes little more than of one.
 
         Raises:
+            InvalidInput: an instrument is there twice; none was written.
             GuardExceeded: one's candles lie in more months than one insert may touch; none was written.
             ServiceUnavailable: not all rows arrived; inserting them again completes them.
         """

@@ -8,7 +8,7 @@ writes canonical.
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from candleray.candles import CandleRows, FloatArray, IntArray
 from candleray.databases.clickhouse import ClickHouse
-from candleray.errors import CandlerayError, ServiceUnavailable
+from candleray.errors import CandlerayError, ServiceUnavailable, invalid
 from candleray.market_data.arrow_tables import as_raw, without_nonsense
 from candleray.market_data.candle_batch import CandleBatch, CandlePart, inserts, sections
 from candleray.market_data.candle_repair import restore_canonical
@@ -67,30 +67,27 @@ class CandleWriter:
     def insert(self, parts: Sequence[CandlePart], source: CandleSourceWord) -> list[InsertReport]:
         """Write the rows that are candles and not stored already: one insert a raw table, a report a part.
 
-        When it returns, both tables have them. Of an instrument that is there twice the second rows are held
-        against the first.
+        When it returns, both tables have them.
 
         Raises:
+            InvalidInput: an instrument is there twice; none was written.
             GuardExceeded: an instrument's candles lie in more months than one insert may touch; none was written.
             ServiceUnavailable: some rows did not arrive; inserting the same rows again completes them.
         """
-        reports: dict[int, InsertReport] = {}
+        _require_once([instrument for instrument, _ in parts])
         try:
-            for places in _rounds(parts):
-                told = self._insert_round([parts[place] for place in places], source)
-                reports |= zip(places, told, strict=True)
+            return list(self._insert(parts, source))
         except CandlerayError:
             self.forget()
             raise
-        return [reports[place] for place in range(len(parts))]
 
-    def _insert_round(self, parts: Sequence[CandlePart], source: CandleSourceWord) -> Iterator[InsertReport]:
-        """Insert rows of as many instruments as there are parts."""
+    def _insert(self, parts: Sequence[CandlePart], source: CandleSourceWord) -> Iterator[InsertReport]:
         clock_ms = self._clock()
         screened = screen_all([rows for _, rows in parts], clock_ms)
         candles = [(instrument, rows) for (instrument, _), (rows, _) in zip(parts, screened, strict=True)]
         for _, rows in candles:
             check_months(rows)
+        # An insert is counted by its version, so it goes on from the last one even while the clock is set back.
         version_ms = self._last_version_ms = max(clock_ms, self._last_version_ms + 1)
         written, changed = Counter[Instrument](), Counter[Instrument]()
         for group in inserts(sections(candles)):
@@ -121,11 +118,11 @@ class CandleWriter:
         return _News(batch.where(~held), changed, newest_ms)
 
     def _write(self, news: Sequence[_News], version_ms: int, source: CandleSourceWord) -> None:
-        """Write with that version, which is new in this process; above those that are replaced where it is not."""
+        """Write with that version, or above those that are replaced where another process wrote higher ones."""
         together = [new.batch.where(new.newest_ms[new.batch.owners] < version_ms) for new in news]
         self._write_version([batch for batch in together if len(batch)], version_ms, source)
         for new in news:
-            # The clock went back: only what must have a version to come gets one.
+            # Somebody wrote by a clock that was ahead: of what is new here only what replaces that goes above it.
             for at in np.flatnonzero(new.newest_ms >= version_ms).tolist():
                 if len(alone := new.batch.of_one(at)):
                     self._write_version([alone], int(new.newest_ms[at]) + 1, source)
@@ -156,14 +153,12 @@ class CandleWriter:
         return min(counts["raw"], counts["canonical"])
 
 
-def _rounds(parts: Sequence[CandlePart]) -> list[list[int]]:
-    """The places of the parts, in lists that have an instrument once."""
-    times: Counter[Instrument] = Counter()
-    rounds: defaultdict[int, list[int]] = defaultdict(list)
-    for place, (instrument, _) in enumerate(parts):
-        rounds[times[instrument]].append(place)
-        times[instrument] += 1
-    return list(rounds.values())
+def _require_once(instruments: Sequence[Instrument]) -> None:
+    """Refuse an instrument that is there twice: its second rows would be compared with what was stored before."""
+    for instrument, times in Counter(instruments).items():
+        if times > 1:
+            message = f"{instrument.key} is there {times} times: an insert takes an instrument's rows as one part"
+            raise invalid("batch", "duplicate", message)
 
 
 def _compare(

@@ -66,7 +66,6 @@ WRITE = (
     OPEN
     + """
 import numpy as np
-from tests.support.candle_batch_contract import CandleBatchContract
 from tests.support.candle_store_contract import candle_rows
 store.migrate()
 store.repair()
@@ -119,7 +118,6 @@ store._session.run("create_migrations")
 for statement in first.statements[: int(sys.argv[2])]:
     store._session._client.command(statement)
 store.migrate()
-from tests.support.candle_batch_contract import CandleBatchContract
 from tests.support.candle_store_contract import candle_rows
 store.insert(4, "HALFUSDT", candle_rows(range(10)))
 print(store.counts())

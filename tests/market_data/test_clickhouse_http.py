@@ -15,6 +15,7 @@ import pytest
 
 from candleray.errors import InvalidInput, ServiceUnavailable
 from candleray.market_data.candle_store import CandleStore
+from tests.support.candle_batch_contract import CandleBatchContract
 from tests.support.candle_store_contract import CandleStoreContract
 
 FRONT = Path(__file__).parents[1] / "support" / "clickhouse_front.py"
@@ -41,7 +42,7 @@ def store_over_http(address: str) -> Iterator[CandleStore]:
     store.close()
 
 
-class TestOverHttp(CandleStoreContract):
+class TestOverHttp(CandleStoreContract, CandleBatchContract):
     @pytest.fixture
     def store(self, store_over_http: CandleStore) -> CandleStore:
         return store_over_http

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from candleray.candles import CandleRows
-from candleray.errors import GuardExceeded, ServiceUnavailable
+from candleray.errors import GuardExceeded, InvalidInput, ServiceUnavailable
 from candleray.market_data.candle_store import CandleStore
 from candleray.markets import Instrument
 from tests.support.candle_store_contract import FOREVER, START_MS, candle_rows, minutes_of, set_back_an_hour
@@ -99,16 +99,15 @@ class CandleBatchContract:
         assert store.insert_many([(other, candle_rows([at + 1]))], "websocket")[0].changed == 1
         assert closes(store, other) == [10.5, 10.5]
 
-    def test_an_instrument_that_is_there_twice_is_taken_in_order(self, store: CandleStore) -> None:
-        (one,) = instruments(1)
-        batch = [(one, candle_rows([0, 1])), (one, candle_rows([1, 2])), (one, candle_rows([2], close=10.75))]
-        reports = store.insert_many(batch, "rest")
-        assert [(each.written, each.unchanged, each.changed) for each in reports] == [
-            (2, 0, 0),
-            (1, 1, 0),
-            (1, 0, 1),
-        ]
-        assert closes(store, one) == [10.5, 10.5, 10.75]
+    def test_an_instrument_that_is_there_twice_is_refused_before_a_row_of_any_is_written(
+        self, store: CandleStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen = inserts_of(store, monkeypatch)
+        one, other = instruments(2)
+        batch = [(other, candle_rows([0])), (one, candle_rows([0, 1])), (one, candle_rows([1, 2]))]
+        with pytest.raises(InvalidInput, match=rf"{one.key} is there 2 times"):
+            store.insert_many(batch, "rest")
+        assert seen == []
 
     def test_a_batch_of_more_than_a_hundred_months_goes_in_by_several_inserts(
         self, store: CandleStore, monkeypatch: pytest.MonkeyPatch

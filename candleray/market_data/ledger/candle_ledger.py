@@ -1,7 +1,8 @@
 """Reads of the raw tables, which keep every version of every minute.
 
-A version counts from its `ingested_at` on, which increases with every version of a minute. So what was known at a
-moment that has passed stays the same for good.
+A version counts from its `ingested_at` on, which increases with every insert of a process and with every version
+of a minute. So what was known at a moment that has passed stays the same, except where a process has started by a
+clock that was set back: what it inserts counts from moments that had passed before.
 """
 
 from __future__ import annotations
