@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -179,7 +179,7 @@ def _frame(method: str, topics: Sequence[str], request_id: int) -> str:
     return json.dumps({"method": method, "params": list(topics), "id": request_id}, ensure_ascii=False)
 
 
-def read_kline(market: Market, message: Any) -> LiveKline | None:
+def read_kline(message: Any) -> LiveKline | None:
     """The kline of a frame, as it comes on a combined stream or a plain one."""
     event = _event(message)
     if not isinstance(event, dict) or event.get("e") != "kline":
@@ -196,19 +196,13 @@ def read_kline(market: Market, message: Any) -> LiveKline | None:
         json_answers.member(kline, "t", kind=int),
         *(open_, high, low, close, volume, quote_volume),
         trades=float(json_answers.member(kline, "n", kind=int)),
-        is_closed=_flag(kline, "x"),
+        is_closed=json_answers.flag(kline, "x"),
     )
 
 
 def _event(message: Any) -> Any:
     """The event within the envelope of a combined stream, if there is one."""
     return message["data"] if isinstance(message, dict) and "stream" in message and "data" in message else message
-
-
-def _flag(content: Any, name: str) -> bool:
-    if not isinstance(flag := content.get(name), bool):
-        raise MalformedAnswer(f"{name} is no truth value")
-    return flag
 
 
 def read_reply(message: Any) -> StreamReply | None:
@@ -225,36 +219,36 @@ def restarts_notice(message: Any) -> bool:
     return isinstance(event, dict) and event.get("e") == "serverShutdown"
 
 
-def _stream(url: str, path: str, max_topics: int, requests_per_s: float) -> StreamApi:
-    return StreamApi(
-        url,
-        path,
-        max_topics,
-        max_topics_per_request=100,
-        requests_per_s=requests_per_s,
-        topic=topic,
-        subscribe=partial(_frame, "SUBSCRIBE"),
-        unsubscribe=partial(_frame, "UNSUBSCRIBE"),
-        read_kline=read_kline,
-        read_reply=read_reply,
-        restarts_notice=restarts_notice,
-        life_s=86_400.0,
-    )
-
-
-_STREAMS: dict[MarketType, StreamApi] = {
+_SPOT_STREAM = StreamApi(
+    "wss://stream.binance.com:9443",
+    "/stream",
+    max_topics=1024,
+    max_topics_per_request=100,
     # 5 client frames a second, pings and pongs among them; the fifth is left to those.
-    "spot": _stream("wss://stream.binance.com:9443", "/stream", 1024, 2.0),
-    # Without /market the handshake succeeds and no kline ever comes (since 2026-04-23). Of 1,024 and 200 streams a
-    # connection, both in copies of the documentation, the smaller.
-    "futures": _stream("wss://fstream.binance.com", "/market/stream", 200, 4.0),
-}
+    requests_per_s=2.0,
+    topic=topic,
+    subscribe=partial(_frame, "SUBSCRIBE"),
+    unsubscribe=partial(_frame, "UNSUBSCRIBE"),
+    read_kline=read_kline,
+    read_reply=read_reply,
+    restarts_notice=restarts_notice,
+    life_s=86_400.0,
+)
+_FUTURES_STREAM = replace(
+    _SPOT_STREAM,
+    url="wss://fstream.binance.com",
+    # Without /market the handshake succeeds and no kline ever comes (since 2026-04-23).
+    path="/market/stream",
+    # Of 1,024 and 200 streams a connection, both in copies of the documentation, the smaller.
+    max_topics=200,
+    requests_per_s=4.0,
+)
 
 
 EXCHANGE = Exchange(
     name=NAME,
     apis=_APIS,
-    streams=_STREAMS,
+    streams={"spot": _SPOT_STREAM, "futures": _FUTURES_STREAM},
     server_time_request=server_time_request,
     read_server_time_ms=read_server_time_ms,
     instruments_requests=instruments_requests,

@@ -172,7 +172,7 @@ def _frame(operation: str, topics: Sequence[str], request_id: int) -> str:
     return json.dumps({"op": operation, "args": list(topics), "req_id": str(request_id)}, ensure_ascii=False)
 
 
-def read_kline(market: Market, message: Any) -> LiveKline | None:
+def read_kline(message: Any) -> LiveKline | None:
     """The kline of a frame; of a snapshot with several the closed one, else the last."""
     name = message.get("topic") if isinstance(message, dict) else None
     if not isinstance(name, str) or not name.startswith(_TOPIC):
@@ -184,8 +184,7 @@ def read_kline(market: Market, message: Any) -> LiveKline | None:
 
 
 def _kline(symbol: str, entry: dict[str, Any]) -> LiveKline:
-    if not isinstance(is_closed := entry.get("confirm"), bool):
-        raise MalformedAnswer("confirm is no truth value")
+    is_closed = json_answers.flag(entry, "confirm")
     if entry.get("interval") != INTERVAL:
         raise MalformedAnswer(f"the interval of {symbol} is {str(entry.get('interval'))[:40]!r}")
     names = ("open", "high", "low", "close", "volume", "turnover")
@@ -207,33 +206,28 @@ def read_reply(message: Any) -> StreamReply | None:
     return StreamReply(str(number) if number else None, message["success"] is True and not failed, said[:200])
 
 
-def restarts_notice(message: Any) -> bool:
-    """Bybit sends no farewell on the socket that carries candles."""
-    return False
-
-
-def _stream(path: str, max_topics_per_request: int) -> StreamApi:
-    return StreamApi(
-        "wss://stream.bybit.com",
-        path,
-        max_topics=900,
-        max_topics_per_request=max_topics_per_request,
-        requests_per_s=5.0,
-        topic=topic,
-        subscribe=partial(_frame, "subscribe"),
-        unsubscribe=partial(_frame, "unsubscribe"),
-        read_kline=read_kline,
-        read_reply=read_reply,
-        restarts_notice=restarts_notice,
-        max_topics_chars=21_000,
-        ping='{"op": "ping"}',
-    )
+# Bybit sends no farewell on the socket that carries candles.
+_SPOT_STREAM = StreamApi(
+    "wss://stream.bybit.com",
+    "/v5/public/spot",
+    max_topics=900,
+    max_topics_per_request=10,
+    requests_per_s=5.0,
+    topic=topic,
+    subscribe=partial(_frame, "subscribe"),
+    unsubscribe=partial(_frame, "unsubscribe"),
+    read_kline=read_kline,
+    read_reply=read_reply,
+    max_topics_chars=21_000,
+    ping='{"op": "ping"}',
+)
+_FUTURES_STREAM = replace(_SPOT_STREAM, path="/v5/public/linear", max_topics_per_request=100)
 
 
 EXCHANGE = Exchange(
     name=NAME,
     apis={"spot": _API, "futures": _API},
-    streams={"spot": _stream("/v5/public/spot", 10), "futures": _stream("/v5/public/linear", 100)},
+    streams={"spot": _SPOT_STREAM, "futures": _FUTURES_STREAM},
     server_time_request=server_time_request,
     read_server_time_ms=read_server_time_ms,
     instruments_requests=instruments_requests,

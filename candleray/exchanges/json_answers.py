@@ -39,6 +39,12 @@ def member(content: Any, *path: str, kind: type | tuple[type, ...]) -> Any:
     return content
 
 
+def flag(content: Any, name: str) -> bool:
+    if not isinstance(told := content.get(name), bool):
+        raise MalformedAnswer(f"{name} is no truth value")
+    return told
+
+
 def word(content: Any, name: str) -> str:
     """A short text, such as an asset's name; characters that no word has become `_`.
 

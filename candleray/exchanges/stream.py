@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from candleray.candles import CandleRows
-from candleray.markets import Market
 
 
 @dataclass(frozen=True)
@@ -64,6 +63,10 @@ class StreamReply:
     message: str = ""
 
 
+def never(message: Any) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class StreamApi:
     """One market's stream: its address, what a connection may carry, and the frames of both directions.
@@ -82,9 +85,9 @@ class StreamApi:
     topic: Callable[[str], str]
     subscribe: Callable[[Sequence[str], int], str]
     unsubscribe: Callable[[Sequence[str], int], str]
-    read_kline: Callable[[Market, Any], LiveKline | None]
+    read_kline: Callable[[Any], LiveKline | None]
     read_reply: Callable[[Any], StreamReply | None]
-    restarts_notice: Callable[[Any], bool]
+    restarts_notice: Callable[[Any], bool] = never
     max_topics_chars: int | None = None
     life_s: float | None = None
     ping: str | None = None

@@ -149,7 +149,7 @@ class SocketSlot:
         if self._api.restarts_notice(message):
             self.watch.is_told_to_leave = True
             return
-        kline = self._api.read_kline(self._feed.market, message)
+        kline = self._api.read_kline(message)
         if kline is None:
             self._feed.counts.ignored[NO_KLINE] += 1
             return

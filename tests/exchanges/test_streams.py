@@ -46,7 +46,7 @@ def frame_of(market: Market, **kline: Any) -> dict[str, Any]:
 
 
 def read(market: Market, message: Any) -> LiveKline | None:
-    return exchange_of(market).stream(market).read_kline(market, message)
+    return exchange_of(market).stream(market).read_kline(message)
 
 
 @every_market

@@ -37,7 +37,7 @@ async def test_every_market_streams_its_closed_candles_over_a_real_wire() -> Non
                     assert (reply.request_id, reply.is_ok) == ("1", True)
                     await asyncio.to_thread(venue.step, 60)
                     async for frame in frames:
-                        kline = api.read_kline(market, json.loads(frame))
+                        kline = api.read_kline(json.loads(frame))
                         if kline is not None and kline.is_closed:
                             break
             assert kline is not None
