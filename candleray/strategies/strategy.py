@@ -89,6 +89,8 @@ class StrategyChanges(Model):
 def changed(spec: StrategySpec, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return a strategy's content with other parts in place of its own.
 
+    Indicators take the place of signals and of what belongs to them, and the other way round.
+
     Raises:
         InvalidInput: `let` is replaced without the signals, and lacks what they read.
     """
@@ -100,20 +102,12 @@ def changed(spec: StrategySpec, changes: Mapping[str, Any]) -> dict[str, Any]:
             missing = ", ".join(f"{json.dumps(name)}: {json.dumps(own[name])}" for name in lost)
             text = "let replaces all names of the strategy, and its signals read more: add"
             raise invalid("let", "lost_names", f"{text} {missing}")
-    return with_changes(spec.model_dump(exclude={"spec_version"}), changes)
-
-
-def with_changes(own: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a strategy's content with other parts in place of its own.
-
-    Indicators take the place of signals and of what belongs to them, and the other way round.
-    """
-    dropped: tuple[str, ...] = ()
+    dropped = {"spec_version"}
     if "indicators" in changes:
-        dropped = ("signals", "let", "where")
+        dropped |= {"signals", "let", "where"}
     elif "signals" in changes:
-        dropped = ("indicators",)
-    return {**{name: part for name, part in own.items() if name not in dropped}, **changes}
+        dropped |= {"indicators"}
+    return {**spec.model_dump(exclude=dropped), **changes}
 
 
 class SavedBacktest(StrategyChanges):

@@ -13,7 +13,7 @@ from candleray.live.warm_up import live_warmup_bars
 from candleray.search.variants import resolve
 from candleray.settings import BacktestSettings
 from candleray.strategies.saving import name_of, spec_of, variant_content
-from candleray.strategies.strategy import StrategySpec, changed, with_changes
+from candleray.strategies.strategy import StrategySpec, changed
 
 DRAFT: dict[str, Any] = {
     "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
@@ -118,7 +118,7 @@ def test_a_strategy_has_one_value_everywhere(changes: dict[str, Any], place: str
 
 
 def test_a_change_of_conditions_is_another_strategy():
-    other = with_changes(spec().model_dump(), {"signals": {"long_entry": {"above": ["fast", "slow"]}}})
+    other = changed(spec(), {"signals": {"long_entry": {"above": ["fast", "slow"]}}})
     clone = spec_of(get_request_models().validated_draft(other), BacktestSettings())
     assert clone.hash != spec().hash
     assert clone.let == spec().let
@@ -138,10 +138,10 @@ def test_a_let_that_lacks_what_the_signals_read_is_told_what_to_add():
 
 
 def test_indicators_take_the_place_of_signals_and_the_other_way_round():
-    listed = with_changes(spec().model_dump(), {"indicators": [{"id": "rsi"}]})
+    listed = changed(spec(), {"indicators": [{"id": "rsi"}]})
     first = spec_of(get_request_models().validated_draft(listed), BacktestSettings())
     assert first.signals is None
-    said = with_changes(first.model_dump(), {"signals": DRAFT["signals"], "let": DRAFT["let"]})
+    said = changed(first, {"signals": DRAFT["signals"], "let": DRAFT["let"]})
     assert spec_of(get_request_models().validated_draft(said), BacktestSettings()).hash == spec().hash
 
 
