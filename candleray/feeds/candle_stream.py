@@ -17,7 +17,7 @@ from candleray.feeds.row_buffer import LiveRow
 from candleray.markets import Instrument
 
 STREAMS = "md.candles.1m."
-"""What the name of every stream of closed minutes begins with; the instrument's key follows."""
+"""The beginning of the name of every stream of closed minutes; the instrument's key follows."""
 KEPT_MS = 86_400_000
 """Entries older than that are trimmed: 98 bytes each, 28 MB for 200 instruments."""
 WAITING_PER_INSTRUMENT = 240
