@@ -106,10 +106,6 @@ class IndicatorGrid:
     def size(self) -> int:
         return self._radix.size if self._allowed is None else len(self._allowed)
 
-    @property
-    def title(self) -> str:
-        return self.id
-
     def lookback_at(self, digit: int) -> int:
         """Return the bars before the first bar that can have a signal."""
         return self.at(digit).lookback_bars

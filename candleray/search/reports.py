@@ -114,12 +114,12 @@ def notes_on_gaps(
 def notes_of(grid: VariantGrid, start: int, stop: int, default_warmup: int) -> tuple[str, ...]:
     """Name the indicators that need more bars than the `stop` there are; those before `start` only warm up."""
     notes = []
-    for indicator in grid.groups:
-        lookbacks = [indicator.lookback_at(digit) for digit in range(indicator.size)]
+    for at, group in enumerate(grid.groups):
+        lookbacks = [group.lookback_at(digit) for digit in range(group.size)]
         silent = [bars for bars in lookbacks if bars >= stop - max(0, start - max(default_warmup, bars))]
         if silent:
             notes.append(
-                f"{indicator.title}: {len(silent)} of its {indicator.size} variants never give a signal: "
+                f"{grid.numbering.title_of(at)}: {len(silent)} of its {group.size} variants never give a signal: "
                 f"they need up to {max(silent)} bars before their first, of the {stop} there are"
             )
     return tuple(notes)

@@ -37,7 +37,11 @@ class Numbering(Protocol):
 
     @property
     def groups(self) -> Sequence[Any]:
-        """The owners of planes: indicators, or conditions. Each has a size, a title and look-backs."""
+        """The owners of planes: indicators, or conditions. Each has a size and look-backs."""
+        ...
+
+    def title_of(self, at: int) -> str:
+        """Return the words in which a note names the group at that place."""
         ...
 
     @property
@@ -84,6 +88,9 @@ class IndicatorNumbering:
     @property
     def together(self) -> Sequence[Sequence[int]]:
         return [[at] for at in range(len(self.groups))]
+
+    def title_of(self, at: int) -> str:
+        return self.groups[at].id
 
     @cached_property
     def lookback_bars(self) -> int:

@@ -15,6 +15,7 @@ from itertools import combinations
 from typing import Any, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.signals.cross_references import COMPARISONS, all_parts, used_names
@@ -95,8 +96,6 @@ class Axis:
 class Leaf:
     """A condition of the program, and its pairs of planes by number."""
 
-    title: str
-    """The condition's place in the request, and its words."""
     condition: Expression
     axes: tuple[int, ...]
     """The axes that its planes depend on."""
@@ -278,16 +277,22 @@ class SignalGrid:
             raise GuardExceeded(f"{where}: {message}", [Problem(where, "over_the_limit", message)])
         seen = [self.axes[at].seen_by(each) for at, each in zip(axes, things, strict=True)]
         combinations, steps = tuple(one for one, _ in seen), tuple(one for _, one in seen)
-        return Leaf(self._title(condition), condition, axes, things, combinations, steps, self.things, rows)
+        return Leaf(condition, axes, things, combinations, steps, self.things, rows)
 
-    def _title(self, condition: Expression) -> str:
-        assert self._request.signals is not None
+    def title_of(self, at: int) -> str:
+        """Return a condition's place in the request, and its words."""
+        condition = self.groups[at].condition
         sides = (condition, Negation(condition))
         place = next((place for place, one in self._built.conditions.items() if one in sides), None)
         if place is None:
             return "a condition"
-        node = dict(all_parts({}, self._request.signals))[place]
-        return f"{'.'.join(map(str, place))}, {Speech(self._request.let).condition(node)}"
+        return f"{'.'.join(map(str, place))}, {Speech(self._request.let).condition(self._parts[place])}"
+
+    @cached_property
+    def _parts(self) -> Mapping[Place, Any]:
+        """The request's conditions and operands by their places."""
+        assert self._request.signals is not None
+        return dict(all_parts({}, self._request.signals))
 
     def _tied_axes(self) -> tuple[Axis, ...]:
         constraints = [self._constraint(at) for at in range(len(self._request.where))]
@@ -310,33 +315,15 @@ class SignalGrid:
         if radix.size > MAX_CONSTRAINED:
             message = f"{radix.size} combinations that {own[0].text} ties together, at most {MAX_CONSTRAINED}"
             raise GuardExceeded(message, [Problem("where", "over_the_limit", message)])
-        allowed = []
-        for index in range(radix.size):
-            values = {
-                thing: self.things[thing].at(digit)
-                for thing, digit in zip(things, radix.decode(index), strict=True)
-            }
-            if all(constraint.holds(values) for constraint in own):
-                allowed.append(index)
-        if not allowed:
-            raise invalid("where", "constraint", self._contradiction(radix, things, own))
-        return Axis(things, sizes, tuple(allowed))
-
-    def _contradiction(self, radix: Radix, things: tuple[int, ...], own: Sequence[Constraint]) -> str:
-        """Name the fewest constraints, the first of them, that together leave no combination."""
         kept = np.ones((len(own), radix.size), bool)
         for index in range(radix.size):
             digits = zip(things, radix.decode(index), strict=True)
             values = {thing: self.things[thing].at(digit) for thing, digit in digits}
             kept[:, index] = [constraint.holds(values) for constraint in own]
-        blamed = next(
-            some
-            for count in range(1, len(own) + 1)
-            for some in combinations(range(len(own)), count)
-            if not kept[list(some)].all(axis=0).any()
-        )
-        told = joined([own[at].text for at in blamed], "and")
-        return f"{told} leaves no combination" if len(blamed) == 1 else f"{told} together leave no combination"
+        allowed = np.flatnonzero(kept.all(axis=0)).tolist()
+        if not allowed:
+            raise invalid("where", "constraint", _contradiction(kept, [constraint.text for constraint in own]))
+        return Axis(things, sizes, tuple(allowed))
 
     def _constraint(self, at: int) -> Constraint:
         left, comparison, right = self._request.where[at]
@@ -406,6 +393,22 @@ class Constraint:
 
     def holds(self, values: Mapping[int, Any]) -> bool:
         return COMPARISONS[self.comparison](self.left.value(values), self.right.value(values))
+
+
+def _contradiction(kept: NDArray[np.bool_], texts: Sequence[str]) -> str:
+    """Name the fewest constraints, the first of them, that together leave no combination.
+
+    Args:
+        kept: a row each constraint, a column each combination.
+    """
+    blamed = next(
+        some
+        for count in range(1, len(texts) + 1)
+        for some in combinations(range(len(texts)), count)
+        if not kept[list(some)].all(axis=0).any()
+    )
+    told = joined([texts[at] for at in blamed], "and")
+    return f"{told} leaves no combination" if len(blamed) == 1 else f"{told} together leave no combination"
 
 
 def _strided(leaf: Leaf) -> list[tuple[int, Sequence[int], int]]:
