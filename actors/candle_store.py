@@ -119,8 +119,10 @@ class CandleStoreActor:
     def markets(self) -> list[Market]:
         return self._store().markets()
 
-    def instruments(self, market_id: int | None = None, q: str = "", limit: int = 50) -> list[InstrumentReference]:
-        return self._store().instruments(market_id, q, limit)
+    def instruments(
+        self, market_id: int | None = None, q: str = "", limit: int = 50, offset: int = 0
+    ) -> list[InstrumentReference]:
+        return self._store().instruments(market_id, q, limit, offset)
 
     def put_instruments(self, instruments: Iterable[InstrumentReference]) -> int:
         return self._store().put_instruments(instruments)
@@ -131,9 +133,9 @@ class CandleStoreActor:
         return self._store().refresh_instruments(market_id, listed, may_shrink)
 
     def instrument_changes(
-        self, market_id: int | None = None, symbol: str = "", since_ms: int = 0, limit: int = 100
+        self, market_id: int | None = None, symbol: str = "", since_ms: int = 0, limit: int = 100, offset: int = 0
     ) -> list[InstrumentChange]:
-        return self._store().instrument_changes(market_id, symbol, since_ms, limit)
+        return self._store().instrument_changes(market_id, symbol, since_ms, limit, offset)
 
     def _store(self) -> CandleStore:
         self._require_place()

@@ -15,6 +15,7 @@ from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
+from candleray.feeds.subscription_store import SubscriptionStore
 from candleray.jobs.store import Jobs
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import Settings
@@ -74,3 +75,10 @@ async def _backend_of(request: Request) -> Backend:
 
 
 InBackend = Annotated[Backend, Depends(_backend_of)]
+
+
+async def _subscriptions_of(backend: InBackend) -> SubscriptionStore:
+    return SubscriptionStore(await backend.postgres(), backend.settings.live)
+
+
+InSubscriptions = Annotated[SubscriptionStore, Depends(_subscriptions_of)]

@@ -246,14 +246,16 @@ class CandleStore:
         return self._instruments.refresh(find_market(market_id), listed, may_shrink)
 
     def instrument_changes(
-        self, market_id: int | None = None, symbol: str = "", since_ms: int = 0, limit: int = 100
+        self, market_id: int | None = None, symbol: str = "", since_ms: int = 0, limit: int = 100, offset: int = 0
     ) -> list[InstrumentChange]:
         """Changes of what the exchanges say of their instruments, the newest first."""
-        return self._instruments.changes(market_id or _ALL_MARKETS, symbol, since_ms, limit)
+        return self._instruments.changes(market_id or _ALL_MARKETS, symbol, since_ms, limit, offset)
 
-    def instruments(self, market_id: int | None = None, q: str = "", limit: int = 50) -> list[InstrumentReference]:
+    def instruments(
+        self, market_id: int | None = None, q: str = "", limit: int = 50, offset: int = 0
+    ) -> list[InstrumentReference]:
         """Instruments with a description or with candles whose symbol contains `q`, the likeliest first."""
-        return self._instruments.find(market_id or _ALL_MARKETS, q.strip().upper(), limit)
+        return self._instruments.find(market_id or _ALL_MARKETS, q.strip().upper(), limit, offset)
 
     def require(self, market_id: int, symbol: str) -> Instrument:
         """The instrument, if an exchange has described it or it has candles.

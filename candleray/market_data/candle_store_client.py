@@ -76,8 +76,10 @@ class CandleStoreClient:
         found: IntArray = await self._call("missing_ranges", market_id, symbol, start_ms, end_ms)
         return found
 
-    async def instruments(self, market_id: int | None, q: str, limit: int) -> list[InstrumentReference]:
-        found: list[InstrumentReference] = await self._call("instruments", market_id, q, limit)
+    async def instruments(
+        self, market_id: int | None, q: str, limit: int, offset: int = 0
+    ) -> list[InstrumentReference]:
+        found: list[InstrumentReference] = await self._call("instruments", market_id, q, limit, offset)
         return found
 
     async def described(self, market_id: int, symbol: str) -> InstrumentReference | None:
@@ -96,9 +98,10 @@ class CandleStoreClient:
         return found
 
     async def instrument_changes(
-        self, market_id: int | None, symbol: str, since_ms: int, limit: int
+        self, market_id: int | None, symbol: str, since_ms: int, limit: int, offset: int = 0
     ) -> list[InstrumentChange]:
-        found: list[InstrumentChange] = await self._call("instrument_changes", market_id, symbol, since_ms, limit)
+        window = market_id, symbol, since_ms, limit, offset
+        found: list[InstrumentChange] = await self._call("instrument_changes", *window)
         return found
 
     async def insert(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Body, Query
 from pydantic import FailFast, Field
 
-from candleray.feeds.subscription_store import SubscriptionStore
 from candleray.market_data.instruments.changes import ListingReport
 from candleray.market_data.pages import ChangesPage, InstrumentPage, InstrumentsReport
 from candleray.markets import MARKETS, InstrumentReference, MarketId, MarketType, Symbol
 from candleray.timeframes import Moment, to_ms
 from candleray.validation import Model
-from serve_apps.backend import InBackend
+from serve_apps.backend import InBackend, InSubscriptions
 from serve_apps.examples import market_data as examples
 from serve_apps.http.access import operators_only
 from serve_apps.http.callers import InCaller
@@ -22,6 +23,8 @@ from serve_apps.http.openapi import example
 from serve_apps.shared_writes import SourceQuery
 
 router = APIRouter(prefix="/market-data", tags=["market data"], route_class=StrictRoute)
+
+T = TypeVar("T")
 
 
 class MarketInfo(Model):
@@ -60,11 +63,9 @@ class InstrumentsQuery(Model):
 @router.get("/instruments", response_model=InstrumentPage, responses=example(examples.INSTRUMENTS))
 async def list_instruments(query: Annotated[InstrumentsQuery, Query()], backend: InBackend) -> Any:
     """Instruments whose symbol contains `q`: the exact one first, then by prefix, then by part."""
-    first, last = int(query.cursor), int(query.cursor) + query.limit
-    instruments = await backend.candles.instruments(query.market_id, query.q, last + 1)
-    return InstrumentPage(
-        instruments=tuple(instruments[first:last]), next_cursor=str(last) if len(instruments) > last else None
-    )
+    read = partial(backend.candles.instruments, query.market_id, query.q)
+    instruments, next_cursor = await _page(read, query.cursor, query.limit)
+    return InstrumentPage(instruments=instruments, next_cursor=next_cursor)
 
 
 References = Annotated[
@@ -102,10 +103,23 @@ async def list_instrument_changes(query: Annotated[ChangesQuery, Query()], backe
 
     Listed, delisted, halted, another tick or step: told since the market's list was first read.
     """
-    first, last = int(query.cursor), int(query.cursor) + query.limit
     since_ms = to_ms(query.since) if query.since else 0
-    changes = await backend.candles.instrument_changes(query.market_id, query.symbol or "", since_ms, last + 1)
-    return ChangesPage(changes=tuple(changes[first:last]), next_cursor=str(last) if len(changes) > last else None)
+    read = partial(backend.candles.instrument_changes, query.market_id, query.symbol or "", since_ms)
+    changes, next_cursor = await _page(read, query.cursor, query.limit)
+    return ChangesPage(changes=changes, next_cursor=next_cursor)
+
+
+async def _page(
+    read: Callable[[int, int], Awaitable[list[T]]], cursor: str, limit: int
+) -> tuple[tuple[T, ...], str | None]:
+    """A page of a list whose cursors are numbers of entries, and the cursor of the next one.
+
+    Args:
+        read: takes the most entries to read, and the number of those before them.
+    """
+    first = int(cursor)
+    found = await read(limit + 1, first)
+    return tuple(found[:limit]), str(first + limit) if len(found) > limit else None
 
 
 class RefreshQuery(Model):
@@ -116,16 +130,14 @@ class RefreshQuery(Model):
 @router.post("/instruments/refresh", response_model=ListingReport, responses=example(examples.LISTING_REPORT))
 @operators_only
 async def refresh_instruments(
-    query: Annotated[RefreshQuery, Query()], caller: InCaller, backend: InBackend
+    query: Annotated[RefreshQuery, Query()], caller: InCaller, backend: InBackend, subscriptions: InSubscriptions
 ) -> Any:
     """Read a market's complete list from its exchange, and keep what has changed.
 
-    An instrument that the list lacks stays, as no longer tradable. The scheduler does the same every hour.
+    An instrument that the list lacks stays, as no longer tradable. The scheduler does the same by itself,
+    as often as the setting `live.instruments_every_s` says.
     """
-    market, subscriptions = (
-        MARKETS[query.market_id],
-        SubscriptionStore(await backend.postgres(), backend.settings.live),
-    )
+    market = MARKETS[query.market_id]
     report = await backend.backfills.refresh(backend.candles, subscriptions, market, query.may_shrink)
     await backend.shared_writes.record_listing(caller, report)
     return report

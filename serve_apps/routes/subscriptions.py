@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Path, Query
+from fastapi import APIRouter, Body, Path, Query
 from pydantic import Field
 
-from candleray.feeds.subscription_store import SubscriptionStore
 from candleray.feeds.subscriptions import (
     MOST_WORDED,
     NewSubscriptions,
@@ -26,7 +25,7 @@ from candleray.identity.roles import role_of
 from candleray.markets import MARKETS, Instrument, Market, MarketId, Symbol
 from candleray.paging import CURSOR_PATTERN, position_of
 from candleray.validation import Model
-from serve_apps.backend import Backend, InBackend
+from serve_apps.backend import Backend, InBackend, InSubscriptions
 from serve_apps.examples import subscriptions as examples
 from serve_apps.http.access import operators_only
 from serve_apps.http.callers import InCaller, InUser
@@ -41,13 +40,6 @@ RequestId = Annotated[
 ]
 
 _EVERY = 1_000_000
-
-
-async def _subscriptions(backend: InBackend) -> SubscriptionStore:
-    return SubscriptionStore(await backend.postgres(), backend.settings.live)
-
-
-InSubscriptions = Annotated[SubscriptionStore, Depends(_subscriptions)]
 
 
 class SubscriptionsQuery(Model):

@@ -270,7 +270,7 @@ WHERE ({market_id:UInt8} = 0 OR market_id = {market_id:UInt8})
   AND ({symbol:String} = '' OR symbol = {symbol:String})
   AND updated_at >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
 ORDER BY at DESC, market_id, symbol, kind
-LIMIT {limit:UInt32};
+LIMIT {limit:UInt32} OFFSET {offset:UInt32};
 
 -- name: find_instruments
 -- The exact symbol first, then those that begin with the query, then those that contain it. An instrument with
@@ -291,4 +291,4 @@ FROM (
 )
 WHERE position(symbol, {query:String}) > 0
 ORDER BY symbol = {query:String} DESC, startsWith(symbol, {query:String}) DESC, symbol, market_id
-LIMIT {limit:UInt32};
+LIMIT {limit:UInt32} OFFSET {offset:UInt32};

@@ -60,10 +60,13 @@ class InstrumentStore:
         self._insert("ref_listings", [{"market_id": market.market_id, "instruments": len(listed)}])
         return ListingReport(market_id=market.market_id, listed=len(listed), written=written, changes=kinds)
 
-    def changes(self, market_id: int, symbol: str, since_ms: int, limit: int) -> list[InstrumentChange]:
+    def changes(
+        self, market_id: int, symbol: str, since_ms: int, limit: int, offset: int = 0
+    ) -> list[InstrumentChange]:
         """The newest first; market 0 means all, and so does no symbol."""
-        window = {"market_id": market_id, "symbol": symbol, "since_ms": since_ms, "limit": limit}
-        return [InstrumentChange(**row) for row in self._session.rows("read_instrument_changes", **window)]
+        window = {"since_ms": since_ms, "limit": limit, "offset": offset}
+        rows = self._session.rows("read_instrument_changes", market_id=market_id, symbol=symbol, **window)
+        return [InstrumentChange(**row) for row in rows]
 
     def _put(
         self,
@@ -95,9 +98,10 @@ class InstrumentStore:
         self._insert("ref_instruments", records)
         return len(changed), dict(kinds)
 
-    def find(self, market_id: int, query: str, limit: int) -> list[InstrumentReference]:
+    def find(self, market_id: int, query: str, limit: int, offset: int = 0) -> list[InstrumentReference]:
         """Instruments with the query in their symbol: exact, then by prefix, then by part; market 0 means all."""
-        rows = self._session.rows("find_instruments", market_id=market_id, query=query, limit=limit)
+        window = {"limit": limit, "offset": offset}
+        rows = self._session.rows("find_instruments", market_id=market_id, query=query, **window)
         return [InstrumentReference(**row) for row in rows]
 
     def _stored(self, market_ids: Iterable[int]) -> dict[_Identity, tuple[InstrumentReference, int]]:
