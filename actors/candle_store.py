@@ -30,7 +30,7 @@ from candleray.logs import configure_logs, get_logger
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.instruments.changes import InstrumentChange, ListingReport
-from candleray.market_data.ledger.versions import CandleLag, CandleSourceWord, RevisionPage
+from candleray.market_data.ledger.versions import CandleSourceWord, RevisionPage
 from candleray.markets import Instrument, InstrumentReference, Market
 from candleray.settings import Settings
 
@@ -94,9 +94,6 @@ class CandleStoreActor:
         self, market_id: int, symbol: str, start_ms: int, end_ms: int, after: tuple[int, int], limit: int
     ) -> RevisionPage:
         return self._store().revisions(market_id, symbol, start_ms, end_ms, after, limit)
-
-    def lags(self, market_id: int, since_ms: int) -> list[CandleLag]:
-        return self._store().lags(market_id, since_ms)
 
     def span(self, market_id: int, symbol: str) -> tuple[int, int]:
         return self._store().span(market_id, symbol)

@@ -15,7 +15,7 @@ from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.instruments.changes import InstrumentChange, ListingReport
 from candleray.market_data.instruments.store import InstrumentStore
 from candleray.market_data.ledger.candle_ledger import FIRST_POSITION, CandleLedger
-from candleray.market_data.ledger.versions import CandleLag, CandleSourceWord, RevisionPage
+from candleray.market_data.ledger.versions import CandleSourceWord, RevisionPage
 from candleray.markets import SYMBOL_RULE, Instrument, InstrumentReference, Market, find_market, is_symbol
 from candleray.timeframes import MINUTE_MS, from_ms, iso
 
@@ -165,10 +165,6 @@ class CandleStore:
         if not page.versions:
             self.require(market_id, symbol)
         return page
-
-    def lags(self, market_id: int, since_ms: int) -> list[CandleLag]:
-        """Times from the close of minutes since then to their first version, of what came live."""
-        return self._ledger.lags(market_id, since_ms)
 
     def span(self, market_id: int, symbol: str) -> tuple[int, int]:
         """`[first, end)` of the stored candles in ms; `(0, 0)` where the instrument is known and has none.

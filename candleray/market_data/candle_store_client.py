@@ -9,7 +9,7 @@ from candleray.candles import CandleRows, Candles, IntArray
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.instruments.changes import InstrumentChange, ListingReport
-from candleray.market_data.ledger.versions import CandleLag, CandleSourceWord, RevisionPage
+from candleray.market_data.ledger.versions import CandleSourceWord, RevisionPage
 from candleray.markets import Instrument, InstrumentReference
 
 
@@ -54,10 +54,6 @@ class CandleStoreClient:
         self, market_id: int, symbol: str, start_ms: int, end_ms: int, after: tuple[int, int], limit: int
     ) -> RevisionPage:
         found: RevisionPage = await self._call("revisions", market_id, symbol, start_ms, end_ms, after, limit)
-        return found
-
-    async def lags(self, market_id: int, since_ms: int) -> list[CandleLag]:
-        found: list[CandleLag] = await self._call("lags", market_id, since_ms)
         return found
 
     async def coverage(self, market_id: int | None, symbol: str | None) -> list[Coverage]:

@@ -224,16 +224,3 @@ def test_rows_that_raw_got_back_are_told_once_and_their_source_is_unknown(revise
         (1, 10.75, "unknown"),
         (2, 10.25, "rest"),
     ]
-
-
-def test_lags_are_of_first_versions_that_came_live(embedded_store: CandleStore) -> None:
-    lagging = Revised(embedded_store, START_MS + 2 * MINUTE_MS)
-    for minute in range(1, 12):
-        lagging.now_ms = START_MS + (minute + 1) * MINUTE_MS + minute
-        lagging.put(candle_rows([minute]), "rest" if minute % 2 else "websocket", step_ms=0)
-    lagging.put(candle_rows([5], close=10.75), "rest")  # a second version
-    lagging.put(candle_rows([0]), "file")
-    (lag,) = (each for each in embedded_store.lags(1, START_MS) if each.symbol == lagging.symbol)
-    assert (lag.candles, lag.p50_ms, round(lag.p99_ms, 6), lag.worst_ms) == (11, 6, 10.9, 11)
-    later = embedded_store.lags(1, START_MS + 8 * MINUTE_MS)
-    assert [(each.candles, each.p50_ms) for each in later if each.symbol == lagging.symbol] == [(4, 9.5)]

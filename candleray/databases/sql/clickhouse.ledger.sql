@@ -69,18 +69,3 @@ FROM (
 WHERE (ts_open_ms, ingested_at_ms) > ({after_ts_ms:Int64}, {after_version_ms:Int64})
 ORDER BY ts_open_ms, ingested_at_ms
 LIMIT {limit:UInt32};
-
--- name: read_lags
--- First versions that came live: what a file or a caller brought says nothing of the way from the exchange.
-SELECT symbol, count() AS candles, quantileExactInclusive(0.5)(lag_ms) AS p50_ms,
-       quantileExactInclusive(0.99)(lag_ms) AS p99_ms, max(lag_ms) AS worst_ms
-FROM (
-    SELECT toString(symbol) AS symbol, argMin(source, ingested_at) AS first_source,
-           toUnixTimestamp64Milli(min(ingested_at)) - toUnixTimestamp64Milli(ts_open) - 60000 AS lag_ms
-    FROM {raw_table:Identifier}
-    WHERE market_id = {market_id:UInt8} AND ts_open >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
-    GROUP BY symbol, ts_open
-)
-WHERE first_source IN ('websocket', 'rest')
-GROUP BY symbol
-ORDER BY symbol;

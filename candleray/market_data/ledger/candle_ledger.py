@@ -13,8 +13,8 @@ from candleray.candles import Candles
 from candleray.databases.clickhouse import ClickHouse
 from candleray.errors import invalid
 from candleray.market_data.arrow_tables import candles_of
-from candleray.market_data.ledger.versions import CandleLag, CandleVersion, RevisionPage
-from candleray.markets import Instrument, find_market
+from candleray.market_data.ledger.versions import CandleVersion, RevisionPage
+from candleray.markets import Instrument
 from candleray.timeframes import MINUTE_MS, from_ms, iso
 
 FIRST_POSITION = (0, 0)
@@ -80,13 +80,6 @@ class CandleLedger:
             versions=tuple(_version(row) for row in rows[:limit]),
             next_cursor=next_cursor,
         )
-
-    def lags(self, market_id: int, since_ms: int) -> list[CandleLag]:
-        """Times from the close of minutes since then to their first version, of a market's instruments."""
-        rows = self._session.rows(
-            "read_lags", raw_table=find_market(market_id).raw_table, market_id=market_id, since_ms=since_ms
-        )
-        return [CandleLag(market_id=market_id, **row) for row in rows]
 
 
 def position_of(cursor: str) -> tuple[int, int]:

@@ -47,15 +47,3 @@ class RevisionPage(Model):
     versions: tuple[CandleVersion, ...]
     next_cursor: str | None = None
     """The `cursor` of the next page; `null` after the last."""
-
-
-class CandleLag(Model):
-    """Times from their close until the candles of an instrument could be read, of those that came live."""
-
-    market_id: int
-    symbol: str
-    candles: int
-    """Minutes whose first version came by a stream or by REST."""
-    p50_ms: float
-    p99_ms: float
-    worst_ms: int
