@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from candleray.terminal.console import output
+from candleray.terminal.console import output, print_json
 from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect
 from candleray.terminal.tables import print_table
 
@@ -22,15 +21,12 @@ def counts(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) ->
 
     Example: candleray counts
     """
-    from candleray.market_data.coverage import RowCounts
-    from candleray.sdk.connection import read
-
     with connect(api, data) as client:
-        answer = client.send("GET", "/market-data/counts")
+        found = client.counts()
     if as_json:
-        sys.stdout.buffer.write(answer)
+        print_json(found)
     else:
-        _print_counts(read(list[RowCounts], answer))
+        _print_counts(found)
 
 
 def _print_counts(counts: Sequence[RowCounts]) -> None:

@@ -54,13 +54,12 @@ def list_keys(
 
     Example: candleray exchange-key list
     """
-    from candleray.sdk.connection import encoded
     from candleray.timeframes import iso, to_ms
 
     with connect(api, data) as client:
         keys = client.exchange_keys()
     if as_json:
-        typer.echo(encoded(keys))
+        print_json(keys)
         return
     rows = [
         (str(key.key_id), key.exchange, key.label, f"…{key.last_four}", iso(to_ms(key.created_at))) for key in keys

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from candleray.terminal.console import output
+from candleray.terminal.console import output, print_json
 from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect
 from candleray.terminal.tables import print_table, second_text
 
@@ -19,15 +18,12 @@ def feeds(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> 
 
     Example: candleray feeds
     """
-    from candleray.feeds.feed_state import FeedState
-    from candleray.sdk.connection import read
-
     with connect(api, data) as client:
-        answer = client.send("GET", "/market-data/feeds")
+        found = client.feeds()
     if as_json:
-        sys.stdout.buffer.write(answer)
+        print_json(found)
     else:
-        _print_feeds(read(list[FeedState], answer))
+        _print_feeds(found)
 
 
 def _print_feeds(states: Sequence[FeedState]) -> None:

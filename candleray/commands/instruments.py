@@ -38,12 +38,10 @@ def find(
 
     Example: candleray instruments find BTC --market bybit-futures
     """
-    from candleray.sdk.connection import encoded
-
     with connect(api, data) as client:
         references = client.instruments(market, q, limit)
     if as_json:
-        typer.echo(encoded(references))
+        print_json(references)
     else:
         _print_instruments(references)
 
@@ -91,14 +89,13 @@ def changes(
 
     Example: candleray instruments changes --market bybit-futures --since 2026-01-01
     """
-    from candleray.sdk.connection import encoded
     from candleray.timeframes import from_ms
 
     moment = from_ms(utc_ms(since, "--since")) if since else None
     with connect(api, data) as client:
         found = client.instrument_changes(market, symbol, since=moment, limit=limit)
     if as_json:
-        typer.echo(encoded(found))
+        print_json(found)
     else:
         _print_changes(found)
 

@@ -53,12 +53,10 @@ def list_runs(
 
     Example: candleray run list --state running
     """
-    from candleray.sdk.connection import encoded
-
     with connect(api, data) as client:
         runs = client.runs(strategy_id, state, limit)
     if as_json:
-        typer.echo(encoded(runs))
+        print_json(runs)
     else:
         _print_runs(runs)
 

@@ -82,14 +82,12 @@ def list_strategies(
 
     Example: candleray strategy list --symbol BTCUSDT --indicator sma
     """
-    from candleray.sdk.connection import encoded
-
     with connect(api, data) as client:
         strategies = client.strategies(
             market, symbol, timeframe=timeframe, indicator=indicator, name=name, limit=limit
         )
     if as_json:
-        typer.echo(encoded(strategies))
+        print_json(strategies)
     else:
         _print_strategies(strategies)
 

@@ -78,12 +78,10 @@ def list_subscriptions(
 
     Example: candleray subscriptions list --market binance-spot
     """
-    from candleray.sdk.connection import encoded
-
     with connect(api, data) as client:
         found = client.subscriptions(market)
     if as_json:
-        typer.echo(encoded(found))
+        print_json(found)
     else:
         _print_subscriptions(found)
 
@@ -111,12 +109,10 @@ def requests(
 
     Example: candleray subscriptions requests --waiting
     """
-    from candleray.sdk.connection import encoded
-
     with connect(api, data) as client:
         found = client.subscription_requests("waiting" if waiting else None)
     if as_json:
-        typer.echo(encoded(found))
+        print_json(found)
     else:
         _print_requests(found)
 
