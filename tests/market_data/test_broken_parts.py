@@ -16,7 +16,7 @@ from tests.support.waiting import PATIENCE_S
 FILL = """
 import sys
 from candleray.market_data.candle_store import CandleStore
-from tests.support.candle_store_contract import candle_rows
+from tests.support.candle_store.rows import candle_rows
 store = CandleStore.open("chdb://" + sys.argv[1])
 store.migrate()
 store.insert(1, "BTCUSDT", candle_rows(range(1000)))

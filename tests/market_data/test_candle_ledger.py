@@ -14,7 +14,7 @@ from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.ledger.candle_ledger import FIRST_POSITION, position_of
 from candleray.market_data.ledger.versions import CandleSourceWord, CandleVersion
 from candleray.markets import Instrument, InstrumentReference
-from tests.support.candle_store_contract import FOREVER, START_MS, candle_rows, minutes_of
+from tests.support.candle_store.rows import FOREVER, START_MS, candle_rows, minutes_of
 
 MINUTE_MS = 60_000
 MINUTES = 60

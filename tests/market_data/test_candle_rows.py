@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from candleray.candles import CandleRows
-from tests.support.candle_store_contract import candle_rows
+from tests.support.candle_store.rows import candle_rows
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(0, []), (3, [3]), (4, [3, 1]), (9, [3, 3, 3]), (10, [3, 3, 3, 1])])

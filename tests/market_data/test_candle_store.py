@@ -17,15 +17,21 @@ from candleray.databases.statements import migrations, pending
 from candleray.errors import InstanceError
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.insert_report import InsertReport
-from tests.support.candle_batch_contract import CandleBatchContract
 from tests.support.candle_files import rows_in
-from tests.support.candle_store_contract import CandleStoreContract
+from tests.support.candle_store.batches import BatchContract
+from tests.support.candle_store.inserting import InsertingContract
+from tests.support.candle_store.instruments import InstrumentsContract
+from tests.support.candle_store.reading import ReadingContract
+from tests.support.candle_store.repair import RepairContract
+from tests.support.candle_store.versions import VersionsContract
 from tests.support.waiting import PATIENCE_S
 
 YEAR_2025_MS = (1_735_689_600_000, 1_767_225_600_000)
 
 
-class TestEmbedded(CandleStoreContract, CandleBatchContract):
+class TestEmbedded(
+    ReadingContract, InsertingContract, VersionsContract, InstrumentsContract, RepairContract, BatchContract
+):
     @pytest.fixture
     def store(self, embedded_store: CandleStore) -> CandleStore:
         return embedded_store
@@ -66,7 +72,7 @@ WRITE = (
     OPEN
     + """
 import numpy as np
-from tests.support.candle_store_contract import candle_rows
+from tests.support.candle_store.rows import candle_rows
 store.migrate()
 store.repair()
 for batch in range(10_000):
@@ -118,7 +124,7 @@ store._session.run("create_migrations")
 for statement in first.statements[: int(sys.argv[2])]:
     store._session._client.command(statement)
 store.migrate()
-from tests.support.candle_store_contract import candle_rows
+from tests.support.candle_store.rows import candle_rows
 store.insert(4, "HALFUSDT", candle_rows(range(10)))
 print(store.counts())
 """
@@ -135,7 +141,7 @@ BEFORE_SOURCES = (
     + """
 from candleray.databases import clickhouse
 from candleray.databases.statements import migrations
-from tests.support.candle_store_contract import candle_rows
+from tests.support.candle_store.rows import candle_rows
 clickhouse.migrations = lambda database: migrations(database)[:1]
 store._session.migrate()
 for table, number in (("raw_binance_klines_1m", 1), ("raw_bybit_klines_1m", 3)):
@@ -201,7 +207,7 @@ def test_two_years_go_in_once_and_a_year_is_read_in_a_moment(
     first = import_file(embedded_store, "TWOYEARS", path)
     again = import_file(embedded_store, "TWOYEARS", path)
     assert (first.written, again.written, again.unchanged) == (1_052_640, 0, 1_052_640)
-    assert CandleStoreContract.counts(embedded_store, "TWOYEARS") == (1_052_640, 1_052_640)
+    assert TestEmbedded.counts(embedded_store, "TWOYEARS") == (1_052_640, 1_052_640)
     durations_s = []
     for _ in range(5):
         began = time.perf_counter()

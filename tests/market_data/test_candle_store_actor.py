@@ -15,7 +15,7 @@ from actors.options import CANDLE_STORE, NAMESPACE
 from actors.ray_errors import translated_errors
 from candleray.errors import InstanceError, NotFound, ServiceUnavailable
 from candleray.settings import ServiceSettings, Settings
-from tests.support.candle_store_contract import FOREVER, candle_rows
+from tests.support.candle_store.rows import FOREVER, candle_rows
 from tests.support.instances.processes import process_of_actor, running_script
 from tests.support.instances.ray_workers import ray_workers
 from tests.support.waiting import PATIENCE_S, wait_until

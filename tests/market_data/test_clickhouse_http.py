@@ -15,8 +15,12 @@ import pytest
 
 from candleray.errors import InvalidInput, ServiceUnavailable
 from candleray.market_data.candle_store import CandleStore
-from tests.support.candle_batch_contract import CandleBatchContract
-from tests.support.candle_store_contract import CandleStoreContract
+from tests.support.candle_store.batches import BatchContract
+from tests.support.candle_store.inserting import InsertingContract
+from tests.support.candle_store.instruments import InstrumentsContract
+from tests.support.candle_store.reading import ReadingContract
+from tests.support.candle_store.repair import RepairContract
+from tests.support.candle_store.versions import VersionsContract
 
 FRONT = Path(__file__).parents[1] / "support" / "clickhouse_front.py"
 
@@ -42,7 +46,9 @@ def store_over_http(address: str) -> Iterator[CandleStore]:
     store.close()
 
 
-class TestOverHttp(CandleStoreContract, CandleBatchContract):
+class TestOverHttp(
+    ReadingContract, InsertingContract, VersionsContract, InstrumentsContract, RepairContract, BatchContract
+):
     @pytest.fixture
     def store(self, store_over_http: CandleStore) -> CandleStore:
         return store_over_http

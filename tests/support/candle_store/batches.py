@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import string
 import time
-from contextlib import AbstractContextManager
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +14,8 @@ from candleray.candles import CandleRows
 from candleray.errors import GuardExceeded, InvalidInput, ServiceUnavailable
 from candleray.market_data.candle_store import CandleStore
 from candleray.markets import Instrument
-from tests.support.candle_store_contract import FOREVER, START_MS, candle_rows, minutes_of, set_back_an_hour
-
-MINUTE_MS = 60_000
+from tests.support.candle_store.rows import FOREVER, MINUTE_MS, START_MS, candle_rows, minutes_of, set_back_an_hour
+from tests.support.candle_store.store_access import StoreAccess
 
 
 def instruments(count: int, market_id: int = 1) -> list[Instrument]:
@@ -46,7 +44,7 @@ def closes(store: CandleStore, instrument: Instrument) -> list[float]:
     return store.read(instrument.market_id, instrument.symbol, *FOREVER).column("close").tolist()
 
 
-class CandleBatchContract:
+class BatchContract(StoreAccess):
     def test_many_instruments_take_one_insert_a_raw_table_and_each_has_its_report(
         self, store: CandleStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -181,7 +179,3 @@ class CandleBatchContract:
             store.insert_many([(one, CandleRows.of(np.empty(0, np.int64), np.empty((5, 0))))], "rest")[0].received
             == 0
         )
-
-    def without_view(self, store: CandleStore) -> AbstractContextManager[None]:
-        """Detach the view of Binance for a while."""
-        raise NotImplementedError
