@@ -38,7 +38,8 @@ class InstrumentsContract(StoreAccess):
         assert [reference.symbol for reference in found] == [symbol, symbol + "2", "1" + symbol]
         assert found[2] == listed
         assert [reference.symbol for reference in store.instruments(2, symbol)] == ["1" + symbol]
-        assert len(store.instruments(q=symbol, limit=2)) == 2
+        assert store.instruments(q=symbol, limit=2) == found[:2]
+        assert store.instruments(q=symbol, limit=2, offset=2) == found[2:]
 
     def test_references_are_written_only_when_they_say_something_new(
         self, store: CandleStore, symbol: str
@@ -100,6 +101,7 @@ class InstrumentsContract(StoreAccess):
         assert [change.after for change in changes] == ["D", "C", "B"]
         assert store.instrument_changes(3, symbol, to_ms(changes[1].at)) == changes[:2]
         assert store.instrument_changes(3, symbol, limit=1) == changes[:1]
+        assert store.instrument_changes(3, symbol, limit=2, offset=1) == changes[1:]
         assert store.instrument_changes(1, symbol) == []
 
     def test_a_change_that_a_kill_has_written_without_its_reference_is_there_once(
