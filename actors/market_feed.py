@@ -104,11 +104,11 @@ def _ingestion(
     from actors.candle_store import ActorCall
     from actors.market_feed_metrics import MarketFeedMetrics
     from candleray.databases.valkey import Valkey
-    from candleray.feeds import websocket
     from candleray.feeds.feed_store import FeedStore
     from candleray.feeds.hole_store import HoleStore
     from candleray.feeds.rest_questions import rest_client
     from candleray.feeds.venue_ingestion import Services, VenueIngestion
+    from candleray.feeds.websockets import websocket
     from candleray.market_data.candle_store_client import CandleStoreClient
 
     services = settings.services

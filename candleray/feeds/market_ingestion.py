@@ -15,9 +15,9 @@ from candleray.feeds.minutes import Verdict
 from candleray.feeds.pace import Pace
 from candleray.feeds.rest_questions import ask_candles, ask_time_ms, wait_ms
 from candleray.feeds.row_buffer import LiveRow
-from candleray.feeds.sockets import MarketSockets, SocketSlot
 from candleray.feeds.venue_clock import VenueClock
-from candleray.feeds.websocket import MISSING, Connect, require_socket_url
+from candleray.feeds.websockets.sockets import MarketSockets, SocketSlot
+from candleray.feeds.websockets.websocket import MISSING, Connect, require_socket_url
 from candleray.logs import get_logger
 from candleray.markets import Market
 from candleray.settings import LiveSettings

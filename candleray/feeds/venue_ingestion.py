@@ -25,7 +25,7 @@ from candleray.feeds.hole_store import HoleStore
 from candleray.feeds.market_ingestion import MarketIngestion
 from candleray.feeds.pace import Pace
 from candleray.feeds.row_buffer import LiveRow, RowBuffer, RowSource
-from candleray.feeds.websocket import Connect
+from candleray.feeds.websockets.websocket import Connect
 from candleray.logs import get_logger
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.screening import NOT_CLOSED

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from candleray.errors import ServiceUnavailable
 from candleray.exchanges.stream import StreamApi, StreamReply
-from candleray.feeds.websocket import Connect, Connection
+from candleray.feeds.websockets.websocket import Connect, Connection
 
 ANSWER_S = 10.0
 """Seconds after which a request that got no answer is taken for granted; the watch sees whether candles come."""

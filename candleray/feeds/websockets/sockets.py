@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable
 from candleray.errors import in_words
 from candleray.exchanges.exchange import MalformedAnswer
 from candleray.exchanges.stream import StreamApi
-from candleray.feeds.link import Link
 from candleray.feeds.market_feed import MarketFeed
 from candleray.feeds.row_buffer import LiveRow
-from candleray.feeds.socket_watch import SocketWatch
 from candleray.feeds.venue_clock import VenueClock
-from candleray.feeds.websocket import Connect
+from candleray.feeds.websockets.link import Link
+from candleray.feeds.websockets.socket_watch import SocketWatch
+from candleray.feeds.websockets.websocket import Connect
 from candleray.logs import get_logger
 
 log = get_logger("feeds")

@@ -9,8 +9,8 @@ import pytest
 
 from candleray.errors import InvalidInput, ServiceUnavailable
 from candleray.exchanges.discovery import exchange_of
-from candleray.feeds import websocket
-from candleray.feeds.websocket import connect, require_socket_url
+from candleray.feeds.websockets import websocket
+from candleray.feeds.websockets.websocket import connect, require_socket_url
 from candleray.markets import MARKETS, Market
 from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.simulator.market_clock import MarketClock
