@@ -6,9 +6,11 @@ One address serves all markets, because their paths do not overlap.
 from __future__ import annotations
 
 import asyncio
+import logging
+import signal
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -42,6 +44,7 @@ from serve_apps.simulator.requests import Faults, Simulator
 from serve_apps.simulator.streams import MarketStreams, Streams
 
 _MOST_TRUE_MINUTES = 50_000
+_log = logging.getLogger(__name__)
 
 
 def build_simulator(
@@ -69,10 +72,10 @@ def build_simulator(
     @asynccontextmanager
     async def push_streams(app: FastAPI) -> AsyncIterator[None]:
         pushing = asyncio.create_task(streams.run())
+        pushing.add_done_callback(_end_with)
         yield
         pushing.cancel()
-        with suppress(asyncio.CancelledError):
-            await pushing
+        await asyncio.wait({pushing})
         log.close()
 
     app = FastAPI(title="Candleray exchange simulator", openapi_url=None, lifespan=push_streams)
@@ -86,6 +89,13 @@ def build_simulator(
 
     app.add_route("/{path:path}", venue, methods=["GET"])
     return app
+
+
+def _end_with(pushing: asyncio.Task[None]) -> None:
+    """End the process where the streams broke: silent for ever, it would pass for venues without trades."""
+    if not pushing.cancelled() and (error := pushing.exception()):
+        _log.critical("the streams broke, and so the simulator ends", exc_info=error)
+        signal.raise_signal(signal.SIGTERM)
 
 
 def _tradable(source: CandleSource, market: Market) -> list[str]:

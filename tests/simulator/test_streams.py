@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
+from candleray.candles import CandleRows
 from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.simulator.market_clock import MarketClock
 from candleray.timeframes import DAY_MS, MINUTE_MS
@@ -146,6 +149,25 @@ def test_the_log_is_read_page_by_page_and_kept_in_a_file(tmp_path):
         assert max(map(len, pages)) == 2
     written = [json.loads(line) for line in file.read_text().splitlines()]
     assert written[: len(entries)] == entries
+
+
+class Broken(GeneratedCandles):
+    def candles(self, *_: Any) -> CandleRows:
+        raise OSError("the disk has gone")
+
+
+def test_a_simulator_whose_streams_broke_says_so_and_ends(caplog):
+    signals: list[int] = []
+    former = signal.signal(signal.SIGTERM, lambda number, _: signals.append(number))
+    try:
+        with simulated_venue(Broken(), clock=MarketClock(START_MS, speed=0)) as venue:
+            venue.subscribe("binance-spot", "BTCUSDT")
+            venue.step(60)
+            wait_until(lambda: signals, what="it ends")
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    assert "the streams broke, and so the simulator ends" in caplog.text
+    assert "the disk has gone" in caplog.text
 
 
 def test_a_fast_clock_sends_a_minute_in_a_moment():
