@@ -12,11 +12,11 @@ _MOST_KEPT = 200_000
 
 
 class SentLog:
-    """Numbered entries, the newest in memory; with a file also all of them as lines of JSON."""
+    """Numbered entries, the newest in memory; with a file also all of them as lines of JSON, each at once."""
 
     def __init__(self, file: Path | None = None) -> None:
         self._entries: deque[dict[str, Any]] = deque(maxlen=_MOST_KEPT)
-        self._file: IO[str] | None = file.open("a", encoding="utf-8") if file else None
+        self._file: IO[str] | None = file.open("a", encoding="utf-8", buffering=1) if file else None
         self.count = 0
 
     def add(self, event: str, at_ms: int, market: str, **details: Any) -> None:

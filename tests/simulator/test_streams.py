@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
+from websockets.uri import parse_uri
 
 from candleray.candles import CandleRows
 from candleray.simulator.generated_candles import GeneratedCandles
@@ -125,6 +129,28 @@ def test_the_sixth_frame_in_a_second_ends_the_connection_and_the_third_time_bans
     venue.connect("/ws")
 
 
+def close_of_a_silent_client(url: str) -> tuple[int, str]:
+    """The close frame that ends a client which shakes hands and says nothing more, no pong either."""
+    protocol, address = ClientProtocol(parse_uri(url)), urlsplit(url)
+    assert address.port
+    with socket.create_connection((address.hostname, address.port), timeout=20) as wire:
+        protocol.send_request(protocol.connect())
+        wire.sendall(b"".join(protocol.data_to_send()))
+        while protocol.close_rcvd is None:
+            heard = wire.recv(65_536)
+            assert heard, "it ended without a close frame"
+            protocol.receive_data(heard)
+    return protocol.close_rcvd.code, protocol.close_rcvd.reason
+
+
+@pytest.mark.parametrize(
+    ("path", "close"), [("/ws", (1008, "Pong timeout")), ("/v5/public/linear", (1001, "No heartbeat"))]
+)
+def test_silence_ends_a_connection_sooner_where_connections_are_fast(path, close):
+    with simulated_venue(clock=MarketClock(START_MS, speed=0), connection_speed=1000) as venue:
+        assert close_of_a_silent_client(venue.url.replace("http", "ws", 1) + path) == close
+
+
 def test_a_path_without_streams_is_refused(venue):
     with pytest.raises(InvalidStatus) as refused:
         venue.connect("/nothing")
@@ -147,8 +173,8 @@ def test_the_log_is_read_page_by_page_and_kept_in_a_file(tmp_path):
         entries = [each for page in pages for each in page]
         assert [each["number"] for each in entries] == list(range(1, len(entries) + 1))
         assert max(map(len, pages)) == 2
-    written = [json.loads(line) for line in file.read_text().splitlines()]
-    assert written[: len(entries)] == entries
+        written = [json.loads(line) for line in file.read_text().splitlines()]
+        assert written[: len(entries)] == entries
 
 
 class Broken(GeneratedCandles):
