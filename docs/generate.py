@@ -22,7 +22,9 @@ from candleray.indicators.catalogue import get_catalogue
 from candleray.indicators.info import IndicatorInfo, ParamInfo
 from candleray.live.run import ACTION_MEANINGS, ACTIVE_STATES, FIRST_STATE, TRANSITIONS
 from candleray.settings import Settings
+from candleray.simulator.faults.fault import fault_kinds
 from candleray.terminal.exit_codes import ExitCode
+from candleray.timeframes import MINUTE_MS
 from kernels.indicators import INDICATORS
 from kernels.rules import FAMILIES
 
@@ -200,6 +202,21 @@ def errors_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+SIMULATOR_PAGE = "docs/howto/simulate-an-exchange.md"
+FAULTS = "| table | fault | on the wire | lasts |\n|---|---|---|---|\n"
+
+
+def simulator_page() -> str:
+    """The page as it is, written by hand, with its table of faults anew."""
+    before, _, table = (ROOT / SIMULATOR_PAGE).read_text().partition(FAULTS)
+    _, _, behind = table.partition("\n\n")
+    rows = [
+        f"| {kind.number} | `{name}` | {kind.says} | {kind.lasts_ms // MINUTE_MS} min |"
+        for name, kind in fault_kinds().items()
+    ]
+    return before + FAULTS + "\n".join(rows) + f"\n\n{behind}"
+
+
 COMMANDS = """\
 Every command takes `--json`, `--help` and `--debug`. Tables and JSON go to stdout, all else to stderr.
 
@@ -280,6 +297,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/run-states.md": run_states_page,
     "docs/reference/errors.md": errors_page,
     "docs/reference/commands.md": commands_page,
+    SIMULATOR_PAGE: simulator_page,
     "candleray/sdk/signals/indicator_calls.json": indicator_signatures,
     "candleray/sdk/signals/indicator_calls.pyi": indicator_calls,
     **runpy.run_path(str(Path(__file__).parent / "say_it.py"))["pages"](NOTE),

@@ -125,19 +125,10 @@ def _cells(instrument: InstrumentReference, frame: KlineFrame) -> dict[str, Any]
     }
 
 
-def write_farewell(session: Session, now_ms: int) -> str | None:
-    """The notice of planned maintenance, for who subscribed to it."""
-    if SYSTEM_STATUS not in session.topics:
-        return None
-    notice = {"id": f"maintenance-{now_ms}", "title": "Maintenance", "state": "scheduled", "begin": str(now_ms)}
-    return json_text({"topic": SYSTEM_STATUS, "ts": now_ms, "data": [notice]})
-
-
 STREAMS = StreamDialect(
     rules=RULES,
     open_session=open_session,
     read=read,
     topic=topic,
     write_kline=write_kline,
-    write_farewell=write_farewell,
 )

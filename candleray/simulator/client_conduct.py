@@ -9,9 +9,29 @@ from candleray.simulator.stream_dialect import Cut, HandshakeRefused, StreamRule
 TOO_MANY_FRAMES = Cut(1008, "Too many requests")
 NO_PONG = Cut(1008, "Pong timeout")
 SILENT = Cut(1001, "No heartbeat")
+LIVED = Cut(1001, "Connection lived 24 hours")
+RESTART = Cut(1012, "Service restart")
 
 _STRIKES = 3
 _STRIKES_MS, _BAN_MS, _CONNECTIONS_MS = 3_600_000, 120_000, 300_000
+
+
+class _Window:
+    """The moments of a stretch of time that ends with the newest."""
+
+    def __init__(self, length: float) -> None:
+        self._length = length
+        self._moments: deque[float] = deque()
+
+    def count(self, now: float) -> int:
+        """Note a moment; return how many there are."""
+        self._moments.append(now)
+        while self._moments[0] <= now - self._length:
+            self._moments.popleft()
+        return len(self._moments)
+
+    def clear(self) -> None:
+        self._moments.clear()
 
 
 class ClientConduct:
@@ -19,7 +39,7 @@ class ClientConduct:
 
     def __init__(self, rules: StreamRules, now_s: float) -> None:
         self._rules = rules
-        self._frames: deque[float] = deque()
+        self._frames = _Window(1)
         self._heard_s = self._pinged_s = now_s
         self._unanswered_s: dict[bytes, float] = {}
 
@@ -27,12 +47,7 @@ class ClientConduct:
         """Count a frame of the client, whatever it is."""
         self._heard_s = now_s
         most = self._rules.client_frames_a_second
-        if most is None:
-            return None
-        self._frames.append(now_s)
-        while self._frames[0] <= now_s - 1:
-            self._frames.popleft()
-        return TOO_MANY_FRAMES if len(self._frames) > most else None
+        return TOO_MANY_FRAMES if most is not None and self._frames.count(now_s) > most else None
 
     def hear_pong(self, payload: bytes) -> None:
         """A pong answers the ping of its payload and all before; an unasked one answers nothing."""
@@ -62,8 +77,7 @@ class AddressConduct:
 
     def __init__(self, rules: StreamRules) -> None:
         self._rules = rules
-        self._connections_ms: deque[int] = deque()
-        self._strikes_ms: deque[int] = deque()
+        self._connections, self._strikes = _Window(_CONNECTIONS_MS), _Window(_STRIKES_MS)
         self._banned_until_ms = 0
 
     def connect(self, now_ms: int) -> None:
@@ -71,19 +85,13 @@ class AddressConduct:
         if now_ms < self._banned_until_ms:
             wait_s = -(-(self._banned_until_ms - now_ms) // 1000)
             raise HandshakeRefused(418, f"banned until {self._banned_until_ms}", wait_s)
-        self._connections_ms.append(now_ms)
-        while self._connections_ms[0] <= now_ms - _CONNECTIONS_MS:
-            self._connections_ms.popleft()
-        if len(self._connections_ms) > self._rules.most_connections:
+        if self._connections.count(now_ms) > self._rules.most_connections:
             raise HandshakeRefused(429, f"more than {self._rules.most_connections} connections in five minutes")
 
     def strike(self, now_ms: int) -> bool:
         """Count a cut for too many frames; the third in an hour bans the address, for two minutes."""
-        self._strikes_ms.append(now_ms)
-        while self._strikes_ms[0] <= now_ms - _STRIKES_MS:
-            self._strikes_ms.popleft()
-        if len(self._strikes_ms) < _STRIKES:
+        if self._strikes.count(now_ms) < _STRIKES:
             return False
-        self._strikes_ms.clear()
+        self._strikes.clear()
         self._banned_until_ms = now_ms + _BAN_MS
         return True

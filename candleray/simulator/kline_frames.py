@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from zlib import crc32
 
 from candleray.candles import CandleRows
@@ -73,7 +73,3 @@ def forming(candle: Candle, share: float) -> Candle:
         quote_volume=candle.quote_volume * share,
         trades=float(int(candle.trades * share)),
     )
-
-
-def in_order(frames: Iterable[KlineFrame]) -> list[KlineFrame]:
-    return sorted(frames, key=lambda frame: frame.at_ms)

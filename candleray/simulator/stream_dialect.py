@@ -32,8 +32,8 @@ class KlineFrame:
     """A candle on its way to those who subscribed to it, at `at_ms` of the venue's clock.
 
     `version` counts the values that the venue gave for the minute. A fault names itself in `fault`; its `edits`
-    are pairs of a field and what stands there instead. Frames that nobody asked for go to every connection, and
-    may be of another `interval` than a minute.
+    are pairs of a field and what stands there instead. Frames that nobody asked for may be of another `symbol`, or
+    of another `interval` than a minute.
     """
 
     at_ms: int
@@ -43,7 +43,6 @@ class KlineFrame:
     version: int = 1
     fault: str = ""
     edits: tuple[tuple[str, Any], ...] = ()
-    is_unasked: bool = False
     interval: str | None = None
 
 
@@ -109,7 +108,8 @@ class StreamDialect:
     `open_session` names the market of a path (None: not this venue's) and subscribes by it; it may raise
     `HandshakeRefused`. `read` takes a client's text, changes the session and returns the texts that answer it;
     `listed` are the symbols that may be subscribed to. `topic` is the subscription of a symbol's minutes.
-    `write_kline` writes a candle, `write_farewell` the notice before a restart (None: there is none here).
+    `write_kline` writes a candle, `write_farewell` the notice before a restart (None: there is none here, or none
+    at all).
     """
 
     rules: Mapping[MarketType, StreamRules]
@@ -117,7 +117,7 @@ class StreamDialect:
     read: Callable[[Session, str, Collection[str]], list[str]]
     topic: Callable[[str], str]
     write_kline: Callable[[Session, InstrumentReference, KlineFrame], str]
-    write_farewell: Callable[[Session, int], str | None]
+    write_farewell: Callable[[Session, int], str | None] | None = None
 
 
 def edited(cells: dict[str, Any], names: Mapping[str, str], frame: KlineFrame) -> dict[str, Any]:

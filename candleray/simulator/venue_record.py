@@ -70,7 +70,7 @@ class VenueView:
         listing = list(self.record.source.instruments(market))
         for fault in self.record.book.on(market, self.now_ms):
             if fault.kind.change_listing:
-                listing = fault.kind.change_listing(fault, listing, self.now_ms)
+                listing = fault.kind.change_listing(fault, listing)
         return listing
 
     def span_ms(self, market: Market, symbol: str) -> tuple[int, int]:

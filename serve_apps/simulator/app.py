@@ -141,7 +141,7 @@ def _add_own_routes(app: FastAPI, simulator: Simulator, streams: Streams, log: S
         since: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=50_000)] = 10_000
     ) -> SentPage:
         entries = log.since(since, limit)
-        return SentPage(entries=entries, next=entries[-1]["number"] if entries else max(since, log.count))
+        return SentPage(entries=entries, next=entries[-1]["number"] if entries else since)
 
 
 def _asked_fault(streams: Streams, name: str, where: FaultPlace) -> Fault:

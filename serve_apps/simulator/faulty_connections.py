@@ -9,10 +9,11 @@ from functools import partial
 from typing import Protocol
 
 from candleray.markets import InstrumentReference, Market
+from candleray.simulator.client_conduct import RESTART
 from candleray.simulator.faults.fault import Act, Fault
 from candleray.simulator.faults.fault_book import FaultBook
 from candleray.simulator.market_clock import MarketClock
-from candleray.simulator.stream_dialect import Cut, HandshakeRefused, KlineFrame, Session, StreamDialect
+from candleray.simulator.stream_dialect import HandshakeRefused, KlineFrame, Session, StreamDialect
 from candleray.timeframes import MINUTE_MS
 from serve_apps.simulator.sockets import VenueSocket
 
@@ -20,7 +21,6 @@ _AGAIN_MS = 20_000
 """The pause until a fault looks again for a connection to befall."""
 _RESET_AFTER_S = 0.1
 _HUGE_BYTES = 2_000_000
-_RESTART = Cut(1012, "Service restart")
 _CUT_LATER_MS = 2 * MINUTE_MS
 
 
@@ -72,17 +72,17 @@ class FaultyConnections:
     def _concerned(self, fault: Fault) -> list[VenueSocket]:
         if fault.symbol is None:
             return list(self._streams.sockets)
-        topic = self._streams.dialect.topic(fault.symbol)
-        return [each for each in self._streams.sockets if topic in topics_of(each)]
+        topic, now_ms = self._streams.dialect.topic(fault.symbol), self._streams.clock.now_ms()
+        return [each for each in self._streams.sockets if topic in topics_of(each, now_ms)]
 
     def _do(self, act: Act, fault: Fault, venue_socket: VenueSocket) -> None:
         match act:
             case "cut":
-                venue_socket.cut(fault.kind.cut.code, fault.kind.cut.reason)
+                venue_socket.cut(fault.kind.cut)
             case "reset":
                 venue_socket.reset()
             case "mute":
-                self._mute(venue_socket, fault)
+                _mute(venue_socket, fault)
             case "farewell":
                 self._bid_farewell(venue_socket, fault)
             case "bad_json":
@@ -94,21 +94,12 @@ class FaultyConnections:
             case "huge":
                 venue_socket.say('{"e":"kline","k":"' + "x" * _HUGE_BYTES + '"}')
 
-    def _mute(self, venue_socket: VenueSocket, fault: Fault) -> None:
-        def unmute() -> None:
-            venue_socket.is_muted = False
-
-        venue_socket.is_muted = True
-        self._streams.at(fault.end_ms, unmute)
-
     def _bid_farewell(self, venue_socket: VenueSocket, fault: Fault) -> None:
         now_ms = self._streams.clock.now_ms()
-        session = venue_socket.session
-        notice = self._streams.dialect.write_farewell(session, now_ms) if session else None
-        if notice:
+        session, write = venue_socket.session, self._streams.dialect.write_farewell
+        if session and write and (notice := write(session, now_ms)):
             venue_socket.say(notice)
-        cut = partial(venue_socket.cut, _RESTART.code, _RESTART.reason)
-        self._streams.at(now_ms + _CUT_LATER_MS * fault.variant, cut)
+        self._streams.at(now_ms + _CUT_LATER_MS * fault.variant, partial(venue_socket.cut, RESTART))
 
     def refuse_handshake(self, now_ms: int) -> None:
         """Raise `HandshakeRefused` where a fault does."""
@@ -121,7 +112,7 @@ class FaultyConnections:
         for fault in self._book.on(self._streams.market, self._streams.clock.now_ms()):
             if fault.kind.mutes_new:
                 self._book.meet(fault)
-                self._mute(venue_socket, fault)
+                _mute(venue_socket, fault)
 
     def has_subscribed(self, venue_socket: VenueSocket) -> None:
         """Reset a connection that has its first topics, a moment later, where resets come in a row."""
@@ -149,7 +140,11 @@ class FaultyConnections:
         return frame
 
 
-def topics_of(venue_socket: VenueSocket) -> dict[str, None]:
-    """The topics whose frames a connection gets."""
-    session = venue_socket.session
-    return session.topics if session and session.has_klines and not venue_socket.is_muted else {}
+def _mute(venue_socket: VenueSocket, fault: Fault) -> None:
+    venue_socket.muted_until_ms = max(venue_socket.muted_until_ms, fault.end_ms)
+
+
+def topics_of(venue_socket: VenueSocket, at_ms: int) -> dict[str, None]:
+    """The topics whose frames a connection gets at that time of the venue."""
+    session, hears = venue_socket.session, at_ms >= venue_socket.muted_until_ms
+    return session.topics if session and session.has_klines and hears else {}

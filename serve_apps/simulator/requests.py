@@ -19,6 +19,7 @@ from candleray.exchanges.exchange import Exchange, Failure
 from candleray.markets import Market
 from candleray.simulator.faults.fault import fault_kinds
 from candleray.simulator.faults.fault_schedule import FaultSchedule
+from candleray.simulator.faults.request_faults import BAD_GATEWAY
 from candleray.simulator.market_clock import MarketClock
 from candleray.simulator.venue_record import VenueRecord
 from candleray.simulator.venues import Question, Reply, SimulatedVenue, simulated_markets, simulated_venues
@@ -129,8 +130,7 @@ class Simulator:
         if fault == "slow":
             await asyncio.sleep(self.faults.slow_s)
         if fault == "html":
-            page = b"<html><head><title>502 Bad Gateway</title></head></html>"
-            return Reply(200, page, {"content-type": "text/html"})
+            return Reply(200, BAD_GATEWAY.encode(), {"content-type": "text/html"})
         if fault == "rate_limited" or fault == "banned" or fault == "unavailable":
             return venue.refuse(Failure(fault, "", self.faults.retry_after_s), question.now_ms)
         reply = self._within_budget(venue, market, question)

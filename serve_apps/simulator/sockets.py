@@ -19,8 +19,8 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from candleray.simulator.client_conduct import ClientConduct
-from candleray.simulator.stream_dialect import HandshakeRefused, Session, StreamRules
+from candleray.simulator.client_conduct import RESTART, ClientConduct
+from candleray.simulator.stream_dialect import Cut, HandshakeRefused, Session, StreamRules
 
 _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER with no time: closing sends a reset."""
@@ -32,7 +32,7 @@ class Streams(Protocol):
     @property
     def connection_speed(self) -> float: ...
 
-    def open(self, venue_socket: VenueSocket, target: str) -> Session: ...
+    def open(self, target: str) -> Session: ...
     def rules(self, session: Session) -> StreamRules: ...
     def is_open(self, venue_socket: VenueSocket) -> None: ...
     def hear(self, venue_socket: VenueSocket, text: str) -> None: ...
@@ -51,8 +51,8 @@ class VenueSocket(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._how = "by the client"
         self.session: Session | None = None
-        self.is_muted = False
-        """Acknowledgements and pongs go out, candles do not."""
+        self.muted_until_ms = 0
+        """Acknowledgements and pongs go out, candles do not until that time of the venue."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
@@ -80,11 +80,11 @@ class VenueSocket(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """Uvicorn's farewell when the server ends."""
-        self.cut(1012, "Service restart")
+        self.cut(RESTART)
 
     def _shake_hands(self, request: Request) -> None:
         try:
-            session = self._streams.open(self, request.path)
+            session = self._streams.open(request.path)
         except HandshakeRefused as refused:
             response = self._protocol.reject(HTTPStatus(refused.status), refused.text)
             if refused.retry_after_s is not None:
@@ -106,7 +106,7 @@ class VenueSocket(asyncio.Protocol):
         verdict = self._conduct.hear(self._now_s())
         if verdict:
             self._streams.is_too_fast(self)
-            self.cut(verdict.code, verdict.reason)
+            self.cut(verdict)
         elif frame.opcode is Opcode.PONG:
             self._conduct.hear_pong(bytes(frame.data))
         elif frame.opcode is Opcode.TEXT:
@@ -123,7 +123,7 @@ class VenueSocket(asyncio.Protocol):
         now_s = self._now_s()
         verdict = self._conduct.verdict(now_s)
         if verdict:
-            self.cut(verdict.code, verdict.reason)
+            self.cut(verdict)
             return
         if self._conduct.is_ping_due(now_s):
             payload = str(int(time.time() * 1000)).encode()
@@ -146,11 +146,11 @@ class VenueSocket(asyncio.Protocol):
             self._protocol.send_binary(data)
             self._flush()
 
-    def cut(self, code: int, reason: str) -> None:
+    def cut(self, cut: Cut) -> None:
         """End the connection with a close frame."""
-        self._how = f"close {code} {reason}"
+        self._how = f"close {cut.code} {cut.reason}"
         if self.is_open:
-            self._protocol.send_close(code, reason)
+            self._protocol.send_close(cut.code, cut.reason)
             self._flush()
             asyncio.get_running_loop().call_later(5, self._transport.abort)
         else:

@@ -14,7 +14,7 @@ from itertools import count
 from urllib.parse import parse_qsl, urlsplit
 
 from candleray.markets import InstrumentReference, Market
-from candleray.simulator.client_conduct import AddressConduct
+from candleray.simulator.client_conduct import LIVED, AddressConduct
 from candleray.simulator.faults.fault import Fault
 from candleray.simulator.kline_frames import closed_frame, forming_frames
 from candleray.simulator.market_clock import MarketClock
@@ -79,7 +79,7 @@ class MarketStreams:
         self.record.book.prepare(self.market, ts_open_ms + MINUTE_MS)
         for fault in self.record.book.beginning(self.market, ts_open_ms, ts_open_ms + MINUTE_MS):
             self.at(fault.start_ms, partial(self.faulty.begin, fault))
-        topics = {topic for venue_socket in self.sockets for topic in topics_of(venue_socket)}
+        topics = {topic for venue_socket in self.sockets for topic in topics_of(venue_socket, ts_open_ms)}
         instruments = {each.symbol: each for each in self.record.view(ts_open_ms).instruments(self.market)}
         for symbol, instrument in instruments.items():
             if self.dialect.topic(symbol) in topics:
@@ -101,7 +101,7 @@ class MarketStreams:
         for venue_socket in list(self.sockets):
             session, life_ms = venue_socket.session, self.rules.life_ms
             if life_ms is not None and session and now_ms - session.opened_ms >= life_ms:
-                venue_socket.cut(1001, "Connection lived 24 hours")
+                venue_socket.cut(LIVED)
 
     def _send(self, frame: KlineFrame, instrument: InstrumentReference) -> None:
         """Send a frame to who subscribed; one that nobody asked for, to all who hear of the symbol at all."""
@@ -109,7 +109,7 @@ class MarketStreams:
         shown = self.faulty.stamped(frame)
         for venue_socket in list(self.sockets):
             session = venue_socket.session
-            if session is None or topic not in topics_of(venue_socket):
+            if session is None or topic not in topics_of(venue_socket, frame.at_ms):
                 continue
             if session.is_combined not in texts:
                 texts[session.is_combined] = self.dialect.write_kline(session, instrument, shown)
@@ -187,7 +187,7 @@ class Streams:
         self._woken.set()
         self._woken = asyncio.Event()
 
-    def open(self, venue_socket: VenueSocket, target: str) -> Session:
+    def open(self, target: str) -> Session:
         """The session of a handshake; raises `HandshakeRefused`."""
         parts = urlsplit(target)
         now_ms = self.clock.now_ms()

@@ -30,12 +30,11 @@ HOURS = 60 * MINUTE_MS
 
 
 def record_with(*faults: Any) -> VenueRecord:
-    """A record with faults, each `(kind, start_ms)` with more of `FaultBook.add` behind."""
+    """A record with faults of Binance spot, each `(kind, start_ms, more of FaultBook.add)`."""
     book = FaultBook(T, lambda _: SYMBOLS)
-    for name, start_ms, *more in faults:
+    for name, start_ms, more in faults:
         kind = find_kind(name)
-        market = next(each for each in simulated_markets() if kind.is_at(each)) if not more else SPOT
-        book.add(kind, market, "BTCUSDT" if kind.is_of_symbol else None, start_ms, **(more[0] if more else {}))
+        book.add(kind, SPOT, "BTCUSDT" if kind.is_of_symbol else None, start_ms, **more)
     return VenueRecord(GeneratedCandles(symbols=SYMBOLS), book)
 
 
@@ -61,7 +60,6 @@ def closes(record: VenueRecord, now_ms: int, minutes: int = 5) -> dict[int, floa
 def test_every_fault_of_the_table_that_is_the_venues_to_make_is_there():
     numbers = {kind.number for kind in fault_kinds().values()}
     assert numbers == {*range(1, 27), 33, 34}
-    assert all(kind.says for kind in fault_kinds().values())
 
 
 @pytest.mark.parametrize(

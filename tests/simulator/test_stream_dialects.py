@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from candleray.markets import InstrumentReference, find_market
+from candleray.simulator.binance_streams import write_farewell
 from candleray.simulator.kline_frames import closed_frame, forming, forming_frames, pushes_a_minute
 from candleray.simulator.stream_dialect import LEFT_OUT, Candle, HandshakeRefused, KlineFrame, Session
 from candleray.simulator.venues import simulated_venues
@@ -227,15 +228,13 @@ def test_edits_break_a_candle_in_the_venues_own_fields(market, high, opens):
 
 
 def test_the_farewell_of_binance_spot_has_two_forms_and_futures_has_none():
-    raw, combined = (
-        BINANCE.write_farewell(session_of("binance-spot", is_combined=one), TS) for one in (False, True)
-    )
+    raw, combined = (write_farewell(session_of("binance-spot", is_combined=one), TS) for one in (False, True))
     assert raw is not None
     assert combined is not None
     assert json.loads(raw) == {"e": "serverShutdown", "E": TS}
     assert json.loads(combined)["stream"] == "!serverShutdown"
-    assert BINANCE.write_farewell(session_of("binance-futures"), TS) is None
-    assert BYBIT.write_farewell(session_of("bybit-spot"), TS) is None
+    assert write_farewell(session_of("binance-futures"), TS) is None
+    assert BYBIT.write_farewell is None
 
 
 # Frames and their times

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from candleray.simulator.client_conduct import NO_PONG, SILENT, TOO_MANY_FRAMES
+from candleray.simulator.client_conduct import LIVED, NO_PONG, SILENT, TOO_MANY_FRAMES
 from candleray.simulator.faults.fault import Act, Fault, FaultKind
-from candleray.simulator.stream_dialect import Cut
 from candleray.timeframes import MINUTE_MS
 
 _GARBAGE: tuple[Act, ...] = ("bad_json", "half_frame", "binary", "huge")
@@ -28,7 +27,7 @@ DAY_CUT = FaultKind(
     1,
     "the cut at 24 hours, now",
     act=_cut,
-    cut=Cut(1001, "Connection lived 24 hours"),
+    cut=LIVED,
     lasts_ms=MINUTE_MS,
 )
 RESET = FaultKind(

@@ -27,7 +27,7 @@ class FaultKind:
 
     Frames reach `change_frames` where their minute lies within the fault: whole minutes, of its symbol where it
     has one. `change_rows` gets any rows, the venue's time and a look at undisturbed minutes. `change_listing` gets
-    the listing while the fault lasts, and the time.
+    the listing while the fault lasts.
     """
 
     name: str
@@ -41,7 +41,7 @@ class FaultKind:
     variants: int = 1
     change_frames: Callable[[Fault, list[KlineFrame]], list[KlineFrame]] | None = None
     change_rows: Callable[[Fault, CandleRows, int, Callable[[int], Candle | None]], CandleRows] | None = None
-    change_listing: Callable[[Fault, list[InstrumentReference], int], list[InstrumentReference]] | None = None
+    change_listing: Callable[[Fault, list[InstrumentReference]], list[InstrumentReference]] | None = None
     act: Callable[[Fault], Act] | None = None
     cut: Cut = field(default=Cut(1001, "Going away"))
     further: Callable[[Fault], int] = lambda _: 0

@@ -50,9 +50,9 @@ def _break(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
 
 def _add_unasked(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
     if fault.variant == 0:
-        return _add(frames, symbol=UNASKED_SYMBOL, is_unasked=True, fault="unasked")
+        return _add(frames, symbol=UNASKED_SYMBOL, fault="unasked")
     interval = "5m" if fault.market.exchange == "binance" else "5"
-    return _add(frames, interval=interval, is_unasked=True, fault="unasked")
+    return _add(frames, interval=interval, fault="unasked")
 
 
 def _delay(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:

@@ -15,14 +15,14 @@ _HOUR_MS = 60 * MINUTE_MS
 LISTED_BEFORE_MS = 50 * MINUTE_MS
 
 
-def _halt(fault: Fault, listing: list[InstrumentReference], now_ms: int) -> list[InstrumentReference]:
+def _halt(fault: Fault, listing: list[InstrumentReference]) -> list[InstrumentReference]:
     return [
         each.model_copy(update={"is_tradable": False, "status": "halted"}) if each.symbol == fault.symbol else each
         for each in listing
     ]
 
 
-def _delist(fault: Fault, listing: list[InstrumentReference], now_ms: int) -> list[InstrumentReference]:
+def _delist(fault: Fault, listing: list[InstrumentReference]) -> list[InstrumentReference]:
     return [each for each in listing if each.symbol != fault.symbol]
 
 
@@ -39,7 +39,7 @@ def new_symbol(fault: Fault) -> str:
     return f"NEW{fault.number}{fault.symbol}"[:32]
 
 
-def _list(fault: Fault, listing: list[InstrumentReference], now_ms: int) -> list[InstrumentReference]:
+def _list(fault: Fault, listing: list[InstrumentReference]) -> list[InstrumentReference]:
     models = [each for each in listing if each.symbol == fault.symbol]
     added = [
         each.model_copy(update={"symbol": new_symbol(fault), "base_asset": f"NEW{fault.number}"})

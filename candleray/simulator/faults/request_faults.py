@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from candleray.exchanges.exchange import Failure
 from candleray.simulator.faults.fault import Fault, FaultKind
 from candleray.timeframes import MINUTE_MS
 
-_BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head></html>"
+BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head></html>"
 _OFF_MS = (5_000, -5_000, 60_000, -60_000)
 _LIMITED_MS = MINUTE_MS
 
 
 def _refuse_all(fault: Fault, request_number: int, now_ms: int) -> Failure | str:
-    return _BAD_GATEWAY if request_number % 3 == 2 else Failure("unavailable", "")
+    return BAD_GATEWAY if request_number % 3 == 2 else Failure("unavailable", "")
 
 
 def _limit_and_ban(fault: Fault, request_number: int, now_ms: int) -> Failure:
@@ -40,13 +42,12 @@ BINANCE_BAN = FaultKind(
     exchanges=("binance",),
     refuse=_limit_and_ban,
 )
-BYBIT_BAN = FaultKind(
-    "bybit_ban",
-    23,
-    "code 10006 for a minute, then 403 for ten",
+BYBIT_BAN = replace(
+    BINANCE_BAN,
+    name="bybit_ban",
+    says="code 10006 for a minute, then 403 for ten",
     lasts_ms=11 * MINUTE_MS,
     exchanges=("bybit",),
-    refuse=_limit_and_ban,
 )
 CLOCK_OFF = FaultKind(
     "clock_off",
