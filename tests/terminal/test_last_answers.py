@@ -6,7 +6,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from candleray.terminal import last_answers
 from candleray.terminal.last_answers import answers_folder, keep_answer, last_answer
 from tests.support.api.in_process_api import stored_walk
 from tests.support.api.served import served_api
+from tests.support.command_line import Run
 
-Run = Callable[..., Result]
 REQUEST: dict[str, Any] = {
     "instrument": {"market_id": 1, "symbol": "LASTUSDT"},
     "timeframe": "5m",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from candleray.strategies.strategy import Strategy
 from candleray.strategies.template import templates
 from tests.support.api.in_process_api import stored_walk
 from tests.support.api.served import served_api
+from tests.support.command_line import Run
 
-Run = Callable[..., Result]
 REQUEST: dict[str, Any] = {
     "instrument": {"market_id": 1, "symbol": "SAVECLIUSDT"},
     "timeframe": "5m",
@@ -41,14 +41,6 @@ def client(api_url: str) -> Iterator[Client]:
             if run.state == "starting":
                 one.stop_run(run.run_id)
         yield one
-
-
-@pytest.fixture
-def run(api_url: str) -> Run:
-    def invoke(*args: object, stdin: bytes | str | None = None) -> Result:
-        return CliRunner().invoke(cli.app, [*map(str, args), "--api", api_url], input=stdin)
-
-    return invoke
 
 
 def saved(client: Client, window: int, **parts: Any) -> Strategy:
