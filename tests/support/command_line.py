@@ -1,4 +1,4 @@
-"""What tests of the command line share: an instrument, a request over it, files of candles."""
+"""Request and runner that tests of the command line share."""
 
 from __future__ import annotations
 
