@@ -39,6 +39,13 @@ class _Transient(Exception):
         super().__init__(reason)
         self.wait_s, self.is_limit = wait_s, is_limit
 
+    def wait_before(self, attempt: int) -> float:
+        """Return the seconds until that attempt, the second or a later one."""
+        back_off_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** (attempt - 2))
+        # Half fixed, half random: clients that were refused together do not come back together.
+        wait_s: float = max(self.wait_s or 0.0, back_off_s * (0.5 + 0.5 * random.random()))  # noqa: S311
+        return wait_s
+
 
 class RestClient:
     """Asks any venue. The clock counts seconds and need not know the time of day."""
@@ -83,12 +90,13 @@ class RestClient:
                 content = await self._attempt(exchange, market, request)
                 break
             except _Transient as failed:
-                if failed.is_limit and failed.wait_s:
-                    self._limiter(exchange, market).pause(failed.wait_s)
-                wait_s = self._wait_s(market, request, failed, attempt)
+                wait_s = failed.wait_before(attempt + 1)
                 if failed.is_limit:
+                    # Also where this request gives up: others have to wait.
                     self._limiter(exchange, market).pause(wait_s)
-                else:
+                self._require_another(market, request, failed, attempt)
+                log.info("%s: %s; attempt %d, waiting %.1f s", _place(market, request), failed, attempt, wait_s)
+                if not failed.is_limit:
                     await self._sleep(wait_s)
         try:
             return read(content)
@@ -158,19 +166,17 @@ class RestClient:
             raise invalid("history.base_urls", "not_a_url", f"the address of {market.name} is not http(s)://host")
         return url
 
-    def _wait_s(self, market: Market, request: RestRequest, failed: _Transient, attempt: int) -> float:
-        """Seconds until the next attempt; raises where there is to be none."""
+    def _require_another(self, market: Market, request: RestRequest, failed: _Transient, attempt: int) -> None:
+        """
+        Raises:
+            RateLimited, ExchangeError: there is to be no other attempt.
+        """
         kind = RateLimited if failed.is_limit else ExchangeError
         place = _place(market, request)
         if failed.wait_s is not None and failed.wait_s > _LONGEST_WAIT_S:
             raise kind(f"{place}: {failed}; it asks to wait {failed.wait_s:g} s, try again then") from failed
         if attempt >= self.config.max_attempts:
             raise kind(f"{place}: {failed}; gave up after {attempt} attempts") from failed
-        back_off_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** (attempt - 1))
-        # Half fixed, half random: clients that were refused together do not come back together.
-        wait_s: float = max(failed.wait_s or 0.0, back_off_s * (0.5 + 0.5 * random.random()))  # noqa: S311
-        log.info("%s: %s; attempt %d, waiting %.1f s", place, failed, attempt, wait_s)
-        return wait_s
 
     def _limiter(self, exchange: Exchange, market: Market) -> RateLimiter:
         """The limiter of the venue's address, wherever the requests really go."""

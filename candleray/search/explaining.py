@@ -22,14 +22,14 @@ from candleray.search.signals.blockers import blockers_of
 from candleray.search.signals.signal_notes import signal_notes
 from candleray.search.signals.truths import Truth, opening_bars, truths_of
 from candleray.search.variants import VariantGrid, resolve
-from candleray.settings import Settings
+from candleray.settings import BacktestSettings, Settings
 from candleray.timeframes import iso
 from kernels.indicators import INDICATORS
 from kernels.rules import FAMILIES
 
 FIRST_SIGNALS = 5
 
-Look = Callable[[Bars, BacktestRequest, BacktestRequest, int, int], Awaitable[Explanation]]
+Look = Callable[[Bars, BacktestRequest, BacktestRequest, int, BacktestSettings], Awaitable[Explanation]]
 """Carries `looked_at` out, wherever that is."""
 
 
@@ -55,23 +55,21 @@ async def explained(
     alone = VariantGrid(one)
     await require_sync_guards(alone, store, settings)
     bars = await read_bars(store, alone, settings.backtests)
-    told = await (look or _on_a_thread)(bars, whole, one, variant_index, settings.backtests.warmup_bars)
-    gaps = notes_on_gaps(bars, whole, settings.backtests)
-    return told.model_copy(update={"notes": (*gaps, *told.notes)}) if gaps else told
+    return await (look or _on_a_thread)(bars, whole, one, variant_index, settings.backtests)
 
 
 async def _on_a_thread(
-    bars: Bars, whole: BacktestRequest, one: BacktestRequest, variant_index: int, default_warmup: int
+    bars: Bars, whole: BacktestRequest, one: BacktestRequest, variant_index: int, defaults: BacktestSettings
 ) -> Explanation:
-    return await asyncio.to_thread(looked_at, bars, whole, one, variant_index, default_warmup)
+    return await asyncio.to_thread(looked_at, bars, whole, one, variant_index, defaults)
 
 
 def looked_at(
-    bars: Bars, whole: BacktestRequest, one: BacktestRequest, variant_index: int, default_warmup: int
+    bars: Bars, whole: BacktestRequest, one: BacktestRequest, variant_index: int, defaults: BacktestSettings
 ) -> Explanation:
     """Return what there is to say of a resolved request and of one of its variants over these bars."""
     grid, alone, speech = VariantGrid(whole), VariantGrid(one), Speech(one.let)
-    truths = truths_of(bars, alone, default_warmup)
+    truths = truths_of(bars, alone, defaults.warmup_bars)
     openings = opening_bars(truths, bars.count, one.direction.value, bars.gaps)
     closes_ms = bars.ts_open_ms + bars.bar_ms
     places = {side: np.flatnonzero(flags)[:FIRST_SIGNALS] for side, flags in openings.items()}
@@ -94,7 +92,12 @@ def looked_at(
             if not flags.any()
             for blocker in blockers_of(truths, side, bars.count, speech)
         ),
-        notes=(*bars.coverage.notes, *signal_notes(grid, bars), *_rules(one)),
+        notes=(
+            *bars.coverage.notes,
+            *notes_on_gaps(bars, whole, defaults, None),
+            *signal_notes(grid, bars),
+            *_rules(one),
+        ),
     )
 
 

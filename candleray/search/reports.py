@@ -91,9 +91,13 @@ def result_of(
 
 
 def notes_on_gaps(
-    bars: Bars, request: BacktestRequest, defaults: BacktestSettings, top: Sequence[RankedVariant] = ()
+    bars: Bars, request: BacktestRequest, defaults: BacktestSettings, top: Sequence[RankedVariant] | None
 ) -> tuple[str, ...]:
-    """Say what became of positions before holes longer than the setting; without variants, what would."""
+    """Say what became of positions before holes longer than the setting.
+
+    Args:
+        top: the variants of an answer; None where nothing was traded.
+    """
     gaps = gaps_of(bars.coverage, defaults).size
     if not gaps:
         return ()
@@ -101,8 +105,10 @@ def notes_on_gaps(
     over = f"{holes} of more than {defaults.max_gap_hours:g} h"
     if request.over_gaps is OverGaps.HOLD:
         return (f"over_gaps: positions are held over {over}",)
-    if not top:
+    if top is None:
         return (f"over_gaps: no position is held over {over}, and none opens on the last bar before one",)
+    if not top:
+        return (f"over_gaps: no position is held over {over}",)
     closed = sum(variant.closed_before_gaps for variant in top)
     variants = "variant" if len(top) == 1 else f"{len(top):,} variants"
     return (

@@ -9,7 +9,7 @@ from candleray.backtests.request import BacktestRequest
 from candleray.market_data.bar_reader import CandleReader
 from candleray.search.bars import Bars
 from candleray.search.explaining import explained
-from candleray.settings import Settings
+from candleray.settings import BacktestSettings, Settings
 from cluster.search import tasks
 from cluster.search.tasks import all_finished, submit
 
@@ -20,9 +20,9 @@ async def explain(
     """Explain a request as `explained` does, on the cluster that this process belongs to."""
 
     async def look(
-        bars: Bars, whole: BacktestRequest, one: BacktestRequest, variant_index: int, default_warmup: int
+        bars: Bars, whole: BacktestRequest, one: BacktestRequest, variant_index: int, defaults: BacktestSettings
     ) -> Explanation:
-        ref = submit("explain", tasks.explain, ray.put(bars), whole, one, variant_index, default_warmup)
+        ref = submit("explain", tasks.explain, ray.put(bars), whole, one, variant_index, defaults)
         (found,) = await all_finished([ref], lambda done, total: None)
         explanation: Explanation = found
         return explanation

@@ -39,6 +39,7 @@ from candleray.search.reports import report_variants as report
 from candleray.search.signals import constant_conditions as constants
 from candleray.search.stop_tables import PassageArray, Tables
 from candleray.search.variants import VariantGrid
+from candleray.settings import BacktestSettings
 from kernels.jit import load
 from kernels.simulation.entry_bars import EntryBars
 
@@ -103,9 +104,9 @@ def constant_conditions(bars: Bars, request: BacktestRequest, plane_refs: list[A
 
 
 def explain(
-    bars: Bars, whole: BacktestRequest, one: BacktestRequest, variant_index: int, default_warmup: int
+    bars: Bars, whole: BacktestRequest, one: BacktestRequest, variant_index: int, defaults: BacktestSettings
 ) -> Explanation:
-    return looked_at(bars, whole, one, variant_index, default_warmup)
+    return looked_at(bars, whole, one, variant_index, defaults)
 
 
 def rank_variants(bars: Bars, request: BacktestRequest, plane_refs: list[Any], first: int, last: int) -> Ranking:

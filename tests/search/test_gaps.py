@@ -59,6 +59,12 @@ def test_a_position_is_held_over_it_where_that_is_asked_for(risk: dict[str, Any]
     assert "holes: 2,880 minutes are missing in 1 hole" in str(result)
 
 
+def test_an_answer_without_variants_says_that_no_position_is_held_over_it():
+    result = holed(min_trades=1000)
+    assert result.top == ()
+    assert result.notes[2] == "over_gaps: no position is held over the hole of more than 24 h"
+
+
 def test_a_short_hole_closes_nothing():
     assert trades(holed(1440)) == trades(holed(over_gaps="hold"))
 
