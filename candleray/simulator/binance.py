@@ -14,9 +14,11 @@ from candleray.markets import InstrumentReference, Market, MarketType, find_mark
 from candleray.simulator.binance_streams import STREAMS
 from candleray.simulator.candle_source import CandleSource, KlinesQuery, find_instrument, select_klines
 from candleray.simulator.json_replies import decimal_text, integer_text, json_reply, table_json
-from candleray.simulator.venues import Question, Reply, SimulatedVenue
+from candleray.simulator.venues import Question, Reply, SimulatedVenue, Subject
 from candleray.timeframes import MINUTE_MS, to_ms
 
+_SUBJECTS: dict[str, Subject] = {"time": "time", "exchangeInfo": "instruments", "klines": "klines"}
+_WINDOW_END = "endTime"
 _DEFAULT_LIMIT = 500
 _NO_LONGER_TRADING: dict[MarketType, str] = {"spot": "BREAK", "futures": "SETTLING"}
 
@@ -28,16 +30,21 @@ def route(question: Question) -> Market | None:
     return None
 
 
+def subject(path: str) -> Subject | None:
+    prefix, _, name = path.rpartition("/")
+    return _SUBJECTS.get(name) if prefix in (one.prefix for one in INTERFACES.values()) else None
+
+
 def answer(market: Market, question: Question, source: CandleSource) -> Reply:
-    interface = INTERFACES[market.market_type]
-    match question.path.removeprefix(f"{interface.prefix}/"):
+    match subject(question.path):
         case "time":
             return json_reply({"serverTime": question.now_ms})
-        case "exchangeInfo":
-            return json_reply(_exchange_info(market, question, source), weight=interface.exchange_info_weight)
+        case "instruments":
+            weight = INTERFACES[market.market_type].exchange_info_weight
+            return json_reply(_exchange_info(market, question, source), weight=weight)
         case "klines":
             return _answer_klines(market, question, source)
-        case _:
+        case None:
             return Reply(404, b"<html><body><h2>404 Not found</h2></body></html>", {"content-type": "text/html"})
 
 
@@ -105,7 +112,7 @@ def _answer_klines(market: Market, question: Question, source: CandleSource) -> 
     query = KlinesQuery(
         symbol=params["symbol"],
         start_ms=int(params.get("startTime") or 0),
-        end_ms=int(params.get("endTime") or question.now_ms) + 1,
+        end_ms=int(params.get(_WINDOW_END) or question.now_ms) + 1,
         limit=limit,
         newest=not params.get("startTime"),
     )
@@ -122,7 +129,7 @@ def _refuse_klines(market: Market, question: Question, source: CandleSource) -> 
         return _error(400, UNKNOWN_SYMBOL, "Invalid symbol.")
     if params["interval"] != INTERVAL:
         return _error(400, -1120, "Invalid interval.")
-    for name in ("startTime", "endTime", "limit"):
+    for name in ("startTime", _WINDOW_END, "limit"):
         if not params.get(name, "0").isdecimal():
             text = f"Illegal characters found in parameter '{name}'; legal range is '^[0-9]{{1,20}}$'."
             return _error(400, -1100, text)
@@ -137,7 +144,7 @@ def _refuse_numbers(market: Market, params: Mapping[str, str]) -> Reply | None:
         return None
     if int(params.get("limit", 1)) > INTERFACES[market.market_type].max_rows:
         return _error(400, -1130, "Data sent for parameter 'limit' is not valid.")
-    if int(params.get("startTime", 0)) > int(params.get("endTime", 2**62)):
+    if int(params.get("startTime", 0)) > int(params.get(_WINDOW_END, 2**62)):
         return _error(400, -1023, "Start time is greater than end time.")
     return None
 
@@ -166,7 +173,9 @@ def _klines_json(market: Market, rows: CandleRows) -> bytes:
 VENUE = SimulatedVenue(
     exchange=EXCHANGE,
     route=route,
+    subject=subject,
     answer=answer,
+    window_end=_WINDOW_END,
     refuse=refuse,
     write_used_weight=write_used_weight,
     streams=STREAMS,

@@ -123,14 +123,17 @@ def topic(symbol: str) -> str:
 
 
 def write_kline(session: Session, instrument: InstrumentReference, frame: KlineFrame) -> str:
-    interval = frame.interval or INTERVAL
     event = {
         "e": "kline",
         "E": frame.at_ms,
         "s": frame.symbol,
         "k": edited(_cells(session, instrument, frame), KEYS, frame),
     }
-    return _in_stream(session, f"{frame.symbol.lower()}@kline_{interval}", event)
+    return _in_stream(session, f"{frame.symbol.lower()}@kline_{_interval(frame)}", event)
+
+
+def _interval(frame: KlineFrame) -> str:
+    return f"{frame.minutes}m"
 
 
 def _cells(session: Session, instrument: InstrumentReference, frame: KlineFrame) -> dict[str, Any]:
@@ -144,7 +147,7 @@ def _cells(session: Session, instrument: InstrumentReference, frame: KlineFrame)
         "t": candle.ts_open_ms,
         "T": candle.ts_open_ms + MINUTE_MS - 1,
         "s": frame.symbol,
-        "i": frame.interval or INTERVAL,
+        "i": _interval(frame),
         "f": first_trade,
         "L": first_trade + int(candle.trades) - 1 if candle.trades else -1,
         "o": places_text(candle.open, price_places),

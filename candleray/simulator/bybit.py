@@ -29,9 +29,11 @@ from candleray.markets import InstrumentReference, Market, MarketType, find_mark
 from candleray.simulator.bybit_streams import STREAMS
 from candleray.simulator.candle_source import CandleSource, KlinesQuery, find_instrument, select_klines
 from candleray.simulator.json_replies import decimal_text, decimals_of, integer_text, json_reply, table_json
-from candleray.simulator.venues import Question, Reply, SimulatedVenue
+from candleray.simulator.venues import Question, Reply, SimulatedVenue, Subject
 from candleray.timeframes import to_ms
 
+_SUBJECTS: dict[str, Subject] = {TIME_PATH: "time", INSTRUMENTS_PATH: "instruments", KLINE_PATH: "klines"}
+_WINDOW_END = "end"
 _DEFAULT_ROWS, _DEFAULT_INSTRUMENTS = 200, 500
 
 
@@ -44,17 +46,17 @@ def route(question: Question) -> Market | None:
 
 
 def answer(market: Market, question: Question, source: CandleSource) -> Reply:
-    params = question.params
-    if question.path == TIME_PATH:
+    params, asked = question.params, _SUBJECTS.get(question.path)
+    if asked == "time":
         second, nano = question.now_ms // 1000, question.now_ms * 1_000_000
         return _result({"timeSecond": str(second), "timeNano": str(nano)}, question.now_ms)
-    if question.path not in (KLINE_PATH, INSTRUMENTS_PATH):
+    if asked is None:
         return Reply(404, b"404 page not found", {"content-type": "text/plain"})
     if params.get("category", "linear") not in CATEGORY.values():
         return _parameter_error("Illegal category", question.now_ms)
-    if not all(params.get(name, "1").isdecimal() for name in ("start", "end", "limit")):
+    if not all(params.get(name, "1").isdecimal() for name in ("start", _WINDOW_END, "limit")):
         return _parameter_error("Request parameter error.", question.now_ms)
-    if question.path == INSTRUMENTS_PATH:
+    if asked == "instruments":
         return _answer_instruments(market, question, source)
     return _answer_klines(market, question, source)
 
@@ -149,9 +151,9 @@ def _answer_klines(market: Market, question: Question, source: CandleSource) -> 
     query = KlinesQuery(
         symbol=instrument.symbol,
         start_ms=int(params.get("start", 0)),
-        end_ms=int(params.get("end", now_ms)) + 1,
+        end_ms=int(params.get(_WINDOW_END, now_ms)) + 1,
         limit=min(int(params.get("limit", _DEFAULT_ROWS)), MAX_ROWS),
-        newest="end" in params or "start" not in params,
+        newest=_WINDOW_END in params or "start" not in params,
     )
     rows = select_klines(source, market, query, now_ms)
     head = (
@@ -179,7 +181,9 @@ def _klines_json(instrument: InstrumentReference, rows: CandleRows) -> bytes:
 VENUE = SimulatedVenue(
     exchange=EXCHANGE,
     route=route,
+    subject=_SUBJECTS.get,
     answer=answer,
+    window_end=_WINDOW_END,
     refuse=refuse,
     write_used_weight=write_used_weight,
     streams=STREAMS,

@@ -101,10 +101,9 @@ def topic(symbol: str) -> str:
 
 
 def write_kline(session: Session, instrument: InstrumentReference, frame: KlineFrame) -> str:
-    interval = frame.interval or INTERVAL
     cells = edited(_cells(instrument, frame), KEYS, frame)
     return json_text(
-        {"topic": f"kline.{interval}.{frame.symbol}", "data": [cells], "ts": frame.at_ms, "type": "snapshot"}
+        {"topic": f"kline.{frame.minutes}.{frame.symbol}", "data": [cells], "ts": frame.at_ms, "type": "snapshot"}
     )
 
 
@@ -113,7 +112,7 @@ def _cells(instrument: InstrumentReference, frame: KlineFrame) -> dict[str, Any]
     return {
         "start": candle.ts_open_ms,
         "end": candle.ts_open_ms + MINUTE_MS - 1,
-        "interval": frame.interval or INTERVAL,
+        "interval": str(frame.minutes),
         "open": places_text(candle.open, price_places),
         "close": places_text(candle.close, price_places),
         "high": places_text(candle.high, price_places),

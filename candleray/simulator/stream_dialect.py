@@ -33,7 +33,7 @@ class KlineFrame:
 
     `version` counts the values that the venue gave for the minute. A fault names itself in `fault`; its `edits`
     are pairs of a field and what stands there instead. Frames that nobody asked for may be of another `symbol`, or
-    of another `interval` than a minute.
+    of more `minutes` than one.
     """
 
     at_ms: int
@@ -43,7 +43,7 @@ class KlineFrame:
     version: int = 1
     fault: str = ""
     edits: tuple[tuple[str, Any], ...] = ()
-    interval: str | None = None
+    minutes: int = 1
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,14 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Literal
 
 from candleray.exchanges.exchange import Exchange, Failure
 from candleray.markets import MARKETS, Market
 from candleray.simulator.candle_source import CandleSource
 from candleray.simulator.stream_dialect import StreamDialect
+
+Subject = Literal["time", "instruments", "klines"]
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,17 @@ class Reply:
 class SimulatedVenue:
     """The venue's side of an exchange.
 
-    `route` names the market a request is for (None: not this venue's), `answer` replies to it. `refuse` is the
-    inverse of the exchange's `read_failure`, `write_used_weight` that of its `read_used_weight`. `streams` is its
-    side of the websocket.
+    `route` names the market a request is for (None: not this venue's), `subject` what it asks for, `answer`
+    replies to it; `window_end` is the parameter that ends a window of candles. `refuse` is the inverse of the
+    exchange's `read_failure`, `write_used_weight` that of its `read_used_weight`. `streams` is its side of the
+    websocket.
     """
 
     exchange: Exchange
     route: Callable[[Question], Market | None]
+    subject: Callable[[str], Subject | None]
     answer: Callable[[Market, Question, CandleSource], Reply]
+    window_end: str
     refuse: Callable[[Failure, int], Reply]
     write_used_weight: Callable[[int], Mapping[str, str]]
     streams: StreamDialect

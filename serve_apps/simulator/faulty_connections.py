@@ -86,13 +86,13 @@ class FaultyConnections:
             case "farewell":
                 self._bid_farewell(venue_socket, fault)
             case "bad_json":
-                venue_socket.say('{"e":"kline","E":17506')
+                venue_socket.say('{"ts":17506')
             case "half_frame":
-                venue_socket.break_off('{"e":"kline","k":{}}' * 50)
+                venue_socket.break_off("{" * 1000)
             case "binary":
                 venue_socket.say_binary(bytes(range(256)))
             case "huge":
-                venue_socket.say('{"e":"kline","k":"' + "x" * _HUGE_BYTES + '"}')
+                venue_socket.say('"' + "x" * _HUGE_BYTES + '"')
 
     def _bid_farewell(self, venue_socket: VenueSocket, fault: Fault) -> None:
         now_ms = self._streams.clock.now_ms()

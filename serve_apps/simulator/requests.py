@@ -156,23 +156,24 @@ class Simulator:
         wait_s = failure.retry_after_s
         return failure if wait_s is None else replace(failure, retry_after_s=self._clock.real_s(wait_s))
 
-    def _disturbed(self, market: Market, question: Question) -> Question:
+    def _disturbed(self, venue: SimulatedVenue, market: Market, question: Question) -> Question:
         """The question as faults of answers change it."""
+        subject = venue.subject(question.path)
         for fault in self.record.book.on(market, question.now_ms):
             off_ms = fault.kind.clock_off_ms(fault)
-            if off_ms and question.path.endswith("/time"):
+            if off_ms and subject == "time":
                 self.record.book.meet(fault)
                 question = replace(question, now_ms=question.now_ms + off_ms)
-            if fault.kind.is_forming_shown and question.path.endswith(("/klines", "/kline")):
+            if fault.kind.is_forming_shown and subject == "klines":
                 self.record.book.meet(fault)
-                shown = {name: value for name, value in question.params.items() if name not in ("endTime", "end")}
+                shown = {name: value for name, value in question.params.items() if name != venue.window_end}
                 question = replace(question, params=shown)
-            if fault.kind.change_listing and question.path.endswith(("/exchangeInfo", "/instruments-info")):
+            if fault.kind.change_listing and subject == "instruments":
                 self.record.book.meet(fault)
         return question
 
     def _within_budget(self, venue: SimulatedVenue, market: Market, question: Question) -> Reply:
-        disturbed = self._disturbed(market, question)
+        disturbed = self._disturbed(venue, market, question)
         reply = venue.answer(market, disturbed, self.record.view(self._clock.now_ms()))
         if self._meter is None:
             return reply

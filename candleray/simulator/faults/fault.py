@@ -19,6 +19,8 @@ from candleray.timeframes import MINUTE_MS
 
 Act = Literal["", "cut", "reset", "mute", "farewell", "bad_json", "half_frame", "binary", "huge"]
 """Treatment of every open connection of the market when the fault begins."""
+Look: TypeAlias = Callable[[int], Candle | None]
+"""A look at an undisturbed minute."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,14 @@ class FaultKind:
     number: int
     says: str
     lasts_ms: int = MINUTE_MS
-    exchanges: tuple[str, ...] = ("binance", "bybit")
+    exchanges: tuple[str, ...] = ()
+    """The only exchanges that have it; none: all of them."""
     market_names: tuple[str, ...] = ()
     """The only markets that have it, where it is not all of the exchanges."""
     is_of_symbol: bool = False
     variants: int = 1
     change_frames: Callable[[Fault, list[KlineFrame]], list[KlineFrame]] | None = None
-    change_rows: Callable[[Fault, CandleRows, int, Callable[[int], Candle | None]], CandleRows] | None = None
+    change_rows: Callable[[Fault, CandleRows, int, Look], CandleRows] | None = None
     change_listing: Callable[[Fault, list[InstrumentReference]], list[InstrumentReference]] | None = None
     act: Callable[[Fault], Act] | None = None
     cut: Cut = field(default=Cut(1001, "Going away"))
@@ -57,7 +60,9 @@ class FaultKind:
     """Pages of candles run on to the minute under way, whatever end was asked for."""
 
     def is_at(self, market: Market) -> bool:
-        return market.name in self.market_names if self.market_names else market.exchange in self.exchanges
+        if self.market_names:
+            return market.name in self.market_names
+        return not self.exchanges or market.exchange in self.exchanges
 
 
 @dataclass(frozen=True, eq=False)

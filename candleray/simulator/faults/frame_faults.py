@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
+from candleray.simulator.faults.changes import change_closed, copies_of_closed, drop
 from candleray.simulator.faults.fault import Fault, FaultKind
 from candleray.simulator.stream_dialect import LEFT_OUT, KlineFrame
 from candleray.timeframes import MINUTE_MS
@@ -18,68 +18,40 @@ _BROKEN: tuple[tuple[str, Any], ...] = (
     ("open", "none"),
 )
 UNASKED_SYMBOL = "UNASKEDUSDT"
+_UNASKED_MINUTES = 5
 _LATE_MS, _AGAIN_MS = 30_000, 1_500
-
-
-def _drop(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
-    return []
 
 
 def _drop_closed(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
     return [frame for frame in frames if not frame.is_closed]
 
 
-def _edit_closed(name: str, frames: list[KlineFrame], *edits: tuple[str, Any]) -> list[KlineFrame]:
-    return [replace(frame, edits=edits, fault=name) if frame.is_closed else frame for frame in frames]
-
-
-def _delay_closed(name: str, frames: list[KlineFrame], delay_ms: int) -> list[KlineFrame]:
-    return [
-        replace(frame, at_ms=frame.at_ms + delay_ms, fault=name) if frame.is_closed else frame for frame in frames
-    ]
-
-
-def _add(frames: list[KlineFrame], **changes: Any) -> list[KlineFrame]:
-    """The frames, and behind each closed one another that differs."""
-    return frames + [replace(frame, **changes) for frame in frames if frame.is_closed]
-
-
 def _break(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
-    return _edit_closed("bad_row", frames, _BROKEN[fault.variant])
+    return change_closed(fault, frames, lambda _: {"edits": (_BROKEN[fault.variant],)})
 
 
 def _add_unasked(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
-    if fault.variant == 0:
-        return _add(frames, symbol=UNASKED_SYMBOL, fault="unasked")
-    interval = "5m" if fault.market.exchange == "binance" else "5"
-    return _add(frames, interval=interval, fault="unasked")
+    unasked = {"symbol": UNASKED_SYMBOL} if fault.variant == 0 else {"minutes": _UNASKED_MINUTES}
+    return frames + copies_of_closed(fault, frames, lambda _: unasked)
 
 
 def _delay(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
-    return _delay_closed("late_close", frames, _LATE_MS)
+    return change_closed(fault, frames, lambda frame: {"at_ms": frame.at_ms + _LATE_MS})
 
 
 def _swap(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
     """The frame that closes the first minute comes behind the one that closes the next."""
     firsts = [frame for frame in frames if frame.candle.ts_open_ms == fault.first_minute_ms]
     others = [frame for frame in frames if frame.candle.ts_open_ms != fault.first_minute_ms]
-    return _delay_closed("swapped", firsts, MINUTE_MS + 3_000) + others
+    return change_closed(fault, firsts, lambda frame: {"at_ms": frame.at_ms + MINUTE_MS + 3_000}) + others
 
 
 def _repeat(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
-    later = [
-        replace(frame, at_ms=frame.at_ms + _AGAIN_MS, fault="repeated") for frame in frames if frame.is_closed
-    ]
-    return frames + later
+    return frames + copies_of_closed(fault, frames, lambda frame: {"at_ms": frame.at_ms + _AGAIN_MS})
 
 
 def _misstamp(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
-    return [
-        replace(frame, edits=(("ts_open", _wrong_stamp(fault, frame)),), fault="bad_stamp")
-        if frame.is_closed
-        else frame
-        for frame in frames
-    ]
+    return change_closed(fault, frames, lambda frame: {"edits": (("ts_open", _wrong_stamp(fault, frame)),)})
 
 
 def _wrong_stamp(fault: Fault, frame: KlineFrame) -> int:
@@ -89,12 +61,9 @@ def _wrong_stamp(fault: Fault, frame: KlineFrame) -> int:
 
 
 def _add_future(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
-    ahead = [
-        replace(frame, edits=(("ts_open", frame.candle.ts_open_ms + 3 * MINUTE_MS),), fault="future_minute")
-        for frame in frames
-        if frame.is_closed
-    ]
-    return frames + ahead
+    return frames + copies_of_closed(
+        fault, frames, lambda frame: {"edits": (("ts_open", frame.candle.ts_open_ms + 3 * MINUTE_MS),)}
+    )
 
 
 SILENT_SYMBOL = FaultKind(
@@ -103,7 +72,7 @@ SILENT_SYMBOL = FaultKind(
     "one symbol of many sends no frame",
     lasts_ms=3 * MINUTE_MS,
     is_of_symbol=True,
-    change_frames=_drop,
+    change_frames=drop,
 )
 BAD_ROW = FaultKind(
     "bad_row",

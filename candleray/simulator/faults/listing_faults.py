@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from candleray.candles import CandleRows
 from candleray.markets import InstrumentReference
-from candleray.simulator.faults.fault import Fault, FaultKind
-from candleray.simulator.faults.value_faults import Look, without
-from candleray.simulator.stream_dialect import KlineFrame
+from candleray.simulator.faults.changes import HOUR_MS, drop, within, without
+from candleray.simulator.faults.fault import Fault, FaultKind, Look
 from candleray.timeframes import MINUTE_MS
 
-_HOUR_MS = 60 * MINUTE_MS
 LISTED_BEFORE_MS = 50 * MINUTE_MS
 
 
@@ -27,12 +23,7 @@ def _delist(fault: Fault, listing: list[InstrumentReference]) -> list[Instrument
 
 
 def _lose(fault: Fault, rows: CandleRows, now_ms: int, look: Look) -> CandleRows:
-    inside = (rows.ts_open_ms >= fault.first_minute_ms) & (rows.ts_open_ms < fault.end_minute_ms)
-    return without(rows, np.asarray(inside, np.bool_))
-
-
-def _drop(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
-    return []
+    return without(rows, within(fault, rows))
 
 
 def new_symbol(fault: Fault) -> str:
@@ -54,7 +45,7 @@ HALTED = FaultKind(
     "a symbol is listed as not trading, and has no candles meanwhile",
     lasts_ms=10 * MINUTE_MS,
     is_of_symbol=True,
-    change_frames=_drop,
+    change_frames=drop,
     change_rows=_lose,
     change_listing=_halt,
 )
@@ -64,7 +55,7 @@ DELISTED = FaultKind(
     "a symbol is no longer listed, and unknown to requests",
     lasts_ms=10 * MINUTE_MS,
     is_of_symbol=True,
-    change_frames=_drop,
+    change_frames=drop,
     change_rows=_lose,
     change_listing=_delist,
 )
@@ -72,7 +63,7 @@ LISTED = FaultKind(
     "listed",
     34,
     "a new symbol, whose first minute was 50 minutes ago",
-    lasts_ms=6 * _HOUR_MS,
+    lasts_ms=6 * HOUR_MS,
     is_of_symbol=True,
     change_listing=_list,
 )

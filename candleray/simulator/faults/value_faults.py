@@ -2,60 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-
 import numpy as np
-from numpy.typing import NDArray
 
 from candleray.candles import CandleRows
-from candleray.simulator.faults.fault import Fault, FaultKind
+from candleray.simulator.faults.changes import HOUR_MS, change_closed, copies_of_closed, drop, within, without
+from candleray.simulator.faults.fault import Fault, FaultKind, Look
 from candleray.simulator.stream_dialect import Candle, KlineFrame
 from candleray.timeframes import MINUTE_MS
 
-_HOUR_MS = 60 * MINUTE_MS
-REVISED_AFTER_MS = 7_000
+_REVISED_AFTER_MS = 7_000
 _LATE_ONE_OF = 3
 """One minute in so many of an outage appears after all."""
 
-Look = Callable[[int], Candle | None]
 
-
-def _within(fault: Fault, rows: CandleRows) -> NDArray[np.bool_]:
-    return (rows.ts_open_ms >= fault.first_minute_ms) & (rows.ts_open_ms < fault.end_minute_ms)
-
-
-def without(rows: CandleRows, gone: NDArray[np.bool_]) -> CandleRows:
-    return rows.take(np.flatnonzero(~gone)) if gone.any() else rows
-
-
-def first_version(candle: Candle) -> Candle:
+def _first_version(candle: Candle) -> Candle:
     """The candle before its revision: the last trades are missing, so it closes at its open."""
     return candle._replace(close=candle.open, trades=max(1.0, candle.trades - 1))
 
 
 def _send_first_version(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
-    sent = []
-    for frame in frames:
-        if frame.is_closed:
-            sent.append(replace(frame, candle=first_version(frame.candle), fault=fault.kind.name))
-        else:
-            sent.append(frame)
-    return sent
+    return change_closed(fault, frames, lambda frame: {"candle": _first_version(frame.candle)})
 
 
 def _send_both_versions(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
-    later = [
-        replace(frame, at_ms=frame.at_ms + REVISED_AFTER_MS, version=2, fault="revised")
-        for frame in frames
-        if frame.is_closed
-    ]
-    return _send_first_version(fault, frames) + later
+    again = copies_of_closed(fault, frames, lambda frame: {"at_ms": frame.at_ms + _REVISED_AFTER_MS, "version": 2})
+    return _send_first_version(fault, frames) + again
 
 
 def _show_first_version(fault: Fault, rows: CandleRows, now_ms: int, look: Look) -> CandleRows:
     """REST shows the second version from when the websocket does."""
-    early = _within(fault, rows) & (now_ms < rows.ts_open_ms + MINUTE_MS + REVISED_AFTER_MS)
+    early = within(fault, rows) & (now_ms < rows.ts_open_ms + MINUTE_MS + _REVISED_AFTER_MS)
     if not early.any():
         return rows
     values, trades = rows.values.copy(), rows.trades.copy()
@@ -65,7 +41,7 @@ def _show_first_version(fault: Fault, rows: CandleRows, now_ms: int, look: Look)
 
 
 def _flatten(fault: Fault, rows: CandleRows, now_ms: int, look: Look) -> CandleRows:
-    quiet = _within(fault, rows)
+    quiet = within(fault, rows)
     first = look(fault.first_minute_ms)
     if first is None or not quiet.any():
         return rows
@@ -78,11 +54,7 @@ def _flatten(fault: Fault, rows: CandleRows, now_ms: int, look: Look) -> CandleR
 def _lose(fault: Fault, rows: CandleRows, now_ms: int, look: Look) -> CandleRows:
     """Some minutes of an outage appear an hour after its end, the others never."""
     appears = (rows.ts_open_ms // MINUTE_MS) % _LATE_ONE_OF == 0
-    return without(rows, _within(fault, rows) & ~(appears & (now_ms >= fault.end_ms + _HOUR_MS)))
-
-
-def _drop(fault: Fault, frames: list[KlineFrame]) -> list[KlineFrame]:
-    return []
+    return without(rows, within(fault, rows) & ~(appears & (now_ms >= fault.end_ms + HOUR_MS)))
 
 
 REVISED = FaultKind(
@@ -106,7 +78,7 @@ NO_TRADES = FaultKind(
     "minutes without a trade: no frame, a flat candle by REST",
     lasts_ms=10 * MINUTE_MS,
     is_of_symbol=True,
-    change_frames=_drop,
+    change_frames=drop,
     change_rows=_flatten,
 )
 OUTAGE = FaultKind(
@@ -114,6 +86,6 @@ OUTAGE = FaultKind(
     21,
     "minutes that neither websocket nor REST has; some appear an hour later",
     lasts_ms=35 * MINUTE_MS,
-    change_frames=_drop,
+    change_frames=drop,
     change_rows=_lose,
 )
