@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,9 +74,12 @@ class CandleStoreActor:
         return self._store().insert(market_id, symbol, rows, source)
 
     def insert_many(
-        self, batch: Sequence[tuple[Instrument, CandleRows]], source: CandleSourceWord
+        self,
+        batch: Sequence[tuple[Instrument, CandleRows]],
+        source: CandleSourceWord,
+        venue_ms: Mapping[int, int] | None,
     ) -> list[InsertReport]:
-        return self._store().insert_many(batch, source)
+        return self._store().insert_many(batch, source, venue_ms)
 
     def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
         return self._store().read(market_id, symbol, start_ms, end_ms)

@@ -23,6 +23,9 @@ class MarketFeedMetrics:
         self._filled = Gauge("candleray_feed_filled", "Minutes that only REST told.", by_market)
         self._reconnects = Gauge("candleray_feed_reconnects", "Sockets opened again.", by_market)
         self._waiting = Gauge("candleray_feed_waiting", "Rows that wait for the store.", by_market)
+        self._ahead = Gauge(
+            "candleray_feed_clock_ahead_seconds", "This machine's clock less the exchange's.", by_market
+        )
         self._refused = Gauge("candleray_feed_refused", "Rows and frames refused.", ("market", "reason"))
 
     def observe(self, states: Sequence[FeedState], now_s: float) -> None:
@@ -35,6 +38,8 @@ class MarketFeedMetrics:
             self._filled.set(state.filled, market)
             self._reconnects.set(state.reconnects, market)
             self._waiting.set(state.waiting, market)
+            if state.clock_ahead_ms is not None:
+                self._ahead.set(state.clock_ahead_ms / 1000, market)
             if state.last_candle is not None:
                 self._last.set(state.last_candle.timestamp(), market)
             for quantile, lag_ms in (("0.5", state.lag_p50_ms), ("0.99", state.lag_p99_ms)):

@@ -206,6 +206,11 @@ class LiveSettings(_Section):
         0.4, gt=0, le=0.95, description="part of an exchange's request budget that live candles may spend"
     )
     clock_speed: float = Field(1.0, gt=0, le=10_000, description="of the exchange's clock; 1 but for simulators")
+    max_clock_difference_s: float = Field(
+        120.0,
+        gt=0,
+        description="between an exchange's clock and ours; beyond, the earlier is believed, and the feed says so",
+    )
     flush_s: float = Field(0.2, gt=0, description="age of the first row of a batch at which it is written")
     late_s: float = Field(8.0, gt=0, description="after a close, REST is asked for a candle that did not come")
     poll_s: float = Field(1.5, gt=0, description="the same where no socket serves")

@@ -41,6 +41,14 @@ def iso(ts_ms: int) -> str:
     return from_ms(ts_ms).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
+def iso_or_ms(ts_ms: int) -> str:
+    """`iso`, or the number where no year has it: whoever tells a time may tell any."""
+    try:
+        return iso(ts_ms)
+    except (ValueError, OverflowError, OSError):
+        return f"{ts_ms} ms"
+
+
 def _to_utc(moment: datetime) -> datetime:
     # Only years in which every zone, step and store can count: the ends of the calendar overflow.
     if not 1970 <= moment.year < 2200:

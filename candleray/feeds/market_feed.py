@@ -190,7 +190,7 @@ class MarketFeed:
         return [symbol for symbol in self.minutes if self._first_missing(symbol, now_ms) is not None]
 
     def _row(self, kline: LiveKline, source: RowSource, now_ms: int) -> LiveRow | None:
-        candle, refused = screen(LiveKline.rows([kline]), now_ms + self.pace.future_ms)
+        candle, refused = screen(LiveKline.rows([kline]), now_ms + self.pace.future_ms, f"at {self.market.name}")
         if not len(candle):
             self.counts.refuse(refused[0].reason, f"{kline.symbol}, {refused[0].first_example}")
             return None

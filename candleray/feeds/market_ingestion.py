@@ -47,7 +47,7 @@ class MarketIngestion:
             InvalidInput: the settings give the market's stream an address that is none.
         """
         self.market = market
-        self.clock = VenueClock(live.clock_speed)
+        self.clock = VenueClock(live.clock_speed, most_apart_s=live.max_clock_difference_s)
         exchange = exchange_of(market)
         self.feed = MarketFeed(market, Pace.of(live), exchange.api(market).page_minutes)
         self.verdicts: dict[tuple[str, int], Verdict] = {}
@@ -67,6 +67,11 @@ class MarketIngestion:
     @property
     def now_ms(self) -> int:
         return self.clock.now_ms()
+
+    @property
+    def screened_until_ms(self) -> int:
+        """The time by which a minute is over, for the feed and for the store alike."""
+        return self.now_ms + self.feed.pace.future_ms
 
     @property
     def closed_until_ms(self) -> int:
@@ -122,7 +127,7 @@ class MarketIngestion:
         return FeedState(
             market=self.market.name,
             mode=mode,
-            reason=reason,
+            reason=self.clock.dispute or reason,
             subscribed=len(self.feed.minutes),
             connected_since=from_ms(max(connected)) if connected else None,
             last_candle=from_ms(self.feed.last_candle_ms) if self.feed.last_candle_ms else None,
@@ -170,7 +175,9 @@ class MarketIngestion:
             await asyncio.sleep(max(_CLOCK_RETRY_S, wait_ms(self._rest, self.market) / 1000))
             return
         ahead_ms = self.clock.measured(server_ms)
-        if self.clock.speed == 1 and abs(ahead_ms) > _WARN_AHEAD_MS and self.clock_ahead_ms is None:
+        if self.clock.dispute:
+            log.error("clock_disputed", market=self.market.name, reason=self.clock.dispute)
+        elif self.clock.speed == 1 and abs(ahead_ms) > _WARN_AHEAD_MS and self.clock_ahead_ms is None:
             log.warning("clock_is_off", market=self.market.name, ahead_ms=ahead_ms)
         self.clock_ahead_ms = ahead_ms
 

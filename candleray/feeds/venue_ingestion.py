@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -47,7 +47,7 @@ class LiveStore(Protocol):
     """The store of candles; see `CandleStore` for meanings and errors."""
 
     async def insert_many(
-        self, batch: Sequence[tuple[Instrument, CandleRows]], source: RowSource
+        self, batch: Sequence[tuple[Instrument, CandleRows]], source: RowSource, venue_ms: Mapping[int, int]
     ) -> list[InsertReport]: ...
 
     async def missing_ranges(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> IntArray: ...
@@ -152,7 +152,7 @@ class VenueIngestion:
             parts[row.instrument].append(row)
         rows = [(instrument, LiveKline.rows([row.kline for row in part])) for instrument, part in parts.items()]
         try:
-            reports = await self.services.store.insert_many(rows, batch[0].source)
+            reports = await self.services.store.insert_many(rows, batch[0].source, self._venue_ms())
         except BaseException:
             self.buffer.failed(self._elapsed_ms())
             raise
@@ -160,12 +160,15 @@ class VenueIngestion:
         for part, report in zip(parts.values(), reports, strict=True):
             self._keep(part, report)
 
+    def _venue_ms(self) -> dict[int, int]:
+        return {market_id: market.screened_until_ms for market_id, market in self.markets.items()}
+
     def _keep(self, rows: list[LiveRow], report: InsertReport) -> None:
         market = self.markets[rows[0].instrument.market_id]
         refused = {reason.reason: reason for reason in report.refused}
         if NOT_CLOSED in refused:
-            # The store goes by this machine's clock, which is behind: it takes them a little later.
-            market.feed.counts.refuse("waits for this machine's clock", refused[NOT_CLOSED].first_example)
+            # The venue's clock was set back since they came: the store takes them a little later.
+            market.feed.counts.refuse("waits for the exchange's clock", refused[NOT_CLOSED].first_example)
             self.buffer.put_back(rows, self._elapsed_ms())
             return
         for reason in report.refused:

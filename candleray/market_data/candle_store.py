@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from candleray.candles import CandleRows, Candles, IntArray
 from candleray.databases.clickhouse import ClickHouse
@@ -86,16 +86,23 @@ class CandleStore:
         return self._writer.insert([(_instrument(market_id, symbol), rows)], source)[0]
 
     def insert_many(
-        self, batch: Sequence[tuple[Instrument, CandleRows]], source: CandleSourceWord
+        self,
+        batch: Sequence[tuple[Instrument, CandleRows]],
+        source: CandleSourceWord,
+        venue_ms: Mapping[int, int] | None = None,
     ) -> list[InsertReport]:
         """Insert rows of many instruments at once, a report each: of a thousand it takes little more than of one.
+
+        Args:
+            venue_ms: the exchange's time by market; a minute is closed by that, else by this machine's clock. The
+                caller answers for it: see `VenueClock` for how far it may be from our own.
 
         Raises:
             InvalidInput: an instrument is there twice; none was written.
             GuardExceeded: one's candles lie in more months than one insert may touch; none was written.
             ServiceUnavailable: not all rows arrived; inserting them again completes them.
         """
-        return self._writer.insert(batch, source)
+        return self._writer.insert(batch, source, venue_ms or {})
 
     def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
         """The candles that open in `[start_ms, end_ms)`, maybe none.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from candleray.candles import CandleRows, Candles, IntArray
@@ -107,7 +107,10 @@ class CandleStoreClient:
         return found
 
     async def insert_many(
-        self, batch: Sequence[tuple[Instrument, CandleRows]], source: CandleSourceWord
+        self,
+        batch: Sequence[tuple[Instrument, CandleRows]],
+        source: CandleSourceWord,
+        venue_ms: Mapping[int, int] | None = None,
     ) -> list[InsertReport]:
-        found: list[InsertReport] = await self._call("insert_many", batch, source)
+        found: list[InsertReport] = await self._call("insert_many", batch, source, venue_ms)
         return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -25,9 +25,11 @@ from candleray.market_data.candle_repair import restore_canonical
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.ledger.versions import CandleSourceWord
 from candleray.market_data.months import check_months
-from candleray.market_data.screening import screen_all
+from candleray.market_data.screening import HERE, screen_all
 from candleray.market_data.stored_rows import StoredRows
 from candleray.markets import MARKETS, Instrument
+
+_OUR_CLOCK: Mapping[int, int] = {}
 
 
 def now_ms() -> int:
@@ -64,10 +66,15 @@ class CandleWriter:
         """Believe nothing that was learned of the tables: somebody else has written into them."""
         self._stored.forget()
 
-    def insert(self, parts: Sequence[CandlePart], source: CandleSourceWord) -> list[InsertReport]:
+    def insert(
+        self, parts: Sequence[CandlePart], source: CandleSourceWord, venue_ms: Mapping[int, int] = _OUR_CLOCK
+    ) -> list[InsertReport]:
         """Write the rows that are candles and not stored already: one insert a raw table, a report a part.
 
         When it returns, both tables have them.
+
+        Args:
+            venue_ms: the exchange's time by market, by which its minutes are closed; else our own.
 
         Raises:
             InvalidInput: an instrument is there twice; none was written.
@@ -76,14 +83,19 @@ class CandleWriter:
         """
         _require_once([instrument for instrument, _ in parts])
         try:
-            return list(self._insert(parts, source))
+            return list(self._insert(parts, source, venue_ms))
         except CandlerayError:
             self.forget()
             raise
 
-    def _insert(self, parts: Sequence[CandlePart], source: CandleSourceWord) -> Iterator[InsertReport]:
+    def _insert(
+        self, parts: Sequence[CandlePart], source: CandleSourceWord, venue_ms: Mapping[int, int]
+    ) -> Iterator[InsertReport]:
         clock_ms = self._clock()
-        screened = screen_all([rows for _, rows in parts], clock_ms)
+        clocks = [_clock_of(instrument, venue_ms, clock_ms) for instrument, _ in parts]
+        screened = screen_all([rows for _, rows in parts], clocks)
+        # A simulated exchange may live in another year: its newest minutes are the recent ones.
+        recent_ms = min((now_ms for now_ms, _ in clocks), default=clock_ms)
         candles = [(instrument, rows) for (instrument, _), (rows, _) in zip(parts, screened, strict=True)]
         for _, rows in candles:
             check_months(rows)
@@ -91,7 +103,7 @@ class CandleWriter:
         version_ms = self._last_version_ms = max(clock_ms, self._last_version_ms + 1)
         written, changed = Counter[Instrument](), Counter[Instrument]()
         for group in inserts(sections(candles)):
-            news = [self._news(section, clock_ms) for section in group]
+            news = [self._news(section, recent_ms) for section in group]
             self._write(news, version_ms, source)
             for section, new in zip(group, news, strict=True):
                 self._stored.learn(section)
@@ -107,10 +119,10 @@ class CandleWriter:
                 refused=tuple(refused),
             )
 
-    def _news(self, section: CandleBatch, clock_ms: int) -> _News:
+    def _news(self, section: CandleBatch, now_ms: int) -> _News:
         """The rows of a section that are not stored already."""
         batch = replace(section, rows=without_nonsense(section.rows))
-        stored_keys, stored, newest_ms = self._stored.like(section, clock_ms)
+        stored_keys, stored, newest_ms = self._stored.like(section, now_ms)
         if not len(stored):
             return _News(batch, np.zeros(len(batch.instruments), np.int64), newest_ms)
         held, contradicted = _compare(batch.keys, batch.rows, stored_keys, stored)
@@ -151,6 +163,12 @@ class CandleWriter:
     def _written(self, batch: CandleBatch, version_ms: int) -> int:
         counts = self._session.rows("count_written", ingested_at_ms=version_ms, **batch.window())[0]
         return min(counts["raw"], counts["canonical"])
+
+
+def _clock_of(instrument: Instrument, venue_ms: Mapping[int, int], clock_ms: int) -> tuple[int, str]:
+    """The time by which an instrument's minutes are closed, and whose it is."""
+    told_ms = venue_ms.get(instrument.market_id)
+    return (clock_ms, HERE) if told_ms is None else (told_ms, f"at {instrument.market.name}")
 
 
 def _require_once(instruments: Sequence[Instrument]) -> None:

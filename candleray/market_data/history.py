@@ -19,7 +19,7 @@ from candleray.exchanges.discovery import exchange_of
 from candleray.exchanges.exchange import Listing, RestRequest
 from candleray.exchanges.rest import RestClient
 from candleray.markets import InstrumentReference, Market
-from candleray.timeframes import MINUTE_MS, iso
+from candleray.timeframes import MINUTE_MS, iso, iso_or_ms
 
 _CLOCK_TRUSTED_S = 600.0
 _MOST_INSTRUMENT_PAGES = 100
@@ -127,7 +127,7 @@ class History:
             return rows.take(np.flatnonzero(rows.ts_open_ms < end_ms))
         raise ExchangeError(
             f"{market.name} GET {request.path} of {symbol}: {stray.size} candles out of the window "
-            f"{iso(start_ms)} to {iso(end_ms)}, the first opens at {_iso_or_ms(int(stray[0]))}"
+            f"{iso(start_ms)} to {iso(end_ms)}, the first opens at {iso_or_ms(int(stray[0]))}"
         )
 
     async def _skip_to_first(self, market: Market, symbol: str, start_ms: int) -> int:
@@ -181,10 +181,3 @@ async def _as_they_arrive(
         for page in under_way:
             page.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
-
-
-def _iso_or_ms(ts_ms: int) -> str:
-    try:
-        return iso(ts_ms)
-    except (ValueError, OverflowError, OSError):
-        return f"{ts_ms} ms"

@@ -15,9 +15,11 @@ YEAR_2009_MS = 1_230_768_000_000
 YEAR_2100_MS = 4_102_444_800_000
 
 NOT_CLOSED = "not closed yet"
+HERE = "here"
+"""The words for this machine's clock in a refusal."""
 
 
-def screen(rows: CandleRows, now_ms: int) -> tuple[CandleRows, list[RefusedRows]]:
+def screen(rows: CandleRows, now_ms: int, clock: str = HERE) -> tuple[CandleRows, list[RefusedRows]]:
     """Separate the candles, sorted and one a minute, from the rows that break a rule.
 
     A minute that has not ended at `now_ms` has no candle yet: what a source says of it changes every second, and
@@ -25,39 +27,50 @@ def screen(rows: CandleRows, now_ms: int) -> tuple[CandleRows, list[RefusedRows]
 
     An exact repetition of a row is dropped silently. Two rows of one minute whose values differ are both refused,
     because nothing says which is true.
+
+    Args:
+        clock: words that say whose time `now_ms` is.
     """
     sane = np.ones(len(rows), bool)
     refused: list[RefusedRows] = []
     for reason, bad in _rules(rows, now_ms):
-        _note(refused, reason, rows, np.flatnonzero(bad & sane), now_ms)
+        _note(refused, reason, rows, np.flatnonzero(bad & sane), now_ms, clock)
         sane &= ~bad
     candidates = np.flatnonzero(sane)
     unique, conflicting = _without_repetitions(rows.take(candidates))
-    _note(refused, "two rows of one minute differ", rows, candidates[conflicting], now_ms)
+    _note(refused, "two rows of one minute differ", rows, candidates[conflicting], now_ms, clock)
     return unique, refused
 
 
-def screen_all(parts: Sequence[CandleRows], now_ms: int) -> list[tuple[CandleRows, list[RefusedRows]]]:
-    """`screen` of each part. Parts without a fault, in order of time, are told in one look at all of them: a
-    thousand parts of one row take 1 ms instead of 150."""
+def screen_all(
+    parts: Sequence[CandleRows], clocks: Sequence[tuple[int, str]]
+) -> list[tuple[CandleRows, list[RefusedRows]]]:
+    """`screen` of each part by its own clock: the time, and whose it is.
+
+    Parts without a fault, in order of time, are told in one look at all of them: a thousand parts of one row take
+    1 ms instead of 150.
+    """
     joined = parts[0] if len(parts) == 1 else CandleRows.join(parts)
     owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    now_ms = np.array([clock_ms for clock_ms, _ in clocks], np.int64)[owners]
     faulty = np.logical_or.reduce([bad for _, bad in _rules(joined, now_ms)])
     faulty[1:] |= (np.diff(joined.ts_open_ms) <= 0) & (np.diff(owners) == 0)
     suspects = set(owners[faulty].tolist())
-    return [screen(part, now_ms) if at in suspects else (part, []) for at, part in enumerate(parts)]
+    return [screen(part, *clocks[at]) if at in suspects else (part, []) for at, part in enumerate(parts)]
 
 
-def _note(refused: list[RefusedRows], reason: str, rows: CandleRows, indices: IntArray, now_ms: int) -> None:
+def _note(
+    refused: list[RefusedRows], reason: str, rows: CandleRows, indices: IntArray, now_ms: int, clock: str
+) -> None:
     if indices.size:
         example = describe_row(rows, int(indices[0]))
         if reason == NOT_CLOSED:
-            # A wrong clock of this machine must be seen here.
-            example = f"{example}; it is {iso(now_ms // 1000 * 1000)} here"
+            # A wrong clock must be seen here.
+            example = f"{example}; it is {iso(now_ms // 1000 * 1000)} {clock}"
         refused.append(RefusedRows(reason=reason, count=int(indices.size), first_example=example))
 
 
-def _rules(rows: CandleRows, now_ms: int) -> list[tuple[str, NDArray[np.bool_]]]:
+def _rules(rows: CandleRows, now_ms: int | IntArray) -> list[tuple[str, NDArray[np.bool_]]]:
     open_, high, low, close, volume = rows.values
     prices = rows.values[:4]
     out_of_years = (rows.ts_open_ms < YEAR_2009_MS) | (rows.ts_open_ms >= YEAR_2100_MS)

@@ -28,6 +28,8 @@ HOST = "127.0.0.1"
 _FOLLOWED = ("BTCUSDT", "ETHUSDT")
 """Symbols that are followed live where the settings name none."""
 _LETS_GO_WITHIN_S = 2.0
+_ANY_YEAR_S = 1e10
+"""Their clock may be as far from ours as it likes."""
 
 
 class Running(BaseModel):
@@ -65,6 +67,7 @@ def asking(url: str, settings: Settings) -> Settings:
     live = {
         "stream_urls": dict.fromkeys(MARKET_NAMES, streams),
         "clock_speed": simulator.speed,
+        "max_clock_difference_s": _ANY_YEAR_S,
         "subscriptions": settings.live.subscriptions or dict.fromkeys(MARKET_NAMES, symbols),
     }
     history = settings.history.model_copy(update={"base_urls": dict.fromkeys(MARKET_NAMES, url)})

@@ -20,7 +20,7 @@ from candleray.markets import Instrument
 from candleray.timeframes import MINUTE_MS
 from tests.support import embedded
 from tests.support.feeds.memory_store import MemoryStore
-from tests.support.feeds.played_venue import PlayedVenue, WithHole, fast_settings
+from tests.support.feeds.played_venue import PlayedVenue, WithHole, fast_settings, frame_of
 from tests.support.waiting import let_work_until
 
 BTC, ETH, PERP = (
@@ -115,6 +115,20 @@ async def test_both_markets_of_a_venue_come_by_sockets_and_the_past_two_hours_by
         await course.has_all(*wanted, minutes=6)
         assert all(course.sources(one) == {"rest", "websocket"} for one in wanted)
         assert [state.mode for state in course.ingestion.states()] == ["sockets", "sockets"]
+    course.hold()
+
+
+async def test_minutes_are_closed_by_the_exchanges_clock_and_one_that_is_far_from_ours_is_told() -> None:
+    async with Course("binance", [BTC], max_clock_difference_s=120.0).running() as course:
+        await course.has_all(BTC, minutes=4)
+        future_ms = course.played.now_ms() // MINUTE_MS * MINUTE_MS + 20 * MINUTE_MS
+        rows = course.played.candles(BTC.market, "BTCUSDT", future_ms, future_ms + MINUTE_MS)
+        course.played.say(frame_of(BTC.market, "BTCUSDT", rows))
+        await let_work_until(lambda: "not closed yet" in course.ingestion.states()[0].refused)
+        assert (1, "BTCUSDT", future_ms) not in course.store.versions
+        state = course.ingestion.states()[0]
+        assert "more than live.max_clock_difference_s (120)" in state.reason
+        assert state.refused["not closed yet"].example.endswith(" at binance-spot")
     course.hold()
 
 

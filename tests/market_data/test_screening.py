@@ -54,6 +54,8 @@ def test_a_minute_is_over_at_its_end_and_not_a_millisecond_sooner() -> None:
     assert len(kept) == 0
     assert [entry.reason for entry in refused] == ["not closed yet"]
     assert refused[0].first_example.endswith("volume=5; it is 2023-11-14T23:13:59Z here")
+    _, refused = screen(last, NOW_MS - 1, "at binance-spot")
+    assert refused[0].first_example.endswith("it is 2023-11-14T23:13:59Z at binance-spot")
 
 
 def test_a_candle_without_volume_or_movement_is_a_candle() -> None:

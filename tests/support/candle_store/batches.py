@@ -67,6 +67,26 @@ class BatchContract(StoreAccess):
         assert len(seen) == 2, "what is known is not written again"
         assert [report.unchanged for report in again] == [2] * 7 + [1, 0] + [2] * 91
 
+    @pytest.mark.parametrize("off_ms", [-60_000, -5_000, 5_000, 60_000, 40 * 86_400_000])
+    def test_a_minute_is_closed_by_the_clock_of_its_exchange_and_else_by_ours(
+        self, store: CandleStore, off_ms: int
+    ) -> None:
+        (spot,), (futures,) = instruments(1), instruments(1, 2)
+        at = (time.time_ns() // 1_000_000 + off_ms - START_MS) // MINUTE_MS - 1
+        end_ms = START_MS + (at + 1) * MINUTE_MS
+        rows = candle_rows([at - 1, at, at + 1])
+        (report,) = store.insert_many([(spot, rows)], "websocket", {1: end_ms})
+        assert (report.written, [(one.reason, one.count) for one in report.refused]) == (
+            2,
+            [("not closed yet", 1)],
+        )
+        assert report.refused[0].first_example.endswith("at binance-spot")
+        assert minutes_of(store.read(1, spot.symbol, *FOREVER)) == [at - 1, at]
+        (report,) = store.insert_many([(futures, rows)], "websocket", {1: end_ms})
+        assert report.written == 3 - sum(
+            START_MS + (minute + 1) * MINUTE_MS > time.time() * 1000 for minute in (at - 1, at, at + 1)
+        )
+
     def test_one_symbol_on_two_markets_of_a_table_stays_two_instruments(self, store: CandleStore) -> None:
         (spot,) = instruments(1)
         futures = Instrument(market_id=2, symbol=spot.symbol)

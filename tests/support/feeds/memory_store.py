@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from candleray.candles import CandleRows, Candles, IntArray
 from candleray.errors import NotFound, ServiceUnavailable
 from candleray.market_data.coverage import missing_ranges
 from candleray.market_data.insert_report import InsertReport
+from candleray.market_data.screening import screen
 from candleray.markets import Instrument
 from candleray.timeframes import MINUTE_MS
 
@@ -21,20 +22,24 @@ class MemoryStore:
         self.versions: defaultdict[tuple[int, str, int], list[tuple[str, tuple[float, ...]]]] = defaultdict(list)
         self.inserts = 0
 
-    async def insert_many(self, batch: Sequence[tuple[Instrument, CandleRows]], source: str) -> list[InsertReport]:
+    async def insert_many(
+        self, batch: Sequence[tuple[Instrument, CandleRows]], source: str, venue_ms: Mapping[int, int]
+    ) -> list[InsertReport]:
         if self.is_away:
             raise ServiceUnavailable("the candle store does not answer")
         self.inserts += 1
-        return [self._insert(instrument, rows, source) for instrument, rows in batch]
+        return [self._insert(one, rows, source, venue_ms[one.market_id]) for one, rows in batch]
 
-    def _insert(self, instrument: Instrument, rows: CandleRows, source: str) -> InsertReport:
+    def _insert(self, instrument: Instrument, given: CandleRows, source: str, now_ms: int) -> InsertReport:
+        rows, refused = screen(given, now_ms)
         written = 0
         for ts_ms, values in zip(rows.ts_open_ms.tolist(), rows.values.T.tolist(), strict=True):
             versions = self.versions[instrument.market_id, instrument.symbol, ts_ms]
             if not versions or versions[-1][1] != tuple(values):
                 versions.append((source, tuple(values)))
                 written += 1
-        return InsertReport(received=len(rows), written=written, unchanged=len(rows) - written)
+        unchanged = len(rows) - written
+        return InsertReport(received=len(given), written=written, unchanged=unchanged, refused=tuple(refused))
 
     async def missing_ranges(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> IntArray:
         return missing_ranges(self.stamps(market_id, symbol, start_ms, end_ms), start_ms, end_ms)

@@ -31,6 +31,7 @@ def fast_settings(**changes: Any) -> LiveSettings:
     """Settings whose waits are long enough, at that speed, for a busy machine."""
     known: dict[str, Any] = {
         "clock_speed": SPEED,
+        "max_clock_difference_s": 1e10,
         "flush_s": 5.0,
         "late_s": 60.0,
         "poll_s": 20.0,
