@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from candleray.simulator.faults.changes import change_closed, copies_of_closed, drop
+from candleray.simulator.faults.alterations import change_closed, copies_of_closed, drop
 from candleray.simulator.faults.fault import Fault, FaultKind
 from candleray.simulator.stream_dialect import LEFT_OUT, KlineFrame
 from candleray.timeframes import MINUTE_MS

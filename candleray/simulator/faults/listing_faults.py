@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from candleray.candles import CandleRows
 from candleray.markets import InstrumentReference
-from candleray.simulator.faults.changes import HOUR_MS, drop, within, without
+from candleray.simulator.faults.alterations import HOUR_MS, drop, within, without
 from candleray.simulator.faults.fault import Fault, FaultKind, Look
 from candleray.timeframes import MINUTE_MS
 

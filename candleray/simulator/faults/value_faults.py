@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from candleray.candles import CandleRows
-from candleray.simulator.faults.changes import HOUR_MS, change_closed, copies_of_closed, drop, within, without
+from candleray.simulator.faults.alterations import HOUR_MS, change_closed, copies_of_closed, drop, within, without
 from candleray.simulator.faults.fault import Fault, FaultKind, Look
 from candleray.simulator.stream_dialect import Candle, KlineFrame
 from candleray.timeframes import MINUTE_MS

@@ -1,4 +1,4 @@
-"""Changes that several faults make to frames and rows."""
+"""Alterations of frames and rows that several faults make."""
 
 from __future__ import annotations
 
