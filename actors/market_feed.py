@@ -104,6 +104,7 @@ def _ingestion(
     from actors.candle_store import ActorCall
     from actors.market_feed_metrics import MarketFeedMetrics
     from candleray.databases.valkey import Valkey
+    from candleray.exchanges.shared_budget import SharedBudget
     from candleray.feeds.feed_store import FeedStore
     from candleray.feeds.hole_store import HoleStore
     from candleray.feeds.rest_questions import rest_client
@@ -112,6 +113,8 @@ def _ingestion(
     from candleray.market_data.candle_store_client import CandleStoreClient
 
     services = settings.services
+
+    valkey = LazyService(Valkey.open, services.redis_url, "redis_url").get
 
     async def holes() -> HoleStore:
         return HoleStore(await postgres.get())
@@ -125,12 +128,12 @@ def _ingestion(
     return VenueIngestion(
         venue,
         settings.live,
-        rest_client(settings.history, settings.live),
+        rest_client(settings.history, settings.live, SharedBudget(valkey)),
         Services(
             store=CandleStoreClient(ActorCall(settings)),
             wanted=wanted,
             holes=holes,
-            valkey=LazyService(Valkey.open, services.redis_url, "redis_url").get,
+            valkey=valkey,
             keep_states=keep_states,
         ),
         websocket.connect if websocket.is_available() else None,

@@ -14,10 +14,12 @@ from actors.candle_store import ActorCall
 from candleray.databases.lazy_service import LazyService
 from candleray.databases.patience import patiently
 from candleray.databases.postgres import Postgres
+from candleray.databases.valkey import Valkey
 from candleray.duties.course import follow
 from candleray.duties.duty import Means
 from candleray.duties.outcomes import DutyOutcomes
 from candleray.duties.roster import find_duties
+from candleray.exchanges.shared_budget import MOST, SharedBudget
 from candleray.logs import get_logger
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.market_data.history import History
@@ -27,7 +29,7 @@ log = get_logger("duties")
 
 AGAIN_S = 5.0
 BUDGET_SHARE = 0.05
-"""Part of an exchange's request budget: what the settings leave of it besides backfills and live candles."""
+"""Part of an exchange's request budget while it cannot be shared: what the settings leave of it."""
 
 
 class DutyMetrics:
@@ -64,11 +66,14 @@ def _live(settings: Settings) -> None:
 async def _do_all(settings: Settings, metrics: DutyMetrics) -> None:
     candles = CandleStoreClient(ActorCall(settings))
     lazy = LazyService(partial(Postgres.open, max_connections=2), settings.services.postgres_url, "postgres_url")
+    valkey = LazyService(Valkey.open, settings.services.redis_url, "redis_url")
     postgres = await patiently(lazy.get, AGAIN_S, math.inf)
     try:
+        share = MOST - settings.history.live_reserve
         config = settings.history.model_copy(update={"budget_share": BUDGET_SHARE})
-        async with History(config) as history:
+        async with History(config, shared=SharedBudget(valkey.get, share)) as history:
             duties = find_duties(Means(settings, postgres, candles, history))
             await asyncio.gather(*(follow(duty, DutyOutcomes(postgres), metrics.tell) for duty in duties))
     finally:
+        await valkey.close()
         await postgres.close()

@@ -187,7 +187,11 @@ class HistorySettings(_Section):
         0.5,
         gt=0,
         le=0.95,
-        description="part of an exchange's request budget that a process may spend on backfills",
+        description="part of an exchange's request budget that a process spends on backfills while it cannot be "
+        "shared, because Valkey is away",
+    )
+    live_reserve: float = Field(
+        0.2, ge=0, le=0.9, description="part of an exchange's request budget that backfills leave to live candles"
     )
 
 
@@ -203,7 +207,10 @@ class LiveSettings(_Section):
         description="market name -> websocket address like ws://host:9900, in place of the exchange's own",
     )
     budget_share: float = Field(
-        0.4, gt=0, le=0.95, description="part of an exchange's request budget that live candles may spend"
+        0.4,
+        gt=0,
+        le=0.95,
+        description="part of an exchange's request budget that live candles spend while it cannot be shared",
     )
     clock_speed: float = Field(1.0, gt=0, le=10_000, description="of the exchange's clock; 1 but for simulators")
     max_clock_difference_s: float = Field(

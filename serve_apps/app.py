@@ -25,6 +25,7 @@ from candleray.databases.valkey import Valkey
 from candleray.disk_room import room_fault
 from candleray.duties.outcomes import DutyOutcomes
 from candleray.errors import CandlerayError, InstanceError, ServiceUnavailable
+from candleray.exchanges.shared_budget import MOST, SharedBudget
 from candleray.jobs.store import Jobs
 from candleray.logs import configure_logs
 from candleray.market_data.candle_store_client import CandleStoreClient
@@ -95,8 +96,9 @@ def freeze_objects() -> None:
 def _backend(settings: Settings) -> Backend:
     candles = CandleStoreClient(ActorCall(settings))
     postgres = LazyService(Postgres.open, settings.services.postgres_url, "postgres_url")
-    backfills = Backfills(lambda: History(settings.history))
     valkey = LazyService(Valkey.open, settings.services.redis_url, "redis_url")
+    budget = SharedBudget(valkey.get, MOST - settings.history.live_reserve)
+    backfills = Backfills(lambda: History(settings.history, shared=budget))
 
     async def run(request: BacktestRequest) -> BacktestResult:
         return await _on_the_cluster(backtest(request, candles, settings))

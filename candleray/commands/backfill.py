@@ -19,6 +19,8 @@ from candleray.terminal.tables import minute_text
 MAX_LEFT_OUT = 5
 MAX_ABSENT_RUNS = 5
 """Runs of absent minutes that are listed."""
+_ALONE = 0.9
+"""Part of a request budget that this process spends where it is alone at an address."""
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -111,10 +113,14 @@ def _by_the_instance(
 
 
 def _history_settings(market: Market, url: str) -> HistorySettings:
+    from candleray.exchanges.discovery import exchange_of
     from candleray.settings import get_settings
 
     settings = get_settings().history
-    return settings.model_copy(update={"base_urls": {**settings.base_urls, market.name: url.rstrip("/")}})
+    changes: dict[str, object] = {"base_urls": {**settings.base_urls, market.name: url.rstrip("/")}}
+    if url.rstrip("/") not in (settings.base_urls.get(market.name), exchange_of(market).api(market).base_url):
+        changes["budget_share"] = _ALONE  # no instance asks there: nobody else spends this address's budget
+    return settings.model_copy(update=changes)
 
 
 async def _backfill(

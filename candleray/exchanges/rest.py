@@ -17,6 +17,7 @@ from candleray import settings
 from candleray.errors import ExchangeError, NotFound, RateLimited, invalid
 from candleray.exchanges.exchange import Exchange, Failure, MalformedAnswer, RestAnswer, RestRequest
 from candleray.exchanges.rate_limits import RateLimiter
+from candleray.exchanges.shared_budget import SharedBudget
 from candleray.markets import Market
 from candleray.network.clients import async_client, failure_in_words
 from candleray.network.own_addresses import is_own
@@ -48,12 +49,16 @@ class _Transient(Exception):
 
 
 class RestClient:
-    """Asks any venue. The clock counts seconds and need not know the time of day."""
+    """Asks any venue. The clock counts seconds and need not know the time of day.
+
+    With a shared budget all processes together keep an exchange's limits; without, each keeps to its own share.
+    """
 
     def __init__(
         self,
         config: settings.HistorySettings | None = None,
         *,
+        shared: SharedBudget | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -64,6 +69,7 @@ class RestClient:
         self._transport = transport
         self._clients: dict[bool, httpx.AsyncClient] = {}
         self._limiters: dict[str, RateLimiter] = {}
+        self._shared = shared
         self._slots: dict[int, asyncio.Semaphore] = {}
 
     async def __aenter__(self) -> RestClient:
@@ -93,7 +99,7 @@ class RestClient:
                 wait_s = failed.wait_before(attempt + 1)
                 if failed.is_limit:
                     # Also where this request gives up: others have to wait.
-                    self._limiter(exchange, market).pause(wait_s)
+                    await self._limiter(exchange, market).pause(wait_s)
                 self._require_another(market, request, failed, attempt)
                 log.info("%s: %s; attempt %d, waiting %.1f s", _place(market, request), failed, attempt, wait_s)
                 if not failed.is_limit:
@@ -109,14 +115,13 @@ class RestClient:
 
     async def _attempt(self, exchange: Exchange, market: Market, request: RestRequest) -> Any:
         limiter = self._limiter(exchange, market)
-        if limiter.paused_s > _LONGEST_WAIT_S:
-            raise RateLimited(f"{market.name} asked to be left alone for {limiter.paused_s:.0f} s more")
         async with self._slot(market):
-            await limiter.spend(request.weight)
+            if not await limiter.spend(request.weight, _LONGEST_WAIT_S):
+                raise RateLimited(f"{market.name} asked to be left alone for {limiter.paused_s:.0f} s more")
             answer = await self._send(exchange, market, request)
         used = exchange.read_used_weight(answer.headers)
         if used is not None:
-            limiter.correct(used)
+            await limiter.correct(used)
         failure = exchange.read_failure(answer)
         if failure:
             _raise_failure(market, request, failure)
@@ -183,7 +188,7 @@ class RestClient:
         api = exchange.api(market)
         if api.base_url not in self._limiters:
             self._limiters[api.base_url] = RateLimiter(
-                api.budget, self.clock, self._sleep, self.config.budget_share
+                api.budget, self.clock, self._sleep, self.config.budget_share, self._shared, api.base_url
             )
         return self._limiters[api.base_url]
 

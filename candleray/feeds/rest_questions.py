@@ -7,14 +7,16 @@ from functools import partial
 from candleray.candles import CandleRows
 from candleray.exchanges.discovery import exchange_of
 from candleray.exchanges.rest import RestClient
+from candleray.exchanges.shared_budget import SharedBudget
 from candleray.feeds.market_feed import Ask
 from candleray.markets import Market
 from candleray.settings import HistorySettings, LiveSettings
 
 
-def rest_client(history: HistorySettings, live: LiveSettings) -> RestClient:
-    """A client with live candles' own share of the budget; backfills in other processes spend the rest."""
-    return RestClient(history.model_copy(update={"max_attempts": 1, "budget_share": live.budget_share}))
+def rest_client(history: HistorySettings, live: LiveSettings, shared: SharedBudget) -> RestClient:
+    """A client that tries once, with live candles' own share of a budget that cannot be shared."""
+    config = history.model_copy(update={"max_attempts": 1, "budget_share": live.budget_share})
+    return RestClient(config, shared=shared)
 
 
 async def ask_candles(rest: RestClient, market: Market, ask: Ask) -> CandleRows:

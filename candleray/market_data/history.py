@@ -18,6 +18,7 @@ from candleray.errors import ExchangeError, NotFound, nearest
 from candleray.exchanges.discovery import exchange_of
 from candleray.exchanges.exchange import Listing, RestRequest
 from candleray.exchanges.rest import RestClient
+from candleray.exchanges.shared_budget import SharedBudget
 from candleray.markets import InstrumentReference, Market
 from candleray.timeframes import MINUTE_MS, iso, iso_or_ms
 
@@ -35,11 +36,12 @@ class History:
         self,
         config: settings.HistorySettings | None = None,
         *,
+        shared: SharedBudget | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._rest = RestClient(config, transport=transport, clock=clock, sleep=sleep)
+        self._rest = RestClient(config, shared=shared, transport=transport, clock=clock, sleep=sleep)
         self._server_ahead_ms: dict[int, tuple[float, float]] = {}
 
     async def __aenter__(self) -> History:

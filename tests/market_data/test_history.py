@@ -418,7 +418,7 @@ async def test_a_window_is_filled_at_once_and_then_waits_for_its_end():
 async def test_weight_that_others_spent_counts_too():
     clock = Clock()
     limiter = RateLimiter(RateBudget(weight=100, window_s=60), clock, clock.sleep)
-    limiter.correct(85)
+    await limiter.correct(85)
     await limiter.spend(10)
     assert clock.now_s == 60
 
@@ -426,6 +426,6 @@ async def test_weight_that_others_spent_counts_too():
 async def test_a_pause_holds_everyone_back():
     clock = Clock()
     limiter = RateLimiter(RateBudget(weight=100, window_s=60), clock, clock.sleep)
-    limiter.pause(30)
+    await limiter.pause(30)
     await asyncio.gather(limiter.spend(1), limiter.spend(1))
     assert clock.now_s == 30
