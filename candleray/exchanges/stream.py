@@ -31,7 +31,7 @@ class LiveKline:
     is_closed: bool = True
 
     @property
-    def values(self) -> tuple[float, ...]:
+    def values(self) -> tuple[float, float, float, float, float]:
         return self.open, self.high, self.low, self.close, self.volume
 
     @staticmethod

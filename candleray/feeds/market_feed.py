@@ -13,7 +13,7 @@ from candleray.feeds.lags import Lags
 from candleray.feeds.minutes import Minutes, Verdict
 from candleray.feeds.pace import HOUR_MS, Pace
 from candleray.feeds.row_buffer import LiveRow, RowSource
-from candleray.market_data.screening import screen
+from candleray.market_data.screening import is_candle, screen
 from candleray.markets import Instrument, Market
 from candleray.timeframes import MINUTE_MS
 
@@ -112,7 +112,11 @@ class MarketFeed:
     def asks(self, now_ms: int) -> list[Ask]:
         """The questions to be asked now; each is under way until it is answered or has failed."""
         found: list[Ask] = []
+        closed_ms = now_ms // MINUTE_MS * MINUTE_MS
         for symbol, minutes in self.minutes.items():
+            # Most of the time this is true of all, and it is asked every 50 ms.
+            if minutes.settled_until_ms >= closed_ms and symbol not in self._recheck_at_ms:
+                continue
             if not self.gate.is_open(now_ms):
                 break
             if not minutes.is_asked and now_ms >= minutes.ask_after_ms and (ask := self._ask(symbol, now_ms)):
@@ -190,8 +194,9 @@ class MarketFeed:
         return [symbol for symbol in self.minutes if self._first_missing(symbol, now_ms) is not None]
 
     def _row(self, kline: LiveKline, source: RowSource, now_ms: int) -> LiveRow | None:
-        candle, refused = screen(LiveKline.rows([kline]), now_ms + self.pace.future_ms, f"at {self.market.name}")
-        if not len(candle):
+        until_ms = now_ms + self.pace.future_ms
+        if not is_candle(kline.ts_open_ms, kline.values, until_ms):
+            _, refused = screen(LiveKline.rows([kline]), until_ms, f"at {self.market.name}")
             self.counts.refuse(refused[0].reason, f"{kline.symbol}, {refused[0].first_example}")
             return None
         if not self.minutes[kline.symbol].receive(kline):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -57,6 +58,19 @@ def screen_all(
     faulty[1:] |= (np.diff(joined.ts_open_ms) <= 0) & (np.diff(owners) == 0)
     suspects = set(owners[faulty].tolist())
     return [screen(part, *clocks[at]) if at in suspects else (part, []) for at, part in enumerate(parts)]
+
+
+def is_candle(ts_open_ms: int, values: tuple[float, float, float, float, float], now_ms: int) -> bool:
+    """Tell if a single row breaks no rule; as arrays of one row the same rules take a hundred times as long."""
+    open_, high, low, close, volume = values
+    return (
+        YEAR_2009_MS <= ts_open_ms < YEAR_2100_MS
+        and ts_open_ms % MINUTE_MS == 0
+        and ts_open_ms <= now_ms - MINUTE_MS
+        and 0 < low <= open_ <= high < math.inf
+        and low <= close <= high
+        and 0 <= volume < math.inf
+    )
 
 
 def _note(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from candleray.candles import CandleRows
 from candleray.market_data.insert_report import InsertReport, RefusedRows
-from candleray.market_data.screening import screen
+from candleray.market_data.screening import is_candle, screen
 
 START_MS = 1_700_000_040_000
 MINUTE_MS = 60_000
@@ -134,3 +134,18 @@ def test_reports_add_up_by_reason_with_the_first_example() -> None:
         unchanged=1,
         refused=(RefusedRows(reason="high below low", count=5, first_example="row 1: …"),),
     )
+
+
+PLAIN_NUMBERS = st.sampled_from(
+    (-1.0, 0.0, 5e-324, 9.0, 10.0, 12.0, 1e308, float("inf"), float("-inf"), float("nan"))
+)
+
+
+@given(
+    after_ms=st.sampled_from((0, 1, -START_MS, 59 * MINUTE_MS, 59 * MINUTE_MS + 1, 60 * MINUTE_MS, 10**17)),
+    values=st.tuples(*[PLAIN_NUMBERS] * 5) | st.permutations(SANE).map(tuple),
+)
+def test_a_single_row_is_judged_by_the_same_rules(after_ms: int, values: tuple[float, ...]) -> None:
+    kept, _ = screen(rows((after_ms, values)), NOW_MS)
+    open_, high, low, close, volume = values
+    assert is_candle(START_MS + after_ms, (open_, high, low, close, volume), NOW_MS) == (len(kept) == 1)
