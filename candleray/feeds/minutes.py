@@ -51,6 +51,8 @@ class Minutes:
         """The newest minute received."""
         self._pace = pace
         self.start_ms = start_ms
+        self._looked_until_ms = start_ms
+        """Every minute that is followed and opens before is held or settled."""
         self._fruitless = 0
         self._settled: set[int] = set()
         self._held: dict[int, int] = {}
@@ -81,6 +83,7 @@ class Minutes:
         """Forget a held minute that was not kept: it is missing again unless it is settled."""
         self._release(ts_ms)
         self._remembered.pop(ts_ms, None)
+        self._looked_until_ms = min(self._looked_until_ms, ts_ms)
 
     def declare_hole(self, ts_ms: int) -> None:
         self._absent.pop(ts_ms, None)
@@ -103,12 +106,16 @@ class Minutes:
 
     def missing_since(self, until_ms: int, now_ms: int) -> int | None:
         """The first minute before `until_ms` that is to be asked for now."""
-        ts_ms = self.settled_until_ms
+        # While the store is away, the held grow in number, and this is asked of each instrument 20 times a second.
+        ts_ms = self._looked_until_ms = max(self._looked_until_ms, self.settled_until_ms)
         while ts_ms < until_ms:
-            if ts_ms not in self._held and ts_ms not in self._settled:
+            is_there = ts_ms in self._held or ts_ms in self._settled
+            if not is_there:
                 absence = self._absent.get(ts_ms)
                 if absence is None or absence.ask_at_ms <= now_ms:
                     return ts_ms
+            elif ts_ms == self._looked_until_ms:
+                self._looked_until_ms += MINUTE_MS
             ts_ms += MINUTE_MS
         return None
 

@@ -133,6 +133,35 @@ def test_a_row_that_is_no_candle_is_refused_with_its_reason(
     assert len(feed.asks(now_ms + 8 * SECOND)) == 1, "its minute is taken from REST"
 
 
+class CountedLooks(dict[int, int]):
+    """A dictionary that counts how often it is asked for a key."""
+
+    looks = 0
+
+    def __contains__(self, key: object) -> bool:
+        self.looks += 1
+        return super().__contains__(key)
+
+
+def test_minutes_that_wait_for_the_store_are_looked_at_once_and_asked_for_where_they_are_lost(
+    feed: MarketFeed,
+) -> None:
+    stamps = range(START_MS, START_MS + 600 * MINUTE_MS, MINUTE_MS)
+    now_ms = stamps[-1] + 2 * MINUTE_MS - SECOND
+    rows = [feed.tell(kline_of(SYMBOL, ts_ms), now_ms) for ts_ms in stamps]
+    minutes = feed.minutes[SYMBOL]
+    minutes._held = held = CountedLooks(minutes._held)
+    assert feed.asks(now_ms) == []
+    assert held.looks >= 600
+    held.looks = 0
+    assert feed.asks(now_ms + SECOND // 2) == []
+    assert held.looks == 0
+    lost = rows[20]
+    assert lost
+    feed.lose([lost])
+    assert [ask.start_ms for ask in feed.asks(now_ms + SECOND // 2)] == [stamps[20]]
+
+
 def test_a_symbol_that_is_not_subscribed_is_ignored_and_counted(feed: MarketFeed) -> None:
     assert feed.tell(kline_of("OTHERUSDT", START_MS), START_MS + MINUTE_MS) is None
     assert dict(feed.counts.ignored) == {NOT_FOLLOWED: 1}
