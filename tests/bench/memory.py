@@ -1,4 +1,7 @@
-"""Memory: the peak of a search as it grows, and a thousand planes shared by workers."""
+"""Memory: the peak of a search as it grows, a thousand planes shared by workers, and an instance at rest.
+
+`python -m tests.bench.memory at-rest`: what the ingestion of two venues takes of an idle instance.
+"""
 
 from __future__ import annotations
 
@@ -90,4 +93,10 @@ def _plane_rows() -> list[Row]:
 
 
 if __name__ == "__main__":
-    json.dump(search(int(sys.argv[1])), sys.stdout)
+    if sys.argv[1] == "at-rest":
+        # Imported here: the peak of a search counts what this module imports.
+        from tests.bench.market_data import live_memory
+
+        live_memory.print_at_rest()
+    else:
+        json.dump(search(int(sys.argv[1])), sys.stdout)

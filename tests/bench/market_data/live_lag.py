@@ -14,23 +14,26 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import psutil
 import ray
+from pydantic import SecretStr
 
 from actors.candle_store import CandleStoreActor
 from actors.market_feed import market_feed
 from actors.options import CANDLE_STORE, FEEDS, ON_HEAD
 from candleray.databases.postgres import Postgres
 from candleray.markets import MARKET_NAMES, find_market
-from candleray.settings import HistorySettings, LiveSettings, ServiceSettings, Settings
+from candleray.settings import ServiceSettings, Settings, SimulatorSettings
 from candleray.timeframes import MINUTE_MS
+from cluster.services.simulated_exchanges import asking
 from tests.support import embedded
 from tests.support.instances.processes import started
 from tests.support.instances.ray_workers import ray_workers
@@ -41,9 +44,6 @@ POLL_S = 0.015
 POLLED_MS = 10_000
 """Time after a close in which a reader asks for its minute again and again."""
 WARM_UP_S = 600.0
-
-Key: TypeAlias = tuple[int, str, int]
-"""Market, symbol and minute."""
 
 
 class ReadStore(CandleStoreActor):
@@ -68,6 +68,14 @@ class Course:
     processes: dict[str, psutil.Process]
     speed: float
     polls_s: list[float] = field(default_factory=list)
+    _since: int = 0
+
+    def sent(self) -> list[dict[str, Any]]:
+        """The next entries of the log of what was sent; none where there are no more now."""
+        page = self.venues.get("/simulator/sent", params={"since": self._since, "limit": 20_000}).json()
+        self._since = page["next"]
+        entries: list[dict[str, Any]] = page["entries"]
+        return entries
 
     def venue_ms(self) -> int:
         return int(self.venues.get("/simulator").json()["clock"]["now_ms"])
@@ -94,8 +102,12 @@ class Course:
 
 
 @contextmanager
-def course(instruments: int, speed: float, faults: str = "", flush_s: float | None = None) -> Iterator[Course]:
-    """Everything that a minute passes through, on a fourth of the instruments on each market."""
+def course(instruments: int, speed: float, faults: str = "", **live: float) -> Iterator[Course]:
+    """Everything that a minute passes through, on a fourth of the instruments on each market.
+
+    Args:
+        live: settings of live candles that differ from the product's.
+    """
     symbols = [f"L{number:04}USDT" for number in range(instruments // len(MARKET_NAMES))]
     command = [
         sys.executable,
@@ -117,7 +129,7 @@ def course(instruments: int, speed: float, faults: str = "", flush_s: float | No
     ):
         assert simulator.stdout
         url = json.loads(simulator.stdout.readline())["url"]
-        settings = _settings(url, symbols, speed, f"chdb://{folder}", flush_s)
+        settings = _settings(url, symbols, speed, f"chdb://{folder}", live)
         asyncio.run(_migrate())
         assert settings.services.clickhouse_url
         actor = ray.remote(**CANDLE_STORE, **ON_HEAD)(ReadStore)
@@ -134,21 +146,16 @@ def course(instruments: int, speed: float, faults: str = "", flush_s: float | No
                     ray.kill(actor_handle)
 
 
-def _settings(url: str, symbols: Sequence[str], speed: float, candles: str, flush_s: float | None) -> Settings:
-    live = {
-        "subscriptions": dict.fromkeys(MARKET_NAMES, tuple(symbols)),
-        "stream_urls": dict.fromkeys(MARKET_NAMES, url.replace("http", "ws", 1)),
-        "clock_speed": speed,
-    }
-    if flush_s is not None:
-        live["flush_s"] = flush_s
-    return Settings(
-        services=ServiceSettings(
-            clickhouse_url=candles, postgres_url=embedded.postgres_url(), redis_url=embedded.valkey_url()
-        ),
-        history=HistorySettings(base_urls=dict.fromkeys(MARKET_NAMES, url)),
-        live=LiveSettings.model_validate(live),
+def _settings(
+    url: str, symbols: Sequence[str], speed: float, candles: str, paces: Mapping[str, float]
+) -> Settings:
+    settings = asking(url, Settings(simulator=SimulatorSettings(speed=speed, symbols=",".join(symbols))))
+    services = ServiceSettings(
+        clickhouse_url=SecretStr(candles),
+        postgres_url=SecretStr(embedded.postgres_url()),
+        redis_url=SecretStr(embedded.valkey_url()),
     )
+    return settings.model_copy(update={"services": services, "live": settings.live.model_copy(update=dict(paces))})
 
 
 async def _migrate() -> None:
@@ -168,67 +175,81 @@ def _actors() -> dict[str, psutil.Process]:
 
 
 def _measure(instruments: int, speed: float, minutes: int) -> None:
+    """Print a line a minute, and one of all."""
     with course(instruments, speed) as under:
-        after_ms = under.whole_minute()
+        first_ms = under.whole_minute() + MINUTE_MS
+        print(f"{instruments:,} instruments at speed {speed:g}, sent to readable:", flush=True)
         under.polls_s.clear()
-        before, began = _cpu_s(under), time.monotonic()
-        seen: dict[Key, int] = {}
-        for number in range(minutes):
-            _read_minute(under, after_ms + (number + 1) * MINUTE_MS, seen)
-        shares = {
-            name: (spent - before[name]) / (time.monotonic() - began) for name, spent in _cpu_s(under).items()
-        }
-        lags = _lags(under, seen, after_ms + MINUTE_MS, minutes)
-        _print(under, minutes, lags, shares)
+        began = _core_times(under)
+        lags: list[int] = []
+        for ts_open_ms in range(first_ms, first_ms + minutes * MINUTE_MS, MINUTE_MS):
+            before = _core_times(under)
+            seen = _read_minute(under, ts_open_ms)
+            lags += (of_minute := _lags(under, ts_open_ms, seen))
+            print(f"  {_told(of_minute)}; {_shares(before, _core_times(under))}", flush=True)
+        print(f"  {minutes} minutes: {_told(lags)}; {_shares(began, _core_times(under))}")
+        print(f"  {len(under.polls_s):,} readings, median {np.median(under.polls_s) * 1000:.1f} ms", flush=True)
 
 
-def _read_minute(under: Course, ts_open_ms: int, seen: dict[Key, int]) -> None:
-    """Ask for a minute from its close on until all of it is there, or its time is over."""
-    close_ms = ts_open_ms + MINUTE_MS
-    while (left_ms := close_ms - under.venue_ms()) > 0:
+def _read_minute(under: Course, ts_open_ms: int) -> dict[tuple[int, str], int]:
+    """Ask for a minute from its close on until all of it is there, or its time is over; when each was read."""
+    while (left_ms := ts_open_ms + MINUTE_MS - under.venue_ms()) > 0:
         time.sleep(left_ms / 1000 / under.speed)
-    known: set[tuple[int, str]] = set()
+    seen: dict[tuple[int, str], int] = {}
     end_s = time.monotonic() + POLLED_MS / 1000
-    while len(known) < under.instruments and time.monotonic() < end_s:
+    while len(seen) < under.instruments and time.monotonic() < end_s:
         found = under.found(ts_open_ms)
         now_ms = time.time_ns() // 1_000_000
-        seen.update({(*instrument, ts_open_ms): now_ms for instrument in found - known})
-        known |= found
+        seen.update(dict.fromkeys(found - seen.keys(), now_ms))
         time.sleep(POLL_S)
+    return seen
 
 
-def _lags(under: Course, seen: dict[Key, int], first_ms: int, minutes: int) -> list[int]:
+def _lags(under: Course, ts_open_ms: int, seen: Mapping[tuple[int, str], int]) -> list[int]:
     """Time from the sending of each candle to its reading; one that was not read in time counts as that time."""
-    sent: dict[Key, int] = {}
-    since = 0
-    while entries := (
-        page := under.venues.get("/simulator/sent", params={"since": since, "limit": 50_000}).json()
-    )["entries"]:
-        since = page["next"]
-        for entry in entries:
-            if entry["event"] == "kline" and first_ms <= entry["ts_open_ms"] < first_ms + minutes * MINUTE_MS:
-                key = find_market(entry["market"]).market_id, entry["symbol"], entry["ts_open_ms"]
-                sent.setdefault(key, entry["real_ms"])
-    assert len(sent) == under.instruments * minutes, f"{len(sent)} candles were sent"
+    sent: dict[tuple[int, str], int] = {}
+
+    def sent_by_now() -> int:
+        for entry in under.sent():
+            if entry["event"] == "kline" and entry["ts_open_ms"] == ts_open_ms:
+                sent.setdefault((find_market(entry["market"]).market_id, entry["symbol"]), entry["real_ms"])
+        return len(sent)
+
+    wait_until(sent_by_now, lambda found: found == under.instruments, what="every candle was sent")
     return [seen[key] - at_ms if key in seen else POLLED_MS for key, at_ms in sent.items()]
 
 
-def _cpu_s(under: Course) -> dict[str, float]:
-    return {name: sum(process.cpu_times()[:2]) for name, process in under.processes.items()}
-
-
-def _print(under: Course, minutes: int, lags: Sequence[int], shares: dict[str, float]) -> None:
+def _told(lags: Sequence[int]) -> str:
     p50, p99 = np.quantile(lags, (0.5, 0.99), method="higher")
-    print(
-        f"{under.instruments:,} instruments, {minutes} minutes at speed {under.speed:g}: sent to readable "
-        f"p50 {p50:,.0f} ms, p99 {p99:,.0f} ms, worst {max(lags):,.0f} ms of {len(lags):,} candles"
+    return f"p50 {p50:,} ms, p99 {p99:,} ms, worst {max(lags):,} ms of {len(lags):,}"
+
+
+@dataclass(frozen=True)
+class CoreTimes:
+    """Seconds until now in which each process had a core, and in which its threads waited for one."""
+
+    at_s: float
+    ran: Mapping[str, float]
+    waited: Mapping[str, float]
+
+
+def _core_times(under: Course) -> CoreTimes:
+    ran, waited = {}, {}
+    for name, process in under.processes.items():
+        threads = [path.read_text().split() for path in Path(f"/proc/{process.pid}/task").glob("*/schedstat")]
+        ran[name] = sum(int(thread[0]) for thread in threads) / 1e9
+        waited[name] = sum(int(thread[1]) for thread in threads) / 1e9
+    return CoreTimes(time.monotonic(), ran, waited)
+
+
+def _shares(before: CoreTimes, after: CoreTimes) -> str:
+    passed_s = after.at_s - before.at_s
+    told = ", ".join(
+        f"{name} {(after.ran[name] - before.ran[name]) / passed_s:.0%}"
+        f"+{(after.waited[name] - before.waited[name]) / passed_s:.0%}"
+        for name in after.ran
     )
-    told = ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
-    print(f"  share of a core: {told}; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    print(
-        f"  a reader's query: median {np.median(under.polls_s) * 1000:.1f} ms, {len(under.polls_s):,} of them",
-        flush=True,
-    )
+    return f"ran+waited for a core: {told}; load {os.getloadavg()[0]:.1f}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

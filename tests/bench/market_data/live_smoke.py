@@ -9,20 +9,18 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
-import pytest
 
 from candleray import Client
 from candleray.market_data.coverage import RowCounts
 from candleray.markets import MARKET_NAMES, find_market
 from candleray.timeframes import MINUTE_MS, from_ms, to_ms
 from cluster.services.simulated_exchanges import SimulatedExchanges
+from tests.support.instances.private_home import private_home
 from tests.support.instances.real_instance import RealInstance, real_instance
 from tests.support.waiting import wait_until
 
@@ -46,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "CANDLERAY_SIMULATOR__FAULTS": options.faults,
     }
     with (
-        _private_home(),
+        private_home(),
         real_instance("smoke", **environment) as instance,
         Client(instance.url, timeout_s=600) as client,
         httpx.Client(base_url=SimulatedExchanges(instance.folder).url, trust_env=False, timeout=60) as venues,
@@ -55,16 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         faults += _held_against_the_venues(client, venues)
     print("\n".join(faults) if faults else "passed", flush=True)
     return 1 if faults else 0
-
-
-@contextmanager
-def _private_home() -> Iterator[None]:
-    """Keep the login out of the home of whoever runs this."""
-    with TemporaryDirectory() as home, pytest.MonkeyPatch.context() as environment:
-        environment.setenv("XDG_CONFIG_HOME", home)
-        environment.setenv("XDG_STATE_HOME", home)
-        environment.delenv("CANDLERAY_TOKEN", raising=False)
-        yield
 
 
 def _watch(instance: RealInstance, client: Client, venues: httpx.Client, minutes: int) -> list[str]:
