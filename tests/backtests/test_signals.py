@@ -65,11 +65,40 @@ def test_a_request_comes_back_as_it_was_said():
             "signals.long_entry.any.0.above.0",
             "unknown name 'fst'; did you mean 'fast'?",
         ),
-        (entry({"above": ["fast"]}), "signals.long_entry.above.1", "is required"),
+        (
+            entry({"above": ["fast"]}),
+            "signals.long_entry.above",
+            'is written {"above": [a, b]}, not with one part',
+        ),
         (
             entry({"above": ["fast", 1, 2]}),
             "signals.long_entry.above",
-            "list should have at most 2 items, not 3, got a list",
+            'is written {"above": [a, b]}, not with 3 parts',
+        ),
+        (
+            entry({"held_for": {"condition": ENTRY, "bars": 3}}),
+            "signals.long_entry.held_for",
+            'is written {"held_for": [condition, bars]}, as a list',
+        ),
+        (
+            entry({"any": []}),
+            "signals.long_entry.any",
+            'is written {"any": [1 to 16 conditions]}, not with 0 parts',
+        ),
+        (
+            entry({"above": [{"times": ["fast"]}, 1]}),
+            "signals.long_entry.above.0.times",
+            'is written {"times": [2 to 4 operands]}, not with one part',
+        ),
+        (
+            entry({"hour": [8, 16]}),
+            "signals.long_entry",
+            'unknown condition \'hour\'; a time is written {"time": "hour"}, and stands within a condition',
+        ),
+        (
+            entry({"above": [{"ago": ["fast", 1]}, 1]}),
+            "signals.long_entry.above.0",
+            'unknown operand \'ago\'; the value of the bar before is written {"price": "close", "shift": 1}',
         ),
         (
             entry({"above": [{"id": "ema", "window": 20}, 1]}),

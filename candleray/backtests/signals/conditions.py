@@ -11,12 +11,14 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from candleray.backtests.axes import Axis
 from candleray.backtests.indicator_axes import Columns
-from candleray.backtests.signals.nodes import DUMPED, Node, one_node
+from candleray.backtests.signals.name_hints import written_otherwise
+from candleray.backtests.signals.nodes import DUMPED, Node, form, one_node
 from candleray.backtests.signals.operands import (
     IndicatorOperand,
     Operand,
     OtherInstrument,
     OtherTimeframe,
+    Pair,
     PriceOperand,
 )
 from candleray.backtests.signals.speech import Speech, bars, every, indicator, joined, levels_in_words, with_source
@@ -44,7 +46,10 @@ _OTHER_WORDS = {
 
 def _hint(key: str) -> str:
     known = _OTHER_WORDS.get(key.lower())
-    return f"did you mean {known!r}?" if known else nearest(key, list(CONDITIONS))
+    if known:
+        return f"did you mean {known!r}?"
+    operand = written_otherwise(key)
+    return f"{operand}, and stands within a condition" if operand else nearest(key, list(CONDITIONS))
 
 
 Condition: TypeAlias = Annotated[
@@ -62,7 +67,13 @@ Condition: TypeAlias = Annotated[
 ]
 """One of `CONDITIONS`."""
 
-Parts: TypeAlias = Annotated[tuple[Condition, ...], Field(min_length=1, max_length=MAX_PARTS)]
+Parts: TypeAlias = Annotated[
+    tuple[Condition, ...],
+    Field(min_length=1, max_length=MAX_PARTS),
+    form(f"[1 to {MAX_PARTS} conditions]", 1, MAX_PARTS),
+]
+Trend: TypeAlias = Annotated[tuple[Operand, Axis], form("[a, bars]", 2, 2)]
+Spell: TypeAlias = Annotated[tuple[Condition, Axis], form("[condition, bars]", 2, 2)]
 
 
 class ConditionNode(Node):
@@ -76,14 +87,14 @@ class ConditionNode(Node):
 
 
 class Above(ConditionNode):
-    above: tuple[Operand, Operand]
+    above: Pair
 
     def words(self, speech: Speech, denied: bool = False) -> str:
         return _compared(speech, self.above, "is not above" if denied else "is above")
 
 
 class Below(ConditionNode):
-    below: tuple[Operand, Operand]
+    below: Pair
 
     def words(self, speech: Speech, denied: bool = False) -> str:
         return _compared(speech, self.below, "is not below" if denied else "is below")
@@ -92,7 +103,7 @@ class Below(ConditionNode):
 class Between(ConditionNode):
     """`[x, low, high]`, both bounds included."""
 
-    between: tuple[Operand, Operand, Operand]
+    between: Annotated[tuple[Operand, Operand, Operand], form("[x, low, high]", 3, 3)]
 
     def words(self, speech: Speech, denied: bool = False) -> str:
         x, low, high = map(speech.operand, self.between)
@@ -102,7 +113,7 @@ class Between(ConditionNode):
 class CrossAbove(ConditionNode):
     """Above now, and not above on the bar before."""
 
-    cross_above: tuple[Operand, Operand]
+    cross_above: Pair
 
     def words(self, speech: Speech, denied: bool = False) -> str:
         verb = "does not cross above" if denied else "crosses above"
@@ -112,7 +123,7 @@ class CrossAbove(ConditionNode):
 class CrossBelow(ConditionNode):
     """Below now, and not below on the bar before."""
 
-    cross_below: tuple[Operand, Operand]
+    cross_below: Pair
 
     def words(self, speech: Speech, denied: bool = False) -> str:
         verb = "does not cross below" if denied else "crosses below"
@@ -122,7 +133,7 @@ class CrossBelow(ConditionNode):
 class Rising(ConditionNode):
     """`[a, n]`: above its own value of the bar before, n bars in a row."""
 
-    rising: tuple[Operand, Axis]
+    rising: Trend
 
     def words(self, speech: Speech, denied: bool = False) -> str:
         return _trend(speech, self.rising, "has not risen" if denied else "has risen")
@@ -131,7 +142,7 @@ class Rising(ConditionNode):
 class Falling(ConditionNode):
     """`[a, n]`: below its own value of the bar before, n bars in a row."""
 
-    falling: tuple[Operand, Axis]
+    falling: Trend
 
     def words(self, speech: Speech, denied: bool = False) -> str:
         return _trend(speech, self.falling, "has not fallen" if denied else "has fallen")
@@ -142,7 +153,7 @@ class HeldFor(ConditionNode):
 
     is_compound: ClassVar[bool] = True
 
-    held_for: tuple[Condition, Axis]
+    held_for: Spell
 
     def words(self, speech: Speech, denied: bool = False) -> str:
         condition, count = self.held_for
@@ -155,7 +166,7 @@ class WithinLast(ConditionNode):
 
     is_compound: ClassVar[bool] = True
 
-    within_last: tuple[Condition, Axis]
+    within_last: Spell
 
     def words(self, speech: Speech, denied: bool = False) -> str:
         condition, count = self.within_last

@@ -14,6 +14,7 @@ PriceColumn: TypeAlias = Literal["open", "high", "low", "close", "volume", "hlc3
 TimePart: TypeAlias = Literal["hour", "weekday"]
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_EARLIER = ("ago", "bars_ago", "lag", "offset", "prev", "previous", "ref", "shift")
 _CALL = re.compile(r"\s*([a-z][a-z0-9_]*)\s*\(.*")
 _LONGEST_NUMBER = 40
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -28,12 +29,14 @@ def name_hint(text: str, names: list[str]) -> str:
 
 
 def written_otherwise(text: str) -> str | None:
-    """Return how a price, a time, a weekday or a number is written, where the text is one of them."""
+    """Return how a price, a time, an earlier value or a number is written, where the text is one of them."""
     word = text.strip().lower()
     if word in get_args(PriceColumn):
         return f'a price is written {{"price": "{word}"}}'
     if word in get_args(TimePart):
         return f'a time is written {{"time": "{word}"}}'
+    if word in _EARLIER:
+        return 'the value of the bar before is written {"price": "close", "shift": 1}'
     if word in _WEEKDAYS:
         return f"a weekday is a number, Monday is 0: {_WEEKDAYS.index(word)}"
     number = _number(word)

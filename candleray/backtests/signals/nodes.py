@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, ClassVar, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, SerializationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, SerializationInfo, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from candleray.backtests.axes import Steps, Values
@@ -78,6 +78,24 @@ def kinds_of_nodes() -> tuple[type[Node], ...]:
         left += kind.__subclasses__()
         found += [kind] if kind.model_fields else []
     return tuple(found)
+
+
+def form(parts: str, least: int, most: int) -> BeforeValidator:
+    """Return a validator that says how a list is written, where it is none or has not so many parts.
+
+    Args:
+        parts: the list as it is written: "[condition, n]".
+    """
+
+    def check(value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, list | tuple) and least <= len(value) <= most:
+            return value
+        count = len(value) if isinstance(value, list | tuple) else None
+        told = "as a list" if count is None else "not with one part" if count == 1 else f"not with {count} parts"
+        words = {"form": f'{{"{info.field_name}": {parts}}}', "told": told}
+        raise PydanticCustomError("wrong_form", "is written {form}, {told}", words)
+
+    return BeforeValidator(check)
 
 
 def _items(value: Any) -> Iterator[tuple[Place, Any]]:

@@ -16,7 +16,7 @@ from candleray.backtests.signals.name_hints import (
     indicator_written_as,
     written_otherwise,
 )
-from candleray.backtests.signals.nodes import DUMPED, Node, is_axis, is_number, one_node
+from candleray.backtests.signals.nodes import DUMPED, Node, form, is_axis, is_number, one_node
 from candleray.backtests.signals.speech import Speech, bars, indicator, joined, with_source
 from candleray.markets import Instrument
 from candleray.timeframes import Timeframe
@@ -138,10 +138,16 @@ Operand: TypeAlias = Annotated[
 """A name of `let`, a number or an axis of numbers, or one of `OPERANDS`."""
 
 
+Pair: TypeAlias = Annotated[tuple[Operand, Operand], form("[a, b]", 2, 2)]
+Several: TypeAlias = Annotated[
+    tuple[Operand, ...], Field(min_length=2, max_length=4), form("[2 to 4 operands]", 2, 4)
+]
+
+
 class Plus(OperandNode):
     is_compound: ClassVar[bool] = True
 
-    plus: Annotated[tuple[Operand, ...], Field(min_length=2, max_length=4)]
+    plus: Several
 
     def words(self, speech: Speech) -> str:
         return " plus ".join(map(speech.within, self.plus))
@@ -150,7 +156,7 @@ class Plus(OperandNode):
 class Minus(OperandNode):
     is_compound: ClassVar[bool] = True
 
-    minus: tuple[Operand, Operand]
+    minus: Pair
 
     def words(self, speech: Speech) -> str:
         return " minus ".join(map(speech.within, self.minus))
@@ -159,7 +165,7 @@ class Minus(OperandNode):
 class Times(OperandNode):
     is_compound: ClassVar[bool] = True
 
-    times: Annotated[tuple[Operand, ...], Field(min_length=2, max_length=4)]
+    times: Several
 
     def words(self, speech: Speech) -> str:
         return " times ".join(map(speech.within, self.times))
@@ -170,7 +176,7 @@ class Over(OperandNode):
 
     is_compound: ClassVar[bool] = True
 
-    over: tuple[Operand, Operand]
+    over: Pair
 
     def words(self, speech: Speech) -> str:
         return " divided by ".join(map(speech.within, self.over))
@@ -186,7 +192,7 @@ class Abs(OperandNode):
 class Max(OperandNode):
     is_compound: ClassVar[bool] = True
 
-    max: Annotated[tuple[Operand, ...], Field(min_length=2, max_length=4)]
+    max: Several
 
     def words(self, speech: Speech) -> str:
         return f"the largest of {joined([speech.within(part) for part in self.max], 'and')}"
@@ -195,7 +201,7 @@ class Max(OperandNode):
 class Min(OperandNode):
     is_compound: ClassVar[bool] = True
 
-    min: Annotated[tuple[Operand, ...], Field(min_length=2, max_length=4)]
+    min: Several
 
     def words(self, speech: Speech) -> str:
         return f"the smallest of {joined([speech.within(part) for part in self.min], 'and')}"
