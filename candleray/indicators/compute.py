@@ -64,7 +64,7 @@ async def _window(reader: BarReader, request: SeriesRequest, warmup: int, most: 
 
 def _guard(bars: int, most: int) -> None:
     if bars > most:
-        message = f"{bars} bars are over the limit of {most} for one answer"
+        message = f"{bars} bars are over the limit of {most} for one answer; ask for fewer, or a longer timeframe"
         raise GuardExceeded(message, [Problem("bars", "over_the_limit", message)])
 
 

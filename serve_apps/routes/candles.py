@@ -111,7 +111,7 @@ async def get_candles(request: Request, query: Annotated[CandlesQuery, Query()],
 def _check_limit(limit: int, backend: Backend) -> None:
     most = backend.settings.guards.max_candles_per_answer
     if limit > most:
-        message = f"limit {limit} is over the limit of {most} for one answer"
+        message = f"limit {limit} is over the limit of {most} for one answer; the next page begins at next_start"
         raise GuardExceeded(message, [Problem("limit", "over_the_limit", message)])
 
 
