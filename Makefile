@@ -45,7 +45,7 @@ $(BENCH_READY): requirements-bench.lock pyproject.toml
 demo: $(READY) ## simulator -> backfill -> ClickHouse -> a ranked grid over a year of minutes
 	@$(BIN)/candleray demo
 
-# A file on one process, so that what its tests share starts once: groups by mark end with pytest 9.2 (xdist 3.8).
+# A file on one process, so that what its tests share starts once; tests/conftest.py keeps more than files together.
 test: $(READY) ## every test but the faults, on two processes
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 

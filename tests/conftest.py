@@ -103,6 +103,28 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[CANARIES] = []
 
 
+ONE_INSTANCE = "tests/end_to_end/one_instance/"
+"""Its tests share an instance: they run on one process, and first, because they take longest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(ONE_INSTANCE))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file on one process; groups by mark end with pytest 9.2 (xdist 3.8)."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByInstance(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return ONE_INSTANCE if nodeid.startswith(ONE_INSTANCE) else super()._split_scope(nodeid)
+
+    return ByInstance(config, log)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     embedded.stop_services()
     if (output := getattr(session.config, "workeroutput", None)) is not None:

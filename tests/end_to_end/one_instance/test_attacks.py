@@ -18,7 +18,6 @@ from typing import Any
 import httpx
 import pytest
 
-from candleray import Client
 from candleray.build import BUILD_HEADER
 from candleray.databases.postgres import Postgres
 from cluster.instance.haproxy_rules import SAFE_HEADERS
@@ -27,10 +26,10 @@ from tests.api.attacks.every import ATTACKS
 from tests.api.attacks.target import Attack, Target
 from tests.support import forty_days
 from tests.support.api.api_document import operations
-from tests.support.api.in_process_api import BOT_TOKEN, OPERATORS, fresh_login
+from tests.support.api.in_process_api import fresh_login
 from tests.support.api.malformed_http import MALFORMED
 from tests.support.instances.other_user import Asked, answered, other_user_asking
-from tests.support.instances.real_instance import RealInstance, real_instance
+from tests.support.instances.real_instance import RealInstance
 from tests.support.instances.slow_callers import (
     LOGIN,
     answer_of,
@@ -56,14 +55,6 @@ LONG_S = 70.0
 WAITED_S = 1.0
 LARGE_BODY = 16_700_000
 
-SETTINGS = {
-    "CANDLERAY_COMPUTE__DASHBOARD": "true",  # jobs start through it
-    "CANDLERAY_IDENTITY__BOT_TOKEN": BOT_TOKEN,
-    "CANDLERAY_IDENTITY__OPERATORS": json.dumps(OPERATORS),
-    "CANDLERAY_IDENTITY__LOGINS_PER_USER": "10000",
-    "CANDLERAY_IDENTITY__CODES_PER_USER": "10000",
-}
-
 JOB: dict[str, Any] = {
     **forty_days.LONG_REQUEST,
     "risk": {"sl_pct": {"start": 0.5, "stop": 5, "step": 0.5}, "tp_pct": {"start": 1, "stop": 10, "step": 1}},
@@ -83,14 +74,6 @@ FEW = {
 """One of each topic, in `make test`."""
 NO_HTTP = {"token, malformed: very long"}
 """Headers beyond the proxy's 16 kB: it refuses the whole request."""
-
-
-@pytest.fixture(scope="module")
-def instance() -> Iterator[RealInstance]:
-    with real_instance("attacks", **SETTINGS) as instance:
-        with Client(instance.url) as client:
-            client.put_candles("binance-spot", "BTCUSDT", forty_days.candle_rows())
-        yield instance
 
 
 def token_of(instance: RealInstance, telegram_user_id: int, name: str = "127.0.0.1") -> str:

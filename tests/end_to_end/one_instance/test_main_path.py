@@ -22,8 +22,8 @@ from candleray.sdk.credentials import token_for
 from candleray.search.variants import resolve
 from candleray.settings import BacktestSettings
 from tests.support import forty_days
-from tests.support.forty_days import LONG_REQUEST, REQUEST, candle_rows
-from tests.support.instances.real_instance import RealInstance, kill, real_instance
+from tests.support.forty_days import LONG_REQUEST, REQUEST
+from tests.support.instances.real_instance import RealInstance, kill
 from tests.support.searches import search_over
 from tests.support.waiting import wait_until
 
@@ -43,14 +43,6 @@ STOPS_REQUEST: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def candles() -> Candles:
     return forty_days.candles()
-
-
-@pytest.fixture(scope="module")
-def instance(candles: Candles) -> Iterator[RealInstance]:
-    with real_instance("e2e") as instance:
-        with Client(instance.url) as client:
-            assert client.put_candles("binance-spot", "BTCUSDT", candle_rows()).written == len(candles)
-        yield instance
 
 
 @pytest.fixture
