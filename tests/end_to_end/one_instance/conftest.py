@@ -6,7 +6,7 @@ Its files run on one process of pytest-xdist, and first: see `tests/conftest.py`
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -51,9 +51,10 @@ shared = Shared()
 
 
 @pytest.fixture(scope="session")
-def instance() -> RealInstance:
+def instance() -> Iterator[RealInstance]:
     """An instance with forty days of candles, logged in at; it ends before tests that have no use for it run."""
-    return shared.instance()
+    yield shared.instance()
+    shared.stop()  # where these tests are the last ones: what the session set up is still there
 
 
 @pytest.hookimpl(wrapper=True)
