@@ -10,9 +10,19 @@ import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -41,6 +51,21 @@ class _Section(BaseModel):
     def _without_space_around(cls, value: Any) -> Any:
         """A value read from a file ends with its line: `TOKEN=$(cat file)` does not, an `env_file` may."""
         return value.strip() if isinstance(value, str) else value
+
+
+def _of_known_markets(named: dict[str, Any]) -> dict[str, Any]:
+    for market in named:
+        if market not in MARKET_NAMES:
+            raise ValueError(f"{market[:40]!r} is no market; {nearest(market, MARKET_NAMES)}")
+    return named
+
+
+def _is_of_websocket(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 class ServiceSettings(_Section):
@@ -176,7 +201,7 @@ class StrategySettings(_Section):
 class HistorySettings(_Section):
     """Requests for the exchanges' history over REST."""
 
-    base_urls: dict[str, str] = Field(
+    base_urls: Annotated[dict[str, str], AfterValidator(_of_known_markets)] = Field(
         default_factory=dict,
         description="market name -> REST address, in place of the exchange's own (the simulator's)",
     )
@@ -198,11 +223,11 @@ class HistorySettings(_Section):
 class LiveSettings(_Section):
     """Live candles. Every time is one of the exchange's clock, which a simulator may let run fast."""
 
-    subscriptions: dict[str, tuple[Symbol, ...]] = Field(
+    subscriptions: Annotated[dict[str, tuple[Symbol, ...]], AfterValidator(_of_known_markets)] = Field(
         default_factory=dict,
         description="market name -> symbols that are ingested, besides those that operators add",
     )
-    stream_urls: dict[str, str] = Field(
+    stream_urls: Annotated[dict[str, str], AfterValidator(_of_known_markets)] = Field(
         default_factory=dict,
         description="market name -> websocket address like ws://host:9900, in place of the exchange's own",
     )
@@ -243,13 +268,15 @@ class LiveSettings(_Section):
         3600.0, ge=0, description="between two readings of the exchanges' lists of instruments; 0 for none"
     )
 
-    @field_validator("subscriptions")
+    @field_validator("stream_urls")
     @classmethod
-    def _of_known_markets(cls, named: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        for market in named:
-            if market not in MARKET_NAMES:
-                raise ValueError(f"{market[:40]!r} is no market; {nearest(market, MARKET_NAMES)}")
-        return named
+    def _of_websockets(cls, urls: dict[str, str]) -> dict[str, str]:
+        for market, url in urls.items():
+            if not _is_of_websocket(url):
+                raise ValueError(
+                    f"the stream of {market} is at {url[:80]!r}, which is no websocket address like ws://host:9900"
+                )
+        return {market: url.rstrip("/") for market, url in urls.items()}
 
 
 FAST_CLOCK_BEHIND_MS = 30 * DAY_MS

@@ -17,7 +17,7 @@ from candleray.feeds.rest_questions import ask_candles, ask_time_ms, wait_ms
 from candleray.feeds.row_buffer import LiveRow
 from candleray.feeds.venue_clock import VenueClock
 from candleray.feeds.websockets.sockets import MarketSockets, SocketSlot
-from candleray.feeds.websockets.websocket import MISSING, Connect, require_socket_url
+from candleray.feeds.websockets.websocket import MISSING, Connect
 from candleray.logs import get_logger
 from candleray.markets import Market
 from candleray.settings import LiveSettings
@@ -42,9 +42,6 @@ class MarketIngestion:
         """
         Args:
             connect: None where there are no websockets; then REST alone serves.
-
-        Raises:
-            InvalidInput: the settings give the market's stream an address that is none.
         """
         self.market = market
         self.clock = VenueClock(live.clock_speed, most_apart_s=live.max_clock_difference_s)
@@ -52,16 +49,21 @@ class MarketIngestion:
         self.feed = MarketFeed(market, Pace.of(live), exchange.api(market).page_minutes)
         self.verdicts: dict[tuple[str, int], Verdict] = {}
         """Verdicts that are to be kept."""
+        self.unknown: dict[str, str] = {}
+        """Symbols that the exchange's REST interface does not know, with its words."""
         self.clock_ahead_ms: int | None = None
         self._rest, self._on_row = rest, on_row
+        self._has_own_stream = market.name in live.stream_urls
         self._asking: set[asyncio.Task[None]] = set()
         self._measuring: asyncio.Task[None] | None = None
         self._sockets: MarketSockets | None = None
         if connect is not None:
             api = exchange.stream(market)
-            url = require_socket_url(live.stream_urls.get(market.name, api.url), market.name) + api.path
+            url = live.stream_urls.get(market.name, api.url) + api.path
             self._sockets = MarketSockets(
-                lambda: SocketSlot(self.feed, api, url, connect, self.clock, on_row), api
+                lambda: SocketSlot(self.feed, api, url, connect, self.clock, on_row),
+                api,
+                live.connections_per_market,
             )
 
     @property
@@ -100,6 +102,7 @@ class MarketIngestion:
 
     def forget(self, symbol: str) -> None:
         self.feed.forget(symbol)
+        self.unknown.pop(symbol, None)
         self._want()
 
     async def step(self) -> None:
@@ -144,7 +147,10 @@ class MarketIngestion:
                 for reason, count in counts.refused.items()
             },
             ignored=dict(counts.ignored),
-            refused_symbols={symbol: said for slot in slots for symbol, said in slot.refused.items()},
+            refused_symbols={
+                **{symbol: said for slot in slots for symbol, said in slot.refused.items()},
+                **self.unknown,
+            },
         )
 
     def _mode(self) -> tuple[FeedMode, str]:
@@ -153,7 +159,10 @@ class MarketIngestion:
         if self._sockets is None:
             return "polling", MISSING
         errors = [slot.watch.last_error for slot in self._sockets.slots if slot.watch.last_error]
-        return "sockets" if self.feed.served else "polling", errors[-1] if errors else ""
+        said = [*errors[-1:], self._sockets.left_out]
+        if errors and self._has_own_stream:
+            said.insert(1, f"the address is that of the setting live.stream_urls.{self.market.name}")
+        return "sockets" if self.feed.served else "polling", "; ".join(filter(None, said))
 
     def _want(self) -> None:
         if self._sockets is not None:
@@ -187,6 +196,8 @@ class MarketIngestion:
         except NotFound as error:
             log.warning("feed_symbol_unknown", market=self.market.name, symbol=ask.symbol, reason=error.message)
             self.feed.fail(ask, self.now_ms, of_symbol=True)
+            if ask.symbol in self.feed.minutes:
+                self.unknown[ask.symbol] = error.message
             return
         except ExchangeError as error:
             log.info("feed_question_failed", market=self.market.name, symbol=ask.symbol, reason=error.message)
@@ -197,6 +208,7 @@ class MarketIngestion:
             log.exception("feed_question_broken", market=self.market.name, symbol=ask.symbol)
             self.feed.fail(ask, self.now_ms)
             return
+        self.unknown.pop(ask.symbol, None)
         to_write, verdicts = self.feed.answer(ask, rows, self.now_ms)
         for row in to_write:
             self._tell_watch(row)

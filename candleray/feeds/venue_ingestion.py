@@ -76,10 +76,6 @@ class VenueIngestion:
     def __init__(
         self, venue: str, live: LiveSettings, rest: RestClient, services: Services, connect: Connect | None
     ) -> None:
-        """
-        Raises:
-            InvalidInput: see `MarketIngestion`.
-        """
         self.live = live
         self.services = services
         self.buffer = RowBuffer(Pace.of(live))

@@ -69,7 +69,15 @@ def test_the_envelope_of_a_combined_stream_is_taken_off() -> None:
 
 
 @every_market
-@pytest.mark.parametrize("message", [None, 3, "x", [], {}, {"e": "trade"}, {"topic": "kline.5.BTCUSDT"}], ids=repr)
+@pytest.mark.parametrize(
+    "message",
+    [
+        *(None, 3, "x", [], {}, {"e": "trade"}),
+        *({"topic": "kline.5.BTCUSDT"}, {"topic": "kline.M.BTCUSDT"}, {"topic": "klineV2.1.BTCUSD"}),
+        *(binance_frame(i=interval) for interval in ("5m", "1M")),
+    ],
+    ids=lambda message: repr(message)[:40],
+)
 def test_what_is_no_kline_of_a_minute_is_ignored(market: Market, message: Any) -> None:
     assert read(market, message) is None
 

@@ -331,19 +331,26 @@ async def test_what_is_halted_delisted_or_unknown_stays_and_says_so(
     assert await notices() == {"BTCUSDT": None, "SOLUSDT": None, "XRPUSDT": None, **unknown}
 
 
-def test_a_setting_of_an_unknown_market_or_of_no_symbol_is_refused_at_its_place(monkeypatch: pytest.MonkeyPatch):
-    for value, told in (
-        ('{"binance-spt": ["BTCUSDT"]}', "did you mean"),
-        ('{"bybit-spot": ["BTC/USDT"]}', "letters"),
+def test_a_setting_of_no_market_no_symbol_or_no_address_is_refused_at_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    for setting, value, told in (
+        ("live.subscriptions", '{"binance-spt": ["BTCUSDT"]}', "did you mean"),
+        ("live.subscriptions", '{"bybit-spot": ["BTC/USDT"]}', "letters"),
+        ("live.stream_urls", '{"binance-spt": "ws://host:9900"}', "did you mean 'binance-spot'"),
+        ("live.stream_urls", '{"bybit-spot": "http://host:9900"}', "no websocket address like ws://host:9900"),
+        ("history.base_urls", '{"binance-spt": "http://host:9900"}', "did you mean 'binance-spot'"),
     ):
-        monkeypatch.setenv("CANDLERAY_LIVE__SUBSCRIPTIONS", value)
+        variable = "CANDLERAY_" + setting.replace(".", "__").upper()
+        monkeypatch.setenv(variable, value)
         get_settings.cache_clear()
         try:
             with pytest.raises(InvalidInput) as caught:
                 get_settings()
         finally:
             get_settings.cache_clear()
-        assert "live.subscriptions" in str(caught.value)
+        monkeypatch.delenv(variable)
+        assert setting in str(caught.value)
         assert told in str(caught.value)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,15 +13,19 @@ import pytest
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.errors import ServiceUnavailable
+from candleray.exchanges.discovery import exchange_of
 from candleray.feeds.candle_stream import stream_of
 from candleray.feeds.feed_state import FeedState
 from candleray.feeds.hole_store import HoleStore
 from candleray.feeds.venue_ingestion import Services, VenueIngestion
+from candleray.feeds.websockets import websocket
+from candleray.feeds.websockets.websocket import Connection
 from candleray.markets import Instrument
 from candleray.timeframes import MINUTE_MS
 from tests.support import embedded
 from tests.support.feeds.memory_store import MemoryStore
 from tests.support.feeds.played_venue import PlayedVenue, WithHole, fast_settings, frame_of
+from tests.support.no_websockets import NoWebsocket, no_websocket
 from tests.support.waiting import let_work_until
 
 BTC, ETH, PERP = (
@@ -33,8 +38,17 @@ class Course:
     """A venue's ingestion with services that tests take away."""
 
     def __init__(
-        self, venue: str, wanted: Sequence[Instrument], with_sockets: bool = True, **changes: Any
+        self,
+        venue: str,
+        wanted: Sequence[Instrument],
+        with_sockets: bool = True,
+        own_stream: tuple[str, str] | None = None,
+        **changes: Any,
     ) -> None:
+        """
+        Args:
+            own_stream: a market and the address that the settings give its stream; it is opened over the wire.
+        """
         self.played = PlayedVenue()
         self.store = MemoryStore()
         self.wanted = list(wanted)
@@ -42,13 +56,18 @@ class Course:
         self.holes: HoleStore | None = None
         self.states: list[FeedState] = []
         self.venue, self.with_sockets, self.changes = venue, with_sockets, changes
+        if own_stream is not None:
+            self.changes["stream_urls"] = dict([own_stream])
         self.ingestion = self.process()
 
     def process(self) -> VenueIngestion:
         """A new process: it knows nothing but what the services know."""
         services = Services(self.store, self._wanted, self._holes, self._valkey, self._keep_states)
-        connect = self.played.connect if self.with_sockets else None
+        connect = self._connect if self.with_sockets else None
         return VenueIngestion(self.venue, fast_settings(**self.changes), self.played.rest(), services, connect)
+
+    def _connect(self, url: str) -> AbstractAsyncContextManager[Connection]:
+        return websocket.connect(url) if "127.0.0.1" in url else self.played.connect(url)
 
     async def _wanted(self) -> list[Instrument]:
         return self.wanted
@@ -181,17 +200,66 @@ async def test_after_a_farewell_the_next_socket_is_open_before_the_old_one_ends(
     course.hold()
 
 
-@pytest.mark.parametrize("venue", ["binance", "bybit"])
-async def test_a_symbol_that_the_venue_refuses_costs_the_others_nothing(venue: str) -> None:
-    market_id = 1 if venue == "binance" else 3
+@pytest.mark.parametrize("market_id", [3, 4])
+async def test_a_symbol_that_the_venue_refuses_costs_the_others_nothing(market_id: int) -> None:
     wanted = [Instrument(market_id=market_id, symbol=symbol) for symbol in ("BTCUSDT", "ETHUSDT", "SOLUSDT")]
-    course = Course(venue, wanted)
+    course = Course("bybit", wanted)
     course.played.refused_symbols = frozenset({"ETHUSDT"})
     async with course.running():
-        await let_work_until(lambda: "ETHUSDT" in course.ingestion.states()[0].refused_symbols)
+        await let_work_until(lambda: "ETHUSDT" in course.ingestion.markets[market_id].state().refused_symbols)
         await course.has_all(*wanted, minutes=6)
         assert course.sources(wanted[0]) == course.sources(wanted[2]) == {"rest", "websocket"}
         assert course.sources(wanted[1]) == {"rest"}
+    course.hold()
+
+
+@pytest.mark.skipif(not websocket.is_available(), reason=websocket.MISSING)
+@pytest.mark.parametrize("kind", ["pages", "silence", "nobody"])
+async def test_an_address_that_speaks_no_websocket_costs_no_minute_and_no_other_market(
+    kind: NoWebsocket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "OPEN_S", 10.0 if kind != "silence" else 0.5)
+    async with no_websocket(kind) as url:
+        course = Course("binance", [BTC, PERP], own_stream=("binance-spot", url))
+        async with course.running():
+            await let_work_until(lambda: url in course.ingestion.states()[0].reason)
+            await course.has_all(BTC, PERP, minutes=6)
+            assert (course.sources(BTC), course.sources(PERP)) == ({"rest"}, {"rest", "websocket"})
+            spot, futures = course.ingestion.states()
+            assert (spot.mode, futures.mode, futures.reason) == ("polling", "sockets", "")
+            assert spot.reason.endswith("the address is that of the setting live.stream_urls.binance-spot")
+    course.hold()
+
+
+async def test_symbols_named_twice_or_unknown_to_the_exchange_cost_the_others_nothing_and_are_told() -> None:
+    unknown = Instrument(market_id=1, symbol="NOSUCHUSDT")
+    async with Course("binance", [BTC, unknown, BTC]).running() as course:
+        await let_work_until(lambda: "NOSUCHUSDT" in course.ingestion.states()[0].refused_symbols)
+        await course.has_all(BTC, minutes=6)
+        spot = course.ingestion.states()[0]
+        assert (spot.subscribed, set(spot.refused_symbols)) == (2, {"NOSUCHUSDT"})
+        assert "-1121" in spot.refused_symbols["NOSUCHUSDT"]
+        course.wanted = [BTC]
+        await let_work_until(lambda: course.ingestion.states()[0].refused_symbols == {})
+    course.hold()
+
+
+async def test_more_symbols_than_websockets_take_come_by_rest_and_the_bound_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exchange = exchange_of(BTC.market)
+    monkeypatch.setitem(exchange.streams, "spot", replace(exchange.streams["spot"], max_topics=1))
+    sol = Instrument(market_id=1, symbol="SOLUSDT")
+    async with Course("binance", [BTC, ETH, sol], connections_per_market=2).running() as course:
+        await course.has_all(BTC, ETH, sol, minutes=6)
+        assert (course.sources(ETH), course.sources(sol)) == ({"rest", "websocket"}, {"rest"})
+        assert course.ingestion.states()[0].reason == (
+            "3 symbols are followed and websockets carry 2 of them (at most 1 a connection x 2 connections: "
+            "the setting live.connections_per_market): the others come by REST after each close"
+        )
+        course.wanted = [ETH, sol]
+        await let_work_until(lambda: "websocket" in course.sources(sol), what="there is room now")
+        assert course.ingestion.states()[0].reason == ""
     course.hold()
 
 

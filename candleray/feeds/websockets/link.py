@@ -64,8 +64,7 @@ class Link:
     async def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])  # awaited itself, it would hide that the caller is cancelled
 
     def replied(self, reply: StreamReply) -> None:
         """Take an answer to a request; of several symbols that were refused together each is asked for alone."""

@@ -167,11 +167,13 @@ class SocketSlot:
 
 
 class MarketSockets:
-    """Slots, as many as the symbols need."""
+    """Slots, as many as the symbols need and the settings allow; beyond those REST serves."""
 
-    def __init__(self, make_slot: Callable[[], SocketSlot], api: StreamApi) -> None:
+    def __init__(self, make_slot: Callable[[], SocketSlot], api: StreamApi, most_slots: int) -> None:
         self.slots: list[SocketSlot] = []
-        self._make_slot, self._api = make_slot, api
+        self.left_out = ""
+        """Words on symbols for which there is no room."""
+        self._make_slot, self._api, self._most_slots = make_slot, api, most_slots
         self._of: dict[str, SocketSlot] = {}
 
     def want(self, symbols: Iterable[str]) -> None:
@@ -180,11 +182,26 @@ class MarketSockets:
         for symbol in self._of.keys() - wanted:
             self._of.pop(symbol).symbols.discard(symbol)
         for symbol in sorted(wanted - self._of.keys()):
-            slot = next((slot for slot in self.slots if self._has_room(slot, symbol)), None)
-            if slot is None:
-                self.slots.append(slot := self._make_slot())
+            if (slot := self._slot_with_room(symbol)) is None:
+                break
             slot.symbols.add(symbol)
             self._of[symbol] = slot
+        self.left_out = self._words_on(len(wanted))
+
+    def _slot_with_room(self, symbol: str) -> SocketSlot | None:
+        slot = next((slot for slot in self.slots if self._has_room(slot, symbol)), None)
+        if slot is None and len(self.slots) < self._most_slots:
+            self.slots.append(slot := self._make_slot())
+        return slot
+
+    def _words_on(self, wanted: int) -> str:
+        if wanted == (carried := len(self._of)):
+            return ""
+        return (
+            f"{wanted:,} symbols are followed and websockets carry {carried:,} of them (at most "
+            f"{self._api.max_topics:,} a connection x {self._most_slots} connections: the setting "
+            "live.connections_per_market): the others come by REST after each close"
+        )
 
     def slot_of(self, symbol: str) -> SocketSlot | None:
         return self._of.get(symbol)

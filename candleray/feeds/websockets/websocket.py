@@ -22,7 +22,7 @@ from importlib.util import find_spec
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
-from candleray.errors import ServiceUnavailable, invalid
+from candleray.errors import ServiceUnavailable
 from candleray.network.own_addresses import is_own
 
 MISSING = (
@@ -32,6 +32,8 @@ MISSING = (
 
 _MOST_BYTES = 4 * 2**20
 _PING_S = 20.0
+OPEN_S = 10.0
+"""Seconds that a handshake may take."""
 
 
 class Connection(Protocol):
@@ -50,21 +52,6 @@ Connect: TypeAlias = Callable[[str], AbstractAsyncContextManager[Connection]]
 
 def is_available() -> bool:
     return find_spec("cryptofeed") is not None
-
-
-def require_socket_url(url: str, market: str) -> str:
-    """
-    Raises:
-        InvalidInput: it is no address of a websocket.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise invalid(
-            f"live.stream_urls.{market}",
-            "not_a_url",
-            f"the stream of {market} is at {url[:80]!r}, which is no websocket address like ws://host:9900",
-        )
-    return url.rstrip("/")
 
 
 @asynccontextmanager
@@ -86,6 +73,7 @@ async def connect(url: str) -> AsyncIterator[Connection]:
             atexit.unregister(self.__del__)  # else each connection ever made is kept to the end
 
     options: dict[str, Any] = {"max_size": _MOST_BYTES, "ping_interval": _PING_S, "ping_timeout": _PING_S}
+    options["open_timeout"] = OPEN_S
     if is_own(urlsplit(url).hostname or ""):
         options["proxy"] = None
     socket = Socket(url, **options)

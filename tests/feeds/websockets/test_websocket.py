@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 import pytest
+from pydantic import ValidationError
 
-from candleray.errors import InvalidInput, ServiceUnavailable
+from candleray.errors import ServiceUnavailable
 from candleray.exchanges.discovery import exchange_of
 from candleray.feeds.websockets import websocket
-from candleray.feeds.websockets.websocket import connect, require_socket_url
+from candleray.feeds.websockets.websocket import connect
 from candleray.markets import MARKETS, Market
+from candleray.settings import LiveSettings
 from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.simulator.market_clock import MarketClock
 from candleray.timeframes import MINUTE_MS
+from tests.support.no_websockets import NoWebsocket, no_websocket
 from tests.support.simulated_wire import simulated_venue
 
 START_MS = 1_750_600_035_000
@@ -46,22 +50,37 @@ async def test_every_market_streams_its_closed_candles_over_a_real_wire() -> Non
 
 
 @needs_cryptofeed
-async def test_an_address_without_a_websocket_is_told_with_what_it_said() -> None:
-    with simulated_venue(clock=MarketClock(START_MS, speed=0)) as venue:
-        for url in (venue.url.replace("http", "ws", 1) + "/api/v3/time", "ws://127.0.0.1:1/stream"):
-            with pytest.raises(ServiceUnavailable, match=url):
-                async with connect(url):
-                    pass
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("pages", "server rejected WebSocket connection: HTTP 200"),
+        ("mail", "did not receive a valid HTTP response"),
+        ("silence", "timed out during opening handshake"),
+        ("nobody", "Connect call failed"),
+    ],
+)
+async def test_an_address_without_a_websocket_is_told_with_what_it_said(
+    kind: NoWebsocket, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "OPEN_S", 10.0 if kind != "silence" else 0.5)
+    async with no_websocket(kind) as url:
+        with pytest.raises(ServiceUnavailable, match=f"{url}/stream: .*{said}"):
+            async with connect(f"{url}/stream"):
+                pass
 
 
-@pytest.mark.parametrize("url", ["http://host:9900", "host:9900", "wss://", ""])
+@pytest.mark.parametrize("url", ["http://host:9900", "host:9900", "wss://", "", "ws://host:99999", "ws://[::1"])
 def test_a_setting_that_is_no_address_of_a_websocket_is_refused(url: str) -> None:
-    with pytest.raises(InvalidInput, match="which is no websocket address like ws://host:9900"):
-        require_socket_url(url, "binance-spot")
+    told = re.escape(
+        f"the stream of binance-spot is at {url!r}, which is no websocket address like ws://host:9900"
+    )
+    with pytest.raises(ValidationError, match=told):
+        LiveSettings(stream_urls={"binance-spot": url})
 
 
 @pytest.mark.parametrize("market", MARKETS.values(), ids=lambda market: market.name)
 def test_the_venues_own_addresses_are_those_of_websockets(market: Market) -> None:
     api = exchange_of(market).stream(market)
-    assert require_socket_url(api.url, market.name).startswith("wss://")
+    assert api.url.startswith("wss://")
+    assert LiveSettings(stream_urls={market.name: f"{api.url}/"}).stream_urls == {market.name: api.url}
     assert api.path.startswith("/market/" if market.name == "binance-futures" else "/")

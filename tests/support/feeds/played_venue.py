@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -16,9 +18,12 @@ import numpy as np
 from candleray.candles import CandleRows
 from candleray.errors import ServiceUnavailable
 from candleray.exchanges.rest import RestClient
-from candleray.markets import MARKETS, Market
+from candleray.markets import InstrumentReference, Market
 from candleray.settings import HistorySettings, LiveSettings
 from candleray.simulator.generated_candles import GeneratedCandles
+from candleray.simulator.kline_frames import candles_of, closed_frame
+from candleray.simulator.stream_dialect import Session, StreamDialect
+from candleray.simulator.venues import simulated_venues
 from candleray.timeframes import MINUTE_MS
 from serve_apps.simulator import build_simulator
 
@@ -91,7 +96,7 @@ class PlayedVenue:
         if self.refuses:
             raise ServiceUnavailable(f"{url}: refused")
         self.opened += 1
-        socket = _PlayedSocket(self, _market_of(url))
+        socket = _PlayedSocket(self, url)
         self.sockets.append(socket)
         self.most_at_once = max(self.most_at_once, len(self.sockets))
         try:
@@ -110,72 +115,60 @@ class PlayedVenue:
 
 
 class _PlayedSocket:
-    def __init__(self, venue: PlayedVenue, market: Market) -> None:
-        self._venue, self._market = venue, market
-        self.topics: set[str] = set()
+    """The simulator's dialect of the URL's venue, without a wire."""
+
+    def __init__(self, venue: PlayedVenue, url: str) -> None:
+        self._venue = venue
+        self._dialect, self.session = _opened(url)
+        self._market = self.session.market
+        self._listed = {each.symbol for each in venue.source.instruments(self._market)} - venue.refused_symbols
         self.told: asyncio.Queue[str | bytes | None] = asyncio.Queue()
 
     async def frames(self) -> AsyncIterator[str | bytes]:
         minute_ms = self._venue.now_ms() // MINUTE_MS * MINUTE_MS
         while True:
             try:
-                frame = await asyncio.wait_for(self.told.get(), 0.01)
+                async with asyncio.timeout(0.01):
+                    frame = await self.told.get()
                 if frame is None:
                     raise ServiceUnavailable("cut")
                 yield frame
             except TimeoutError:
                 pass
             while self._venue.now_ms() >= minute_ms + MINUTE_MS:
-                for symbol in sorted(self.topics):
-                    brings = not self._venue.is_silent and not self._venue.loses(symbol, minute_ms)
-                    if brings and (frame := self._frame(symbol, minute_ms)):
-                        yield frame
+                for closed in self._closed(minute_ms):
+                    yield closed
                 minute_ms += MINUTE_MS
 
     async def send(self, text: str) -> None:
-        request = json.loads(text)
-        self._venue.requests.append(request)
-        if "method" not in request and "args" not in request:
-            return
-        topics = request.get("params") or request["args"]
-        symbols = {_symbol_of(topic) for topic in topics}
-        bad = symbols & self._venue.refused_symbols
-        if "unsub" in (request.get("method") or request["op"]).lower():
-            self.topics -= symbols
-        elif not bad:
-            self.topics |= symbols
-        if self._market.exchange == "binance":
-            said = {"error": {"code": 2, "msg": f"unknown {sorted(bad)}"}} if bad else {"result": None}
-            self.told.put_nowait(json.dumps(said | {"id": request["id"]}))
-        else:
-            reply = {"success": not bad, "ret_msg": f"unknown {sorted(bad)}" if bad else "", "op": request["op"]}
-            self.told.put_nowait(json.dumps(reply | {"req_id": request["req_id"]}))
+        self._venue.requests.append(json.loads(text))
+        for answer in self._dialect.read(self.session, text, self._listed):
+            self.told.put_nowait(answer)
 
-    def _frame(self, symbol: str, ts_ms: int) -> str:
-        rows = self._venue.candles(self._market, symbol, ts_ms, ts_ms + MINUTE_MS)
-        return frame_of(self._market, symbol, rows) if len(rows) else ""
+    def _closed(self, ts_ms: int) -> Iterator[str]:
+        for symbol in sorted(self._listed):
+            is_asked = self._dialect.topic(symbol) in self.session.topics
+            if is_asked and not self._venue.is_silent and not self._venue.loses(symbol, ts_ms):
+                rows = self._venue.candles(self._market, symbol, ts_ms, ts_ms + MINUTE_MS)
+                if len(rows):
+                    yield frame_of(self._market, symbol, rows)
 
 
 def frame_of(market: Market, symbol: str, rows: CandleRows) -> str:
     """The frame of a closed minute in the venue's dialect."""
-    ts_ms = int(rows.ts_open_ms[0])
-    open_, high, low, close, volume = (repr(value) for value in rows.values[:, 0].tolist())
-    quote = repr(float(rows.quote_volume[0]))
-    if market.exchange == "binance":
-        kline = {"t": ts_ms, "s": symbol, "i": "1m", "o": open_, "h": high, "l": low, "c": close, "v": volume}
-        kline |= {"n": int(rows.trades[0]), "x": True, "q": quote}
-        return json.dumps({"stream": "", "data": {"e": "kline", "E": ts_ms + MINUTE_MS, "s": symbol, "k": kline}})
-    entry = {"start": ts_ms, "interval": "1", "open": open_, "high": high, "low": low, "close": close}
-    entry |= {"volume": volume, "turnover": quote, "confirm": True}
-    return json.dumps({"topic": f"kline.1.{symbol}", "data": [entry]})
+    (candle,) = candles_of(rows)
+    streams = simulated_venues()[market.exchange].streams
+    frame = closed_frame(market, streams.rules[market.market_type], symbol, candle)
+    return streams.write_kline(Session(market, is_combined=True), _instruments(market)[symbol], frame)
 
 
-def _symbol_of(topic: str) -> str:
-    return topic.partition("@")[0].upper() if "@" in topic else topic.rpartition(".")[2]
+@cache
+def _instruments(market: Market) -> dict[str, InstrumentReference]:
+    return {each.symbol: each for each in GeneratedCandles().instruments(market)}
 
 
-def _market_of(url: str) -> Market:
-    exchange = "bybit" if "bybit" in url else "binance"
-    is_futures = "/market" in url or "linear" in url
-    name = f"{exchange}-{'futures' if is_futures else 'spot'}"
-    return next(market for market in MARKETS.values() if market.name == name)
+def _opened(url: str) -> tuple[StreamDialect, Session]:
+    for venue in simulated_venues().values():
+        if session := venue.streams.open_session(urlsplit(url).path, {}):
+            return venue.streams, session
+    raise ServiceUnavailable(f"{url}: no exchange has this path")
