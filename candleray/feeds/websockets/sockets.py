@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from candleray.errors import in_words
@@ -175,17 +176,22 @@ class MarketSockets:
         """Words on symbols for which there is no room."""
         self._make_slot, self._api, self._most_slots = make_slot, api, most_slots
         self._of: dict[str, SocketSlot] = {}
+        self._chars: Counter[SocketSlot] = Counter()
+        """Characters of each slot's topics."""
 
     def want(self, symbols: Iterable[str]) -> None:
         """Carry these and no others; a change touches no other symbol's socket."""
         wanted = set(symbols)
         for symbol in self._of.keys() - wanted:
-            self._of.pop(symbol).symbols.discard(symbol)
+            slot = self._of.pop(symbol)
+            slot.symbols.discard(symbol)
+            self._chars[slot] -= self._chars_of(symbol)
         for symbol in sorted(wanted - self._of.keys()):
-            if (slot := self._slot_with_room(symbol)) is None:
+            if (roomy := self._slot_with_room(symbol)) is None:
                 break
-            slot.symbols.add(symbol)
-            self._of[symbol] = slot
+            roomy.symbols.add(symbol)
+            self._of[symbol] = roomy
+            self._chars[roomy] += self._chars_of(symbol)
         self.left_out = self._words_on(len(wanted))
 
     def _slot_with_room(self, symbol: str) -> SocketSlot | None:
@@ -197,10 +203,12 @@ class MarketSockets:
     def _words_on(self, wanted: int) -> str:
         if wanted == (carried := len(self._of)):
             return ""
+        most = self._api.max_topics_chars
+        bound = f"{self._api.max_topics:,}" + (f" or {most:,} characters" if most else "")
         return (
-            f"{wanted:,} symbols are followed and websockets carry {carried:,} of them (at most "
-            f"{self._api.max_topics:,} a connection x {self._most_slots} connections: the setting "
-            "live.connections_per_market): the others come by REST after each close"
+            f"{wanted:,} symbols are followed and websockets carry {carried:,} of them (at most {bound} a "
+            f"connection x {self._most_slots} connections: the setting live.connections_per_market): the others "
+            "come by REST after each close"
         )
 
     def slot_of(self, symbol: str) -> SocketSlot | None:
@@ -209,7 +217,9 @@ class MarketSockets:
     async def step(self) -> None:
         for slot in self.slots:
             await slot.step()
-        self.slots = [slot for slot in self.slots if slot.symbols]
+        for slot in [slot for slot in self.slots if not slot.symbols]:
+            self.slots.remove(slot)
+            del self._chars[slot]
 
     async def close(self) -> None:
         for slot in self.slots:
@@ -219,5 +229,7 @@ class MarketSockets:
         if len(slot.symbols) >= self._api.max_topics:
             return False
         most = self._api.max_topics_chars
-        topics = (*slot.symbols, symbol)
-        return most is None or sum(len(self._api.topic(one)) + 4 for one in topics) <= most
+        return most is None or self._chars[slot] + self._chars_of(symbol) <= most
+
+    def _chars_of(self, symbol: str) -> int:
+        return len(self._api.topic(symbol)) + 4  # quotes and a comma around it
