@@ -113,6 +113,9 @@ class CandleStoreActor:
     def missing_ranges(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> IntArray:
         return self._store().missing_ranges(market_id, symbol, start_ms, end_ms)
 
+    def minute_counts(self, market_id: int, start_ms: int, end_ms: int) -> dict[str, int]:
+        return self._store().minute_counts(market_id, start_ms, end_ms)
+
     def counts(self) -> list[RowCounts]:
         return self._store().counts()
 

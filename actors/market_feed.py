@@ -80,8 +80,7 @@ class Subscribed:
     async def __call__(self) -> Sequence[Instrument]:
         try:
             store = SubscriptionStore(await self._postgres.get(), self._live)
-            # A halted instrument has no candles: it would only be asked for in vain.
-            self._known = [one for one in await store.wanted(self._market_ids) if one.notice is None]
+            self._known = await store.wanted(self._market_ids)
         except CandlerayError as error:
             log.warning("feed_waits", step="subscriptions", reason=error.message)
         return self._named() if self._known is None else self._known
@@ -104,10 +103,10 @@ def _ingestion(
     from actors.candle_store import ActorCall
     from actors.market_feed_metrics import MarketFeedMetrics
     from candleray.databases.valkey import Valkey
-    from candleray.exchanges.shared_budget import SharedBudget
+    from candleray.exchanges.shared_budget import MOST, SharedBudget
     from candleray.feeds.feed_store import FeedStore
     from candleray.feeds.hole_store import HoleStore
-    from candleray.feeds.rest_questions import rest_client
+    from candleray.feeds.rest_questions import repair_client, rest_client
     from candleray.feeds.venue_ingestion import Services, VenueIngestion
     from candleray.feeds.websockets import websocket
     from candleray.market_data.candle_store_client import CandleStoreClient
@@ -137,6 +136,7 @@ def _ingestion(
             keep_states=keep_states,
         ),
         websocket.connect if websocket.is_available() else None,
+        repair_client(settings.history, SharedBudget(valkey, MOST - settings.history.live_reserve)),
     )
 
 

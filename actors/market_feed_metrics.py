@@ -23,6 +23,15 @@ class MarketFeedMetrics:
         self._filled = Gauge("candleray_feed_filled", "Minutes that only REST told.", by_market)
         self._reconnects = Gauge("candleray_feed_reconnects", "Sockets opened again.", by_market)
         self._waiting = Gauge("candleray_feed_waiting", "Rows that wait for the store.", by_market)
+        self._lacking = Gauge("candleray_feed_catch_up_minutes", "Minutes that the store lacks.", by_market)
+        self._eta = Gauge("candleray_feed_catch_up_eta_seconds", "Time until it has them.", by_market)
+        self._repaired = Gauge(
+            "candleray_feed_repaired", "Minutes that scans found missing and REST brought.", by_market
+        )
+        self._not_traded = Gauge(
+            "candleray_feed_not_traded", "Subscribed instruments that are not traded.", by_market
+        )
+        self._shared = Gauge("candleray_feed_budget_shared", "0 while Valkey is away.", by_market)
         self._ahead = Gauge(
             "candleray_feed_clock_ahead_seconds", "This machine's clock less the exchange's.", by_market
         )
@@ -38,6 +47,11 @@ class MarketFeedMetrics:
             self._filled.set(state.filled, market)
             self._reconnects.set(state.reconnects, market)
             self._waiting.set(state.waiting, market)
+            self._lacking.set(state.catch_up.minutes_left if state.catch_up else 0, market)
+            self._eta.set((state.catch_up.eta_s or 0.0) if state.catch_up else 0.0, market)
+            self._repaired.set(state.repaired, market)
+            self._not_traded.set(len(state.not_traded), market)
+            self._shared.set(float(state.budget_shared), market)
             if state.clock_ahead_ms is not None:
                 self._ahead.set(state.clock_ahead_ms / 1000, market)
             if state.last_candle is not None:

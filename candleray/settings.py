@@ -255,8 +255,12 @@ class LiveSettings(_Section):
         900.0, gt=0, description="before an exchange cuts a socket by its age, the next one is opened"
     )
     look_back_s: float = Field(7200.0, gt=0, description="compared with the store at every start")
-    catch_up_s: float = Field(
-        604_800.0, gt=0, description="longest outage of ours that is caught up without a backfill"
+    scan_every_s: float = Field(60.0, gt=0, description="between two scans of the last hours for missing minutes")
+    scan_window_s: float = Field(7200.0, gt=0, description="time back of that scan")
+    long_scan_every_s: float = Field(3600.0, gt=0, description="between two scans of the last days")
+    long_scan_window_s: float = Field(172_800.0, gt=0, description="time back of that scan")
+    full_scan_every_s: float = Field(
+        86_400.0, gt=0, description="between two scans of all that is stored of each followed instrument"
     )
     connections_per_market: int = Field(
         4, ge=1, le=100, description="websockets of one market at most; an exchange allows so many streams on each"

@@ -10,7 +10,12 @@ from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect
 from candleray.terminal.tables import print_table, second_text
 
 if TYPE_CHECKING:
-    from candleray.feeds.feed_state import FeedState
+    from candleray.feeds.feed_state import CatchUp, FeedState
+
+_NOT_SHARED = (
+    "the request budget is not shared, because Valkey does not answer: live candles, backfills and repairs keep "
+    "to a part of it each"
+)
 
 
 def feeds(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
@@ -48,11 +53,35 @@ def _print_feeds(states: Sequence[FeedState]) -> None:
     for state in states:
         for line in _remarks(state):
             output().print(f"{state.market}: {line}", soft_wrap=True, highlight=False, markup=False)
+        if state.catch_up:
+            _print_catch_up(state.market, state.catch_up)
+
+
+def _print_catch_up(market: str, course: CatchUp) -> None:
+    """A bar on a terminal, and a plain line."""
+    if output().is_terminal:
+        from rich.progress_bar import ProgressBar
+
+        total = course.minutes_done + course.minutes_left
+        output().print(ProgressBar(total=total, completed=course.minutes_done, width=40), end=" ")
+    instruments = "1 instrument" if course.instruments == 1 else f"{course.instruments:,} instruments"
+    left = "" if course.eta_s is None else f", about {_duration(course.eta_s)} more"
+    line = (
+        f"{market}: catches up: {course.minutes_done:,} minutes done, {course.minutes_left:,} of {instruments} "
+        f"missing{left}"
+    )
+    output().print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:,.0f} min"
 
 
 def _remarks(state: FeedState) -> list[str]:
     """Sentences on what an operator should look at."""
     told = [state.reason] if state.reason else []
+    told += [f"{symbol} is not followed: {notice}" for symbol, notice in state.not_traded.items()]
+    told += [] if state.budget_shared else [_NOT_SHARED]
     told += [f"{reason}: {one.count:,}, first {one.example}" for reason, one in state.refused.items()]
     told += [f"{symbol} is not streamed: {said}" for symbol, said in state.refused_symbols.items()]
     told += [f"{state.waiting:,} rows wait for the store"] if state.waiting > 1000 else []

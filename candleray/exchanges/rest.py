@@ -113,6 +113,11 @@ class RestClient:
         """Seconds for which the venue has asked to be left alone."""
         return self._limiter(exchange, market).paused_s
 
+    @property
+    def shares_budget(self) -> bool:
+        """False where the budget was to be shared and could not be, the last time."""
+        return self._shared is None or not self._shared.is_away
+
     async def _attempt(self, exchange: Exchange, market: Market, request: RestRequest) -> Any:
         limiter = self._limiter(exchange, market)
         async with self._slot(market):

@@ -17,6 +17,15 @@ class RefusedReason(FrozenModel):
     example: str = Field("", description="the first of them")
 
 
+class CatchUp(FrozenModel):
+    """Course of a repair: minutes that the store lacks come by REST, after what is live."""
+
+    minutes_left: int = Field(description="minutes that are asked for")
+    minutes_done: int = Field(description="minutes that came, or that the exchange does not have, since it began")
+    instruments: int = Field(description="instruments that lack them")
+    eta_s: float | None = Field(None, description="seconds that are left at the pace so far")
+
+
 class FeedState(FrozenModel):
     """State of one market's feed since its process began, as it told it last."""
 
@@ -35,6 +44,15 @@ class FeedState(FrozenModel):
     waiting: int = Field(0, description="rows that wait for the store")
     unpublished: int = Field(0, description="minutes that wait for the stream")
     incomplete: int = Field(0, description="instruments that lack a minute which is due")
+    catch_up: CatchUp | None = Field(None, description="of a repair that is under way")
+    repaired: int = Field(0, description="minutes that a scan found missing and REST brought")
+    scanned_at: datetime | None = Field(None, description="end of the last scan of whole histories")
+    budget_shared: bool = Field(
+        True, description="false while Valkey is away: then each process keeps to a part of the request budget"
+    )
+    not_traded: dict[str, str] = Field(
+        default_factory=dict, description="subscribed symbols that are not followed, with the reason"
+    )
     clock_ahead_ms: int | None = Field(None, description="our clock less the exchange's")
     refused: dict[str, RefusedReason] = Field(default_factory=dict, description="by reason")
     ignored: dict[str, int] = Field(default_factory=dict, description="frames that tell no candle of ours")

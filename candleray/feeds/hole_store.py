@@ -31,6 +31,12 @@ class HoleStore:
         symbols, stamps = [symbol for symbol, _ in minutes], [from_ms(ts_ms) for _, ts_ms in minutes]
         await self._postgres.fetch("fill_holes", market.market_id, symbols, stamps)
 
+    async def open_holes_of(self, market: Market, start_ms: int, end_ms: int) -> list[tuple[str, int]]:
+        """Symbol and minute of every hole of a market in `[start_ms, end_ms)`."""
+        window = from_ms(start_ms), from_ms(end_ms)
+        rows = await self._postgres.fetch("open_holes_of_market", market.market_id, *window)
+        return [(row["symbol"], to_ms(row["ts_open"])) for row in rows]
+
     async def open_holes(self, instrument: Instrument, start_ms: int, end_ms: int) -> list[int]:
         """The minutes of `[start_ms, end_ms)` that the exchange does not have."""
         window = from_ms(start_ms), from_ms(end_ms)

@@ -142,6 +142,7 @@ class MarketIngestion:
             reconnects=sum(slot.watch.reconnects for slot in slots),
             incomplete=len(self.feed.missing_symbols(self.now_ms)),
             clock_ahead_ms=self.clock_ahead_ms,
+            budget_shared=self._rest.shares_budget,
             refused={
                 reason: RefusedReason(count=count, example=counts.examples.get(reason, ""))
                 for reason, count in counts.refused.items()

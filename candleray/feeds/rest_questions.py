@@ -12,11 +12,19 @@ from candleray.feeds.market_feed import Ask
 from candleray.markets import Market
 from candleray.settings import HistorySettings, LiveSettings
 
+UNSHARED = 0.05
+"""Part of a budget that repairs spend while it cannot be shared."""
+
 
 def rest_client(history: HistorySettings, live: LiveSettings, shared: SharedBudget) -> RestClient:
     """A client that tries once, with live candles' own share of a budget that cannot be shared."""
     config = history.model_copy(update={"max_attempts": 1, "budget_share": live.budget_share})
     return RestClient(config, shared=shared)
+
+
+def repair_client(history: HistorySettings, shared: SharedBudget) -> RestClient:
+    """A client that tries once, and leaves live candles their reserve."""
+    return RestClient(history.model_copy(update={"max_attempts": 1, "budget_share": UNSHARED}), shared=shared)
 
 
 async def ask_candles(rest: RestClient, market: Market, ask: Ask) -> CandleRows:
@@ -28,6 +36,13 @@ async def ask_candles(rest: RestClient, market: Market, ask: Ask) -> CandleRows:
     exchange = exchange_of(market)
     request = exchange.klines_request(market, ask.symbol, ask.start_ms, ask.end_ms)
     return await rest.get(exchange, market, request, partial(exchange.read_klines, market, ask.symbol))
+
+
+async def ask_first_candle(rest: RestClient, market: Market, symbol: str, start_ms: int) -> CandleRows:
+    """The first candle at or after a time, if there is one; see `ask_candles` for what it raises."""
+    exchange = exchange_of(market)
+    request = exchange.first_kline_request(market, symbol, start_ms)
+    return await rest.get(exchange, market, request, partial(exchange.read_klines, market, symbol))
 
 
 async def ask_time_ms(rest: RestClient, market: Market) -> int:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
-from candleray.candles import CandleRows, Candles, IntArray
+from candleray.candles import Candles
 from candleray.databases.valkey import Valkey
 from candleray.errors import CandlerayError, NotFound
 from candleray.exchanges.rest import RestClient
@@ -24,14 +25,16 @@ from candleray.feeds.feed_state import FeedState
 from candleray.feeds.hole_store import HoleStore
 from candleray.feeds.market_ingestion import MarketIngestion
 from candleray.feeds.pace import Pace
-from candleray.feeds.row_buffer import LiveRow, RowBuffer, RowSource
+from candleray.feeds.repair.market_repair import MarketRepair, RepairedStore
+from candleray.feeds.row_buffer import LiveRow, RowBuffer
+from candleray.feeds.subscriptions import Subscription
 from candleray.feeds.websockets.websocket import Connect
 from candleray.logs import get_logger
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.screening import NOT_CLOSED
 from candleray.markets import MARKETS, Instrument
 from candleray.settings import LiveSettings
-from candleray.timeframes import MINUTE_MS
+from candleray.timeframes import MINUTE_MS, from_ms
 
 log = get_logger("feeds")
 
@@ -43,16 +46,8 @@ _PREPARED_AT_ONCE = 8
 _BLOCKED_S = 5.0
 
 
-class LiveStore(Protocol):
+class LiveStore(RepairedStore, Protocol):
     """The store of candles; see `CandleStore` for meanings and errors."""
-
-    async def insert_many(
-        self, batch: Sequence[tuple[Instrument, CandleRows]], source: RowSource, venue_ms: Mapping[int, int]
-    ) -> list[InsertReport]: ...
-
-    async def missing_ranges(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> IntArray: ...
-
-    async def span(self, market_id: int, symbol: str) -> tuple[int, int]: ...
 
     async def read_first(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles: ...
 
@@ -74,8 +69,18 @@ class Services:
 
 class VenueIngestion:
     def __init__(
-        self, venue: str, live: LiveSettings, rest: RestClient, services: Services, connect: Connect | None
+        self,
+        venue: str,
+        live: LiveSettings,
+        rest: RestClient,
+        services: Services,
+        connect: Connect | None,
+        repair_rest: RestClient | None = None,
     ) -> None:
+        """
+        Args:
+            repair_rest: by which gaps of the past are closed, where that is to leave the others a reserve.
+        """
         self.live = live
         self.services = services
         self.buffer = RowBuffer(Pace.of(live))
@@ -85,6 +90,13 @@ class VenueIngestion:
             for market in MARKETS.values()
             if market.exchange == venue
         }
+        self.repairs = {
+            market_id: MarketRepair(
+                market, live, repair_rest or rest, services.store, services.holes, partial(self._fill, market_id)
+            )
+            for market_id, market in self.markets.items()
+        }
+        self._not_traded: dict[int, dict[str, str]] = {market_id: {} for market_id in self.markets}
         self._filled: defaultdict[int, set[tuple[str, int]]] = defaultdict(set)
         self._preparing = asyncio.Semaphore(_PREPARED_AT_ONCE)
 
@@ -106,6 +118,8 @@ class VenueIngestion:
                     (self._tell, STATE_S),
                 ):
                     loops.create_task(self._repeat(step, every_s), name=step.__name__)
+                for repair in self.repairs.values():
+                    loops.create_task(self._repeat(repair.step, pace_s), name="repair")
         finally:
             for market in self.markets.values():
                 await market.close()
@@ -210,7 +224,9 @@ class VenueIngestion:
 
     async def _follow(self) -> None:
         """Follow what is wanted and nothing else."""
-        wanted = {one.key: one for one in await self.services.wanted() if one.market_id in self.markets}
+        found = [one for one in await self.services.wanted() if one.market_id in self.markets]
+        wanted = {one.key: one for one in found if not _notice_of(one)}
+        self._tell_not_traded(found)
         followed = {
             market.market.instrument_key(symbol): (market, symbol)
             for market in self.markets.values()
@@ -226,30 +242,42 @@ class VenueIngestion:
             if isinstance(result, BaseException):
                 raise result
 
+    def _tell_not_traded(self, found: Sequence[Instrument]) -> None:
+        """Note which subscribed instruments have no candles, because their exchange does not trade them."""
+        told: dict[int, dict[str, str]] = {market_id: {} for market_id in self.markets}
+        for one in found:
+            if notice := _notice_of(one):
+                told[one.market_id][one.symbol] = notice
+                if self._not_traded[one.market_id].get(one.symbol) != notice:
+                    log.warning("instrument_not_traded", instrument=one.key, reason=notice)
+        self._not_traded = told
+
     async def _begin(self, instrument: Instrument) -> None:
-        """Compare the last two hours with the store, or all since its last candle, and follow the instrument."""
+        """Compare the last two hours with the store and follow the instrument; what is older comes by repair."""
         async with self._preparing:
             market = self.markets[instrument.market_id]
             await market.measure_once()
             end_ms = market.closed_until_ms
-            start_ms = await self._start_of(instrument, end_ms)
+            start_ms = end_ms - int(self.live.look_back_s * 1000) // MINUTE_MS * MINUTE_MS
             window = instrument.market_id, instrument.symbol, start_ms, end_ms
             missing = await self.services.store.missing_ranges(*window)
             holes: list[int] = []
             with suppress(CandlerayError):  # without them the verdicts are found again
                 holes = await (await self.services.holes()).open_holes(instrument, start_ms, end_ms)
             market.follow(instrument.symbol, start_ms, missing.tolist(), end_ms, holes)
+            await self._catch_up(instrument, start_ms)
             self.outbox.complete(instrument)
             log.info("feed_follows", instrument=instrument.key, missing=int((missing[:, 1] - missing[:, 0]).sum()))
 
-    async def _start_of(self, instrument: Instrument, end_ms: int) -> int:
-        start_ms = end_ms - int(self.live.look_back_s * 1000) // MINUTE_MS * MINUTE_MS
-        try:
+    async def _catch_up(self, instrument: Instrument, start_ms: int) -> None:
+        """Have REST bring what an outage of ours has left before `start_ms`, after what is live."""
+        with suppress(NotFound):
             _, stored_until_ms = await self.services.store.span(instrument.market_id, instrument.symbol)
-        except NotFound:
-            return start_ms
-        oldest_ms = end_ms - int(self.live.catch_up_s * 1000) // MINUTE_MS * MINUTE_MS
-        return max(oldest_ms, min(start_ms, stored_until_ms)) if stored_until_ms else start_ms
+            if stored_until_ms and stored_until_ms < start_ms:
+                self.repairs[instrument.market_id].miss(instrument.symbol, stored_until_ms, start_ms)
+
+    def _fill(self, market_id: int, symbol: str, ts_ms: int) -> None:
+        self._filled[market_id].add((symbol, ts_ms))
 
     async def _judge(self) -> None:
         """Keep verdicts, and that holes were filled; only then a minute counts as a hole."""
@@ -260,7 +288,8 @@ class VenueIngestion:
                 for verdict in verdicts:
                     market.feed.declare_hole(verdict, market.now_ms)
                     market.verdicts.pop((verdict.symbol, verdict.ts_open_ms), None)
-                    log.warning("minute_is_a_hole", market=market.market.name, symbol=verdict.symbol)
+                for symbol, minutes in Counter(verdict.symbol for verdict in verdicts).items():
+                    log.warning("minutes_are_holes", market=market.market.name, symbol=symbol, minutes=minutes)
             if filled := list(self._filled[market_id]):
                 await (await self.services.holes()).fill(market.market, filled)
                 self._filled[market_id].difference_update(filled)
@@ -270,4 +299,21 @@ class VenueIngestion:
 
     def states(self) -> list[FeedState]:
         more = {"waiting": len(self.buffer), "unpublished": len(self.outbox)}
-        return [market.state().model_copy(update=more) for market in self.markets.values()]
+        return [
+            market.state().model_copy(update=more | self._repair_state(market_id))
+            for market_id, market in self.markets.items()
+        ]
+
+    def _repair_state(self, market_id: int) -> dict[str, Any]:
+        repair = self.repairs[market_id]
+        return {
+            "catch_up": repair.progress(),
+            "repaired": repair.gaps.closed,
+            "scanned_at": None if repair.scanned_ms is None else from_ms(repair.scanned_ms),
+            "not_traded": self._not_traded[market_id],
+        }
+
+
+def _notice_of(instrument: Instrument) -> str | None:
+    """The reason that no candles come of a subscribed instrument."""
+    return instrument.notice if isinstance(instrument, Subscription) else None

@@ -219,6 +219,14 @@ class CandleStore:
         window = {"market_id": market_id, "symbol": symbol, "start_ms": start_ms, "end_ms": end_ms}
         return missing_ranges(stamps_of(self._session.table("read_stamps", **window)), start_ms, end_ms)
 
+    def minute_counts(self, market_id: int, start_ms: int, end_ms: int) -> dict[str, int]:
+        """The number of stored minutes of `[start_ms, end_ms)` by symbol, of those that have any.
+
+        One look at a whole market tells which of its instruments may have holes.
+        """
+        window = {"market_id": market_id, "start_ms": start_ms, "end_ms": end_ms}
+        return {row["symbol"]: row["minutes"] for row in self._session.rows("count_minutes", **window)}
+
     def counts(self) -> list[RowCounts]:
         """Rows of every instrument in raw (every version) and, as readers see them, in canonical."""
         raw = {

@@ -72,6 +72,10 @@ class CandleStoreClient:
         found: IntArray = await self._call("missing_ranges", market_id, symbol, start_ms, end_ms)
         return found
 
+    async def minute_counts(self, market_id: int, start_ms: int, end_ms: int) -> dict[str, int]:
+        found: dict[str, int] = await self._call("minute_counts", market_id, start_ms, end_ms)
+        return found
+
     async def instruments(
         self, market_id: int | None, q: str, limit: int, offset: int = 0
     ) -> list[InstrumentReference]:

@@ -17,6 +17,7 @@ from candleray.exchanges.discovery import exchange_of
 from candleray.feeds.candle_stream import stream_of
 from candleray.feeds.feed_state import FeedState
 from candleray.feeds.hole_store import HoleStore
+from candleray.feeds.subscriptions import Subscription
 from candleray.feeds.venue_ingestion import Services, VenueIngestion
 from candleray.feeds.websockets import websocket
 from candleray.feeds.websockets.websocket import Connection
@@ -427,4 +428,97 @@ async def test_a_minute_that_the_exchange_does_not_have_is_a_row_and_one_that_co
                 break
             await asyncio.sleep(0.05)
         assert await holes.open_holes(BTC, hole_ms - MINUTE_MS, hole_ms + MINUTE_MS) == []
+    course.hold()
+
+
+def quick_scans(**changes: float) -> dict[str, float]:
+    known = {"scan_every_s": 150.0, "long_scan_every_s": 300.0, "full_scan_every_s": 600.0}
+    return known | {"scan_window_s": 3600.0, "long_scan_window_s": 10_800.0} | changes
+
+
+async def test_minutes_that_the_store_loses_are_found_by_the_scans_and_come_again() -> None:
+    async with Course("binance", [BTC, ETH, PERP], **quick_scans(look_back_s=50_000.0)).running() as course:
+        for one in (BTC, ETH, PERP):
+            await let_work_until(
+                lambda one=one: len(course.store.stamps(one.market_id, one.symbol, 0, 2**60)) > 800
+            )
+        await course.has_all(BTC, ETH, PERP)
+        now_ms = course.played.now_ms() // MINUTE_MS * MINUTE_MS
+        lost = [(1, "BTCUSDT", now_ms - back * MINUTE_MS) for back in (10, 11, 150, 700)]
+        lost += [(2, "BTCUSDT", now_ms - back * MINUTE_MS) for back in range(20, 40)]
+        for key in lost:
+            assert course.store.versions.pop(key)
+        await let_work_until(
+            lambda: all(key in course.store.versions for key in lost), what="scanned", within_s=60
+        )
+        states = course.ingestion.states()
+        assert [state.repaired for state in states] == [4, 20]
+        await let_work_until(lambda: course.ingestion.states()[0].catch_up is None)
+        await let_work_until(lambda: course.ingestion.states()[0].scanned_at is not None)
+    course.hold()
+
+
+async def test_after_an_outage_the_live_minutes_come_first_and_the_rest_with_its_progress() -> None:
+    course = Course("binance", [BTC], **quick_scans())
+    start_ms = course.played.now_ms() // MINUTE_MS * MINUTE_MS - 8 * 1440 * MINUTE_MS
+    rows = course.played.candles(BTC.market, "BTCUSDT", start_ms, start_ms + MINUTE_MS)
+    await course.store.insert_many([(BTC, rows)], "rest", {1: course.played.now_ms()})
+    seen: list[tuple[int, int, bool]] = []
+
+    def is_over() -> bool:
+        state, live_ms = course.ingestion.states()[0], course.played.now_ms() // MINUTE_MS * MINUTE_MS
+        if told := state.catch_up:
+            has_live = any(
+                (1, "BTCUSDT", live_ms - back * MINUTE_MS) in course.store.versions for back in range(3)
+            )
+            seen.append((told.minutes_left, told.minutes_done, has_live))
+        return bool(seen) and state.catch_up is None
+
+    async with course.running():
+        await let_work_until(is_over, what="caught up", within_s=60)
+    assert len(course.store.stamps(1, "BTCUSDT", start_ms, start_ms + 8 * 1440 * MINUTE_MS)) == 8 * 1440
+    lefts = [left for left, _, _ in seen]
+    assert lefts == sorted(lefts, reverse=True)
+    assert lefts[0] > 9_000
+    assert any(has_live for left, _, has_live in seen if left > 2_000), "live candles do not wait for the past"
+    course.hold()
+
+
+async def test_an_old_hole_is_a_verdict_of_the_scans_and_ends_when_its_minute_appears(holes: HoleStore) -> None:
+    course = Course("binance", [BTC], **quick_scans(full_scan_every_s=900.0))
+    hole_ms = course.played.now_ms() // MINUTE_MS * MINUTE_MS - 500 * MINUTE_MS
+    course.played.source = source = WithHole(hole_ms)
+    course.ingestion, course.holes = course.process(), holes
+    around = hole_ms - 600 * MINUTE_MS, hole_ms + MINUTE_MS
+    rows = source.candles(BTC.market, "BTCUSDT", around[0], around[0] + MINUTE_MS)
+    await course.store.insert_many([(BTC, rows)], "rest", {1: course.played.now_ms()})
+
+    async def holes_are(expected: list[int]) -> None:
+        for _ in range(1200):
+            if await holes.open_holes(BTC, *around) == expected:
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"not the holes {expected}")
+
+    async with course.running():
+        await holes_are([hole_ms])
+        assert (1, "BTCUSDT", hole_ms) not in course.store.versions
+        await let_work_until(lambda: course.ingestion.states()[0].catch_up is None)
+        source.is_open = True
+        await let_work_until(lambda: (1, "BTCUSDT", hole_ms) in course.store.versions, within_s=60)
+        await holes_are([])
+    course.hold()
+
+
+async def test_an_instrument_that_its_exchange_does_not_trade_is_not_asked_for_and_the_feed_says_why() -> None:
+    halted = Subscription(market_id=1, symbol="ETHUSDT", source="operator", notice="not traded at present: BREAK")
+    course = Course("binance", [BTC, ETH])
+    async with course.running():
+        await course.has_all(BTC, ETH)
+        course.wanted = [BTC, halted]
+        await let_work_until(lambda: course.ingestion.states()[0].subscribed == 1)
+        assert course.ingestion.states()[0].not_traded == {"ETHUSDT": "not traded at present: BREAK"}
+        course.wanted = [BTC, ETH]
+        await course.has_all(BTC, ETH)
+        assert course.ingestion.states()[0].not_traded == {}
     course.hold()

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 
+from candleray.commands import feeds
+from candleray.feeds.feed_state import CatchUp, FeedState
 from candleray.markets import MARKETS, InstrumentReference
 from candleray.timeframes import DAY_MS
 from serve_apps.simulator import build_simulator
@@ -157,3 +161,20 @@ def test_candles_are_shown_as_they_were_known_and_revisions_with_their_sources(r
         refused = run(*arguments)
         assert refused.exit_code != 0
         assert words in str(refused.exception) + refused.stderr, (symbol, refused)
+
+
+def test_feeds_tells_of_a_repair_with_the_time_that_is_left_and_of_what_is_not_followed(run, monkeypatch):
+    course = CatchUp(minutes_left=1200, minutes_done=8400, instruments=3, eta_s=125.0)
+    halted = {"LUNAUSDT": "not traded at present: its status is BREAK"}
+    states = [
+        FeedState(market="binance-spot", mode="sockets", catch_up=course, not_traded=halted),
+        FeedState(market="bybit-spot", mode="idle", budget_shared=False),
+    ]
+    client = SimpleNamespace(feeds=lambda: states)
+    monkeypatch.setattr(feeds, "connect", lambda api, data: nullcontext(client))
+    told = run("feeds").stdout.splitlines()[-3:]
+    assert told[0] == "binance-spot: LUNAUSDT is not followed: not traded at present: its status is BREAK"
+    assert told[1] == (
+        "binance-spot: catches up: 8,400 minutes done, 1,200 of 3 instruments missing, about 2 min more"
+    )
+    assert told[2].startswith("bybit-spot: the request budget is not shared, because Valkey does not answer")

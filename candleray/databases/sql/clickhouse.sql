@@ -72,6 +72,15 @@ WHERE market_id = {market_id:UInt8} AND symbol = {symbol:String}
 ORDER BY ts_open_ms
 SETTINGS output_format_arrow_compression_method = 'none';
 
+-- name: count_minutes
+-- Minutes of `[start_ms, end_ms)` that each instrument of a market has, whatever their versions.
+SELECT symbol, uniqExact(ts_open) AS minutes
+FROM canonical_candles_1m
+WHERE market_id = {market_id:UInt8}
+  AND ts_open >= fromUnixTimestamp64Milli({start_ms:Int64}, 'UTC')
+  AND ts_open < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
+GROUP BY symbol;
+
 -- name: read_span
 -- Without FINAL: other versions of a minute have the same stamp.
 SELECT toUnixTimestamp64Milli(min(ts_open)) AS first_ms, toUnixTimestamp64Milli(max(ts_open)) AS last_ms,

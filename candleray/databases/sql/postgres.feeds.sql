@@ -16,6 +16,11 @@ SELECT symbol, ts_open, first_asked_at, last_asked_at, declared_at, filled_at FR
 WHERE market_id = $1 AND symbol = $2 AND ts_open >= $3 AND ts_open < $4 AND filled_at IS NULL
 ORDER BY ts_open;
 
+-- name: open_holes_of_market
+SELECT symbol, ts_open FROM candle_holes
+WHERE market_id = $1 AND ts_open >= $2 AND ts_open < $3 AND filled_at IS NULL
+ORDER BY symbol, ts_open;
+
 -- name: keep_feed_state
 INSERT INTO feed_states (market_id, state) VALUES ($1, $2)
 ON CONFLICT (market_id) DO UPDATE SET state = excluded.state, updated_at = now();

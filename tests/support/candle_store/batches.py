@@ -87,6 +87,16 @@ class BatchContract(StoreAccess):
             START_MS + (minute + 1) * MINUTE_MS > time.time() * 1000 for minute in (at - 1, at, at + 1)
         )
 
+    def test_minutes_of_a_market_are_counted_once_whatever_their_versions(self, store: CandleStore) -> None:
+        many = instruments(3)
+        store.insert_many([(one, candle_rows([0, 1, 3])) for one in many[:2]], "rest")
+        store.insert_many([(many[0], candle_rows([1, 3], close=10.75))], "rest")
+        counts = store.minute_counts(1, START_MS + MINUTE_MS, START_MS + 3 * MINUTE_MS)
+        assert [counts.get(one.symbol, 0) for one in many] == [1, 1, 0]
+        counts = store.minute_counts(1, START_MS, START_MS + 4 * MINUTE_MS)
+        assert [counts.get(one.symbol, 0) for one in many] == [3, 3, 0]
+        assert many[0].symbol not in store.minute_counts(2, *FOREVER)
+
     def test_one_symbol_on_two_markets_of_a_table_stays_two_instruments(self, store: CandleStore) -> None:
         (spot,) = instruments(1)
         futures = Instrument(market_id=2, symbol=spot.symbol)

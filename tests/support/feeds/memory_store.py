@@ -44,6 +44,10 @@ class MemoryStore:
     async def missing_ranges(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> IntArray:
         return missing_ranges(self.stamps(market_id, symbol, start_ms, end_ms), start_ms, end_ms)
 
+    async def minute_counts(self, market_id: int, start_ms: int, end_ms: int) -> dict[str, int]:
+        named = {symbol for owner, symbol, _ in self.versions if owner == market_id}
+        return {symbol: len(self.stamps(market_id, symbol, start_ms, end_ms)) for symbol in named}
+
     async def span(self, market_id: int, symbol: str) -> tuple[int, int]:
         stamps = self.stamps(market_id, symbol, 0, 2**60)
         if not len(stamps):
