@@ -18,6 +18,7 @@ from __future__ import annotations
 import atexit
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
@@ -61,7 +62,25 @@ async def connect(url: str) -> AsyncIterator[Connection]:
     Raises:
         ServiceUnavailable: nothing there speaks websocket; the text says what it said instead.
     """
-    # Imported here: it takes a second and 27 MB, which only a process with sockets is to pay.
+    options: dict[str, Any] = {"max_size": _MOST_BYTES, "ping_interval": _PING_S, "ping_timeout": _PING_S}
+    options["open_timeout"] = OPEN_S
+    if is_own(urlsplit(url).hostname or ""):
+        options["proxy"] = None
+    socket = _socket_class()(url, **options)
+    try:
+        await socket._open()
+    except Exception as error:
+        raise ServiceUnavailable(f"{url}: {_in_words(error)}") from error
+    try:
+        yield _CryptofeedConnection(socket, url)
+    finally:
+        await socket.close()
+
+
+@cache
+def _socket_class() -> Any:
+    # Imported here: it takes a second and 27 MB, which only a process with sockets is to pay. Once: the class of
+    # each connection would stay until the collector goes through everything.
     from cryptofeed.connection import AsyncConnection, WSAsyncConn
 
     class Socket(WSAsyncConn):
@@ -72,19 +91,7 @@ async def connect(url: str) -> AsyncIterator[Connection]:
             AsyncConnection.__init__(self, "candleray")
             atexit.unregister(self.__del__)  # else each connection ever made is kept to the end
 
-    options: dict[str, Any] = {"max_size": _MOST_BYTES, "ping_interval": _PING_S, "ping_timeout": _PING_S}
-    options["open_timeout"] = OPEN_S
-    if is_own(urlsplit(url).hostname or ""):
-        options["proxy"] = None
-    socket = Socket(url, **options)
-    try:
-        await socket._open()
-    except Exception as error:
-        raise ServiceUnavailable(f"{url}: {_in_words(error)}") from error
-    try:
-        yield _CryptofeedConnection(socket, url)
-    finally:
-        await socket.close()
+    return Socket
 
 
 class _CryptofeedConnection:

@@ -50,6 +50,17 @@ async def test_every_market_streams_its_closed_candles_over_a_real_wire() -> Non
 
 
 @needs_cryptofeed
+async def test_connections_leave_no_class_behind() -> None:
+    from cryptofeed.connection import WSAsyncConn
+
+    for _ in range(5):
+        with pytest.raises(ServiceUnavailable):
+            async with connect("ws://127.0.0.1:1"):
+                pass
+    assert len(WSAsyncConn.__subclasses__()) == 1
+
+
+@needs_cryptofeed
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
