@@ -1,6 +1,6 @@
 """Memory of live candles: `python -m tests.bench.market_data.live_memory --days 30`.
 
-The PSS of the two ingestion actors over days of simulated exchanges with faults, and its slope.
+The memory of the two ingestion actors over days of simulated exchanges with faults, and its slope.
 `python -m tests.bench.memory at-rest` prints what they take of an idle instance.
 """
 
@@ -85,7 +85,10 @@ def _cpu_s(process: psutil.Process) -> float:
 
 
 def _print_days(days: int, speed: float, instruments: int, faults: str) -> None:
-    """Print the PSS of the feeds each simulated day, and the line through all looks but those of the first day."""
+    """Print the memory of the feeds each simulated day, and the slope of their own pages after the first day.
+
+    The PSS alone would rise as well where a stranger ends that had the same libraries in memory.
+    """
     paces = {name: seconds * speed for name, seconds in REAL_S.items()}
     with course(instruments, speed, faults, **paces) as under:
         feeds = {name: process for name, process in under.processes.items() if name.startswith("feed")}
@@ -95,9 +98,13 @@ def _print_days(days: int, speed: float, instruments: int, faults: str) -> None:
             if day < (len(looks) + 1) / LOOKS_A_DAY:
                 time.sleep(0.5)
                 continue
-            looks.append((day, *(feed.memory_full_info().pss / MIB for feed in feeds.values())))
+            found = [feed.memory_full_info() for feed in feeds.values()]
+            looks.append((day, *(one.uss / MIB for one in found)))
             if len(looks) % LOOKS_A_DAY == 0:
-                held = ", ".join(f"{name} {pss:.1f} MiB" for name, pss in zip(feeds, looks[-1][1:], strict=True))
+                told = zip(feeds, found, strict=True)
+                held = ", ".join(
+                    f"{name} {one.pss / MIB:.1f} MiB ({one.uss / MIB:.1f} its own)" for name, one in told
+                )
                 print(f"day {day:5.1f}: {held}; load {os.getloadavg()[0]:.1f}", flush=True)
         _print_slopes(list(feeds), np.array(looks))
 
