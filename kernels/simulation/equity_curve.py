@@ -145,6 +145,13 @@ def follow_equity(trades, bars, init_cash):
     return _after_idle_bars(curve, settled, bar, n_bars, bars), total / n_bars
 
 
+@inline
+def marked(settled, entry_fee, signed, fill, close):
+    """The equity at a close with an open position, of a `signed` quantity, that was settled before its entry."""
+    base = settled - entry_fee
+    return base + signed * (close - fill)
+
+
 @jit(TRADES, FLOATS, FLOAT, INTS, FLOATS_OUT)
 def mark_equity(trades, close, init_cash, bars, equity):
     """Write the equity at the close of some bars, given in order."""
@@ -158,8 +165,8 @@ def mark_equity(trades, close, init_cash, bars, equity):
         equity[place] = settled
         if i < trades.size and trades[i].entry_bar <= bar:
             trade = trades[i]
-            base = settled - trade.entry_fee_quote
-            equity[place] = base + trade.side * trade.quantity * (close[bar] - trade.entry_fill)
+            signed = trade.side * trade.quantity
+            equity[place] = marked(settled, trade.entry_fee_quote, signed, trade.entry_fill, close[bar])
 
 
 @jit(FLOATS)

@@ -87,8 +87,8 @@ def _run_program(index, planes, partial, final, rules):
         longs[word] ^= both
         shorts[word] ^= both
     if has_own_exits(final):
-        _close_positions(nodes, roots[2], longs, shorts, rules.exit_on, final[LONG_EXITS])
-        _close_positions(nodes, roots[3], shorts, longs, rules.exit_on, final[SHORT_EXITS])
+        close_positions(nodes, roots[2], longs, shorts, rules.exit_on, final[LONG_EXITS])
+        close_positions(nodes, roots[3], shorts, longs, rules.exit_on, final[SHORT_EXITS])
     return np.int64(conflicts)
 
 
@@ -99,7 +99,7 @@ def _copy_root(nodes, root, out):
 
 
 @inline
-def _close_positions(nodes, root, own, other, exit_on, out):
+def close_positions(nodes, root, own, other, exit_on, out):
     """Write the bars that close a position: of its exit condition, or of the rule where it has none."""
     for word in range(out.size):
         if root != ABSENT:

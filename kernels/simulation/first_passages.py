@@ -25,6 +25,18 @@ BLOCK_LEVELS = 16
 """The most levels of a table: one line of the cache holds the bars at which all of them stop an entry."""
 
 
+@inline
+def level_factor(towards, level_pct):
+    """The price of a level as a share of the fill: so many percent above it, or, towards -1, below."""
+    return 1.0 + towards * level_pct / 100.0
+
+
+@inline
+def reaches(close, fill, towards, level_pct):
+    """Tell if a close is at or beyond one level, by the comparison of the tables; never for a level of NaN."""
+    return -towards * close <= -towards * fill * level_factor(towards, level_pct)
+
+
 class StopTable(NamedTuple):
     """The subject of a table of first passages: some levels of one kind, for positions of one side."""
 
@@ -93,7 +105,7 @@ def _passages(close, slippage, towards, shared, entry_bars):
     marks = entry_bars.marks
     ahead = np.empty(close.size)
     bars = np.empty(close.size, np.int32)
-    factors = 1.0 + towards * levels_pct / 100.0
+    factors = level_factor(towards, levels_pct)
     prices, below = np.empty(levels_pct.size), np.empty(levels_pct.size, np.int64)
     rows = np.empty(2, np.int64)
     for short in range(2):
