@@ -19,6 +19,8 @@ from candleray.private_files import write_private
 
 FILE = "inventory.json"
 ID_FILE = "candleray_id"
+SIMULATED_FILE = "candleray_simulated"
+"""Lies beside the id where the candles are simulated: an inventory that is lost is made again from the parts."""
 PARTS = ("clickhouse", "postgres", "valkey")
 
 
@@ -75,7 +77,9 @@ class Inventory:
         if record is None or part in record.begun:
             return
         (self.folder / part / ID_FILE).write_text(record.id)
-        self._write(record.model_copy(update={"begun": (*record.begun, part)}))
+        begun = record.model_copy(update={"begun": (*record.begun, part)})
+        self._mark(begun)
+        self._write(begun)
 
     def require_origin(self, *, simulated: bool) -> None:
         """Keep simulated candles and real ones apart, and note which are here.
@@ -84,7 +88,10 @@ class Inventory:
             InstanceError: the folder holds those of the other kind.
         """
         record = self._record()
-        if record is None or record.simulated == simulated:
+        if record is None:
+            return
+        if record.simulated == simulated:
+            self._mark(record)
             return
         if record.simulated:
             raise InstanceError(
@@ -117,13 +124,20 @@ class Inventory:
                     f"this version knows {number}. Use the newer version, or a backup from before the upgrade"
                 )
 
+    def _mark(self, record: Record) -> None:
+        """Have the parts tell that their candles are simulated."""
+        for part in record.begun if record.simulated else ():
+            if (self.folder / part).is_dir():
+                (self.folder / part / SIMULATED_FILE).touch()
+
     def _record(self) -> Record | None:
         """The file's content; where it has gone, what is known of it, by us or by the ids in the parts."""
         try:
             self._known = Record.model_validate_json(self.file.read_text())
         except (FileNotFoundError, NotADirectoryError):
             ids = {found for part in PARTS if (found := _id_in(self.folder / part))}
-            return self._known or (Record(id=min(ids), begun=PARTS) if ids else None)
+            simulated = any((self.folder / part / SIMULATED_FILE).exists() for part in PARTS)
+            return self._known or (Record(id=min(ids), begun=PARTS, simulated=simulated) if ids else None)
         except ValueError as exc:
             raise InstanceError(
                 f"{self.file} is damaged: restore it, or remove it, and it is made again from what the folders say"

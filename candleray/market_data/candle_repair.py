@@ -8,9 +8,10 @@ its table alone. Older versions of a minute are in raw alone: of those nothing c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from candleray.databases.clickhouse import ClickHouse
 from candleray.errors import ServiceUnavailable
@@ -21,6 +22,8 @@ from candleray.markets import MARKETS
 log = get_logger("candle-store")
 
 CANONICAL = "canonical_candles_1m"
+_MONTHS_AT_ONCE = 500
+"""Their names go with the question, in whose address a server takes a megabyte."""
 REFERENCES = ("ref_market", "ref_instruments", "ref_instrument_changes", "ref_listings")
 
 
@@ -77,7 +80,7 @@ class CandleRepair:
         self._session.is_damaged = False
         canonical, raw = 0, 0
         for table, markets in _raw_tables().items():
-            for month in self._session.rows("suspect_months", raw_table=table, market_ids=markets):
+            for month in self._differing_months(table, markets):
                 instrument = (month.pop("market_id"), month.pop("symbol"))
                 window = {"raw_table": table, "instruments": [instrument], **month}
                 raw += restore_raw(self._session, window)
@@ -93,6 +96,13 @@ class CandleRepair:
         return tuple(
             PartSetAside(**row, rows=_rows_of(row["path"])) for row in self._session.rows("parts_set_aside")
         )
+
+    def _differing_months(self, raw_table: str, market_ids: list[int]) -> Iterator[dict[str, Any]]:
+        """Instrument-months of which one of the two tables lacks a row."""
+        suspects = self._session.rows("suspect_months", raw_table=raw_table, market_ids=market_ids)
+        for first in range(0, len(suspects), _MONTHS_AT_ONCE):
+            months = [tuple(month.values()) for month in suspects[first : first + _MONTHS_AT_ONCE]]
+            yield from self._session.rows("differing_months", raw_table=raw_table, months=months)
 
     def _set_broken_parts_aside(self) -> None:
         for table in (*_raw_tables(), CANONICAL, *REFERENCES):

@@ -160,6 +160,11 @@ def test_simulated_and_real_candles_never_share_a_folder(tmp_path):
     with pytest.raises(InstanceError, match="holds candles of simulated exchanges: start it with --simulator"):
         inventory("simulated").require_origin(simulated=False)
     assert json.loads((tmp_path / "simulated/inventory.json").read_text())["simulated"]
+    (tmp_path / "simulated/inventory.json").unlink()
+    with pytest.raises(InstanceError, match="holds candles of simulated exchanges"):
+        inventory("simulated").require_origin(simulated=False)
+    (tmp_path / "real/inventory.json").unlink()
+    inventory("real").require_origin(simulated=False)
 
 
 def test_simulated_candles_go_to_no_store_of_others():

@@ -32,6 +32,30 @@ class RepairContract(StoreAccess):
         assert store.repair().canonical_restored == 0
         assert self.counts(store, symbol) == (1060, 1050)
 
+    def test_months_that_merely_have_revisions_are_told_apart_from_those_that_lack_rows_in_one_look(
+        self, store: CandleStore, symbol: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store.repair()
+        for close in (10.25, 10.75):
+            store.insert(1, symbol, candle_rows([0, 1, 50_000], close=close))
+            store.insert(1, f"{symbol}X", candle_rows([0, 1], close=close))
+        asked: list[str] = []
+        rows = store._session.rows
+
+        def counted(statement: str, **parameters: object) -> list[dict[str, object]]:
+            asked.append(statement)
+            return rows(statement, **parameters)
+
+        monkeypatch.setattr(store._session, "rows", counted)
+        assert store.repair().canonical_restored == 0
+        assert "differing_months" in asked
+        assert "count_lost" not in asked
+        self.write_raw_alone(store, symbol, candle_rows([0], close=10.5))
+        self.write_raw_alone(store, symbol, candle_rows([1]))
+        assert store.repair().canonical_restored == 2
+        assert asked.count("count_lost") == 1
+        assert store.read(1, symbol, *FOREVER).column("close").tolist() == [10.5, 10.5, 10.75]
+
     def test_rows_a_view_did_not_pass_on_are_made_up_for_at_once(self, store: CandleStore, symbol: str) -> None:
         with self.without_view(store):
             assert store.insert(1, symbol, candle_rows(range(10))).written == 10
