@@ -115,6 +115,9 @@ def _ingestion(
 
     valkey = LazyService(Valkey.open, services.redis_url, "redis_url").get
 
+    def budget(share: float) -> SharedBudget:
+        return SharedBudget(valkey, share, settings.live.clock_speed)
+
     async def holes() -> HoleStore:
         return HoleStore(await postgres.get())
 
@@ -127,7 +130,7 @@ def _ingestion(
     return VenueIngestion(
         venue,
         settings.live,
-        rest_client(settings.history, settings.live, SharedBudget(valkey)),
+        rest_client(settings.history, settings.live, budget(MOST)),
         Services(
             store=CandleStoreClient(ActorCall(settings)),
             wanted=wanted,
@@ -136,7 +139,7 @@ def _ingestion(
             keep_states=keep_states,
         ),
         websocket.connect if websocket.is_available() else None,
-        repair_client(settings.history, SharedBudget(valkey, MOST - settings.history.live_reserve)),
+        repair_client(settings.history, settings.live, budget(MOST - settings.history.live_reserve)),
     )
 
 

@@ -71,7 +71,7 @@ async def _do_all(settings: Settings, metrics: DutyMetrics) -> None:
     try:
         share = MOST - settings.history.live_reserve
         config = settings.history.model_copy(update={"budget_share": BUDGET_SHARE})
-        async with History(config, shared=SharedBudget(valkey.get, share)) as history:
+        async with History(config, shared=SharedBudget(valkey.get, share, config.clock_speed)) as history:
             duties = find_duties(Means(settings, postgres, candles, history))
             await asyncio.gather(*(follow(duty, DutyOutcomes(postgres), metrics.tell) for duty in duties))
     finally:

@@ -218,6 +218,7 @@ class HistorySettings(_Section):
     live_reserve: float = Field(
         0.2, ge=0, le=0.9, description="part of an exchange's request budget that backfills leave to live candles"
     )
+    clock_speed: float = Field(1.0, gt=0, le=10_000, description="as `live.clock_speed`, for budgets and waits")
 
 
 class LiveSettings(_Section):
@@ -249,6 +250,9 @@ class LiveSettings(_Section):
     stale_s: float = Field(75.0, gt=0, description="a socket without a closed candle for so long is rebuilt")
     retry_s: float = Field(1.0, gt=0, description="first pause after a failure; it doubles")
     longest_retry_s: float = Field(15.0, gt=0, description="longest pause after failures")
+    future_s: float = Field(
+        2.0, gt=0, description="a candle that closes later still, by our count of the exchange's clock, is refused"
+    )
     verdict_s: float = Field(120.0, gt=0, description="least time between the two questions of a hole verdict")
     recheck_s: float = Field(3600.0, gt=0, description="between two questions for a minute that is a hole")
     renew_before_s: float = Field(

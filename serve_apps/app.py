@@ -97,7 +97,7 @@ def _backend(settings: Settings) -> Backend:
     candles = CandleStoreClient(ActorCall(settings))
     postgres = LazyService(Postgres.open, settings.services.postgres_url, "postgres_url")
     valkey = LazyService(Valkey.open, settings.services.redis_url, "redis_url")
-    budget = SharedBudget(valkey.get, MOST - settings.history.live_reserve)
+    budget = SharedBudget(valkey.get, MOST - settings.history.live_reserve, settings.history.clock_speed)
     backfills = Backfills(lambda: History(settings.history, shared=budget))
 
     async def run(request: BacktestRequest) -> BacktestResult:

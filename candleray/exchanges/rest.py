@@ -49,7 +49,7 @@ class _Transient(Exception):
 
 
 class RestClient:
-    """Asks any venue. The clock counts seconds and need not know the time of day.
+    """Asks any venue. The clock counts the venues' seconds and need not know the time of day.
 
     With a shared budget all processes together keep an exchange's limits; without, each keeps to its own share.
     """
@@ -60,12 +60,12 @@ class RestClient:
         *,
         shared: SharedBudget | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] | None = None,
+        sleep: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
         self.config = config or settings.get_settings().history
-        self.clock = clock
-        self._sleep = sleep
+        self.clock = clock or self._count_s
+        self._sleep = sleep or self._let_pass
         self._transport = transport
         self._clients: dict[bool, httpx.AsyncClient] = {}
         self._limiters: dict[str, RateLimiter] = {}
@@ -80,6 +80,12 @@ class RestClient:
     ) -> None:
         for client in self._clients.values():
             await client.aclose()
+
+    def _count_s(self) -> float:
+        return time.monotonic() * self.config.clock_speed
+
+    async def _let_pass(self, venue_s: float) -> None:
+        await asyncio.sleep(venue_s / self.config.clock_speed)
 
     async def get(self, exchange: Exchange, market: Market, request: RestRequest, read: Callable[[Any], T]) -> T:
         """The decoded JSON of the answer, read by `read`.

@@ -88,12 +88,16 @@ class Permission:
 
 
 class SharedBudget:
-    def __init__(self, valkey: Callable[[], Awaitable[Valkey]], share: float = MOST) -> None:
+    def __init__(
+        self, valkey: Callable[[], Awaitable[Valkey]], share: float = MOST, clock_speed: float = 1.0
+    ) -> None:
         """
         Args:
             share: the part of a budget up to which this process may bring what all of them spend together.
+            clock_speed: the exchange's seconds that pass in one of ours; every time here is one of its clock.
         """
         self.share = share
+        self._speed = clock_speed
         self.is_away = False
         """Valkey did not answer last time: each process keeps to its own share."""
         self._valkey = valkey
@@ -116,7 +120,8 @@ class SharedBudget:
     ) -> Permission | None:
         if time.monotonic() < self._ask_after_s:
             return None
-        words = (weight, budget.weight * self.share, budget.window_s * 1000, used, pause_s * 1000)
+        ms = 1000 / self._speed
+        words = (weight, budget.weight * self.share, budget.window_s * ms, used, pause_s * ms)
         try:
             async with asyncio.timeout(_ANSWER_S):
                 async with (await self._valkey()).answering() as client:
@@ -127,7 +132,7 @@ class SharedBudget:
         if self.is_away:
             self.is_away = False
             log.info("budget_shared_again")
-        return Permission(told[0] / 1000, told[1] / 1000)
+        return Permission(told[0] / ms, told[1] / ms)
 
     def _lose(self, reason: str) -> None:
         if not self.is_away:

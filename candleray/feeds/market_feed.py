@@ -69,6 +69,7 @@ class MarketFeed:
         self.last_candle_ms = 0
         """The newest minute that the store has."""
         self._recheck_at_ms: dict[str, int] = {}
+        self._rechecked_until_ms: dict[str, int] = {}
         self._followed_from_ms: dict[str, int] = {}
         self._instruments: dict[str, Instrument] = {}
 
@@ -81,7 +82,13 @@ class MarketFeed:
         self._instruments[symbol] = Instrument(market_id=self.market.market_id, symbol=symbol)
 
     def forget(self, symbol: str) -> None:
-        for known in (self.minutes, self._recheck_at_ms, self._followed_from_ms, self._instruments):
+        for known in (
+            self.minutes,
+            self._recheck_at_ms,
+            self._rechecked_until_ms,
+            self._followed_from_ms,
+            self._instruments,
+        ):
             known.pop(symbol, None)
         self.served.discard(symbol)
 
@@ -148,7 +155,7 @@ class MarketFeed:
                 self.counts.filled += was_missing
                 to_write.append(row)
             usable.append(kline)
-        return to_write, minutes.answered(ask.start_ms, usable, ask.asked_ms, now_ms)
+        return to_write, minutes.answered(ask.start_ms, ask.end_ms, usable, ask.asked_ms, now_ms)
 
     def fail(self, ask: Ask, now_ms: int, wait_ms: int | None = None, *, of_symbol: bool = False) -> None:
         """A question got no answer; it is asked again, for ever.
@@ -222,10 +229,15 @@ class MarketFeed:
         return minutes.missing_since(max(due_ms, soon_ms * MINUTE_MS), now_ms)
 
     def _hole_to_ask_again(self, symbol: str, now_ms: int) -> int | None:
+        """The first hole of the next page: one page after the other, then none until the next time."""
         minutes = self.minutes[symbol]
         minutes.holes = {ts_ms for ts_ms in minutes.holes if ts_ms >= now_ms - _HOLES_KEPT_MS}
-        if not minutes.holes:
+        asked_until_ms = self._rechecked_until_ms.pop(symbol, 0)
+        first_ms = min((ts_ms for ts_ms in minutes.holes if ts_ms >= asked_until_ms), default=None)
+        if first_ms is not None:
+            self._rechecked_until_ms[symbol] = first_ms + self.page_ms
+        elif minutes.holes:
+            self._recheck_at_ms[symbol] = now_ms + self.pace.recheck_ms
+        else:
             del self._recheck_at_ms[symbol]
-            return None
-        self._recheck_at_ms[symbol] = now_ms + self.pace.recheck_ms
-        return min(minutes.holes)
+        return first_ms

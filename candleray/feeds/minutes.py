@@ -20,7 +20,7 @@ _REMEMBERED = 16
 
 @dataclass
 class Absence:
-    """A minute that REST did not have although it had later ones; ask again at `ask_at_ms`."""
+    """A minute that REST did not have, in the past or before later ones; ask again at `ask_at_ms`."""
 
     first_asked_ms: int
     ask_at_ms: int
@@ -28,7 +28,7 @@ class Absence:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The venue does not have a minute: REST said so at both times, with later minutes in its answers."""
+    """The venue does not have a minute: REST said so at both times, and the venue has later ones."""
 
     symbol: str
     ts_open_ms: int
@@ -128,29 +128,37 @@ class Minutes:
         known = self._remembered.get(kline.ts_open_ms)
         return known is not None and not _agree(known, _told(kline))
 
-    def answered(self, start_ms: int, klines: Iterable[LiveKline], asked_ms: int, now_ms: int) -> list[Verdict]:
-        """Note what an answer does not have; its rows are to be received before.
+    def answered(
+        self, start_ms: int, end_ms: int, klines: Iterable[LiveKline], asked_ms: int, now_ms: int
+    ) -> list[Verdict]:
+        """Note what an answer for `[start_ms, end_ms)` does not have; its rows are to be received before.
 
         Returns:
             Minutes that are holes once their verdict is kept (`declare_hole`).
         """
         had = {kline.ts_open_ms for kline in klines}
         last_ms = max(had, default=start_ms)
-        verdicts = []
-        for ts_ms in range(max(start_ms, self.settled_until_ms), last_ms, MINUTE_MS):
+        # A page that lies in the past is looked through to its end, else an empty one would be asked for for ever.
+        until_ms = end_ms if end_ms + self._pace.verdict_ms <= asked_ms else last_ms
+        newest_ms = max(last_ms, self.newest_ms)
+        known_absent, verdicts = len(self._absent), []
+        for ts_ms in range(max(start_ms, self.settled_until_ms), until_ms, MINUTE_MS):
             if ts_ms not in had and self.is_wanted(ts_ms):
-                verdicts += self._miss(ts_ms, asked_ms)
-        brought_news = bool(had) and last_ms >= start_ms and any(ts_ms in self._held for ts_ms in had)
+                verdicts += self._miss(ts_ms, asked_ms, has_later=ts_ms < newest_ms)
+        brought_news = len(self._absent) > known_absent if until_ms > last_ms else False
+        brought_news |= any(ts_ms in self._held for ts_ms in had)
         self._fruitless = 0 if brought_news else self._fruitless + 1
         pause_ms = self._pace.pause_ms(self._fruitless, self._pace.longest_fruitless_ms)
         self.ask_after_ms = now_ms if brought_news else now_ms + pause_ms
         return verdicts
 
-    def _miss(self, ts_ms: int, asked_ms: int) -> list[Verdict]:
+    def _miss(self, ts_ms: int, asked_ms: int, *, has_later: bool) -> list[Verdict]:
         absence = self._absent.setdefault(ts_ms, Absence(asked_ms, asked_ms + self._pace.verdict_ms))
         if asked_ms - absence.first_asked_ms < self._pace.verdict_ms:
             return []
         absence.ask_at_ms = asked_ms + self._pace.verdict_ms
+        if not has_later:
+            return []
         return [Verdict(self.symbol, ts_ms, absence.first_asked_ms, asked_ms)]
 
     def _remember(self, ts_ms: int, told: tuple[float, ...]) -> None:

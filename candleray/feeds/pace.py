@@ -48,6 +48,7 @@ class Pace:
             verdict_ms=_ms(live.verdict_s),
             recheck_ms=_ms(live.recheck_s),
             renew_before_ms=_ms(live.renew_before_s),
+            future_ms=_ms(live.future_s),
         )
 
     def pause_ms(self, failures: int, longest_ms: int) -> int:

@@ -18,13 +18,14 @@ UNSHARED = 0.05
 
 def rest_client(history: HistorySettings, live: LiveSettings, shared: SharedBudget) -> RestClient:
     """A client that tries once, with live candles' own share of a budget that cannot be shared."""
-    config = history.model_copy(update={"max_attempts": 1, "budget_share": live.budget_share})
-    return RestClient(config, shared=shared)
+    own = {"max_attempts": 1, "budget_share": live.budget_share, "clock_speed": live.clock_speed}
+    return RestClient(history.model_copy(update=own), shared=shared)
 
 
-def repair_client(history: HistorySettings, shared: SharedBudget) -> RestClient:
+def repair_client(history: HistorySettings, live: LiveSettings, shared: SharedBudget) -> RestClient:
     """A client that tries once, and leaves live candles their reserve."""
-    return RestClient(history.model_copy(update={"max_attempts": 1, "budget_share": UNSHARED}), shared=shared)
+    own = {"max_attempts": 1, "budget_share": UNSHARED, "clock_speed": live.clock_speed}
+    return RestClient(history.model_copy(update=own), shared=shared)
 
 
 async def ask_candles(rest: RestClient, market: Market, ask: Ask) -> CandleRows:
@@ -52,5 +53,5 @@ async def ask_time_ms(rest: RestClient, market: Market) -> int:
 
 
 def wait_ms(rest: RestClient, market: Market) -> int:
-    """The time for which the venue has asked to be left alone."""
+    """The time for which the venue has asked to be left alone, by its clock."""
     return int(rest.paused_s(exchange_of(market), market) * 1000)

@@ -17,6 +17,7 @@ class VenueClock:
     `speed` is 1 but where a simulator lets its time run fast. Between two measurements the time never goes back: a
     closed minute stays closed. Where the venue's time is further from our own than `most_apart_s`, one of the two
     is wrong, and the earlier one is believed: by that no minute is over that is not.
+    A fast clock may stand for a while: what it says counts, also where it is earlier.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class VenueClock:
         our_ms = int(self._wall() * 1000)
         believed_ms = self._believed(server_ms, our_ms)
         self._base_s, self._base_ms = self._counter(), float(believed_ms)
-        if self.measured_at_s is None or believed_ms < self._latest_ms - _DIFFERS_MS * self.speed:
+        if self.measured_at_s is None or self.speed > 1 or believed_ms < self._latest_ms - _DIFFERS_MS:
             self._latest_ms = believed_ms
         self.measured_at_s = self._base_s
         return our_ms - server_ms

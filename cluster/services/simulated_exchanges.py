@@ -70,7 +70,8 @@ def asking(url: str, settings: Settings) -> Settings:
         "max_clock_difference_s": _ANY_YEAR_S,
         "subscriptions": settings.live.subscriptions or dict.fromkeys(MARKET_NAMES, symbols),
     }
-    history = settings.history.model_copy(update={"base_urls": dict.fromkeys(MARKET_NAMES, url)})
+    asked = {"base_urls": dict.fromkeys(MARKET_NAMES, url), "clock_speed": simulator.speed}
+    history = settings.history.model_copy(update=asked)
     return settings.model_copy(update={"history": history, "live": settings.live.model_copy(update=live)})
 
 

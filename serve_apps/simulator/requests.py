@@ -19,6 +19,7 @@ from candleray.exchanges.exchange import Exchange, Failure
 from candleray.markets import Market
 from candleray.simulator.faults.fault import fault_kinds
 from candleray.simulator.faults.fault_schedule import FaultSchedule
+from candleray.simulator.faults.listing_faults import shown_symbol
 from candleray.simulator.faults.request_faults import BAD_GATEWAY
 from candleray.simulator.market_clock import MarketClock
 from candleray.simulator.venue_record import VenueRecord
@@ -139,7 +140,7 @@ class Simulator:
         return reply
 
     def _refuse(self, venue: SimulatedVenue, market: Market, question: Question) -> Reply | None:
-        """The refusal by a fault of the market's address; a wait is told in the client's own seconds."""
+        """The refusal by a fault of the market's address; it names the wait in the venue's seconds."""
         base_url = venue.exchange.api(market).base_url
         same_address = [each for each in simulated_markets() if _base_url(each) == base_url]
         for fault in (fault for each in same_address for fault in self.record.book.on(each, question.now_ms)):
@@ -149,16 +150,12 @@ class Simulator:
             refusal = fault.kind.refuse(fault, self.requests[market.name], question.now_ms)
             if isinstance(refusal, str):
                 return Reply(502, refusal.encode(), {"content-type": "text/html"})
-            return venue.refuse(self._in_our_seconds(refusal), question.now_ms)
+            return venue.refuse(refusal, question.now_ms)
         return None
-
-    def _in_our_seconds(self, failure: Failure) -> Failure:
-        wait_s = failure.retry_after_s
-        return failure if wait_s is None else replace(failure, retry_after_s=self._clock.real_s(wait_s))
 
     def _disturbed(self, venue: SimulatedVenue, market: Market, question: Question) -> Question:
         """The question as faults of answers change it."""
-        subject = venue.subject(question.path)
+        subject, symbol = venue.subject(question.path), question.params.get("symbol")
         for fault in self.record.book.on(market, question.now_ms):
             off_ms = fault.kind.clock_off_ms(fault)
             if off_ms and subject == "time":
@@ -168,7 +165,7 @@ class Simulator:
                 self.record.book.meet(fault)
                 shown = {name: value for name, value in question.params.items() if name != venue.window_end}
                 question = replace(question, params=shown)
-            if fault.kind.change_listing and subject == "instruments":
+            if fault.kind.change_listing and (subject == "instruments" or shown_symbol(fault) == symbol):
                 self.record.book.meet(fault)
         return question
 
@@ -179,7 +176,7 @@ class Simulator:
             return reply
         used, left_s = self._meter.spend(venue.exchange, market, reply.weight, question.now_ms)
         if used > venue.exchange.api(market).budget.weight:
-            return venue.refuse(self._in_our_seconds(Failure("rate_limited", "", left_s)), disturbed.now_ms)
+            return venue.refuse(Failure("rate_limited", "", left_s), disturbed.now_ms)
         return Reply(reply.status, reply.body, {**reply.headers, **venue.write_used_weight(used)}, reply.weight)
 
 

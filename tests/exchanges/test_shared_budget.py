@@ -123,3 +123,17 @@ async def test_valkey_that_hangs_costs_a_second_and_then_nothing_for_a_while(
     shared = SharedBudget(hang)
     told = [await shared.spend(ADDRESS, MINUTE, 1) for _ in range(20)]
     assert (told, len(asked)) == ([None] * 20, 1)
+
+
+async def test_windows_and_waits_pass_at_the_speed_of_a_simulated_exchange(valkey: Valkey) -> None:
+    async def opened() -> Valkey:
+        return valkey
+
+    fast = SharedBudget(opened, clock_speed=600.0)
+    await fast.pause(ADDRESS, MINUTE, 600)
+    told = await fast.spend(ADDRESS, MINUTE, 1)
+    assert told is not None
+    assert 0 < told.paused_s <= 600.6
+    await asyncio.sleep(1.1)
+    told = await fast.spend(ADDRESS, MINUTE, 1)
+    assert (told.paused_s, told.wait_s) == (0, 0) if told else False

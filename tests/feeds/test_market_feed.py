@@ -194,6 +194,56 @@ def test_a_hole_is_asked_for_again_every_hour_and_closed_by_what_comes(feed: Mar
     assert feed.keep(row, now_ms + 9 * SECOND), "the keeper of verdicts is to be told"
 
 
+def ask_all(feed: MarketFeed, now_ms: int, has: range, for_s: int = 300) -> list[int]:
+    """Answer what is asked by what the exchange has; return the beginnings of the questions, in minutes."""
+    begun, verdicts = [], []
+    for _ in range(for_s):
+        now_ms += SECOND
+        for ask in feed.asks(now_ms):
+            begun.append((ask.start_ms - START_MS) // MINUTE_MS)
+            stamps = [ts_ms for ts_ms in has if ask.start_ms <= ts_ms < ask.end_ms]
+            rows = LiveKline.rows([kline_of(SYMBOL, ts_ms) for ts_ms in stamps])
+            to_write, found = feed.answer(ask, rows, now_ms)
+            for row in to_write:
+                feed.keep(row, now_ms)
+            verdicts += found
+    for verdict in verdicts:
+        feed.declare_hole(verdict, now_ms)
+    return begun
+
+
+def test_what_comes_behind_an_outage_longer_than_a_page_is_asked_for_and_the_outage_is_holes() -> None:
+    feed = MarketFeed(find_market("binance-spot"), Pace(), page_minutes=10)
+    feed.follow(SYMBOL, START_MS, START_MS + 35 * MINUTE_MS)
+    there = range(START_MS + 25 * MINUTE_MS, START_MS + 60 * MINUTE_MS, MINUTE_MS)
+    begun = ask_all(feed, START_MS + 35 * MINUTE_MS, there)
+    assert begun[:3] == [0, 10, 20]
+    minutes = feed.minutes[SYMBOL]
+    assert sorted(minutes.holes) == [START_MS + minute * MINUTE_MS for minute in range(25)]
+    assert minutes.settled_until_ms > START_MS + 35 * MINUTE_MS
+
+
+def test_past_minutes_are_no_holes_while_the_exchange_has_nothing_later() -> None:
+    feed = MarketFeed(find_market("binance-spot"), Pace(), page_minutes=10)
+    feed.follow(SYMBOL, START_MS, START_MS + 35 * MINUTE_MS)
+    begun = ask_all(feed, START_MS + 35 * MINUTE_MS, range(0))
+    assert {0, 10, 20} <= set(begun)
+    assert not feed.minutes[SYMBOL].holes
+
+
+def test_holes_of_more_than_a_page_are_all_asked_for_again_page_by_page() -> None:
+    feed = MarketFeed(find_market("binance-spot"), Pace(), page_minutes=10)
+    end_ms = START_MS + 35 * MINUTE_MS
+    feed.follow(SYMBOL, START_MS, end_ms)
+    feed.minutes[SYMBOL].adopt_stored([], end_ms)
+    for minute in (0, 3, 12, 31):
+        feed.minutes[SYMBOL].holes.add(START_MS + minute * MINUTE_MS)
+    feed._recheck_at_ms[SYMBOL] = end_ms
+    stored = range(START_MS, end_ms + 60 * MINUTE_MS, MINUTE_MS)
+    assert ask_all(feed, end_ms, stored, for_s=50) == [0, 12, 31]
+    assert not feed.minutes[SYMBOL].holes, "all had come after all"
+
+
 def test_an_exchange_that_refuses_is_left_alone_as_long_as_it_asks(feed: MarketFeed) -> None:
     now_ms = START_MS + MINUTE_MS + 8 * SECOND
     (ask,) = feed.asks(now_ms)

@@ -71,3 +71,13 @@ def test_simulated_exchanges_may_live_in_any_year() -> None:
     clock.measured(4_000_000_000_000)
     ours.s += 1
     assert (clock.now_ms(), clock.dispute) == (4_000_000_600_000, "")
+
+
+def test_a_fast_clock_that_stood_is_believed_where_it_is_behind_our_count() -> None:
+    ours = Clocks()
+    clock = ours.venue(most_apart_s=1e10, speed=600)
+    clock.measured(NOW_MS)
+    ours.s += 1
+    assert clock.now_ms() == NOW_MS + 600_000
+    clock.measured(NOW_MS + 60_000)
+    assert clock.now_ms() == NOW_MS + 60_000

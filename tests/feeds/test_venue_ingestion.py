@@ -162,6 +162,15 @@ async def test_without_sockets_rest_serves_shortly_after_each_close() -> None:
     course.hold()
 
 
+async def test_while_a_fast_clock_stands_no_forming_minute_is_taken_for_a_closed_one() -> None:
+    async with Course("binance", [BTC], with_sockets=False).running() as course:
+        await course.has_all(BTC)
+        for _ in range(4):
+            await course.played.stand(for_s=0.6)
+            await course.has_all(BTC)
+    course.hold()
+
+
 async def test_cuts_lost_frames_and_nonsense_cost_no_minute() -> None:
     async with Course("binance", [BTC, ETH]).running() as course:
         course.played.loses = lambda symbol, ts_ms: ts_ms // MINUTE_MS % 3 == 0

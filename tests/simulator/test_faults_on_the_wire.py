@@ -239,10 +239,10 @@ def test_a_ban_of_bybit_is_of_its_address_and_so_of_both_markets(venue):
     assert venue.http.get(BYBIT_KLINES).json()["retCode"] == 0
 
 
-def test_the_wait_of_a_refusal_is_told_in_the_clients_own_seconds():
+def test_the_wait_of_a_refusal_is_told_in_the_venues_seconds_however_fast_they_pass():
     with simulated_venue(clock=MarketClock(START_MS, speed=60, elapsed_s=lambda: 0.0)) as venue:
         venue.begin("ban", "binance-spot", lasts_s=6 * 3600)
-        assert venue.http.get(KLINES).headers["retry-after"] == "1"
+        assert venue.http.get(KLINES).headers["retry-after"] == "60"
 
 
 def test_the_clock_of_a_venue_may_be_off(venue):
@@ -275,6 +275,7 @@ def test_a_delisted_symbol_is_unknown_and_a_new_one_has_fifty_minutes(venue):
     venue.begin("delisted", "binance-spot", symbol="ETHUSDT")
     venue.begin("listed", "binance-spot", symbol="BTCUSDT")
     assert venue.http.get(KLINES.replace("BTC", "ETH")).json()["code"] == -1121
+    assert (venue.counts("delisted"), venue.counts("listed")) == ((1, 1), (1, 0))
     listed = [each["symbol"] for each in venue.http.get("/api/v3/exchangeInfo").json()["symbols"]]
     assert listed[0] == "BTCUSDT"
     assert listed[1].startswith("NEW")

@@ -132,7 +132,7 @@ def test_all_that_asks_exchanges_asks_these_by_both_ways_and_follows_some_symbol
     names = [market.name for market in MARKETS.values()]
     assert settings.history.base_urls == dict.fromkeys(names, "http://127.0.0.1:9900")
     assert settings.live.stream_urls == dict.fromkeys(names, "ws://127.0.0.1:9900")
-    assert settings.live.clock_speed == 60
+    assert (settings.live.clock_speed, settings.history.clock_speed) == (60, 60)
     assert settings.live.subscriptions == dict.fromkeys(names, ("BTCUSDT", "ETHUSDT"))
     chosen = asking("http://127.0.0.1:9900", Settings(simulator={"symbols": "SOLUSDT, XRPUSDT"}))
     assert chosen.live.subscriptions["bybit-spot"] == ("SOLUSDT", "XRPUSDT")

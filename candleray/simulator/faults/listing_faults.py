@@ -30,6 +30,11 @@ def new_symbol(fault: Fault) -> str:
     return f"NEW{fault.number}{fault.symbol}"[:32]
 
 
+def shown_symbol(fault: Fault) -> str | None:
+    """The symbol by which a question of a client meets the fault."""
+    return new_symbol(fault) if fault.kind is LISTED else fault.symbol
+
+
 def _list(fault: Fault, listing: list[InstrumentReference]) -> list[InstrumentReference]:
     models = [each for each in listing if each.symbol == fault.symbol]
     added = [

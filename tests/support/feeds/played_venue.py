@@ -79,9 +79,18 @@ class PlayedVenue:
     most_at_once: int = 0
     """Sockets that were open at once, at most."""
     _began_s: float = field(default_factory=time.monotonic)
+    _standing_s: float | None = None
+
+    async def stand(self, for_s: float) -> None:
+        """Let the clock stand and then go on from there, as a simulator's does whose machine is busy."""
+        self._standing_s = time.monotonic()
+        await asyncio.sleep(for_s)
+        self._began_s += time.monotonic() - self._standing_s
+        self._standing_s = None
 
     def now_ms(self) -> int:
-        return START_MS + int((time.monotonic() - self._began_s) * 1000 * SPEED)
+        now_s = self._standing_s or time.monotonic()
+        return START_MS + int((now_s - self._began_s) * 1000 * SPEED)
 
     def candles(self, market: Market, symbol: str, start_ms: int, end_ms: int) -> CandleRows:
         return self.source.candles(market, symbol, start_ms, end_ms)
