@@ -23,6 +23,7 @@ class MarketFeedMetrics:
         self._filled = Gauge("candleray_feed_filled", "Minutes that only REST told.", by_market)
         self._reconnects = Gauge("candleray_feed_reconnects", "Sockets opened again.", by_market)
         self._waiting = Gauge("candleray_feed_waiting", "Rows that wait for the store.", by_market)
+        self._holes = Gauge("candleray_feed_holes", "Holes by verdict of the last day.", by_market)
         self._lacking = Gauge("candleray_feed_catch_up_minutes", "Minutes that the store lacks.", by_market)
         self._eta = Gauge("candleray_feed_catch_up_eta_seconds", "Time until it has them.", by_market)
         self._repaired = Gauge(
@@ -49,6 +50,7 @@ class MarketFeedMetrics:
             self._waiting.set(state.waiting, market)
             self._lacking.set(state.catch_up.minutes_left if state.catch_up else 0, market)
             self._eta.set((state.catch_up.eta_s or 0.0) if state.catch_up else 0.0, market)
+            self._holes.set(state.holes, market)
             self._repaired.set(state.repaired, market)
             self._not_traded.set(len(state.not_traded), market)
             self._shared.set(float(state.budget_shared), market)

@@ -81,6 +81,10 @@ def _remarks(state: FeedState) -> list[str]:
     """Sentences on what an operator should look at."""
     told = [state.reason] if state.reason else []
     told += [f"{symbol} is not followed: {notice}" for symbol, notice in state.not_traded.items()]
+    told += [f"REST fails and is asked again: {state.rest_trouble}"] if state.rest_trouble else []
+    told += [f"{state.holes:,} minutes of the last day are holes: the exchange does not have them"] * bool(
+        state.holes
+    )
     told += [] if state.budget_shared else [_NOT_SHARED]
     told += [f"{reason}: {one.count:,}, first {one.example}" for reason, one in state.refused.items()]
     told += [f"{symbol} is not streamed: {said}" for symbol, said in state.refused_symbols.items()]

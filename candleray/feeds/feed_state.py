@@ -44,6 +44,8 @@ class FeedState(FrozenModel):
     waiting: int = Field(0, description="rows that wait for the store")
     unpublished: int = Field(0, description="minutes that wait for the stream")
     incomplete: int = Field(0, description="instruments that lack a minute which is due")
+    rest_trouble: str = Field("", description="failure of the last question to REST; it is asked again")
+    holes: int = Field(0, description="minutes of the last day that the exchange does not have, by verdict")
     catch_up: CatchUp | None = Field(None, description="of a repair that is under way")
     repaired: int = Field(0, description="minutes that a scan found missing and REST brought")
     scanned_at: datetime | None = Field(None, description="end of the last scan of whole histories")

@@ -58,6 +58,8 @@ class MarketIngestion:
         self.unknown: dict[str, str] = {}
         """Symbols that the exchange's REST interface does not know, with its words."""
         self.clock_ahead_ms: int | None = None
+        self.rest_trouble = ""
+        """The failure of the last question; empty where it was answered."""
         self._rest, self._on_row = rest, on_row
         self._has_own_stream = market.name in live.stream_urls
         self._asking: set[asyncio.Task[None]] = set()
@@ -149,6 +151,8 @@ class MarketIngestion:
             incomplete=len(self.feed.missing_symbols(self.now_ms)),
             clock_ahead_ms=self.clock_ahead_ms,
             budget_shared=self._rest.shares_budget,
+            rest_trouble=self.rest_trouble,
+            holes=sum(len(minutes.holes) for minutes in self.feed.minutes.values()),
             refused={
                 reason: RefusedReason(count=count, example=counts.examples.get(reason, ""))
                 for reason, count in counts.refused.items()
@@ -213,12 +217,14 @@ class MarketIngestion:
             return
         except ExchangeError as error:
             log.info("feed_question_failed", market=self.market.name, symbol=ask.symbol, reason=error.message)
+            self.rest_trouble = error.message
             self.feed.fail(ask, self.now_ms, wait_ms(self._rest, self.market))
             return
         except Exception:
             log.exception("feed_question_broken", market=self.market.name, symbol=ask.symbol)
             self.feed.fail(ask, self.now_ms)
             return
+        self.rest_trouble = ""
         self.unknown.pop(ask.symbol, None)
         to_write, verdicts = self.feed.answer(ask, rows, self.now_ms)
         for row in to_write:

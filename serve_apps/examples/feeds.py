@@ -20,6 +20,8 @@ FEED: dict[str, Any] = {
     "waiting": 0,
     "unpublished": 0,
     "incomplete": 0,
+    "rest_trouble": "",
+    "holes": 2,
     "catch_up": {"minutes_left": 1200, "minutes_done": 8400, "instruments": 3, "eta_s": 12.5},
     "repaired": 8400,
     "scanned_at": "2025-06-22T03:00:12Z",

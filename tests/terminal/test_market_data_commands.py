@@ -168,13 +168,15 @@ def test_feeds_tells_of_a_repair_with_the_time_that_is_left_and_of_what_is_not_f
     halted = {"LUNAUSDT": "not traded at present: its status is BREAK"}
     states = [
         FeedState(market="binance-spot", mode="sockets", catch_up=course, not_traded=halted),
-        FeedState(market="bybit-spot", mode="idle", budget_shared=False),
+        FeedState(market="bybit-spot", mode="idle", budget_shared=False, holes=2, rest_trouble="it answered 503"),
     ]
     client = SimpleNamespace(feeds=lambda: states)
     monkeypatch.setattr(feeds, "connect", lambda api, data: nullcontext(client))
-    told = run("feeds").stdout.splitlines()[-3:]
+    told = run("feeds").stdout.splitlines()[-5:]
     assert told[0] == "binance-spot: LUNAUSDT is not followed: not traded at present: its status is BREAK"
     assert told[1] == (
         "binance-spot: catches up: 8,400 minutes done, 1,200 of 3 instruments missing, about 2 min more"
     )
-    assert told[2].startswith("bybit-spot: the request budget is not shared, because Valkey does not answer")
+    assert told[2] == "bybit-spot: REST fails and is asked again: it answered 503"
+    assert told[3] == "bybit-spot: 2 minutes of the last day are holes: the exchange does not have them"
+    assert told[4].startswith("bybit-spot: the request budget is not shared, because Valkey does not answer")

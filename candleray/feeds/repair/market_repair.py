@@ -189,14 +189,15 @@ class MarketRepair:
             self.gaps.failed(gap, self._ingestion.now_ms + self._feed.pace.longest_fruitless_ms)
         except ExchangeError as error:
             log.info("feed_question_failed", market=self._market.name, symbol=gap.symbol, reason=error.message)
-            wait = int(wait_ms(self._rest, self._market) * self._ingestion.clock.speed)
-            gate.leave_failed(self._ingestion.now_ms, wait)
+            self._ingestion.rest_trouble = error.message
+            gate.leave_failed(self._ingestion.now_ms, wait_ms(self._rest, self._market))
             self.gaps.failed(gap, self._ingestion.now_ms)
         except BaseException:
             gate.leave()
             self.gaps.failed(gap, self._ingestion.now_ms)
             raise
         else:
+            self._ingestion.rest_trouble = ""
             gate.leave()
             await self._keep(gap, rows, now_ms)
 
