@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from ray.actor import ActorHandle
 from ray.util.metrics import Counter
 
-from actors.answering import answer_as
+from actors.answering import LoopPulse, answer_as
 from actors.job_metrics import JobMetrics
 from actors.options import JOB_SCHEDULER, ON_HEAD
 from actors.periodic_duties import start_duties
@@ -40,7 +40,8 @@ LONGEST_PAUSE_S = 5.0
 class JobSchedulerActor:
     def __init__(self, url: SecretStr, limits: JobSettings, job_module: str, log_level: str) -> None:
         configure_logs(log_level)
-        answer_as("job scheduler")
+        self._pulse = LoopPulse()
+        answer_as("job scheduler", self._pulse.is_alive)
         self._url = url
         self._limits = limits
         self._drivers = RayJobs(job_module)
@@ -51,7 +52,8 @@ class JobSchedulerActor:
         start_duties(get_settings())  # read here: as an argument its secrets would be kept by Ray
 
     def ping(self) -> None:
-        """Answer, to show that the actor is alive."""
+        """Raise `ServiceUnavailable` where the loop stands still."""
+        self._pulse.require("job scheduler")
 
     def _live(self) -> None:
         try:
@@ -61,6 +63,11 @@ class JobSchedulerActor:
         os._exit(1)  # Ray starts it again
 
     async def _run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._pulse.beat(), name="pulse")
+            tasks.create_task(self._keep_scheduling(), name="scheduling")
+
+    async def _keep_scheduling(self) -> None:
         next_pause_s = STEP_S
         while True:
             began = time.monotonic()

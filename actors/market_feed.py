@@ -11,14 +11,14 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import ray
 from ray.actor import ActorHandle
 
-from actors.answering import answer_as
+from actors.answering import LoopPulse, answer_as
 from actors.options import ON_HEAD, market_feed_options
 from candleray.databases.lazy_service import LazyService
 from candleray.databases.postgres import Postgres
@@ -31,6 +31,10 @@ from candleray.settings import IdentitySettings, LiveSettings, Settings
 if TYPE_CHECKING:
     from candleray.feeds.feed_state import FeedState
     from candleray.feeds.venue_ingestion import VenueIngestion
+    from candleray.market_data.candle_store_client import StoreCall
+
+CourseParts: TypeAlias = "tuple[StoreCall, Callable[[Sequence[FeedState]], None]]"
+"""The way to the candle store, and who is shown the states of the markets."""
 
 log = get_logger("feeds")
 
@@ -40,13 +44,15 @@ LOOK_S = 2.0
 class MarketFeedActor:
     def __init__(self, venue: str, settings: Settings) -> None:
         configure_logs(settings.log_level)
-        answer_as(f"{venue} feed")
+        self._pulse = LoopPulse()
+        answer_as(f"{venue} feed", self._pulse.is_alive)
         self._venue = venue
         self._settings = settings
         threading.Thread(target=self._live, name=f"{venue} feed", daemon=True).start()
 
     def ping(self) -> None:
-        """Answer, to show that the actor is alive."""
+        """Raise `ServiceUnavailable` where the loop stands still."""
+        self._pulse.require(f"{self._venue} feed")
 
     def _live(self) -> None:
         try:
@@ -56,16 +62,31 @@ class MarketFeedActor:
         os._exit(1)  # Ray starts it again
 
     async def _run(self) -> None:
-        url = self._settings.services.postgres_url
-        postgres = LazyService(partial(Postgres.open, max_connections=2), url, "postgres_url")
-        wanted = Subscribed(self._venue, self._settings.live, postgres)
-        while True:
-            if await wanted():
-                break
-            await asyncio.sleep(LOOK_S)
-        ingestion = _ingestion(self._venue, self._settings, wanted, postgres)
-        log.info("feed_begins", venue=self._venue)
-        await ingestion.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._pulse.beat(), name="pulse")
+            tasks.create_task(self._ingest(), name="ingestion")
+
+    async def _ingest(self) -> None:
+        await follow_venue(self._venue, self._settings, _of_cluster)
+
+
+async def follow_venue(venue: str, settings: Settings, parts: Callable[[Settings], CourseParts]) -> None:
+    """Ingest a venue's live candles until this task is cancelled.
+
+    Args:
+        parts: called once something is subscribed; before, this process has not imported what it would need.
+    """
+    postgres = LazyService(
+        partial(Postgres.open, max_connections=2), settings.services.postgres_url, "postgres_url"
+    )
+    wanted = Subscribed(venue, settings.live, postgres)
+    while True:
+        if await wanted():
+            break
+        await asyncio.sleep(LOOK_S)
+    ingestion = _ingestion(venue, settings, wanted, postgres, parts(settings))
+    log.info("feed_begins", venue=venue)
+    await ingestion.run()
 
 
 class Subscribed:
@@ -96,12 +117,18 @@ class Subscribed:
         ]
 
 
-def _ingestion(
-    venue: str, settings: Settings, wanted: Subscribed, postgres: LazyService[Postgres]
-) -> VenueIngestion:
-    # Imported here: at rest the actor has none of it in memory.
+def _of_cluster(settings: Settings) -> CourseParts:
     from actors.candle_store import ActorCall
     from actors.market_feed_metrics import MarketFeedMetrics
+
+    metrics = MarketFeedMetrics()
+    return ActorCall(settings), lambda states: metrics.observe(states, time.time())
+
+
+def _ingestion(
+    venue: str, settings: Settings, wanted: Subscribed, postgres: LazyService[Postgres], parts: CourseParts
+) -> VenueIngestion:
+    # Imported here: at rest the actor has none of it in memory.
     from candleray.databases.valkey import Valkey
     from candleray.exchanges.shared_budget import MOST, SharedBudget
     from candleray.feeds.feed_store import FeedStore
@@ -121,10 +148,10 @@ def _ingestion(
     async def holes() -> HoleStore:
         return HoleStore(await postgres.get())
 
-    metrics = MarketFeedMetrics()
+    call, observe = parts
 
     async def keep_states(states: Sequence[FeedState]) -> None:
-        metrics.observe(states, time.time())
+        observe(states)
         await FeedStore(await postgres.get()).keep(states)
 
     return VenueIngestion(
@@ -132,7 +159,7 @@ def _ingestion(
         settings.live,
         rest_client(settings.history, settings.live, budget(MOST)),
         Services(
-            store=CandleStoreClient(ActorCall(settings)),
+            store=CandleStoreClient(call),
             wanted=wanted,
             holes=holes,
             valkey=valkey,

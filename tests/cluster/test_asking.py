@@ -39,6 +39,25 @@ while True:
     time.sleep(1)  # as a long call does
 """
 
+ANSWERS_FROM_A_LOOP = """
+import asyncio, sys, time
+from actors.answering import LoopPulse, answer_as
+
+async def work(pulse):
+    beating = asyncio.create_task(pulse.beat())
+    while True:
+        line = await asyncio.to_thread(sys.stdin.readline)
+        if not line:
+            return
+        time.sleep(float(line))  # as nothing in a loop may
+        print("on again", flush=True)
+
+pulse = LoopPulse(stands_still_s=2.0)
+answer_as("binance feed", pulse.is_alive)
+print("ready", flush=True)
+asyncio.run(work(pulse))
+"""
+
 GREETS_LIKE_GRPC = """
 import socket, sys
 server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
@@ -88,6 +107,30 @@ def test_a_process_answers_whatever_its_own_work_is_and_not_once_it_is_suspended
         unix_answer(socket)
     with running_script(ANSWERS, env={**os.environ, SOCKETS: str(sockets)}):  # over its predecessor's socket
         unix_answer(socket)
+
+
+def test_a_process_whose_loop_hangs_answers_nobody_until_it_turns_again(sockets: Path) -> None:
+    environment = {**os.environ, SOCKETS: str(sockets)}
+    options = {"stdin": subprocess.PIPE, "env": environment}
+    with running_script(ANSWERS_FROM_A_LOOP, **options) as (process, _):
+        socket = socket_of(sockets, "binance feed")
+        unix_answer(socket)
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write("6\n")
+        process.stdin.flush()
+
+        def hangs() -> bool:
+            try:
+                unix_answer(socket, deadline_s=QUICK_S)
+            except TimeoutError:
+                return True
+            return False
+
+        wait_until(hangs, what="nobody is answered")
+        assert listener_of(socket) == process.pid
+        assert process.stdout.readline() == "on again\n"
+        wait_until(lambda: not hangs(), what="who asks is answered again")
 
 
 def test_outside_of_an_instance_nobody_is_answered(sockets: Path) -> None:

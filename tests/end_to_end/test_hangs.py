@@ -34,7 +34,8 @@ class Part:
     words: str
     """A piece of its command line."""
     counted: str = ""
-    """Name under which the supervisor counts its restarts; Serve replaces what has none."""
+    """Name under which the supervisor counts its restarts, or names where several parts look alike; Serve replaces
+    what has none."""
     me_within_s: float | None = 1.0
     """The longest that another user's `/me` may take meanwhile, beside what it takes without a fault."""
     me_status: int = 200
@@ -44,6 +45,9 @@ class Part:
     """False where nobody may answer `/ready` meanwhile: the proxy sends a hanging replica its share of requests
     until its own checks have failed."""
 
+    def restarts(self, patient: Patient) -> int:
+        return sum(map(patient.restarts, self.counted.split(" or ")))
+
     def __str__(self) -> str:
         return f"{self.words} and its children" if self.with_children else self.words
 
@@ -52,6 +56,7 @@ PARTS = [
     Part("valkey-server", "valkey"),
     Part("ray::CandleStoreActor", "candle store"),
     Part("ray::JobSchedulerActor", "job scheduler"),
+    Part("ray::MarketFeedActor", "binance feed or bybit feed"),
     Part("raylet/raylet", "ray"),
     Part("gcs/gcs_server", "ray"),
     Part("cluster.instance.ray_driver", "ray"),
@@ -91,7 +96,7 @@ def test_a_suspended_part_is_started_anew(
 
 def suspended_once(writer: Writer, other: OtherUser, part: Part, wait_s: float) -> str:
     patient = writer.patient
-    count, hanging = patient.restarts(part.counted), patient.first_of(part.words)
+    count, hanging = part.restarts(patient), patient.first_of(part.words)
     writer.begin_round()
     with going_on(writer.step, other.step):
         time.sleep(CALM_S + wait_s)
@@ -104,7 +109,7 @@ def suspended_once(writer: Writer, other: OtherUser, part: Part, wait_s: float) 
         wait_until(lambda: is_gone(hanging) or patient.file.state != "ready", what=f"the end of {part.words}")
         gone = time.monotonic()
         if part.counted:
-            wait_until(lambda: patient.restarts(part.counted) > count, what=f"{part.counted} is started again")
+            wait_until(lambda: part.restarts(patient) > count, what=f"{part.counted} is started again")
         patient.wait_whole()
         healed_s = time.monotonic() - began
     calm_s = slowest_s(other.begun(0, began - CALM_S / 2))
