@@ -22,7 +22,7 @@ from actors.answering import LoopPulse, answer_as
 from actors.options import ON_HEAD, market_feed_options
 from candleray.databases.lazy_service import LazyService
 from candleray.databases.postgres import Postgres
-from candleray.errors import CandlerayError
+from candleray.errors import CandlerayError, in_words
 from candleray.feeds.subscription_store import SubscriptionStore
 from candleray.logs import configure_logs, get_logger
 from candleray.markets import MARKETS, Instrument, find_market
@@ -39,6 +39,8 @@ CourseParts: TypeAlias = "tuple[StoreCall, Callable[[Sequence[FeedState]], None]
 log = get_logger("feeds")
 
 LOOK_S = 2.0
+WANTED_WITHIN_S = 5.0
+"""A Postgres that hangs is not waited for: the last known instruments are followed."""
 
 
 class MarketFeedActor:
@@ -100,10 +102,11 @@ class Subscribed:
 
     async def __call__(self) -> Sequence[Instrument]:
         try:
-            store = SubscriptionStore(await self._postgres.get(), self._live)
-            self._known = await store.wanted(self._market_ids)
-        except CandlerayError as error:
-            log.warning("feed_waits", step="subscriptions", reason=error.message)
+            async with asyncio.timeout(WANTED_WITHIN_S):
+                store = SubscriptionStore(await self._postgres.get(), self._live)
+                self._known = await store.wanted(self._market_ids)
+        except (CandlerayError, TimeoutError) as error:
+            log.warning("feed_waits", step="subscriptions", reason=in_words(error))
         return self._named() if self._known is None else self._known
 
     def _named(self) -> list[Instrument]:

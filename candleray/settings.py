@@ -254,6 +254,9 @@ class LiveSettings(_Section):
         2.0, gt=0, description="a candle that closes later still, by our count of the exchange's clock, is refused"
     )
     verdict_s: float = Field(120.0, gt=0, description="least time between the two questions of a hole verdict")
+    stream_wait_s: float = Field(
+        20.0, gt=0, description="longest time for which the stream of candles waits for an older minute"
+    )
     recheck_s: float = Field(3600.0, gt=0, description="between two questions for a minute that is a hole")
     renew_before_s: float = Field(
         900.0, gt=0, description="before an exchange cuts a socket by its age, the next one is opened"

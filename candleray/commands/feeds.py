@@ -18,6 +18,10 @@ _NOT_SHARED = (
 )
 
 
+SILENT_S = 20.0
+"""A feed tells of itself every 5 s, and after a failure within 5 s more."""
+
+
 def feeds(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
     """Show each market's feed of live candles: sockets, lag, what REST filled, what was refused and why.
 
@@ -88,8 +92,13 @@ def _remarks(state: FeedState) -> list[str]:
     told += [] if state.budget_shared else [_NOT_SHARED]
     told += [f"{reason}: {one.count:,}, first {one.example}" for reason, one in state.refused.items()]
     told += [f"{symbol} is not streamed: {said}" for symbol, said in state.refused_symbols.items()]
+    told += [f"{waiting} wait: {reason}" for waiting, reason in state.waits.items()]
     told += [f"{state.waiting:,} rows wait for the store"] if state.waiting > 1000 else []
     told += [f"{state.unpublished:,} minutes wait for the stream"] if state.unpublished > 1000 else []
+    if halt := state.last_halt:
+        told.append(f"stood still for {halt.seconds:,.0f} s until {second_text(halt.until)}: {halt.cause}")
+    if state.told_ago_s is not None and state.told_ago_s > SILENT_S:
+        told.append(f"has told nothing of itself for {state.told_ago_s:,.0f} s: what stands here is as old")
     return told
 
 

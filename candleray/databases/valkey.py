@@ -17,6 +17,8 @@ from candleray.network.forks import require_own
 
 _OLDER = "equal or smaller than the target stream top item"
 """Words of the server for an id that is not above the last one."""
+_ANSWERS_WITHIN_S = 15.0
+"""A server behind a broken network says nothing at all, for as long as one waits."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class Valkey:
         """
         address = without_credentials(split_url(url, "redis_url", ("redis", "rediss", "unix")))
         try:
-            store = cls(redis.Redis.from_url(url, socket_connect_timeout=10), address)
+            client = redis.Redis.from_url(url, socket_connect_timeout=10, socket_timeout=_ANSWERS_WITHIN_S)
+            store = cls(client, address)
         except (ValueError, TypeError):
             # Not its text: it may quote the URL.
             raise invalid(
@@ -63,23 +66,31 @@ class Valkey:
         async with self.answering() as client:
             await client.ping()
 
-    async def append(self, entries: Sequence[StreamEntry], keep_from: str) -> None:
-        """Append entries with ids of their own to their streams, and trim those to about `keep_from`.
+    async def append(self, entries: Sequence[StreamEntry], keep_from: str, *, begins: bool = False) -> bool:
+        """Append all entries, or none, with ids of their own to their streams, and trim these to `keep_from`.
 
         The server refuses an id that is not above the stream's last: a minute twice, or an older one, stays out.
+
+        Args:
+            begins: streams that are not there are made.
+
+        Returns:
+            False where an entry is in no stream, because that is not there.
 
         Raises:
             ServiceUnavailable: Valkey does not answer or has no room; entries may have been appended.
         """
         async with self.answering() as client:
-            pipeline = client.pipeline(transaction=False)
+            # At once: where there is no room for one entry, no newer one may enter before it.
+            pipeline = client.pipeline(transaction=True)
             for entry in entries:
                 fields: dict[Any, Any] = dict(entry.fields)
-                pipeline.xadd(entry.stream, fields, id=entry.entry_id, minid=keep_from)
+                pipeline.xadd(entry.stream, fields, id=entry.entry_id, minid=keep_from, nomkstream=not begins)
             answers = await pipeline.execute(raise_on_error=False)
             for answer in answers:
                 if isinstance(answer, Exception) and _OLDER not in str(answer):
                     raise answer
+            return all(answer is not None for answer in answers)
 
     async def last_ids(self, streams: Sequence[str]) -> list[str | None]:
         """The id of the last entry of each stream, None where there is none."""

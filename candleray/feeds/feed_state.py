@@ -26,6 +26,14 @@ class CatchUp(FrozenModel):
     eta_s: float | None = Field(None, description="seconds that are left at the pace so far")
 
 
+class FeedHalt(FrozenModel):
+    """A stretch for which a venue's feed did nothing at all."""
+
+    seconds: float = Field(description="its length")
+    until: datetime = Field(description="its end, from which on the feed works again")
+    cause: str = Field(description="suspended, or busy with something else")
+
+
 class FeedState(FrozenModel):
     """State of one market's feed since its process began, as it told it last."""
 
@@ -61,4 +69,7 @@ class FeedState(FrozenModel):
     refused_symbols: dict[str, str] = Field(
         default_factory=dict, description="symbols that the exchange does not stream, with its words"
     )
+    waits: dict[str, str] = Field(default_factory=dict, description="what it cannot do now, with the reason")
+    last_halt: FeedHalt | None = Field(None, description="the last time that it stood still for 5 s or longer")
     told_at: datetime | None = Field(None, description="when the feed told this")
+    told_ago_s: float | None = Field(None, description="seconds since then; a feed tells of itself every 5 s")

@@ -22,7 +22,9 @@ class FeedStore:
         """The last word of every market's feed; a market whose feed has never spoken is idle."""
         rows = await self._postgres.fetch("feed_states")
         told = {
-            row["market_id"]: FeedState(**{**row["state"], "told_at": row["updated_at"]})
+            row["market_id"]: FeedState(
+                **{**row["state"], "told_at": row["updated_at"], "told_ago_s": max(0.0, row["ago_s"])}
+            )
             for row in rows
             if row["market_id"] in MARKETS
         }

@@ -119,6 +119,13 @@ class Minutes:
             ts_ms += MINUTE_MS
         return None
 
+    def first_expected_ms(self) -> int:
+        """The first minute that may still come: not settled, and the exchange has not said that it lacks it."""
+        ts_ms = self.settled_until_ms
+        while ts_ms in self._settled or ts_ms in self._absent:
+            ts_ms += MINUTE_MS
+        return ts_ms
+
     def is_wanted(self, ts_ms: int) -> bool:
         """Neither held nor settled, and followed."""
         return ts_ms >= self.start_ms and ts_ms not in self._held and not self._is_settled(ts_ms)

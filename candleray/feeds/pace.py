@@ -28,6 +28,8 @@ class Pace:
     """The longest pause between two questions for an instrument whose exchange has nothing new."""
     verdict_ms: int = 120_000
     """The least time between the two questions of a hole verdict."""
+    stream_wait_ms: int = 20_000
+    """The longest time for which a newer minute waits for an older one before it enters the stream."""
     recheck_ms: int = HOUR_MS
     """Time between two questions for a hole."""
     renew_before_ms: int = 900_000
@@ -46,6 +48,7 @@ class Pace:
             longest_retry_ms=_ms(live.longest_retry_s),
             longest_fruitless_ms=_ms(max(live.verdict_s, live.longest_retry_s)),
             verdict_ms=_ms(live.verdict_s),
+            stream_wait_ms=_ms(live.stream_wait_s),
             recheck_ms=_ms(live.recheck_s),
             renew_before_ms=_ms(live.renew_before_s),
             future_ms=_ms(live.future_s),

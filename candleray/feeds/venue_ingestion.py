@@ -17,11 +17,12 @@ from typing import Any, Protocol
 
 from candleray.candles import Candles
 from candleray.databases.valkey import Valkey
-from candleray.errors import CandlerayError, NotFound
+from candleray.errors import CandlerayError, NotFound, in_words
 from candleray.exchanges.rest import RestClient
 from candleray.exchanges.stream import LiveKline
-from candleray.feeds.candle_stream import KEPT_MS, StreamOutbox, entries_of, stream_of
+from candleray.feeds.candle_stream import KEPT_MS, IncompleteStream, StreamOutbox, entries_of, minute_of, stream_of
 from candleray.feeds.feed_state import FeedState
+from candleray.feeds.halt_watch import HaltWatch
 from candleray.feeds.hole_store import HoleStore
 from candleray.feeds.market_ingestion import MarketIngestion
 from candleray.feeds.pace import Pace
@@ -43,7 +44,8 @@ STATE_S = 5.0
 _TICK_S, _IDLE_TICK_S = 0.05, 0.5
 _LONGEST_PAUSE_S = 5.0
 _PREPARED_AT_ONCE = 8
-_BLOCKED_S = 5.0
+_HOLES_WITHIN_S, _HOLES_AGAIN_S = 3.0, 30.0
+_NONE_EXPECTED = 2**62
 
 
 class LiveStore(RepairedStore, Protocol):
@@ -51,6 +53,17 @@ class LiveStore(RepairedStore, Protocol):
 
     async def read_first(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles: ...
 
+
+STEPS = {
+    "_step": "sockets and questions",
+    "_flush": "candles into the store",
+    "_publish": "minutes into the stream",
+    "_follow": "new subscriptions",
+    "_judge": "verdicts of holes",
+    "step": "repair",
+    "_tell": "states of the feeds",
+}
+"""Words on the work that waits where a step fails."""
 
 Wanted = Callable[[], Awaitable[Sequence[Instrument]]]
 """The instruments to be followed; raises a `CandlerayError` where that cannot be told now."""
@@ -84,7 +97,7 @@ class VenueIngestion:
         self.live = live
         self.services = services
         self.buffer = RowBuffer(Pace.of(live))
-        self.outbox = StreamOutbox()
+        self.outbox = StreamOutbox(Pace.of(live).stream_wait_ms)
         self.markets = {
             market.market_id: MarketIngestion(market, live, rest, connect, self._take)
             for market in MARKETS.values()
@@ -99,6 +112,9 @@ class VenueIngestion:
         self._not_traded: dict[int, dict[str, str]] = {market_id: {} for market_id in self.markets}
         self._filled: defaultdict[int, set[tuple[str, int]]] = defaultdict(set)
         self._preparing = asyncio.Semaphore(_PREPARED_AT_ONCE)
+        self._no_holes_until_s = 0.0
+        self._waits: dict[str, str] = {}
+        self._halt = HaltWatch()
 
     @property
     def is_idle(self) -> bool:
@@ -120,6 +136,7 @@ class VenueIngestion:
                     loops.create_task(self._repeat(step, every_s), name=step.__name__)
                 for repair in self.repairs.values():
                     loops.create_task(self._repeat(repair.step, pace_s), name="repair")
+                loops.create_task(self._halt.watch(), name="halt")
         finally:
             for market in self.markets.values():
                 await market.close()
@@ -129,17 +146,20 @@ class VenueIngestion:
         while True:
             try:
                 await step()
+                self._waits.pop(STEPS[step.__name__], None)
                 pause_s = max(every_s, _IDLE_TICK_S) if self.is_idle else every_s
             except CandlerayError as error:
-                pause_s = min(max(2 * pause_s, 0.5), max(_LONGEST_PAUSE_S, every_s))
+                pause_s = self._failed(step.__name__, error.message, every_s, pause_s)
                 log.warning("feed_waits", step=step.__name__, reason=error.message, pause_s=pause_s)
-            except Exception:
-                pause_s = min(max(2 * pause_s, 0.5), max(_LONGEST_PAUSE_S, every_s))
+            except Exception as error:
+                pause_s = self._failed(step.__name__, in_words(error), every_s, pause_s)
                 log.exception("feed_step_failed", step=step.__name__)
-            began_s = time.monotonic()
             await asyncio.sleep(pause_s)
-            if (late_s := time.monotonic() - began_s - pause_s) > _BLOCKED_S:
-                log.warning("feed_loop_blocked", seconds=round(late_s, 1))
+
+    def _failed(self, step: str, reason: str, every_s: float, pause_s: float) -> float:
+        """Note why a step failed; return the pause before the next attempt, which grows."""
+        self._waits[STEPS[step]] = reason[:300]
+        return min(max(2 * pause_s, 0.5), max(_LONGEST_PAUSE_S, every_s))
 
     async def _step(self) -> None:
         for market in self.markets.values():
@@ -189,35 +209,45 @@ class VenueIngestion:
         for row in rows:
             if market.feed.keep(row, now_ms):
                 self._filled[market.market.market_id].add((row.kline.symbol, row.kline.ts_open_ms))
-        self.outbox.add(rows, now_ms)
+        self.outbox.add(rows, time.time_ns() // 1_000_000, self._elapsed_ms())
 
     async def _publish(self) -> None:
         if not self.outbox.incomplete and not len(self.outbox):
             return
         valkey = await self.services.valkey()
-        await self._complete_streams(valkey)
-        while batch := self.outbox.batch():
-            await valkey.append(batch, self._kept_from())
-            self.outbox.done(batch)
+        for one in self.outbox.to_complete(self._expected_ms, self._elapsed_ms()):
+            await self._complete(valkey, one)
+        while batch := self.outbox.batch(self._expected_ms, self._elapsed_ms()):
+            streams = sorted({entry.stream for entry in batch})
+            last_ids = dict(zip(streams, await valkey.last_ids(streams), strict=True))
+            if not self.outbox.held_to(last_ids, self._elapsed_ms()):
+                continue
+            if await valkey.append(batch, self._kept_from()):
+                self.outbox.done(batch)
 
-    async def _complete_streams(self, valkey: Valkey) -> None:
-        """Append what the store has and the stream lacks of the window that is compared at a start."""
-        instruments = list(self.outbox.incomplete.values())
-        last_ids = await valkey.last_ids([stream_of(instrument) for instrument in instruments])
-        for instrument, last_id in zip(instruments, last_ids, strict=True):
-            end_ms = self.markets[instrument.market_id].closed_until_ms
-            last_ms = int(last_id.partition("-")[0]) if last_id else 0
-            start_ms = max(last_ms + MINUTE_MS, end_ms - int(self.live.look_back_s * 1000))
-            if start_ms < end_ms:
-                candles = Candles.empty()
-                with suppress(NotFound):
-                    # As every minute enters the stream: with the values it had first.
-                    candles = await self.services.store.read_first(
-                        instrument.market_id, instrument.symbol, start_ms, end_ms
-                    )
-                if entries := entries_of(instrument, candles, last_ms):
-                    await valkey.append(entries, self._kept_from())
-            self.outbox.completed(instrument)
+    async def _complete(self, valkey: Valkey, one: IncompleteStream) -> None:
+        """Append what the store has and the stream lacks; to an empty one what is compared at a start."""
+        instrument, end_ms = one.instrument, one.until_ms
+        (last_id,) = await valkey.last_ids([stream_of(instrument)])
+        last_ms = minute_of(last_id)
+        kept_ms = KEPT_MS if last_id else int(self.live.look_back_s * 1000)
+        start_ms = max(last_ms + MINUTE_MS, end_ms - kept_ms)
+        if start_ms < end_ms:
+            candles = Candles.empty()
+            with suppress(NotFound):
+                # As every minute enters the stream: with the values it had first.
+                candles = await self.services.store.read_first(
+                    instrument.market_id, instrument.symbol, start_ms, end_ms
+                )
+            if entries := entries_of(instrument, candles, last_ms):
+                await valkey.append(entries, self._kept_from(), begins=True)
+                last_ms = minute_of(entries[-1].entry_id)
+        self.outbox.completed(one, end_ms, last_ms)
+
+    def _expected_ms(self, instrument: Instrument) -> int:
+        """The first minute of an instrument that may still come, which newer ones wait for."""
+        minutes = self.markets[instrument.market_id].feed.minutes.get(instrument.symbol)
+        return minutes.first_expected_ms() if minutes else _NONE_EXPECTED
 
     def _kept_from(self) -> str:
         return f"{min(market.now_ms for market in self.markets.values()) - KEPT_MS}-0"
@@ -261,13 +291,22 @@ class VenueIngestion:
             start_ms = end_ms - int(self.live.look_back_s * 1000) // MINUTE_MS * MINUTE_MS
             window = instrument.market_id, instrument.symbol, start_ms, end_ms
             missing = await self.services.store.missing_ranges(*window)
-            holes: list[int] = []
-            with suppress(CandlerayError):  # without them the verdicts are found again
-                holes = await (await self.services.holes()).open_holes(instrument, start_ms, end_ms)
+            holes = await self._open_holes(instrument, start_ms, end_ms)
             market.follow(instrument.symbol, start_ms, missing.tolist(), end_ms, holes)
             await self._catch_up(instrument, start_ms)
-            self.outbox.complete(instrument)
+            self.outbox.complete(instrument, end_ms, self._elapsed_ms())
             log.info("feed_follows", instrument=instrument.key, missing=int((missing[:, 1] - missing[:, 0]).sum()))
+
+    async def _open_holes(self, instrument: Instrument, start_ms: int, end_ms: int) -> list[int]:
+        """Holes that were declared before; without Postgres none, and the verdicts are found again."""
+        if time.monotonic() < self._no_holes_until_s:
+            return []
+        try:
+            async with asyncio.timeout(_HOLES_WITHIN_S):
+                return await (await self.services.holes()).open_holes(instrument, start_ms, end_ms)
+        except (CandlerayError, TimeoutError):
+            self._no_holes_until_s = time.monotonic() + _HOLES_AGAIN_S
+            return []
 
     async def _catch_up(self, instrument: Instrument, start_ms: int) -> None:
         """Have REST bring what an outage of ours has left before `start_ms`, after what is live."""
@@ -298,7 +337,12 @@ class VenueIngestion:
         await self.services.keep_states(self.states())
 
     def states(self) -> list[FeedState]:
-        more = {"waiting": len(self.buffer), "unpublished": len(self.outbox)}
+        more = {
+            "waiting": len(self.buffer),
+            "unpublished": len(self.outbox),
+            "waits": dict(self._waits),
+            "last_halt": self._halt.last,
+        }
         return [
             market.state().model_copy(update=more | self._repair_state(market_id))
             for market_id, market in self.markets.items()

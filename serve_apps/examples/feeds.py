@@ -31,5 +31,12 @@ FEED: dict[str, Any] = {
     "refused": {"high below low": {"count": 1, "example": "BTCUSDT, row 1: 2025-06-22T13:01:00Z open=2 high=1"}},
     "ignored": {"no candle": 3},
     "refused_symbols": {},
+    "waits": {"minutes into the stream": "Valkey at /run/valkey.sock: OOM command not allowed"},
+    "last_halt": {
+        "seconds": 12.4,
+        "until": "2025-06-22T10:02:11Z",
+        "cause": "the process was suspended, or got no processor",
+    },
     "told_at": "2025-06-22T13:47:15Z",
+    "told_ago_s": 2.1,
 }

@@ -363,4 +363,4 @@ async def test_a_feed_that_has_told_of_itself_is_shown_and_one_that_has_not_is_i
     assert list(feeds) == list(MARKET_NAMES)
     assert (feeds["bybit-futures"]["mode"], feeds["bybit-futures"]["told_at"]) == ("idle", None)
     assert feeds["bybit-spot"]["told_at"] is not None
-    assert FeedState(**{**feeds["bybit-spot"], "told_at": None}) == told
+    assert FeedState(**{**feeds["bybit-spot"], "told_at": None, "told_ago_s": None}) == told

@@ -55,6 +55,7 @@ class Course:
         self.wanted = list(wanted)
         self.valkey: Valkey | None = None
         self.holes: HoleStore | None = None
+        self.postgres_hangs = False
         self.states: list[FeedState] = []
         self.venue, self.with_sockets, self.changes = venue, with_sockets, changes
         if own_stream is not None:
@@ -74,6 +75,8 @@ class Course:
         return self.wanted
 
     async def _holes(self) -> HoleStore:
+        if self.postgres_hangs:
+            await asyncio.Event().wait()
         if self.holes is None:
             raise ServiceUnavailable("Postgres does not answer")
         return self.holes
@@ -133,7 +136,8 @@ async def test_both_markets_of_a_venue_come_by_sockets_and_the_past_two_hours_by
     wanted = [Instrument(market_id=market_id, symbol="BTCUSDT") for market_id in market_ids]
     async with Course(venue, wanted).running() as course:
         await course.has_all(*wanted, minutes=6)
-        assert all(course.sources(one) == {"rest", "websocket"} for one in wanted)
+        both = {"rest", "websocket"}
+        await let_work_until(lambda: all(course.sources(one) == both for one in wanted), what="sockets serve")
         assert [state.mode for state in course.ingestion.states()] == ["sockets", "sockets"]
     course.hold()
 
@@ -286,6 +290,14 @@ async def test_subscriptions_change_while_it_runs_and_touch_no_other_socket() ->
     course.hold()
 
 
+async def test_a_postgres_that_hangs_holds_up_no_instrument() -> None:
+    course = Course("binance", [BTC, ETH, PERP])
+    course.postgres_hangs = True
+    async with course.running():
+        await course.has_all(BTC, ETH, PERP)
+    course.hold()
+
+
 async def test_while_the_store_is_away_rows_wait_and_then_all_are_there() -> None:
     async with Course("binance", [BTC, ETH]).running() as course:
         await course.has_all(BTC, ETH)
@@ -346,11 +358,11 @@ async def test_the_stream_has_every_minute_as_its_id_and_never_before_the_store(
     course = Course("binance", [BTC])
     append, early = valkey.append, []
 
-    async def watched(entries: Any, keep_from: str) -> None:
+    async def watched(entries: Any, keep_from: str, **options: Any) -> bool:
         for entry in entries:
             ts_ms = int(entry.entry_id.partition("-")[0])
             early.extend([ts_ms] if not course.store.versions.get((1, "BTCUSDT", ts_ms)) else [])
-        await append(entries, keep_from)
+        return await append(entries, keep_from, **options)
 
     valkey.append = watched  # type: ignore[method-assign]
     course.valkey = valkey
@@ -379,7 +391,7 @@ async def test_ingestion_goes_on_without_valkey_and_with_a_full_one_and_complete
         await valkey.client.config_set("maxmemory", 0)
         await stream_has_all(course, valkey, BTC)
         await valkey.client.flushall()
-        await course.has_all(BTC)
+        await stream_has_all(course, valkey, BTC)
     course.hold()
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
 from candleray.commands import feeds
-from candleray.feeds.feed_state import CatchUp, FeedState
+from candleray.databases.postgres import Postgres
+from candleray.feeds.feed_state import CatchUp, FeedHalt, FeedState
+from candleray.feeds.feed_store import FeedStore
 from candleray.markets import MARKETS, InstrumentReference
 from candleray.timeframes import DAY_MS
 from serve_apps.simulator import build_simulator
@@ -81,6 +85,24 @@ def test_instruments_are_refreshed_market_by_market_and_their_changes_told(run, 
         ["bybit-spot", "GONE7USDT", "listed", "–", "Trading"],
     ]
     assert run("instruments", "changes", "--since", "2100-01-01", "--json").stdout.strip() == "[]"
+
+
+def test_feeds_say_what_waits_and_why_and_how_old_their_words_are(run, postgres_url):
+    halt = FeedHalt(seconds=12.0, until=datetime(2026, 1, 1, tzinfo=UTC), cause="the process was suspended")
+    told = FeedState(market="bybit-spot", mode="sockets", waits={"minutes into the stream": "OOM"}, last_halt=halt)
+
+    async def keep() -> None:
+        postgres = await Postgres.open(postgres_url)
+        await FeedStore(postgres).keep([told])
+        async with postgres.connection() as connection:
+            await connection.execute("UPDATE feed_states SET updated_at = now() - interval '1 hour'")
+        await postgres.close()
+
+    asyncio.run(keep())
+    lines = run("feeds").stdout.splitlines()
+    assert "bybit-spot: minutes into the stream wait: OOM" in lines
+    assert any(line.startswith("bybit-spot: stood still for 12 s until 2026-01-01") for line in lines)
+    assert any(line.startswith("bybit-spot: has told nothing of itself for 3,6") for line in lines)
 
 
 def test_subscriptions_are_added_listed_asked_for_and_removed(run):

@@ -26,4 +26,5 @@ INSERT INTO feed_states (market_id, state) VALUES ($1, $2)
 ON CONFLICT (market_id) DO UPDATE SET state = excluded.state, updated_at = now();
 
 -- name: feed_states
-SELECT market_id, state, updated_at FROM feed_states ORDER BY market_id;
+SELECT market_id, state, updated_at, extract(epoch FROM clock_timestamp() - updated_at)::float8 AS ago_s
+FROM feed_states ORDER BY market_id;
