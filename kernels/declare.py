@@ -84,7 +84,13 @@ class Indicator:
 
     `kernel(*inputs, *params, *outputs)` takes its arguments in the declared orders; the outputs come prefilled
     with NaN, or as they are where `fills` says that the kernel writes every bar of them, NaN too. A kernel of many
-    outputs takes them as one named tuple, `outputs_type`.
+    outputs takes them as one named tuple, `outputs_type`, its state among them.
+
+    Bars of a live run come one by one. A windowed indicator has the same values to the last bit when it begins
+    later, at a multiple of `phase(**params)` bars. A recursive one has `state_size(**params)` floats of state, an
+    argument behind the outputs: what lives across its loop, zeros where a history begins. If it reads earlier
+    inputs too, those of `input_lookback(**params)` bars, it takes `start` last, the first bar that is new.
+
     `reference(*inputs, *params)` is slow and obvious, returns one list an output, and only tests call it.
     `lookback(**params)` is the index of the first value. `constraint(**params)` says what is wrong between
     parameters, or None. `events` says that the outputs hold a value on single bars alone, the first of them at the
@@ -108,13 +114,39 @@ class Indicator:
     fills: bool = False
     sweep: WindowSweep | None = None
     outputs_type: Callable[..., tuple[Any, ...]] | None = None
+    phase: Callable[..., int] = lambda **params: 1
+    state_size: Callable[..., int] | None = None
+    input_lookback: Callable[..., int] | None = None
     version: int = 1
     name: str = ""
 
-    def compute_into(self, inputs: Iterable[Any], params: Iterable[Number], outputs: Iterable[Any]) -> None:
-        """Call the kernel; inputs, parameters and outputs come in the declared orders."""
-        written = outputs if self.outputs_type is None else [self.outputs_type(*outputs)]
-        self.kernel(*inputs, *params, *written)
+    def compute_into(
+        self,
+        inputs: Iterable[Any],
+        params: Iterable[Number],
+        outputs: Iterable[Any],
+        state: Any = None,
+        start: int = 0,
+    ) -> None:
+        """Call the kernel; inputs, parameters and outputs come in the declared orders.
+
+        Args:
+            state: of a recursive indicator; it comes out as the last bar leaves it.
+            start: the first bar that the state has not seen.
+        """
+        written = [*outputs] if self.state_size is None else [*outputs, state]
+        if self.outputs_type is not None:
+            written = [self.outputs_type(*written)]
+        self.kernel(*inputs, *params, *written, *([] if self.input_lookback is None else [start]))
+
+    def earlier_bars(self, seen: int, params: Mapping[str, Number]) -> int:
+        """The number of bars before the next one that its value is made with, of `seen` since the first."""
+        if self.state_size is None:
+            reach = self.lookback(**params)
+        else:
+            reach = self.input_lookback(**params) if self.input_lookback else 0
+        first = max(0, seen - reach)
+        return seen - (first - first % self.phase(**params))
 
     @property
     def selectable_inputs(self) -> dict[str, tuple[str, ...]]:

@@ -51,3 +51,47 @@ def _gather(values, firsts, minutes, bars):
         bars[LOW, bar] = values[LOW, start:stop].min()
         bars[CLOSE, bar] = values[CLOSE, stop - 1]
         bars[VOLUME, bar] = values[VOLUME, start:stop].sum()
+
+
+class GrowingBars:
+    """Bars of a timeframe from minutes that come in pieces: those that `rollup` makes of all minutes at once.
+
+    A bar comes with the last minute of its bucket, made of the minutes of the bucket at once: the same volumes
+    summed in groups might differ in the last digit.
+    """
+
+    def __init__(self, minutes: int) -> None:
+        if minutes < 1:
+            raise ValueError(f"a bar of {minutes} minutes")
+        self.minutes = minutes
+        self._stamps: list[NDArray[np.int64]] = []
+        self._values: list[NDArray[np.float64]] = []
+        self._last_ms: int | None = None
+
+    def advance(
+        self, ts_open_ms: NDArray[np.int64], values: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Bars whose last minutes are among these; they follow those that came before.
+
+        Raises:
+            ValueError: for a minute that is not later than the one before it.
+        """
+        if not ts_open_ms.size:
+            return ts_open_ms, values
+        if self._last_ms is not None and ts_open_ms[0] <= self._last_ms:
+            raise ValueError(f"minute {ts_open_ms[0]} comes after minute {self._last_ms}")
+        self._last_ms = int(ts_open_ms[-1])
+        if self.minutes == 1:
+            return ts_open_ms, values
+        self._stamps.append(ts_open_ms)
+        self._values.append(values)
+        length_ms = self.minutes * _MINUTE_MS
+        first_ms, next_ms = self._stamps[0][0], self._last_ms + _MINUTE_MS
+        if first_ms // length_ms == next_ms // length_ms:
+            return ts_open_ms[:0], values[:, :0]
+        stamps, candles = np.concatenate(self._stamps), np.concatenate(self._values, axis=1)
+        open_ = int(np.searchsorted(stamps, next_ms // length_ms * length_ms))
+        self._stamps, self._values = [stamps[open_:]], [candles[:, open_:]]
+        if open_ == stamps.size:
+            self._stamps, self._values = [], []
+        return rollup(stamps[:open_], candles[:, :open_], self.minutes)

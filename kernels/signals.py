@@ -44,12 +44,17 @@ def compute(
         KeyError: for a missing parameter; ValueError: for a fraction where a whole number is wanted.
     """
     columns = [column(values, inputs.get(name, allowed[0])) for name, allowed in indicator.inputs.items()]
-    outputs = [_room(indicator, values.shape[1]) for _ in indicator.outputs]
-    indicator.compute_into(columns, _arguments(indicator.params, params), outputs)
+    outputs = [room(indicator, values.shape[1]) for _ in indicator.outputs]
+    indicator.compute_into(columns, _arguments(indicator.params, params), outputs, beginning(indicator, params))
     return dict(zip(indicator.outputs, outputs, strict=True))
 
 
-def _room(indicator: Indicator, bars: int) -> FloatArray:
+def beginning(indicator: Indicator, params: Mapping[str, Number]) -> FloatArray | None:
+    """The state of a recursive indicator where history begins; a windowed one has none."""
+    return None if indicator.state_size is None else np.zeros(int(indicator.state_size(**params)))
+
+
+def room(indicator: Indicator, bars: int) -> FloatArray:
     # A pass of NaN over fresh memory is a fifth of what the median indicator takes.
     return np.empty(bars) if indicator.fills else np.full(bars, np.nan)
 

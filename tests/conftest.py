@@ -157,6 +157,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--oracle-cases", type=int, default=1500, help="seeded cases of stops held against the oracle"
     )
     parser.addoption(
+        "--chunk-cases", type=int, default=1, help="ways to cut the bars of each indicator into pieces"
+    )
+    parser.addoption(
         "--contract-examples",
         type=int,
         default=CONTRACT_EXAMPLES,
@@ -178,6 +181,11 @@ def contract_examples(request: pytest.FixtureRequest) -> int:
 @pytest.fixture(scope="session")
 def oracle_cases(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("--oracle-cases"))
+
+
+@pytest.fixture(scope="session")
+def chunk_cases(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption("--chunk-cases"))
 
 
 @pytest.fixture(scope="session")

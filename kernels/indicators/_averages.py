@@ -2,11 +2,18 @@
 
 They begin with the mean of their first `window` values. Values are taken as distances from the first one, so that
 the average of a flat price is that price to the bit; after a value that is not finite everything begins again.
+
+Each loop begins with what `state` says and leaves there how it ends; zeros begin a history.
 """
 
 import numpy as np
 
 from kernels.jit import fma, inline
+
+MEAN_STATE = 3
+MIX_STATE = 5
+CONVERGENCE_STATE = 5
+"""The floats that live across each loop: averages, anchor, and the number of values while they are few."""
 
 
 @inline
@@ -34,10 +41,10 @@ def smoothed_thrice(averages, value, seen, window, rate):
 
 
 @inline
-def recursive_mean(source, window, rate, out):
+def recursive_mean(source, window, rate, out, state):
     """The average of a series, from its `window`-th value on; NaN before. `out` may be the source itself."""
-    average = anchor = 0.0
-    seen = t = 0
+    average, anchor, seen = state[0], state[1], int(state[2])
+    t = 0
     while t < source.size:
         value = source[t]
         if not np.isfinite(value):
@@ -55,6 +62,7 @@ def recursive_mean(source, window, rate, out):
             average = smoothed(average, value - anchor, seen, window, rate)
             out[t] = anchor + average if seen >= window else np.nan
         t += 1
+    state[0], state[1], state[2] = average, anchor, seen
 
 
 @inline
@@ -75,7 +83,7 @@ def average_on(source, anchor, average, rate, out):
 
 
 @inline
-def mixed_emas(source, window, depth, weights, out):
+def mixed_emas(source, window, depth, weights, out, state):
     """A weighted sum of an EMA, the EMA of it and the EMA of that one, from where the first `depth` of them stand.
 
     The weights sum to 1.
@@ -83,9 +91,9 @@ def mixed_emas(source, window, depth, weights, out):
     of_one, of_two, of_three = weights
     rate = 2.0 / (window + 1)
     first = depth * (window - 1)
-    averages = (0.0, 0.0, 0.0)
-    anchor = 0.0
-    seen = t = 0
+    averages = (state[0], state[1], state[2])
+    anchor, seen = state[3], int(state[4])
+    t = 0
     while t < source.size:
         value = source[t]
         if not np.isfinite(value):
@@ -105,6 +113,8 @@ def mixed_emas(source, window, depth, weights, out):
             mixed = anchor + (of_one * one + of_two * two + of_three * three)
             out[t] = mixed if seen > first else np.nan
         t += 1
+    state[0], state[1], state[2] = averages
+    state[3], state[4] = anchor, seen
 
 
 @inline
@@ -125,18 +135,19 @@ def _mix_on(source, anchor, averages, rate, depth, weights, out):
 
 
 @inline
-def convergence(source, windows, late, percent, line, signal_line, histogram):
-    """Write the distance of a fast EMA from a slow one, that line's EMA, and the distance of both. With `percent`
-    the distance is in percent of the slow EMA.
+def convergence(source, windows, late, percent, lines, state):
+    """Write three lines: the distance of a fast EMA from a slow one, that line's EMA, and the distance of both.
 
-    `windows` are those of the fast, the slow and the signal EMA; the fast one takes no notice of the first `late`
-    values. All outputs begin where the signal line does.
+    With `percent` the distance is in percent of the slow EMA. `windows` are those of the fast, the slow and the
+    signal EMA; the fast one takes no notice of the first `late` values. All lines begin where the signal line
+    does.
     """
     fast, slow, signal = windows
+    line, signal_line, histogram = lines
     rates = 2.0 / (fast + 1), 2.0 / (slow + 1), 2.0 / (signal + 1)
-    averages = (0.0, 0.0, 0.0)
-    anchor = 0.0
-    seen = t = 0
+    averages = (state[0], state[1], state[2])
+    anchor, seen = state[3], int(state[4])
+    t = 0
     while t < source.size:
         value = source[t]
         if not np.isfinite(value):
@@ -160,6 +171,8 @@ def convergence(source, windows, late, percent, line, signal_line, histogram):
                 signal_line[t] = averages[2]
                 histogram[t] = line[t] - averages[2]
         t += 1
+    state[0], state[1], state[2] = averages
+    state[3], state[4] = anchor, seen
 
 
 @inline

@@ -35,8 +35,7 @@ def sliding_weighing(source, weights, out):
                 means[bar] = fma(weight, earlier[bar] - last[bar], means[bar])
 
 
-@inline
-def block_length(window):
+def _block_length(window):
     """The largest of 8, 16, 24, 32, 48, 64, 96 … that is no more than the window.
 
     Not the window itself: windows of one length share their sums in a sweep, at no more adding for one alone.
@@ -46,6 +45,14 @@ def block_length(window):
         length *= 2
     longer = length + length // 2
     return longer if longer % 8 == 0 and longer <= window else length
+
+
+block_length = inline(_block_length)
+
+
+def mean_phase(window: int) -> int:
+    """The bars from one block of a sliding mean to the next, on which its last digits depend."""
+    return 1 if window <= FEW else int(_block_length(window))
 
 
 @inline
@@ -117,6 +124,11 @@ def sliding_weighted_mean(source, window, out):
             total += block[i] - anchor
             ramp += total
             tails[i] = ramp
+
+
+def weighted_mean_phase(window: int) -> int:
+    """The bars from one block of a sliding weighted mean to the next, on which its last digits depend."""
+    return 1 if window < FEW else window
 
 
 @inline

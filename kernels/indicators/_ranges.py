@@ -3,7 +3,11 @@
 import numpy as np
 
 from kernels.indicators._averages import smoothed
+from kernels.indicators._lasts import LAST_STATE, keep_last, last_of
 from kernels.jit import fma, inline
+
+RANGE_STATE = LAST_STATE + 2
+"""The floats that live across the loop: the last close, the average, the number of ranges."""
 
 
 @inline
@@ -14,26 +18,32 @@ def true_range(high, low, previous_close):
 
 
 @inline
-def average_true_range(high, low, close, window, out):
-    """Wilder's average of the true range, NaN before bar `window`: the first bar has no close before it."""
-    out[:1] = np.nan
-    average = 0.0
-    seen, t = 0, 1
+def average_true_range(high, low, close, window, out, state):
+    """Wilder's average of the true range, NaN before bar `window`: the first bar has no close before it.
+
+    It begins with what `state` says and leaves there how it ends; zeros begin a history.
+    """
+    last, average, seen = last_of(state), state[LAST_STATE], int(state[LAST_STATE + 1])
+    t = 0
     while t < out.size:
-        reach = true_range(high[t], low[t], close[t - 1])
+        reach = true_range(high[t], low[t], last)
         if np.isnan(reach):
             average = 0.0
             seen = 0
             out[t] = np.nan
-        elif seen >= window:
+        elif seen >= window and t > 0:
             done, average = _average_on(high[t:], low[t:], close[t - 1 :], average, 1.0 / window, out[t:])
             t += done
+            last = close[t - 1]
             continue
         else:
             seen += 1
             average = smoothed(average, reach, seen, window, 1.0 / window)
             out[t] = average if seen >= window else np.nan
+        last = close[t]
         t += 1
+    keep_last(last, state)
+    state[LAST_STATE], state[LAST_STATE + 1] = average, seen
 
 
 @inline

@@ -21,6 +21,11 @@ def stretch_of(window):
     return window if window > _LONG else _STRETCH
 
 
+def sum_phase(window: int) -> int:
+    """The bars from one block to the next, where sums depend on where blocks begin."""
+    return window if window > _LONG else 1
+
+
 @inline
 def rows_for(count, window):
     """Rows with room for the values of a stretch of windows, which begin with a cache line: vectors that cross two

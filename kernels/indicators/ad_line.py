@@ -18,9 +18,9 @@ from kernels.indicators._lags import LAGS
 from kernels.jit import FLOATS, FLOATS_OUT, jit
 
 
-@jit(FLOATS, FLOATS, FLOATS, FLOATS, FLOATS_OUT)
-def kernel(high, low, close, volume, ad_line):
-    total = 0.0
+@jit(FLOATS, FLOATS, FLOATS, FLOATS, FLOATS_OUT, FLOATS_OUT)
+def kernel(high, low, close, volume, ad_line, state):
+    total = state[0]
     for t in range(close.size):
         width = high[t] - low[t]
         if not np.isfinite(width + close[t] + volume[t]):
@@ -30,6 +30,7 @@ def kernel(high, low, close, volume, ad_line):
         if width > 0.0:
             total += ((close[t] - low[t]) - (high[t] - close[t])) / width * volume[t]
         ad_line[t] = total
+    state[0] = total
 
 
 def reference(
@@ -56,6 +57,7 @@ INDICATOR = Indicator(
     outputs=("ad_line",),
     params={},
     lookback=lambda: 0,
+    state_size=lambda: 1,
     fills=True,
     rule=Rule("sign_of_change", outputs=("ad_line",), params=LAGS),
     example=Example(

@@ -16,20 +16,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kernels.declare import Example, Indicator, Param, Rule
+from kernels.indicators._lasts import LAST_STATE, keep_last, last_of
 from kernels.indicators._ranges import true_range
-from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
+from kernels.jit import FLOATS, FLOATS_OUT, INT, jit, record_of
 
 
-@jit(FLOATS, FLOATS, FLOATS, INT, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT)
-def kernel(high, low, close, window, adx, plus_di, minus_di, directed_adx):
+class Lines(NamedTuple):
+    adx: NDArray[np.float64]
+    plus_di: NDArray[np.float64]
+    minus_di: NDArray[np.float64]
+    directed_adx: NDArray[np.float64]
+    state: NDArray[np.float64]
+
+
+LINES = record_of(Lines, *[FLOATS_OUT] * len(Lines._fields))
+
+
+@jit(FLOATS, FLOATS, FLOATS, INT, LINES)
+def kernel(high, low, close, window, lines):
+    adx, plus_di, minus_di, directed_adx = lines.adx, lines.plus_di, lines.minus_di, lines.directed_adx
+    averages, highs, lows, closes = lines.state, lines.state[5:], lines.state[7:], lines.state[9:]
     share = 1.0 / window
-    plus = minus = reach = average = 0.0
-    seen = 0
-    last_high = last_low = last_close = np.nan
+    plus, minus, reach, average = averages[0], averages[1], averages[2], averages[3]
+    seen = int(averages[4])
+    last_high, last_low, last_close = last_of(highs), last_of(lows), last_of(closes)
     for t in range(close.size):
         rise, fall = high[t] - last_high, last_low - low[t]
         moved = true_range(high[t], low[t], last_close)
@@ -61,6 +77,10 @@ def kernel(high, low, close, window, adx, plus_di, minus_di, directed_adx):
         plus_di[t] = 100.0 * (plus / reach) if reach > 0.0 else 0.0
         minus_di[t] = 100.0 * (minus / reach) if reach > 0.0 else 0.0
         directed_adx[t] = average * np.sign(plus - minus)
+    averages[0], averages[1], averages[2], averages[3], averages[4] = plus, minus, reach, average, seen
+    keep_last(last_high, highs)
+    keep_last(last_low, lows)
+    keep_last(last_close, closes)
 
 
 def reference(
@@ -113,8 +133,10 @@ INDICATOR = Indicator(
     reference=reference,
     inputs={"high": ("high",), "low": ("low",), "close": ("close",)},
     outputs=("adx", "plus_di", "minus_di", "directed_adx"),
+    outputs_type=Lines,
     params={"window": Param("int", 14, 2, 5_000, 1, (7, 28, 7), "bars of Wilder's averages")},
     lookback=lambda window: 2 * window - 1,
+    state_size=lambda window: 5 + 3 * LAST_STATE,
     bounds={
         "adx": (0.0, 100.0),
         "plus_di": (0.0, 100.0),

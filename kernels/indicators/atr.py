@@ -12,13 +12,13 @@ import math
 from collections.abc import Sequence
 
 from kernels.declare import Example, Indicator, Param, Rule
-from kernels.indicators._ranges import average_true_range
+from kernels.indicators._ranges import RANGE_STATE, average_true_range
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
-@jit(FLOATS, FLOATS, FLOATS, INT, FLOATS_OUT)
-def kernel(high, low, close, window, out):
-    average_true_range(high, low, close, window, out)
+@jit(FLOATS, FLOATS, FLOATS, INT, FLOATS_OUT, FLOATS_OUT)
+def kernel(high, low, close, window, out, state):
+    average_true_range(high, low, close, window, out, state)
 
 
 def reference(
@@ -49,6 +49,7 @@ INDICATOR = Indicator(
     outputs=("atr",),
     params={"window": Param("int", 14, 2, 5_000, 1, (7, 28, 7), "bars of Wilder's average")},
     lookback=lambda window: window,
+    state_size=lambda window: RANGE_STATE,
     bounds={"atr": (0.0, math.inf)},
     fills=True,
     rule=Rule(

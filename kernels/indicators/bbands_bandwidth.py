@@ -48,6 +48,7 @@ INDICATOR = Indicator(
         "stddev": Param("float", 2.0, 0.1, 10.0, 0.1, (2.0, 2.0, 0.5), "standard deviations to each band"),
     },
     lookback=lambda window, stddev: window - 1,
+    phase=lambda window, stddev: window,
     bounds={"bbands_bandwidth": (0.0, math.inf)},
     fills=True,
     rule=Rule("sign_of_change", outputs=("bbands_bandwidth",), params=LAGS),

@@ -12,14 +12,15 @@ import math
 from collections.abc import Sequence
 
 from kernels.declare import Example, Indicator, Param, Rule
+from kernels.indicators._ranges import RANGE_STATE
 from kernels.indicators.atr import kernel as average_true_range
 from kernels.indicators.atr import reference as average_true_ranges
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
-@jit(FLOATS, FLOATS, FLOATS, INT, FLOATS_OUT)
-def kernel(high, low, close, window, candle_range_atr):
-    average_true_range(high, low, close, window, candle_range_atr)
+@jit(FLOATS, FLOATS, FLOATS, INT, FLOATS_OUT, FLOATS_OUT)
+def kernel(high, low, close, window, candle_range_atr, state):
+    average_true_range(high, low, close, window, candle_range_atr, state)
     for t in range(close.size):
         atr = candle_range_atr[t]
         candle_range_atr[t] = (high[t] - low[t]) / atr if atr != 0.0 else 0.0
@@ -42,6 +43,7 @@ INDICATOR = Indicator(
     outputs=("candle_range_atr",),
     params={"window": Param("int", 14, 2, 5_000, 1, (7, 28, 7), "bars of the ATR")},
     lookback=lambda window: window,
+    state_size=lambda window: RANGE_STATE,
     bounds={"candle_range_atr": (0.0, math.inf)},
     fills=True,
     rule=Rule(

@@ -57,6 +57,7 @@ INDICATOR = Indicator(
     outputs=("cci",),
     params={"window": Param("int", 20, 2, 2_000, 1, (10, 40, 5), "bars of the mean and of the mean deviation")},
     lookback=lambda window: window - 1,
+    phase=lambda window: window,
     fills=True,
     rule=Rule(
         "centred_threshold",

@@ -13,21 +13,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kernels.declare import Example, Indicator, Param, Rule
 from kernels.indicators._extremes import channel
+from kernels.indicators._lasts import LAST_STATE, keep_last, last_of
+from kernels.indicators._ranges import RANGE_STATE
 from kernels.indicators.atr import kernel as average_true_range
 from kernels.indicators.atr import reference as average_true_ranges
-from kernels.jit import FLOAT, FLOATS, FLOATS_OUT, INT, jit
+from kernels.jit import FLOAT, FLOATS, FLOATS_OUT, INT, jit, record_of
 
 
-@jit(FLOATS, FLOATS, FLOATS, INT, FLOAT, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT)
-def kernel(high, low, close, window, multiplier, stop, long_stop, short_stop):
-    average_true_range(high, low, close, window, stop)
-    channel(high, low, window, long_stop, short_stop)
-    last_below = last_above = math.nan
-    is_long = True
+class Stops(NamedTuple):
+    stop: NDArray[np.float64]
+    long_stop: NDArray[np.float64]
+    short_stop: NDArray[np.float64]
+    state: NDArray[np.float64]
+
+
+STOPS = record_of(Stops, *[FLOATS_OUT] * len(Stops._fields))
+
+
+@jit(FLOATS, FLOATS, FLOATS, INT, FLOAT, STOPS, INT)
+def kernel(high, low, close, window, multiplier, stops, start):
+    sides, last = stops.state[RANGE_STATE:], last_of(stops.state)
+    channel(high, low, window, stops.long_stop, stops.short_stop)
+    stop, long_stop, short_stop = stops.stop[start:], stops.long_stop[start:], stops.short_stop[start:]
+    high, low, close = high[start:], low[start:], close[start:]
+    average_true_range(high, low, close, window, stop, stops.state)
+    last_below, last_above, is_long = last_of(sides), last_of(sides[LAST_STATE:]), sides[2 * LAST_STATE] != 0.0
     for t in range(close.size):
+        before, last = last, close[t]
         width = multiplier * stop[t]
         below, above = long_stop[t] - width, short_stop[t] + width
         if math.isnan(width + close[t]):
@@ -36,12 +55,15 @@ def kernel(high, low, close, window, multiplier, stop, long_stop, short_stop):
             is_long = close[t] >= below
         else:
             # `&` and not `and`: which way a close goes cannot be guessed; branches take 5.0 ms a year, not 3.6.
-            below = last_below if (last_below > below) & (close[t - 1] > last_below) else below
-            above = last_above if (last_above < above) & (close[t - 1] < last_above) else above
+            below = last_below if (last_below > below) & (before > last_below) else below
+            above = last_above if (last_above < above) & (before < last_above) else above
             is_long = (close[t] > last_above) | (is_long & (close[t] >= last_below))
         long_stop[t], short_stop[t] = below, above
         stop[t] = below if is_long else above
         last_below, last_above = below, above
+    keep_last(last_below, sides)
+    keep_last(last_above, sides[LAST_STATE:])
+    sides[2 * LAST_STATE] = is_long
 
 
 def reference(
@@ -77,11 +99,14 @@ INDICATOR = Indicator(
     reference=reference,
     inputs={"high": ("high",), "low": ("low",), "close": ("close",)},
     outputs=("stop", "long_stop", "short_stop"),
+    outputs_type=Stops,
     params={
         "window": Param("int", 22, 2, 5_000, 1, (10, 40, 6), "bars of the extremes and of the ATR"),
         "multiplier": Param("float", 3.0, 0.1, 20.0, 0.1, (2.0, 4.0, 0.5), "ATRs from the extreme to the stop"),
     },
     lookback=lambda window, multiplier: window,
+    state_size=lambda window, multiplier: RANGE_STATE + 2 * LAST_STATE + 1,
+    input_lookback=lambda window, multiplier: window - 1,
     fills=True,
     rule=Rule("price_against_output", outputs=("stop",)),
     example=Example(

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kernels.declare import Example, Indicator, Param, Rule
-from kernels.indicators._sums import rows_for, stretch_of, window_sums
+from kernels.indicators._sums import rows_for, stretch_of, sum_phase, window_sums
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
@@ -64,6 +64,7 @@ INDICATOR = Indicator(
     outputs=("cmf",),
     params={"window": Param("int", 20, 2, 20_000, 1, (10, 40, 5), "bars of both sums")},
     lookback=lambda window: window - 1,
+    phase=lambda window: sum_phase(window),
     bounds={"cmf": (-1.0, 1.0)},
     fills=True,
     rule=Rule(

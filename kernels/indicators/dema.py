@@ -12,14 +12,14 @@ import math
 from collections.abc import Sequence
 
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
-from kernels.indicators._averages import mixed_emas
+from kernels.indicators._averages import MIX_STATE, mixed_emas
 from kernels.indicators.ema import reference as ema
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
-@jit(FLOATS, INT, FLOATS_OUT)
-def kernel(source, window, out):
-    mixed_emas(source, window, 2, (2.0, -1.0, 0.0), out)
+@jit(FLOATS, INT, FLOATS_OUT, FLOATS_OUT)
+def kernel(source, window, out, state):
+    mixed_emas(source, window, 2, (2.0, -1.0, 0.0), out, state)
 
 
 def reference(source: Sequence[float], window: int) -> list[list[float]]:
@@ -37,6 +37,7 @@ INDICATOR = Indicator(
     outputs=("dema",),
     params={"window": Param("int", 20, 2, 10_000, 1, (5, 200, 5), "bars of each EMA")},
     lookback=lambda window: 2 * (window - 1),
+    state_size=lambda window: MIX_STATE,
     fills=True,
     rule=Rule("price_against_output", outputs=("dema",)),
     example=Example(

@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
-from kernels.indicators._means import sliding_mean
+from kernels.indicators._means import mean_phase, sliding_mean
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
@@ -41,6 +41,7 @@ INDICATOR = Indicator(
     outputs=("distance_pct",),
     params={"window": Param("int", 20, 2, 20_000, 1, (10, 200, 10), "bars in the average")},
     lookback=lambda window: window - 1,
+    phase=lambda window: mean_phase(window),
     fills=True,
     rule=Rule(
         "centred_threshold",

@@ -11,13 +11,13 @@ import math
 from collections.abc import Sequence
 
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
-from kernels.indicators._averages import recursive_mean
+from kernels.indicators._averages import MEAN_STATE, recursive_mean
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
-@jit(FLOATS, INT, FLOATS_OUT)
-def kernel(source, window, out):
-    recursive_mean(source, window, 2.0 / (window + 1), out)
+@jit(FLOATS, INT, FLOATS_OUT, FLOATS_OUT)
+def kernel(source, window, out, state):
+    recursive_mean(source, window, 2.0 / (window + 1), out, state)
 
 
 def reference(source: Sequence[float], window: int) -> list[list[float]]:
@@ -41,6 +41,7 @@ INDICATOR = Indicator(
     outputs=("ema",),
     params={"window": Param("int", 20, 2, 20_000, 1, (5, 200, 5), "bars; the rate is 2 / (window + 1)")},
     lookback=lambda window: window - 1,
+    state_size=lambda window: MEAN_STATE,
     fills=True,
     rule=Rule("price_against_output", outputs=("ema",)),
     example=Example(

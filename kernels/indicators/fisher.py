@@ -23,12 +23,12 @@ from kernels.indicators._positions import position
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
-@jit(FLOATS, FLOATS, INT, FLOATS_OUT, FLOATS_OUT)
-def kernel(high, low, window, fisher, trigger):
+@jit(FLOATS, FLOATS, INT, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT, INT)
+def kernel(high, low, window, fisher, trigger, state, start):
     middle = (high + low) * 0.5
     channel(middle, middle, window, fisher, trigger)
-    value = transformed = 0.0
-    begun = False
+    middle, fisher, trigger = middle[start:], fisher[start:], trigger[start:]
+    value, transformed, begun = state[0], state[1], state[2] != 0.0
     for t in range(middle.size):
         place = position(middle[t], trigger[t], fisher[t])
         before = transformed if begun else np.nan
@@ -42,6 +42,7 @@ def kernel(high, low, window, fisher, trigger):
         transformed = 0.5 * math.log((1.0 + value) / (1.0 - value)) + 0.5 * transformed
         fisher[t] = transformed if np.isfinite(before) else np.nan
         trigger[t] = before
+    state[0], state[1], state[2] = value, transformed, begun
 
 
 def reference(high: Sequence[float], low: Sequence[float], window: int) -> list[list[float]]:
@@ -72,6 +73,8 @@ INDICATOR = Indicator(
     outputs=("fisher", "trigger"),
     params={"window": Param("int", 9, 2, 20_000, 1, (5, 30, 5), "bars of the range")},
     lookback=lambda window: window,
+    state_size=lambda window: 3,
+    input_lookback=lambda window: window - 1,
     bounds={"fisher": (-7.7, 7.7), "trigger": (-7.7, 7.7)},
     rule=Rule("sign_of_change", outputs=("fisher",), params=LAGS),
     example=Example(

@@ -15,18 +15,18 @@ import numpy as np
 
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
 from kernels.indicators._averages import smoothed
+from kernels.indicators._lasts import LAST_STATE, keep_last, last_of
 from kernels.indicators.ema import reference as moving_averages
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
-@jit(FLOATS, FLOATS, INT, FLOATS_OUT)
-def kernel(source, volume, window, force_index):
+@jit(FLOATS, FLOATS, INT, FLOATS_OUT, FLOATS_OUT)
+def kernel(source, volume, window, force_index, state):
     rate = 2.0 / (window + 1)
-    force_index[:1] = np.nan
-    average = 0.0
-    seen = 0
-    for t in range(1, source.size):
-        force = (source[t] - source[t - 1]) * volume[t]
+    last, average, seen = last_of(state), state[2], int(state[3])
+    for t in range(source.size):
+        force = (source[t] - last) * volume[t]
+        last = source[t]
         if not np.isfinite(force):
             average = 0.0
             seen = 0
@@ -35,6 +35,8 @@ def kernel(source, volume, window, force_index):
         seen += 1
         average = smoothed(average, force, seen, window, rate)
         force_index[t] = average if seen >= window else np.nan
+    keep_last(last, state)
+    state[2], state[3] = average, seen
 
 
 def reference(source: Sequence[float], volume: Sequence[float], window: int) -> list[list[float]]:
@@ -53,6 +55,7 @@ INDICATOR = Indicator(
     outputs=("force_index",),
     params={"window": Param("int", 13, 2, 20_000, 1, (2, 50, 6), "bars of the average")},
     lookback=lambda window: window,
+    state_size=lambda window: LAST_STATE + 2,
     fills=True,
     rule=Rule("sign_of_output", outputs=("force_index",)),
     example=Example(

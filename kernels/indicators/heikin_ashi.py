@@ -28,6 +28,7 @@ class Candle(NamedTuple):
     ha_low: NDArray[np.float64]
     ha_close: NDArray[np.float64]
     ha_body: NDArray[np.float64]
+    state: NDArray[np.float64]
 
 
 CANDLE = record_of(Candle, *[FLOATS_OUT] * len(Candle._fields))
@@ -39,8 +40,8 @@ def kernel(open_, high, low, close, candle):
     ha_high, ha_low = candle.ha_high, candle.ha_low
     # Each open waits for the one before: whether history begins is asked of the mean, which waits for nothing, and
     # a halved sum is one `fma`, the same to the bit because halving is exact.
-    first = last = 0.0
-    begun = False
+    state = candle.state
+    first, last, begun = state[0], state[1], state[2] != 0.0
     for t in range(close.size):
         top, bottom = high[t], low[t]
         mean = (open_[t] + top + bottom + close[t]) / 4.0
@@ -56,12 +57,13 @@ def kernel(open_, high, low, close, candle):
         ha_high[t] = top if top > upper else upper
         ha_low[t] = bottom if bottom < lower else lower
         ha_body[t] = last - first
+    state[0], state[1], state[2] = first, last, begun
 
 
 def reference(
     open_: Sequence[float], high: Sequence[float], low: Sequence[float], close: Sequence[float]
 ) -> list[list[float]]:
-    outputs: list[list[float]] = [[] for _ in Candle._fields]
+    outputs: list[list[float]] = [[] for _ in range(5)]
     first = last = math.nan
     for bar in zip(open_, high, low, close, strict=True):
         begins = math.isnan(first)
@@ -81,10 +83,11 @@ INDICATOR = Indicator(
     kernel=kernel,
     reference=reference,
     inputs={"open": ("open",), "high": ("high",), "low": ("low",), "close": ("close",)},
-    outputs=Candle._fields,
+    outputs=("ha_open", "ha_high", "ha_low", "ha_close", "ha_body"),
     outputs_type=Candle,
     params={},
     lookback=lambda: 0,
+    state_size=lambda: 3,
     fills=True,
     rule=Rule("sign_of_output", outputs=("ha_body",)),
     example=Example(

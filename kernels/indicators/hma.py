@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
-from kernels.indicators._means import sliding_weighted_mean
+from kernels.indicators._means import sliding_weighted_mean, weighted_mean_phase
 from kernels.indicators.wma import reference as wma
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
@@ -36,6 +36,10 @@ def reference(source: Sequence[float], window: int) -> list[list[float]]:
     return wma([2 * one - other for one, other in zip(fast, slow, strict=True)], math.isqrt(window))
 
 
+def _phase(window: int) -> int:
+    return math.lcm(*map(weighted_mean_phase, (window, window // 2, math.isqrt(window))))
+
+
 INDICATOR = Indicator(
     title="Hull Moving Average",
     source="Hull 2005, alanhull.com; TA-Lib HMA, TradingView ta.hma",
@@ -45,6 +49,7 @@ INDICATOR = Indicator(
     outputs=("hma",),
     params={"window": Param("int", 20, 2, 10_000, 1, (5, 200, 5), "bars of the slow average")},
     lookback=lambda window: window - 1 + math.isqrt(window) - 1,
+    phase=_phase,
     fills=True,
     rule=Rule("price_against_output", outputs=("hma",)),
     example=Example(

@@ -57,6 +57,7 @@ INDICATOR = Indicator(
         ),
     },
     lookback=lambda window, bars_per_year: window,
+    phase=lambda window, bars_per_year: window,
     bounds={"hv": (0.0, math.inf)},
     rule=Rule("sign_of_change", outputs=("hv",), params=LAGS),
     example=Example(

@@ -16,18 +16,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
-from kernels.indicators._sums import rows_for, stretch_of, window_sums
+from kernels.indicators._sums import rows_for, stretch_of, sum_phase, window_sums
 from kernels.jit import FLOATS, FLOATS_OUT, INT, fma, inline, jit
 
 
-@jit(FLOATS, INT, INT, INT, FLOATS_OUT)
-def kernel(source, window, fast, slow, out):
+@jit(FLOATS, INT, INT, INT, FLOATS_OUT, FLOATS_OUT, INT)
+def kernel(source, window, fast, slow, out, state, start):
     fastest, slowest = 2.0 / (fast + 1), 2.0 / (slow + 1)
     _rates(source, window, fastest - slowest, slowest, out)
     # Averaged as a distance from an anchor: a flat price is its own average to the bit.
-    average = anchor = 0.0
-    begun = False
-    for t in range(window, source.size):
+    average, anchor, begun = state[0], state[1], state[2] != 0.0
+    for t in range(max(window, start), source.size):
         rate = out[t]
         if np.isnan(rate):
             average = 0.0
@@ -38,6 +37,7 @@ def kernel(source, window, fast, slow, out):
             begun = True
         average = fma(1.0 - rate, average, rate * (source[t] - anchor))
         out[t] = anchor + average
+    state[0], state[1], state[2] = average, anchor, begun
 
 
 @inline
@@ -85,6 +85,9 @@ INDICATOR = Indicator(
         "slow": Param("int", 30, 2, 10_000, 1, (30, 30, 1), "EMA bars where price gets nowhere"),
     },
     lookback=lambda window, fast, slow: window,
+    state_size=lambda window, fast, slow: 3,
+    input_lookback=lambda window, fast, slow: window,
+    phase=lambda window, fast, slow: sum_phase(window),
     constraint=lambda window, fast, slow: None if fast < slow else f"fast {fast} must be below slow {slow}",
     fills=True,
     rule=Rule("price_against_output", outputs=("kama",)),

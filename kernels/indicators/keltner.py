@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
+from kernels.indicators._averages import MEAN_STATE
+from kernels.indicators._ranges import RANGE_STATE
 from kernels.indicators.atr import kernel as average_true_range
 from kernels.indicators.atr import reference as average_true_ranges
 from kernels.indicators.ema import kernel as moving_average
@@ -27,16 +29,17 @@ class Channel(NamedTuple):
     middle: NDArray[np.float64]
     upper: NDArray[np.float64]
     lower: NDArray[np.float64]
+    state: NDArray[np.float64]
 
 
-CHANNEL = record_of(Channel, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT)
+CHANNEL = record_of(Channel, *[FLOATS_OUT] * len(Channel._fields))
 
 
 @jit(FLOATS, FLOATS, FLOATS, FLOATS, INT, INT, FLOAT, CHANNEL)
 def kernel(source, high, low, close, window, atr_window, multiplier, channel):
     middle, upper, lower = channel.middle, channel.upper, channel.lower
-    moving_average(source, window, middle)
-    average_true_range(high, low, close, atr_window, upper)
+    moving_average(source, window, middle, channel.state)
+    average_true_range(high, low, close, atr_window, upper, channel.state[MEAN_STATE:])
     for t in range(source.size):
         width = multiplier * upper[t]
         upper[t] = middle[t] + width
@@ -68,7 +71,7 @@ INDICATOR = Indicator(
     kernel=kernel,
     reference=reference,
     inputs={"source": PRICES, "high": ("high",), "low": ("low",), "close": ("close",)},
-    outputs=Channel._fields,
+    outputs=("middle", "upper", "lower"),
     outputs_type=Channel,
     params={
         "window": Param("int", 20, 2, 20_000, 1, (10, 60, 10), "bars of the average"),
@@ -76,6 +79,7 @@ INDICATOR = Indicator(
         "multiplier": Param("float", 2.0, 0.1, 20.0, 0.1, (1.0, 3.0, 0.5), "ATRs to each band"),
     },
     lookback=lambda window, atr_window, multiplier: max(window - 1, atr_window),
+    state_size=lambda window, atr_window, multiplier: MEAN_STATE + RANGE_STATE,
     fills=True,
     rule=Rule("mean_reversion_band", outputs=("lower", "upper")),
     example=Example(

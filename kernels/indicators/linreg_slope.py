@@ -66,6 +66,7 @@ INDICATOR = Indicator(
     outputs=("slope",),
     params={"window": Param("int", 14, 2, 20_000, 1, (10, 100, 10), "bars the line is fitted to")},
     lookback=lambda window: window - 1,
+    phase=lambda window: window,
     fills=True,
     rule=Rule("sign_of_output", outputs=("slope",)),
     example=Example(

@@ -15,14 +15,14 @@ import math
 from collections.abc import Sequence
 
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
-from kernels.indicators._averages import convergence
+from kernels.indicators._averages import CONVERGENCE_STATE, convergence
 from kernels.indicators.ema import reference as ema
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
-@jit(FLOATS, INT, INT, INT, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT)
-def kernel(source, fast, slow, signal, macd, signal_line, histogram):
-    convergence(source, (fast, slow, signal), slow - fast, False, macd, signal_line, histogram)
+@jit(FLOATS, INT, INT, INT, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT, FLOATS_OUT)
+def kernel(source, fast, slow, signal, macd, signal_line, histogram, state):
+    convergence(source, (fast, slow, signal), slow - fast, False, (macd, signal_line, histogram), state)
 
 
 def with_signal(line: Sequence[float], signal: int) -> list[list[float]]:
@@ -55,6 +55,7 @@ INDICATOR = Indicator(
         "signal": Param("int", 9, 1, 10_000, 1, (6, 12, 3), "bars of the signal line's EMA"),
     },
     lookback=lambda fast, slow, signal: slow + signal - 2,
+    state_size=lambda fast, slow, signal: CONVERGENCE_STATE,
     constraint=lambda fast, slow, signal: None if fast < slow else f"fast {fast} must be below slow {slow}",
     fills=True,
     rule=Rule("sign_of_output", outputs=("histogram",)),

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kernels.declare import Example, Indicator, Param, Rule
-from kernels.indicators._sums import rows_for, stretch_of, window_sums
+from kernels.indicators._sums import rows_for, stretch_of, sum_phase, window_sums
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
@@ -75,6 +75,7 @@ INDICATOR = Indicator(
     outputs=("mfi",),
     params={"window": Param("int", 14, 2, 5_000, 1, (7, 28, 7), "bars of both sums")},
     lookback=lambda window: window,
+    phase=lambda window: sum_phase(window),
     bounds={"mfi": (0.0, 100.0)},
     fills=True,
     rule=Rule(

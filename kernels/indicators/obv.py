@@ -15,13 +15,13 @@ import numpy as np
 
 from kernels.declare import Example, Indicator, Rule
 from kernels.indicators._lags import LAGS
+from kernels.indicators._lasts import LAST_STATE, keep_last, last_of
 from kernels.jit import FLOATS, FLOATS_OUT, jit
 
 
-@jit(FLOATS, FLOATS, FLOATS_OUT)
-def kernel(close, volume, obv):
-    total = 0.0
-    previous = np.nan
+@jit(FLOATS, FLOATS, FLOATS_OUT, FLOATS_OUT)
+def kernel(close, volume, obv, state):
+    total, previous = state[0], last_of(state[1:])
     for t in range(close.size):
         change = close[t] - previous
         if not np.isfinite(close[t] + volume[t]):
@@ -30,6 +30,8 @@ def kernel(close, volume, obv):
         previous = close[t]
         total = total + np.sign(change) * volume[t] if np.isfinite(change) else volume[t]
         obv[t] = total
+    state[0] = total
+    keep_last(previous, state[1:])
 
 
 def reference(close: Sequence[float], volume: Sequence[float]) -> list[list[float]]:
@@ -54,6 +56,7 @@ INDICATOR = Indicator(
     outputs=("obv",),
     params={},
     lookback=lambda: 0,
+    state_size=lambda: 1 + LAST_STATE,
     fills=True,
     rule=Rule("sign_of_change", outputs=("obv",), params=LAGS),
     example=Example(

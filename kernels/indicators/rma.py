@@ -12,13 +12,13 @@ import math
 from collections.abc import Sequence
 
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
-from kernels.indicators._averages import recursive_mean
+from kernels.indicators._averages import MEAN_STATE, recursive_mean
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
-@jit(FLOATS, INT, FLOATS_OUT)
-def kernel(source, window, out):
-    recursive_mean(source, window, 1.0 / window, out)
+@jit(FLOATS, INT, FLOATS_OUT, FLOATS_OUT)
+def kernel(source, window, out, state):
+    recursive_mean(source, window, 1.0 / window, out, state)
 
 
 def reference(source: Sequence[float], window: int) -> list[list[float]]:
@@ -42,6 +42,7 @@ INDICATOR = Indicator(
     outputs=("rma",),
     params={"window": Param("int", 14, 2, 20_000, 1, (5, 100, 5), "bars; the rate is 1 / window")},
     lookback=lambda window: window - 1,
+    state_size=lambda window: MEAN_STATE,
     fills=True,
     rule=Rule("price_against_output", outputs=("rma",)),
     example=Example(

@@ -17,17 +17,19 @@ import numpy as np
 
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
 from kernels.indicators._averages import smoothed
+from kernels.indicators._lasts import LAST_STATE, keep_last, last_of
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
+RSI_STATE = LAST_STATE + 3
 
-@jit(FLOATS, INT, FLOATS_OUT)
-def kernel(source, window, out):
+
+@jit(FLOATS, INT, FLOATS_OUT, FLOATS_OUT)
+def kernel(source, window, out, state):
     rate = 1.0 / window
-    out[:1] = np.nan
-    gain = loss = 0.0
-    seen = 0
-    for t in range(1, source.size):
-        change = source[t] - source[t - 1]
+    last, gain, loss, seen = last_of(state), state[2], state[3], int(state[4])
+    for t in range(source.size):
+        change = source[t] - last
+        last = source[t]
         if not np.isfinite(change):
             gain = loss = 0.0
             seen = 0
@@ -41,6 +43,8 @@ def kernel(source, window, out):
             continue
         both = gain + loss
         out[t] = 100.0 * gain / both if both > 0.0 else 50.0
+    keep_last(last, state)
+    state[2], state[3], state[4] = gain, loss, seen
 
 
 def reference(source: Sequence[float], window: int) -> list[list[float]]:
@@ -71,6 +75,7 @@ INDICATOR = Indicator(
     outputs=("rsi",),
     params={"window": Param("int", 14, 2, 5_000, 1, (6, 30, 2), "bars of Wilder's averages")},
     lookback=lambda window: window,
+    state_size=lambda window: RSI_STATE,
     bounds={"rsi": (0.0, 100.0)},
     fills=True,
     rule=Rule(

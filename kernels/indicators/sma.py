@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from kernels.comparisons import PLANES_OUT
 from kernels.declare import PRICES, Example, Indicator, Param, Rule, WindowSweep
 from kernels.indicators._mean_sweep import sides_of_means
-from kernels.indicators._means import sliding_mean
+from kernels.indicators._means import mean_phase, sliding_mean
 from kernels.jit import FLOATS, FLOATS_OUT, INT, INTS, jit
 
 
@@ -43,6 +43,7 @@ INDICATOR = Indicator(
     outputs=("sma",),
     params={"window": Param("int", 20, 2, 20_000, 1, (5, 200, 5), "bars in the average")},
     lookback=lambda window: window - 1,
+    phase=lambda window: mean_phase(window),
     fills=True,
     rule=Rule("price_against_output", outputs=("sma",)),
     sweep=WindowSweep("window", sweep),

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from kernels.declare import Example, Indicator, Param, Rule
 from kernels.indicators._extremes import channel
+from kernels.indicators._means import mean_phase
 from kernels.indicators._positions import smooth_positions
 from kernels.indicators.sma import reference as sma
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
@@ -71,6 +72,7 @@ INDICATOR = Indicator(
         "d_smooth": Param("int", 3, 1, 1_000, 1, (3, 3, 1), "bars of the mean of k that is d"),
     },
     lookback=lambda window, k_smooth, d_smooth: window + k_smooth + d_smooth - 3,
+    phase=lambda window, k_smooth, d_smooth: math.lcm(mean_phase(k_smooth), mean_phase(d_smooth)),
     bounds={"k": (0.0, 100.0), "d": (0.0, 100.0)},
     fills=True,
     rule=Rule(

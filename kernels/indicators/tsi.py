@@ -16,32 +16,39 @@ import numpy as np
 
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
 from kernels.indicators._averages import smoothed
+from kernels.indicators._lasts import LAST_STATE, keep_last, last_of
 from kernels.indicators.ema import reference as ema
 from kernels.jit import FLOATS, FLOATS_OUT, INT, fma, inline, jit
 
 
-@jit(FLOATS, INT, INT, FLOATS_OUT)
-def kernel(source, slow, fast, out):
+@jit(FLOATS, INT, INT, FLOATS_OUT, FLOATS_OUT)
+def kernel(source, slow, fast, out, state):
     rates = 2.0 / (slow + 1), 2.0 / (fast + 1)
-    changes = sizes = (0.0, 0.0)
-    seen, t = 0, 1
-    out[:1] = np.nan
+    changes, sizes = (state[2], state[3]), (state[4], state[5])
+    last, seen = last_of(state), int(state[6])
+    t = 0
     while t < source.size:
-        change = source[t] - source[t - 1]
+        change = source[t] - last
         if not np.isfinite(change):
             changes = sizes = (0.0, 0.0)
             seen = 0
             out[t] = np.nan
-        elif seen >= slow + fast - 1:
+        elif seen >= slow + fast - 1 and t > 0:
             done, changes, sizes = _strengths_on(source[t - 1 :], changes, sizes, rates, out[t:])
             t += done
+            last = source[t - 1]
             continue
         else:
             seen += 1
             changes = _smoothed_twice(changes, change, seen, slow, fast, rates)
             sizes = _smoothed_twice(sizes, abs(change), seen, slow, fast, rates)
-            out[t] = _strength(changes, sizes) if seen == slow + fast - 1 else np.nan
+            out[t] = _strength(changes, sizes) if seen >= slow + fast - 1 else np.nan
+        last = source[t]
         t += 1
+    keep_last(last, state)
+    state[2], state[3] = changes
+    state[4], state[5] = sizes
+    state[6] = seen
 
 
 @inline
@@ -94,6 +101,7 @@ INDICATOR = Indicator(
         "fast": Param("int", 13, 2, 10_000, 1, (8, 18, 5), "bars of the second EMA"),
     },
     lookback=lambda slow, fast: slow + fast - 1,
+    state_size=lambda slow, fast: LAST_STATE + 5,
     bounds={"tsi": (-100.0, 100.0)},
     fills=True,
     rule=Rule("sign_of_output", outputs=("tsi",)),

@@ -18,7 +18,7 @@ import numpy as np
 
 from kernels.declare import Example, Indicator, Param, Rule
 from kernels.indicators._ranges import true_range
-from kernels.indicators._sums import rows_for, stretch_of, window_sums
+from kernels.indicators._sums import rows_for, stretch_of, sum_phase, window_sums
 from kernels.indicators.tr import reference as true_ranges
 from kernels.jit import FLOATS, FLOATS_OUT, INT, inline, jit
 
@@ -87,6 +87,7 @@ INDICATOR = Indicator(
         "long": Param("int", 28, 3, 20_000, 1, (28, 28, 1), "bars of the window that counts once"),
     },
     lookback=lambda short, medium, long: long,
+    phase=lambda short, medium, long: sum_phase(long),
     constraint=_ordered,
     bounds={"ultimate_oscillator": (0.0, 100.0)},
     fills=True,

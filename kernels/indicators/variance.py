@@ -42,6 +42,7 @@ INDICATOR = Indicator(
     outputs=("variance",),
     params={"window": Param("int", 20, 2, 20_000, 1, (10, 60, 10), "bars in the window")},
     lookback=lambda window: window - 1,
+    phase=lambda window: window,
     bounds={"variance": (0.0, math.inf)},
     fills=True,
     rule=Rule("sign_of_change", outputs=("variance",), params=LAGS),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from kernels.declare import Example, Indicator, Param, Rule
+from kernels.indicators._means import mean_phase
 from kernels.indicators.sma import kernel, reference
 
 INDICATOR = Indicator(
@@ -21,6 +22,7 @@ INDICATOR = Indicator(
     outputs=("volume_sma",),
     params={"window": Param("int", 20, 2, 20_000, 1, (10, 100, 10), "bars in the average")},
     lookback=lambda window: window - 1,
+    phase=lambda window: mean_phase(window),
     bounds={"volume_sma": (0.0, math.inf)},
     fills=True,
     rule=Rule("volume_against_output", outputs=("volume_sma",)),

@@ -17,7 +17,7 @@ import numpy as np
 
 from kernels.declare import Example, Indicator, Param, Rule
 from kernels.indicators._ranges import true_range
-from kernels.indicators._sums import rows_for, stretch_of, window_sums
+from kernels.indicators._sums import rows_for, stretch_of, sum_phase, window_sums
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
@@ -79,6 +79,7 @@ INDICATOR = Indicator(
     outputs=("plus_vi", "minus_vi", "difference"),
     params={"window": Param("int", 14, 2, 20_000, 1, (7, 28, 7), "bars of the sums")},
     lookback=lambda window: window,
+    phase=lambda window: sum_phase(window),
     bounds={"plus_vi": (0.0, math.inf), "minus_vi": (0.0, math.inf)},
     fills=True,
     rule=Rule("sign_of_output", outputs=("difference",)),

@@ -25,6 +25,7 @@ INDICATOR = Indicator(
     outputs=("vwap",),
     params={"window": Param("int", 60, 2, 20_000, 1, (20, 240, 20), "bars in the average")},
     lookback=lambda window: window - 1,
+    phase=lambda window: window,
     rule=Rule("price_against_output", outputs=("vwap",)),
     example=Example(
         inputs={"source": (1.0, 2.0, 4.0), "volume": (1.0, 3.0, 1.0)},

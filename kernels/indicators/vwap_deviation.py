@@ -81,6 +81,7 @@ INDICATOR = Indicator(
         "stddev": Param("float", 2.0, 0.1, 10.0, 0.1, (1.5, 3.0, 0.5), "standard deviations to each band"),
     },
     lookback=lambda window, stddev: window - 1,
+    phase=lambda window, stddev: window,
     fills=True,
     rule=Rule("mean_reversion_band", outputs=("lower", "upper")),
     example=Example(

@@ -59,6 +59,7 @@ INDICATOR = Indicator(
     outputs=("vwma",),
     params={"window": Param("int", 20, 2, 20_000, 1, (5, 200, 5), "bars in the average")},
     lookback=lambda window: window - 1,
+    phase=lambda window: window,
     fills=True,
     rule=Rule("price_against_output", outputs=("vwma",)),
     example=Example(

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
-from kernels.indicators._means import sliding_weighted_mean
+from kernels.indicators._means import sliding_weighted_mean, weighted_mean_phase
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
@@ -38,6 +38,7 @@ INDICATOR = Indicator(
     outputs=("wma",),
     params={"window": Param("int", 20, 2, 20_000, 1, (5, 200, 5), "bars in the average")},
     lookback=lambda window: window - 1,
+    phase=lambda window: weighted_mean_phase(window),
     fills=True,
     rule=Rule("price_against_output", outputs=("wma",)),
     example=Example(

@@ -15,19 +15,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
-from kernels.indicators._averages import recursive_mean
+from kernels.indicators._averages import MEAN_STATE, recursive_mean
 from kernels.indicators.ema import reference as ema
 from kernels.jit import FLOATS, FLOATS_OUT, INT, jit
 
 
-@jit(FLOATS, INT, FLOATS_OUT)
-def kernel(source, window, out):
+@jit(FLOATS, INT, FLOATS_OUT, FLOATS_OUT, INT)
+def kernel(source, window, out, state, start):
     lag = (window - 1) // 2
-    out[:lag] = np.nan
-    last, ahead = source[lag:], out[lag:]
+    first = max(lag, start)
+    out[:first] = np.nan
+    last, ahead, behind = source[first:], out[first:], source[first - lag :]
     for i in range(ahead.size):
-        ahead[i] = 2.0 * last[i] - source[i]
-    recursive_mean(out, window, 2.0 / (window + 1), out)
+        ahead[i] = 2.0 * last[i] - behind[i]
+    recursive_mean(out[start:], window, 2.0 / (window + 1), out[start:], state)
 
 
 def reference(source: Sequence[float], window: int) -> list[list[float]]:
@@ -45,6 +46,8 @@ INDICATOR = Indicator(
     outputs=("zlema",),
     params={"window": Param("int", 20, 2, 20_000, 1, (5, 200, 5), "bars of the EMA; half of them are its lag")},
     lookback=lambda window: (window - 1) // 2 + window - 1,
+    state_size=lambda window: MEAN_STATE,
+    input_lookback=lambda window: (window - 1) // 2,
     fills=True,
     rule=Rule("price_against_output", outputs=("zlema",)),
     example=Example(

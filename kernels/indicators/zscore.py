@@ -46,6 +46,7 @@ INDICATOR = Indicator(
     outputs=("zscore",),
     params={"window": Param("int", 20, 2, 20_000, 1, (10, 60, 5), "bars of the mean and of the deviation")},
     lookback=lambda window: window - 1,
+    phase=lambda window: window,
     fills=True,
     rule=Rule(
         "threshold_band",

@@ -17,7 +17,7 @@ from kernels.bits import unpack
 from kernels.declare import Indicator, Param
 from kernels.indicators import INDICATORS
 from kernels.rules import FAMILIES
-from kernels.signals import build_plane, column, compute, lookback
+from kernels.signals import beginning, build_plane, column, compute, lookback
 from tests.support.random_walk import random_walk
 
 pytestmark = pytest.mark.parametrize("indicator", INDICATORS.values(), ids=INDICATORS.keys())
@@ -161,7 +161,7 @@ def test_nothing_of_an_output_is_left_unwritten_where_it_comes_uninitialised(ind
         runs = []
         for before in (np.nan, 123.0 if indicator.fills else np.nan):
             outputs = [np.full(n, before) for _ in indicator.outputs]
-            indicator.compute_into(inputs, params.values(), outputs)
+            indicator.compute_into(inputs, params.values(), outputs, beginning(indicator, params))
             runs.append(np.stack(outputs))
         np.testing.assert_array_equal(*runs)
 
@@ -191,8 +191,8 @@ def test_the_example_holds(indicator):
     length = len(next(iter(example.inputs.values())))
     outputs = [np.full(length, np.nan) for _ in indicator.outputs]
     inputs = [np.array(example.inputs[name], float) for name in indicator.inputs]
-    params = [param.cast(example.params[name]) for name, param in indicator.params.items()]
-    indicator.compute_into(inputs, params, outputs)
+    params = {name: param.cast(example.params[name]) for name, param in indicator.params.items()}
+    indicator.compute_into(inputs, params.values(), outputs, beginning(indicator, params))
     assert np.isfinite(outputs[0]).any()
     for name, got in zip(indicator.outputs, outputs, strict=True):
         np.testing.assert_allclose(got, example.expected[name], rtol=1e-12)

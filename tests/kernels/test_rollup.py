@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels.rollup import rollup
+from kernels.rollup import GrowingBars, rollup
 
 MINUTE_MS = 60_000
 OUTAGE = Path(__file__).parents[3] / "shared/data/candles/binance_spot_BTCUSDT_2018-02_with_outage.parquet"
@@ -104,3 +104,39 @@ def test_hours_of_the_outage_month_exist_only_where_sixty_minutes_do():
     starts, counts = np.unique(stamps // 3_600_000, return_counts=True)
     assert (hours // 3_600_000).tolist() == starts[counts == 60].tolist()
     assert 0 < hours.size < starts.size
+
+
+# Minutes that come in pieces -------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40)
+@given(st.sampled_from([1, 5, 15, 60, 240, 1_440]), st.integers(0, 10_000), st.integers(1, 4_000))
+def test_minutes_in_pieces_give_the_bits_of_all_minutes_at_once(length, seed, most_at_once):
+    rng = np.random.default_rng(seed)
+    kept = np.flatnonzero(rng.random(4_500) > rng.choice([0.0, 0.001, 0.01]))
+    stamps = (rng.integers(0, 3_000) + kept) * MINUTE_MS
+    values = rng.random((5, kept.size))
+    growing, parts, seen = GrowingBars(length), [], 0
+    while seen < kept.size:
+        new = slice(seen, seen + int(rng.integers(1, most_at_once + 1)))
+        parts.append(growing.advance(stamps[new], values[:, new]))
+        seen = min(new.stop, kept.size)
+    whole, bars = rollup(stamps, values, length)
+    assert np.concatenate([part for part, _ in parts]).tolist() == whole.tolist()
+    assert np.concatenate([part for _, part in parts], axis=1).tobytes() == np.ascontiguousarray(bars).tobytes()
+
+
+def test_a_bar_comes_with_the_last_minute_of_its_bucket_and_none_where_a_minute_is_missing():
+    growing, came = GrowingBars(5), {}
+    for minute in [0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14]:
+        stamps, _ = growing.advance(*candles([minute]))
+        came[minute] = (stamps // MINUTE_MS).tolist()
+    assert {minute: bars for minute, bars in came.items() if bars} == {4: [0], 14: [10]}
+
+
+def test_a_minute_that_came_before_is_refused():
+    growing = GrowingBars(5)
+    growing.advance(*candles([0, 1]))
+    with pytest.raises(ValueError, match="minute 60000 comes after minute 60000"):
+        growing.advance(*candles([1]))
+    assert growing.advance(*candles([2, 3, 4]))[0].tolist() == [0]

@@ -185,14 +185,17 @@ class Need(NamedTuple):
     """Bars of the series' own timeframe before its value of that bar."""
     extra_bars: int
     """Bars of the strategy before that bar, on which its value is read too."""
+    own_values: int = 0
+    """Bars of the series' own timeframe before that value whose values are read, not only computed with."""
 
 
 def needs(expression: Expression, extra_bars: int = 0) -> Iterator[Need]:
     """Yield the history that each series reads; everything is fixed."""
     if isinstance(expression, IndicatorSeries):
-        yield Need(expression.source, expression.chosen.lookback_bars + int(expression.shift), extra_bars)
+        shift = int(expression.shift)
+        yield Need(expression.source, expression.chosen.lookback_bars + shift, extra_bars, shift)
     elif isinstance(expression, PriceSeries):
-        yield Need(expression.source, int(expression.shift), extra_bars)
+        yield Need(expression.source, int(expression.shift), extra_bars, int(expression.shift))
     elif isinstance(expression, TimeSeries):
         yield Need(None, 0, extra_bars)
     elif isinstance(expression, RuleSide):
@@ -203,7 +206,8 @@ def needs(expression: Expression, extra_bars: int = 0) -> Iterator[Need]:
         bars = int(expression.bars)
         if counts_own_bars(expression.operand):
             yield from (
-                need._replace(own_bars=need.own_bars + bars) for need in needs(expression.operand, extra_bars)
+                need._replace(own_bars=need.own_bars + bars, own_values=need.own_values + bars)
+                for need in needs(expression.operand, extra_bars)
             )
         else:
             yield from needs(expression.operand, extra_bars + bars)

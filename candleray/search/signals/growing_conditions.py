@@ -1,0 +1,170 @@
+"""Conditions over bars that come in pieces: the bits of the planes over all bars at once.
+
+Nothing is evaluated here: an `Evaluator` sees the new bars and as many before them as the conditions read, and the
+series of indicators go on from piece to piece (`kernels.advance`). Every series begins with the first bar of its
+candles, as in an `Evaluator` whose warm-up is all there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from candleray.candles import Candles, FloatArray
+from candleray.market_data.range_coverage import RangeCoverage
+from candleray.search.bars import Bars
+from candleray.search.signals.evaluator import Evaluator
+from candleray.search.signals.expressions import (
+    Chosen,
+    Expression,
+    IndicatorSeries,
+    RuleSide,
+    SourceKey,
+    needs,
+    parts_of,
+)
+from candleray.timeframes import MINUTE_MS, minutes_of
+from kernels.advance import GrowingSeries, GrowingSignal
+from kernels.bits import unpack
+from kernels.indicators import INDICATORS
+from kernels.pairs import Pair
+
+Key: TypeAlias = tuple[Chosen, str]
+"""An indicator, and one of its outputs or a side of its rule."""
+
+_NO_COVERAGE = RangeCoverage((0, 0), (0, 0), 0, np.empty((0, 4), np.int64), np.empty((0, 2), np.int64))
+_SIDES = ("long", "short")
+
+
+class GrowingConditions:
+    """Conditions in which everything is fixed, over the bars of one strategy and the other candles they read."""
+
+    def __init__(self, conditions: Sequence[Expression], bar_ms: int) -> None:
+        self._conditions, self._bar_ms = conditions, bar_ms
+        self._needs = [need for condition in conditions for need in needs(condition)]
+        self._earlier = max(
+            (need.extra_bars + (0 if need.source else need.own_values) for need in self._needs), default=0
+        )
+        self._others = sorted({need.source for need in self._needs if need.source is not None})
+        parts = [part for condition in conditions for part in parts_of(condition)]
+        self._own = _Tape(_read_of(parts, None))
+        self._tapes = {source: _Tape(_read_of(parts, source)) for source in self._others}
+
+    @property
+    def others(self) -> Sequence[SourceKey]:
+        """The other candles that are read."""
+        return self._others
+
+    @property
+    def kept_bars(self) -> int:
+        """The bars, of the strategy's and of other candles, that the next ones are read with."""
+        return len(self._own.candles) + sum(len(tape.candles) for tape in self._tapes.values())
+
+    def advance(self, bars: Candles, others: Mapping[SourceKey, Candles]) -> list[Pair]:
+        """The planes of each condition on these bars, which follow those that came before.
+
+        Args:
+            others: the other candles that have come since; all that were closed when the last of the bars was.
+        """
+        self._own.append(bars)
+        for source, tape in self._tapes.items():
+            tape.append(others.get(source, Candles.empty()))
+        if not len(bars):
+            return [np.empty((2, 0), np.uint64) for _ in self._conditions]
+        evaluator = self._evaluator(self._own.last(len(bars) + self._earlier), len(bars))
+        planes = [evaluator.plane(condition) for condition in self._conditions]
+        self._forget()
+        return planes
+
+    def _evaluator(self, window: Candles, new: int) -> Evaluator:
+        """An evaluator of the new bars, the last ones of a window."""
+        others = {source: tape.candles for source, tape in self._tapes.items()}
+        bars = Bars(window, len(window) - new, self._bar_ms, hash="", coverage=_NO_COVERAGE, others=others)
+        values: dict[tuple[Any, ...], FloatArray] = {}
+        for key, series in self._own.values.items():
+            values[None, *key] = series[series.size - len(window) :]
+        for source, tape in self._tapes.items():
+            values |= {(source, *key): series for key, series in tape.values.items()}
+        return _WindowEvaluator(bars, values)
+
+    def _forget(self) -> None:
+        """Keep what the next bar reads."""
+        self._own.keep(self._earlier + 1)
+        first_ms = int(self._own.last(self._earlier + 1).ts_open_ms[0]) + self._bar_ms
+        for source, tape in self._tapes.items():
+            closes = tape.candles.ts_open_ms + minutes_of(source.timeframe) * MINUTE_MS
+            read = max(need.own_values for need in self._needs if need.source == source)
+            tape.keep(int((closes > first_ms).sum()) + 1 + read)
+
+
+def _read_of(parts: Iterable[Expression], source: SourceKey | None) -> tuple[set[Chosen], set[Chosen]]:
+    """The indicators whose outputs are read of these candles, and those whose rules are."""
+    of_source = [part for part in parts if isinstance(part, IndicatorSeries | RuleSide) and part.source == source]
+    series = {part.chosen for part in of_source if isinstance(part, IndicatorSeries)}
+    return series, {part.chosen for part in of_source if isinstance(part, RuleSide)}
+
+
+def _growing(chosen: Chosen) -> GrowingSeries:
+    return GrowingSeries(INDICATORS[chosen.id], dict(chosen.inputs), dict(chosen.params))
+
+
+class _Tape:
+    """The last candles of a source, and the last values of what is read of them, bar by bar as the candles."""
+
+    def __init__(self, read: tuple[set[Chosen], set[Chosen]]) -> None:
+        self._series = {chosen: _growing(chosen) for chosen in read[0]}
+        self._signals = {chosen: GrowingSignal(_growing(chosen), dict(chosen.signal)) for chosen in read[1]}
+        self.candles = Candles.empty()
+        self.values: dict[Key, FloatArray] = {}
+        self.append(Candles.empty())
+
+    def append(self, new: Candles) -> None:
+        candles, count = self.candles, len(new)
+        stamps = np.concatenate([candles.ts_open_ms, new.ts_open_ms])
+        self.candles = Candles(stamps, np.concatenate([candles.values, new.values], axis=1))
+        for chosen, series in self._series.items():
+            for name, made in series.advance(self.candles.values, count).items():
+                self._extend((chosen, name), made)
+        for chosen, signal in self._signals.items():
+            seen = signal.series.seen
+            flags = unpack(signal.advance(self.candles.values, count), count).astype(float)
+            flags[:, : max(0, chosen.rule_lookback_bars - seen)] = np.nan
+            for side, made in zip(_SIDES, flags, strict=True):
+                self._extend((chosen, side), made)
+
+    def _extend(self, key: Key, made: FloatArray) -> None:
+        earlier = self.values.get(key)
+        self.values[key] = made if earlier is None else np.concatenate([earlier, made])
+
+    def last(self, count: int) -> Candles:
+        first = max(0, len(self.candles) - count)
+        return Candles(self.candles.ts_open_ms[first:], self.candles.values[:, first:])
+
+    def keep(self, values: int) -> None:
+        """Forget all but the last values, and the candles before those that some series will see again."""
+        growing = [*self._series.values(), *(signal.series for signal in self._signals.values())]
+        kept = self.last(max([values, *(series.earlier_bars for series in growing)]))
+        self.candles = kept
+        self.values = {key: series[max(0, series.size - len(kept)) :] for key, series in self.values.items()}
+
+
+class _WindowEvaluator(Evaluator):
+    """An evaluator over the last bars, whose series are there already."""
+
+    def __init__(self, bars: Bars, values: Mapping[tuple[Any, ...], FloatArray]) -> None:
+        super().__init__(bars, 0)
+        self._values = values
+
+    def _first(self, history: int) -> int:
+        return 0
+
+    def _first_of(self, source: SourceKey, history: int, extra: int) -> int:
+        return 0
+
+    def _indicator(self, chosen: Chosen, output: str, source: SourceKey | None, first: int) -> FloatArray:
+        return self._values[source, chosen, output]
+
+    def _rule_flags(self, rule: RuleSide, source: SourceKey | None, first: int) -> FloatArray:
+        return self._values[source, rule.chosen, rule.side]
