@@ -68,7 +68,7 @@ def test_a_minute_that_the_exchange_does_not_have_is_not_waited_for() -> None:
     minutes = Minutes("BTCUSDT", 10 * MINUTE_MS, Pace())
     assert minutes.first_expected_ms() == 10 * MINUTE_MS
     minutes.receive(kline(11))
-    minutes.answered(10 * MINUTE_MS, [kline(11)], asked_ms=0, now_ms=0)
+    minutes.answered(10 * MINUTE_MS, 12 * MINUTE_MS, [kline(11)], asked_ms=0, now_ms=0)
     assert minutes.first_expected_ms() == 11 * MINUTE_MS
     minutes.acknowledge(11 * MINUTE_MS)
     assert minutes.first_expected_ms() == 12 * MINUTE_MS
