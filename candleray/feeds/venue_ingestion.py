@@ -123,6 +123,7 @@ class VenueIngestion:
     async def run(self) -> None:
         """Ingest until this task is cancelled; whatever a step raises, the steps go on."""
         pace_s = max(0.002, min(_TICK_S, self.live.flush_s / 4 / self.live.clock_speed))
+        repair_s = max(0.01, min(1.0, self.live.scan_every_s / 10 / self.live.clock_speed))
         try:
             async with asyncio.TaskGroup() as loops:
                 for step, every_s in (
@@ -135,7 +136,7 @@ class VenueIngestion:
                 ):
                     loops.create_task(self._repeat(step, every_s), name=step.__name__)
                 for repair in self.repairs.values():
-                    loops.create_task(self._repeat(repair.step, pace_s), name="repair")
+                    loops.create_task(self._repeat(repair.step, repair_s), name="repair")
                 loops.create_task(self._halt.watch(), name="halt")
         finally:
             for market in self.markets.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,9 @@ from candleray.feeds.minutes import Verdict
 from candleray.feeds.pace import Pace
 from candleray.market_data.coverage import missing_ranges
 from candleray.timeframes import MINUTE_MS
+
+MOST = 5000
+"""Gaps of a market that wait; of more the newest are taken, and the next scan finds the others again."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,9 @@ class Gaps:
     def find(self, symbol: str, ranges: Iterable[tuple[int, int]], now_ms: int) -> int:
         """Take gaps that a scan has found; return the number of their minutes that were not known."""
         known = [(gap.start_ms, gap.end_ms) for gap in self.all if gap.symbol == symbol]
-        new = [Gap(symbol, *one) for one in without(ranges, known)]
+        room = max(0, MOST - len(self._waiting))
+        left = without(ranges, known)
+        new = [Gap(symbol, *one) for one in left[len(left) - min(room, len(left)) :]]
         if new and self.began_ms is None:
             self.began_ms, self.done = now_ms, 0
         self._waiting += new
@@ -128,9 +134,19 @@ class Gaps:
 
 
 def without(ranges: Iterable[tuple[int, int]], known: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Ranges `[start, end)` less those that are known, in order."""
-    left = sorted(ranges)
-    for known_start, known_end in known:
-        cut = [((start, min(end, known_start)), (max(start, known_end), end)) for start, end in left]
-        left = [(start, end) for pair in cut for start, end in pair if start < end]
+    """Ranges `[start, end)`, which do not overlap, less those that are known, in order."""
+    left: list[tuple[int, int]] = []
+    taken = deque(sorted(known))
+    for range_start, end_ms in sorted(ranges):
+        start_ms = range_start
+        while taken and taken[0][0] < end_ms:
+            known_start, known_end = taken[0]
+            if start_ms < known_start:
+                left.append((start_ms, known_start))
+            start_ms = max(start_ms, known_end)
+            if known_end > end_ms:
+                break  # it may cover the next range too
+            taken.popleft()
+        if start_ms < end_ms:
+            left.append((start_ms, end_ms))
     return left

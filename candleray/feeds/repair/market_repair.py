@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -31,6 +32,7 @@ log = get_logger("feeds")
 HOLES_ASKED_MS = 30 * DAY_MS
 """Holes that opened within it are asked for again by the scan of the whole history."""
 _TOLD_EVERY_MS = 30_000
+_PAGES_A_STEP = 20
 _BEHIND_MS = 3 * MINUTE_MS
 """A minute that closed within it is the live feed's alone."""
 
@@ -50,7 +52,7 @@ class RepairedStore(Protocol):
 
 
 class MarketRepair:
-    """Live comes first: one question at a time, none while a live one fails, within backfills' budget."""
+    """Live comes first: one question at a time, none beside a live one or after it failed."""
 
     def __init__(
         self,
@@ -92,7 +94,10 @@ class MarketRepair:
                 await self._scan(scan, now_ms)
                 scan.done(now_ms)
                 break
-        await self._ask_next()
+        for _ in range(_PAGES_A_STEP):
+            if not await self._ask_next():
+                break
+            await asyncio.sleep(0)  # others come in between, however fast the answers are
         self._tell(self._ingestion.now_ms)
 
     def miss(self, symbol: str, start_ms: int, end_ms: int) -> None:
@@ -174,12 +179,13 @@ class MarketRepair:
             self._first_ms[symbol] = first_ms
         return self._first_ms[symbol]
 
-    async def _ask_next(self) -> None:
+    async def _ask_next(self) -> bool:
+        """Ask for a page, if one is due and nothing live is in trouble; False where there was none."""
         gate, now_ms = self._feed.gate, self._ingestion.now_ms
-        if gate.failures or not gate.is_open(now_ms):
-            return
+        if gate.under_way or gate.failures or not gate.is_open(now_ms):
+            return False
         if (gap := self.gaps.take(now_ms, self._feed.page_ms - MINUTE_MS)) is None:
-            return
+            return False
         gate.enter()
         try:
             rows = await self._rows_of(gap, now_ms)
@@ -200,6 +206,7 @@ class MarketRepair:
             self._ingestion.rest_trouble = ""
             gate.leave()
             await self._keep(gap, rows, now_ms)
+        return True
 
     async def _rows_of(self, gap: Gap, now_ms: int) -> CandleRows:
         """The rows from the gap's start on: with one after it, or the first there is where it has none."""

@@ -9,7 +9,7 @@ import pytest
 
 from candleray.candles import IntArray
 from candleray.feeds.pace import Pace
-from candleray.feeds.repair.gaps import Gap, Gaps, without
+from candleray.feeds.repair.gaps import MOST, Gap, Gaps, without
 from candleray.timeframes import MINUTE_MS
 
 NOW_MS = 1_764_428_400_000
@@ -108,15 +108,25 @@ def test_the_time_that_is_left_follows_from_the_pace_so_far(gaps: Gaps) -> None:
     assert (gaps.minutes_left, gaps.eta_ms(NOW_MS + 500)) == (900, 4_500)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(40))
 def test_ranges_less_ranges_are_what_sets_of_minutes_say(seed: int) -> None:
     chance = random.Random(seed)
     ranges, known = (
         [(start, start + chance.randrange(1, 12)) for start in range(0, 60, 15)],
-        [(start, start + chance.randrange(1, 9)) for start in chance.sample(range(60), 5)],
+        [(start, start + chance.randrange(1, 30)) for start in chance.sample(range(60), seed % 8)],
     )
     left = without(ranges, known)
     minutes = [minute for start, end in left for minute in range(start, end)]
     expected = {minute for start, end in ranges for minute in range(start, end)}
     expected -= {minute for start, end in known for minute in range(start, end)}
     assert minutes == sorted(expected)
+
+
+def test_of_very_many_gaps_the_newest_are_taken_and_the_next_scan_finds_the_others(gaps: Gaps) -> None:
+    ranges = [minutes_back(back + 1, back) for back in range(1, 40_000, 2)]
+    assert gaps.find("A", ranges, NOW_MS) == MOST
+    assert gaps.find("A", ranges, NOW_MS) == 0
+    gap = gaps.take(NOW_MS, PAGE_MS)
+    assert gap == Gap("A", *minutes_back(2, 1))
+    gaps.answered(gap, stamps(gap.start_ms, gap.end_ms + MINUTE_MS), NOW_MS, NOW_MS)
+    assert gaps.find("A", ranges[1:], NOW_MS) == 1
