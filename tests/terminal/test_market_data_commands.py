@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from candleray.commands import feeds
+from candleray.commands import backfill, feeds
 from candleray.databases.postgres import Postgres
 from candleray.feeds.feed_state import CatchUp, FeedHalt, FeedState
 from candleray.feeds.feed_store import FeedStore
@@ -202,3 +202,9 @@ def test_feeds_tells_of_a_repair_with_the_time_that_is_left_and_of_what_is_not_f
     assert told[2] == "bybit-spot: REST fails and is asked again: it answered 503"
     assert told[3] == "bybit-spot: 2 minutes of the last day are holes: the exchange does not have them"
     assert told[4].startswith("bybit-spot: the request budget is not shared, because Valkey does not answer")
+
+
+@pytest.mark.parametrize(("url", "share"), [("http://127.0.0.1:9900", 0.9), ("https://api.binance.com/", 0.5)])
+def test_a_backfill_from_an_address_of_its_own_spends_that_addresss_budget_alone(url, share):
+    chosen = backfill._history_settings(MARKETS[1], url)
+    assert (chosen.base_urls["binance-spot"], chosen.budget_share) == (url.rstrip("/"), share)
