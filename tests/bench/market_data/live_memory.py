@@ -1,7 +1,7 @@
 """Memory of live candles: `python -m tests.bench.market_data.live_memory --days 30`.
 
 The memory of the two ingestion actors over days of simulated exchanges with faults, and its slope.
-`python -m tests.bench.memory at-rest` prints what they take of an idle instance.
+`python -m tests.bench.memory at-rest` prints what they take of an idle instance, whose idle workers are left out.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from tests.bench.market_data.live_lag import course
 from tests.support import embedded
 from tests.support.instances.private_home import private_home
 from tests.support.instances.real_instance import real_instance
-from tests.support.waiting import wait_until
 
 MIB = 2**20
 FOLLOWED = "BTCUSDT,ETHUSDT,SOLUSDT"
-SETTLED_S = 60.0
-"""Time in which an instance ends what it began as it started, and workers that nothing uses any more."""
-COMPILED_S = 1800.0
+SETTLED_S = 90.0
+"""Time in which feeds end what they began as they started, their look back."""
+APART = ("candleray simulator", "ray::IDLE", "ray::warm-up")
+"""Processes that are no part of an instance at rest: exchanges, and workers that compile or wait for their end."""
 OBSERVED_S = 60.0
 LOOKS_A_DAY = 4
 REAL_S = {
@@ -53,18 +53,14 @@ def print_at_rest() -> None:
 def _print_rest(what: str, **environment: str) -> None:
     with private_home(), real_instance("rest", **environment) as instance:
         time.sleep(SETTLED_S)
-        wait_until(
-            lambda: not instance.processes("ray::warm-up"), what="kernels are compiled", within_s=COMPILED_S
-        )
-        time.sleep(SETTLED_S)
         feeds = instance.processes("ray::MarketFeedActor")
-        apart = {process.pid for process in instance.processes("candleray simulator")}
         before, began = [_cpu_s(feed) for feed in feeds], time.monotonic()
         time.sleep(OBSERVED_S)
         shares = [
             (_cpu_s(feed) - spent) / (time.monotonic() - began) for feed, spent in zip(feeds, before, strict=True)
         ]
         held = [process.memory_full_info() for process in feeds]
+        apart = {process.pid for words in APART for process in instance.processes(words)}
         answers = answers_of(instance.processes(), lambda process: process.memory_full_info().pss)
         whole = sum(pss for process, pss in answers if process.pid not in apart)
         told = ", ".join(
