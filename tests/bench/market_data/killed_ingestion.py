@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import suppress
 
 from candleray.feeds.halt_watch import HALT_S
 from cluster.machine.exit_signals import stop_on_signals
@@ -30,14 +31,15 @@ def main() -> int:
     with ingestion_rig() as rig:
         witness, killer = StreamWitness(rig), Killer(rig, options.seed)
         witness.start()
-        for number in range(1, options.kills + 1):
-            killer.live_once()
-            if number % options.outages_every == 0:
-                for outage in OUTAGES:
-                    endure(rig, outage)
-                    outages += 1
-                stand_still(rig, HALT_S + 1)
-                print(f"{number} kills, {time.monotonic() - began:.0f} s", flush=True)
+        with suppress(KeyboardInterrupt):  # the account is taken of what was done
+            for number in range(1, options.kills + 1):
+                killer.live_once()
+                if number % options.outages_every == 0:
+                    for outage in OUTAGES:
+                        endure(rig, outage)
+                        outages += 1
+                    stand_still(rig, HALT_S + 1)
+                    print(f"{number} kills, {time.monotonic() - began:.0f} s", flush=True)
         account = finish(rig, witness)
     aims = ", ".join(f"{count} {aim}" for aim, count in killer.kills.most_common())
     print(

@@ -134,7 +134,6 @@ def grow(rig: IngestionRig, minutes: int) -> None:
         wait_until(
             lambda one=one: len(rig.raw(one, until_ms - MINUTE_MS, until_ms - MINUTE_MS)),
             what=f"{one.key} grows",
-            within_s=60,
         )
 
 
@@ -143,7 +142,7 @@ def finish(rig: IngestionRig, witness: StreamWitness) -> IngestionAccount:
     rig.begin_all()
     end_ms = rig.now_ms() // MINUTE_MS * MINUTE_MS + 2 * MINUTE_MS
     grow(rig, 3)
-    wait_until(lambda: witness.newest_ms() >= end_ms, what="the streams have come up", within_s=60)
+    wait_until(lambda: witness.newest_ms() >= end_ms, what="the streams have come up")
     for one in rig.instruments:
         first_ms = rig.raw(one, 0, end_ms)[0][0]
         wait_until(
@@ -152,7 +151,6 @@ def finish(rig: IngestionRig, witness: StreamWitness) -> IngestionAccount:
             ).tolist(),
             lambda missing: missing == [],
             what=f"{one.key} is whole",
-            within_s=60,
         )
     rig.kill_all()
     witness.stop()
