@@ -129,6 +129,12 @@ def test_equity_is_marked_at_each_close_and_the_entry_s_fee_is_paid_at_once():
     assert run.equity == pytest.approx([1010, 1000, 1000 + 1000 / 110 * 10])
 
 
+def test_before_the_first_trade_the_equity_is_the_initial_cash_which_no_sum_has_rounded():
+    run = Stepped([100, 100, 100], "...", init_cash_quote=1284.95, budget_quote=238.89)
+    assert 238.89 + (1284.95 - 238.89) != 1284.95
+    assert run.equity == [1284.95, 1284.95, 1284.95]
+
+
 def test_an_open_trade_has_no_exit():
     [event] = Stepped(FLAT, "L.......", fee_pct=1).events
     assert (event["exit_bar"], event["exit_reason"]) == (-1, -1)
