@@ -60,10 +60,10 @@ def _of_known_markets(named: dict[str, Any]) -> dict[str, Any]:
     return named
 
 
-def _is_of_websocket(url: str) -> bool:
+def _is_url(url: str, *schemes: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
 
@@ -220,6 +220,14 @@ class HistorySettings(_Section):
     )
     clock_speed: float = Field(1.0, gt=0, le=10_000, description="as `live.clock_speed`, for budgets and waits")
 
+    @field_validator("base_urls")
+    @classmethod
+    def _of_http(cls, urls: dict[str, str]) -> dict[str, str]:
+        for market, url in urls.items():
+            if not _is_url(url, "http", "https"):
+                raise ValueError(f"the address of {market} is {url[:80]!r}, which is none like http://host:9900")
+        return urls
+
 
 class LiveSettings(_Section):
     """Live candles. Every time is one of the exchange's clock, which a simulator may let run fast."""
@@ -283,7 +291,7 @@ class LiveSettings(_Section):
     @classmethod
     def _of_websockets(cls, urls: dict[str, str]) -> dict[str, str]:
         for market, url in urls.items():
-            if not _is_of_websocket(url):
+            if not _is_url(url, "ws", "wss"):
                 raise ValueError(
                     f"the stream of {market} is at {url[:80]!r}, which is no websocket address like ws://host:9900"
                 )

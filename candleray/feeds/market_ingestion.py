@@ -225,7 +225,8 @@ class MarketIngestion:
             self.feed.fail(ask, self.now_ms)
             return
         self.rest_trouble = ""
-        self.unknown.pop(ask.symbol, None)
+        if rows is not _NO_ROWS:  # it was asked for
+            self.unknown.pop(ask.symbol, None)
         to_write, verdicts = self.feed.answer(ask, rows, self.now_ms)
         for row in to_write:
             self._tell_watch(row)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterable, Callable
 
 import httpx
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from candleray import settings
 from candleray.candles import CandleRows
@@ -355,7 +357,11 @@ async def test_a_hostile_answer_is_named_with_its_place(answer, what):
 
 @pytest.mark.parametrize("address", ["not a url", "http://", "ftp://host", "http://host:port"])
 async def test_an_address_that_is_none_is_named(address):
-    history, _ = scripted(FINE, config=settings.HistorySettings(base_urls={"binance-spot": address}))
+    told = re.escape(f"the address of binance-spot is {address!r}, which is none like http://host:9900")
+    with pytest.raises(ValidationError, match=told):
+        settings.HistorySettings(base_urls={"binance-spot": address})
+    unchecked = settings.HistorySettings().model_copy(update={"base_urls": {"binance-spot": address}})
+    history, _ = scripted(FINE, config=unchecked)
     with pytest.raises(InvalidInput, match="the address of binance-spot is"):
         await two_minutes(history)
 
