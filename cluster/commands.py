@@ -117,7 +117,7 @@ def status(data: DataDir = None, as_json: AsJson = False) -> None:
     if as_json:
         output().print(found.model_dump_json(indent=2), soft_wrap=True)
     else:
-        output().print(status_table(found))
+        output().print(status_table(found) if found.parts else f"{found.data_dir}: {found.state}", soft_wrap=True)
     if not found.ready:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -158,6 +158,7 @@ def _show_instance(instance: Instance, what: str, settings: Settings) -> None:
         *([f"  Dashboard  {instance.dashboard_url}{token}"] if instance.dashboard_url else []),
         "\nTry next:",
         f"  candleray login{here}",
+        *([f"  candleray feeds{here}"] if settings.simulator.enabled else []),
         f"  candleray import FILE --market binance-spot --symbol BTCUSDT{here}",
         f"  candleray candles{here}",
         f"  candleray backtest request.json{here}",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candleray.terminal.console import output, print_json, show_error
+from candleray.terminal.console import notes, output, print_json, show_error
 from candleray.terminal.default_command import DefaultCommandGroup
 from candleray.terminal.exit_codes import ExitCode
 from candleray.terminal.options import AnyMarket, AnySymbol, ApiUrl, AsJsonList, DataDir, connect, utc_ms
@@ -42,8 +42,10 @@ def find(
         references = client.instruments(market, q, limit)
     if as_json:
         print_json(references)
-    else:
+    elif references:
         _print_instruments(references)
+    else:
+        notes().print(f"no instrument has {q!r} in its symbol{f' at {market}' if market else ''}", soft_wrap=True)
 
 
 @instruments.command()
@@ -96,8 +98,10 @@ def changes(
         found = client.instrument_changes(market, symbol, since=moment, limit=limit)
     if as_json:
         print_json(found)
-    else:
+    elif found:
         _print_changes(found)
+    else:
+        notes().print("no change of such an instrument is known: the first list of a market makes none")
 
 
 def _refreshed(client: Client, markets: Iterable[Market], may_shrink: bool) -> list[ListingReport]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from candleray.markets import symbol_text
-from candleray.terminal.console import output, print_json
+from candleray.terminal.console import notes, output, print_json
 from candleray.terminal.hints import here, show_next
 from candleray.terminal.options import AnyMarket, ApiUrl, AsJson, AsJsonList, DataDir, MarketName, connect
 from candleray.terminal.tables import print_table, second_text
@@ -50,7 +50,7 @@ def add(
     for what, which in (("added", report.added), ("subscribed already", report.already)):
         if which:
             output().print(f"{what}: {', '.join(which)}", soft_wrap=True)
-    show_next(f"subscriptions list{here(api, data)}")
+    show_next(f"feeds{here(api, data)}", f"subscriptions list --market {market}{here(api, data)}")
 
 
 @subscriptions.command()
@@ -82,8 +82,11 @@ def list_subscriptions(
         found = client.subscriptions(market)
     if as_json:
         print_json(found)
-    else:
+    elif found:
         _print_subscriptions(found)
+    else:
+        notes().print(f"nothing is ingested{f' of {market}' if market else ''}")
+        show_next(f"subscriptions add BTCUSDT --market {market or 'binance-spot'}{here(api, data)}")
 
 
 @subscriptions.command()
@@ -113,8 +116,10 @@ def requests(
         found = client.subscription_requests("waiting" if waiting else None)
     if as_json:
         print_json(found)
-    else:
+    elif found:
         _print_requests(found)
+    else:
+        notes().print("nobody waits for an instrument" if waiting else "nobody has asked for an instrument")
 
 
 @subscriptions.command()

@@ -23,6 +23,11 @@ from candleray.markets import MARKETS, Instrument, Market, find_market
 from candleray.paging import PagePosition, cursor_of
 from candleray.settings import LiveSettings
 
+_TAKEN_OUT = (
+    "take it out there, in CANDLERAY_LIVE__SUBSCRIPTIONS or the settings' file, and start the instance again; "
+    "where neither names any and the exchanges are simulated, simulator.symbols does"
+)
+
 
 class SubscriptionStore:
     def __init__(self, postgres: Postgres, limits: LiveSettings) -> None:
@@ -95,12 +100,13 @@ class SubscriptionStore:
         """
         market, symbol = instrument.market, instrument.symbol
         if symbol in self._named(market.market_id):
-            raise Conflict(f"{market.name} {symbol} stands in the setting live.subscriptions: take it out there")
+            raise Conflict(f"{market.name} {symbol} stands in the setting live.subscriptions: {_TAKEN_OUT}")
         async with self._postgres.transaction() as transaction:
             if not await transaction.fetch("remove_subscriptions", market.market_id, [symbol]):
                 rows = await transaction.fetch("subscriptions_of_markets", [market.market_id])
-                there = [row["symbol"] for row in rows]
-                raise NotFound(f"{market.name} {symbol} is not subscribed; {nearest(symbol, there)}")
+                there = [*(row["symbol"] for row in rows), *self._named(market.market_id)]
+                remedy = nearest(symbol, there) if there else "nothing of that market is"
+                raise NotFound(f"{market.name} {symbol} is not subscribed; {remedy}")
             await record(transaction, user_id, "subscription_removed", market=market.name, symbol=symbol)
 
     async def keep_notices(self, market: Market, notices: Mapping[str, str]) -> None:

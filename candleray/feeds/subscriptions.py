@@ -121,7 +121,8 @@ def _fault(
         return "unknown_symbol", f"the instruments of {market.name} have not been read yet: {remedy}"
     if elsewhere:
         names = ", ".join(one.name for one in elsewhere)
-        return "unknown_symbol", f"{market.name} has no symbol {symbol!r}, but {names} has"
+        verb = "has" if len(elsewhere) == 1 else "have"
+        return "unknown_symbol", f"{market.name} has no symbol {symbol!r}, but {names} {verb}"
     return "unknown_symbol", f"{market.name} has no symbol {symbol!r}; {nearest(symbol, list(here))}"
 
 

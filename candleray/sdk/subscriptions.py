@@ -18,6 +18,7 @@ from candleray.paging import collected
 from candleray.sdk.connection import Sender, encoded, read, segment
 from candleray.sdk.market_data import MarketNameOrId, market_id
 from candleray.sdk.references import WISH, find_id
+from candleray.validation import validated
 
 _PAGE_REQUESTS = 500
 
@@ -46,7 +47,8 @@ class SubscriptionMethods(Sender):
         >>> sorted(report.added + report.already)
         ['BTCUSDT']
         """
-        body = encoded(NewSubscriptions(market_id=find_market(market).market_id, symbols=tuple(symbols)))
+        wanted = {"market_id": find_market(market).market_id, "symbols": tuple(symbols)}
+        body = encoded(validated(NewSubscriptions, wanted))
         return read(SubscriptionsReport, self.send("POST", "/market-data/subscriptions", content=body))
 
     def unsubscribe(self, market: MarketNameOrId, symbol: str) -> None:

@@ -137,7 +137,12 @@ class Authentication(HttpLayer):
         if by_cookie and scope["method"] not in _SAFE:
             _require_csrf(headers, token)
         if needed not in caller.scopes:
-            raise Forbidden(f"this token lacks the scope {needed!r}")
+            has = ", ".join(caller.scopes)
+            made = f"`candleray tokens create NAME --scope {needed}` makes one"
+            raise Forbidden(
+                f"this token lacks the scope {needed!r}, it has {has}: {made}, and a login has all (but "
+                "CANDLERAY_TOKEN comes before it)"
+            )
         return caller
 
 

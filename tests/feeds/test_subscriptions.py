@@ -110,6 +110,9 @@ async def test_what_an_operator_adds_is_wanted_until_it_is_removed_and_each_is_a
         404,
         "binance-spot BTCUSD is not subscribed; did you mean 'BTCUSDT'?",
     )
+    nothing = await api.delete("/market-data/subscriptions/2/BTCUSDT")
+    told = nothing.json()["error"]["message"]
+    assert told == "binance-futures BTCUSDT is not subscribed; nothing of that market is"
     assert await own_events(postgres, api) == [
         ("subscriptions_added", {"market": "binance-spot", "symbols": "BTCUSDT, ETHUSDT"}),
         ("subscriptions_added", {"market": "bybit-futures", "symbols": "BTCUSDT"}),
@@ -304,7 +307,9 @@ async def test_settings_and_operators_are_one_list_and_what_the_settings_name_is
         answer = await api.delete("/market-data/subscriptions/1/ETHUSDT")
     assert answer.status_code == 409
     assert answer.json()["error"]["message"] == (
-        "binance-spot ETHUSDT stands in the setting live.subscriptions: take it out there"
+        "binance-spot ETHUSDT stands in the setting live.subscriptions: take it out there, in "
+        "CANDLERAY_LIVE__SUBSCRIPTIONS or the settings' file, and start the instance again; where neither names "
+        "any and the exchanges are simulated, simulator.symbols does"
     )
 
 

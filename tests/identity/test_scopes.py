@@ -128,6 +128,8 @@ async def test_a_token_does_what_its_scope_allows_and_nothing_else(api: httpx.As
             answer = await api.request(operation.method, path_of(operation), content=b"{ no json", headers=headers)
             lacks = f"this token lacks the scope {needed!r}" in answer.text
             assert (answer.status_code == 403 and lacks) == (needed != scope), (operation, answer.text)
+            remedy = f"it has {scope}: `candleray tokens create NAME --scope {needed}` makes one"
+            assert (remedy in answer.text) == lacks
 
 
 @pytest.mark.parametrize(
