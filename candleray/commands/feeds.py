@@ -83,7 +83,8 @@ def _duration(seconds: float) -> str:
 
 def _remarks(state: FeedState) -> list[str]:
     """Sentences on what an operator should look at."""
-    told = [state.reason] if state.reason else []
+    when = f"last trouble of a socket, {second_text(state.trouble_at)}: " if state.trouble_at else ""
+    told = [f"{when}{state.reason}"] if state.reason else []
     told += [f"{symbol} is not followed: {notice}" for symbol, notice in state.not_traded.items()]
     told += [f"REST fails and is asked again: {state.rest_trouble}"] if state.rest_trouble else []
     told += [f"{state.holes:,} minutes of the last day are holes: the exchange does not have them"] * bool(

@@ -38,8 +38,9 @@ class FeedState(FrozenModel):
     """State of one market's feed since its process began, as it told it last."""
 
     market: str = Field(examples=["binance-spot"])
-    mode: FeedMode = Field(description="idle: nothing is subscribed; polling: REST alone serves")
+    mode: FeedMode = Field(description="idle: nothing is followed; polling: REST alone serves")
     reason: str = Field("", description="cause of polling, or the last trouble of a socket")
+    trouble_at: datetime | None = Field(None, description="of that trouble, by the exchange's clock")
     subscribed: int = Field(0, description="instruments that are followed")
     connected_since: datetime | None = Field(None, description="of the socket that has lived shortest")
     last_candle: datetime | None = Field(None, description="open time of the newest candle that the store has")

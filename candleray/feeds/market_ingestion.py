@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,12 +19,13 @@ from candleray.feeds.pace import Pace
 from candleray.feeds.rest_questions import ask_candles, ask_time_ms, wait_ms
 from candleray.feeds.row_buffer import LiveRow
 from candleray.feeds.venue_clock import VenueClock
+from candleray.feeds.websockets.socket_watch import SocketWatch
 from candleray.feeds.websockets.sockets import MarketSockets, SocketSlot
 from candleray.feeds.websockets.websocket import MISSING, Connect
 from candleray.logs import get_logger
 from candleray.markets import Market
 from candleray.settings import LiveSettings
-from candleray.timeframes import MINUTE_MS, from_ms
+from candleray.timeframes import MINUTE_MS, from_ms, iso_or_ms
 
 log = get_logger("feeds")
 
@@ -60,6 +62,7 @@ class MarketIngestion:
         self.clock_ahead_ms: int | None = None
         self.rest_trouble = ""
         """The failure of the last question; empty where it was answered."""
+        self._clock_unknown = ""
         self._rest, self._on_row = rest, on_row
         self._has_own_stream = market.name in live.stream_urls
         self._asking: set[asyncio.Task[None]] = set()
@@ -135,10 +138,12 @@ class MarketIngestion:
         counts, slots = self.feed.counts, self._sockets.slots if self._sockets else []
         connected = [slot.watch.connected_ms for slot in slots if slot.watch.connected_ms is not None]
         mode, reason = self._mode()
+        trouble = None if self.clock.dispute else self._last_trouble()
         return FeedState(
             market=self.market.name,
             mode=mode,
             reason=self.clock.dispute or reason,
+            trouble_at=from_ms(trouble.last_error_ms) if trouble and self.feed.minutes else None,
             subscribed=len(self.feed.minutes),
             connected_since=from_ms(max(connected)) if connected else None,
             last_candle=from_ms(self.feed.last_candle_ms) if self.feed.last_candle_ms else None,
@@ -166,14 +171,20 @@ class MarketIngestion:
 
     def _mode(self) -> tuple[FeedMode, str]:
         if not self.feed.minutes:
-            return "idle", ""
+            return "idle", self._clock_unknown
         if self._sockets is None:
             return "polling", MISSING
-        errors = [slot.watch.last_error for slot in self._sockets.slots if slot.watch.last_error]
-        said = [*errors[-1:], self._sockets.left_out]
-        if errors and self._has_own_stream:
+        trouble = self._last_trouble()
+        said = [trouble.last_error if trouble else "", self._sockets.left_out]
+        if trouble and self._has_own_stream:
             said.insert(1, f"the address is that of the setting live.stream_urls.{self.market.name}")
         return "sockets" if self.feed.served else "polling", "; ".join(filter(None, said))
+
+    def _last_trouble(self) -> SocketWatch | None:
+        """The watch whose socket was in trouble last, if one was."""
+        watches = [slot.watch for slot in self._sockets.slots] if self._sockets else []
+        troubled = [watch for watch in watches if watch.last_error]
+        return max(troubled, key=lambda watch: watch.last_error_ms, default=None)
 
     def _want(self) -> None:
         if self._sockets is not None:
@@ -192,12 +203,17 @@ class MarketIngestion:
             server_ms = await ask_time_ms(self._rest, self.market)
         except ExchangeError as error:
             log.info("feed_clock_unknown", market=self.market.name, reason=error.message)
+            asked = iso_or_ms(int(time.time() * 1000))
+            self._clock_unknown = (
+                f"nothing is followed before the exchange has told its time; asked at {asked}: {error.message}"
+            )
             wait_s = self.clock.real_s(wait_ms(self._rest, self.market))
             await asyncio.sleep(max(_CLOCK_RETRY_S / self._haste, wait_s))
             return
         self._set_clock(server_ms)
 
     def _set_clock(self, server_ms: int) -> None:
+        self._clock_unknown = ""
         ahead_ms = self.clock.measured(server_ms)
         if self.clock.dispute:
             log.error("clock_disputed", market=self.market.name, reason=self.clock.dispute)

@@ -7,7 +7,8 @@ from typing import Any
 FEED: dict[str, Any] = {
     "market": "binance-spot",
     "mode": "sockets",
-    "reason": "",
+    "reason": "no closed candle for 75 s",
+    "trouble_at": "2025-06-22T09:14:02.960Z",
     "subscribed": 200,
     "connected_since": "2025-06-22T09:14:03.201Z",
     "last_candle": "2025-06-22T13:46:00Z",

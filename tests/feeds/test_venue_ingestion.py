@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -12,8 +13,10 @@ import pytest
 
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
-from candleray.errors import ServiceUnavailable
+from candleray.errors import RateLimited, ServiceUnavailable
 from candleray.exchanges.discovery import exchange_of
+from candleray.exchanges.rest import RestClient
+from candleray.feeds import market_ingestion
 from candleray.feeds.candle_stream import stream_of
 from candleray.feeds.feed_state import FeedState
 from candleray.feeds.hole_store import HoleStore
@@ -21,11 +24,11 @@ from candleray.feeds.subscriptions import Subscription
 from candleray.feeds.venue_ingestion import Services, VenueIngestion
 from candleray.feeds.websockets import websocket
 from candleray.feeds.websockets.websocket import Connection
-from candleray.markets import Instrument
-from candleray.timeframes import MINUTE_MS
+from candleray.markets import Instrument, Market
+from candleray.timeframes import MINUTE_MS, to_ms
 from tests.support import embedded
 from tests.support.feeds.memory_store import MemoryStore
-from tests.support.feeds.played_venue import PlayedVenue, WithHole, fast_settings, frame_of
+from tests.support.feeds.played_venue import START_MS, PlayedVenue, WithHole, fast_settings, frame_of
 from tests.support.no_websockets import NoWebsocket, no_websocket
 from tests.support.waiting import let_work_until
 
@@ -156,6 +159,23 @@ async def test_minutes_are_closed_by_the_exchanges_clock_and_one_that_is_far_fro
     course.hold()
 
 
+async def test_a_market_whose_exchange_does_not_tell_its_time_says_why_nothing_is_followed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def ask_time_ms(rest: RestClient, market: Market) -> int:
+        raise RateLimited(f"{market.name} asked to be left alone for 395 s more")
+
+    monkeypatch.setattr(market_ingestion, "ask_time_ms", ask_time_ms)
+    async with Course("binance", [BTC]).running() as course:
+        await let_work_until(lambda: course.ingestion.states()[0].reason != "")
+        spot, futures = course.ingestion.states()
+        assert (spot.mode, spot.subscribed, futures.reason) == ("idle", 0, "")
+        told = (
+            r"nothing is followed before the exchange has told its time; asked at \S+: binance-spot asked to be "
+        )
+        assert re.fullmatch(told + "left alone for 395 s more", spot.reason)
+
+
 async def test_without_sockets_rest_serves_shortly_after_each_close() -> None:
     async with Course("binance", [BTC], with_sockets=False).running() as course:
         await course.has_all(BTC, minutes=6)
@@ -196,7 +216,10 @@ async def test_a_socket_that_brings_nothing_is_rebuilt_and_then_rest_is_relied_o
         course.played.is_silent = True
         await let_work_until(lambda: course.ingestion.states()[0].mode == "polling" and course.played.opened > 2)
         await course.has_all(BTC)
-        assert course.ingestion.states()[0].reason == "no closed candle for 120 s"
+        spot = course.ingestion.states()[0]
+        assert spot.reason == "no closed candle for 120 s"
+        assert spot.trouble_at is not None
+        assert START_MS < to_ms(spot.trouble_at) <= course.played.now_ms()
         course.played.is_silent = False
         await let_work_until(lambda: course.ingestion.states()[0].mode == "sockets", what="trusted again")
     course.hold()

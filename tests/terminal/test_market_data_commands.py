@@ -61,7 +61,8 @@ def test_instruments_are_found_by_a_part_of_the_symbol(run):
     assert lines[1].split()[:2] == ["binance-spot", SYMBOL]
     assert json.loads(run("instruments", "CLIU", "--json").stdout)[0]["price_tick"] == 0.01
     assert run("instruments", "find", "CLIU").stdout.splitlines() == lines, "`find` may be left out"
-    assert run("instruments", "--market", "bybit-spot", "CLIU").stdout.splitlines()[1:] == []
+    nowhere = run("instruments", "--market", "bybit-spot", "CLIU")
+    assert (nowhere.stdout, nowhere.stderr) == ("", "no instrument has 'CLIU' in its symbol at bybit-spot\n")
 
 
 def test_instruments_are_refreshed_market_by_market_and_their_changes_told(run, embedded_store):
@@ -85,6 +86,9 @@ def test_instruments_are_refreshed_market_by_market_and_their_changes_told(run, 
         ["bybit-spot", "GONE7USDT", "listed", "–", "Trading"],
     ]
     assert run("instruments", "changes", "--since", "2100-01-01", "--json").stdout.strip() == "[]"
+    assert run("instruments", "changes", "--since", "2100-01-01").stderr.startswith(
+        "no change of such an instrument"
+    )
 
 
 def test_feeds_say_what_waits_and_why_and_how_old_their_words_are(run, postgres_url):
@@ -110,6 +114,7 @@ def test_subscriptions_are_added_listed_asked_for_and_removed(run):
     market = ("--market", "binance-futures")
     assert run("subscriptions", "add", "btcusdt", "ETHUSDT", *market).stdout == "added: BTCUSDT, ETHUSDT\n"
     assert run("subscriptions", "add", "BTCUSDT", *market).stdout == "subscribed already: BTCUSDT\n"
+    assert "the request is not valid: symbols.0: " in run("subscriptions", "add", "BTC-USDT", *market).stderr
     wrong = run("subscriptions", "add", "BTCUSD", *market)
     assert (wrong.exit_code, wrong.stdout) == (2, "")
     assert "binance-futures has no symbol 'BTCUSD'; did you mean 'BTCUSDT'?" in wrong.stderr
@@ -208,3 +213,13 @@ def test_feeds_tells_of_a_repair_with_the_time_that_is_left_and_of_what_is_not_f
 def test_a_backfill_from_an_address_of_its_own_spends_that_addresss_budget_alone(url, share):
     chosen = backfill._history_settings(MARKETS[1], url)
     assert (chosen.base_urls["binance-spot"], chosen.budget_share) == (url.rstrip("/"), share)
+
+
+def test_feeds_says_when_a_socket_was_in_trouble(run, monkeypatch):
+    trouble_at = datetime(2026, 10, 30, 18, 47, 12, tzinfo=UTC)
+    state = FeedState(
+        market="binance-spot", mode="sockets", reason="no closed candle for 75 s", trouble_at=trouble_at
+    )
+    monkeypatch.setattr(feeds, "connect", lambda api, data: nullcontext(SimpleNamespace(feeds=lambda: [state])))
+    told = run("feeds").stdout.splitlines()[-1]
+    assert told == "binance-spot: last trouble of a socket, 2026-10-30 18:47:12: no closed candle for 75 s"

@@ -24,6 +24,7 @@ class SocketWatch:
     open_after_ms: int = 0
     is_told_to_leave: bool = False
     last_error: str = ""
+    last_error_ms: int = 0
     _heard_ms: int = 0
     _has_candle: bool = False
     _missed: int = 0
@@ -76,6 +77,7 @@ class SocketWatch:
         self.connected_ms = None
         self._has_candle = False
         self.last_error = error[:300] or "closed by the exchange"
+        self.last_error_ms = now_ms
         self.failures += 1
         pause_ms = (
             0
