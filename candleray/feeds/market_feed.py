@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from candleray.candles import CandleRows
@@ -17,7 +17,8 @@ from candleray.market_data.screening import is_candle, screen
 from candleray.markets import Instrument, Market
 from candleray.timeframes import MINUTE_MS
 
-_HOLES_KEPT_MS = 24 * HOUR_MS
+HOLES_KEPT_MS = 24 * HOUR_MS
+"""Age up to which the exchange is asked again for a hole, before that is left to the scan of the whole history."""
 NOT_FOLLOWED = "of a symbol that is not subscribed"
 _OLDEST_MS = 24 * HOUR_MS
 TOO_OLD = "opens more than a day before what is followed"
@@ -73,13 +74,21 @@ class MarketFeed:
         self._followed_from_ms: dict[str, int] = {}
         self._instruments: dict[str, Instrument] = {}
 
-    def follow(self, symbol: str, start_ms: int, now_ms: int, holes_ms: Iterable[int] = ()) -> None:
-        """Follow a symbol from a minute on; `holes_ms` were declared before."""
+    def follow(self, symbol: str, start_ms: int, now_ms: int) -> None:
+        """Follow a symbol from a minute on."""
         minutes = self.minutes[symbol] = Minutes(symbol, start_ms, self.pace)
         minutes.urgent_until_ms = now_ms
-        minutes.adopt_holes(holes_ms)
         self._followed_from_ms[symbol] = now_ms
         self._instruments[symbol] = Instrument(market_id=self.market.market_id, symbol=symbol)
+
+    def adopt_holes(self, symbol: str, holes_ms: Collection[int], now_ms: int) -> None:
+        """Take over the holes that were declared before this process, and ask for them again at once.
+
+        Another process may have ended before it did: after a third start within the hour nobody would ask.
+        """
+        self.minutes[symbol].adopt_holes(holes_ms)
+        if holes_ms:
+            self._recheck_at_ms[symbol] = now_ms
 
     def forget(self, symbol: str) -> None:
         for known in (
@@ -231,7 +240,7 @@ class MarketFeed:
     def _hole_to_ask_again(self, symbol: str, now_ms: int) -> int | None:
         """The first hole of the next page: one page after the other, then none until the next time."""
         minutes = self.minutes[symbol]
-        minutes.holes = {ts_ms for ts_ms in minutes.holes if ts_ms >= now_ms - _HOLES_KEPT_MS}
+        minutes.holes = {ts_ms for ts_ms in minutes.holes if ts_ms >= now_ms - HOLES_KEPT_MS}
         asked_until_ms = self._rechecked_until_ms.pop(symbol, 0)
         first_ms = min((ts_ms for ts_ms in minutes.holes if ts_ms >= asked_until_ms), default=None)
         if first_ms is not None:

@@ -108,7 +108,7 @@ class MarketIngestion:
         """Follow a symbol from a minute on, given what the store lacks in `[start_ms, end_ms)`."""
         self.feed.follow(symbol, start_ms, self.now_ms)
         self.feed.minutes[symbol].adopt_stored(missing_ms, end_ms)
-        self.feed.minutes[symbol].adopt_holes(holes_ms)
+        self.feed.adopt_holes(symbol, holes_ms, self.now_ms)
         self._want()
 
     def forget(self, symbol: str) -> None:

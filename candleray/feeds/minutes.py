@@ -100,9 +100,12 @@ class Minutes:
             at_ms = max(at_ms, until_ms)
 
     def adopt_holes(self, stamps_ms: Iterable[int]) -> None:
-        """Take over the holes that were declared before this process."""
+        """Take over the holes that were declared before this process; some may lie before what is followed."""
         for ts_ms in stamps_ms:
-            self.declare_hole(ts_ms)
+            if ts_ms < self.start_ms:
+                self.holes.add(ts_ms)
+            else:
+                self.declare_hole(ts_ms)
 
     def missing_since(self, until_ms: int, now_ms: int) -> int | None:
         """The first minute before `until_ms` that is to be asked for now."""

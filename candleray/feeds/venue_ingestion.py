@@ -24,6 +24,7 @@ from candleray.feeds.candle_stream import KEPT_MS, IncompleteStream, StreamOutbo
 from candleray.feeds.feed_state import FeedState
 from candleray.feeds.halt_watch import HaltWatch
 from candleray.feeds.hole_store import HoleStore
+from candleray.feeds.market_feed import HOLES_KEPT_MS
 from candleray.feeds.market_ingestion import MarketIngestion
 from candleray.feeds.pace import Pace
 from candleray.feeds.repair.market_repair import MarketRepair, RepairedStore
@@ -292,7 +293,7 @@ class VenueIngestion:
             start_ms = end_ms - int(self.live.look_back_s * 1000) // MINUTE_MS * MINUTE_MS
             window = instrument.market_id, instrument.symbol, start_ms, end_ms
             missing = await self.services.store.missing_ranges(*window)
-            holes = await self._open_holes(instrument, start_ms, end_ms)
+            holes = await self._open_holes(instrument, min(start_ms, end_ms - HOLES_KEPT_MS), end_ms)
             market.follow(instrument.symbol, start_ms, missing.tolist(), end_ms, holes)
             await self._catch_up(instrument, start_ms)
             self.outbox.complete(instrument, end_ms, self._elapsed_ms())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from candleray.candles import CandleRows
 from candleray.exchanges.stream import LiveKline
 from candleray.feeds.market_feed import NOT_FOLLOWED, Ask, MarketFeed
+from candleray.feeds.minutes import Verdict
 from candleray.feeds.pace import Pace
 from candleray.feeds.row_buffer import LiveRow, RowBuffer
 from candleray.markets import Instrument, find_market
@@ -185,16 +187,27 @@ def test_a_hole_needs_two_answers_two_minutes_apart_with_later_minutes_and_witho
 
 
 def test_a_hole_is_asked_for_again_every_hour_and_closed_by_what_comes(feed: MarketFeed) -> None:
-    feed.forget(SYMBOL)
-    feed.follow(SYMBOL, START_MS, START_MS, holes_ms=[START_MS])
     now_ms = START_MS + MINUTE_MS
+    feed.declare_hole(Verdict(SYMBOL, START_MS, now_ms, now_ms), now_ms)
     assert feed.asks(now_ms + 8 * SECOND) == []
     row = feed.tell(kline_of(SYMBOL, START_MS), now_ms + 9 * SECOND)
     assert row is not None
     assert feed.keep(row, now_ms + 9 * SECOND), "the keeper of verdicts is to be told"
 
 
-def ask_all(feed: MarketFeed, now_ms: int, has: range, for_s: int = 300) -> list[int]:
+def test_holes_that_another_process_declared_are_asked_for_at_once_however_old() -> None:
+    feed = MarketFeed(find_market("binance-spot"), Pace(), page_minutes=10)
+    end_ms = START_MS + 35 * MINUTE_MS
+    feed.follow(SYMBOL, START_MS + 30 * MINUTE_MS, end_ms)
+    holes_ms = [START_MS + minute * MINUTE_MS for minute in (2, 12, 31)]
+    feed.minutes[SYMBOL].adopt_stored([(holes_ms[2], holes_ms[2] + MINUTE_MS)], end_ms)
+    feed.adopt_holes(SYMBOL, holes_ms, end_ms)
+    stored = [ts_ms for ts_ms in range(START_MS, end_ms, MINUTE_MS) if ts_ms != holes_ms[1]]
+    assert ask_all(feed, end_ms, stored, for_s=30) == [2, 12, 31]
+    assert feed.minutes[SYMBOL].holes == {holes_ms[1]}, "the others had come meanwhile"
+
+
+def ask_all(feed: MarketFeed, now_ms: int, has: Collection[int], for_s: int = 300) -> list[int]:
     """Answer what is asked by what the exchange has; return the beginnings of the questions, in minutes."""
     begun, verdicts = [], []
     for _ in range(for_s):

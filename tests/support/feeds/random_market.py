@@ -102,7 +102,8 @@ class RandomMarket:
         self.under_way, self.is_connected = [], False
         for symbol in SYMBOLS:
             known = [ts_ms for owner, ts_ms in self.holes if owner == symbol]
-            self.feed.follow(symbol, START_MS, self.now_ms, known)
+            self.feed.follow(symbol, START_MS, self.now_ms)
+            self.feed.adopt_holes(symbol, known, self.now_ms)
             minutes = self.feed.minutes[symbol]
             for owner, ts_ms in list(self.store):
                 if owner == symbol:
