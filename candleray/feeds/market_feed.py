@@ -19,6 +19,8 @@ from candleray.timeframes import MINUTE_MS
 
 HOLES_KEPT_MS = 24 * HOUR_MS
 """Age up to which the exchange is asked again for a hole, before that is left to the scan of the whole history."""
+_DOUBTED_MS = 15 * MINUTE_MS
+"""Age of minutes that REST is asked to tell again after nobody listened: revisions come seconds after a close."""
 NOT_FOLLOWED = "of a symbol that is not subscribed"
 _OLDEST_MS = 24 * HOUR_MS
 TOO_OLD = "opens more than a day before what is followed"
@@ -78,6 +80,7 @@ class MarketFeed:
         """Follow a symbol from a minute on."""
         minutes = self.minutes[symbol] = Minutes(symbol, start_ms, self.pace)
         minutes.urgent_until_ms = now_ms
+        _doubt(minutes, now_ms)
         self._followed_from_ms[symbol] = now_ms
         self._instruments[symbol] = Instrument(market_id=self.market.market_id, symbol=symbol)
 
@@ -119,6 +122,8 @@ class MarketFeed:
         for symbol in symbols:
             if minutes := self.minutes.get(symbol):
                 minutes.urgent_until_ms = max(minutes.urgent_until_ms, now_ms)
+                if symbol not in self.served:
+                    _doubt(minutes, now_ms)
                 self.served.add(symbol)
 
     def desert(self, symbols: Iterable[str]) -> None:
@@ -131,7 +136,8 @@ class MarketFeed:
         closed_ms = now_ms // MINUTE_MS * MINUTE_MS
         for symbol, minutes in self.minutes.items():
             # Most of the time this is true of all, and it is asked every 50 ms.
-            if minutes.settled_until_ms >= closed_ms and symbol not in self._recheck_at_ms:
+            is_whole = minutes.settled_until_ms >= closed_ms and minutes.doubted_ms is None
+            if is_whole and symbol not in self._recheck_at_ms:
                 continue
             if not self.gate.is_open(now_ms):
                 break
@@ -157,7 +163,8 @@ class MarketFeed:
                 self.counts.ignored[NOT_OF_THE_WINDOW] += 1
                 continue
             was_missing = minutes.is_wanted(kline.ts_open_ms)
-            if was_missing or kline.ts_open_ms in minutes.holes or minutes.differs(kline):
+            may_differ = minutes.differs(kline) or minutes.is_doubted(kline.ts_open_ms)
+            if was_missing or kline.ts_open_ms in minutes.holes or may_differ:
                 row = self._row(kline, "rest", now_ms)
                 if row is None:
                     continue
@@ -223,6 +230,8 @@ class MarketFeed:
     def _ask(self, symbol: str, now_ms: int) -> Ask | None:
         closed_ms = now_ms // MINUTE_MS * MINUTE_MS
         first_ms = self._first_missing(symbol, now_ms)
+        if doubted_ms := self.minutes[symbol].doubted_ms:
+            first_ms = doubted_ms[0] if first_ms is None else min(first_ms, doubted_ms[0])
         if first_ms is None and now_ms >= self._recheck_at_ms.get(symbol, now_ms + 1):
             first_ms = self._hole_to_ask_again(symbol, now_ms)
         if first_ms is None:
@@ -250,3 +259,8 @@ class MarketFeed:
         else:
             del self._recheck_at_ms[symbol]
         return first_ms
+
+
+def _doubt(minutes: Minutes, now_ms: int) -> None:
+    closed_ms = now_ms // MINUTE_MS * MINUTE_MS
+    minutes.doubt(closed_ms - _DOUBTED_MS, closed_ms)

@@ -49,6 +49,8 @@ class Minutes:
         """Minutes that open before are not waited for: the socket was away as they closed."""
         self.newest_ms = -1
         """The newest minute received."""
+        self.doubted_ms: tuple[int, int] | None = None
+        """Minutes `[start, end)` that may have been revised while nobody listened: REST is to tell them again."""
         self._pace = pace
         self.start_ms = start_ms
         self._looked_until_ms = start_ms
@@ -107,6 +109,14 @@ class Minutes:
             else:
                 self.declare_hole(ts_ms)
 
+    def doubt(self, from_ms: int, until_ms: int) -> None:
+        """Have REST tell these minutes again, those among them that are followed."""
+        if (from_ms := max(from_ms, self.start_ms)) < until_ms:
+            self.doubted_ms = from_ms, until_ms
+
+    def is_doubted(self, ts_ms: int) -> bool:
+        return self.doubted_ms is not None and self.doubted_ms[0] <= ts_ms < self.doubted_ms[1]
+
     def missing_since(self, until_ms: int, now_ms: int) -> int | None:
         """The first minute before `until_ms` that is to be asked for now."""
         # While the store is away, the held grow in number, and this is asked of each instrument 20 times a second.
@@ -147,6 +157,8 @@ class Minutes:
             Minutes that are holes once their verdict is kept (`declare_hole`).
         """
         had = {kline.ts_open_ms for kline in klines}
+        if self.doubted_ms is not None and start_ms <= self.doubted_ms[0] < end_ms:
+            self.doubted_ms = None
         last_ms = max(had, default=start_ms)
         # A page that lies in the past is looked through to its end, else an empty one would be asked for for ever.
         until_ms = end_ms if end_ms + self._pace.verdict_ms <= asked_ms else last_ms

@@ -203,8 +203,34 @@ def test_holes_that_another_process_declared_are_asked_for_at_once_however_old()
     feed.minutes[SYMBOL].adopt_stored([(holes_ms[2], holes_ms[2] + MINUTE_MS)], end_ms)
     feed.adopt_holes(SYMBOL, holes_ms, end_ms)
     stored = [ts_ms for ts_ms in range(START_MS, end_ms, MINUTE_MS) if ts_ms != holes_ms[1]]
-    assert ask_all(feed, end_ms, stored, for_s=30) == [2, 12, 31]
+    assert ask_all(feed, end_ms, stored, for_s=30) == [30, 2, 12], "first what may have been revised"
     assert feed.minutes[SYMBOL].holes == {holes_ms[1]}, "the others had come meanwhile"
+
+
+@pytest.mark.parametrize("why", ["a start", "a socket that comes back"])
+def test_minutes_that_were_revised_while_nobody_listened_are_told_again_by_rest(
+    feed: MarketFeed, why: str
+) -> None:
+    """A quarter of an hour is asked for, once; the store keeps what differs."""
+    end_ms, old_ms = START_MS + 20 * MINUTE_MS, START_MS + 4 * MINUTE_MS
+    feed.follow(SYMBOL, START_MS, START_MS if why != "a start" else end_ms)
+    feed.minutes[SYMBOL].adopt_stored([], end_ms)
+    if why != "a start":
+        assert feed.asks(end_ms) == []
+        feed.desert([SYMBOL])
+        feed.serve([SYMBOL], end_ms)
+    (ask,) = feed.asks(end_ms)
+    assert (ask.start_ms, ask.end_ms) == (START_MS + 5 * MINUTE_MS, end_ms)
+    stamps = range(old_ms, end_ms, MINUTE_MS)
+    rows = LiveKline.rows([kline_of(SYMBOL, ts_ms) for ts_ms in stamps])
+    to_write, verdicts = feed.answer(ask, rows, end_ms)
+    assert [row.kline.ts_open_ms for row in to_write] == list(stamps)[1:]
+    assert {row.source for row in to_write} == {"rest"}
+    for row in to_write:
+        assert not feed.keep(row, end_ms)
+    assert (verdicts, feed.asks(end_ms + SECOND), feed.counts.filled) == ([], [], 0)
+    feed.serve([SYMBOL], end_ms)
+    assert feed.asks(end_ms + SECOND) == [], "a next socket before the last one ends asks nothing"
 
 
 def ask_all(feed: MarketFeed, now_ms: int, has: Collection[int], for_s: int = 300) -> list[int]:
@@ -253,7 +279,7 @@ def test_holes_of_more_than_a_page_are_all_asked_for_again_page_by_page() -> Non
         feed.minutes[SYMBOL].holes.add(START_MS + minute * MINUTE_MS)
     feed._recheck_at_ms[SYMBOL] = end_ms
     stored = range(START_MS, end_ms + 60 * MINUTE_MS, MINUTE_MS)
-    assert ask_all(feed, end_ms, stored, for_s=50) == [0, 12, 31]
+    assert ask_all(feed, end_ms, stored, for_s=50) == [20, 0, 12, 31], "first what may have been revised"
     assert not feed.minutes[SYMBOL].holes, "all had come after all"
 
 
