@@ -69,7 +69,7 @@ async def test_pauses_double_while_a_service_is_away_and_begin_anew_after_it_has
         patch.setattr(time, "monotonic", lambda: actor.now_s)
         patch.setattr(asyncio, "sleep", actor.sleep)
         with pytest.raises(asyncio.CancelledError):
-            await JobSchedulerActor._run(cast(JobSchedulerActor, actor))
+            await JobSchedulerActor._keep_scheduling(cast(JobSchedulerActor, actor))
     assert actor.pauses == pytest.approx(pauses)
 
 
