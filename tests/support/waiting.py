@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -45,12 +46,17 @@ def wait_until(
 
 
 async def let_work_until(holds: Callable[[], Any], *, what: str = "it", within_s: float = PATIENCE_S) -> None:
-    """Let the other tasks of this loop work until it holds.
+    """Let the other tasks of this loop work until it holds; an answer that is awaitable is awaited.
 
     Raises:
         AssertionError: it did not hold in time.
     """
     give_up_at = time.monotonic() + within_s
-    while not holds():
+    while not await _answer(holds):
         assert time.monotonic() < give_up_at, f"{what}: not within {within_s:g} s"
         await asyncio.sleep(0.01)
+
+
+async def _answer(holds: Callable[[], Any]) -> Any:
+    answer = holds()
+    return await answer if inspect.isawaitable(answer) else answer

@@ -1,0 +1,124 @@
+"""Minutes that the exchange or the store lacks: holes by verdict, and scans that find the others."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from candleray.databases.postgres import Postgres
+from candleray.feeds.hole_store import HoleStore
+from candleray.timeframes import MINUTE_MS
+from tests.support import embedded
+from tests.support.feeds.played_venue import WithHole
+from tests.support.feeds.venue_course import BTC, ETH, PERP, Course
+from tests.support.waiting import let_work_until
+
+
+@pytest.fixture
+async def holes() -> AsyncIterator[HoleStore]:
+    postgres = await Postgres.open(embedded.postgres_url(), max_connections=2)
+    async with postgres.connection() as connection:
+        await connection.execute("TRUNCATE candle_holes, feed_states")
+    yield HoleStore(postgres)
+    await postgres.close()
+
+
+async def holes_are(holes: HoleStore, start_ms: int, end_ms: int, expected: list[int]) -> None:
+    """Wait until Postgres has these holes of a range and no others."""
+
+    async def found() -> bool:
+        return await holes.open_holes(BTC, start_ms, end_ms) == expected
+
+    await let_work_until(found, what=f"the holes are {expected}")
+
+
+def quick_scans(**changes: float) -> dict[str, float]:
+    known = {"scan_every_s": 150.0, "long_scan_every_s": 300.0, "full_scan_every_s": 600.0}
+    return known | {"scan_window_s": 3600.0, "long_scan_window_s": 10_800.0} | changes
+
+
+async def test_a_minute_that_the_exchange_does_not_have_is_a_row_and_one_that_comes_later_fills_it(
+    holes: HoleStore,
+) -> None:
+    course = Course("binance", [BTC])
+    hole_ms = course.played.now_ms() // MINUTE_MS * MINUTE_MS + 3 * MINUTE_MS
+    around = hole_ms - MINUTE_MS, hole_ms + MINUTE_MS
+    course.played.source = source = WithHole(hole_ms)
+    course.ingestion = course.process()
+    async with course.running():
+        await let_work_until(
+            lambda: len(course.ingestion.markets[1].verdicts) == 1, what="a verdict without Postgres"
+        )
+        assert course.store.versions.get((1, "BTCUSDT", hole_ms)) is None
+        course.holes = holes
+        await holes_are(holes, *around, [hole_ms])
+        await let_work_until(
+            lambda: not course.ingestion.states()[0].incomplete, what="the hole counts as settled"
+        )
+        source.is_open = True
+        await let_work_until(lambda: (1, "BTCUSDT", hole_ms) in course.store.versions, what="asked again")
+        await holes_are(holes, *around, [])
+    course.hold()
+
+
+async def test_minutes_that_the_store_loses_are_found_by_the_scans_and_come_again() -> None:
+    async with Course("binance", [BTC, ETH, PERP], **quick_scans(look_back_s=50_000.0)).running() as course:
+        for one in (BTC, ETH, PERP):
+            await let_work_until(
+                lambda one=one: len(course.store.stamps(one.market_id, one.symbol, 0, 2**60)) > 800
+            )
+        await course.has_all(BTC, ETH, PERP)
+        now_ms = course.played.now_ms() // MINUTE_MS * MINUTE_MS
+        lost = [(1, "BTCUSDT", now_ms - back * MINUTE_MS) for back in (10, 11, 150, 700)]
+        lost += [(2, "BTCUSDT", now_ms - back * MINUTE_MS) for back in range(20, 40)]
+        for key in lost:
+            assert course.store.versions.pop(key)
+        await let_work_until(lambda: all(key in course.store.versions for key in lost), what="scanned")
+        states = course.ingestion.states()
+        assert [state.repaired for state in states] == [4, 20]
+        await let_work_until(lambda: course.ingestion.states()[0].catch_up is None)
+        await let_work_until(lambda: course.ingestion.states()[0].scanned_at is not None)
+    course.hold()
+
+
+async def test_after_an_outage_the_live_minutes_come_first_and_the_rest_with_its_progress() -> None:
+    course = Course("binance", [BTC], **quick_scans())
+    start_ms = course.played.now_ms() // MINUTE_MS * MINUTE_MS - 8 * 1440 * MINUTE_MS
+    rows = course.played.candles(BTC.market, "BTCUSDT", start_ms, start_ms + MINUTE_MS)
+    await course.store.insert_many([(BTC, rows)], "rest", {1: course.played.now_ms()})
+    lefts: list[int] = []
+
+    def is_over() -> bool:
+        if told := course.ingestion.states()[0].catch_up:
+            lefts.append(told.minutes_left)
+        return bool(lefts) and told is None
+
+    async with course.running():
+        await let_work_until(is_over, what="caught up")
+        await course.has_all(BTC)
+    assert lefts[0] > 9_000
+    assert lefts == sorted(lefts, reverse=True)
+    minutes_in_order = [ts_ms for _, _, ts_ms in course.store.versions]
+    recent_ms, oldest_ms = start_ms + 8 * 1440 * MINUTE_MS - 60 * MINUTE_MS, start_ms + MINUTE_MS
+    assert minutes_in_order.index(recent_ms) < minutes_in_order.index(oldest_ms + 7 * 1440 * MINUTE_MS)
+    assert len(course.store.stamps(1, "BTCUSDT", start_ms, recent_ms)) == 8 * 1440 - 60
+    course.hold()
+
+
+async def test_an_old_hole_is_a_verdict_of_the_scans_and_ends_when_its_minute_appears(holes: HoleStore) -> None:
+    course = Course("binance", [BTC], **quick_scans(full_scan_every_s=900.0))
+    hole_ms = course.played.now_ms() // MINUTE_MS * MINUTE_MS - 500 * MINUTE_MS
+    course.played.source = source = WithHole(hole_ms)
+    course.ingestion, course.holes = course.process(), holes
+    around = hole_ms - 600 * MINUTE_MS, hole_ms + MINUTE_MS
+    rows = source.candles(BTC.market, "BTCUSDT", around[0], around[0] + MINUTE_MS)
+    await course.store.insert_many([(BTC, rows)], "rest", {1: course.played.now_ms()})
+    async with course.running():
+        await holes_are(holes, *around, [hole_ms])
+        assert (1, "BTCUSDT", hole_ms) not in course.store.versions
+        await let_work_until(lambda: course.ingestion.states()[0].catch_up is None)
+        source.is_open = True
+        await let_work_until(lambda: (1, "BTCUSDT", hole_ms) in course.store.versions)
+        await holes_are(holes, *around, [])
+    course.hold()

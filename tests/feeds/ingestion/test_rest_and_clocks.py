@@ -1,0 +1,66 @@
+"""Ingestion by REST alone, and by clocks that differ, stand or are not told."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from candleray.errors import RateLimited
+from candleray.exchanges.rest import RestClient
+from candleray.feeds import market_ingestion
+from candleray.markets import Market
+from candleray.timeframes import MINUTE_MS
+from tests.support.feeds.played_venue import frame_of
+from tests.support.feeds.venue_course import BTC, Course
+from tests.support.waiting import let_work_until
+
+
+async def test_without_sockets_rest_serves_shortly_after_each_close() -> None:
+    async with Course("binance", [BTC], with_sockets=False).running() as course:
+        await course.has_all(BTC, minutes=6)
+        assert course.sources(BTC) == {"rest"}
+        spot = course.ingestion.states()[0]
+        assert (spot.mode, spot.subscribed) == ("polling", 1)
+        assert "cryptofeed is not installed" in spot.reason
+    course.hold()
+
+
+async def test_while_a_fast_clock_stands_no_forming_minute_is_taken_for_a_closed_one() -> None:
+    async with Course("binance", [BTC], with_sockets=False).running() as course:
+        await course.has_all(BTC)
+        for _ in range(4):
+            await course.played.stand(for_s=0.6)
+            await course.has_all(BTC)
+    course.hold()
+
+
+async def test_minutes_are_closed_by_the_exchanges_clock_and_one_that_is_far_from_ours_is_told() -> None:
+    async with Course("binance", [BTC], max_clock_difference_s=120.0).running() as course:
+        await course.has_all(BTC, minutes=4)
+        future_ms = course.played.now_ms() // MINUTE_MS * MINUTE_MS + 20 * MINUTE_MS
+        rows = course.played.candles(BTC.market, "BTCUSDT", future_ms, future_ms + MINUTE_MS)
+        course.played.say(frame_of(BTC.market, "BTCUSDT", rows))
+        await let_work_until(lambda: "not closed yet" in course.ingestion.states()[0].refused)
+        assert (1, "BTCUSDT", future_ms) not in course.store.versions
+        state = course.ingestion.states()[0]
+        assert "more than live.max_clock_difference_s (120)" in state.reason
+        assert state.refused["not closed yet"].example.endswith(" at binance-spot")
+    course.hold()
+
+
+async def test_a_market_whose_exchange_does_not_tell_its_time_says_why_nothing_is_followed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def ask_time_ms(rest: RestClient, market: Market) -> int:
+        raise RateLimited(f"{market.name} asked to be left alone for 395 s more")
+
+    monkeypatch.setattr(market_ingestion, "ask_time_ms", ask_time_ms)
+    async with Course("binance", [BTC]).running() as course:
+        await let_work_until(lambda: course.ingestion.states()[0].reason != "")
+        spot, futures = course.ingestion.states()
+        assert (spot.mode, spot.subscribed, futures.reason) == ("idle", 0, "")
+        told = (
+            r"nothing is followed before the exchange has told its time; asked at \S+: binance-spot asked to be "
+        )
+        assert re.fullmatch(told + "left alone for 395 s more", spot.reason)
