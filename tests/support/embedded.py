@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -53,13 +54,22 @@ def forget_candles(store: CandleStore) -> None:
         store._session._client.command(f"TRUNCATE TABLE {table}")
 
 
-def _started(service_class: type[EmbeddedService]) -> str:
+@contextmanager
+def service_folder() -> Iterator[DataFolder]:
+    """A data folder for embedded services, which goes with the block."""
     # Not below pytest's own folder: as root, the account that Postgres runs under could not enter that.
     folder = DataFolder(Path(tempfile.mkdtemp(prefix="candleray-test-", dir="/tmp")))
-    _running.callback(shutil.rmtree, folder.path, ignore_errors=True)
-    _running.callback(folder.forget_run_dirs)
-    folder.path.chmod(0o711)
-    folder.prepare()
+    try:
+        folder.path.chmod(0o711)
+        folder.prepare()
+        yield folder
+    finally:
+        folder.forget_run_dirs()
+        shutil.rmtree(folder.path, ignore_errors=True)
+
+
+def _started(service_class: type[EmbeddedService]) -> str:
+    folder = _running.enter_context(service_folder())
     service = service_class(folder)
     _running.callback(service.stop)
     service.start()

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -26,17 +22,17 @@ from cluster.machine.data_folder import DataFolder
 from cluster.services.embedded_postgres import EmbeddedPostgres
 from cluster.services.embedded_service import EmbeddedService
 from cluster.services.embedded_valkey import EmbeddedValkey
+from tests.support.embedded import service_folder
 from tests.support.feeds.store_process import RawRow, ask_store
 from tests.support.instances.processes import started
 from tests.support.waiting import wait_until
 
 SPEED = 60.0
 """A minute takes a second."""
-ANY_S = 1e10
-"""The simulated time may be any."""
 VENUES = ("binance", "bybit")
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 PATIENT: Mapping[str, float] = {
+    "max_clock_difference_s": 1e10,  # the simulated time may be any
     "flush_s": 12.0,  # 0.2 s of ours
     "late_s": 120.0,
     "poll_s": 12.0,
@@ -116,7 +112,7 @@ class IngestionRig:
         self.store.kill()
         self.store.wait()
 
-    def begin(self, venue: str, *, with_sockets: bool = True) -> psutil.Process:
+    def begin(self, venue: str) -> psutil.Process:
         """A new process of a venue's ingestion."""
         assert self._zygote.stdin
         assert self._zygote.stdout
@@ -174,7 +170,6 @@ class IngestionRig:
                 "subscriptions": dict.fromkeys(markets, SYMBOLS),
                 "stream_urls": dict.fromkeys(markets, self.venue_url.replace("http", "ws", 1)),
                 "clock_speed": SPEED,
-                "max_clock_difference_s": ANY_S,
                 **PATIENT,
             },
         }
@@ -201,22 +196,4 @@ class IngestionRig:
 def ingestion_rig() -> Iterator[IngestionRig]:
     """Everything but ingestion itself runs; all ends with the block."""
     with ExitStack() as stack:
-        # Not below pytest's own folder: as root, the account that Postgres runs under could not enter that.
-        folder = DataFolder(Path(tempfile.mkdtemp(prefix="candleray-test-", dir="/tmp")))
-        stack.callback(shutil.rmtree, folder.path, ignore_errors=True)
-        stack.callback(folder.forget_run_dirs)
-        folder.path.chmod(0o711)
-        folder.prepare()
-        yield IngestionRig(folder, stack)
-
-
-def alive(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-
-
-def real_s(venue_s: float) -> float:
-    return venue_s / SPEED
-
-
-def sleep_venue(seconds: float) -> None:
-    time.sleep(real_s(seconds))
+        yield IngestionRig(stack.enter_context(service_folder()), stack)

@@ -11,8 +11,9 @@ from contextlib import AbstractContextManager, contextmanager
 import redis
 
 from candleray.timeframes import MINUTE_MS
+from cluster.machine.processes import is_running
 from tests.support.feeds.ingestion_account import IngestionAccount, account_of
-from tests.support.feeds.ingestion_rig import VENUES, IngestionRig, alive
+from tests.support.feeds.ingestion_rig import VENUES, IngestionRig
 from tests.support.feeds.store_process import ask_store
 from tests.support.feeds.stream_witness import StreamWitness
 from tests.support.instances.processes import suspend_all
@@ -46,7 +47,7 @@ class Killer:
         if aim != "anywhere" and not self.rig.events.wait_next(aim, _EVENT_WITHIN_S):
             aim = "anywhere"
         time.sleep(self.random.uniform(0, AIMS[aim]))
-        assert alive(process), f"it ended by itself: {self.rig.folder.path}/ingestion.log"
+        assert is_running(process), f"it ended by itself: {self.rig.folder.path}/ingestion.log"
         self.rig.kill(venue)
         self.kills[aim] += 1
 
@@ -123,7 +124,7 @@ def stand_still(rig: IngestionRig, seconds: float) -> None:
     for process in processes:
         process.resume()
     grow(rig, 2)
-    assert all(alive(process) for process in processes)
+    assert all(map(is_running, processes))
     wait_until(lambda: rig.said("feed_stood_still"), lambda said: len(said) >= len(processes), what="it is said")
 
 

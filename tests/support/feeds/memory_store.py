@@ -1,4 +1,4 @@
-"""A store of candles in memory that can be away, and remembers the order of everything."""
+"""A store of candles in memory that can be away, and keeps every version, its minutes in the order they came."""
 
 from __future__ import annotations
 
@@ -20,14 +20,12 @@ class MemoryStore:
     def __init__(self) -> None:
         self.is_away = False
         self.versions: defaultdict[tuple[int, str, int], list[tuple[str, tuple[float, ...]]]] = defaultdict(list)
-        self.inserts = 0
 
     async def insert_many(
         self, batch: Sequence[tuple[Instrument, CandleRows]], source: str, venue_ms: Mapping[int, int]
     ) -> list[InsertReport]:
         if self.is_away:
             raise ServiceUnavailable("the candle store does not answer")
-        self.inserts += 1
         return [self._insert(one, rows, source, venue_ms[one.market_id]) for one, rows in batch]
 
     def _insert(self, instrument: Instrument, given: CandleRows, source: str, now_ms: int) -> InsertReport:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -69,12 +68,10 @@ class PlayedVenue:
     source: GeneratedCandles = field(default_factory=lambda: GeneratedCandles(seed=5))
     is_silent: bool = False
     """Sockets open and acknowledge, and bring no candle."""
-    refuses: bool = False
     loses: Callable[[str, int], bool] = lambda symbol, ts_ms: False
     """Minutes that no socket brings."""
     refused_symbols: frozenset[str] = frozenset()
     opened: int = 0
-    requests: list[Any] = field(default_factory=list)
     sockets: list[_PlayedSocket] = field(default_factory=list)
     most_at_once: int = 0
     """Sockets that were open at once, at most."""
@@ -102,8 +99,6 @@ class PlayedVenue:
 
     @asynccontextmanager
     async def connect(self, url: str) -> AsyncIterator[_PlayedSocket]:
-        if self.refuses:
-            raise ServiceUnavailable(f"{url}: refused")
         self.opened += 1
         socket = _PlayedSocket(self, url)
         self.sockets.append(socket)
@@ -150,7 +145,6 @@ class _PlayedSocket:
                 minute_ms += MINUTE_MS
 
     async def send(self, text: str) -> None:
-        self._venue.requests.append(json.loads(text))
         for answer in self._dialect.read(self.session, text, self._listed):
             self.told.put_nowait(answer)
 

@@ -22,8 +22,7 @@ from candleray.market_data.candle_store import CandleStore
 
 _LENGTH = struct.Struct("!Q")
 RAW = (
-    "SELECT toUnixTimestamp64Milli(ts_open), open, high, low, close, volume, toUnixTimestamp64Milli(ingested_at), "
-    "quote_volume, trades, source "
+    "SELECT toUnixTimestamp64Milli(ts_open), open, high, low, close, volume, toUnixTimestamp64Milli(ingested_at) "
     "FROM raw_{exchange}_klines_1m WHERE market_id = {market_id} AND symbol = '{symbol}' AND ts_open "
     "BETWEEN fromUnixTimestamp64Milli({first_ms}) AND fromUnixTimestamp64Milli({last_ms}) "
     "ORDER BY ts_open, ingested_at"
