@@ -17,8 +17,10 @@ from candleray.search.signals.expressions import (
     Crosses,
     Expression,
     IndicatorSeries,
+    IsAbove,
     PriceSeries,
     RuleSide,
+    SourceKey,
     Spell,
     Trend,
 )
@@ -43,12 +45,13 @@ def in_pieces(bars: Bars, conditions: list[Expression], seed: int) -> list[list[
     draw = random.Random(seed)
     growing = GrowingConditions(conditions, bars.bar_ms)
     parts: list[list[np.ndarray]] = [[] for _ in conditions]
-    first, given = 0, dict.fromkeys(bars.others, 0)
+    first, given = 0, dict.fromkeys(growing.others, 0)
     while first < bars.stop:
         stop = min(bars.stop, first + draw.choice([1, 1, 1, 2, 5, 40]))
         now_ms = bars.candles.ts_open_ms[stop - 1] + bars.bar_ms
         others = {}
-        for source, candles in bars.others.items():
+        for source in growing.others:
+            candles = bars.others[source]
             closes = candles.ts_open_ms + minutes_of(source.timeframe) * MINUTE_MS
             closed = int((closes <= now_ms).sum())
             others[source] = piece_of(candles, given[source], closed)
@@ -104,6 +107,22 @@ def test_conditions_that_read_earlier_outputs_give_the_bits_of_all_bars_at_once(
     assert any(holds)
     assert any(fails)
     assert in_pieces(bars, [condition], 1) == [[holds, fails]]
+
+
+def test_candles_that_came_before_are_refused_and_change_nothing():
+    bars = walked(400)
+    hourly = SourceKey(1, "BTC/USDT", "1h")
+    candles = Candles(np.arange(0, 400, 60) * MINUTE_MS, bars.candles.values[:, ::60])
+    condition = IsAbove(PriceSeries("close", None, 0), PriceSeries("close", hourly, 0))
+    [whole] = at_once(replace(bars, others={hourly: candles}), [condition])
+    growing = GrowingConditions([condition], bars.bar_ms)
+    [early] = growing.advance(piece_of(bars.candles, 0, 200), {hourly: piece_of(candles, 0, 3)})
+    with pytest.raises(ValueError, match="candle 11940000 comes after candle 11940000"):
+        growing.advance(piece_of(bars.candles, 199, 400), {})
+    with pytest.raises(ValueError, match="candle 7200000 comes after candle 7200000"):
+        growing.advance(piece_of(bars.candles, 200, 400), {hourly: piece_of(candles, 2, 6)})
+    [late] = growing.advance(piece_of(bars.candles, 200, 400), {hourly: piece_of(candles, 3, 6)})
+    assert np.concatenate([unpack(early, 200), unpack(late, 200)], axis=1).tolist() == whole
 
 
 def test_what_no_next_bar_reads_is_forgotten():
