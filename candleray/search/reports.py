@@ -118,7 +118,7 @@ def notes_on_gaps(
 
 
 def notes_of(grid: VariantGrid, start: int, stop: int, default_warmup: int) -> tuple[str, ...]:
-    """Name the indicators that need more bars than the `stop` there are; those before `start` only warm up."""
+    """Name the indicators or conditions that need more than the `stop` bars; those before `start` only warm up."""
     notes = []
     for at, group in enumerate(grid.groups):
         lookbacks = [group.lookback_at(digit) for digit in range(group.size)]
