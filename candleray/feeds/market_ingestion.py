@@ -31,6 +31,8 @@ log = get_logger("feeds")
 
 CLOCK_TRUSTED_S = 60.0
 _CLOCK_RETRY_S = 2.0
+_TIME_WITHIN_S = 5.0
+"""Nothing waits longer for the venue's time at a start: a ban may last for minutes, and sockets do without REST."""
 _WARN_AHEAD_MS = 2_000
 _MOST_HASTE = 240.0
 """A fast clock is asked for more often, but not more than four times a second."""
@@ -62,7 +64,6 @@ class MarketIngestion:
         self.clock_ahead_ms: int | None = None
         self.rest_trouble = ""
         """The failure of the last question; empty where it was answered."""
-        self._clock_unknown = ""
         self._rest, self._on_row = rest, on_row
         self._has_own_stream = market.name in live.stream_urls
         self._asking: set[asyncio.Task[None]] = set()
@@ -91,11 +92,13 @@ class MarketIngestion:
         return self.now_ms // MINUTE_MS * MINUTE_MS
 
     async def measure_once(self) -> None:
-        """Ask for the venue's time where it is not known yet; without an answer our own clock is believed."""
-        if self.clock.measured_at_s is None and self._measuring is None:
-            self._keep_clock()
-        if self._measuring is not None:
-            await asyncio.wait([self._measuring])
+        """Ask for the venue's time where it is not known yet; without an answer our own clock is believed.
+
+        A simulator's fast clock is nowhere near ours, so its answer is waited for.
+        """
+        self._keep_clock()
+        if self.clock.measured_at_s is None and self._measuring is not None:
+            await asyncio.wait([self._measuring], timeout=_TIME_WITHIN_S if self.clock.speed == 1 else None)
 
     def follow(
         self,
@@ -171,7 +174,7 @@ class MarketIngestion:
 
     def _mode(self) -> tuple[FeedMode, str]:
         if not self.feed.minutes:
-            return "idle", self._clock_unknown
+            return "idle", ""
         if self._sockets is None:
             return "polling", MISSING
         trouble = self._last_trouble()
@@ -204,16 +207,14 @@ class MarketIngestion:
         except ExchangeError as error:
             log.info("feed_clock_unknown", market=self.market.name, reason=error.message)
             asked = iso_or_ms(int(time.time() * 1000))
-            self._clock_unknown = (
-                f"nothing is followed before the exchange has told its time; asked at {asked}: {error.message}"
-            )
+            self.rest_trouble = f"asked for its time at {asked}: {error.message}"
             wait_s = self.clock.real_s(wait_ms(self._rest, self.market))
             await asyncio.sleep(max(_CLOCK_RETRY_S / self._haste, wait_s))
             return
+        self.rest_trouble = ""
         self._set_clock(server_ms)
 
     def _set_clock(self, server_ms: int) -> None:
-        self._clock_unknown = ""
         ahead_ms = self.clock.measured(server_ms)
         if self.clock.dispute:
             log.error("clock_disputed", market=self.market.name, reason=self.clock.dispute)

@@ -269,6 +269,7 @@ class VenueIngestion:
             market.forget(symbol)
             log.info("feed_forgets", instrument=key)
         new = [wanted[key] for key in wanted if key not in followed]
+        await asyncio.gather(*(self.markets[market_id].measure_once() for market_id in {one.market_id for one in new}))
         results = await asyncio.gather(*(self._begin(one) for one in new), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
@@ -288,7 +289,6 @@ class VenueIngestion:
         """Compare the last two hours with the store and follow the instrument; what is older comes by repair."""
         async with self._preparing:
             market = self.markets[instrument.market_id]
-            await market.measure_once()
             end_ms = market.closed_until_ms
             start_ms = end_ms - int(self.live.look_back_s * 1000) // MINUTE_MS * MINUTE_MS
             window = instrument.market_id, instrument.symbol, start_ms, end_ms

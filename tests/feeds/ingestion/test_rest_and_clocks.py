@@ -1,8 +1,9 @@
-"""Ingestion by REST alone, and by clocks that differ, stand or are not told."""
+"""Ingestion by REST alone, without it, and by clocks that differ or stand."""
 
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 
@@ -12,7 +13,7 @@ from candleray.feeds import market_ingestion
 from candleray.markets import Market
 from candleray.timeframes import MINUTE_MS
 from tests.support.feeds.played_venue import frame_of
-from tests.support.feeds.venue_course import BTC, Course
+from tests.support.feeds.venue_course import BTC, PERP, Course
 from tests.support.waiting import let_work_until
 
 
@@ -49,18 +50,22 @@ async def test_minutes_are_closed_by_the_exchanges_clock_and_one_that_is_far_fro
     course.hold()
 
 
-async def test_a_market_whose_exchange_does_not_tell_its_time_says_why_nothing_is_followed(
+async def test_sockets_of_a_market_whose_rest_interface_has_banned_us_bring_candles_from_the_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def ask_time_ms(rest: RestClient, market: Market) -> int:
         raise RateLimited(f"{market.name} asked to be left alone for 395 s more")
 
     monkeypatch.setattr(market_ingestion, "ask_time_ms", ask_time_ms)
-    async with Course("binance", [BTC]).running() as course:
-        await let_work_until(lambda: course.ingestion.states()[0].reason != "")
-        spot, futures = course.ingestion.states()
-        assert (spot.mode, spot.subscribed, futures.reason) == ("idle", 0, "")
-        told = (
-            r"nothing is followed before the exchange has told its time; asked at \S+: binance-spot asked to be "
-        )
-        assert re.fullmatch(told + "left alone for 395 s more", spot.reason)
+    monkeypatch.setattr(market_ingestion, "wait_ms", lambda rest, market: 395_000)
+    monkeypatch.setattr(market_ingestion, "_TIME_WITHIN_S", 0.05)
+    course = Course("binance", [BTC, PERP], clock_speed=1.0, flush_s=0.05)
+    course.played.is_silent = True
+    async with course.running():
+        await let_work_until(lambda: [state.mode for state in course.ingestion.states()] == ["sockets"] * 2)
+        last_ms = (time.time_ns() // 1_000_000 // MINUTE_MS - 1) * MINUTE_MS
+        rows = course.played.candles(BTC.market, "BTCUSDT", last_ms, last_ms + MINUTE_MS)
+        course.played.say(frame_of(BTC.market, "BTCUSDT", rows))
+        await let_work_until(lambda: (1, "BTCUSDT", last_ms) in course.store.versions)
+        told = r"asked for its time at \S+: binance-spot asked to be left alone for 395 s more"
+        assert re.fullmatch(told, course.ingestion.states()[0].rest_trouble)
