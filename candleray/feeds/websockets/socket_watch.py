@@ -79,9 +79,6 @@ class SocketWatch:
         self.last_error = error[:300] or "closed by the exchange"
         self.last_error_ms = now_ms
         self.failures += 1
-        pause_ms = (
-            0
-            if at_once or self.failures == 1
-            else self.pace.pause_ms(self.failures - 1, 2 * self.pace.longest_retry_ms)
-        )
-        self.open_after_ms = now_ms + pause_ms
+        self.open_after_ms = now_ms
+        if self.failures > 1 and not at_once:
+            self.open_after_ms += self.pace.pause_ms(self.failures - 1, 2 * self.pace.longest_retry_ms)
