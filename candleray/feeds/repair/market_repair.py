@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from candleray.candles import CandleRows, IntArray
-from candleray.errors import CandlerayError, ExchangeError, NotFound
+from candleray.errors import CandlerayError, ExchangeError, NotFound, ServiceUnavailable
 from candleray.exchanges.rest import RestClient
 from candleray.feeds.feed_state import CatchUp
 from candleray.feeds.hole_store import HoleStore
@@ -88,7 +88,7 @@ class MarketRepair:
         for symbol in {gap.symbol for gap in self.gaps.all} - self._feed.minutes.keys():
             self.gaps.forget(symbol)
         if self._to_scan:
-            await self._scan_whole(self._to_scan.popleft())
+            await self._scan_next()
         for scan in self._scans:
             if scan.due_at_ms <= now_ms:
                 await self._scan(scan, now_ms)
@@ -133,6 +133,14 @@ class MarketRepair:
             holes = [ts_ms for ts_ms in self._open_holes[symbol] if begin_ms <= ts_ms < stop_ms]
             if counts.get(symbol, 0) + len(holes) < (end_ms - begin_ms) // MINUTE_MS:
                 await self._compare(symbol, begin_ms, stop_ms, holes)
+
+    async def _scan_next(self) -> None:
+        symbol = self._to_scan.popleft()
+        try:
+            await self._scan_whole(symbol)
+        except ServiceUnavailable:
+            self._to_scan.append(symbol)
+            raise
 
     async def _scan_whole(self, symbol: str) -> None:
         """Compare all that is stored of an instrument; of holes that may have come by now, ask again."""
