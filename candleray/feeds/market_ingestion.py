@@ -32,7 +32,7 @@ log = get_logger("feeds")
 CLOCK_TRUSTED_S = 60.0
 _CLOCK_RETRY_S = 2.0
 _TIME_WITHIN_S = 5.0
-"""Nothing waits longer for the venue's time at a start: a ban may last for minutes, and sockets do without REST."""
+"""The longest wait for the venue's time at a start: a ban lasts for minutes, and sockets do without REST."""
 _WARN_AHEAD_MS = 2_000
 _MOST_HASTE = 240.0
 """A fast clock is asked for more often, but not more than four times a second."""

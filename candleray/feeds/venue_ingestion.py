@@ -46,7 +46,7 @@ _TICK_S, _IDLE_TICK_S = 0.05, 0.5
 _LONGEST_PAUSE_S = 5.0
 _PREPARED_AT_ONCE = 8
 _HOLES_WITHIN_S, _HOLES_AGAIN_S = 3.0, 30.0
-_NONE_EXPECTED = 2**62
+_NONE_EXPECTED = _NOTHING_MISSED = 2**62
 
 
 class LiveStore(RepairedStore, Protocol):
@@ -114,7 +114,8 @@ class VenueIngestion:
         self._filled: defaultdict[int, set[tuple[str, int]]] = defaultdict(set)
         self._preparing = asyncio.Semaphore(_PREPARED_AT_ONCE)
         self._no_holes_until_s = 0.0
-        self._waits: dict[str, str] = {}
+        self._waits: dict[Callable[[], Awaitable[None]], str] = {}
+        """Steps that failed last time, with the reason."""
         self._halt = HaltWatch()
 
     @property
@@ -148,19 +149,19 @@ class VenueIngestion:
         while True:
             try:
                 await step()
-                self._waits.pop(STEPS[step.__name__], None)
+                self._waits.pop(step, None)
                 pause_s = max(every_s, _IDLE_TICK_S) if self.is_idle else every_s
             except CandlerayError as error:
-                pause_s = self._failed(step.__name__, error.message, every_s, pause_s)
+                pause_s = self._failed(step, error.message, every_s, pause_s)
                 log.warning("feed_waits", step=step.__name__, reason=error.message, pause_s=pause_s)
             except Exception as error:
-                pause_s = self._failed(step.__name__, in_words(error), every_s, pause_s)
+                pause_s = self._failed(step, in_words(error), every_s, pause_s)
                 log.exception("feed_step_failed", step=step.__name__)
             await asyncio.sleep(pause_s)
 
-    def _failed(self, step: str, reason: str, every_s: float, pause_s: float) -> float:
+    def _failed(self, step: Callable[[], Awaitable[None]], reason: str, every_s: float, pause_s: float) -> float:
         """Note why a step failed; return the pause before the next attempt, which grows."""
-        self._waits[STEPS[step]] = reason[:300]
+        self._waits[step] = reason[:300]
         return min(max(2 * pause_s, 0.5), max(_LONGEST_PAUSE_S, every_s))
 
     async def _step(self) -> None:
@@ -269,7 +270,8 @@ class VenueIngestion:
             market.forget(symbol)
             log.info("feed_forgets", instrument=key)
         new = [wanted[key] for key in wanted if key not in followed]
-        await asyncio.gather(*(self.markets[market_id].measure_once() for market_id in {one.market_id for one in new}))
+        market_ids = {one.market_id for one in new}
+        await asyncio.gather(*(self.markets[market_id].measure_once() for market_id in market_ids))
         results = await asyncio.gather(*(self._begin(one) for one in new), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
@@ -294,10 +296,14 @@ class VenueIngestion:
             window = instrument.market_id, instrument.symbol, start_ms, end_ms
             missing = await self.services.store.missing_ranges(*window)
             holes = await self._open_holes(instrument, min(start_ms, end_ms - HOLES_KEPT_MS), end_ms)
+            stored_until_ms = await self._stored_until(instrument)
+            # From here on nothing may fail: what is followed once is not begun again.
             market.follow(instrument.symbol, start_ms, missing.tolist(), end_ms, holes)
-            await self._catch_up(instrument, start_ms)
+            if stored_until_ms < start_ms:
+                self.repairs[instrument.market_id].miss(instrument.symbol, stored_until_ms, start_ms)
             self.outbox.complete(instrument, end_ms, self._elapsed_ms())
-            log.info("feed_follows", instrument=instrument.key, missing=int((missing[:, 1] - missing[:, 0]).sum()))
+            minutes = int((missing[:, 1] - missing[:, 0]).sum()) // MINUTE_MS
+            log.info("feed_follows", instrument=instrument.key, missing_minutes=minutes)
 
     async def _open_holes(self, instrument: Instrument, start_ms: int, end_ms: int) -> list[int]:
         """Holes that were declared before; without Postgres none, and the verdicts are found again."""
@@ -310,12 +316,12 @@ class VenueIngestion:
             self._no_holes_until_s = time.monotonic() + _HOLES_AGAIN_S
             return []
 
-    async def _catch_up(self, instrument: Instrument, start_ms: int) -> None:
-        """Have REST bring what an outage of ours has left before `start_ms`, after what is live."""
+    async def _stored_until(self, instrument: Instrument) -> int:
+        """The end of what is stored, where an outage of ours may have begun; beyond all times where nothing is."""
         with suppress(NotFound):
             _, stored_until_ms = await self.services.store.span(instrument.market_id, instrument.symbol)
-            if stored_until_ms and stored_until_ms < start_ms:
-                self.repairs[instrument.market_id].miss(instrument.symbol, stored_until_ms, start_ms)
+            return stored_until_ms or _NOTHING_MISSED
+        return _NOTHING_MISSED
 
     def _fill(self, market_id: int, symbol: str, ts_ms: int) -> None:
         self._filled[market_id].add((symbol, ts_ms))
@@ -342,7 +348,7 @@ class VenueIngestion:
         more = {
             "waiting": len(self.buffer),
             "unpublished": len(self.outbox),
-            "waits": dict(self._waits),
+            "waits": {STEPS[step.__name__]: reason for step, reason in self._waits.items()},
             "last_halt": self._halt.last,
         }
         return [
