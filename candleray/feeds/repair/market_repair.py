@@ -33,6 +33,8 @@ HOLES_ASKED_MS = 30 * DAY_MS
 """Holes that opened within it are asked for again by the scan of the whole history."""
 _TOLD_EVERY_MS = 30_000
 _PAGES_A_STEP = 20
+_LEAST_EVERY_MS = MINUTE_MS
+"""The longest wait for live questions to end: with very many symbols that are polled they never do."""
 _BEHIND_MS = 3 * MINUTE_MS
 """A minute that closed within it is the live feed's alone."""
 
@@ -52,7 +54,7 @@ class RepairedStore(Protocol):
 
 
 class MarketRepair:
-    """Live comes first: one question at a time, none beside a live one or after it failed."""
+    """Live comes first: one question at a time, none after a live one failed, and beside live ones one a minute."""
 
     def __init__(
         self,
@@ -78,6 +80,7 @@ class MarketRepair:
         self._first_ms: dict[str, int] = {}
         self._open_holes: defaultdict[str, set[int]] = defaultdict(set)
         self._told_at_ms = 0
+        self._asked_at_ms = 0
 
     async def step(self) -> None:
         """Scan what is due and ask for one page of what is missing."""
@@ -85,6 +88,7 @@ class MarketRepair:
             return
         now_ms = self._ingestion.now_ms
         self._scans = self._scans or scans_of(self._live, now_ms)
+        self._asked_at_ms = self._asked_at_ms or now_ms
         for symbol in {gap.symbol for gap in self.gaps.all} - self._feed.minutes.keys():
             self.gaps.forget(symbol)
         if self._to_scan:
@@ -190,10 +194,12 @@ class MarketRepair:
     async def _ask_next(self) -> bool:
         """Ask for a page, if one is due and nothing live is in trouble; False where there was none."""
         gate, now_ms = self._feed.gate, self._ingestion.now_ms
-        if gate.under_way or gate.failures or not gate.is_open(now_ms):
+        must_wait = gate.under_way and now_ms - self._asked_at_ms < _LEAST_EVERY_MS
+        if must_wait or gate.failures or now_ms < gate.closed_until_ms:
             return False
         if (gap := self.gaps.take(now_ms, self._feed.page_ms - MINUTE_MS)) is None:
             return False
+        self._asked_at_ms = now_ms
         gate.enter()
         try:
             rows = await self._rows_of(gap, now_ms)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from candleray.databases.postgres import Postgres
+from candleray.feeds.fill_gate import AT_ONCE
 from candleray.feeds.hole_store import HoleStore
 from candleray.timeframes import MINUTE_MS
 from tests.support import embedded
@@ -79,6 +80,17 @@ async def test_minutes_that_the_store_loses_are_found_by_the_scans_and_come_agai
         assert [state.repaired for state in states] == [4, 20]
         await let_work_until(lambda: course.ingestion.states()[0].catch_up is None)
         await let_work_until(lambda: course.ingestion.states()[0].scanned_at is not None)
+    course.hold()
+
+
+async def test_repair_asks_for_a_page_a_minute_where_live_questions_never_end() -> None:
+    async with Course("binance", [BTC], **quick_scans()).running() as course:
+        await course.has_all(BTC)
+        for _ in range(AT_ONCE):
+            course.ingestion.markets[1].feed.gate.enter()
+        lost = 1, "BTCUSDT", course.played.now_ms() // MINUTE_MS * MINUTE_MS - 30 * MINUTE_MS
+        assert course.store.versions.pop(lost)
+        await let_work_until(lambda: lost in course.store.versions, what="the lost minute")
     course.hold()
 
 
