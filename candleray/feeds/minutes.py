@@ -158,7 +158,7 @@ class Minutes:
         """
         had = {kline.ts_open_ms for kline in klines}
         if self.doubted_ms is not None and start_ms <= self.doubted_ms[0] < end_ms:
-            self.doubted_ms = None
+            self.doubted_ms = (end_ms, self.doubted_ms[1]) if end_ms < self.doubted_ms[1] else None
         last_ms = max(had, default=start_ms)
         # A page that lies in the past is looked through to its end, else an empty one would be asked for for ever.
         until_ms = end_ms if end_ms + self._pace.verdict_ms <= asked_ms else last_ms

@@ -233,6 +233,17 @@ def test_minutes_that_were_revised_while_nobody_listened_are_told_again_by_rest(
     assert feed.asks(end_ms + SECOND) == [], "a next socket before the last one ends asks nothing"
 
 
+def test_minutes_in_doubt_of_more_than_a_page_are_told_again_page_by_page() -> None:
+    feed = MarketFeed(MARKET, Pace(), page_minutes=10)
+    feed.follow("BTCUSDT", START_MS, NOW_MS)
+    feed.minutes["BTCUSDT"].adopt_stored([], NOW_MS)
+    told: list[int] = []
+    while asks := feed.asks(NOW_MS):
+        stamps = range(asks[0].start_ms, asks[0].end_ms, MINUTE_MS)
+        told += answer(feed, asks[0], *stamps, now_ms=NOW_MS)[0] and stamps
+    assert told == list(range(NOW_MS - 15 * MINUTE_MS, NOW_MS, MINUTE_MS))
+
+
 def ask_all(feed: MarketFeed, now_ms: int, has: Collection[int], for_s: int = 300) -> list[int]:
     """Answer what is asked by what the exchange has; return the beginnings of the questions, in minutes."""
     begun, verdicts = [], []
