@@ -54,7 +54,7 @@ class RepairedStore(Protocol):
 
 
 class MarketRepair:
-    """Live comes first: one question at a time, none after a live one failed, and beside live ones one a minute."""
+    """Live comes first: one question at a time, none after a live one failed, beside live ones one a minute."""
 
     def __init__(
         self,
