@@ -137,4 +137,5 @@ def test_a_feed_without_a_subscription_rests(cluster: None, settings: Settings) 
     memory = process.memory_full_info().pss / 1e6
     print(f"a feed at rest: PSS {memory:.0f} MB, {share:.2%} of a core")
     assert memory < 110
+    assert share < 0.1
     ray.kill(feed)
