@@ -53,6 +53,21 @@ def test_the_documents_name_rules_in_words_and_not_by_codes(document: Path):
     assert re.findall(r"\b(?:R\d+\.\d+|[ISM]\d+)\b", document.read_text()) == []
 
 
+METRICS = {
+    f"ray_{name}"
+    for source in SOURCES
+    for name in re.findall(r'(?:Counter|Gauge|Histogram)\(\s*"(candleray_\w+)"', source.read_text())
+}
+"""Metrics by the names under which Ray exports them."""
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_metrics_that_documents_name_are_exported_under_these_names(document: Path):
+    for name in re.findall(r"`(\w*candleray_\w+)", document.read_text()):
+        is_metric = any(name in metric for metric in METRICS) or name.startswith("ray_")
+        assert not is_metric or any(metric.startswith(name) for metric in METRICS), f"{document.name} names {name}"
+
+
 def declared_packages() -> list[str]:
     content = tomllib.loads((ROOT / "pyproject.toml").read_text())
     project, groups = content["project"], content["dependency-groups"]
