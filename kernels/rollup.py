@@ -78,8 +78,7 @@ class GrowingBars:
         """
         if not ts_open_ms.size:
             return ts_open_ms, values
-        if self._last_ms is not None and ts_open_ms[0] <= self._last_ms:
-            raise ValueError(f"minute {ts_open_ms[0]} comes after minute {self._last_ms}")
+        self._refuse_earlier(ts_open_ms)
         self._last_ms = int(ts_open_ms[-1])
         if self.minutes == 1:
             return ts_open_ms, values
@@ -91,7 +90,14 @@ class GrowingBars:
             return ts_open_ms[:0], values[:, :0]
         stamps, candles = np.concatenate(self._stamps), np.concatenate(self._values, axis=1)
         open_ = int(np.searchsorted(stamps, next_ms // length_ms * length_ms))
-        self._stamps, self._values = [stamps[open_:]], [candles[:, open_:]]
-        if open_ == stamps.size:
-            self._stamps, self._values = [], []
+        self._stamps, self._values = [], []
+        if open_ < stamps.size:  # copies: a view would keep all of a long piece
+            self._stamps, self._values = [stamps[open_:].copy()], [candles[:, open_:].copy()]
         return rollup(stamps[:open_], candles[:, :open_], self.minutes)
+
+    def _refuse_earlier(self, ts_open_ms: NDArray[np.int64]) -> None:
+        if self._last_ms is not None and ts_open_ms[0] <= self._last_ms:
+            raise ValueError(f"minute {ts_open_ms[0]} comes after minute {self._last_ms}")
+        if (wrong := np.flatnonzero(np.diff(ts_open_ms) <= 0)).size:
+            at = int(wrong[0])
+            raise ValueError(f"minute {ts_open_ms[at + 1]} comes after minute {ts_open_ms[at]}")

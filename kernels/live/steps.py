@@ -50,6 +50,8 @@ def step_accounts(
 ) -> tuple[NDArray[np.void], NDArray[np.float64]]:
     """Take some accounts through the new bars of their tapes; they are changed in place.
 
+    It takes room for two events an account and bar: many accounts go over long tapes in pieces.
+
     Args:
         places: the accounts among `accounts`, each at most once.
         tape_of: the row of each one's tape.

@@ -139,4 +139,6 @@ def test_a_minute_that_came_before_is_refused():
     growing.advance(*candles([0, 1]))
     with pytest.raises(ValueError, match="minute 60000 comes after minute 60000"):
         growing.advance(*candles([1]))
+    with pytest.raises(ValueError, match="minute 180000 comes after minute 180000"):
+        growing.advance(*candles([2, 3, 3, 4]))
     assert growing.advance(*candles([2, 3, 4]))[0].tolist() == [0]
