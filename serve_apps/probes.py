@@ -1,0 +1,60 @@
+"""Probes of what a replica needs, as `/ready` makes them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+import ray
+from ray.exceptions import RayError
+
+from candleray.databases.lazy_service import LazyService
+from candleray.databases.postgres import Postgres
+from candleray.databases.valkey import Valkey
+from candleray.disk_room import room_fault
+from candleray.duties.outcomes import DutyOutcomes
+from candleray.errors import CandlerayError, ServiceUnavailable
+from candleray.market_data.candle_store_client import CandleStoreClient
+from candleray.settings import Settings
+from serve_apps.backend import Probe
+
+_DUTIES_KNOWN_WITHIN_S = 1.0
+
+
+def probes_of(
+    settings: Settings, candles: CandleStoreClient, postgres: LazyService[Postgres], valkey: LazyService[Valkey]
+) -> dict[str, Probe]:
+    """The probes by name: of the disk where candles are stored here, of duties where there are any."""
+    probes: dict[str, Probe] = {
+        "clickhouse": candles.ping,
+        "postgres": postgres.ping,
+        "ray": _ping_ray,
+        "valkey": valkey.ping,
+    }
+    candles_at = settings.services.clickhouse_url
+    if candles_at is not None and candles_at.get_secret_value().startswith("chdb:"):
+        probes["disk"] = lambda: _require_room(settings.data_path)
+    if settings.live.instruments_every_s:
+        probes["duties"] = lambda: _failed_duties(postgres)
+    return probes
+
+
+async def _ping_ray() -> None:
+    try:
+        await asyncio.to_thread(ray.cluster_resources)
+    except (RayError, ConnectionError) as exc:
+        raise ServiceUnavailable("Ray's head does not answer") from exc
+
+
+async def _require_room(data: Path) -> None:
+    if fault := await asyncio.to_thread(room_fault, data):
+        raise ServiceUnavailable(fault)
+
+
+async def _failed_duties(postgres: LazyService[Postgres]) -> str | None:
+    """Tell of duties that failed; where Postgres does not answer, its own probe says so."""
+    with suppress(CandlerayError, TimeoutError):
+        async with asyncio.timeout(_DUTIES_KNOWN_WITHIN_S):
+            return await DutyOutcomes(await postgres.get()).notice()
+    return None
