@@ -7,6 +7,7 @@ A variable is the field's name in capitals after `CANDLERAY_`, with two undersco
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -60,7 +61,19 @@ def _of_known_markets(named: dict[str, Any]) -> dict[str, Any]:
     return named
 
 
-def _is_url(url: str, *schemes: str) -> bool:
+def _addresses(example: str, *schemes: str) -> AfterValidator:
+    """A check of addresses by market, which begin with one of these schemes; a slash at the end is cut off."""
+
+    def checked(urls: dict[str, str]) -> dict[str, str]:
+        for market, url in urls.items():
+            if not _is_url(url, schemes):
+                raise ValueError(f"the address of {market} is {url[:80]!r}, which is none like {example}")
+        return {market: url.rstrip("/") for market, url in urls.items()}
+
+    return AfterValidator(checked)
+
+
+def _is_url(url: str, schemes: Collection[str]) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
@@ -201,7 +214,11 @@ class StrategySettings(_Section):
 class HistorySettings(_Section):
     """Requests for the exchanges' history over REST."""
 
-    base_urls: Annotated[dict[str, str], AfterValidator(_of_known_markets)] = Field(
+    base_urls: Annotated[
+        dict[str, str],
+        AfterValidator(_of_known_markets),
+        _addresses("http://host:9900", "http", "https"),
+    ] = Field(
         default_factory=dict,
         description="market name -> REST address, in place of the exchange's own (the simulator's)",
     )
@@ -220,14 +237,6 @@ class HistorySettings(_Section):
     )
     clock_speed: float = Field(1.0, gt=0, le=10_000, description="as `live.clock_speed`, for budgets and waits")
 
-    @field_validator("base_urls")
-    @classmethod
-    def _of_http(cls, urls: dict[str, str]) -> dict[str, str]:
-        for market, url in urls.items():
-            if not _is_url(url, "http", "https"):
-                raise ValueError(f"the address of {market} is {url[:80]!r}, which is none like http://host:9900")
-        return urls
-
 
 class LiveSettings(_Section):
     """Live candles. Every time is one of the exchange's clock, which a simulator may let run fast."""
@@ -236,7 +245,11 @@ class LiveSettings(_Section):
         default_factory=dict,
         description="market name -> symbols that are ingested, besides those that operators add",
     )
-    stream_urls: Annotated[dict[str, str], AfterValidator(_of_known_markets)] = Field(
+    stream_urls: Annotated[
+        dict[str, str],
+        AfterValidator(_of_known_markets),
+        _addresses("ws://host:9900", "ws", "wss"),
+    ] = Field(
         default_factory=dict,
         description="market name -> websocket address like ws://host:9900, in place of the exchange's own",
     )
@@ -286,16 +299,6 @@ class LiveSettings(_Section):
     instruments_every_s: float = Field(
         3600.0, ge=0, description="between two readings of the exchanges' lists of instruments; 0 for none"
     )
-
-    @field_validator("stream_urls")
-    @classmethod
-    def _of_websockets(cls, urls: dict[str, str]) -> dict[str, str]:
-        for market, url in urls.items():
-            if not _is_url(url, "ws", "wss"):
-                raise ValueError(
-                    f"the stream of {market} is at {url[:80]!r}, which is no websocket address like ws://host:9900"
-                )
-        return {market: url.rstrip("/") for market, url in urls.items()}
 
 
 FAST_CLOCK_BEHIND_MS = 30 * DAY_MS

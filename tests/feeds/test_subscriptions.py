@@ -343,7 +343,7 @@ def test_a_setting_of_no_market_no_symbol_or_no_address_is_refused_at_its_place(
         ("live.subscriptions", '{"binance-spt": ["BTCUSDT"]}', "did you mean"),
         ("live.subscriptions", '{"bybit-spot": ["BTC/USDT"]}', "letters"),
         ("live.stream_urls", '{"binance-spt": "ws://host:9900"}', "did you mean 'binance-spot'"),
-        ("live.stream_urls", '{"bybit-spot": "http://host:9900"}', "no websocket address like ws://host:9900"),
+        ("live.stream_urls", '{"bybit-spot": "http://host:9900"}', "which is none like ws://host:9900"),
         ("history.base_urls", '{"binance-spt": "http://host:9900"}', "did you mean 'binance-spot'"),
         ("history.base_urls", '{"bybit-spot": "ftp://host"}', "'ftp://host', which is none like http://host:9900"),
     ):

@@ -373,9 +373,9 @@ async def test_the_address_of_a_market_can_be_replaced():
         asked.append(f"{request.url.scheme}://{request.url.host}:{request.url.port}{request.url.path}")
         return FINE(request)
 
-    history, _ = scripted(
-        answer, config=settings.HistorySettings(base_urls={"binance-spot": "http://127.0.0.1:9900/venue/"})
-    )
+    config = settings.HistorySettings(base_urls={"binance-spot": "http://127.0.0.1:9900/venue/"})
+    assert config.base_urls["binance-spot"] == "http://127.0.0.1:9900/venue", "as a backfill's --url is compared"
+    history, _ = scripted(answer, config=config)
     await two_minutes(history)
     assert asked == ["http://127.0.0.1:9900/venue/api/v3/klines"]
 

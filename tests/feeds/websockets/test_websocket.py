@@ -82,9 +82,7 @@ async def test_an_address_without_a_websocket_is_told_with_what_it_said(
 
 @pytest.mark.parametrize("url", ["http://host:9900", "host:9900", "wss://", "", "ws://host:99999", "ws://[::1"])
 def test_a_setting_that_is_no_address_of_a_websocket_is_refused(url: str) -> None:
-    told = re.escape(
-        f"the stream of binance-spot is at {url!r}, which is no websocket address like ws://host:9900"
-    )
+    told = re.escape(f"the address of binance-spot is {url!r}, which is none like ws://host:9900")
     with pytest.raises(ValidationError, match=told):
         LiveSettings(stream_urls={"binance-spot": url})
 
