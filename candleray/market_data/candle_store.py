@@ -83,7 +83,7 @@ class CandleStore:
             GuardExceeded: the candles lie in more months than one insert may touch; none was written.
             ServiceUnavailable: not all rows arrived; inserting them again completes them.
         """
-        return self._writer.insert([(_instrument(market_id, symbol), rows)], source)[0]
+        return self.insert_many([(_instrument(market_id, symbol), rows)], source)[0]
 
     def insert_many(
         self,

@@ -29,8 +29,6 @@ from candleray.market_data.screening import HERE, screen_all
 from candleray.market_data.stored_rows import StoredRows
 from candleray.markets import MARKETS, Instrument
 
-_OUR_CLOCK: Mapping[int, int] = {}
-
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
@@ -67,7 +65,7 @@ class CandleWriter:
         self._stored.forget()
 
     def insert(
-        self, parts: Sequence[CandlePart], source: CandleSourceWord, venue_ms: Mapping[int, int] = _OUR_CLOCK
+        self, parts: Sequence[CandlePart], source: CandleSourceWord, venue_ms: Mapping[int, int]
     ) -> list[InsertReport]:
         """Write the rows that are candles and not stored already: one insert a raw table, a report a part.
 
