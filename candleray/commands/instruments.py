@@ -101,7 +101,7 @@ def changes(
     elif found:
         _print_changes(found)
     else:
-        notes().print("no change of such an instrument is known: the first list of a market makes none")
+        notes().print("no such change is known: the first list of a market makes none")
 
 
 def _refreshed(client: Client, markets: Iterable[Market], may_shrink: bool) -> list[ListingReport]:

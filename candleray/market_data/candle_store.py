@@ -259,8 +259,15 @@ class CandleStore:
     def instrument_changes(
         self, market_id: int | None = None, symbol: str = "", since_ms: int = 0, limit: int = 100, offset: int = 0
     ) -> list[InstrumentChange]:
-        """Changes of what the exchanges say of their instruments, the newest first."""
-        return self._instruments.changes(market_id or _ALL_MARKETS, symbol, since_ms, limit, offset)
+        """Changes of what the exchanges say of their instruments, the newest first.
+
+        Raises:
+            NotFound: no instrument with that symbol is known.
+        """
+        found = self._instruments.changes(market_id or _ALL_MARKETS, symbol, since_ms, limit, offset)
+        if symbol and not found:
+            self._require_symbol(market_id, symbol)
+        return found
 
     def instruments(
         self, market_id: int | None = None, q: str = "", limit: int = 50, offset: int = 0
@@ -274,12 +281,17 @@ class CandleStore:
         Raises:
             NotFound: with the nearest symbol of that market.
         """
-        market = find_market(market_id)
-        likeliest = self._instruments.find(market_id, symbol, 1)
-        if likeliest and likeliest[0].symbol == symbol:
-            return Instrument(market_id=market_id, symbol=symbol)
-        symbols = [instrument.symbol for instrument in self._instruments.find(market_id, "", _EVERY)]
-        raise NotFound(f"unknown symbol {symbol!r} on {market.name}; {nearest(symbol, symbols)}")
+        self._require_symbol(market_id, symbol)
+        return Instrument(market_id=market_id, symbol=symbol)
+
+    def _require_symbol(self, market_id: int | None, symbol: str) -> None:
+        place = "any market" if market_id is None else find_market(market_id).name
+        likeliest = self._instruments.find(market_id or _ALL_MARKETS, symbol, 1)
+        if not likeliest or likeliest[0].symbol != symbol:
+            known = {
+                instrument.symbol for instrument in self._instruments.find(market_id or _ALL_MARKETS, "", _EVERY)
+            }
+            raise NotFound(f"unknown symbol {symbol!r} on {place}; {nearest(symbol, sorted(known))}")
 
     def _require_past(self, as_of_ms: int) -> None:
         if as_of_ms > (clock_ms := self._clock()):

@@ -120,6 +120,9 @@ class MarketDataMethods(Sender):
     ) -> list[InstrumentChange]:
         """Changes of what the exchanges say of their instruments, the newest first.
 
+        Raises:
+            NotFound: no instrument with that symbol is known.
+
         >>> changes = client.instrument_changes("bybit-spot", since="2025-01-01", limit=10)
         >>> all(change.at >= changes[-1].at for change in changes)
         True

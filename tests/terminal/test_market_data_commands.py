@@ -86,9 +86,9 @@ def test_instruments_are_refreshed_market_by_market_and_their_changes_told(run, 
         ["bybit-spot", "GONE7USDT", "listed", "–", "Trading"],
     ]
     assert run("instruments", "changes", "--since", "2100-01-01", "--json").stdout.strip() == "[]"
-    assert run("instruments", "changes", "--since", "2100-01-01").stderr.startswith(
-        "no change of such an instrument"
-    )
+    assert run("instruments", "changes", "--since", "2100-01-01").stderr.startswith("no such change is known")
+    unknown = run("instruments", "changes", "--symbol", "GONE7USDX")
+    assert "unknown symbol 'GONE7USDX' on any market; did you mean 'GONE" in unknown.stderr
 
 
 def test_feeds_say_what_waits_and_why_and_how_old_their_words_are(run, postgres_url):

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pyarrow as pa
 import pytest
 
-from candleray.errors import ExchangeError, ServiceUnavailable
+from candleray.errors import ExchangeError, NotFound, ServiceUnavailable
 from candleray.market_data.candle_store import CandleStore
 from candleray.markets import MARKETS, InstrumentReference
 from candleray.timeframes import from_ms, iso, to_ms
@@ -102,7 +102,11 @@ class InstrumentsContract(StoreAccess):
         assert store.instrument_changes(3, symbol, to_ms(changes[1].at)) == changes[:2]
         assert store.instrument_changes(3, symbol, limit=1) == changes[:1]
         assert store.instrument_changes(3, symbol, limit=2, offset=1) == changes[1:]
-        assert store.instrument_changes(1, symbol) == []
+        assert store.instrument_changes(3, symbol, limit=2, offset=3) == []
+        for market_id, place in ((1, "binance-spot"), (None, "any market")):
+            typo = f"{symbol}X"
+            with pytest.raises(NotFound, match=f"unknown symbol '{typo}' on {place}; "):
+                store.instrument_changes(market_id, typo)
 
     def test_a_change_that_a_kill_has_written_without_its_reference_is_there_once(
         self, store: CandleStore, symbol: str, monkeypatch: pytest.MonkeyPatch
