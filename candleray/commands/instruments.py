@@ -11,6 +11,7 @@ from candleray.terminal.console import notes, output, print_json, show_error
 from candleray.terminal.default_command import DefaultCommandGroup
 from candleray.terminal.exit_codes import ExitCode
 from candleray.terminal.options import AnyMarket, AnySymbol, ApiUrl, AsJsonList, DataDir, connect, utc_ms
+from candleray.terminal.progress import working
 from candleray.terminal.tables import number_text, print_table, second_text
 
 if TYPE_CHECKING:
@@ -111,7 +112,8 @@ def _refreshed(client: Client, markets: Iterable[Market], may_shrink: bool) -> l
     reports = []
     for market in markets:
         try:
-            reports.append(client.refresh_instruments(market.name, may_shrink=may_shrink))
+            with working(f"reading the list of {market.name}"):
+                reports.append(client.refresh_instruments(market.name, may_shrink=may_shrink))
         except (ExchangeError, ServiceUnavailable) as error:
             show_error(error)
     return reports
