@@ -10,7 +10,7 @@ import typer
 
 from candleray.terminal.console import notes, output
 from candleray.terminal.options import ApiUrl, AsJson, DataDir, MarketName, SymbolName, connect, utc_ms
-from candleray.terminal.tables import number_text, print_table
+from candleray.terminal.tables import minute_text, number_text, print_table
 
 if TYPE_CHECKING:
     from candleray.indicators.series import IndicatorSeries
@@ -115,11 +115,11 @@ def _write_csv(series: IndicatorSeries) -> None:
 
 def _print_series(series: IndicatorSeries, top: int) -> None:
     """Print the newest `top` bars of an indicator, oldest first."""
-    from candleray.timeframes import iso
+    from candleray.timeframes import from_ms
 
     first = max(0, len(series.ts_open_ms) - top)
     rows = [
-        (iso(ts_ms), *(number_text(values[row]) for values in series.outputs.values()))
+        (minute_text(from_ms(ts_ms)), *(number_text(values[row]) for values in series.outputs.values()))
         for row, ts_ms in enumerate(series.ts_open_ms[first:], first)
     ]
     choice = {**series.indicator.inputs, **series.indicator.params}

@@ -8,7 +8,7 @@ import typer
 
 from candleray.terminal.console import output, print_json
 from candleray.terminal.options import ApiUrl, AsJson, AsJsonList, DataDir, ask_secret, connect
-from candleray.terminal.tables import print_table
+from candleray.terminal.tables import print_table, second_text
 
 exchange_key = typer.Typer(
     no_args_is_help=True,
@@ -54,15 +54,14 @@ def list_keys(
 
     Example: candleray exchange-key list
     """
-    from candleray.timeframes import iso, to_ms
-
     with connect(api, data) as client:
         keys = client.exchange_keys()
     if as_json:
         print_json(keys)
         return
     rows = [
-        (str(key.key_id), key.exchange, key.label, f"…{key.last_four}", iso(to_ms(key.created_at))) for key in keys
+        (str(key.key_id), key.exchange, key.label, f"…{key.last_four}", second_text(key.created_at))
+        for key in keys
     ]
     names = ("key", "exchange", "label", "ends in", "since")
     print_table(output(), names, rows, text=names)

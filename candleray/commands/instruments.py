@@ -141,7 +141,7 @@ def _print_changes(found: Iterable[InstrumentChange]) -> None:
         )
         for change in found
     ]
-    names = ("at (UTC)", "market", "symbol", "change", "before", "after")
+    names = ("at", "market", "symbol", "change", "before", "after")
     print_table(output(), names, rows, text=names)
 
 

@@ -50,6 +50,8 @@ def revisions(
 
 
 def _print_versions(versions: Sequence[CandleVersion]) -> None:
+    from candleray.timeframes import iso, to_ms
+
     rows = [
         (
             minute_text(one.ts_open),
@@ -58,7 +60,7 @@ def _print_versions(versions: Sequence[CandleVersion]) -> None:
             number_text(one.quote_volume),
             number_text(one.trades),
             one.source,
-            f"{one.seen_at:%Y-%m-%dT%H:%M:%S}.{one.seen_at.microsecond // 1000:03}Z",
+            iso(to_ms(one.seen_at)),
             f"{one.lag_ms / 1000:,.3f}",
         )
         for one in versions

@@ -6,6 +6,7 @@ import typer
 
 from candleray.terminal.console import notes, output, print_json
 from candleray.terminal.options import ApiUrl, AsJson, DataDir, ask_secret, connect
+from candleray.terminal.tables import second_text
 
 second_factor = typer.Typer(
     no_args_is_help=True,
@@ -41,14 +42,12 @@ def verify(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) ->
 
     Example: candleray second-factor verify
     """
-    from candleray.timeframes import iso, to_ms
-
     with connect(api, data) as client:
         accepted = client.verify_code(ask_secret(CODE))
     if as_json:
         print_json(accepted)
         return
-    output().print(f"fresh until {iso(to_ms(accepted.fresh_until))}")
+    output().print(f"fresh until {second_text(accepted.fresh_until)}")
 
 
 @second_factor.command()
@@ -57,15 +56,13 @@ def status(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) ->
 
     Example: candleray second-factor status
     """
-    from candleray.timeframes import iso, to_ms
-
     with connect(api, data) as client:
         state = client.second_factor()
     if as_json:
         typer.echo(state.model_dump_json())
         return
     kind = "on" if state.enabled else "awaiting its first code" if state.pending else "off"
-    locked = f", locked until {iso(to_ms(state.locked_until))}" if state.locked_until else ""
+    locked = f", locked until {second_text(state.locked_until)}" if state.locked_until else ""
     output().print(f"{kind}, {state.recovery_codes_left} recovery codes left{locked}")
 
 

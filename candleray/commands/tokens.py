@@ -8,7 +8,7 @@ import typer
 
 from candleray.terminal.console import output, print_json
 from candleray.terminal.options import ApiUrl, AsJson, AsJsonList, DataDir, connect
-from candleray.terminal.tables import print_table
+from candleray.terminal.tables import print_table, second_text
 
 HELP = """List, make and revoke personal API tokens.
 
@@ -24,14 +24,12 @@ def list_tokens(as_json: AsJsonList = False, api: ApiUrl = None, data: DataDir =
 
     Example: candleray tokens list
     """
-    from candleray.timeframes import iso, to_ms
-
     with connect(api, data) as client:
         tokens = client.tokens()
     if as_json:
         print_json(tokens)
         return
-    rows = [(str(one.token_id), one.name, ", ".join(one.scopes), iso(to_ms(one.expires_at))) for one in tokens]
+    rows = [(str(one.token_id), one.name, ", ".join(one.scopes), second_text(one.expires_at)) for one in tokens]
     names = ("token", "name", "scopes", "until")
     print_table(output(), names, rows, text=names)
 

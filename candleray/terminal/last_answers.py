@@ -19,6 +19,7 @@ from typing import Any
 from candleray.errors import CandlerayError, NotFound, first_line
 from candleray.private_files import expanded, read_private, write_private
 from candleray.terminal.console import notes
+from candleray.terminal.tables import second_text
 
 MOST_ANSWERS = 20
 MOST_BYTES = 64 * 1024 * 1024
@@ -35,7 +36,7 @@ class KeptAnswer:
     content: Mapping[str, Any]
 
     def __str__(self) -> str:
-        return f"the answer to `candleray {self.command}` of {self.kept_at:%Y-%m-%d %H:%M:%S}Z at {self.api_url}"
+        return f"the answer to `candleray {self.command}` of {second_text(self.kept_at)} at {self.api_url}"
 
 
 def answers_folder() -> Path:

@@ -46,5 +46,5 @@ def minute_text(moment: datetime) -> str:
 
 
 def second_text(moment: datetime) -> str:
-    """`2025-01-01 00:00:00`."""
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
+    """`2025-01-01T00:00:00Z`."""
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 
 from candleray.build import difference
+from candleray.terminal.tables import second_text
 from cluster.instance.api_deployment import readiness
 from cluster.instance.instance_file import Restarts, State, Trouble, running_instance
 from cluster.instance.stop import SERVICES
@@ -118,7 +119,7 @@ def status_table(status: InstanceStatus) -> Table:
 
 def _restarts_told(status: InstanceStatus) -> list[str]:
     return [
-        f"{part.name} was last started again at {part.restarts.at:%Y-%m-%d %H:%M:%S} UTC: {part.restarts.reason}"
+        f"{part.name} was last started again at {second_text(part.restarts.at)}: {part.restarts.reason}"
         for part in status.parts
         if part.restarts
     ]
@@ -126,7 +127,7 @@ def _restarts_told(status: InstanceStatus) -> list[str]:
 
 def _troubles_told(status: InstanceStatus) -> list[str]:
     return [
-        f"{part} is in trouble since {trouble.since:%Y-%m-%d %H:%M:%S} UTC: {trouble.reason}"
+        f"{part} is in trouble since {second_text(trouble.since)}: {trouble.reason}"
         for part, trouble in status.troubles.items()
     ]
 
