@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from candleray.terminal.console import output, print_json
 from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect
-from candleray.terminal.tables import print_table, second_text
+from candleray.terminal.tables import duration_text, print_table, second_text
 
 if TYPE_CHECKING:
     from candleray.feeds.feed_state import CatchUp, FeedState
@@ -69,16 +69,12 @@ def _print_catch_up(market: str, course: CatchUp) -> None:
         total = course.minutes_done + course.minutes_left
         output().print(ProgressBar(total=total, completed=course.minutes_done, width=40), end=" ")
     instruments = "1 instrument" if course.instruments == 1 else f"{course.instruments:,} instruments"
-    left = "" if course.eta_s is None else f", about {_duration(course.eta_s)} more"
+    left = "" if course.eta_s is None else f", about {duration_text(course.eta_s)} more"
     line = (
         f"{market}: catches up: {course.minutes_done:,} minutes done, {course.minutes_left:,} of {instruments} "
         f"missing{left}"
     )
     output().print(line, soft_wrap=True, highlight=False, markup=False)
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:,.0f} min"
 
 
 def _remarks(state: FeedState) -> list[str]:

@@ -9,7 +9,7 @@ import typer
 
 from candleray.terminal.console import notes, output, print_json
 from candleray.terminal.options import ApiUrl, AsJsonList, DataDir, MarketName, SymbolName, connect, utc_ms
-from candleray.terminal.tables import minute_text, number_text, print_table
+from candleray.terminal.tables import duration_text, minute_text, number_text, print_table
 
 if TYPE_CHECKING:
     from candleray.market_data.ledger.versions import CandleVersion
@@ -61,10 +61,10 @@ def _print_versions(versions: Sequence[CandleVersion]) -> None:
             number_text(one.trades),
             one.source,
             iso(to_ms(one.seen_at)),
-            f"{one.lag_ms / 1000:,.3f}",
+            duration_text(one.lag_ms / 1000),
         )
         for one in versions
     ]
     prices = ("open", "high", "low", "close", "volume", "quote volume", "trades")
-    names = ("minute", "version", *prices, "source", "seen at", "seconds after its close")
+    names = ("minute", "version", *prices, "source", "seen at", "after its close")
     print_table(output(), names, rows, text=("minute", "source", "seen at"))

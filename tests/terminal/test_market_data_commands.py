@@ -177,6 +177,7 @@ def test_candles_are_shown_as_they_were_known_and_revisions_with_their_sources(r
     assert [(one["version"], one["volume"], one["source"]) for one in told] == [(1, 2.0, "file"), (2, 3.0, "file")]
     table = run("revisions", *place).stdout.splitlines()
     assert [line.split()[0] for line in table[1:]] == ["2025-01-01T00:02Z"] * 2
+    assert [line.split()[-1] for line in table[1:]] == ["days"] * 2, "after a close of long ago"
     for version in told:
         shown = run("candles", *place, "--as-of", version["seen_at"], "--limit", 2).stdout.splitlines()
         assert [line.split()[-1] for line in shown[1:]] == [str(int(version["volume"])), "2"]
@@ -202,7 +203,7 @@ def test_feeds_tells_of_a_repair_with_the_time_that_is_left_and_of_what_is_not_f
     told = run("feeds").stdout.splitlines()[-5:]
     assert told[0] == "binance-spot: LUNAUSDT is not followed: not traded at present: its status is BREAK"
     assert told[1] == (
-        "binance-spot: catches up: 8,400 minutes done, 1,200 of 3 instruments missing, about 2 min more"
+        "binance-spot: catches up: 8,400 minutes done, 1,200 of 3 instruments missing, about 2.1 min more"
     )
     assert told[2] == "bybit-spot: REST fails and is asked again: it answered 503"
     assert told[3] == "bybit-spot: 2 minutes of the last day are holes: the exchange does not have them"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from candleray.terminal.tables import duration_text
 from candleray.text_table import aligned
 
 CELL = st.text("ab._,0", max_size=12)
@@ -33,3 +34,8 @@ def test_names_break_and_columns_move_together_where_it_is_narrow():
         ["           rsi.  Total", "          long_ Return", "id    threshold    [%]"],
         ["close        30  71.73"],
     )
+
+
+def test_a_duration_has_two_digits_in_the_unit_that_fits():
+    told = {0.612: "0.61 s", 12.4: "12 s", 125: "2.1 min", 18_000: "5 h", 2_588_932.031: "30 days", -3: "-3 s"}
+    assert {seconds: duration_text(seconds) for seconds in told} == told
