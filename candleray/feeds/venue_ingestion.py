@@ -197,15 +197,19 @@ class VenueIngestion:
         return {market_id: market.screened_until_ms for market_id, market in self.markets.items()}
 
     def _keep(self, rows: list[LiveRow], report: InsertReport) -> None:
-        market = self.markets[rows[0].instrument.market_id]
+        instrument = rows[0].instrument
+        market, symbol = self.markets[instrument.market_id], instrument.symbol
         refused = {reason.reason: reason for reason in report.refused}
         if NOT_CLOSED in refused:
             # The venue's clock was set back since they came: the store takes them a little later.
-            market.feed.counts.refuse("waits for the exchange's clock", refused[NOT_CLOSED].first_example)
+            example = f"{symbol}, {refused[NOT_CLOSED].first_example}"
+            market.feed.counts.refuse("waits for the exchange's clock", example)
             self.buffer.put_back(rows, self._elapsed_ms())
             return
         for reason in report.refused:
-            market.feed.counts.refuse(f"refused by the store: {reason.reason}", reason.first_example)
+            market.feed.counts.refuse(
+                f"refused by the store: {reason.reason}", f"{symbol}, {reason.first_example}"
+            )
         if report.refused:
             return
         now_ms = market.now_ms

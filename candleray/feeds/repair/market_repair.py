@@ -237,7 +237,8 @@ class MarketRepair:
                 venue_ms = {self._market.market_id: self._ingestion.closed_until_ms}
                 (report,) = await self._store.insert_many([(instrument, brought)], "rest", venue_ms)
                 for refused in report.refused:
-                    self._feed.counts.refuse(f"refused by the store: {refused.reason}", refused.first_example)
+                    example = f"{gap.symbol}, {refused.first_example}"
+                    self._feed.counts.refuse(f"refused by the store: {refused.reason}", example)
         except BaseException:
             self.gaps.failed(gap, self._ingestion.now_ms)
             raise

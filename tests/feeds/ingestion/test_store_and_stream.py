@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
 
 from candleray.databases.valkey import Valkey
 from candleray.feeds.candle_stream import stream_of
+from candleray.market_data.insert_report import InsertReport
 from candleray.markets import Instrument
 from candleray.timeframes import MINUTE_MS
 from tests.support import embedded
@@ -62,6 +64,26 @@ async def test_while_the_store_is_away_rows_wait_and_then_all_are_there() -> Non
         course.store.is_away = False
         await course.has_all(BTC, ETH)
         assert len(course.ingestion.buffer) < 8
+    course.hold()
+
+
+async def test_rows_whose_minutes_are_not_over_for_the_store_wait_and_are_told_with_their_symbol(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    course, waits = Course("binance", [BTC, ETH]), "waits for the exchange's clock"
+    insert_many = course.store.insert_many
+
+    async def insert_by_an_older_clock(batch: Any, source: str, venue_ms: Mapping[int, int]) -> list[InsertReport]:
+        older_ms = {market_id: now_ms - 10 * MINUTE_MS for market_id, now_ms in venue_ms.items()}
+        return await insert_many(batch, source, older_ms)
+
+    async with course.running():
+        await course.has_all(BTC, ETH)
+        with monkeypatch.context() as set_back:
+            set_back.setattr(course.store, "insert_many", insert_by_an_older_clock)
+            await let_work_until(lambda: waits in course.ingestion.states()[0].refused, what=waits)
+        assert re.match("(BTC|ETH)USDT, row ", course.ingestion.states()[0].refused[waits].example)
+        await course.has_all(BTC, ETH)
     course.hold()
 
 
