@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict, NotFound
+from candleray.live.event_store import NewEvent, append
+from candleray.live.events import StateChange
 from candleray.live.run import (
     ACTIVE_STATES,
     FIRST_STATE,
@@ -20,6 +23,7 @@ from candleray.live.run import (
     RunState,
     next_state,
 )
+from candleray.live.sessions import bar_open_at, first_live_bar
 from candleray.paging import PagePosition, cursor_of
 from candleray.strategies.store import refuse_active_run
 
@@ -47,11 +51,17 @@ class Runs:
             await refuse_active_run(transaction, strategy_id)
             row = await transaction.fetch_one("start_run", user_id, strategy_id, FIRST_STATE, fixed)
             assert row is not None
+            await transaction.fetch("start_session", row["run_id"], row["last_event"], first_live_bar(metadata))
             await _note(transaction, row, RunAction.RUN, None, cause)
-        return _run(row)
+        return run_of(row)
 
-    async def move(self, user_id: UUID, run_id: UUID, action: RunAction, cause: str) -> Run:
+    async def move(
+        self, user_id: UUID, run_id: UUID, action: RunAction, cause: str, at: datetime | None = None
+    ) -> Run:
         """Take an action; its event keeps the `cause`.
+
+        Args:
+            at: the exchange's time, by which a run that starts again begins with the bar that is open; now.
 
         Raises:
             NotFound: this user has no such run.
@@ -59,17 +69,7 @@ class Runs:
                 another active run.
         """
         async with self._postgres.transaction() as transaction:
-            former = await transaction.fetch_one("lock_run", user_id, run_id)
-            if former is None:
-                raise _unknown(run_id)
-            state = RunState(former["state"])
-            to_state = next_state(state, action)
-            if to_state in ACTIVE_STATES and state not in ACTIVE_STATES:
-                await _refuse_restart(transaction, user_id, former["strategy_id"])
-            row = await transaction.fetch_one("move_run", run_id, to_state)
-            assert row is not None
-            await _note(transaction, row, action, state, cause)
-        return _run(row)
+            return await move(transaction, user_id, run_id, action, cause, at)
 
     async def get(self, user_id: UUID, run_id: UUID) -> RunHistory:
         """Raises NotFound where this user has no such run."""
@@ -79,13 +79,13 @@ class Runs:
                 raise _unknown(run_id)
             events = await transaction.fetch("run_events", run_id, MAX_EVENTS)
         history = tuple(RunEvent(**event) for event in reversed(events))
-        return RunHistory(**_run(row).model_dump(), events=history)
+        return RunHistory(**run_of(row).model_dump(), events=history)
 
     async def page(self, user_id: UUID, chosen: RunFilter, after: PagePosition | None, limit: int) -> RunPage:
         """The newest first, those after the position."""
         filters = (chosen.strategy_id, chosen.state)
         rows = await self._postgres.fetch("list_runs", user_id, *filters, *(after or (None, None)), limit + 1)
-        runs = tuple(_run(row) for row in rows[:limit])
+        runs = tuple(run_of(row) for row in rows[:limit])
         if len(rows) <= limit:
             return RunPage(runs=runs)
         last = PagePosition(runs[-1].created_at, runs[-1].run_id)
@@ -94,7 +94,33 @@ class Runs:
     async def active(self) -> list[tuple[UUID, Run]]:
         """Every user's active runs with their users, the oldest first."""
         rows = await self._postgres.fetch("active_runs", ACTIVE_STATES)
-        return [(row["user_id"], _run(row)) for row in rows]
+        return [(row["user_id"], run_of(row)) for row in rows]
+
+
+async def move(
+    transaction: Transaction,
+    user_id: UUID,
+    run_id: UUID,
+    action: RunAction,
+    cause: str,
+    at: datetime | None = None,
+) -> Run:
+    """Take an action within a transaction, as `Runs.move` does."""
+    former = await transaction.fetch_one("lock_run", user_id, run_id)
+    if former is None:
+        raise _unknown(run_id)
+    state = RunState(former["state"])
+    to_state = next_state(state, action)
+    if to_state in ACTIVE_STATES and state not in ACTIVE_STATES:
+        await _refuse_restart(transaction, user_id, former["strategy_id"])
+    row = await transaction.fetch_one("move_run", run_id, to_state)
+    assert row is not None
+    run = run_of(row)
+    if action is RunAction.RUN:
+        live_from = bar_open_at(run.metadata, at or datetime.now(UTC))
+        await transaction.fetch("start_session", run_id, row["last_event"], live_from)
+    await _note(transaction, row, action, state, cause)
+    return run
 
 
 async def _refuse_restart(transaction: Transaction, user_id: UUID, strategy_id: UUID) -> None:
@@ -106,13 +132,18 @@ async def _refuse_restart(transaction: Transaction, user_id: UUID, strategy_id: 
 async def _note(
     transaction: Transaction, row: dict[str, Any], action: RunAction, former: RunState | None, cause: str
 ) -> None:
-    event = (action, former, row["state"], cause[:MAX_CAUSE_CHARACTERS])
-    await transaction.fetch("note_run_event", row["run_id"], row["last_event"], *event)
+    """Keep a transition with its cause, and tell it among the user's events."""
+    run_id, cause = row["run_id"], cause[:MAX_CAUSE_CHARACTERS]
+    event = (action, former, row["state"], cause)
+    await transaction.fetch("note_run_event", run_id, row["last_event"], *event)
+    (session,) = await transaction.fetch("run_session", run_id)
+    body = StateChange(action=action, from_state=former, to_state=row["state"], cause=cause)
+    await append(transaction, [NewEvent(row["user_id"], run_id, session["session"], row["state_since"], body)])
 
 
 def _unknown(run_id: UUID) -> NotFound:
     return NotFound(f"there is no run {run_id}")
 
 
-def _run(row: dict[str, Any]) -> Run:
+def run_of(row: dict[str, Any]) -> Run:
     return Run(**{name: row[name] for name in Run.model_fields})

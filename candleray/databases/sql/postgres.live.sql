@@ -1,0 +1,91 @@
+-- Events of live runs, the checkpoints of instruments, and the shards that own them.
+
+-- name: start_session
+INSERT INTO run_sessions (run_id, session, live_from) VALUES ($1, $2, $3);
+
+-- name: run_session
+SELECT session, live_from, started_at FROM run_sessions WHERE run_id = $1 ORDER BY session DESC LIMIT 1;
+
+-- name: run_sessions
+SELECT session, live_from, started_at FROM run_sessions WHERE run_id = $1 ORDER BY session;
+
+-- name: lock_event_numbers
+-- In one order everywhere, so that two writers wait for each other and never for ever.
+INSERT INTO event_numbers (user_id) SELECT DISTINCT user_id FROM unnest($1::uuid[]) AS user_id ORDER BY user_id
+ON CONFLICT (user_id) DO UPDATE SET last = event_numbers.last;
+
+-- name: append_strategy_events
+-- What is there already stays as it is; after `lock_event_numbers` of the same transaction.
+WITH given AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[], $5::text[], $6::jsonb[])
+        WITH ORDINALITY AS event (user_id, run_id, session, ts_open, kind, body, place)
+), fresh AS (
+    SELECT given.*, row_number() OVER (PARTITION BY user_id ORDER BY place) AS nth FROM given
+    WHERE NOT EXISTS (
+        SELECT FROM strategy_events AS known
+        WHERE known.run_id = given.run_id AND known.session = given.session AND known.ts_open = given.ts_open
+            AND known.kind = given.kind
+    )
+), counted AS (
+    UPDATE event_numbers SET last = last + fresh_of.count
+    FROM (SELECT user_id, count(*) FROM fresh GROUP BY user_id) AS fresh_of
+    WHERE event_numbers.user_id = fresh_of.user_id
+    RETURNING event_numbers.user_id, last - fresh_of.count AS before
+)
+INSERT INTO strategy_events (user_id, number, run_id, session, ts_open, kind, body)
+SELECT user_id, before + nth, run_id, session, ts_open, kind, body FROM fresh JOIN counted USING (user_id)
+ORDER BY user_id, nth
+RETURNING user_id, number, run_id, session, ts_open, at, body;
+
+-- name: strategy_events_after
+SELECT number, run_id, session, ts_open, at, body FROM strategy_events
+WHERE user_id = $1 AND number > $2 ORDER BY number LIMIT $3;
+
+-- name: last_event_number
+SELECT last FROM event_numbers WHERE user_id = $1;
+
+-- name: events_of_run
+SELECT number, run_id, session, ts_open, at, body FROM strategy_events
+WHERE user_id = $1 AND run_id = $2 AND number > $3 AND ($4::text[] IS NULL OR kind = ANY ($4))
+    AND ($5::integer IS NULL OR session = $5)
+ORDER BY number LIMIT $6;
+
+-- name: layout_shards
+-- Where the number of shards has changed, every epoch is over.
+WITH former AS (SELECT shards FROM live_layout), others AS (
+    UPDATE live_shards SET epoch = epoch + 1 WHERE (SELECT shards FROM former) IS DISTINCT FROM $1
+), forgotten AS (
+    DELETE FROM live_layout WHERE shards <> $1
+)
+INSERT INTO live_layout (shards) SELECT $1 WHERE (SELECT shards FROM former) IS DISTINCT FROM $1;
+
+-- name: lock_layout
+SELECT pg_advisory_xact_lock(hashtext('live_layout'));
+
+-- name: begin_shard
+INSERT INTO live_shards (shard, epoch) VALUES ($1, 1)
+ON CONFLICT (shard) DO UPDATE SET epoch = live_shards.epoch + 1
+RETURNING epoch;
+
+-- name: lock_epoch
+SELECT epoch FROM live_shards WHERE shard = $1 FOR SHARE;
+
+-- name: move_checkpoints
+INSERT INTO live_checkpoints (market_id, symbol, ts_open)
+SELECT * FROM unnest($1::smallint[], $2::text[], $3::timestamptz[])
+ON CONFLICT (market_id, symbol) DO UPDATE SET ts_open = excluded.ts_open
+    WHERE live_checkpoints.ts_open < excluded.ts_open;
+
+-- name: checkpoints
+SELECT market_id, symbol, ts_open FROM live_checkpoints
+WHERE (market_id, symbol) IN (SELECT * FROM unnest($1::smallint[], $2::text[]));
+
+-- name: runs_with_work
+-- Of every user the runs in these states, with their last session.
+SELECT run_id, user_id, strategy_id, state, state_since, metadata, created_at, last_event, session, live_from, started_at
+FROM runs CROSS JOIN LATERAL (
+    SELECT session, live_from, started_at FROM run_sessions
+    WHERE run_sessions.run_id = runs.run_id ORDER BY session DESC LIMIT 1
+) AS last
+WHERE state = ANY ($1::text[])
+ORDER BY created_at, run_id;

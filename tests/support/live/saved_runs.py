@@ -1,0 +1,52 @@
+"""Runs of saved strategies in Postgres, as a user has started them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+from candleray.databases.postgres import Postgres
+from candleray.identity.user_store import Users
+from candleray.live.run import Run
+from candleray.live.store import Runs
+from candleray.live.warm_up import run_metadata
+from candleray.settings import BacktestSettings
+from candleray.strategies.saving import name_of, spec_of
+from candleray.strategies.store import Strategies
+from candleray.strategies.strategy import StrategyDraft, StrategySpec
+
+NOON = datetime(2026, 1, 5, 12, 34, 56, tzinfo=UTC)
+
+
+class SavedRun(NamedTuple):
+    user_id: UUID
+    run: Run
+    spec: StrategySpec
+
+    @property
+    def run_id(self) -> UUID:
+        return self.run.run_id
+
+
+def spec_with(**parts: Any) -> StrategySpec:
+    """A strategy of hourly bars of BTCUSDT, with these parts in place of its own."""
+    content = {
+        "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
+        "timeframe": "1h",
+        "indicators": [{"id": "sma", "params": {"window": 20}}],
+        **parts,
+    }
+    return spec_of(StrategyDraft.model_validate(content), BacktestSettings())
+
+
+async def saved_run(
+    postgres: Postgres, spec: StrategySpec | None = None, at: datetime = NOON, user_id: UUID | None = None
+) -> SavedRun:
+    """Save a strategy, of a new user by default, and start a run of it at that moment of the exchange's clock."""
+    spec = spec or spec_with()
+    if user_id is None:
+        user_id = (await Users(postgres).known(uuid4().int >> 66)).user_id
+    strategy = await Strategies(postgres).save(user_id, name_of(spec), spec)
+    run = await Runs(postgres).start(user_id, strategy.strategy_id, run_metadata(spec, at), "to begin")
+    return SavedRun(user_id, run, spec)
