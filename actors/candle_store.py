@@ -30,6 +30,7 @@ from candleray.logs import configure_logs, get_logger
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.instruments.changes import InstrumentChange, ListingReport
+from candleray.market_data.ledger.all_versions import Versions
 from candleray.market_data.ledger.versions import CandleSourceWord, RevisionPage
 from candleray.markets import Instrument, InstrumentReference, Market
 from candleray.settings import Settings
@@ -89,6 +90,11 @@ class CandleStoreActor:
 
     def read_first(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
         return self._store().read_first(market_id, symbol, start_ms, end_ms)
+
+    def read_versions(
+        self, market_id: int, symbols: Sequence[str], start_ms: int, end_ms: int
+    ) -> dict[str, Versions]:
+        return self._store().read_versions(market_id, symbols, start_ms, end_ms)
 
     def span_as_of(self, market_id: int, symbol: str, as_of_ms: int) -> tuple[int, int]:
         return self._store().span_as_of(market_id, symbol, as_of_ms)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from candleray.databases.postgres import Postgres
 from candleray.feeds.minutes import Verdict
@@ -36,6 +36,21 @@ class HoleStore:
         window = from_ms(start_ms), from_ms(end_ms)
         rows = await self._postgres.fetch("open_holes_of_market", market.market_id, *window)
         return [(row["symbol"], to_ms(row["ts_open"])) for row in rows]
+
+    async def verdicts(self, starts: Mapping[Instrument, int], end_ms: int) -> dict[Instrument, dict[int, int]]:
+        """Minutes of instruments, each from its start on, with the moments at which they became holes, in ms.
+
+        Those whose candles came after all are among them.
+        """
+        places = [one.market_id for one in starts], [one.symbol for one in starts]
+        rows = await self._postgres.fetch(
+            "hole_verdicts", *places, [from_ms(start_ms) for start_ms in starts.values()], from_ms(end_ms)
+        )
+        found: dict[Instrument, dict[int, int]] = {one: {} for one in starts}
+        for row in rows:
+            one = Instrument(market_id=row["market_id"], symbol=row["symbol"])
+            found[one][to_ms(row["ts_open"])] = to_ms(row["declared_at"])
+        return found
 
     async def open_holes(self, instrument: Instrument, start_ms: int, end_ms: int) -> list[int]:
         """The minutes of `[start_ms, end_ms)` that the exchange does not have."""

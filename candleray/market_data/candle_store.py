@@ -14,6 +14,7 @@ from candleray.market_data.coverage import Coverage, MissingRun, RowCounts, miss
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.instruments.changes import InstrumentChange, ListingReport
 from candleray.market_data.instruments.store import InstrumentStore
+from candleray.market_data.ledger.all_versions import Versions
 from candleray.market_data.ledger.candle_ledger import FIRST_POSITION, CandleLedger
 from candleray.market_data.ledger.versions import CandleSourceWord, RevisionPage
 from candleray.markets import SYMBOL_RULE, Instrument, InstrumentReference, Market, find_market, is_symbol
@@ -140,6 +141,12 @@ class CandleStore:
         if not len(candles):
             self.require(market_id, symbol)
         return candles
+
+    def read_versions(
+        self, market_id: int, symbols: Sequence[str], start_ms: int, end_ms: int
+    ) -> dict[str, Versions]:
+        """Every version of the minutes of `[start_ms, end_ms)`, by symbol; nothing of a symbol that has none."""
+        return self._ledger.read_versions(find_market(market_id), symbols, start_ms, end_ms)
 
     def span_as_of(self, market_id: int, symbol: str, as_of_ms: int) -> tuple[int, int]:
         """`[first, end)` of the candles that were known at a moment; `(0, 0)` where there never was any.

@@ -9,6 +9,7 @@ from candleray.candles import CandleRows, Candles, IntArray
 from candleray.market_data.coverage import Coverage, MissingRun, RowCounts
 from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.instruments.changes import InstrumentChange, ListingReport
+from candleray.market_data.ledger.all_versions import Versions
 from candleray.market_data.ledger.versions import CandleSourceWord, RevisionPage
 from candleray.markets import Instrument, InstrumentReference
 
@@ -44,6 +45,12 @@ class CandleStoreClient:
 
     async def read_first(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
         found: Candles = await self._call("read_first", market_id, symbol, start_ms, end_ms)
+        return found
+
+    async def read_versions(
+        self, market_id: int, symbols: Sequence[str], start_ms: int, end_ms: int
+    ) -> dict[str, Versions]:
+        found: dict[str, Versions] = await self._call("read_versions", market_id, symbols, start_ms, end_ms)
         return found
 
     async def span_as_of(self, market_id: int, symbol: str, as_of_ms: int) -> tuple[int, int]:

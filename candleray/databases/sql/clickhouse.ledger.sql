@@ -22,6 +22,17 @@ ORDER BY market_id, symbol, ts_open, ingested_at
 LIMIT 1 BY ts_open
 SETTINGS output_format_arrow_compression_method = 'none';
 
+-- name: read_all_versions
+-- Every version of some instruments, with its moment.
+SELECT symbol, toUnixTimestamp64Milli(ts_open) AS ts_open_ms, open, high, low, close, volume,
+       toUnixTimestamp64Milli(ingested_at) AS ingested_at_ms
+FROM {raw_table:Identifier}
+WHERE market_id = {market_id:UInt8} AND symbol IN {symbols:Array(String)}
+  AND ts_open >= fromUnixTimestamp64Milli({start_ms:Int64}, 'UTC')
+  AND ts_open < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
+ORDER BY market_id, symbol, ts_open, ingested_at
+SETTINGS output_format_arrow_compression_method = 'none';
+
 -- name: read_span_as_of
 SELECT toUnixTimestamp64Milli(min(ts_open)) AS first_ms, toUnixTimestamp64Milli(max(ts_open)) AS last_ms,
        count() AS found

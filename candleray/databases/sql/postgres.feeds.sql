@@ -21,6 +21,14 @@ SELECT symbol, ts_open FROM candle_holes
 WHERE market_id = $1 AND ts_open >= $2 AND ts_open < $3 AND filled_at IS NULL
 ORDER BY symbol, ts_open;
 
+-- name: hole_verdicts
+-- Of some instruments, each from a minute on, all verdicts, also of minutes whose candles came after all.
+SELECT market_id, symbol, ts_open, declared_at, filled_at FROM candle_holes
+JOIN unnest($1::smallint[], $2::text[], $3::timestamptz[]) AS wanted (market_id, symbol, start)
+    USING (market_id, symbol)
+WHERE ts_open >= start AND ts_open < $4
+ORDER BY market_id, symbol, ts_open;
+
 -- name: keep_feed_state
 INSERT INTO feed_states (market_id, state) VALUES ($1, $2)
 ON CONFLICT (market_id) DO UPDATE SET state = excluded.state, updated_at = now();

@@ -7,14 +7,18 @@ clock that was set back: what it inserts counts from moments that had passed bef
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from candleray.candles import Candles
 from candleray.databases.clickhouse import ClickHouse
 from candleray.errors import invalid
-from candleray.market_data.arrow_tables import candles_of
+from candleray.market_data.arrow_tables import candles_of, stamps_of
+from candleray.market_data.ledger.all_versions import Versions
 from candleray.market_data.ledger.versions import CandleVersion, RevisionPage
-from candleray.markets import Instrument
+from candleray.markets import Instrument, Market
 from candleray.timeframes import MINUTE_MS, from_ms, iso
 
 FIRST_POSITION = (0, 0)
@@ -33,6 +37,18 @@ class CandleLedger:
         """Read the version of each minute of `[start_ms, end_ms)` that came first."""
         window = {**_place(instrument), "start_ms": start_ms, "end_ms": end_ms}
         return candles_of(self._session.table("read_first_versions", **window))
+
+    def read_versions(
+        self, market: Market, symbols: Sequence[str], start_ms: int, end_ms: int
+    ) -> dict[str, Versions]:
+        """Read every version of the minutes of `[start_ms, end_ms)`, by symbol; none of a symbol that has none."""
+        place = {"raw_table": market.raw_table, "market_id": market.market_id, "symbols": list(symbols)}
+        table = self._session.table("read_all_versions", start_ms=start_ms, end_ms=end_ms, **place)
+        found = Versions(candles_of(table), stamps_of(table, "ingested_at_ms"))
+        owners = table["symbol"].to_numpy()
+        first = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]]) if len(owners) else np.empty(0, np.int64)
+        ends = [*first[1:].tolist(), len(owners)]
+        return {owners[at]: found.part(at, end) for at, end in zip(first.tolist(), ends, strict=False)}
 
     def span_as_of(self, instrument: Instrument, as_of_ms: int) -> tuple[int, int]:
         """`[first, end)` of the minutes that were known at that moment; `(0, 0)` where nothing ever came.
