@@ -15,12 +15,14 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
+_BOT_TOKEN = re.compile(r"\b(bot)?[0-9]{5,}(?::|%3A)[A-Za-z0-9_-]{25,}")
+"""The token of a Telegram bot, which stands in the path of every request: `/bot<digits>:<letters>/sendMessage`."""
 _HANDLER = "candleray"
 
 
 def mask_credentials(text: str) -> str:
-    """`postgresql://user:password@host` as `postgresql://***@host`."""
-    return _CREDENTIALS.sub("***@", text)
+    """`postgresql://user:password@host` as `postgresql://***@host`, `/bot<token>/` as `/bot***/`."""
+    return _BOT_TOKEN.sub(r"\1***", _CREDENTIALS.sub("***@", text))
 
 
 def configure_logs(level: str = "INFO", stream: TextIO | None = None) -> None:
@@ -39,6 +41,7 @@ def configure_logs(level: str = "INFO", stream: TextIO | None = None) -> None:
                 structlog.processors.format_exc_info,
                 _mask_event,
                 structlog.processors.JSONRenderer(default=repr),
+                _mask_line,
             ],
         )
     )
@@ -78,3 +81,8 @@ def _shared_processors() -> list[Processor]:
 def _mask_event(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """The last guard: a driver's message or a traceback may quote a whole URL."""
     return {key: mask_credentials(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _mask_line(logger: WrappedLogger, method: str, line: Any) -> str:
+    """The same for what stood deeper than in the event's own texts."""
+    return _BOT_TOKEN.sub(r"\1***", str(line))
