@@ -37,7 +37,7 @@ class ReceivedTape:
     absent_ms: IntArray
     """Minutes from the seam on that are absent by verdict."""
     late_ms: Mapping[int, int]
-    """Of these, the minutes whose candle came after the verdict, with the moment."""
+    """Minutes among these whose candle came after the verdict, with the moment."""
     decided_ms: int
     """The first minute that is not decided, or the end of what was asked for."""
 

@@ -161,7 +161,7 @@ async def test_a_later_part_is_that_part_of_the_whole(course: Course) -> None:
 
 
 async def test_readers_at_different_moments_read_the_same_over_random_courses(course: Course) -> None:
-    """Of each reader: what it found decided is a beginning of what every later one finds."""
+    """Hold what each reader found decided against what the last one finds."""
     chance = random.Random(11)
     course.come(range(20))
     session, tapes = course.start(20), []

@@ -34,11 +34,11 @@ class Versions:
         return self.part(int(start), int(end))
 
     def first(self) -> Versions:
-        """Of each minute the version that came first."""
+        """The version of each minute that came first."""
         return self._take(np.flatnonzero(_differs_from_former(self.candles.ts_open_ms)))
 
     def as_of(self, as_of_ms: int) -> Candles:
-        """Of each minute the newest version there was at a moment."""
+        """The newest version of each minute that there was at a moment."""
         known = self._take(np.flatnonzero(self.seen_ms <= as_of_ms))
         is_last = _differs_from_former(known.candles.ts_open_ms[::-1])[::-1]
         return known._take(np.flatnonzero(is_last)).candles
