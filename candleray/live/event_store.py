@@ -9,6 +9,7 @@ from uuid import UUID
 
 from candleray.databases.postgres import Postgres, Transaction
 from candleray.live.events import EventBody, EventKind, StrategyEvent
+from candleray.live.records import EventPage
 
 
 class NewEvent(NamedTuple):
@@ -67,6 +68,20 @@ class StrategyEvents:
         """A run's first events behind a number, of these kinds, of this session."""
         rows = await self._postgres.fetch("events_of_run", user_id, run_id, after, kinds, session, limit)
         return [_event(row) for row in rows]
+
+    async def page_of_run(
+        self,
+        user_id: UUID,
+        run_id: UUID,
+        kinds: Sequence[EventKind] | None,
+        session: int | None,
+        after: int,
+        limit: int,
+    ) -> EventPage:
+        """Read the same as a page, with the number behind which there are more."""
+        found = await self.of_run(user_id, run_id, after, kinds, session, limit + 1)
+        events = tuple(found[:limit])
+        return EventPage(events=events, next_after=events[-1].number if len(found) > limit else None)
 
 
 def _event(row: dict[str, Any]) -> StrategyEvent:

@@ -81,6 +81,13 @@ class Runs:
         history = tuple(RunEvent(**event) for event in reversed(events))
         return RunHistory(**run_of(row).model_dump(), events=history)
 
+    async def one(self, user_id: UUID, run_id: UUID) -> Run:
+        """The run without its history; raises NotFound where this user has no such run."""
+        row = await self._postgres.fetch_one("get_run", user_id, run_id)
+        if row is None:
+            raise _unknown(run_id)
+        return run_of(row)
+
     async def page(self, user_id: UUID, chosen: RunFilter, after: PagePosition | None, limit: int) -> RunPage:
         """The newest first, those after the position."""
         filters = (chosen.strategy_id, chosen.state)

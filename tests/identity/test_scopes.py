@@ -44,6 +44,10 @@ SCOPES: dict[str | None, str] = {
         GET /me
         GET /runs
         GET /runs/{run_id}
+        GET /runs/{run_id}/equity
+        GET /runs/{run_id}/events
+        GET /runs/{run_id}/signals
+        GET /runs/{run_id}/trades
         GET /strategies
         GET /strategies/{strategy_id}
         POST /backtests

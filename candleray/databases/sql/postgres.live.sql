@@ -50,6 +50,35 @@ WHERE user_id = $1 AND run_id = $2 AND number > $3 AND ($4::text[] IS NULL OR ki
     AND ($5::integer IS NULL OR session = $5)
 ORDER BY number LIMIT $6;
 
+-- name: sessions_with_cash
+-- The strategy may be deleted meanwhile.
+SELECT session, live_from, started_at, (spec::json ->> 'init_cash_quote')::float8 AS init_cash_quote
+FROM run_sessions JOIN runs USING (run_id) JOIN strategies USING (strategy_id)
+WHERE runs.user_id = $1 AND run_id = $2
+ORDER BY session;
+
+-- name: run_trades
+-- Entries with the exits that ended them. What is behind an entry on later bars is looked through up to its exit.
+SELECT entry.number, entry.session, entry.ts_open AS entered, entry.body AS entry, exit.ts_open AS exited,
+    exit.body AS exit
+FROM strategy_events AS entry LEFT JOIN LATERAL (
+    SELECT ts_open, body FROM strategy_events AS later
+    WHERE later.run_id = entry.run_id AND later.session = entry.session AND later.ts_open > entry.ts_open
+        AND later.kind = 'exit'
+    ORDER BY later.ts_open LIMIT 1
+) AS exit ON true
+WHERE entry.user_id = $1 AND entry.run_id = $2 AND ($3::integer IS NULL OR entry.session = $3) AND entry.number > $4
+    AND entry.kind = 'entry' AND NOT EXISTS (
+        SELECT FROM strategy_events AS annulled
+        WHERE annulled.run_id = entry.run_id AND annulled.session = entry.session
+            AND annulled.ts_open = entry.ts_open AND annulled.kind = 'annulled'
+    )
+ORDER BY entry.number LIMIT $5;
+
+-- name: count_annulled
+SELECT count(*) AS annulled FROM strategy_events
+WHERE user_id = $1 AND run_id = $2 AND ($3::integer IS NULL OR session = $3) AND kind = 'annulled';
+
 -- name: layout_shards
 -- Where the number of shards has changed, every epoch is over.
 WITH former AS (SELECT shards FROM live_layout), others AS (
