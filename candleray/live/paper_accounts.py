@@ -15,6 +15,25 @@ from candleray.search.variants import VariantGrid
 from kernels.live.bar_signals import Decisions, bar_signals
 from kernels.live.paper_accounts import TERMS, Terms, new_accounts
 from kernels.live.steps import Tapes, step_accounts
+from kernels.simulation.programs import Program
+
+
+class RunTerms(NamedTuple):
+    """The part of a run that its account needs: a strategy's request takes a hundred times as much room."""
+
+    record: tuple[float, ...]
+    """A record of `kernels.live.paper_accounts.TERMS`."""
+    rows: tuple[int, ...]
+    """The rows of truths that the strategy's program reads, two rows a condition."""
+    program: Program
+
+    @property
+    def init_cash_quote(self) -> float:
+        return float(self.record[(TERMS.names or ()).index("init_cash_quote")])
+
+    def behind(self, conditions: int) -> RunTerms:
+        """The same run where its truths come after those of so many other conditions."""
+        return self._replace(rows=tuple(row + 2 * conditions for row in self.rows))
 
 
 class PaperRun(NamedTuple):
@@ -38,6 +57,20 @@ class PaperRun(NamedTuple):
         # Where a search keeps one row of each pair, its program means that one.
         kept = (group.rows[0] for group in self.grid.groups)
         return [2 * place + row for place, row in zip(self.conditions, kept, strict=True)]
+
+    @property
+    def kept(self) -> RunTerms:
+        """
+        Raises:
+            ValueError: for a run of more than one variant, or without a truth for each condition.
+        """
+        if self.grid.size != 1 or len(self.conditions) != len(self.grid.groups):
+            groups = len(self.grid.groups)
+            raise ValueError(
+                f"a run is one variant with a truth for each of its {groups} conditions: "
+                f"{self.grid.size} variants, {len(self.conditions)} truths"
+            )
+        return RunTerms(self.terms.record, tuple(self.rows), self.grid.numbering.program)
 
 
 @dataclass(frozen=True)
@@ -73,15 +106,17 @@ class PaperAccounts:
         Raises:
             ValueError: for a run of more than one variant, or without a truth for each condition.
         """
-        for run in runs:
-            if run.grid.size != 1 or len(run.conditions) != len(run.grid.groups):
-                groups = len(run.grid.groups)
-                raise ValueError(
-                    f"a run is one variant with a truth for each of its {groups} conditions: "
-                    f"{run.grid.size} variants, {len(run.conditions)} truths"
-                )
-        terms = np.array([run.terms.record for run in runs], TERMS)
-        decisions = Decisions.of([(run.rows, run.grid.numbering.program) for run in runs])
+        return cls.of_terms([run.kept for run in runs])
+
+    @classmethod
+    def of_terms(cls, runs: Sequence[RunTerms]) -> PaperAccounts:
+        """Accounts before their first bar.
+
+        Raises:
+            ValueError: for a run without conditions.
+        """
+        terms = np.array([run.record for run in runs], TERMS)
+        decisions = Decisions.of([(run.rows, run.program) for run in runs])
         return cls(terms, decisions, new_accounts(terms))
 
     def step(self, places: IntArray, tape_of: IntArray, tapes: Tapes, truths: NDArray[np.uint64]) -> Stepped:

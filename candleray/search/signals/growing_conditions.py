@@ -158,8 +158,11 @@ class _Tape:
         """Forget all but the last values, and the candles before those that some series will see again."""
         growing = [*self._series.values(), *(signal.series for signal in self._signals.values())]
         kept = self.last(max([values, *(series.earlier_bars for series in growing)]))
-        self.candles = kept
-        self.values = {key: series[max(0, series.size - len(kept)) :] for key, series in self.values.items()}
+        # Copies: a view would keep all of a long piece.
+        self.candles = Candles(kept.ts_open_ms.copy(), kept.values.copy())
+        self.values = {
+            key: series[max(0, series.size - len(kept)) :].copy() for key, series in self.values.items()
+        }
 
 
 class _WindowEvaluator(Evaluator):

@@ -1,0 +1,1 @@
+"""The runners of live runs: closed candles in, events out."""

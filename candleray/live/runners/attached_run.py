@@ -1,0 +1,76 @@
+"""One run among those of a shard: its planes, and its account while it catches up."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candleray.live.event_store import NewEvent
+from candleray.live.paper_accounts import PaperAccounts
+from candleray.live.runners.bar_events import signal_events, trade_events
+from candleray.live.runners.lane_bars import LaneBars, tapes_of
+from candleray.live.runners.strategy import Strategy
+from candleray.live.sessions import LiveRun
+from candleray.timeframes import to_ms
+from kernels.bits import pack, unpack
+
+_ONE = np.zeros(1, np.int64)
+
+
+class AttachedRun:
+    def __init__(self, live: LiveRun, strategy: Strategy) -> None:
+        self.live = live
+        self.terms, self._planes = strategy.terms, strategy.planes
+        self.bar_ms = strategy.key.bar_ms
+        self.live_from_ms = to_ms(live.last.live_from)
+        self.init_cash_quote = strategy.terms.init_cash_quote
+        self.last_bar_ms: int | None = None
+        self.place = 0
+        """The place of its account."""
+
+    @property
+    def run_id(self) -> UUID:
+        return self.live.run.run_id
+
+    @property
+    def conditions(self) -> int:
+        """The number of its conditions, a pair of planes each."""
+        return len(self.terms.rows)
+
+    def truths(self, bars: LaneBars) -> NDArray[np.uint64]:
+        """The planes of its conditions on these bars, which it has taken then."""
+        if not len(bars.candles):
+            return np.empty((self.conditions, 2, 0), np.uint64)
+        planes = self._planes.advance(bars.candles, bars.others)
+        self.last_bar_ms = int(bars.opens_ms[-1])
+        return planes
+
+    def live_truths(self, bars: LaneBars) -> tuple[NDArray[np.uint64], LaneBars]:
+        """The same of those bars alone that may trade, and these."""
+        truths = self.truths(bars)
+        count = len(bars.candles)
+        live = int(np.searchsorted(bars.opens_ms, self.live_from_ms))
+        if live == 0:
+            return truths, bars
+        return pack(unpack(truths, count)[..., live:]), bars.part(live, count)
+
+    def catch_up(self, bars: LaneBars, told_until_ms: int) -> tuple[NDArray[np.void], list[NewEvent]]:
+        """Take the bars up to now; return its account, and what bars that close after that moment have to say."""
+        opens_ms = bars.opens_ms
+        live = int(np.searchsorted(opens_ms, self.live_from_ms))
+        untold = int(np.searchsorted(opens_ms + self.bar_ms, told_until_ms, side="right"))
+        untold = max(live, untold)
+        accounts = PaperAccounts.of_terms([self.terms])
+        self.truths(bars.part(0, live))
+        if live < untold:
+            told = bars.part(live, untold)
+            accounts.step(_ONE, _ONE, tapes_of([told]), self.truths(told))
+        if untold == len(opens_ms):
+            return accounts.states, []
+        new = bars.part(untold, len(opens_ms))
+        before = accounts.states["signal"].copy()
+        stepped = accounts.step(_ONE, _ONE, tapes_of([new]), self.truths(new))
+        trades = trade_events({0: self.live}, stepped.events)
+        return accounts.states, [*signal_events([self.live], [new.candles], before, stepped.signals), *trades]

@@ -1,0 +1,116 @@
+"""Runs that see the same candles from now on, and go on together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from candleray.candles import Candles
+from candleray.live.runners.attached_run import AttachedRun
+from candleray.live.runners.bar_tape import BarTape
+from candleray.live.runners.lane_bars import LaneBars
+from candleray.live.runners.minute_tape import MinuteTape, joined
+from candleray.live.runners.strategy import Strategy
+from candleray.live.session_sources import instrument_of
+from candleray.markets import Instrument
+from candleray.search.signals.expressions import SourceKey
+from candleray.timeframes import iso, minutes_of
+
+BARS_AT_ONCE = 64
+"""Bars that a lane takes at once: a word of bits."""
+
+
+class History(NamedTuple):
+    """The minutes of an instrument as one run was given them."""
+
+    minutes: Candles
+    decided_ms: int
+    """The first minute that is not decided."""
+
+
+class Lane:
+    def __init__(
+        self, strategy: Strategy, histories: Mapping[Instrument, History], max_gap_minutes: float
+    ) -> None:
+        """
+        Args:
+            histories: what its first run was given of each instrument; it goes on with what all get.
+        """
+        self.key = strategy.key
+        self.runs: list[AttachedRun] = []
+        self.position_ms = min([strategy.first_ms, *strategy.others_ms.values()])
+        """The first minute that the lane has not taken."""
+        self._histories = dict(histories)
+        self._max_gap_minutes = max_gap_minutes
+        self._own = BarTape(minutes_of(self.key.timeframe), strategy.first_ms)
+        self._others = {
+            source: BarTape(minutes_of(source.timeframe), strategy.others_ms[source]) for source in self.key.others
+        }
+        self._held = dict.fromkeys(self.key.others, Candles.empty())
+
+    @property
+    def state(self) -> tuple[Any, ...] | None:
+        """Everything that its next bars depend on besides what all get; None while there is more of its own."""
+        if self._histories:
+            return None
+        held = tuple((each.ts_open_ms.tobytes(), each.values.tobytes()) for each in self._held.values())
+        return self.position_ms, self._own.state, tuple(tape.state for tape in self._others.values()), held
+
+    def decided_ms(self, instrument: Instrument, tapes: Mapping[Instrument, MinuteTape]) -> int:
+        """The first minute of an instrument that is not decided for this lane."""
+        history = self._histories.get(instrument)
+        decided_ms = tapes[instrument].decided_ms
+        return decided_ms if history is None else max(decided_ms, history.decided_ms)
+
+    def all_decided_ms(self, tapes: Mapping[Instrument, MinuteTape]) -> int:
+        """The first minute that is not decided of every instrument."""
+        return min(self.decided_ms(instrument, tapes) for instrument in self.key.instruments)
+
+    def stop_ms(self, bars: int) -> int:
+        """The minute after so many bars more."""
+        bar_ms = self.key.bar_ms
+        return (self.position_ms // bar_ms + bars) * bar_ms
+
+    def waits_for(self, tapes: Mapping[Instrument, MinuteTape]) -> str | None:
+        """The instrument whose minutes are behind those of another that the runs read, in words."""
+        decided_ms = {one: self.decided_ms(one, tapes) for one in self.key.instruments}
+        last = min(decided_ms, key=lambda one: decided_ms[one])
+        if decided_ms[last] == max(decided_ms.values()):
+            return None
+        return f"minutes of {last.key} from {iso(decided_ms[last])} on"
+
+    def advance(self, tapes: Mapping[Instrument, MinuteTape], stop_ms: int) -> LaneBars:
+        """Take all minutes up to that one, which are decided."""
+        own = self._own.advance(self._between(self.key.instrument, tapes, stop_ms))
+        for source, tape in self._others.items():
+            made = tape.advance(self._between(instrument_of(source), tapes, stop_ms)).candles
+            if len(made):
+                self._held[source] = joined(self._held[source], made)
+        self.position_ms = stop_ms
+        self._let_go()
+        others: Mapping[SourceKey, Candles] = {}
+        if len(own.candles):
+            others, self._held = self._held, dict.fromkeys(self.key.others, Candles.empty())
+        after_gap = (own.missing_before > self._max_gap_minutes).astype(np.uint8)
+        return LaneBars(own.candles, after_gap, others, own.gaps)
+
+    def _between(self, instrument: Instrument, tapes: Mapping[Instrument, MinuteTape], stop_ms: int) -> Candles:
+        history = self._histories.get(instrument)
+        if history is None:
+            return tapes[instrument].between(self.position_ms, stop_ms)
+        own = history.minutes.between(self.position_ms, min(stop_ms, history.decided_ms))
+        if stop_ms <= history.decided_ms:
+            return own
+        return joined(own, tapes[instrument].between(max(self.position_ms, history.decided_ms), stop_ms))
+
+    def _let_go(self) -> None:
+        """Keep of the histories what is not taken, and no view of the rest."""
+        for instrument, (minutes, decided_ms) in list(self._histories.items()):
+            if decided_ms <= self.position_ms:
+                del self._histories[instrument]
+            else:
+                left = minutes.between(self.position_ms, decided_ms)
+                copied = Candles(left.ts_open_ms.copy(), left.values.copy())
+                self._histories[instrument] = History(copied, decided_ms)

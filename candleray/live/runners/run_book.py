@@ -1,0 +1,305 @@
+"""The live runs of a shard: closed minutes in, events out, without any reading or writing.
+
+All runs of a lane see the same bars; the accounts of all lanes step together.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candleray.candles import Candles
+from candleray.errors import CandlerayError, in_words
+from candleray.live.event_store import NewEvent
+from candleray.live.runners.account_table import AccountTable
+from candleray.live.runners.attached_run import AttachedRun
+from candleray.live.runners.bar_events import (
+    SIGNALS,
+    gap_events,
+    in_order,
+    side_of,
+    signal_events,
+    trade_events,
+)
+from candleray.live.runners.lane import BARS_AT_ONCE, History, Lane
+from candleray.live.runners.lane_bars import LaneBars
+from candleray.live.runners.minute_tape import MinuteTape
+from candleray.live.runners.strategy import strategy_of
+from candleray.live.sessions import LiveRun
+from candleray.live.standing import RunStanding
+from candleray.logs import get_logger
+from candleray.markets import Instrument
+from candleray.settings import BacktestSettings
+from candleray.strategies.strategy import StrategySpec
+from candleray.timeframes import MINUTE_MS, from_ms, iso
+
+log = get_logger("runners")
+
+_NEVER = -(2**62)
+
+
+class StaleHistory(ValueError):
+    """The history that a run was given ends before what is kept here of the minutes since: read it again."""
+
+
+@dataclass
+class Advanced:
+    """The outcome of going on."""
+
+    events: list[NewEvent] = field(default_factory=list)
+    taken_ms: dict[Instrument, int] = field(default_factory=dict)
+    """The last minute that all runs of an instrument have taken, where it has moved; their own, not what they
+    read besides."""
+    failed: dict[UUID, str] = field(default_factory=dict)
+    """Runs that cannot go on, which are detached, each with the reason for its owner."""
+
+
+class _Moved(NamedTuple):
+    lane: Lane
+    bars: LaneBars
+
+
+class RunBook:
+    def __init__(self, backtest: BacktestSettings) -> None:
+        self._max_gap_minutes = backtest.max_gap_hours * 60
+        self._runs: dict[UUID, tuple[AttachedRun, Lane]] = {}
+        self._lanes: list[Lane] = []
+        self._tapes: dict[Instrument, MinuteTape] = {}
+        self._accounts = AccountTable()
+        self._told_ms: dict[Instrument, int] = {}
+        self._unsettled = False
+
+    @property
+    def instruments(self) -> set[Instrument]:
+        """The instruments that runs trade on."""
+        return {lane.key.instrument for lane in self._lanes}
+
+    @property
+    def reads(self) -> set[Instrument]:
+        """The instruments whose minutes are wanted: those, and others that conditions read."""
+        return set(self._tapes)
+
+    def runs_of(self, instrument: Instrument) -> list[LiveRun]:
+        """The runs that trade on an instrument."""
+        return [run.live for lane in self._lanes if lane.key.instrument == instrument for run in lane.runs]
+
+    def decided_ms(self, instrument: Instrument) -> int | None:
+        """The first minute that is not decided; None for an instrument that is not read."""
+        tape = self._tapes.get(instrument)
+        return None if tape is None else tape.decided_ms
+
+    def attach(
+        self,
+        live: LiveRun,
+        spec: StrategySpec,
+        history: Mapping[Instrument, Candles],
+        decided_ms: Mapping[Instrument, int],
+        told_until_ms: int | None,
+    ) -> list[NewEvent]:
+        """Take a run up; return what it has to say of its bars so far.
+
+        Args:
+            history: the minutes that its session received, from the first ones of `sources_of` on.
+            decided_ms: of each instrument the first minute that the history does not decide.
+            told_until_ms: what bars that close by then have to say is known already.
+
+        Raises:
+            InvalidInput: the strategy cannot run; the message is for its owner.
+            StaleHistory: minutes after the history have been forgotten.
+            ValueError: it is attached already, or minutes do not ascend.
+        """
+        if live.run.run_id in self._runs:
+            raise ValueError(f"run {live.run.run_id} is attached already")
+        strategy = strategy_of(live, spec)
+        for instrument in strategy.key.instruments:
+            tape = self._tapes.get(instrument)
+            if tape is not None and decided_ms[instrument] < tape.first_ms:
+                message = (
+                    f"{instrument.key} up to {iso(decided_ms[instrument])}, kept from {iso(tape.first_ms)} on"
+                )
+                raise StaleHistory(message)
+        given = {one: History(history[one], decided_ms[one]) for one in strategy.key.instruments}
+        lane, run = Lane(strategy, given, self._max_gap_minutes), AttachedRun(live, strategy)
+        bars = lane.advance({}, min(part.decided_ms for part in given.values()))
+        told_until_ms = _NEVER if told_until_ms is None else told_until_ms
+        account, events = run.catch_up(bars, told_until_ms)
+        for instrument, part in given.items():
+            self._tapes.setdefault(instrument, MinuteTape(part.decided_ms))
+        self._accounts.add(run, account)
+        self._runs[run.run_id] = run, lane
+        lane.runs.append(run)
+        self._lanes.append(lane)
+        self._unsettled = True
+        self._join_lanes()
+        return in_order([*gap_events(live, bars.gaps, told_until_ms), *events])
+
+    def detach(self, run_id: UUID) -> None:
+        """Let go of a run; of one that is not there nothing happens."""
+        run, lane = self._runs.pop(run_id, (None, None))
+        if run is None or lane is None:
+            return
+        self._accounts.remove(run)
+        lane.runs.remove(run)
+        if not lane.runs:
+            self._lanes.remove(lane)
+            read = {instrument for each in self._lanes for instrument in each.key.instruments}
+            self._tapes = {instrument: tape for instrument, tape in self._tapes.items() if instrument in read}
+            self._told_ms = {one: told for one, told in self._told_ms.items() if one in read}
+
+    def take(self, instrument: Instrument, minutes: Candles, decided_ms: int) -> None:
+        """Hand in minutes of an instrument; of one that is not read nothing happens.
+
+        Args:
+            decided_ms: the first minute that is not decided. A minute before it that does not come with these is
+                absent by verdict; one that was decided before stays as it was.
+
+        Raises:
+            ValueError: a minute is not decided, or minutes do not ascend.
+        """
+        tape = self._tapes.get(instrument)
+        if tape is not None:
+            tape.take(minutes, decided_ms)
+
+    def advance(self) -> Advanced:
+        """Take all bars that have come."""
+        outcome = Advanced()
+        while moved := self._moved():
+            for lane, bars in moved:
+                for run in lane.runs if bars.gaps else ():
+                    outcome.events += gap_events(run.live, bars.gaps, _NEVER)
+            self._step([one for one in moved if len(one.bars.candles)], outcome)
+        for run_id in outcome.failed:
+            self.detach(run_id)
+        outcome.events = in_order(outcome.events)
+        outcome.taken_ms = self._newly_taken()
+        self._join_lanes()
+        self._forget()
+        return outcome
+
+    def standings(self, run_ids: Collection[UUID] | None = None) -> list[RunStanding]:
+        """The standings of these runs, of those that are there; of all."""
+        chosen = self._runs if run_ids is None else [run_id for run_id in run_ids if run_id in self._runs]
+        return [self._standing(*self._runs[run_id]) for run_id in chosen]
+
+    def _standing(self, run: AttachedRun, lane: Lane) -> RunStanding:
+        account = self._accounts.state(run)
+        is_open = account["side"] != 0.0
+        equity, first = float(account["equity"]), run.init_cash_quote
+        return RunStanding(
+            run_id=run.run_id,
+            session=run.live.last.session,
+            last_bar=None if run.last_bar_ms is None else from_ms(run.last_bar_ms),
+            signal=SIGNALS[account["signal"]],
+            side=side_of(account["side"]) if is_open else None,
+            quantity=float(account["quantity"]) if is_open else 0.0,
+            entry_price=float(account["fill"]) if is_open else None,
+            equity_quote=equity,
+            return_pct=100.0 * (equity / first - 1.0),
+            trades=int(account["trades"]),
+            waits_for=lane.waits_for(self._tapes),
+        )
+
+    def _moved(self) -> list[_Moved]:
+        """Let each lane take what is decided, so many bars at once; those that have moved."""
+        moved = []
+        for lane in self._lanes:
+            stop_ms = min(lane.all_decided_ms(self._tapes), lane.stop_ms(BARS_AT_ONCE))
+            if stop_ms > lane.position_ms:
+                moved.append(_Moved(lane, lane.advance(self._tapes, stop_ms)))
+        return moved
+
+    def _step(self, moved: Sequence[_Moved], outcome: Advanced) -> None:
+        by_count: dict[int, _Batch] = defaultdict(_Batch)
+        for lane, bars in moved:
+            for run in lane.runs:
+                if run.run_id in outcome.failed:
+                    continue
+                try:
+                    truths, live = run.live_truths(bars)
+                except Exception as error:  # noqa: BLE001 - whatever it was: the others go on
+                    _fail(run, error, bars, outcome)
+                    continue
+                if len(live.candles):
+                    by_count[len(live.candles)].add(run, truths, live)
+        for batch in by_count.values():
+            self._step_batch(batch, outcome)
+
+    def _step_batch(self, batch: _Batch, outcome: Advanced) -> None:
+        try:
+            before, stepped = self._accounts.step(batch.runs, batch.truths, np.array(batch.lane_of), batch.bars)
+        except ValueError as error:
+            # Nobody has moved: one by one, so that one run's fault is its own.
+            if len(batch.runs) == 1:
+                _fail(batch.runs[0], error, batch.bars[0], outcome)
+                return
+            for run, truths, at in zip(batch.runs, batch.truths, batch.lane_of, strict=True):
+                self._step_batch(_Batch([run], [truths], [0], [batch.bars[at]]), outcome)
+            return
+        lives = [run.live for run in batch.runs]
+        candles = [batch.bars[at].candles for at in batch.lane_of]
+        outcome.events += signal_events(lives, candles, before, stepped.signals)
+        places = {run.place: run.live for run in batch.runs}
+        outcome.events += trade_events(places, stepped.events)
+
+    def _newly_taken(self) -> dict[Instrument, int]:
+        taken: dict[Instrument, int] = {}
+        for lane in self._lanes:
+            last_ms = lane.position_ms - MINUTE_MS
+            instrument = lane.key.instrument
+            taken[instrument] = min(last_ms, taken.get(instrument, last_ms))
+        new = {one: last_ms for one, last_ms in taken.items() if last_ms > self._told_ms.get(one, _NEVER)}
+        self._told_ms |= new
+        return new
+
+    def _join_lanes(self) -> None:
+        """Make one lane of those that see the same from now on."""
+        if not self._unsettled:
+            return
+        found: dict[object, Lane] = {}
+        for lane in self._lanes:
+            state = lane.state
+            first = lane if state is None else found.setdefault((lane.key, state), lane)
+            if first is not lane:
+                first.runs += lane.runs
+                for run in lane.runs:
+                    self._runs[run.run_id] = run, first
+                lane.runs = []
+        self._lanes = [lane for lane in self._lanes if lane.runs]
+        self._unsettled = len({lane.key for lane in self._lanes}) < len(self._lanes)
+
+    def _forget(self) -> None:
+        taken: dict[Instrument, int] = {}
+        for lane in self._lanes:
+            for instrument in lane.key.instruments:
+                taken[instrument] = min(lane.position_ms, taken.get(instrument, lane.position_ms))
+        for instrument, tape in self._tapes.items():
+            tape.forget(taken[instrument])
+
+
+@dataclass
+class _Batch:
+    """Runs that take as many bars each."""
+
+    runs: list[AttachedRun] = field(default_factory=list)
+    truths: list[NDArray[np.uint64]] = field(default_factory=list)
+    lane_of: list[int] = field(default_factory=list)
+    bars: list[LaneBars] = field(default_factory=list)
+
+    def add(self, run: AttachedRun, truths: NDArray[np.uint64], bars: LaneBars) -> None:
+        if not self.bars or self.bars[-1] is not bars:
+            self.bars.append(bars)
+        self.runs.append(run)
+        self.truths.append(truths)
+        self.lane_of.append(len(self.bars) - 1)
+
+
+def _fail(run: AttachedRun, error: Exception, bars: LaneBars, outcome: Advanced) -> None:
+    log.error("run_broken", run_id=str(run.run_id), exc_info=error)
+    told = error.message if isinstance(error, CandlerayError) else in_words(error)
+    outcome.failed[run.run_id] = f"cannot take the bar of {iso(int(bars.opens_ms[0]))}: {told}"

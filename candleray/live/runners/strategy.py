@@ -1,0 +1,62 @@
+"""A strategy made ready to run: what it reads, how it decides, and what its account is made with."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from candleray.errors import CandlerayError, InvalidInput, invalid
+from candleray.live.paper_accounts import PaperRun, RunTerms
+from candleray.live.session_sources import first_other_bars, grid_of, instrument_of
+from candleray.live.sessions import LiveRun
+from candleray.markets import Instrument
+from candleray.search.signals.expressions import SourceKey
+from candleray.search.signals.growing_planes import GrowingPlanes, growing_planes
+from candleray.strategies.strategy import StrategySpec
+from candleray.timeframes import MINUTE_MS, Timeframe, minutes_of, to_ms
+
+
+class LaneKey(NamedTuple):
+    """The candles of a lane: the bars of its runs, and the other candles that they read."""
+
+    instrument: Instrument
+    timeframe: Timeframe
+    others: tuple[SourceKey, ...]
+
+    @property
+    def bar_ms(self) -> int:
+        return minutes_of(self.timeframe) * MINUTE_MS
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """The instruments whose minutes are read, its own first."""
+        return tuple(dict.fromkeys([self.instrument, *map(instrument_of, self.others)]))
+
+
+class Strategy(NamedTuple):
+    """A strategy made ready to run."""
+
+    key: LaneKey
+    first_ms: int
+    others_ms: dict[SourceKey, int]
+    terms: RunTerms
+    planes: GrowingPlanes
+
+
+def strategy_of(live: LiveRun, spec: StrategySpec) -> Strategy:
+    """
+    Raises:
+        InvalidInput: the strategy cannot run; the message is for its owner.
+    """
+    try:
+        grid = grid_of(live, spec)
+        others_ms = first_other_bars(live, grid)
+        key = LaneKey(spec.instrument, spec.timeframe, tuple(sorted(others_ms)))
+        terms = PaperRun(grid, range(len(grid.groups))).kept
+        planes = growing_planes(grid, key.bar_ms)
+    except CandlerayError as error:
+        raise InvalidInput(f"the strategy cannot run: {error.message}", error.problems) from error
+    except (KeyError, ValueError, TypeError, ArithmeticError) as error:
+        # It was checked when it was saved, by the indicators and rules that there were then.
+        message = f"the strategy cannot run with the engine of today: {type(error).__name__}: {error}"
+        raise invalid("strategy", "cannot_run", message) from error
+    return Strategy(key, to_ms(live.run.metadata.warmup_from), others_ms, terms, planes)

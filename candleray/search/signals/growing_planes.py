@@ -1,0 +1,67 @@
+"""Planes of one variant over bars that come in pieces: the bits that a search makes over all bars at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candleray.candles import Candles
+from candleray.search.indicator_grid import IndicatorVariant
+from candleray.search.signals.expressions import SourceKey
+from candleray.search.signals.growing_conditions import GrowingConditions
+from candleray.search.variants import VariantGrid
+from kernels.advance import GrowingSeries, GrowingSignal
+from kernels.indicators import INDICATORS
+
+
+class GrowingPlanes(Protocol):
+    """A pair of planes for each group of a grid of one variant: its indicators, or its signals' conditions."""
+
+    @property
+    def others(self) -> Sequence[SourceKey]:
+        """The other candles that are read."""
+        ...
+
+    def advance(self, bars: Candles, others: Mapping[SourceKey, Candles]) -> NDArray[np.uint64]:
+        """The planes `(groups, 2, words)` of these bars, which follow those that came before.
+
+        Args:
+            others: the other candles that have come since.
+        """
+        ...
+
+
+def growing_planes(grid: VariantGrid, bar_ms: int) -> GrowingPlanes:
+    if grid.request.signals is None:
+        return _IndicatorPlanes([group.at(0) for group in grid.groups])
+    return _ConditionPlanes(GrowingConditions([leaf.at(0) for leaf in grid.groups], bar_ms))
+
+
+class _ConditionPlanes:
+    def __init__(self, conditions: GrowingConditions) -> None:
+        self._conditions = conditions
+        self.others = conditions.others
+
+    def advance(self, bars: Candles, others: Mapping[SourceKey, Candles]) -> NDArray[np.uint64]:
+        return np.stack(self._conditions.advance(bars, others))
+
+
+class _IndicatorPlanes:
+    others: Sequence[SourceKey] = ()
+
+    def __init__(self, variants: Sequence[IndicatorVariant]) -> None:
+        self._signals = [
+            GrowingSignal(GrowingSeries(INDICATORS[one.id], one.inputs, one.params), one.signal)
+            for one in variants
+        ]
+        self._values = Candles.empty().values
+
+    def advance(self, bars: Candles, others: Mapping[SourceKey, Candles]) -> NDArray[np.uint64]:
+        values = np.concatenate([self._values, bars.values], axis=1)
+        planes = np.stack([signal.advance(values, len(bars)) for signal in self._signals])
+        kept = max(signal.series.earlier_bars for signal in self._signals)
+        self._values = values[:, values.shape[1] - kept :].copy()
+        return planes
