@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, get_args
@@ -17,6 +18,9 @@ DAY_MS = 86_400_000
 Timeframe = Literal["1m", "5m", "15m", "1h", "4h", "1d"]
 TIMEFRAMES: tuple[Timeframe, ...] = get_args(Timeframe)
 
+_OF_OUR_YEARS = "a time in the years 1970 to 2199 is needed"
+_NUMBER = re.compile(r"\s*[+-]?\d+(\.\d*)?\s*")
+
 _MINUTES: dict[str, int] = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1d": 1440}
 
 
@@ -29,6 +33,21 @@ def to_ms(moment: datetime) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return round(moment.timestamp() * 1000)
+
+
+def ms_of(time: datetime | str) -> int:
+    """Read a moment, or text like `2025-01-01`, in UTC where it has no zone, as milliseconds since the epoch.
+
+    Raises:
+        ValueError: with words; only years are taken in which every zone, step and store can count.
+    """
+    try:
+        moment = datetime.fromisoformat(time.strip()) if isinstance(time, str) else time
+    except ValueError:
+        raise ValueError(f"{time!r} is not a time like 2025-01-01 or 2025-01-01T12:30:00Z") from None
+    if not _is_of_our_years(moment):
+        raise ValueError(f"{_OF_OUR_YEARS}, got {moment.isoformat()}")
+    return to_ms(moment)
 
 
 def from_ms(ts_ms: int) -> datetime:
@@ -49,16 +68,25 @@ def iso_or_ms(ts_ms: int) -> str:
         return f"{ts_ms} ms"
 
 
+def _is_of_our_years(moment: datetime) -> bool:
+    """The ends of the calendar overflow by a zone or a step."""
+    return 1970 <= moment.year < 2200
+
+
 def _to_utc(moment: datetime) -> datetime:
-    # Only years in which every zone, step and store can count: the ends of the calendar overflow.
-    if not 1970 <= moment.year < 2200:
-        raise PydanticCustomError("out_of_years", "a time in the years 1970 to 2199 is needed")
+    if not _is_of_our_years(moment):
+        words = {"needed": _OF_OUR_YEARS, "got": moment.isoformat()}
+        raise PydanticCustomError("out_of_years", "{needed}, got {got}", words)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _no_numbers(value: Any) -> Any:
-    if isinstance(value, bool | int | float):
-        raise PydanticCustomError("not_a_time", "a time is text like 2025-01-01T00:00:00Z, not a number")
+    # In a URL a number is text as well, and 20250101 would be a day of 1970.
+    if isinstance(value, bool | int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value)):
+        words = {"got": repr(value)[:40]}
+        raise PydanticCustomError(
+            "not_a_time", "a time is text like 2025-01-01T00:00:00Z, not a number, got {got}", words
+        )
     return value
 
 

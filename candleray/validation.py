@@ -185,6 +185,7 @@ def _problem(detail: Any) -> Problem:
 def _in_words_of_json(message: str) -> str:
     """Say a list and an object, not what Python makes of them."""
     message = re.sub(r"dictionary( or instance of \w+)?", "object", message.removesuffix(" after validation"))
+    message = re.sub(r"a valid datetime( or date)?\b", "a time like 2025-01-01T00:00:00Z", message)
     return message.replace(" after validation,", ",").replace("tuple", "list")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,8 +54,7 @@ def up(
     from candleray.build import difference
     from candleray.terminal.console import notes, output
     from candleray.terminal.hints import interruptible
-    from candleray.terminal.progress import working
-    from cluster.instance.events import to_console
+    from cluster.instance.events import naming_what_starts, to_console
     from cluster.instance.instance_file import running_instance
     from cluster.instance.start import already_running, run_detached, run_here
     from cluster.machine.data_folder import DataFolder
@@ -77,13 +75,13 @@ def up(
                 console.print(f"\n{said}", style="yellow", soft_wrap=True)
         return
     console.print(f"Starting Candleray in {folder}")
-    if detach:
-        sign_of_life = nullcontext() if console.is_terminal else working("starting")
-        with interruptible("what had started is stopped; `candleray up` starts again"), sign_of_life:
-            instance = run_detached(settings, app, to_console(console))
-        show(instance)
-    else:
-        run_here(settings, app, to_console(console), show)
+    with naming_what_starts(to_console(console), console if console.is_terminal else None) as report:
+        if detach:
+            with interruptible("what had started is stopped; `candleray up` starts again"):
+                instance = run_detached(settings, app, report)
+            show(instance)
+        else:
+            run_here(settings, app, report, show)
 
 
 def down(data: DataDir = None, as_json: AsJson = False) -> None:

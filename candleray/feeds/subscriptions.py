@@ -84,12 +84,17 @@ def require_streams(market: Market, subscribed: int, more: int, streams: int, co
 
 
 def require_tradable(
-    market: Market, symbols: Sequence[str], listed: Iterable[InstrumentReference], others: Iterable[Market] = ()
+    market: Market,
+    symbols: Sequence[str],
+    listed: Iterable[InstrumentReference],
+    others: Iterable[Market] = (),
+    field: str = "symbols.{index}",
 ) -> None:
     """Refuse what is not an instrument that the market trades now.
 
     Args:
         listed: the instruments of this market and of the others.
+        field: the path of a symbol in the request.
 
     Raises:
         InvalidInput: one problem a symbol, with the nearest name or the other markets that have it; of many the
@@ -104,7 +109,7 @@ def require_tradable(
     problems = []
     for index, symbol in wrong[:MOST_WORDED]:
         elsewhere = [one for one in others if symbol in known.get(one.market_id, {})]
-        problems.append(Problem(f"symbols.{index}", *_fault(market, symbol, here, elsewhere)))
+        problems.append(Problem(field.format(index=index), *_fault(market, symbol, here, elsewhere)))
     if problems:
         more = f" (and {len(wrong) - 1:,} more)" if len(wrong) > 1 else ""
         raise InvalidInput(problems[0].message + more, problems)

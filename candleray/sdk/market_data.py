@@ -18,7 +18,7 @@ from candleray.market_data.pages import ChangesPage, InstrumentPage, Instruments
 from candleray.markets import InstrumentReference, Market, find_market
 from candleray.paging import collected
 from candleray.sdk.connection import Sender, encoded, read
-from candleray.timeframes import Timeframe, iso, to_ms
+from candleray.timeframes import Timeframe, iso, ms_of, to_ms
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -407,7 +407,6 @@ def utc_text(time: Time, field: str) -> str:
         InvalidInput: it is no time.
     """
     try:
-        moment = datetime.fromisoformat(time) if isinstance(time, str) else time
-    except ValueError:
-        raise invalid(field, "not_a_time", f"{field}: {time!r} is not a time like 2025-01-01T00:00:00Z") from None
-    return iso(to_ms(moment))
+        return iso(ms_of(time))
+    except ValueError as error:
+        raise invalid(field, "not_a_time", f"{field}: {error}") from None

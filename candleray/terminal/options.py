@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,7 @@ import typer
 
 from candleray.errors import invalid
 from candleray.markets import MARKET_NAMES, symbol_text
-from candleray.timeframes import to_ms
+from candleray.timeframes import ms_of
 
 if TYPE_CHECKING:
     from candleray.sdk.client import Client
@@ -106,10 +105,9 @@ def utc_ms(text: str, option: str) -> int:
         InvalidInput: naming the option.
     """
     try:
-        return to_ms(datetime.fromisoformat(text.strip()))
-    except ValueError:
-        message = f"{option}: {text!r} is not a time like 2025-01-01 or 2025-01-01T12:30:00Z"
-        raise invalid(option, "not_a_time", message) from None
+        return ms_of(text)
+    except ValueError as error:
+        raise invalid(option, "not_a_time", f"{option}: {error}") from None
 
 
 def with_ranking(body: bytes, rank_by: str | None, min_trades: int | None) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,11 +19,13 @@ LINE_EVERY_S = 5.0
 
 
 @contextmanager
-def progress(*columns: ProgressColumn, transient: bool = False) -> Iterator[Progress]:
-    """A display of tasks, by these columns."""
+def progress(
+    *columns: ProgressColumn, transient: bool = False, console: Console | None = None
+) -> Iterator[Progress]:
+    """A display of tasks, by these columns; on stderr, or below the lines of the console that is given."""
     from rich.progress import Progress
 
-    console = notes()
+    console = console or notes()
     display = Progress(*columns, console=console, disable=not console.is_terminal, transient=transient)
     if console.is_terminal:
         with display:
@@ -40,15 +42,15 @@ def progress(*columns: ProgressColumn, transient: bool = False) -> Iterator[Prog
 
 
 @contextmanager
-def working(what: str) -> Iterator[None]:
-    """A sign of life, with the time so far, of work that tells nothing of its course."""
+def working(what: str, console: Console | None = None) -> Iterator[Callable[[str], None]]:
+    """A sign of life, with the time so far, of work that tells little of its course; it yields what changes it."""
     from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
     with progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), transient=True
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), transient=True, console=console
     ) as display:
-        display.add_task(what, total=None)
-        yield
+        task = display.add_task(what, total=None)
+        yield lambda now: display.update(task, description=now)
 
 
 def _tell(display: Progress, console: Console, ended: threading.Event) -> None:

@@ -6,18 +6,19 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import IO, Literal
 
 from rich.console import Console
 
 from candleray.logs import get_logger
+from candleray.terminal.progress import working
 
 
 @dataclass(frozen=True)
 class Event:
-    kind: Literal["started", "stopped", "noticed", "ready", "failed"]
+    kind: Literal["starting", "started", "stopped", "noticed", "ready", "failed"]
     part: str = ""
     detail: str = ""
     seconds: float = 0.0
@@ -29,6 +30,7 @@ Report = Callable[[Event], None]
 @contextmanager
 def reported(report: Report, name: str, part: AbstractContextManager[str]) -> Iterator[None]:
     """A part of the instance, whose start and stop are told; it yields a detail to tell."""
+    report(Event("starting", name))
     began = time.perf_counter()
     with part as detail:
         report(Event("started", name, detail, time.perf_counter() - began))
@@ -46,6 +48,27 @@ def to_console(console: Console) -> Report:
             console.print(line, style=styles[event.kind], soft_wrap=True)
 
     return report
+
+
+@contextmanager
+def naming_what_starts(report: Report, terminal: Console | None) -> Iterator[Report]:
+    """Report so, and show a sign of life with the part that is starting until the start has an end.
+
+    Args:
+        terminal: where lines are printed above the sign of life; without one it is a line every few seconds.
+    """
+    with ExitStack() as until_started:
+        name = until_started.enter_context(working("starting", terminal))
+
+        def tell(event: Event) -> None:
+            if event.kind in ("ready", "failed"):
+                until_started.close()
+            if event.kind == "starting":
+                name(f"starting {event.part}")
+            else:
+                report(event)
+
+        yield tell
 
 
 def to_log(event: Event) -> None:

@@ -73,6 +73,7 @@ class RayBoot:
             shutil.rmtree(former, ignore_errors=True)
         self.folder.make_run_dir()
         self.ray_dir.mkdir()
+        self.report(Event("starting", "ray"))
         self._give_up_at = time.monotonic() + START_TIMEOUT_S
         self._guard = self._spawn_guard()
         self._driver = self._spawn_driver()

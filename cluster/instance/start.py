@@ -132,9 +132,9 @@ def run_detached(settings: Settings, app: str, report: Report) -> Instance:
 
 def _follow(events: IO[str], report: Report, log: Path) -> None:
     for event in from_pipe(events):
+        report(event)
         if event.kind == "ready":
             return
         if event.kind == "failed":
             raise InstanceError(f"{event.detail} (log: {log})")
-        report(event)
     raise InstanceError(f"the instance ended while it started: see {log}")

@@ -88,7 +88,7 @@ async def get_candles(request: Request, query: Annotated[CandlesQuery, Query()],
     Without `start`: the newest `limit` bars. With `as_of`: what was known at that moment, also where a minute was
     changed or came later.
     """
-    _check_limit(query.limit, backend)
+    _check_limit(query.limit, backend, "begins at next_start")
     known: CandleReader = backend.candles
     if query.as_of is not None:
         known = KnownCandles(backend.candles, to_ms(query.as_of))
@@ -108,10 +108,10 @@ async def get_candles(request: Request, query: Annotated[CandlesQuery, Query()],
     return answer
 
 
-def _check_limit(limit: int, backend: Backend) -> None:
+def _check_limit(limit: int, backend: Backend, next_page: str) -> None:
     most = backend.settings.guards.max_candles_per_answer
     if limit > most:
-        message = f"limit {limit} is over the limit of {most} for one answer; the next page begins at next_start"
+        message = f"limit {limit} is over the limit of {most} for one answer; the next page {next_page}"
         raise GuardExceeded(message, [Problem("limit", "over_the_limit", message)])
 
 
@@ -143,7 +143,7 @@ async def get_revisions(query: Annotated[RevisionsQuery, Query()], backend: InBa
 
     A version that only adds a quote volume or a number of trades that was unknown makes no such minute.
     """
-    _check_limit(query.limit, backend)
+    _check_limit(query.limit, backend, "has the cursor next_cursor")
     return await backend.candles.revisions(
         query.market_id,
         query.symbol,

@@ -120,7 +120,7 @@ async def ask_for_instrument(
     subscriptions: InSubscriptions,
 ) -> Any:
     """Ask operators to subscribe to an instrument; asking again while that waits changes nothing."""
-    await _require_tradable(backend, body.market, [body.symbol])
+    await _require_tradable(backend, body.market, [body.symbol], "symbol")
     return await subscriptions.ask(user.user_id, body)
 
 
@@ -135,7 +135,7 @@ async def accept_subscription_request(
 ) -> Any:
     """Subscribe to what was asked for; whoever else waits for that instrument is answered too."""
     asked = await subscriptions.waiting_request(request_id)
-    await _require_tradable(backend, asked.market, [asked.symbol])
+    await _require_tradable(backend, asked.market, [asked.symbol], "symbol")
     return await subscriptions.accept(user.user_id, request_id)
 
 
@@ -161,7 +161,9 @@ async def refuse_subscription_request(
     return await subscriptions.refuse(user.user_id, request_id, body.reason)
 
 
-async def _require_tradable(backend: Backend, market: Market, symbols: Sequence[str]) -> None:
+async def _require_tradable(
+    backend: Backend, market: Market, symbols: Sequence[str], field: str = "symbols.{index}"
+) -> None:
     """Raise InvalidInput where the market does not trade one of them; the whole market is read if it must be."""
     if len(symbols) == 1 and not notice_of(market, await backend.candles.described(market.market_id, symbols[0])):
         return
@@ -170,4 +172,4 @@ async def _require_tradable(backend: Backend, market: Market, symbols: Sequence[
     for symbol in [symbol for symbol in symbols if symbol not in known][:MOST_WORDED]:
         listed += await backend.candles.instruments(None, symbol, len(MARKETS))
     others = [one for one in MARKETS.values() if one != market]
-    await asyncio.to_thread(require_tradable, market, symbols, listed, others)
+    await asyncio.to_thread(require_tradable, market, symbols, listed, others, field)

@@ -185,7 +185,7 @@ async def test_revisions_tell_every_version_of_a_changed_minute_by_pages(api, ch
 async def test_revisions_are_bounded_and_of_a_known_instrument(api, changed):
     place, *_ = changed
     for query, status, cause in (
-        ({"limit": 5001}, 422, "limit 5001 is over the limit of 5000"),
+        ({"limit": 5001}, 422, "over the limit of 5000 for one answer; the next page has the cursor next_cursor"),
         ({"cursor": "x"}, 422, "cursor"),
         ({"start": "2025-01-02", "end": "2025-01-01"}, 422, "must be before end"),
         ({"symbol": "MDAUSD"}, 404, "did you mean 'MDAUSDT'?"),

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
-from contextlib import suppress
+import time
+from contextlib import nullcontext, suppress
 
 import pytest
+from rich.console import Console
 
-from cluster.instance.events import Event, from_pipe, own_pipe, reported, to_pipe, until_started
+from candleray.terminal import progress
+from cluster.instance.events import (
+    Event,
+    from_pipe,
+    naming_what_starts,
+    own_pipe,
+    reported,
+    to_console,
+    to_pipe,
+    until_started,
+)
 from tests.support.instances.processes import running_script, started
+from tests.support.waiting import wait_until
 
 TELL = """
 import sys, time
@@ -68,7 +82,22 @@ def test_a_part_that_fails_is_told_neither_as_started_nor_as_stopped() -> None:
         reported(lambda event: told.append(event.kind), "part", Part("stop")),
     ):
         pass
-    assert told == ["started"]
+    assert told == ["starting", "starting", "started"]
+
+
+def test_the_part_that_is_starting_is_named_until_the_start_has_an_end(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.01)
+    console = Console(file=io.StringIO())
+    with naming_what_starts(to_console(console), None) as report:
+        with reported(report, "api", nullcontext("http://127.0.0.1:1")):
+            wait_until(lambda: "0 s: starting api\n" in capfd.readouterr().err, every_s=0.01, what="its name")
+        report(Event("ready"))
+        capfd.readouterr()
+        time.sleep(0.05)
+        assert capfd.readouterr().err == ""
+    assert [line.split()[0] for line in console.file.getvalue().splitlines()] == ["api", "api"]  # type: ignore[attr-defined]
 
 
 class Part:

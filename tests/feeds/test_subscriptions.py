@@ -188,7 +188,9 @@ async def test_what_is_asked_for_is_looked_up_alone_and_the_whole_market_only_to
     monkeypatch.setattr(embedded_store, "instruments", lambda *query: sought.append(query) or instruments(*query))
     assert (await ask(api, "ETHUSDT")).status_code == 200
     assert sought == [(1, "ETHUSDT", 1, 0)]
-    assert (await ask(api, "ETHUSD")).status_code == 422
+    refused = await ask(api, "ETHUSD")
+    assert refused.status_code == 422
+    assert [problem["field"] for problem in refused.json()["error"]["problems"]] == ["symbol"]
     assert len(sought) > 2
 
 

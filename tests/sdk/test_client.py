@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -256,6 +257,12 @@ def test_numpy_values_and_dates_can_stand_in_a_request(client):
     windows = {"values": np.arange(10, 50, 10)}
     request = {**REQUEST, "indicators": [{"id": "sma", "params": {"window": windows}}], "top_k": np.int64(2)}
     assert client.backtest(request).variants_total == 4
+
+
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00", datetime.max])
+def test_a_time_beyond_our_years_is_refused_with_its_field_before_it_is_sent(client, time):
+    with pytest.raises(InvalidInput, match="as_of: a time in the years 1970 to 2199 is needed, got "):
+        client.candles("binance-spot", SYMBOL, as_of=time)
 
 
 def test_an_unknown_symbol_and_an_unknown_market_are_not_found(client):

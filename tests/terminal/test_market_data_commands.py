@@ -166,6 +166,23 @@ def test_backfill_refuses_a_range_that_is_none(run, start, end, told):
     assert told in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("candles", "--as-of"),
+        ("revisions", "--start"),
+        ("instruments changes", "--since"),
+        ("backfill", "--start"),
+    ],
+)
+def test_a_time_that_no_year_of_ours_has_is_wrong_input(run, command, option):
+    place = ("--market", "binance-spot", "--symbol", "BTCUSDT")
+    for time in ("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00"):
+        refused = run(*command.split(), *place, option, time)
+        assert refused.exit_code == 2
+        assert f"{option}: a time in the years 1970 to 2199 is needed, got {time}" in refused.stderr
+
+
 def test_candles_are_shown_as_they_were_known_and_revisions_with_their_sources(run, tmp_path):
     symbol, place = "CLIREVUSDT", ("--market", "binance-spot", "--symbol", "CLIREVUSDT")
     for name, volume in (("first.csv", 2.0), ("second.csv", 3.0)):
