@@ -5,7 +5,11 @@ A runner and whoever holds a session against its backtest ask here, so both see 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from candleray.backtests.request import BacktestRequest, StrategyAxes
+from candleray.errors import CandlerayError, InvalidInput, in_words, invalid
 from candleray.live.sessions import LiveRun
 from candleray.markets import Instrument
 from candleray.search.signals.expressions import SourceKey
@@ -18,16 +22,38 @@ WARMUP_BARS_OF_OTHERS = 200
 settings change, what a session has read does not."""
 
 
+@contextmanager
+def told_to_its_owner() -> Iterator[None]:
+    """Raise what is wrong with a strategy as InvalidInput, in words for its owner."""
+    try:
+        yield
+    except CandlerayError as error:
+        raise InvalidInput(f"the strategy cannot run: {error.message}", error.problems) from error
+    except (KeyError, ValueError, TypeError, ArithmeticError) as error:
+        # It was checked when it was saved, by the indicators and rules that there were then.
+        message = f"the strategy cannot run with the engine of today: {in_words(error)}"
+        raise invalid("strategy", "cannot_run", message) from error
+
+
 def grid_of(live: LiveRun, spec: StrategySpec) -> VariantGrid:
-    """The strategy as a grid of one variant, over a range that begins with the session."""
+    """The strategy as a grid of one variant, over a range that begins with the session.
+
+    Raises:
+        InvalidInput: the strategy cannot run; the message is for its owner.
+    """
     # A saved strategy is whole and was checked when it was saved: to check it again takes 1 to 8 ms a run.
     parts = {name: getattr(spec, name) for name in StrategyAxes.model_fields}
     span = TimeRange.model_construct(start=live.last.live_from, end=live.last.live_from)
-    return VariantGrid(BacktestRequest.model_construct(**parts, time_range=span))
+    with told_to_its_owner():
+        return VariantGrid(BacktestRequest.model_construct(**parts, time_range=span))
 
 
 def sources_of(live: LiveRun, spec: StrategySpec) -> dict[Instrument, int]:
-    """The instruments whose minutes the session reads, each with the first one in ms; its own comes first."""
+    """The instruments whose minutes the session reads, each with the first one in ms; its own comes first.
+
+    Raises:
+        InvalidInput: the strategy cannot run; the message is for its owner.
+    """
     first_ms = {spec.instrument: to_ms(live.run.metadata.warmup_from)}
     for source, bar_ms in first_other_bars(live, grid_of(live, spec)).items():
         instrument = instrument_of(source)

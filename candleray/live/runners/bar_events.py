@@ -1,4 +1,4 @@
-"""Events of runs: the sayings of their bars."""
+"""Events that new bars of runs lead to."""
 
 from __future__ import annotations
 

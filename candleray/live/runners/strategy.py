@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from candleray.errors import CandlerayError, InvalidInput, invalid
 from candleray.live.paper_accounts import PaperRun, RunTerms
-from candleray.live.session_sources import first_other_bars, grid_of, instrument_of
+from candleray.live.session_sources import first_other_bars, grid_of, instrument_of, told_to_its_owner
 from candleray.live.sessions import LiveRun
 from candleray.markets import Instrument
 from candleray.search.signals.expressions import SourceKey
@@ -47,16 +46,10 @@ def strategy_of(live: LiveRun, spec: StrategySpec) -> Strategy:
     Raises:
         InvalidInput: the strategy cannot run; the message is for its owner.
     """
-    try:
-        grid = grid_of(live, spec)
+    grid = grid_of(live, spec)
+    with told_to_its_owner():
         others_ms = first_other_bars(live, grid)
         key = LaneKey(spec.instrument, spec.timeframe, tuple(sorted(others_ms)))
         terms = PaperRun(grid, range(len(grid.groups))).kept
         planes = growing_planes(grid, key.bar_ms)
-    except CandlerayError as error:
-        raise InvalidInput(f"the strategy cannot run: {error.message}", error.problems) from error
-    except (KeyError, ValueError, TypeError, ArithmeticError) as error:
-        # It was checked when it was saved, by the indicators and rules that there were then.
-        message = f"the strategy cannot run with the engine of today: {type(error).__name__}: {error}"
-        raise invalid("strategy", "cannot_run", message) from error
     return Strategy(key, to_ms(live.run.metadata.warmup_from), others_ms, terms, planes)

@@ -1,10 +1,9 @@
-"""Sessions of runs drawn from a seed: strategies of every kind, minutes with holes, the pieces they come in."""
+"""Sessions of runs drawn from a seed: strategies of every kind, over minutes with holes."""
 
 from __future__ import annotations
 
 import random
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from candleray.candles import Candles
-from candleray.live.event_store import NewEvent
-from candleray.live.run import Run, RunState
-from candleray.live.runners.run_book import RunBook
 from candleray.live.session_sources import sources_of
-from candleray.live.sessions import LiveRun, Session
 from candleray.live.warm_up import run_metadata
 from candleray.markets import Instrument
 from candleray.settings import BacktestSettings
@@ -24,7 +19,7 @@ from candleray.strategies.saving import spec_of
 from candleray.strategies.strategy import StrategyDraft, StrategySpec
 from candleray.timeframes import MINUTE_MS, from_ms, minutes_of, to_ms
 from kernels.indicators import INDICATORS
-from tests.support.live.replayed_sessions import ReplayedSession
+from tests.support.live.played_sessions import PlayedSession, live_run
 from tests.support.oracles.drawn_signals import BTC, ETH, DrawnSignals
 from tests.support.random_walk import random_walk
 
@@ -38,8 +33,9 @@ SIZINGS = [
 BOTH = tuple(Instrument.model_validate(one) for one in (BTC, ETH))
 
 
-def walked_minutes(draw: random.Random, first_ms: int, count: int, holes: int, longest: int) -> Candles:
+def walked_minutes(draw: random.Random, first_ms: int, end_ms: int, holes: int, longest: int) -> Candles:
     """A random walk with all its digits, and with holes."""
+    count = (end_ms - first_ms) // MINUTE_MS
     values = random_walk(count, draw.randrange(2**32), draw.choice([0.001, 0.004]))
     there = np.ones(count, bool)
     for _ in range(holes):
@@ -50,40 +46,25 @@ def walked_minutes(draw: random.Random, first_ms: int, count: int, holes: int, l
     return Candles(stamps[there], np.ascontiguousarray(values[:, there]))
 
 
-class DrawnSession:
+class DrawnSession(PlayedSession):
     """One session with the minutes it receives; `bars` live bars of its own, less what is missing."""
 
-    def __init__(self, seed: int, timeframe: str | None = None, bars: int = 150) -> None:
+    def __init__(self, seed: int, bars: int = 150) -> None:
         self.draw = draw = random.Random(seed)
-        self.backtest = BacktestSettings(max_gap_hours=draw.choice([0.5, 3.0]))
-        of_signals = timeframe is None and draw.random() < 0.6
-        self.spec = self._spec(timeframe or draw.choice(["1m", "1m", "5m", "15m"]), of_signals)
+        self.backtest = BacktestSettings(max_gap_hours=draw.choice([0.05, 0.5, 3.0]))
+        self.spec = self._spec(draw.choice(["1m", "1m", "5m", "15m"]), draw.random() < 0.6)
         bar_ms = minutes_of(self.spec.timeframe) * MINUTE_MS
         created_ms = START_MS + 400 * 240 * MINUTE_MS + draw.randrange(10_000) * MINUTE_MS
         metadata = run_metadata(self.spec, from_ms(created_ms))
         later_ms = draw.choice([0, 0, 40]) * bar_ms
         live_from_ms = created_ms // bar_ms * bar_ms + later_ms
-        run_id, user_id = UUID(int=draw.getrandbits(128)), UUID(int=draw.getrandbits(128))
-        at = datetime(2025, 1, 1, tzinfo=UTC)
-        run = Run(
-            run_id=run_id,
-            strategy_id=UUID(int=1),
-            state=RunState.STARTING,
-            state_since=at,
-            metadata=metadata,
-            created_at=at,
-        )
-        self.live = LiveRun(user_id, run, Session(1 + draw.randrange(3), from_ms(live_from_ms), at))
+        self.live = live_run(metadata, live_from_ms, 1 + draw.randrange(3), UUID(int=draw.getrandbits(128)))
         self.end_ms = live_from_ms + bars * bar_ms
+        self.firsts_ms = sources_of(self.live, self.spec)
+        holes, longest = draw.choice([(0, 1), (3, 400), (30, 20)])
         self.minutes = {
-            instrument: walked_minutes(
-                draw,
-                first_ms,
-                (self.end_ms - first_ms) // MINUTE_MS,
-                draw.choice([0, 3, 12]),
-                draw.choice([40, 400]),
-            )
-            for instrument, first_ms in sources_of(self.live, self.spec).items()
+            instrument: walked_minutes(draw, first_ms, self.end_ms, holes, longest)
+            for instrument, first_ms in self.firsts_ms.items()
         }
 
     def _spec(self, timeframe: str, of_signals: bool) -> StrategySpec:
@@ -114,14 +95,6 @@ class DrawnSession:
             "direction": self.draw.choice(["long-short", "long-only", "short-only"]),
         }
 
-    def history(self, decided_ms: int) -> dict[Instrument, Candles]:
-        firsts = sources_of(self.live, self.spec)
-        return {one: self.minutes[one].between(first_ms, decided_ms) for one, first_ms in firsts.items()}
-
-    def attach(self, book: RunBook, decided_ms: int, told_until_ms: int | None) -> list[NewEvent]:
-        decided = dict.fromkeys(self.minutes, decided_ms)
-        return book.attach(self.live, self.spec, self.history(decided_ms), decided, told_until_ms)
-
     def first_decided_ms(self) -> int:
         """A moment about the start: before it, after it, or long after it."""
         bar_ms = minutes_of(self.spec.timeframe) * MINUTE_MS
@@ -129,32 +102,15 @@ class DrawnSession:
         moved = self.draw.choice([-1, 0, 1, 30]) * bar_ms + self.draw.randrange(5) * MINUTE_MS
         return max(warm_ms, to_ms(self.live.last.live_from) + moved)
 
-    def feed(self, book: RunBook, decided_ms: int, stop_ms: int) -> list[NewEvent]:
-        """Hand the minutes in, of each instrument in pieces of its own, and take what comes of them."""
-        told, events = dict.fromkeys(self.minutes, decided_ms), []
-        while min(told.values()) < stop_ms:
-            instrument = self.draw.choice([one for one, at in told.items() if at < stop_ms])
-            ahead = self.draw.choice([1, 1, 2, 5, 61, 500]) * MINUTE_MS
-            until_ms = min(stop_ms, told[instrument] + ahead)
-            book.take(instrument, self.minutes[instrument].between(told[instrument], until_ms), until_ms)
-            told[instrument] = until_ms
-            advanced = book.advance()
-            assert not advanced.failed
-            events += advanced.events
-        return events
 
-    def replayed(self, end_ms: int | None = None) -> ReplayedSession:
-        return ReplayedSession(self.live, self.spec, self.minutes, end_ms or self.end_ms, self.backtest)
-
-
-def told(events: list[NewEvent]) -> list[tuple[Any, ...]]:
-    """Events as `(bar, kind, body)`, in one order, without entries that are annulled."""
-    plain = []
-    for event in events:
-        body = event.body.model_dump(mode="json")
-        plain.append((to_ms(event.ts_open), body.pop("kind"), body))
-    annulled = {at for at, kind, _ in plain if kind == "annulled"}
-    return sorted(
-        (one for one in plain if one[1] != "annulled" and not (one[1] == "entry" and one[0] in annulled)),
-        key=lambda one: one[:2],
-    )
+def drawn_together(seed: int, count: int, bars: int) -> list[DrawnSession]:
+    """Sessions over the same minutes, up to the same moment."""
+    draw = random.Random(seed)
+    sessions = [DrawnSession(draw.randrange(2**32), bars) for _ in range(count)]
+    end_ms = max(session.end_ms for session in sessions)
+    first_ms = min(min(session.firsts_ms.values()) for session in sessions)
+    minutes = {one: walked_minutes(draw, first_ms, end_ms, 30, 200) for one in BOTH}
+    for session in sessions:
+        session.end_ms = end_ms
+        session.minutes = {one: minutes[one] for one in session.firsts_ms}
+    return sessions

@@ -30,14 +30,15 @@ class SavedRun(NamedTuple):
 
 
 def spec_with(**parts: Any) -> StrategySpec:
-    """A strategy of hourly bars of BTCUSDT, with these parts in place of its own."""
+    """A strategy of hourly bars of BTCUSDT, with these parts in place of its own; without those that are None."""
     content = {
         "instrument": {"market_id": 1, "symbol": "BTCUSDT"},
         "timeframe": "1h",
         "indicators": [{"id": "sma", "params": {"window": 20}}],
         **parts,
     }
-    return spec_of(StrategyDraft.model_validate(content), BacktestSettings())
+    told = {name: part for name, part in content.items() if part is not None}
+    return spec_of(StrategyDraft.model_validate(told), BacktestSettings())
 
 
 async def saved_run(
