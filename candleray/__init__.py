@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from candleray.market_data.pages import InstrumentsReport as InstrumentsReport
     from candleray.markets import InstrumentReference as InstrumentReference
     from candleray.markets import Market as Market
+    from candleray.notify.chats import TelegramChat as TelegramChat
+    from candleray.notify.chats import TelegramLink as TelegramLink
+    from candleray.notify.policies import NotificationPolicy as NotificationPolicy
     from candleray.sdk.client import Client as Client
     from candleray.sdk.jobs import ListedJob as ListedJob
     from candleray.sdk.jobs import SubmittedJob as SubmittedJob
@@ -89,6 +92,8 @@ _HOMES = {
     "candleray.market_data.ledger.versions": ("CandleVersion",),
     "candleray.market_data.pages": ("InstrumentsReport",),
     "candleray.markets": ("InstrumentReference", "Market"),
+    "candleray.notify.chats": ("TelegramChat", "TelegramLink"),
+    "candleray.notify.policies": ("NotificationPolicy",),
     "candleray.sdk.client": ("Client",),
     "candleray.sdk.jobs": ("ListedJob", "SubmittedJob"),
     "candleray.strategies.strategy": ("Strategy", "StrategySpec"),

@@ -10,7 +10,7 @@ import os
 from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 import yaml
@@ -23,6 +23,7 @@ from pydantic import (
     SecretStr,
     ValidationError,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -71,6 +72,12 @@ def _addresses(example: str, *schemes: str) -> AfterValidator:
         return {market: url.rstrip("/") for market, url in urls.items()}
 
     return AfterValidator(checked)
+
+
+def _http_address(url: str) -> str:
+    if not _is_url(url, ("http", "https")):
+        raise ValueError(f"the address is {url[:80]!r}, which is none like https://host:port")
+    return url.rstrip("/")
 
 
 def _is_url(url: str, schemes: Collection[str]) -> bool:
@@ -342,6 +349,27 @@ class IdentitySettings(_Section):
     )
 
 
+class TelegramSettings(_Section):
+    """Messages by the Telegram bot of `identity.bot_token`, and what people write to it."""
+
+    enabled: bool | None = Field(
+        None,
+        description="send messages and read what people write; by default where `identity.bot_token` is given",
+    )
+    api_url: Annotated[str, AfterValidator(_http_address)] = Field(
+        "https://api.telegram.org", description="address of the Bot API; https alone in the environment prod"
+    )
+    link_minutes: int = Field(10, ge=1, le=1440, description="how long a link that starts the bot is good for")
+    look_s: float = Field(1.0, gt=0, le=60, description="between two looks for events that are to be told")
+    poll_s: int = Field(25, ge=1, le=50, description="how long one question for what people write waits")
+    max_messages_per_s: float = Field(25.0, gt=0, le=30, description="messages a second to all chats together")
+    chat_pause_s: float = Field(1.0, ge=0, le=60, description="between two messages of one chat")
+    digest_over: int = Field(
+        5, ge=1, le=100, description="more messages than these that wait for a chat become one"
+    )
+    longest_retry_s: float = Field(60.0, gt=0, description="longest pause after failures")
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="CANDLERAY_", env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
@@ -362,6 +390,15 @@ class Settings(BaseSettings):
     live: LiveSettings = LiveSettings()
     simulator: SimulatorSettings = SimulatorSettings()
     identity: IdentitySettings = IdentitySettings()
+    telegram: TelegramSettings = TelegramSettings()
+
+    @model_validator(mode="after")
+    def _token_goes_over_tls(self) -> Self:
+        if self.environment == "prod" and not self.telegram.api_url.startswith("https://"):
+            raise ValueError(
+                "telegram.api_url must begin with https:// in prod: each request holds the bot's token"
+            )
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -31,6 +31,7 @@ ONE_CONCEPT_ON_TWO_FLOORS = {
     "subscriptions",  # and its command and methods
     *("binance", "bybit"),  # the client's side, and the simulator's
     "store",  # each room's own
+    "telegram",  # the login by it, and the command of its messages
 }
 
 OPENS_NO_DOCSTRING = {

@@ -106,6 +106,10 @@ class Postgres:
                     self._statements["record_migration"], migration.number, migration.name, migration.checksum
                 )
 
+    def statement(self, name: str) -> str:
+        """The SQL of a named statement, for a connection that is borrowed for longer."""
+        return self._statements[name]
+
     async def fetch(self, statement: str, *arguments: Any) -> list[dict[str, Any]]:
         """Run a named statement; its rows."""
         async with self.connection() as connection:

@@ -42,6 +42,8 @@ Event = Literal[
     "subscription_asked",
     "subscription_accepted",
     "subscription_refused",
+    "telegram_linked",
+    "telegram_unlinked",
 ]
 
 GENESIS = bytes(32)

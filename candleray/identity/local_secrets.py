@@ -26,13 +26,19 @@ KEY_FILE = "key_encryption_keys"
 def with_local_secrets(settings: Settings) -> Settings:
     """The settings with a bot token; the key-encryption keys stay in their file, which may grow while we run.
 
+    Telegram knows nothing of a token that is made here: with that, no messages are sent unless they are asked for.
+
     Raises:
         InstanceError: in `prod`, where the environment names none.
     """
     identity = settings.identity
     bot_token = identity.bot_token or SecretStr(_local(settings, BOT_TOKEN, "bot_token", new_bot_token))
     key_ring(settings)
-    return settings.model_copy(update={"identity": identity.model_copy(update={"bot_token": bot_token})})
+    telegram = settings.telegram
+    if telegram.enabled is None:
+        telegram = telegram.model_copy(update={"enabled": identity.bot_token is not None})
+    identity = identity.model_copy(update={"bot_token": bot_token})
+    return settings.model_copy(update={"identity": identity, "telegram": telegram})
 
 
 def key_ring(settings: Settings) -> KeyRing:

@@ -28,6 +28,7 @@ from candleray.sdk.connection import Connection, encoded, find_api_url, read, se
 from candleray.sdk.identity import IdentityMethods
 from candleray.sdk.jobs import JobMethods
 from candleray.sdk.market_data import MarketDataMethods, Time
+from candleray.sdk.messages import MessageMethods
 from candleray.sdk.references import request_body
 from candleray.sdk.runs import RunMethods
 from candleray.sdk.saved_requests import request_of_saved
@@ -39,7 +40,15 @@ DEFAULT_TIMEOUT_S = 330.0
 """Longer than the longest synchronous backtest may take, so that the API's own answer arrives."""
 
 
-class Client(MarketDataMethods, SubscriptionMethods, JobMethods, StrategyMethods, RunMethods, IdentityMethods):
+class Client(
+    MarketDataMethods,
+    SubscriptionMethods,
+    JobMethods,
+    StrategyMethods,
+    RunMethods,
+    MessageMethods,
+    IdentityMethods,
+):
     """A connection to one API; threads may share it.
 
     Whatever takes a request takes a model, a dict, or the bytes of its JSON. Every class that the methods take or

@@ -42,6 +42,7 @@ SCOPES: dict[str | None, str] = {
         GET /market-data/subscription-requests
         GET /market-data/subscriptions
         GET /me
+        GET /me/telegram
         GET /runs
         GET /runs/{run_id}
         GET /runs/{run_id}/equity
@@ -78,6 +79,7 @@ SCOPES: dict[str | None, str] = {
     """,
     "account": """
         DELETE /exchange-keys/{key_id}
+        DELETE /me/telegram
         DELETE /sessions
         DELETE /sessions/{session_id}
         DELETE /tokens/{token_id}
@@ -86,12 +88,14 @@ SCOPES: dict[str | None, str] = {
         GET /sessions
         GET /tokens
         POST /exchange-keys
+        POST /me/telegram/link
         POST /second-factor
         POST /second-factor/confirm
         POST /second-factor/disable
         POST /second-factor/recovery-codes
         POST /second-factor/verify
         POST /tokens
+        PUT /me/telegram/policy
     """,
 }
 

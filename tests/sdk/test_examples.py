@@ -23,6 +23,7 @@ from candleray.jobs.attempts import Attempts
 from candleray.jobs.job import JobState
 from candleray.market_data.candle_store import CandleStore
 from candleray.markets import InstrumentReference
+from candleray.notify.bot_store import BotStates
 from candleray.sdk.jobs import SubmittedJob
 from candleray.settings import JobSettings
 from candleray.strategies.strategy import Strategy
@@ -110,8 +111,16 @@ def api_url(embedded_store: CandleStore) -> Iterator[str]:
     embedded_store.put_instruments(
         [InstrumentReference(market_id=BYBIT_SPOT, symbol=symbol, status="Trading") for symbol in symbols]
     )
+    asyncio.run(have_a_bot())
     with served_api(embedded_store) as url:
         yield url
+
+
+async def have_a_bot() -> None:
+    """Have a Telegram bot, as its actor tells of it."""
+    postgres = await Postgres.open(embedded.postgres_url(), max_connections=1)
+    await BotStates(postgres).tell("candleray_test_bot", None)
+    await postgres.close()
 
 
 @pytest.fixture

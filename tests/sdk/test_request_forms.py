@@ -20,11 +20,13 @@ from candleray import (
     InstrumentReference,
     MiniAppLogin,
     NotFound,
+    NotificationPolicy,
     SeriesRequest,
     StrategySpec,
     TokenRequest,
     WidgetLogin,
 )
+from candleray.live.events import EventKind
 
 INSTRUMENT = {"market_id": 3, "symbol": "BTCUSDT"}
 RANGE = {"start": "2025-01-01T00:00:00Z", "end": "2025-01-02T00:00:00Z"}
@@ -38,6 +40,8 @@ WIDGET = WidgetLogin(id=7, username="init_data", auth_date=1, hash="0" * 64)
 MINI_APP = MiniAppLogin(init_data="query_id=1")
 ANY_ID = UUID(int=1)
 
+POLICY = NotificationPolicy(kinds=(EventKind.ENTRY, EventKind.EXIT))
+
 REQUESTS: dict[str, tuple[BaseModel, Callable[[Client, Any], object]]] = {
     "backtest": (BACKTEST, lambda client, request: client.backtest(request)),
     "explain": (BACKTEST, lambda client, request: client.explain(request)),
@@ -48,6 +52,7 @@ REQUESTS: dict[str, tuple[BaseModel, Callable[[Client, Any], object]]] = {
     "create_token": (TOKEN, lambda client, request: client.create_token(request)),
     "log_in": (WIDGET, lambda client, request: client.log_in(request)),
     "log_in by a Mini App": (MINI_APP, lambda client, request: client.log_in(request)),
+    "set_telegram_policy": (POLICY, lambda client, request: client.set_telegram_policy(request)),
 }
 IN_PARTS = {"clone_strategy": "changes have no model", "put_instruments": "many, each a model or a dict"}
 

@@ -29,6 +29,7 @@ from candleray.databases.valkey import Valkey
 from candleray.identity import local_secrets, second_factor_store, token_store
 from candleray.identity.vault import KeyRing, Secret
 from candleray.logs import configure_logs
+from candleray.notify import chat_store
 from candleray.settings import ROOT
 from tests.support.secret_search import SecretSearch
 
@@ -102,6 +103,7 @@ def watching() -> Iterator[None]:
         patch.setenv("CANDLERAY_LOG_LEVEL", "DEBUG")
         patch.setattr(token_store, "new_token", _noting(token_store.new_token, "token"))
         patch.setattr(local_secrets, "new_bot_token", _noting(local_secrets.new_bot_token, "bot token"))
+        patch.setattr(chat_store, "new_link_token", _noting(chat_store.new_link_token, "Telegram link"))
         patch.setattr(
             second_factor_store, "new_recovery_codes", _noting_codes(second_factor_store.new_recovery_codes)
         )

@@ -19,6 +19,7 @@ from candleray.identity.telegram import sign_mini_app
 from candleray.jobs.attempts import Attempts
 from candleray.jobs.job import JobState
 from candleray.market_data.arrow_stream import ARROW, encode_rows
+from candleray.notify.bot_store import BotStates
 from candleray.settings import JobSettings
 from tests.api.attacks.target import Target
 from tests.support.api.accounts import KEY, OWNED, job_id, log_in, log_in_operator, post_code, run_id, set_up
@@ -125,6 +126,12 @@ async def unwanted_wish(somebody: Target) -> Wanted:
     return Wanted((await waiting_wish(somebody)).ids, body={"reason": "too little volume"})
 
 
+async def telegram_bot(somebody: Target) -> Wanted:
+    """Have a bot, as its actor tells of it."""
+    await BotStates(somebody.postgres).tell("candleray_test_bot", None)
+    return Wanted()
+
+
 MADE: dict[str, Callable[[Target], Awaitable[Wanted]]] = {
     "POST /login/telegram/widget": widget_login,
     "POST /login/telegram/mini-app": mini_app_login,
@@ -134,6 +141,7 @@ MADE: dict[str, Callable[[Target], Awaitable[Wanted]]] = {
     "POST /second-factor/recovery-codes": good_code,
     "POST /second-factor/disable": good_code,
     "POST /exchange-keys": exchange_key,
+    "POST /me/telegram/link": telegram_bot,
     "POST /market-data/candles": candles,
     "DELETE /market-data/subscriptions/{market_id}/{symbol}": subscription,
     "POST /market-data/subscription-requests": wish,
