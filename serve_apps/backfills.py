@@ -51,20 +51,9 @@ class Backfills:
     async def refresh(
         self, candles: CandleStoreClient, subscriptions: SubscriptionStore, market: Market, may_shrink: bool
     ) -> ListingReport:
-        """Keep a market's complete list of instruments as its exchange gives it.
-
-        Raises:
-            ServiceUnavailable: it took too long.
-            RateLimited, ExchangeError: see `RestClient.get`, and `InstrumentStore.refresh`.
-        """
+        """Keep a market's complete list of instruments as its exchange gives it; see `refresh_instruments`."""
         self._history = history = self._history or self._open_history()
-        try:
-            async with asyncio.timeout(STEP_TIMEOUT_S):
-                return await refresh_instruments(history, candles, subscriptions, market, may_shrink)
-        except TimeoutError as exc:
-            raise ServiceUnavailable(
-                f"{market.name} did not give its list within {STEP_TIMEOUT_S:g} s: try again"
-            ) from exc
+        return await refresh_instruments(history, candles, subscriptions, market, may_shrink)
 
     async def step(
         self, candles: CandleStoreClient, writes: SharedWrites, author: Caller, request: BackfillRequest
@@ -91,8 +80,10 @@ class Backfills:
                     history, sink, request.market, request.symbol, to_ms(request.start), to_ms(request.end)
                 )
         except TimeoutError as exc:
+            why = f" ({failure})" if (failure := history.failure_of(request.market)) else ""
             raise ServiceUnavailable(
-                f"the step took over {STEP_TIMEOUT_S:g} s: what was written stays, and the same request goes on"
+                f"the step took over {STEP_TIMEOUT_S:g} s{why}: what was written stays, and the same request "
+                "goes on"
             ) from exc
         finally:
             self._under_way.discard(user_id)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
+from candleray.errors import ServiceUnavailable
 from candleray.feeds.subscription_store import SubscriptionStore
 from candleray.feeds.subscriptions import notice_of
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.market_data.history import History
 from candleray.market_data.instruments.changes import ListingReport
 from candleray.markets import InstrumentReference, Market
+
+WITHIN_S = 100.0
 
 
 async def refresh_instruments(
@@ -23,10 +27,18 @@ async def refresh_instruments(
 
     Raises:
         RateLimited, ExchangeError: the list did not come, or lacks most of what is known.
+        ServiceUnavailable: it took too long.
     """
-    listed = await history.instruments(market)
-    report = await candles.refresh_instruments(market.market_id, list(listed), may_shrink)
-    await _tell_subscribers(candles, subscriptions, market, listed)
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            listed = await history.instruments(market)
+            report = await candles.refresh_instruments(market.market_id, list(listed), may_shrink)
+            await _tell_subscribers(candles, subscriptions, market, listed)
+    except TimeoutError as error:
+        why = history.failure_of(market) or "it has not answered yet"
+        raise ServiceUnavailable(
+            f"{market.name} did not give its list within {WITHIN_S:g} s ({why}): try again"
+        ) from error
     return report
 
 

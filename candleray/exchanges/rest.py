@@ -71,6 +71,7 @@ class RestClient:
         self._limiters: dict[str, RateLimiter] = {}
         self._shared = shared
         self._slots: dict[int, asyncio.Semaphore] = {}
+        self._failures: dict[int, str] = {}
 
     async def __aenter__(self) -> RestClient:
         return self
@@ -100,8 +101,10 @@ class RestClient:
             attempt += 1
             try:
                 content = await self._attempt(exchange, market, request)
+                self._failures.pop(market.market_id, None)
                 break
             except _Transient as failed:
+                self._failures[market.market_id] = f"{_place(market, request)}: {failed}"
                 wait_s = failed.wait_before(attempt + 1)
                 if failed.is_limit:
                     # Also where this request gives up: others have to wait.
@@ -118,6 +121,10 @@ class RestClient:
     def paused_s(self, exchange: Exchange, market: Market) -> float:
         """Seconds for which the venue has asked to be left alone."""
         return self._limiter(exchange, market).paused_s
+
+    def failure_of(self, market: Market) -> str:
+        """Words on the last attempt at the market where it failed, for who waits no longer for the next ones."""
+        return self._failures.get(market.market_id, "")
 
     @property
     def shares_budget(self) -> bool:
@@ -192,7 +199,7 @@ class RestClient:
         if failed.wait_s is not None and failed.wait_s > _LONGEST_WAIT_S:
             raise kind(f"{place}: {failed}; it asks to wait {failed.wait_s:g} s, try again then") from failed
         if attempt >= self.config.max_attempts:
-            raise kind(f"{place}: {failed}; gave up after {attempt} attempts") from failed
+            raise kind(f"{place}: {failed}; gave up after {attempt} attempt{'s' * (attempt > 1)}") from failed
 
     def _limiter(self, exchange: Exchange, market: Market) -> RateLimiter:
         """The limiter of the venue's address, wherever the requests really go."""

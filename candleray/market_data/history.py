@@ -51,6 +51,10 @@ class History:
     ) -> None:
         await self._rest.__aexit__(kind, error, trace)
 
+    def failure_of(self, market: Market) -> str:
+        """Words on the last attempt at the market where it failed; empty where it did not."""
+        return self._rest.failure_of(market)
+
     async def instruments(self, market: Market) -> Listing:
         """Every instrument of a market, in order of the symbol; of one in two listings, the first counts."""
         exchange = exchange_of(market)

@@ -11,10 +11,15 @@ import httpx
 import numpy as np
 import pytest
 
+import serve_apps.backfills
 from candleray.candles import CandleRows
 from candleray.databases.postgres import Postgres
+from candleray.duties import instrument_refresh
+from candleray.errors import ServiceUnavailable
 from candleray.market_data.candle_store import CandleStore
-from candleray.markets import Market
+from candleray.market_data.history import History
+from candleray.markets import MARKETS, Market
+from candleray.settings import HistorySettings
 from candleray.timeframes import DAY_MS, MINUTE_MS
 from serve_apps.backfills import Backfills
 from tests.support.api.accounts import log_in
@@ -90,6 +95,25 @@ async def test_what_cannot_be_fetched_is_refused(
     answer = await backfill(api, **changes)
     assert answer.status_code == status
     assert word in answer.text
+
+
+async def test_who_waits_for_an_exchange_in_vain_is_told_how_it_failed_last(
+    embedded_store: CandleStore, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(serve_apps.backfills, "STEP_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(instrument_refresh, "WITHIN_S", 0.1)
+    down = httpx.MockTransport(lambda request: httpx.Response(503, text="closed"))
+    history = History(HistorySettings(max_attempts=100), transport=down)
+    backfills = Backfills(lambda: history)
+    async with serving_strangers(backend(embedded_store), backfills=backfills) as api:
+        await log_in(api)
+        step = await backfill(api)
+        with pytest.raises(ServiceUnavailable) as refused:
+            await backfills.refresh(None, None, MARKETS[BYBIT_SPOT], may_shrink=False)  # type: ignore[arg-type]
+    assert step.status_code == 503
+    for told in (step.json()["error"]["message"], refused.value.message):
+        assert "s (bybit-spot GET /v5/market/" in told
+        assert "HTTP 503" in told
 
 
 async def test_a_user_has_one_under_way_at_a_time(embedded_store: CandleStore):
