@@ -303,6 +303,11 @@ class LiveSettings(_Section):
     max_requests_per_user: int = Field(
         20, ge=1, description="instruments that one user has asked for and no operator has answered"
     )
+    max_certified_minutes: int = Field(
+        3_000_000,
+        ge=1,
+        description="candles that one certificate of a run reads, of all instruments and sessions together",
+    )
     instruments_every_s: float = Field(
         3600.0, ge=0, description="between two readings of the exchanges' lists of instruments; 0 for none"
     )

@@ -120,6 +120,8 @@ async def move(
     to_state = next_state(state, action)
     if to_state in ACTIVE_STATES and state not in ACTIVE_STATES:
         await _refuse_restart(transaction, user_id, former["strategy_id"])
+    if state is RunState.RUNNING:
+        await transaction.fetch("end_session", run_id)
     row = await transaction.fetch_one("move_run", run_id, to_state)
     assert row is not None
     run = run_of(row)

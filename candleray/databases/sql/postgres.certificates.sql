@@ -1,0 +1,42 @@
+-- What certificates of runs are made of, and what the last ones have said.
+
+-- name: run_to_certify
+-- Also of a strategy that was deleted since.
+SELECT run_id, runs.strategy_id, state, state_since, metadata, runs.created_at, runs.user_id, spec
+FROM runs JOIN strategies USING (strategy_id)
+WHERE runs.user_id = $1 AND run_id = $2;
+
+-- name: sessions_taken
+-- The sessions of a run, each with the end of the minutes that it has certainly taken: a run that is running has said
+-- everything up to its instrument's checkpoint, which was committed with it.
+SELECT session, live_from, started_at,
+    CASE WHEN runs.state = 'running' AND session = max(session) OVER ()
+        THEN (
+            SELECT ts_open + interval '1 minute' FROM live_checkpoints
+            WHERE market_id = strategies.market_id AND symbol = strategies.symbol
+        )
+        ELSE taken_until
+    END AS taken_until
+FROM run_sessions JOIN runs USING (run_id) JOIN strategies USING (strategy_id)
+WHERE runs.user_id = $1 AND run_id = $2
+ORDER BY session;
+
+-- name: end_session
+-- Keep how far the run's last session has come, while it is still running.
+UPDATE run_sessions SET taken_until = (
+    SELECT ts_open + interval '1 minute'
+    FROM runs JOIN strategies USING (strategy_id) JOIN live_checkpoints
+        ON live_checkpoints.market_id = strategies.market_id AND live_checkpoints.symbol = strategies.symbol
+    WHERE runs.run_id = $1
+)
+WHERE run_id = $1 AND session = (SELECT max(session) FROM run_sessions WHERE run_id = $1);
+
+-- name: events_of_bars
+-- What a session has said of the bars that open in a range.
+SELECT ts_open, body FROM strategy_events
+WHERE run_id = $1 AND session = $2 AND ts_open >= $3 AND ts_open < $4 AND kind = ANY ($5::text[])
+ORDER BY ts_open, kind LIMIT $6;
+
+-- name: last_event_of_bars
+SELECT max(ts_open) AS ts_open FROM strategy_events
+WHERE run_id = $1 AND session = $2 AND kind = ANY ($3::text[]);

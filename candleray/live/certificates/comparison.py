@@ -1,0 +1,162 @@
+"""A run's events beside a backtest's: what differs, and by which minute."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from candleray.hashes import content_hash
+from candleray.live.certificates.certificate import Cause, Comparison, EventDifference, MinuteDifference
+from candleray.live.certificates.tape_differences import SessionTapes, Tapes, changed, closes_by
+from candleray.live.events import EventBody, EventKind
+from candleray.live.replay import ON_ONE_BAR, Replay
+from candleray.timeframes import from_ms, iso
+
+MAX_DIFFERENCES = 200
+"""Differences that a comparison lists."""
+
+MAX_TRIALS = 60
+"""Replays in which the minutes behind a certificate's differences are looked for. Of what is left then, the last
+minute that differs before it is named."""
+
+
+class Place(NamedTuple):
+    """The identity of an event within its session."""
+
+    ts_open_ms: int
+    kind: EventKind
+
+    @property
+    def order(self) -> tuple[int, int]:
+        return self.ts_open_ms, ON_ONE_BAR.index(self.kind)
+
+
+Events = Mapping[Place, EventBody]
+
+
+def events_of(replay: Replay, start_ms: int) -> dict[Place, EventBody]:
+    """The events of a replay from a bar on."""
+    return {
+        Place(event.ts_open_ms, event.body.kind): event.body
+        for event in replay.events
+        if event.ts_open_ms >= start_ms
+    }
+
+
+def events_hash(events: Events) -> str:
+    """Name events by their content, whatever numbers they have."""
+    return content_hash(
+        [(iso(place.ts_open_ms), body.model_dump(mode="json")) for place, body in in_order(events)]
+    )
+
+
+def in_order(events: Events) -> list[tuple[Place, EventBody]]:
+    return sorted(events.items(), key=lambda event: event[0].order)
+
+
+def differing_places(run: Events, backtest: Events) -> list[Place]:
+    differing = [place for place in run.keys() | backtest.keys() if run.get(place) != backtest.get(place)]
+    return sorted(differing, key=lambda place: place.order)
+
+
+Explain = Callable[[Place], MinuteDifference | None]
+
+
+def nothing_explains(place: Place) -> None:
+    """Explain nothing: over the candles that it received, a run has no excuse."""
+
+
+def compared(run: Events, backtest: Events, explain: Explain) -> Comparison:
+    differences = [_difference(place, run, backtest, explain) for place in differing_places(run, backtest)]
+    return Comparison(
+        events=len(backtest),
+        events_hash=events_hash(backtest),
+        differing=len(differences),
+        causes=dict(sorted(Counter(each.cause for each in differences).items())),
+        differences=tuple(differences[:MAX_DIFFERENCES]),
+        differences_cut=max(0, len(differences) - MAX_DIFFERENCES),
+    )
+
+
+def _difference(place: Place, run: Events, backtest: Events, explain: Explain) -> EventDifference:
+    minute = explain(place)
+    return EventDifference(
+        ts_open=from_ms(place.ts_open_ms),
+        kind=place.kind,
+        run=run.get(place),
+        backtest=backtest.get(place),
+        cause=Cause.NONE if minute is None else minute.cause,
+        minute=minute,
+    )
+
+
+class Explanations:
+    """The minutes behind the differences between a run and the backtest over the candles of today.
+
+    Tapes that have the first of the differing minutes as they are today, and the others as received, lie between
+    the two. The minute is looked for with which an event becomes that of today; before it, it is another one.
+    """
+
+    def __init__(
+        self,
+        tapes: SessionTapes,
+        minutes: Sequence[MinuteDifference],
+        replay: Callable[[Tapes], Replay],
+        received: Replay,
+        canonical: Replay,
+        run: Events,
+    ) -> None:
+        self._tapes, self._minutes, self._replay = tapes, minutes, replay
+        self._run = run
+        self._received, self._canonical = _by_place(received), _by_place(canonical)
+        self._known_ms = _known_ms([received, canonical])
+        self._between: dict[int, Events] = {}
+
+    def __call__(self, place: Place) -> MinuteDifference | None:
+        """Return the minute behind the difference; None where there is none."""
+        if self._run.get(place) != self._received.get(place):
+            return None
+        stop = self._in_reach(place)
+        if not stop:
+            return None
+        wanted, first = self._canonical.get(place), 0
+        while stop - first > 1:
+            middle = (first + stop) // 2
+            events = self._with_first(middle)
+            if events is None:
+                break
+            if events.get(place) == wanted:
+                stop = middle
+            else:
+                first = middle
+        minute = self._minutes[stop - 1]
+        return None if minute.cause is Cause.NONE else minute
+
+    def _in_reach(self, place: Place) -> int:
+        """The number of minutes that close before the event is known."""
+        known_ms = self._known_ms[place]
+        return sum(closes_by(minute, known_ms) for minute in self._minutes)
+
+    def _with_first(self, count: int) -> Events | None:
+        """The events where so many of the minutes are those of today; None where there were too many trials."""
+        if count not in self._between:
+            if len(self._between) >= MAX_TRIALS:
+                return None
+            tapes = changed(self._tapes.received, self._minutes[:count])
+            self._between[count] = _by_place(self._replay(tapes))
+        return self._between[count]
+
+
+def _by_place(replay: Replay) -> Events:
+    return events_of(replay, 0)
+
+
+def _known_ms(replays: Iterable[Replay]) -> dict[Place, int]:
+    """The later moment at which each event is known."""
+    known: dict[Place, int] = {}
+    for replay in replays:
+        for event in replay.events:
+            place = Place(event.ts_open_ms, event.body.kind)
+            known[place] = max(event.known_ms, known.get(place, 0))
+    return known
