@@ -57,6 +57,19 @@ async def let_work_until(holds: Callable[[], Any], *, what: str = "it", within_s
         await asyncio.sleep(0.01)
 
 
+async def eventually(look: Callable[[], Any], holds: Callable[[Any], Any] = bool, *, what: str = "it") -> Any:
+    """Look again and again, letting others work, until what is seen holds, and return that."""
+    seen: Any = None
+
+    async def is_seen() -> bool:
+        nonlocal seen
+        seen = await _answer(look)
+        return bool(holds(seen))
+
+    await let_work_until(is_seen, what=what)
+    return seen
+
+
 async def _answer(holds: Callable[[], Any]) -> Any:
     answer = holds()
     return await answer if inspect.isawaitable(answer) else answer

@@ -19,9 +19,13 @@ plant("bot token", TOKEN)
 
 @asynccontextmanager
 async def telegram_bot(api_url: str, token: str = TOKEN) -> AsyncIterator[TelegramBot]:
+    bot = open_bot(api_url, token)
+    yield bot
+    await bot.close()
+
+
+def open_bot(api_url: str, token: str = TOKEN) -> TelegramBot:
     pytest.importorskip("aiogram", reason="the extra 'notify' (aiogram) is not installed")
     from candleray.notify.bot import TelegramBot
 
-    bot = TelegramBot(token, api_url)
-    yield bot
-    await bot.close()
+    return TelegramBot(token, api_url)

@@ -1,0 +1,227 @@
+"""The notifier against a Bot API of this process: what is sent to whom, whatever Telegram answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from candleray.databases.postgres import Postgres
+from candleray.live.run import RunState
+from candleray.live.store import Runs
+from candleray.notify.bot_api import MOST_CHARACTERS, length_of
+from candleray.notify.bot_commands import LINKED, NOT_LINKED, NOT_VALID
+from candleray.notify.bot_store import BotStates
+from candleray.notify.chat_store import TelegramChats
+from candleray.notify.notifier import UNKNOWN_TOKEN, Notifier, NotifierState
+from candleray.notify.outbox import Outbox
+from candleray.notify.policies import NotificationPolicy, QuietHours
+from candleray.notify.poller import OTHER_POLLER
+from candleray.settings import TelegramSettings
+from tests.support.telegram.bots import TOKEN, open_bot
+from tests.support.telegram.fake_bot_api import FakeBotApi, fake_bot_api
+from tests.support.telegram.faults import Fault
+from tests.support.telegram.people import Person, forget_chats, link_token, linked, numbers_in, say, somebody
+from tests.support.waiting import eventually
+
+FAST = TelegramSettings(look_s=0.05, poll_s=1, chat_pause_s=0.01, max_messages_per_s=30, longest_retry_s=0.2)
+
+
+@pytest.fixture
+async def api(postgres: Postgres) -> AsyncIterator[FakeBotApi]:
+    await forget_chats(postgres)
+    async with fake_bot_api(TOKEN) as api:
+        yield api
+
+
+@asynccontextmanager
+async def notifying(
+    postgres: Postgres,
+    api: FakeBotApi,
+    token: str = TOKEN,
+    states: list[NotifierState] | None = None,
+    **changes: Any,
+) -> AsyncIterator[None]:
+    """A notifier at work within the block."""
+    settings = FAST.model_copy(update=changes)
+    observe = (lambda state: None) if states is None else states.append
+    notifier = Notifier(settings, postgres, lambda: open_bot(api.url, token), observe)
+    task = asyncio.create_task(notifier.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def told(api: FakeBotApi, person: Person, numbers: list[int]) -> list[str]:
+    """Wait until exactly these events were told to the person; the texts."""
+
+    def texts() -> list[str]:
+        return api.texts(person.chat_id)
+
+    await eventually(lambda: set(numbers_in(texts())) >= set(numbers))
+    assert sorted(numbers_in(texts())) == numbers
+    return texts()
+
+
+async def answer(api: FakeBotApi, person: Person, text: str, **where: Any) -> str:
+    """The bot's answer to what the person writes."""
+    before = len(api.texts(person.chat_id))
+    api.say(text, person.telegram_user_id, **where)
+    await eventually(lambda: len(api.texts(person.chat_id)) > before)
+    return api.texts(person.chat_id)[before]
+
+
+async def confirmed(api: FakeBotApi) -> None:
+    """Wait until the bot has taken everything that was written."""
+    await eventually(lambda: not api.unconfirmed())
+
+
+async def test_a_person_links_the_chat_and_is_told_what_the_run_does_from_then_on(postgres, api):
+    ada, eve = await somebody(postgres), await somebody(postgres)
+    before = await say(postgres, ada, [0])
+    token = await link_token(postgres, ada)
+    api.has_webhook = True
+    async with notifying(postgres, api):
+        assert await answer(api, eve, f"/start {token}") == NOT_VALID
+        api.say(f"/start {token}", ada.telegram_user_id, chat_id=-77, chat_type="group")
+        await confirmed(api)
+        assert await answer(api, ada, "/status") == NOT_LINKED
+        assert await answer(api, ada, f"/start {token}") == LINKED
+        assert await answer(api, ada, f"/start {token}") == LINKED
+        numbers = await say(postgres, ada, [1, 2])
+        (message, _) = (await told(api, ada, numbers))[-2:]
+    assert message.splitlines()[0] == "Signal LONG at 100.5 · BTCUSDT 1h"
+    assert message.splitlines()[-1] == f"#{numbers[0]}"
+    assert before[0] not in numbers_in(api.texts(ada.chat_id))
+    assert {one.chat_id for one in api.delivered} == {ada.chat_id, eve.chat_id}, "a group is never answered"
+    assert api.texts(eve.chat_id) == [NOT_VALID]
+
+
+async def test_commands_are_about_ones_own_runs_alone(postgres, api):
+    ada, eve = await linked(postgres, api), await linked(postgres, api)
+    theirs, own = str(eve.run.run_id), str(ada.run.run_id)
+    async with notifying(postgres, api):
+        assert await answer(api, ada, "/status") == "Runs: 1 starting\nmessages are on"
+        runs = await answer(api, ada, "/runs@candleray_test_bot")
+        assert own[:8] in runs
+        assert theirs[:8] not in runs
+        assert await answer(api, ada, f"/stop {theirs}") == f"None of your runs begins with {theirs}."
+        assert "four characters" in await answer(api, ada, "/stop ' OR")
+        assert await answer(api, ada, f"/stop {own[:8].upper()}") == f"Run {own[:8]} is stopping."
+        assert "a run that is stopping does not take stop" in await answer(api, ada, f"/stop {own[:8]}")
+        assert (await answer(api, ada, "hello")).startswith("Commands\n/status")
+    runs_store = Runs(postgres)
+    assert (await runs_store.get(eve.user_id, eve.run.run_id)).state is RunState.STARTING
+    stopped = await runs_store.get(ada.user_id, ada.run.run_id)
+    assert (stopped.state, stopped.events[-1].cause) == (RunState.STOPPING, "asked for by Telegram")
+
+
+async def test_muted_by_a_command_nothing_is_told_until_it_is_over(postgres, api):
+    ada = await linked(postgres, api)
+    async with notifying(postgres, api):
+        assert (await answer(api, ada, "/mute 8h")).startswith("Muted until ")
+        assert "none of them" in await answer(api, ada, "/mute never")
+        await say(postgres, ada, [0])
+        await eventually(lambda: Outbox(postgres).behind(), lambda behind: not behind)
+        assert await answer(api, ada, "/mute off") == "Messages are on again."
+        numbers = await say(postgres, ada, [1])
+        await told(api, ada, numbers)
+
+
+async def test_many_that_wait_come_as_digests_that_telegram_takes(postgres, api):
+    ada = await linked(postgres, api)
+    numbers = await say(postgres, ada, range(120))
+    async with notifying(postgres, api):
+        texts = await told(api, ada, numbers)
+    assert len(texts) == 3
+    assert all(length_of(text) <= MOST_CHARACTERS for text in texts)
+
+
+async def test_in_quiet_hours_nothing_comes_and_at_their_end_all_of_it(postgres, api):
+    ada, chats = await linked(postgres, api), TelegramChats(postgres)
+    now = datetime.now(UTC)
+    all_day = QuietHours(start=f"{now - timedelta(hours=1):%H:%M}", end=f"{now + timedelta(hours=1):%H:%M}")
+    await chats.keep_policy(ada.user_id, NotificationPolicy(quiet_hours=all_day))
+    async with notifying(postgres, api):
+        numbers = await say(postgres, ada, [0, 1])
+        await eventually(lambda: chats.state(ada.user_id), lambda state: state.waiting == 2)
+        assert api.texts(ada.chat_id) == []
+        await chats.keep_policy(ada.user_id, NotificationPolicy())
+        await told(api, ada, numbers)
+
+
+@pytest.mark.parametrize("fault", [Fault.TOO_MANY, Fault.SERVER_ERROR, Fault.CUT_BEFORE, Fault.CUT])
+async def test_whatever_telegram_answers_each_event_is_told_once(postgres, api, fault: Fault):
+    ada = await linked(postgres, api)
+    api.faults.next.extend([fault, None, fault, fault])
+    numbers = await say(postgres, ada, [0, 1, 2])
+    async with notifying(postgres, api):
+        await told(api, ada, numbers)
+        await eventually(lambda: TelegramChats(postgres).state(ada.user_id), lambda state: not state.waiting)
+    assert numbers_in(api.texts(ada.chat_id)) == numbers, "in their order, none twice"
+    assert api.faults.drawn[fault] == (2 if fault is Fault.CUT else 3), "what was accepted is not sent again"
+
+
+async def test_a_message_that_is_refused_is_sent_plain_and_then_dropped(postgres, api):
+    ada = await linked(postgres, api)
+    api.faults.next.extend([Fault.BAD_REQUEST, None, Fault.BAD_REQUEST, Fault.BAD_REQUEST])
+    numbers = await say(postgres, ada, [0, 1, 2])
+    async with notifying(postgres, api):
+        await told(api, ada, [numbers[0], numbers[2]])
+
+
+async def test_a_chat_that_blocks_the_bot_is_off_and_what_waits_for_it_is_gone(postgres, api):
+    ada, eve = await linked(postgres, api), await linked(postgres, api)
+    api.blocked.add(ada.chat_id)
+    await say(postgres, ada, [0, 1])
+    numbers = await say(postgres, eve, [0])
+    async with notifying(postgres, api):
+        await told(api, eve, numbers)
+        state = await eventually(lambda: TelegramChats(postgres).state(ada.user_id), lambda state: state.off_since)
+    assert state.waiting == 0
+    assert api.texts(ada.chat_id) == []
+
+
+async def test_another_poller_is_seen_by_who_operates_and_messages_go_out_all_the_same(postgres, api):
+    ada = await linked(postgres, api)
+    async with notifying(postgres, api):
+        await eventually(lambda: "getUpdates" in api.asked)
+        api.has_webhook = True  # polling is refused in the same words, for good
+        notice = await eventually(lambda: _notice_with_conflict(postgres))
+        numbers = await say(postgres, ada, [0])
+        await told(api, ada, numbers)
+    assert OTHER_POLLER in notice
+
+
+async def _notice_with_conflict(postgres: Postgres) -> str:
+    notice = await BotStates(postgres).notice()
+    return notice if notice and OTHER_POLLER in notice else ""
+
+
+async def test_a_token_that_telegram_does_not_know_is_told(postgres, api):
+    async with notifying(postgres, api, token=TOKEN.replace("777", "778")):
+        notice = await eventually(
+            lambda: BotStates(postgres).notice(), lambda notice: notice and "token" in notice
+        )
+    assert UNKNOWN_TOKEN in notice
+    assert "sendMessage" not in api.asked
+
+
+async def test_of_two_notifiers_one_is_at_work_and_the_other_takes_over(postgres, api):
+    ada = await linked(postgres, api)
+    async with notifying(postgres, api):
+        await eventually(lambda: "getUpdates" in api.asked)
+        async with notifying(postgres, api):
+            await told(api, ada, numbers := await say(postgres, ada, [0]))
+            await asyncio.sleep(0.5)
+            assert api.asked.count("getMe") == 1
+    async with notifying(postgres, api):
+        await told(api, ada, numbers + await say(postgres, ada, [1]))
+    assert api.asked.count("getMe") == 2
