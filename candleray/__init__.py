@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from candleray.jobs.job import JobDetail as JobDetail
     from candleray.jobs.job import JobTop as JobTop
     from candleray.live.run import Run as Run
-    from candleray.live.run import RunHistory as RunHistory
+    from candleray.live.run_history import RunHistory as RunHistory
     from candleray.market_data.backfill_report import BackfillReport as BackfillReport
     from candleray.market_data.coverage import Coverage as Coverage
     from candleray.market_data.coverage import MissingRun as MissingRun
@@ -84,7 +84,8 @@ _HOMES = {
     "candleray.indicators.series": ("IndicatorSeries", "SeriesRequest"),
     "candleray.feeds.feed_state": ("FeedState",),
     "candleray.jobs.job": ("BestVariant", "Job", "JobDetail", "JobTop"),
-    "candleray.live.run": ("Run", "RunHistory"),
+    "candleray.live.run_history": ("RunHistory",),
+    "candleray.live.run": ("Run",),
     "candleray.market_data.backfill_report": ("BackfillReport",),
     "candleray.market_data.coverage": ("Coverage", "MissingRun", "RowCounts"),
     "candleray.market_data.insert_report": ("InsertReport",),

@@ -20,6 +20,7 @@ from candleray.jobs.store import Jobs
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import Settings
 from serve_apps.backfills import Backfills
+from serve_apps.event_watch import EventWatch
 from serve_apps.fair_shares import FairShares, search_turns
 from serve_apps.job_watch import JobWatch
 from serve_apps.metrics import Metrics
@@ -59,6 +60,10 @@ class Backend:
     @cached_property
     def metrics_of_all(self) -> ReplicaMetrics:
         return ReplicaMetrics(self.metrics, self.valkey)
+
+    @cached_property
+    def event_watch(self) -> EventWatch:
+        return EventWatch(self.postgres, self.valkey)
 
     @cached_property
     def searches(self) -> FairShares:

@@ -12,7 +12,8 @@ from candleray.terminal.options import ApiUrl, AsJson, AsJsonList, DataDir, conn
 from candleray.terminal.tables import print_table, second_text
 
 if TYPE_CHECKING:
-    from candleray.live.run import Run, RunHistory
+    from candleray.live.run import Run
+    from candleray.live.run_history import RunHistory
 
 run = typer.Typer(
     no_args_is_help=True,

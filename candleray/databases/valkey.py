@@ -92,6 +92,21 @@ class Valkey:
                     raise answer
             return all(answer is not None for answer in answers)
 
+    async def append_capped(self, entries: Sequence[StreamEntry], most: int) -> None:
+        """Append entries to streams that keep about so many; an id that is not above the last one changes nothing.
+
+        Raises:
+            ServiceUnavailable: Valkey does not answer or has no room; entries may have been appended.
+        """
+        async with self.answering() as client:
+            pipeline = client.pipeline(transaction=False)
+            for entry in entries:
+                fields: dict[Any, Any] = dict(entry.fields)
+                pipeline.xadd(entry.stream, fields, id=entry.entry_id, maxlen=most)
+            for answer in await pipeline.execute(raise_on_error=False):
+                if isinstance(answer, Exception) and _OLDER not in str(answer):
+                    raise answer
+
     async def last_ids(self, streams: Sequence[str]) -> list[str | None]:
         """The id of the last entry of each stream, None where there is none."""
         async with self.answering() as client:

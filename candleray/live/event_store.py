@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -55,6 +55,11 @@ class StrategyEvents:
         """The number of the user's last event; 0 before the first."""
         rows = await self._postgres.fetch("last_event_number", user_id)
         return int(rows[0]["last"]) if rows else 0
+
+    async def last_numbers(self, user_ids: Collection[UUID] | None = None) -> dict[UUID, int]:
+        """The numbers of the last events of these users, or of all, of those who have any."""
+        rows = await self._postgres.fetch("last_event_numbers", None if user_ids is None else list(user_ids))
+        return {row["user_id"]: row["last"] for row in rows if row["last"]}
 
     async def of_run(
         self,

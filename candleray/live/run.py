@@ -134,13 +134,6 @@ class RunEvent(Model):
     at: datetime
 
 
-class RunHistory(Run):
-    """A run and how it came to its state."""
-
-    events: tuple[RunEvent, ...]
-    """The newest of them, oldest first."""
-
-
 class NewRun(Model):
     strategy_id: UUID
     """The strategy to run."""

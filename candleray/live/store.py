@@ -17,12 +17,12 @@ from candleray.live.run import (
     RunAction,
     RunEvent,
     RunFilter,
-    RunHistory,
     RunMetadata,
     RunPage,
     RunState,
     next_state,
 )
+from candleray.live.run_history import RunHistory
 from candleray.live.sessions import bar_open_at, first_live_bar
 from candleray.paging import PagePosition, cursor_of
 from candleray.strategies.store import refuse_active_run

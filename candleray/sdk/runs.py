@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from candleray.live.run import Run, RunHistory, RunPage
+from candleray.live.run import Run, RunPage
+from candleray.live.run_history import RunHistory
 from candleray.paging import collected
 from candleray.sdk.connection import Sender, encoded, read
 from candleray.sdk.references import RUN, STRATEGY, find_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from serve_apps.examples.strategies import RUN_ID
@@ -109,3 +110,24 @@ EQUITY = {
     ],
     "next_after": None,
 }
+
+STANDING = {
+    "run_id": RUN_ID,
+    "session": 1,
+    "last_bar": "2026-01-05T12:00:00Z",
+    "lag_s": 0.6,
+    "signal": "long",
+    "side": "long",
+    "quantity": 0.10658488,
+    "entry_price": 93821.88125,
+    "equity_quote": 9991.49,
+    "return_pct": -0.0851,
+    "trades": 0,
+    "waits_for": None,
+}
+
+EVENT_STREAM = (
+    'event: begin\ndata: {"after": 41}\nid: 41\n\n'
+    f"event: strategy_event\ndata: {json.dumps(EVENT)}\nid: 42\n\n"
+    f"event: standings\ndata: {json.dumps([STANDING])}\n\n"
+)

@@ -115,6 +115,7 @@ RUN: dict[str, Any] = {
 STOPPING_RUN = {**RUN, "state": "stopping", "state_since": "2026-01-06T09:00:00Z"}
 RUN_HISTORY = {
     **STOPPING_RUN,
+    "standing": None,
     "events": [
         {
             "number": 1,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from functools import partial
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.sse import ServerSentEvent
 from pydantic import Field
 from starlette.responses import Response
 
@@ -30,10 +29,11 @@ from candleray.validation import Model
 from serve_apps.backend import Backend, InBackend
 from serve_apps.examples import backtests
 from serve_apps.examples import jobs as examples
-from serve_apps.http.access import needs, require_same_caller
+from serve_apps.http.access import needs
 from serve_apps.http.backtest_body import InRequest
 from serve_apps.http.callers import InUser
 from serve_apps.http.errors import error_payload
+from serve_apps.http.event_streams import EventStream, SameCaller
 from serve_apps.http.json_body import StrictRoute
 from serve_apps.http.openapi import example
 from serve_apps.http.slots import slot
@@ -51,15 +51,6 @@ IdempotencyKey = Annotated[
         description="a name of your own for this submission: sent again with it, it makes no second job",
     ),
 ]
-
-ASK_AGAIN_S = 3.0
-"""Seconds for which a stream goes on whose caller's token has been revoked."""
-
-
-class EventStream(EventSourceResponse):
-    """Server-sent events. FastAPI documents a route's errors, which are JSON, under this media type."""
-
-    media_type = "application/json"
 
 
 async def _job(job_id: JobId, backend: InBackend, user: InUser) -> Job:
@@ -162,13 +153,11 @@ async def watch_job(
     """
     jobs = await backend.jobs()
     changes = backend.job_watch.changes(job, partial(jobs.get, user.user_id, job.job_id))
-    shown, asked_at = "", time.monotonic()
+    shown, caller = "", SameCaller(request, backend)
     try:
         async with aclosing(changes):
             async for now in changes:
-                if time.monotonic() - asked_at > ASK_AGAIN_S:
-                    await require_same_caller(request, backend)
-                    asked_at = time.monotonic()
+                await caller.require()
                 content = _without_heartbeat(now)
                 if now.ended:
                     yield ServerSentEvent(event="end", raw_data=content)

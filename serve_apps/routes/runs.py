@@ -9,7 +9,9 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Path, Query
 from pydantic import Field
 
-from candleray.live.run import NewRun, Run, RunAction, RunFilter, RunHistory, RunPage, RunState
+from candleray.live.run import ACTIVE_STATES, NewRun, Run, RunAction, RunFilter, RunPage, RunState
+from candleray.live.run_history import RunHistory
+from candleray.live.standings import standing_of
 from candleray.live.store import Runs
 from candleray.live.warm_up import run_metadata
 from candleray.paging import CURSOR_PATTERN, position_of
@@ -57,8 +59,11 @@ async def list_runs(query: Annotated[RunsQuery, Query()], user: InUser, backend:
 
 @router.get("/{run_id}", response_model=RunHistory, responses=example(examples.RUN_HISTORY))
 async def get_run(run_id: RunId, user: InUser, backend: InBackend) -> Any:
-    """One run of the user, and the events that led to its state, each with its cause."""
-    return await Runs(await backend.postgres()).get(user.user_id, run_id)
+    """One run of the user, the events that led to its state, each with its cause, and how it stands."""
+    history = await Runs(await backend.postgres()).get(user.user_id, run_id)
+    if history.state not in ACTIVE_STATES:
+        return history
+    return history.model_copy(update={"standing": await standing_of(backend.valkey, user.user_id, run_id)})
 
 
 @router.post("/{run_id}/stop", response_model=Run, responses=example(examples.STOPPING_RUN))

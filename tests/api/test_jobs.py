@@ -25,8 +25,8 @@ from candleray.market_data.candle_store import CandleStore
 from candleray.search.rankings import Ranking
 from candleray.search.sweep import Sweep
 from candleray.settings import JobSettings
+from serve_apps.http import event_streams
 from serve_apps.job_watch import WATCH_S
-from serve_apps.routes import jobs as job_routes
 from tests.support.api.hostile_requests import HOSTILE
 from tests.support.api.in_process_api import backend, serving, stored_walk, unreachable
 from tests.support.searches import search_over
@@ -328,7 +328,7 @@ async def test_all_who_watch_a_job_share_one_poll(api: httpx.AsyncClient, attemp
 async def test_a_stream_ends_soon_after_its_token_is_revoked(
     api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_routes, "ASK_AGAIN_S", 0.2)
+    monkeypatch.setattr(event_streams, "ASK_AGAIN_S", 0.2)
     job_id = (await submit(api))["job_id"]
     token = (await api.post("/tokens", json={"name": "watcher", "scopes": ["read"]})).json()
     headers = {"Authorization": f"Bearer {token['token']}"}

@@ -14,7 +14,8 @@ from pydantic import TypeAdapter
 
 from candleray.databases.postgres import Postgres
 from candleray.identity.user_store import Users
-from candleray.live.run import FIRST_STATE, TRANSITIONS, NewRun, Run, RunAction, RunHistory, RunPage, RunState
+from candleray.live.run import FIRST_STATE, TRANSITIONS, NewRun, Run, RunAction, RunPage, RunState
+from candleray.live.run_history import RunHistory
 from candleray.live.store import Runs
 from serve_apps.examples import strategies as examples
 from tests.support.api.in_process_api import backend, serving

@@ -44,6 +44,10 @@ WHERE user_id = $1 AND number > $2 ORDER BY number LIMIT $3;
 -- name: last_event_number
 SELECT last FROM event_numbers WHERE user_id = $1;
 
+-- name: last_event_numbers
+-- Of these users, or of all.
+SELECT user_id, last FROM event_numbers WHERE $1::uuid[] IS NULL OR user_id = ANY ($1) ORDER BY user_id;
+
 -- name: events_of_run
 SELECT number, run_id, session, ts_open, at, body FROM strategy_events
 WHERE user_id = $1 AND run_id = $2 AND number > $3 AND ($4::text[] IS NULL OR kind = ANY ($4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -11,14 +12,16 @@ import pytest
 from pydantic import TypeAdapter
 
 from candleray.databases.postgres import Postgres
+from candleray.databases.valkey import Valkey
 from candleray.identity.models import User
 from candleray.identity.user_store import Users
 from candleray.live.records import EquityPage, EventPage, SignalPage, TradePage
 from candleray.live.run import RunAction
 from candleray.live.store import Runs
+from candleray.live.user_streams import standings_stream
 from candleray.strategies.store import Strategies
 from serve_apps.examples import live as examples
-from tests.support.api.in_process_api import backend, serving
+from tests.support.api.in_process_api import backend, serving, unreachable
 from tests.support.live.said_events import ANNULLED, LONG, entry, exit_of, said
 from tests.support.live.saved_runs import SavedRun, saved_run
 
@@ -158,6 +161,26 @@ async def test_trades_and_equity_stay_when_the_strategy_is_deleted(api, postgres
     await Strategies(postgres).delete(run.user_id, run.run.strategy_id)
     assert len((await told(api, run, "equity"))["points"]) == 2
     assert (await told(api, run, "trades"))["trades"][-1]["state"] == "left_open"
+
+
+async def test_a_run_is_shown_with_its_newest_standing_while_it_is_active(api, postgres, valkey_url, run):
+    assert (await api.get(f"/runs/{run.run_id}")).json()["standing"] is None
+    standing = {**examples.STANDING, "run_id": str(run.run_id)}
+    valkey = await Valkey.open(valkey_url)
+    for equity in (1.0, 2.0):
+        told = json.dumps([{**standing, "equity_quote": equity}])
+        await valkey.client.xadd(standings_stream(run.user_id), {"standings": told})
+    await valkey.client.xadd(standings_stream(run.user_id), {"standings": "[]"})  # of another shard
+    await valkey.close()
+    assert (await api.get(f"/runs/{run.run_id}")).json()["standing"] == {**standing, "equity_quote": 2.0}
+    for action in (RunAction.STOP, RunAction.HALT):
+        await Runs(postgres).move(run.user_id, run.run_id, action, "the test")
+    assert (await api.get(f"/runs/{run.run_id}")).json()["standing"] is None
+
+
+async def test_without_valkey_a_run_is_shown_without_its_standing(postgres, user, run):
+    async with serving(backend(object(), postgres), user, valkey=unreachable) as api:
+        assert (await api.get(f"/runs/{run.run_id}")).json()["standing"] is None
 
 
 @pytest.mark.parametrize("what", ["events", "signals", "trades", "equity"])

@@ -66,6 +66,11 @@ async def stopping_run(somebody: Target) -> Wanted:
     return Wanted({"run_id": made})
 
 
+async def events_there_are(somebody: Target) -> Wanted:
+    await run_id(somebody.api)
+    return Wanted(query={"after": 0, "for_s": 0})
+
+
 async def first_code(somebody: Target) -> Wanted:
     """Return the code of a second factor that has begun."""
     await log_in(somebody.api)
@@ -147,6 +152,7 @@ MADE: dict[str, Callable[[Target], Awaitable[Wanted]]] = {
     "POST /market-data/subscription-requests": wish,
     "POST /market-data/subscription-requests/{request_id}/accept": waiting_wish,
     "POST /market-data/subscription-requests/{request_id}/refuse": unwanted_wish,
+    "GET /events": events_there_are,
     "GET /backtests/jobs/{job_id}/events": cancelled_job,
     "GET /backtests/jobs/{job_id}/result": succeeded_job,
     "DELETE /backtests/jobs/{job_id}": cancelled_job,

@@ -1,0 +1,15 @@
+"""History of a run: how it came to its state, and how it stands."""
+
+from __future__ import annotations
+
+from candleray.live.run import Run, RunEvent
+from candleray.live.standing import RunStanding
+
+
+class RunHistory(Run):
+    """A run and how it came to its state."""
+
+    events: tuple[RunEvent, ...]
+    """The newest of them, oldest first."""
+    standing: RunStanding | None = None
+    """Its standing, at most some seconds old; `null` where nobody runs it, or where that is not known now."""
