@@ -7,7 +7,9 @@ its phase on; a recursive one goes on from its state. Both run the kernel that a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,54 @@ from kernels.bits import words
 from kernels.declare import Indicator, Number, Param
 from kernels.rules import FAMILIES
 from kernels.signals import FloatArray, beginning, column, room
+
+COLUMNS = ("open", "high", "low", "close", "volume", "hlc3", "ohlc4")
+"""The rows of a `BarWindow`: those of candles, and the means of prices that indicators read."""
+
+_CANDLE_ROWS = 5
+
+
+class BarWindow:
+    """The last bars of some candles, for indicators and rules that take one more bar at a time."""
+
+    def __init__(self, values: FloatArray, bars: int) -> None:
+        """
+        Args:
+            values: candles `[5, n]`, the last of which are kept.
+            bars: how many are kept.
+        """
+        self.bars = bars
+        kept = values[:, max(0, values.shape[1] - bars) :]
+        self.stop = kept.shape[1]
+        """The bars lie in the columns before this one."""
+        # Some at a time are forgotten, so that most bars move nothing.
+        self.rows = np.empty((len(COLUMNS), bars + 32 + bars // 2))
+        self.newest: list[FloatArray] = []
+        """Each row's last bar alone."""
+        self._write(kept, 0)
+
+    def append(self, bar: FloatArray) -> None:
+        """Add a candle `[5, 1]`."""
+        if self.stop == self.rows.shape[1]:
+            self.rows[:, : self.bars] = self.rows[:, self.stop - self.bars : self.stop].copy()
+            self.stop = self.bars
+        self._write(bar, self.stop)
+        self.stop += 1
+        self.newest = [row[self.stop - 1 : self.stop] for row in self.rows]
+
+    def ends_with(self, values: FloatArray) -> bool:
+        """Tell if its last bars are these candles."""
+        count = values.shape[1]
+        own = self.rows[:_CANDLE_ROWS, max(0, self.stop - count) : self.stop]
+        return own.shape == values.shape and bool((own == values).all())
+
+    def last(self, bars: int) -> FloatArray:
+        """The last candles, `[5, n]`."""
+        return self.rows[:_CANDLE_ROWS, max(0, self.stop - bars) : self.stop]
+
+    def _write(self, values: FloatArray, at: int) -> None:
+        for row, name in enumerate(COLUMNS):
+            self.rows[row, at : at + values.shape[1]] = column(values, name)
 
 
 def _cast(declared: Mapping[str, Param], given: Mapping[str, Number]) -> dict[str, Number]:
@@ -36,11 +86,25 @@ class GrowingSeries:
         self._state = beginning(indicator, self._params)
         self.seen = 0
         """Bars so far."""
+        self._rows = [COLUMNS.index(self._inputs.get(name, at[0])) for name, at in indicator.inputs.items()]
+        self._reach, self._phase = indicator.reach(self._params), indicator.phase(**self._params)
+        self.last: Sequence[FloatArray] = []
+        """The outputs on the last bar after a `step`, in arrays of one value that are written again by others."""
+        self._numbers = tuple(self._params.values())
+        self._size = 0
+        self._outputs: Sequence[FloatArray] = []
+        self._arguments: tuple[Any, ...] = ()
 
     @property
     def earlier_bars(self) -> int:
         """The number of bars before the next one that `advance` wants to see again; never more than were seen."""
-        return self.indicator.earlier_bars(self.seen, self._params)
+        first = max(0, self.seen - self._reach)
+        return self.seen - (first - first % self._phase)
+
+    @property
+    def most_bars(self) -> int:
+        """The bars that `step` reads at most, the new one among them."""
+        return self._reach + self._phase
 
     def advance(self, values: FloatArray, new: int) -> dict[str, FloatArray]:
         """The outputs on the last `new` bars of the candles `values[5, n]`; those before them were seen.
@@ -58,6 +122,53 @@ class GrowingSeries:
         self.seen += new
         return {name: out[earlier:] for name, out in zip(self.indicator.outputs, outputs, strict=True)}
 
+    @property
+    def reads_one_bar(self) -> bool:
+        """Tell if a step reads the new bar alone."""
+        return self.most_bars == 1
+
+    def step(self, window: BarWindow) -> None:
+        """Take the last bar of the window, which is new: its outputs are in `last`."""
+        size = self.earlier_bars + 1
+        if size != self._size:
+            outputs, last = _scratch(len(self.indicator.outputs), size)
+            self._lay_out(size, outputs, last)
+        if not self.indicator.fills:
+            for each in self._outputs:
+                each.fill(np.nan)
+        if size == 1:
+            newest = window.newest
+            columns = [newest[row] for row in self._rows]
+        else:
+            rows, stop = window.rows, window.stop
+            columns = [rows[row, stop - size : stop] for row in self._rows]
+        # There are thousands of these a minute, most below a microsecond in the kernel.
+        _compiled(self.indicator.kernel)(*columns, *self._arguments)
+        self.seen += 1
+
+    def write_to(self, outputs: Mapping[int, FloatArray]) -> None:
+        """Have each `step` write these outputs, by their numbers, to arrays of one value; it reads one bar."""
+        places = [outputs.get(number, np.empty(1)) for number in range(len(self.indicator.outputs))]
+        self._lay_out(1, places, places)
+
+    def _lay_out(self, size: int, outputs: Sequence[FloatArray], last: Sequence[FloatArray]) -> None:
+        """Write to these arrays from the next step on, over so many bars with the new one."""
+        self._size, self._outputs, self.last = size, outputs, last
+        self._arguments = self.indicator.arguments(self._numbers, outputs, self._state, size - 1)
+
+
+@cache
+def _scratch(outputs: int, size: int) -> tuple[Sequence[FloatArray], Sequence[FloatArray]]:
+    """Arrays for so many outputs over so many bars, which all series share, and the last value of each."""
+    rooms = [np.empty(size) for _ in range(outputs)]
+    return rooms, [room[size - 1 :] for room in rooms]
+
+
+def _compiled(kernel: Any) -> Callable[..., Any]:
+    # A call through the declaration takes half as long as the kernel.
+    compiled: Callable[..., Any] = getattr(kernel, "compiled", kernel)
+    return compiled
+
 
 class GrowingSignal:
     """The signal of an indicator's own rule from a first bar on, with the outputs that the rule reads again."""
@@ -68,7 +179,10 @@ class GrowingSignal:
         self._family = FAMILIES[rule.family]
         self._params = _cast(rule.params, signal)
         self._kept = np.empty((len(rule.outputs), 0))
+        self._numbers = tuple(self._params.values())
         self._lookback = self._family.lookback(**self._params)
+        self._outputs = [series.indicator.outputs.index(name) for name in rule.outputs]
+        self._rows = [COLUMNS.index(name) for name in self._family.columns]
 
     def advance(self, values: FloatArray, new: int) -> NDArray[np.uint64]:
         """Long and short bits `uint64[2, words]` of the last `new` bars, as `GrowingSeries.advance` takes them."""
@@ -84,3 +198,18 @@ class GrowingSignal:
         self._family.kernel(*columns, *outputs, *self._params.values(), start, *plane.view(np.uint8))
         self._kept = outputs[:, max(0, outputs.shape[1] - self._lookback) :]
         return plane
+
+    def step(self, window: BarWindow, long: NDArray[np.uint8], short: NDArray[np.uint8]) -> None:
+        """Write the signal of the last bar of the window, which is new, into two octets, `uint8[1]` each."""
+        self.series.step(window)
+        newest, last = window.newest, self.series.last
+        columns = [newest[row] for row in self._rows]
+        outputs = [last[at] for at in self._outputs]
+        start = self._kept.shape[1]
+        if self._lookback:
+            every = np.concatenate([self._kept, outputs], axis=1)
+            unread = np.full(start, np.nan)
+            columns = [np.concatenate([unread, each]) for each in columns]
+            self._kept = every[:, max(0, start + 1 - self._lookback) :]
+            outputs = [*every]
+        _compiled(self._family.kernel)(*columns, *outputs, *self._numbers, start, long, short)

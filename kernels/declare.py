@@ -134,19 +134,22 @@ class Indicator:
             state: of a recursive indicator; it comes out as the last bar leaves it.
             start: the first bar that the state has not seen.
         """
+        self.kernel(*inputs, *self.arguments(params, outputs, state, start))
+
+    def arguments(
+        self, params: Iterable[Number], outputs: Iterable[Any], state: Any = None, start: int = 0
+    ) -> tuple[Any, ...]:
+        """The kernel's arguments behind its inputs, as `compute_into` has them."""
         written = [*outputs] if self.state_size is None else [*outputs, state]
         if self.outputs_type is not None:
             written = [self.outputs_type(*written)]
-        self.kernel(*inputs, *params, *written, *([] if self.input_lookback is None else [start]))
+        return *params, *written, *([] if self.input_lookback is None else [start])
 
-    def earlier_bars(self, seen: int, params: Mapping[str, Number]) -> int:
-        """The number of bars before the next one that its value is made with, of `seen` since the first."""
+    def reach(self, params: Mapping[str, Number]) -> int:
+        """The number of bars before a bar that its value is made with, besides what its phase adds."""
         if self.state_size is None:
-            reach = self.lookback(**params)
-        else:
-            reach = self.input_lookback(**params) if self.input_lookback else 0
-        first = max(0, seen - reach)
-        return seen - (first - first % self.phase(**params))
+            return self.lookback(**params)
+        return self.input_lookback(**params) if self.input_lookback else 0
 
     @property
     def selectable_inputs(self) -> dict[str, tuple[str, ...]]:

@@ -15,7 +15,7 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from kernels.advance import GrowingSeries, GrowingSignal
+from kernels.advance import BarWindow, GrowingSeries, GrowingSignal
 from kernels.bits import unpack
 from kernels.declare import Indicator, Number
 from kernels.indicators import INDICATORS
@@ -153,6 +153,26 @@ def rule_flags(
         seen = growing.series.seen
         parts.append(unpack(growing.advance(values[:, : seen + new], new), new))
     return np.concatenate(parts, axis=1)
+
+
+@pytest.mark.parametrize("indicator", INDICATORS.values(), ids=INDICATORS.keys())
+def test_bar_by_bar_over_a_window_values_and_signals_are_those_of_all_bars_at_once(indicator, values):
+    bars, known = values[:, :1_500].copy(), 1_100
+    for params, signal in zip(param_sets(indicator), signal_sets(indicator), strict=False):
+        whole = np.stack(list(compute(indicator, bars, {}, params).values()))
+        plane = build_plane(indicator, bars, {}, params, signal, 0, 0, bars.shape[1])
+        growing = GrowingSignal(GrowingSeries(indicator, {}, params), signal)
+        growing.advance(bars[:, :known], known)
+        window = BarWindow(bars[:, known - growing.series.earlier_bars : known], growing.series.most_bars)
+        made, octets = [], np.zeros((2, 1), np.uint8)
+        flags = np.empty((2, bars.shape[1] - known), bool)
+        for bar in range(known, bars.shape[1]):
+            window.append(bars[:, bar : bar + 1])
+            growing.step(window, *octets)
+            made.append(np.array(growing.series.last)[:, 0])
+            flags[:, bar - known] = octets[:, 0] & 1
+        assert np.stack(made, axis=1).tobytes() == whole[:, known:].tobytes(), params
+        assert flags.tolist() == unpack(plane, bars.shape[1])[:, known:].tolist(), (params, signal)
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())

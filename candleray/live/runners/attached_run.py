@@ -13,8 +13,9 @@ from candleray.live.runners.bar_events import signal_events, trade_events
 from candleray.live.runners.lane_bars import LaneBars, tapes_of
 from candleray.live.runners.strategy import Strategy
 from candleray.live.sessions import LiveRun
+from candleray.search.signals.plain_planes import PlainPlanes
 from candleray.timeframes import to_ms
-from kernels.bits import pack, unpack
+from kernels.advance import BarWindow
 
 _ONE = np.zeros(1, np.int64)
 
@@ -27,8 +28,14 @@ class AttachedRun:
         self.live_from_ms = to_ms(live.last.live_from)
         self.init_cash_quote = strategy.terms.init_cash_quote
         self.last_bar_ms: int | None = None
+        self.plain: PlainPlanes | None = None
+        """Its planes on single bars, after it has caught up; None where its conditions are not plain."""
+        self.window: BarWindow | None = None
+        """The bars that these read."""
         self.place = 0
         """The place of its account."""
+        self.room: NDArray[np.uint64] = np.empty((0, 2, 1), np.uint64)
+        """The planes of its conditions on the last bar, among those of others."""
 
     @property
     def run_id(self) -> UUID:
@@ -39,6 +46,15 @@ class AttachedRun:
         """The number of its conditions, a pair of planes each."""
         return len(self.terms.rows)
 
+    def take(self, bars: LaneBars, open_ms: int) -> None:
+        """Take one more bar, which its window has; write the planes of its conditions but for comparisons."""
+        if self.plain is None:
+            self.room[:] = self.truths(bars)
+            return
+        assert self.window is not None
+        self.plain.step(self.window)
+        self.last_bar_ms = open_ms
+
     def truths(self, bars: LaneBars) -> NDArray[np.uint64]:
         """The planes of its conditions on these bars, which it has taken then."""
         if not len(bars.candles):
@@ -47,30 +63,22 @@ class AttachedRun:
         self.last_bar_ms = int(bars.opens_ms[-1])
         return planes
 
-    def live_truths(self, bars: LaneBars) -> tuple[NDArray[np.uint64], LaneBars]:
-        """The same of those bars alone that may trade, and these."""
-        truths = self.truths(bars)
-        count = len(bars.candles)
-        live = int(np.searchsorted(bars.opens_ms, self.live_from_ms))
-        if live == 0:
-            return truths, bars
-        return pack(unpack(truths, count)[..., live:]), bars.part(live, count)
-
     def catch_up(self, bars: LaneBars, told_until_ms: int) -> tuple[NDArray[np.void], list[NewEvent]]:
         """Take the bars up to now; return its account, and what bars that close after that moment have to say."""
         opens_ms = bars.opens_ms
         live = int(np.searchsorted(opens_ms, self.live_from_ms))
         untold = int(np.searchsorted(opens_ms + self.bar_ms, told_until_ms, side="right"))
         untold = max(live, untold)
-        accounts = PaperAccounts.of_terms([self.terms])
+        accounts, events = PaperAccounts.of_terms([self.terms]), list[NewEvent]()
         self.truths(bars.part(0, live))
         if live < untold:
             told = bars.part(live, untold)
             accounts.step(_ONE, _ONE, tapes_of([told]), self.truths(told))
-        if untold == len(opens_ms):
-            return accounts.states, []
-        new = bars.part(untold, len(opens_ms))
-        before = accounts.states["signal"].copy()
-        stepped = accounts.step(_ONE, _ONE, tapes_of([new]), self.truths(new))
-        trades = trade_events({0: self.live}, stepped.events)
-        return accounts.states, [*signal_events([self.live], [new.candles], before, stepped.signals), *trades]
+        if untold < len(opens_ms):
+            new = bars.part(untold, len(opens_ms))
+            before = accounts.states["signal"].copy()
+            stepped = accounts.step(_ONE, _ONE, tapes_of([new]), self.truths(new))
+            events += signal_events([self.live], [new.candles], before, stepped.signals)
+            events += trade_events({0: self.live}, stepped.events)
+        self.plain = self._planes.plain()
+        return accounts.states, events

@@ -17,9 +17,7 @@ from candleray.live.session_sources import instrument_of
 from candleray.markets import Instrument
 from candleray.search.signals.expressions import SourceKey
 from candleray.timeframes import iso, minutes_of
-
-BARS_AT_ONCE = 64
-"""Bars that a lane takes at once: a word of bits."""
+from kernels.advance import BarWindow
 
 
 class History(NamedTuple):
@@ -40,6 +38,8 @@ class Lane:
         """
         self.key = strategy.key
         self.runs: list[AttachedRun] = []
+        self.windows: list[BarWindow] = []
+        """The last bars, of each history that runs differ in."""
         self.position_ms = min([strategy.first_ms, *strategy.others_ms.values()])
         """The first minute that the lane has not taken."""
         self._histories = dict(histories)
@@ -68,10 +68,25 @@ class Lane:
         """The first minute that is not decided of every instrument."""
         return min(self.decided_ms(instrument, tapes) for instrument in self.key.instruments)
 
-    def stop_ms(self, bars: int) -> int:
-        """The minute after so many bars more."""
+    @property
+    def bar_end_ms(self) -> int:
+        """The end of the bar that is open."""
         bar_ms = self.key.bar_ms
-        return (self.position_ms // bar_ms + bars) * bar_ms
+        return (self.position_ms // bar_ms + 1) * bar_ms
+
+    def seat(self) -> None:
+        """Give each run that reads one the window of its bars: one for all whose last bars are the same."""
+        for run in self.runs:
+            if run.plain is None or run.window in self.windows:
+                continue
+            last = run.plain.history if run.window is None else run.window.last(run.plain.earlier_bars)
+            fits = (one for one in self.windows if one.bars >= run.plain.most_bars and one.ends_with(last))
+            window = next(fits, None)
+            if window is None:
+                window = BarWindow(last, run.plain.most_bars)
+                self.windows.append(window)
+            run.window, run.plain.history = window, last[:, :0].copy()
+        self.windows = [one for one in self.windows if any(run.window is one for run in self.runs)]
 
     def waits_for(self, tapes: Mapping[Instrument, MinuteTape]) -> str | None:
         """The instrument whose minutes are behind those of another that the runs read, in words."""
@@ -89,6 +104,8 @@ class Lane:
             if len(made):
                 self._held[source] = joined(self._held[source], made)
         self.position_ms = stop_ms
+        for window in self.windows if len(own.candles) else ():
+            window.append(own.candles.values)
         self._let_go()
         others: Mapping[SourceKey, Candles] = {}
         if len(own.candles):

@@ -5,14 +5,12 @@ All runs of a lane see the same bars; the accounts of all lanes step together.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
-from numpy.typing import NDArray
 
 from candleray.candles import Candles
 from candleray.errors import CandlerayError, in_words
@@ -27,7 +25,7 @@ from candleray.live.runners.bar_events import (
     signal_events,
     trade_events,
 )
-from candleray.live.runners.lane import BARS_AT_ONCE, History, Lane
+from candleray.live.runners.lane import History, Lane
 from candleray.live.runners.lane_bars import LaneBars
 from candleray.live.runners.minute_tape import MinuteTape
 from candleray.live.runners.strategy import strategy_of
@@ -136,7 +134,6 @@ class RunBook:
         lane.runs.append(run)
         self._lanes.append(lane)
         self._unsettled = True
-        self._join_lanes()
         return in_order([*gap_events(live, bars.gaps, told_until_ms), *events])
 
     def detach(self, run_id: UUID) -> None:
@@ -167,8 +164,9 @@ class RunBook:
             tape.take(minutes, decided_ms)
 
     def advance(self) -> Advanced:
-        """Take all bars that have come."""
+        """Take all bars that have come, one of each lane at a time."""
         outcome = Advanced()
+        self._settle()
         while moved := self._moved():
             for lane, bars in moved:
                 for run in lane.runs if bars.gaps else ():
@@ -178,7 +176,6 @@ class RunBook:
             self.detach(run_id)
         outcome.events = in_order(outcome.events)
         outcome.taken_ms = self._newly_taken()
-        self._join_lanes()
         self._forget()
         return outcome
 
@@ -206,46 +203,49 @@ class RunBook:
         )
 
     def _moved(self) -> list[_Moved]:
-        """Let each lane take what is decided, so many bars at once; those that have moved."""
+        """Let each lane take what is decided, up to the end of a bar; those that have moved."""
         moved = []
         for lane in self._lanes:
-            stop_ms = min(lane.all_decided_ms(self._tapes), lane.stop_ms(BARS_AT_ONCE))
+            stop_ms = min(lane.all_decided_ms(self._tapes), lane.bar_end_ms)
             if stop_ms > lane.position_ms:
                 moved.append(_Moved(lane, lane.advance(self._tapes, stop_ms)))
         return moved
 
     def _step(self, moved: Sequence[_Moved], outcome: Advanced) -> None:
-        by_count: dict[int, _Batch] = defaultdict(_Batch)
-        for lane, bars in moved:
+        runs, lane_of = [], []
+        for at, (lane, bars) in enumerate(moved):
+            open_ms = int(bars.opens_ms[0])
             for run in lane.runs:
-                if run.run_id in outcome.failed:
+                if outcome.failed and run.run_id in outcome.failed:
                     continue
                 try:
-                    truths, live = run.live_truths(bars)
+                    run.take(bars, open_ms)
                 except Exception as error:  # noqa: BLE001 - whatever it was: the others go on
                     _fail(run, error, bars, outcome)
                     continue
-                if len(live.candles):
-                    by_count[len(live.candles)].add(run, truths, live)
-        for batch in by_count.values():
-            self._step_batch(batch, outcome)
+                if open_ms >= run.live_from_ms:
+                    runs.append(run)
+                    lane_of.append(at)
+        if runs:
+            self._accounts.compare()
+            self._step_accounts(runs, lane_of, [bars for _, bars in moved], outcome)
 
-    def _step_batch(self, batch: _Batch, outcome: Advanced) -> None:
+    def _step_accounts(
+        self, runs: Sequence[AttachedRun], lane_of: Sequence[int], bars: Sequence[LaneBars], outcome: Advanced
+    ) -> None:
         try:
-            before, stepped = self._accounts.step(batch.runs, batch.truths, np.array(batch.lane_of), batch.bars)
+            before, stepped = self._accounts.step(runs, np.array(lane_of), bars)
         except ValueError as error:
             # Nobody has moved: one by one, so that one run's fault is its own.
-            if len(batch.runs) == 1:
-                _fail(batch.runs[0], error, batch.bars[0], outcome)
+            if len(runs) == 1:
+                _fail(runs[0], error, bars[lane_of[0]], outcome)
                 return
-            for run, truths, at in zip(batch.runs, batch.truths, batch.lane_of, strict=True):
-                self._step_batch(_Batch([run], [truths], [0], [batch.bars[at]]), outcome)
+            for run, at in zip(runs, lane_of, strict=True):
+                self._step_accounts([run], [0], [bars[at]], outcome)
             return
-        lives = [run.live for run in batch.runs]
-        candles = [batch.bars[at].candles for at in batch.lane_of]
-        outcome.events += signal_events(lives, candles, before, stepped.signals)
-        places = {run.place: run.live for run in batch.runs}
-        outcome.events += trade_events(places, stepped.events)
+        candles = [bars[at].candles for at in lane_of]
+        outcome.events += signal_events([run.live for run in runs], candles, before, stepped.signals)
+        outcome.events += trade_events({run.place: run.live for run in runs}, stepped.events)
 
     def _newly_taken(self) -> dict[Instrument, int]:
         taken: dict[Instrument, int] = {}
@@ -257,8 +257,9 @@ class RunBook:
         self._told_ms |= new
         return new
 
-    def _join_lanes(self) -> None:
-        """Make one lane of those that see the same from now on."""
+    def _settle(self) -> None:
+        """Lay everything out for those that are there; make one lane of those that see the same from now on."""
+        self._accounts.settle()
         if not self._unsettled:
             return
         found: dict[object, Lane] = {}
@@ -271,6 +272,8 @@ class RunBook:
                     self._runs[run.run_id] = run, first
                 lane.runs = []
         self._lanes = [lane for lane in self._lanes if lane.runs]
+        for lane in self._lanes:
+            lane.seat()
         self._unsettled = len({lane.key for lane in self._lanes}) < len(self._lanes)
 
     def _forget(self) -> None:
@@ -280,23 +283,6 @@ class RunBook:
                 taken[instrument] = min(lane.position_ms, taken.get(instrument, lane.position_ms))
         for instrument, tape in self._tapes.items():
             tape.forget(taken[instrument])
-
-
-@dataclass
-class _Batch:
-    """Runs that take as many bars each."""
-
-    runs: list[AttachedRun] = field(default_factory=list)
-    truths: list[NDArray[np.uint64]] = field(default_factory=list)
-    lane_of: list[int] = field(default_factory=list)
-    bars: list[LaneBars] = field(default_factory=list)
-
-    def add(self, run: AttachedRun, truths: NDArray[np.uint64], bars: LaneBars) -> None:
-        if not self.bars or self.bars[-1] is not bars:
-            self.bars.append(bars)
-        self.runs.append(run)
-        self.truths.append(truths)
-        self.lane_of.append(len(self.bars) - 1)
 
 
 def _fail(run: AttachedRun, error: Exception, bars: LaneBars, outcome: Advanced) -> None:

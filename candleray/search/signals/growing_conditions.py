@@ -42,15 +42,16 @@ class GrowingConditions:
     """Conditions in which everything is fixed, over the bars of one strategy and the other candles they read."""
 
     def __init__(self, conditions: Sequence[Expression], bar_ms: int) -> None:
-        self._conditions, self._bar_ms = conditions, bar_ms
+        self.conditions, self._bar_ms = conditions, bar_ms
         self._needs = [need for condition in conditions for need in needs(condition)]
         self._earlier = max(
             (need.extra_bars + (0 if need.source else need.own_values) for need in self._needs), default=0
         )
         parts = [part for condition in conditions for part in parts_of(condition)]
-        self._own = _Tape(_read_of(parts, None))
+        self.own = GrowingTape(_read_of(parts, None))
+        """The strategy's own bars, and what is read of them."""
         others = sorted({need.source for need in self._needs if need.source is not None})
-        self._tapes = {source: _Tape(_read_of(parts, source)) for source in others}
+        self._tapes = {source: GrowingTape(_read_of(parts, source)) for source in others}
 
     @property
     def others(self) -> Sequence[SourceKey]:
@@ -60,7 +61,7 @@ class GrowingConditions:
     @property
     def kept_bars(self) -> int:
         """The bars, of the strategy's and of other candles, that the next ones are read with."""
-        return len(self._own.candles) + sum(len(tape.candles) for tape in self._tapes.values())
+        return len(self.own.candles) + sum(len(tape.candles) for tape in self._tapes.values())
 
     def advance(self, bars: Candles, others: Mapping[SourceKey, Candles]) -> list[Pair]:
         """The planes of each condition on these bars, which follow those that came before.
@@ -72,7 +73,7 @@ class GrowingConditions:
             ValueError: for a candle that is not later than those that came before; nothing has changed then.
         """
         read = self._tapes.keys() & others.keys()
-        pieces = [(self._own, bars), *((self._tapes[source], others[source]) for source in read)]
+        pieces = [(self.own, bars), *((self._tapes[source], others[source]) for source in read)]
         for tape, new in pieces:
             tape.refuse_known(new)
         for tape, new in pieces:
@@ -80,9 +81,9 @@ class GrowingConditions:
             if len(new):
                 tape.append(new)
         if not len(bars):
-            return [np.empty((2, 0), np.uint64) for _ in self._conditions]
-        evaluator = self._evaluator(self._own.last(len(bars) + self._earlier), len(bars))
-        planes = [evaluator.plane(condition) for condition in self._conditions]
+            return [np.empty((2, 0), np.uint64) for _ in self.conditions]
+        evaluator = self._evaluator(self.own.last(len(bars) + self._earlier), len(bars))
+        planes = [evaluator.plane(condition) for condition in self.conditions]
         self._forget()
         return planes
 
@@ -91,7 +92,7 @@ class GrowingConditions:
         others = {source: tape.candles for source, tape in self._tapes.items()}
         bars = Bars(window, len(window) - new, self._bar_ms, hash="", coverage=_NO_COVERAGE, others=others)
         values: dict[tuple[Any, ...], FloatArray] = {}
-        for key, series in self._own.values.items():
+        for key, series in self.own.values.items():
             values[None, *key] = series[series.size - len(window) :]
         for source, tape in self._tapes.items():
             values |= {(source, *key): series for key, series in tape.values.items()}
@@ -99,8 +100,8 @@ class GrowingConditions:
 
     def _forget(self) -> None:
         """Keep what the next bar reads."""
-        self._own.keep(self._earlier + 1)
-        first_ms = int(self._own.last(self._earlier + 1).ts_open_ms[0]) + self._bar_ms
+        self.own.keep(self._earlier + 1)
+        first_ms = int(self.own.last(self._earlier + 1).ts_open_ms[0]) + self._bar_ms
         for source, tape in self._tapes.items():
             closes = tape.candles.ts_open_ms + minutes_of(source.timeframe) * MINUTE_MS
             read = max(need.own_values for need in self._needs if need.source == source)
@@ -118,12 +119,12 @@ def _growing(chosen: Chosen) -> GrowingSeries:
     return GrowingSeries(INDICATORS[chosen.id], dict(chosen.inputs), dict(chosen.params))
 
 
-class _Tape:
+class GrowingTape:
     """The last candles of a source, and the last values of what is read of them, bar by bar as the candles."""
 
     def __init__(self, read: tuple[set[Chosen], set[Chosen]]) -> None:
-        self._series = {chosen: _growing(chosen) for chosen in read[0]}
-        self._signals = {chosen: GrowingSignal(_growing(chosen), dict(chosen.signal)) for chosen in read[1]}
+        self.series = {chosen: _growing(chosen) for chosen in read[0]}
+        self.signals = {chosen: GrowingSignal(_growing(chosen), dict(chosen.signal)) for chosen in read[1]}
         self.candles = Candles.empty()
         self.values: dict[Key, FloatArray] = {}
         self.append(Candles.empty())
@@ -136,10 +137,10 @@ class _Tape:
         candles, count = self.candles, len(new)
         stamps = np.concatenate([candles.ts_open_ms, new.ts_open_ms])
         self.candles = Candles(stamps, np.concatenate([candles.values, new.values], axis=1))
-        for chosen, series in self._series.items():
+        for chosen, series in self.series.items():
             for name, made in series.advance(self.candles.values, count).items():
                 self._extend((chosen, name), made)
-        for chosen, signal in self._signals.items():
+        for chosen, signal in self.signals.items():
             seen = signal.series.seen
             flags = unpack(signal.advance(self.candles.values, count), count).astype(float)
             flags[:, : max(0, chosen.rule_lookback_bars - seen)] = np.nan
@@ -156,7 +157,7 @@ class _Tape:
 
     def keep(self, values: int) -> None:
         """Forget all but the last values, and the candles before those that some series will see again."""
-        growing = [*self._series.values(), *(signal.series for signal in self._signals.values())]
+        growing = [*self.series.values(), *(signal.series for signal in self.signals.values())]
         kept = self.last(max([values, *(series.earlier_bars for series in growing)]))
         # Copies: a view would keep all of a long piece.
         self.candles = Candles(kept.ts_open_ms.copy(), kept.values.copy())

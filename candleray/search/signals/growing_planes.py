@@ -12,6 +12,7 @@ from candleray.candles import Candles
 from candleray.search.indicator_grid import IndicatorVariant
 from candleray.search.signals.expressions import SourceKey
 from candleray.search.signals.growing_conditions import GrowingConditions
+from candleray.search.signals.plain_planes import PlainPlanes, PlainSignals, plain_conditions
 from candleray.search.variants import VariantGrid
 from kernels.advance import GrowingSeries, GrowingSignal
 from kernels.indicators import INDICATORS
@@ -33,6 +34,10 @@ class GrowingPlanes(Protocol):
         """
         ...
 
+    def plain(self) -> PlainPlanes | None:
+        """The same planes, going on by single bars of candles that runs share; None where they are not plain."""
+        ...
+
 
 def growing_planes(grid: VariantGrid, bar_ms: int) -> GrowingPlanes:
     if grid.request.signals is None:
@@ -47,6 +52,9 @@ class _ConditionPlanes:
 
     def advance(self, bars: Candles, others: Mapping[SourceKey, Candles]) -> NDArray[np.uint64]:
         return np.stack(self._conditions.advance(bars, others))
+
+    def plain(self) -> PlainPlanes | None:
+        return plain_conditions(self._conditions)
 
 
 class _IndicatorPlanes:
@@ -65,3 +73,6 @@ class _IndicatorPlanes:
         kept = max(signal.series.earlier_bars for signal in self._signals)
         self._values = values[:, values.shape[1] - kept :].copy()
         return planes
+
+    def plain(self) -> PlainPlanes:
+        return PlainSignals(self._signals, self._values)

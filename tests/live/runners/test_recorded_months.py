@@ -27,11 +27,11 @@ from tests.support.oracles.oracle_comparison import assert_close
 pytestmark = pytest.mark.real_data
 
 MONTHS = {
-    "outage": ("binance_spot_BTCUSDT_2018-02_with_outage.parquet", "BTCUSDT", "2018-02-07"),
-    "crash": ("binance_spot_SUIUSDT_2025-10_crash.parquet", "SUIUSDT", "2025-10-09"),
+    "outage": ("binance_spot_BTCUSDT_2018-02_with_outage.parquet", "BTCUSDT", "2018-02-08"),
+    "crash": ("binance_spot_SUIUSDT_2025-10_crash.parquet", "SUIUSDT", "2025-10-10"),
 }
-DAYS = {"1m": 4, "5m": 10}
-"""Days from before the event on; of longer bars all there are."""
+DAYS = {"1m": 2, "5m": 3, "15m": 10}
+"""Days from the day of the event on; of longer bars all there are."""
 AVERAGES = [{"id": "sma", "params": {"window": window}} for window in (2, 5)]
 SIGNALS = {
     "long_entry": {"cross_above": AVERAGES},

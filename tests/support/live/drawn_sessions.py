@@ -49,12 +49,12 @@ def walked_minutes(draw: random.Random, first_ms: int, end_ms: int, holes: int, 
 class DrawnSession(PlayedSession):
     """One session with the minutes it receives; `bars` live bars of its own, less what is missing."""
 
-    def __init__(self, seed: int, bars: int = 150) -> None:
+    def __init__(self, seed: int, bars: int = 150, spread: int = 10_000) -> None:
         self.draw = draw = random.Random(seed)
         self.backtest = BacktestSettings(max_gap_hours=draw.choice([0.05, 0.5, 3.0]))
         self.spec = self._spec(draw.choice(["1m", "1m", "5m", "15m"]), draw.random() < 0.6)
         bar_ms = minutes_of(self.spec.timeframe) * MINUTE_MS
-        created_ms = START_MS + 400 * 240 * MINUTE_MS + draw.randrange(10_000) * MINUTE_MS
+        created_ms = START_MS + 400 * 240 * MINUTE_MS + draw.randrange(spread) * MINUTE_MS
         metadata = run_metadata(self.spec, from_ms(created_ms))
         later_ms = draw.choice([0, 0, 40]) * bar_ms
         live_from_ms = created_ms // bar_ms * bar_ms + later_ms
@@ -106,7 +106,7 @@ class DrawnSession(PlayedSession):
 def drawn_together(seed: int, count: int, bars: int) -> list[DrawnSession]:
     """Sessions over the same minutes, up to the same moment."""
     draw = random.Random(seed)
-    sessions = [DrawnSession(draw.randrange(2**32), bars) for _ in range(count)]
+    sessions = [DrawnSession(draw.randrange(2**32), bars, spread=100) for _ in range(count)]
     end_ms = max(session.end_ms for session in sessions)
     first_ms = min(min(session.firsts_ms.values()) for session in sessions)
     minutes = {one: walked_minutes(draw, first_ms, end_ms, 30, 200) for one in BOTH}
