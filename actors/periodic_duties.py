@@ -6,8 +6,11 @@ import asyncio
 import math
 import threading
 import time
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
+import ray
 from ray.util.metrics import Counter, Gauge
 
 from actors.candle_store import ActorCall
@@ -20,6 +23,7 @@ from candleray.duties.duty import Means
 from candleray.duties.outcomes import DutyOutcomes
 from candleray.duties.roster import find_duties
 from candleray.exchanges.shared_budget import MOST, SharedBudget
+from candleray.live.run import Parity
 from candleray.logs import get_logger
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.market_data.history import History
@@ -38,6 +42,14 @@ class DutyMetrics:
             "candleray_duty_last_done_time_seconds", "Time at which a duty was last done.", ("duty",)
         )
         self._failures = Counter("candleray_duty_failures", "Times that a duty was not done.", ("duty",))
+
+        self._runs = Gauge(
+            "candleray_running_runs", "Running runs by the verdict of their last certificate.", ("parity",)
+        )
+
+    def show_parities(self, counts: Mapping[str, int]) -> None:
+        for parity in Parity:
+            self._runs.set(counts.get(parity, 0), {"parity": parity.value})
 
     def tell(self, duty: str, is_done: bool) -> None:
         if is_done:
@@ -63,6 +75,11 @@ def _live(settings: Settings) -> None:
             time.sleep(AGAIN_S)
 
 
+async def _on_a_worker(step: Callable[..., Any], *arguments: Any) -> Any:
+    # No core is kept for it: it is to be done beside searches that take all of them.
+    return await ray.remote(num_cpus=0)(step).options(name=step.__name__).remote(*arguments)
+
+
 async def _do_all(settings: Settings, metrics: DutyMetrics) -> None:
     candles = CandleStoreClient(ActorCall(settings))
     lazy = LazyService(partial(Postgres.open, max_connections=2), settings.services.postgres_url, "postgres_url")
@@ -72,7 +89,8 @@ async def _do_all(settings: Settings, metrics: DutyMetrics) -> None:
         share = MOST - settings.history.live_reserve
         config = settings.history.model_copy(update={"budget_share": BUDGET_SHARE})
         async with History(config, shared=SharedBudget(valkey.get, share, config.clock_speed)) as history:
-            duties = find_duties(Means(settings, postgres, candles, history))
+            means = Means(settings, postgres, candles, history, _on_a_worker, metrics.show_parities)
+            duties = find_duties(means)
             await asyncio.gather(*(follow(duty, DutyOutcomes(postgres), metrics.tell) for duty in duties))
     finally:
         await valkey.close()

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from candleray.jobs.job import Job as Job
     from candleray.jobs.job import JobDetail as JobDetail
     from candleray.jobs.job import JobTop as JobTop
+    from candleray.live.certificates.certificate import Certificate as Certificate
+    from candleray.live.certificates.verification import Verification as Verification
     from candleray.live.run import Run as Run
     from candleray.live.run_history import RunHistory as RunHistory
     from candleray.market_data.backfill_report import BackfillReport as BackfillReport
@@ -86,6 +88,8 @@ _HOMES = {
     "candleray.jobs.job": ("BestVariant", "Job", "JobDetail", "JobTop"),
     "candleray.live.run_history": ("RunHistory",),
     "candleray.live.run": ("Run",),
+    "candleray.live.certificates.certificate": ("Certificate",),
+    "candleray.live.certificates.verification": ("Verification",),
     "candleray.market_data.backfill_report": ("BackfillReport",),
     "candleray.market_data.coverage": ("Coverage", "MissingRun", "RowCounts"),
     "candleray.market_data.insert_report": ("InsertReport",),

@@ -303,6 +303,9 @@ class LiveSettings(_Section):
     max_requests_per_user: int = Field(
         20, ge=1, description="instruments that one user has asked for and no operator has answered"
     )
+    certify_every_s: float = Field(
+        86_400.0, ge=0, description="between two certificates of a running run by the instance itself; 0 for none"
+    )
     max_certified_minutes: int = Field(
         3_000_000,
         ge=1,

@@ -92,6 +92,7 @@ def _backend(settings: Settings) -> Backend:
         candles=candles,
         run_backtest=searches.backtest,
         explain=searches.explain,
+        compute=searches.compute,
         backfills=backfills,
         preflight=searches.preflight,
         job_request=searches.job_request,

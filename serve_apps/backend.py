@@ -17,6 +17,7 @@ from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.feeds.subscription_store import SubscriptionStore
 from candleray.jobs.store import Jobs
+from candleray.live.certificates.certification import Compute
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import Settings
 from serve_apps.backfills import Backfills
@@ -39,6 +40,8 @@ class Backend:
     run_backtest: Callable[[BacktestRequest], Coroutine[Any, Any, BacktestResult]]
     explain: Callable[[BacktestRequest, int], Coroutine[Any, Any, Explanation]]
     """The request, and the variant of that number over its range."""
+    compute: Compute
+    """Calls a function with its arguments where the cluster has room for its work."""
     backfills: Backfills
     preflight: Callable[[BacktestRequest], Coroutine[Any, Any, Preflight]]
     job_request: Callable[[BacktestRequest], Coroutine[Any, Any, SizedRequest]]

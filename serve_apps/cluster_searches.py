@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ray.exceptions import RayError, RayTaskError
 
@@ -20,6 +20,7 @@ from candleray.search.estimate import require_job_guards
 from candleray.settings import Settings
 from cluster.search import explaining, fan_out
 from cluster.search.preflight import weigh
+from cluster.search.tasks import all_finished, submit
 
 T = TypeVar("T")
 
@@ -38,6 +39,10 @@ class ClusterSearches:
     async def explain(self, request: BacktestRequest, variant_index: int) -> Explanation:
         return await _on_the_cluster(explaining.explain(request, variant_index, self._candles, self._settings))
 
+    async def compute(self, step: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function with its arguments in one task."""
+        return await _on_the_cluster(_one_task(step, *arguments))
+
     async def preflight(self, request: BacktestRequest) -> Preflight:
         jobs = Jobs(await self._postgres(), self._settings.jobs)
         return await _on_the_cluster(weigh(request, self._candles, self._settings, await jobs.pace()))
@@ -46,6 +51,11 @@ class ClusterSearches:
         if not self._settings.compute.dashboard:
             raise InstanceError("jobs are started through Ray's dashboard: set compute.dashboard")
         return await require_job_guards(request, self._candles, self._settings)
+
+
+async def _one_task(step: Callable[..., Any], *arguments: Any) -> Any:
+    (found,) = await all_finished([submit(step.__name__, step, *arguments)], lambda done, total: None)
+    return found
 
 
 async def _on_the_cluster(work: Awaitable[T]) -> T:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from candleray.terminal.console import output, print_json
-from candleray.terminal.options import ApiUrl, AsJson, AsJsonList, DataDir, connect
+from candleray.terminal.exit_codes import ExitCode
+from candleray.terminal.hints import here, show_next
+from candleray.terminal.options import ApiUrl, AsJson, AsJsonList, DataDir, connect, write_file
+from candleray.terminal.progress import working
 from candleray.terminal.tables import print_table, second_text
 
 if TYPE_CHECKING:
@@ -96,6 +101,43 @@ def restart(run_id: RunId, as_json: AsJson = False, api: ApiUrl = None, data: Da
         _show(client.restart_run(run_id), as_json)
 
 
+@run.command()
+def certify(
+    run_id: RunId,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Bars that open from here on.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Bars that have closed by then.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the certificate to a file, for `candleray verify`.")
+    ] = None,
+    as_json: AsJson = False,
+    api: ApiUrl = None,
+    data: DataDir = None,
+) -> None:
+    """Hold what a run has said against the backtest of the same bars, to the bit, and name what differs.
+
+    Without --from and --to it is about all that the run has taken. It ends with code 1 where something differs
+    that no candle explains.
+
+    Example: candleray run certify 9d1f2c5e-58a0-4a3c-b1c3-5d7f1f0e6a21 --out certificate.json
+    """
+    with connect(api, data) as client, working("certifying"):
+        certificate = client.certificate(run_id, start, end)
+    if out is not None:
+        write_file(out, certificate.canonical_bytes())
+    if as_json:
+        sys.stdout.buffer.write(certificate.canonical_bytes() + b"\n")
+    else:
+        from candleray.terminal.certificates import print_certificate
+
+        print_certificate(certificate)
+        if out is not None:
+            show_next(f"verify {out}{here(api, data)}")
+    if certificate.verdict.value == "broken":
+        raise typer.Exit(ExitCode.FAILED)
+
+
 def _show(one: Run, as_json: bool) -> None:
     if as_json:
         print_json(one)
@@ -112,11 +154,12 @@ def _print_runs(runs: Iterable[Run]) -> None:
             run.metadata.instrument_key,
             run.metadata.timeframe,
             str(run.metadata.warmup_bars),
+            run.parity.value,
             str(run.strategy_id),
         )
         for run in runs
     ]
-    names = ("run", "state", "since", "instrument", "timeframe", "warm-up bars", "strategy")
+    names = ("run", "state", "since", "instrument", "timeframe", "warm-up bars", "parity", "strategy")
     print_table(output(), names, rows, text=tuple(name for name in names if name != "warm-up bars"))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from candleray.databases.postgres import Postgres
 from candleray.market_data.candle_store_client import CandleStoreClient
@@ -18,6 +20,10 @@ class Means:
     candles: CandleStoreClient
     history: History
     """One for all duties, so that together they keep within the exchanges' limits."""
+    elsewhere: Callable[..., Awaitable[Any]] = asyncio.to_thread
+    """Calls a function with its arguments where its work and its imports are no burden to this process."""
+    show_parities: Callable[[Mapping[str, int]], None] = lambda counts: None
+    """Told how many running runs have which parity."""
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,15 @@ class RunMetadata(Model):
     """Opening time of the first warm-up bar."""
 
 
+class Parity(StrEnum):
+    """The verdict of the last certificate that an instance has made of a run by itself."""
+
+    EQUAL = "equal"
+    EXPLAINED = "explained"
+    BROKEN = "broken"
+    NOT_YET = "not yet"
+
+
 class Run(Model):
     run_id: UUID
     strategy_id: UUID
@@ -111,6 +120,9 @@ class Run(Model):
     state_since: datetime
     metadata: RunMetadata
     created_at: datetime
+    parity: Parity = Parity.NOT_YET
+    """The run beside its backtest over the last day: `equal`; `explained` where the candles of today give
+    something else and each difference has its minute; `broken` where nothing explains one; `not yet` certified."""
 
     def __repr__(self) -> str:
         return (

@@ -155,4 +155,5 @@ def _unknown(run_id: UUID) -> NotFound:
 
 
 def run_of(row: dict[str, Any]) -> Run:
-    return Run(**{name: row[name] for name in Run.model_fields})
+    # A run that has just been created has no certificate, and who lists runs for their work reads none.
+    return Run(**{name: row[name] for name in Run.model_fields if row.get(name) is not None})

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
+from candleray.live.certificates.certificate import Certificate
+from candleray.live.certificates.verification import Verification
 from candleray.live.run import Run, RunPage
 from candleray.live.run_history import RunHistory
 from candleray.paging import collected
 from candleray.sdk.connection import Sender, encoded, read
+from candleray.sdk.market_data import Time, utc_text
 from candleray.sdk.references import RUN, STRATEGY, find_id
 
 _PAGE_RUNS = 500
@@ -84,6 +88,30 @@ class RunMethods(Sender):
         'starting'
         """
         return read(Run, self.send("POST", f"{self._run_path(run_id)}/run", repeatable=False))
+
+    def certificate(self, run_id: UUID | str, start: Time | None = None, end: Time | None = None) -> Certificate:
+        """Hold what a run has said against the backtest of the same bars, to the bit, and name what differs.
+
+        Args:
+            start: bars that open from here on; without it, and without `end`, all that the run has taken.
+            end: bars that have closed by then.
+
+        >>> run = client.start_run(strategy.strategy_id)
+        >>> client.certificate(run.run_id).verdict.value
+        'empty'
+        """
+        given = {"from": start, "to": end}
+        window = {name: utc_text(time, name) for name, time in given.items() if time is not None}
+        return read(Certificate, self.send("GET", f"{self._run_path(run_id)}/certificate", params=window))
+
+    def verify_certificate(self, certificate: Certificate | Mapping[str, Any] | bytes) -> Verification:
+        """Compute a certificate again from the candles of this client's instance, whoever has made it.
+
+        >>> run = client.start_run(strategy.strategy_id)
+        >>> client.verify_certificate(client.certificate(run.run_id)).finding.value
+        'confirmed'
+        """
+        return read(Verification, self.send("POST", "/certificates/verify", content=encoded(certificate)))
 
     def _run_path(self, run_id: UUID | str) -> str:
         return f"/runs/{find_id(self, RUN, run_id)}"

@@ -98,6 +98,20 @@ def read_request(place: str) -> bytes:
         raise BadFile(f"{place} cannot be read: {exc.strerror}") from exc
 
 
+def write_file(place: Path, content: bytes) -> None:
+    """Write a file, in place of the one that may be there.
+
+    Raises:
+        BadFile: it cannot be written.
+    """
+    from candleray.errors import BadFile
+
+    try:
+        place.write_bytes(content)
+    except OSError as exc:
+        raise BadFile(f"{place} cannot be written: {exc.strerror}") from exc
+
+
 def utc_ms(text: str, option: str) -> int:
     """Read `2025-01-01` or a full time, in UTC where it has no zone, as ms since the epoch.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from candleray.duties.outcomes import DutyOutcomes
 from candleray.duties.roster import find_duties
 from candleray.errors import CandlerayError, RateLimited, ServiceUnavailable
 from candleray.exchanges.exchange import Listing
+from candleray.live.certificates.daily import Certified, certify_due_runs
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.market_data.history import History
@@ -119,7 +121,8 @@ async def test_each_market_has_its_duty_and_one_that_fails_stops_no_other(
     embedded_store: CandleStore, postgres: Postgres, outcomes: DutyOutcomes
 ):
     candles = CandleStoreClient(in_process(embedded_store))
-    means = Means(Settings(environment="test", live=LiveSettings()), postgres, candles, Refusing(MARKETS[3]))
+    settings = Settings(environment="test", live=LiveSettings(certify_every_s=0))
+    means = Means(settings, postgres, candles, Refusing(MARKETS[3]))
     duties = find_duties(means)
     assert [duty.name for duty in duties] == [f"instruments of {market.name}" for market in MARKETS.values()]
     assert {duty.every_s for duty in duties} == {3600}
@@ -130,5 +133,19 @@ async def test_each_market_has_its_duty_and_one_that_fails_stops_no_other(
 
 
 def test_without_a_pause_between_them_no_list_is_read():
-    settings = Settings(environment="test", live=LiveSettings(instruments_every_s=0))
+    settings = Settings(environment="test", live=LiveSettings(instruments_every_s=0, certify_every_s=0))
     assert find_duties(Means(settings, None, None, None)) == []  # type: ignore[arg-type]
+
+
+async def test_runs_are_certified_in_a_process_of_its_own_and_how_they_stand_is_shown(postgres: Postgres):
+    shown: list[Mapping[str, int]] = []
+
+    async def elsewhere(step: Callable[..., Any], *arguments: Any) -> Certified:
+        assert step is certify_due_runs
+        return Certified("3 runs certified: 3 equal", {"equal": 3})
+
+    settings = Settings(environment="test", live=LiveSettings(instruments_every_s=0, clock_speed=60))
+    [duty] = find_duties(Means(settings, postgres, None, None, elsewhere, shown.append))  # type: ignore[arg-type]
+    assert (duty.name, duty.every_s) == ("certificates of runs", 10)
+    assert await duty.run() == "3 runs certified: 3 equal"
+    assert shown == [{"equal": 3}]

@@ -46,6 +46,7 @@ SCOPES: dict[str | None, str] = {
         GET /me/telegram
         GET /runs
         GET /runs/{run_id}
+        GET /runs/{run_id}/certificate
         GET /runs/{run_id}/equity
         GET /runs/{run_id}/events
         GET /runs/{run_id}/signals
@@ -55,6 +56,7 @@ SCOPES: dict[str | None, str] = {
         POST /backtests
         POST /backtests/explain
         POST /backtests/preflight
+        POST /certificates/verify
         POST /indicators/compute
         POST /logout
     """,

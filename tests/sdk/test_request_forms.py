@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from candleray import (
     BacktestRequest,
     CandleRows,
+    Certificate,
     Client,
     InstrumentReference,
     MiniAppLogin,
@@ -27,6 +28,7 @@ from candleray import (
     WidgetLogin,
 )
 from candleray.live.events import EventKind
+from serve_apps.examples import certificates as examples
 
 INSTRUMENT = {"market_id": 3, "symbol": "BTCUSDT"}
 RANGE = {"start": "2025-01-01T00:00:00Z", "end": "2025-01-02T00:00:00Z"}
@@ -36,6 +38,7 @@ BACKTEST = BacktestRequest.model_validate(
 SERIES = SeriesRequest.model_validate({"instrument": INSTRUMENT, "indicator": {"id": "sma"}, "last": 10})
 SPEC = StrategySpec.model_construct(timeframe="5m")
 TOKEN = TokenRequest(name="notebook")
+CERTIFICATE = Certificate.model_validate(examples.CERTIFICATE)
 WIDGET = WidgetLogin(id=7, username="init_data", auth_date=1, hash="0" * 64)
 MINI_APP = MiniAppLogin(init_data="query_id=1")
 ANY_ID = UUID(int=1)
@@ -49,6 +52,7 @@ REQUESTS: dict[str, tuple[BaseModel, Callable[[Client, Any], object]]] = {
     "submit": (BACKTEST, lambda client, request: client.submit(request)),
     "compute": (SERIES, lambda client, request: client.compute(request)),
     "save_strategy": (SPEC, lambda client, request: client.save_strategy(request)),
+    "verify_certificate": (CERTIFICATE, lambda client, request: client.verify_certificate(request)),
     "create_token": (TOKEN, lambda client, request: client.create_token(request)),
     "log_in": (WIDGET, lambda client, request: client.log_in(request)),
     "log_in by a Mini App": (MINI_APP, lambda client, request: client.log_in(request)),

@@ -40,3 +40,23 @@ ORDER BY ts_open, kind LIMIT $6;
 -- name: last_event_of_bars
 SELECT max(ts_open) AS ts_open FROM strategy_events
 WHERE run_id = $1 AND session = $2 AND kind = ANY ($3::text[]);
+
+-- name: runs_to_certify
+-- Running runs whose last certificate by the instance itself is so many seconds old, those without one first. One that
+-- could not be certified is tried again after the second number of seconds.
+SELECT user_id, run_id, until FROM runs LEFT JOIN run_parity USING (run_id)
+WHERE state = 'running' AND (certified_at IS NULL OR certified_at < clock_timestamp() - make_interval(
+    secs => CASE WHEN parity = 'not yet' THEN $2::float8 ELSE $1::float8 END
+))
+ORDER BY certified_at NULLS FIRST, created_at LIMIT $3;
+
+-- name: keep_parity
+INSERT INTO run_parity (run_id, parity, start, until, bars, events, differing, explained, hash)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (run_id) DO UPDATE SET parity = excluded.parity, start = excluded.start, until = excluded.until,
+    bars = excluded.bars, events = excluded.events, differing = excluded.differing, explained = excluded.explained,
+    hash = excluded.hash, certified_at = clock_timestamp();
+
+-- name: count_parities
+SELECT coalesce(parity, 'not yet') AS parity, count(*) AS runs FROM runs LEFT JOIN run_parity USING (run_id)
+WHERE state = 'running' GROUP BY 1;

@@ -13,13 +13,15 @@ FOR UPDATE;
 -- name: move_run
 UPDATE runs SET state = $2, state_since = clock_timestamp(), last_event = last_event + 1
 WHERE run_id = $1
-RETURNING run_id, user_id, strategy_id, state, state_since, metadata, created_at, last_event;
+RETURNING run_id, user_id, strategy_id, state, state_since, metadata, created_at, last_event,
+    (SELECT parity FROM run_parity WHERE run_parity.run_id = runs.run_id) AS parity;
 
 -- name: note_run_event
 INSERT INTO run_events (run_id, number, action, from_state, to_state, cause) VALUES ($1, $2, $3, $4, $5, $6);
 
 -- name: get_run
-SELECT run_id, user_id, strategy_id, state, state_since, metadata, created_at
+SELECT run_id, user_id, strategy_id, state, state_since, metadata, created_at,
+    (SELECT parity FROM run_parity WHERE run_parity.run_id = runs.run_id) AS parity
 FROM runs
 WHERE user_id = $1 AND run_id = $2;
 
@@ -31,7 +33,8 @@ ORDER BY number DESC
 LIMIT $2;
 
 -- name: list_runs
-SELECT run_id, user_id, strategy_id, state, state_since, metadata, created_at
+SELECT run_id, user_id, strategy_id, state, state_since, metadata, created_at,
+    (SELECT parity FROM run_parity WHERE run_parity.run_id = runs.run_id) AS parity
 FROM runs
 WHERE user_id = $1
     AND ($2::uuid IS NULL OR strategy_id = $2)

@@ -55,9 +55,9 @@ class MinuteDifference(Model):
     instrument: Instrument
     ts_open: Moment
     cause: Cause
-    received: CandleValues | None
+    received: CandleValues | None = None
     """Open, high, low, close and volume as the run received them; `null` where it went on without the minute."""
-    canonical: CandleValues | None
+    canonical: CandleValues | None = None
     """The same of today."""
 
 
@@ -66,9 +66,10 @@ class EventDifference(Model):
 
     ts_open: Moment
     kind: EventKind
-    run: EventBody | None
+    run: EventBody | None = None
     """The event of the run; `null` where it has none."""
-    backtest: EventBody | None
+    backtest: EventBody | None = None
+    """The event of the backtest; `null` where it has none."""
     cause: Cause
     minute: MinuteDifference | None = None
     """The minute without which this would not differ, given all that differ before it; `null` without a cause."""
@@ -173,7 +174,9 @@ class Certificate(CertificateContent):
 
     @classmethod
     def of(cls, content: CertificateContent) -> Certificate:
-        return cls(**dict(content), hash=content_hash(content.model_dump(mode="json")))
+        named = {name: getattr(content, name) for name in CertificateContent.model_fields}
+        stated = content.model_dump(mode="json", include=set(CertificateContent.model_fields))
+        return cls(**named, hash=content_hash(stated))
 
     @property
     def is_intact(self) -> bool:

@@ -1,8 +1,7 @@
-"""Certificates of stored runs: their sessions, events and candles read, and held against the batch on a thread."""
+"""Certificates of stored runs: their sessions, events and candles are read, and held against the batch."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -15,15 +14,21 @@ from candleray.databases.postgres import Postgres
 from candleray.errors import GuardExceeded, NotFound, Problem, invalid
 from candleray.feeds.hole_store import HoleStore
 from candleray.live.certificates.certificate import Certificate
-from candleray.live.certificates.certification import CertifiedRun, SessionRecord, certificate_of
+from candleray.live.certificates.certification import (
+    CertifiedRun,
+    Compute,
+    SessionRecord,
+    certificate_of,
+    on_a_thread,
+)
 from candleray.live.certificates.comparison import Place
 from candleray.live.certificates.tape_differences import SessionTapes
 from candleray.live.events import EventBody
 from candleray.live.received_tape import ReceivedTapes
 from candleray.live.replay import ON_ONE_BAR
-from candleray.live.run import Run
 from candleray.live.session_sources import sources_of
 from candleray.live.sessions import Session
+from candleray.live.store import run_of
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.markets import Instrument
 from candleray.settings import Settings
@@ -49,10 +54,17 @@ class _Taken(NamedTuple):
 
 
 class Certifier:
-    def __init__(self, postgres: Postgres, candles: CandleStoreClient, settings: Settings) -> None:
+    def __init__(
+        self,
+        postgres: Postgres,
+        candles: CandleStoreClient,
+        settings: Settings,
+        compute: Compute = on_a_thread,
+    ) -> None:
         self._postgres = postgres
         self._candles = candles
         self._settings = settings
+        self._compute = compute
 
     async def certify(
         self, user_id: UUID, run_id: UUID, start: datetime | None = None, end: datetime | None = None
@@ -64,16 +76,29 @@ class Certifier:
             InvalidInput: the range is empty, or the run has taken no bar in it.
             GuardExceeded: more candles are read for it than one certificate may read.
         """
-        row = await self._postgres.fetch_one("run_to_certify", user_id, run_id)
-        if row is None:
-            raise NotFound(f"there is no run {run_id}")
-        run = _run(row, self._settings)
+        run = await self._run(user_id, run_id)
         taken = await self._taken(run)
         start_ms, end_ms = _window(taken, start, end)
         chosen = [one for one in taken if one.from_ms < end_ms and one.until_ms > start_ms]
         self._require_few_minutes(run, chosen, end_ms)
         records = [await self._record(run, one, start_ms, end_ms) for one in chosen]
-        return await asyncio.to_thread(certificate_of, run, records, start_ms, end_ms)
+        certificate: Certificate = await self._compute(certificate_of, run, records, start_ms, end_ms)
+        return certificate
+
+    async def taken(self, user_id: UUID, run_id: UUID) -> tuple[datetime, datetime]:
+        """The start of the first bar of a run and the end of the last minute that it has taken.
+
+        Raises:
+            NotFound: this user has no such run.
+        """
+        first_ms, last_ms = _ends(await self._taken(await self._run(user_id, run_id)))
+        return from_ms(first_ms), from_ms(last_ms)
+
+    async def _run(self, user_id: UUID, run_id: UUID) -> CertifiedRun:
+        row = await self._postgres.fetch_one("run_to_certify", user_id, run_id)
+        if row is None:
+            raise NotFound(f"there is no run {run_id}")
+        return _run(row, self._settings)
 
     async def _taken(self, run: CertifiedRun) -> list[_Taken]:
         rows = await self._postgres.fetch("sessions_taken", run.user_id, run.run.run_id)
@@ -152,8 +177,13 @@ def _events(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[Place, EventBody]]
 
 
 def _run(row: dict[str, Any], settings: Settings) -> CertifiedRun:
-    run = Run(**{name: row[name] for name in Run.model_fields})
-    return CertifiedRun(row["user_id"], run, StrategySpec.model_validate_json(row["spec"]), settings.backtests)
+    return CertifiedRun(
+        row["user_id"], run_of(row), StrategySpec.model_validate_json(row["spec"]), settings.backtests
+    )
+
+
+def _ends(taken: Sequence[_Taken]) -> tuple[int, int]:
+    return taken[0].from_ms, max(one.until_ms for one in taken)
 
 
 def _window(taken: Sequence[_Taken], start: datetime | None, end: datetime | None) -> tuple[int, int]:
@@ -162,7 +192,7 @@ def _window(taken: Sequence[_Taken], start: datetime | None, end: datetime | Non
     Raises:
         InvalidInput: it is empty, or has no bar that the run has taken.
     """
-    first_ms, last_ms = taken[0].from_ms, max(one.until_ms for one in taken)
+    first_ms, last_ms = _ends(taken)
     start_ms = first_ms if start is None else to_ms(start)
     end_ms = last_ms if end is None else to_ms(end)
     if start is not None and end is not None and start_ms >= end_ms:

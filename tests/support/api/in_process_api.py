@@ -24,6 +24,7 @@ from candleray.databases.valkey import Valkey
 from candleray.errors import ServiceUnavailable
 from candleray.identity.models import User
 from candleray.identity.telegram import sign_widget
+from candleray.live.certificates.certification import on_a_thread
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.candle_store_client import CandleStoreClient, StoreCall
 from candleray.search.bars import Bars
@@ -132,6 +133,7 @@ def backend(store: Any, postgres: Postgres | None = None, **changes: Any) -> Bac
         candles=candles,
         run_backtest=run,
         explain=explain,
+        compute=on_a_thread,
         backfills=backfills,
         preflight=preflight,
         job_request=job_request,
