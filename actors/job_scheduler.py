@@ -21,6 +21,7 @@ from actors.job_metrics import JobMetrics
 from actors.options import JOB_SCHEDULER, ON_HEAD
 from actors.periodic_duties import start_duties
 from actors.ray_jobs import RayJobs
+from actors.telegram_log import start_telegram_log
 from candleray.databases.postgres import Postgres
 from candleray.errors import CandlerayError, InstanceError
 from candleray.jobs.attempts import Attempts
@@ -49,7 +50,9 @@ class JobSchedulerActor:
         self._metrics = JobMetrics()
         self._failures = Counter("candleray_scheduler_failures", "Steps that a service did not let happen.")
         threading.Thread(target=self._live, name="scheduler", daemon=True).start()
-        start_duties(get_settings())  # read here: as an argument its secrets would be kept by Ray
+        settings = get_settings()  # read here: as an argument its secrets would be kept by Ray
+        start_duties(settings)
+        start_telegram_log(settings)
 
     def ping(self) -> None:
         """Raise `ServiceUnavailable` where the loop stands still."""

@@ -22,6 +22,8 @@ _LONG_LIVED: dict[str, Any] = {
 
 CANDLE_STORE: dict[str, Any] = {**_LONG_LIVED, "name": "candle-store"}
 JOB_SCHEDULER: dict[str, Any] = {**_LONG_LIVED, "name": "job-scheduler"}
+TELEGRAM_NOTIFIER: dict[str, Any] = {**_LONG_LIVED, "name": "telegram-notifier"}
+TELEGRAM_NOTIFIER_PART = "telegram notifier"
 
 FEEDS: dict[str, str] = {
     f"{venue} feed": venue for venue in sorted({market.exchange for market in MARKETS.values()})

@@ -16,6 +16,7 @@ from candleray.disk_room import room_fault
 from candleray.duties.outcomes import DutyOutcomes
 from candleray.errors import CandlerayError, ServiceUnavailable
 from candleray.market_data.candle_store_client import CandleStoreClient
+from candleray.notify.bot_store import BotStates
 from candleray.settings import Settings
 from serve_apps.backend import Probe
 
@@ -37,6 +38,8 @@ def probes_of(
         probes["disk"] = lambda: _require_room(settings.data_path)
     if settings.live.instruments_every_s:
         probes["duties"] = lambda: _failed_duties(postgres)
+    if settings.telegram.enabled:
+        probes["telegram"] = lambda: _silent_telegram(postgres)
     return probes
 
 
@@ -50,6 +53,14 @@ async def _ping_ray() -> None:
 async def _require_room(data: Path) -> None:
     if fault := await asyncio.to_thread(room_fault, data):
         raise ServiceUnavailable(fault)
+
+
+async def _silent_telegram(postgres: LazyService[Postgres]) -> str | None:
+    """Tell of messages that do not go out; they are best effort, so that nothing else is less ready for it."""
+    with suppress(CandlerayError, TimeoutError):
+        async with asyncio.timeout(_DUTIES_KNOWN_WITHIN_S):
+            return await BotStates(await postgres.get()).notice()
+    return None
 
 
 async def _failed_duties(postgres: LazyService[Postgres]) -> str | None:

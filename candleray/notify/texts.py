@@ -76,7 +76,7 @@ def line_of(event: StrategyEvent, facts: RunFacts) -> str:
 
 
 def digest_of(lines: Sequence[str]) -> tuple[str, int]:
-    """As many of these lines as one message may hold, and their number."""
+    """The text of as many of these lines as one message may hold, and their number."""
     taken, length = 0, length_of(_digest_head(len(lines), is_all=False))
     for line in lines:
         length += 1 + length_of(line)
@@ -99,7 +99,7 @@ def moment_of(event: StrategyEvent, facts: RunFacts) -> datetime:
 
 
 def _told(event: StrategyEvent, facts: RunFacts) -> list[str]:
-    """What happened, and lines that say more of it."""
+    """The event in a few words, and lines that say more of it."""
     body = event.body
     if isinstance(body, SignalChange):
         return [f"Signal {body.signal.upper()} at {price(body.close)}", f"before: {body.before}"]

@@ -25,8 +25,9 @@ from actors.answering import answer_as
 from actors.candle_store import candle_store
 from actors.job_scheduler import job_scheduler
 from actors.market_feed import market_feed
-from actors.options import FEEDS, NAMESPACE
+from actors.options import FEEDS, NAMESPACE, TELEGRAM_NOTIFIER_PART
 from actors.ray_errors import original_error
+from actors.telegram_notifier import telegram_notifier
 from candleray.errors import CandlerayError, in_words
 from candleray.private_files import write_private
 from candleray.settings import Settings, get_settings
@@ -40,12 +41,17 @@ from cluster.machine.ports import Ports
 from cluster.search.ready_workers import start_workers
 from cluster.services.outside_services import require_reachable
 
-ACTORS: Mapping[str, Callable[[Settings], ActorHandle]] = {
-    "job scheduler": partial(job_scheduler, job_module="cluster.search.job"),
-    **{name: partial(market_feed, venue=venue) for name, venue in FEEDS.items()},
-}
-"""Actors that every instance has besides the candle store, by name: what starts them or finds them, in that order.
-Each answers `ping` once it works."""
+
+def actors(settings: Settings) -> Mapping[str, Callable[[Settings], ActorHandle]]:
+    """Actors that an instance has besides the candle store, by name: what starts or finds each, in that order.
+
+    Each answers `ping` once it works.
+    """
+    return {
+        "job scheduler": partial(job_scheduler, job_module="cluster.search.job"),
+        **{name: partial(market_feed, venue=venue) for name, venue in FEEDS.items()},
+        **({TELEGRAM_NOTIFIER_PART: telegram_notifier} if settings.telegram.enabled else {}),
+    }
 
 
 class RayDriver:
@@ -66,7 +72,7 @@ class RayDriver:
         parts: dict[str, Callable[[], AbstractContextManager[str]]] = {
             "ray": self._cluster,
             "candle store": self._candle_store,
-            **{name: partial(self._actor, start) for name, start in ACTORS.items()},
+            **{name: partial(self._actor, start) for name, start in actors(self.settings).items()},
             "api": self._api,
         }
         with ExitStack() as started:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from actors.answering import socket_of
-from actors.options import FEEDS
+from actors.options import FEEDS, TELEGRAM_NOTIFIER_PART
 from candleray.errors import ServiceUnavailable, in_words
 from candleray.settings import Settings
 from cluster.instance.api_deployment import api_url
@@ -33,8 +33,6 @@ FIRST_STARTS = 3
 TOO_SLOW = ("timed out during startup", DASHBOARD_SILENT)
 """Words where its node took more than 30 s, or its dashboard more than 60, its own limits: seen on two cores
 beside two busy loops."""
-ACTORS = ("candle store", "job scheduler", *FEEDS)
-"""Actors that answer for themselves."""
 
 
 class RayPart:
@@ -62,6 +60,9 @@ class RayPart:
         self._back_off = BackOff()
         self._endpoints: list[Endpoint] = []
         self._asked: list[Asked] = []
+        notifier = (TELEGRAM_NOTIFIER_PART,) if settings.telegram.enabled else ()
+        self._actors = ("candle store", "job scheduler", *FEEDS, *notifier)
+        """Actors that answer for themselves."""
 
     @property
     def cluster(self) -> RayCluster | None:
@@ -161,7 +162,7 @@ class RayPart:
             questions |= {
                 "gcs_server": partial(grpc_answer, self.cluster.address),
                 "raylet": partial(grpc_answer, self.cluster.raylet_address),
-                **{actor: partial(unix_answer, self._socket(actor)) for actor in ACTORS},
+                **{actor: partial(unix_answer, self._socket(actor)) for actor in self._actors},
             }
         return [Asked(name, ask) for name, ask in questions.items()]
 
@@ -170,7 +171,7 @@ class RayPart:
         for asked in self._asked:
             if not asked.is_silent():
                 continue
-            if asked.name not in ACTORS:
+            if asked.name not in self._actors:
                 return f"{asked.name} does not answer"
             if pid := listener_of(self._socket(asked.name)):
                 with suppress(ProcessLookupError):

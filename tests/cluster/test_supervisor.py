@@ -22,9 +22,9 @@ import httpx
 import psutil
 import pytest
 
-from candleray.settings import ROOT
+from candleray.settings import ROOT, Settings
 from cluster.instance.instance_file import Instance, read_instance
-from cluster.instance.ray_driver import ACTORS
+from cluster.instance.ray_driver import actors
 from cluster.machine.data_folder import DataFolder
 from cluster.machine.leftovers import left_by
 from cluster.machine.processes import answers_of, process_of, tree_of
@@ -189,8 +189,8 @@ def test_two_instances_a_kill_and_a_recovery(first: Instance, folders: tuple[Dat
     assert foreground.returncode == 0
     assert shown.count("attached") == 2
     in_order = [line.split()[0] for line in shown.splitlines() if line.endswith("stopped")]
-    actors = [name.split()[0] for name in reversed(ACTORS)]
-    assert in_order == ["api", *actors, "candle", "ray", "valkey", "postgres", "data"]
+    in_cluster = [name.split()[0] for name in reversed(actors(Settings()))]
+    assert in_order == ["api", *in_cluster, "candle", "ray", "valkey", "postgres", "data"]
     assert not left_by(third.boot, str(folder.ray_dir(third.boot)))
     assert (EmbeddedPostgres(folder).find(), EmbeddedValkey(folder).find()) == (None, None)
     assert not folder.run_dir.exists()

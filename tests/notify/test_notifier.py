@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -13,15 +14,18 @@ import pytest
 from candleray.databases.postgres import Postgres
 from candleray.live.run import RunState
 from candleray.live.store import Runs
+from candleray.logs import configure_logs
 from candleray.notify.bot_api import MOST_CHARACTERS, length_of
 from candleray.notify.bot_commands import LINKED, NOT_LINKED, NOT_VALID
 from candleray.notify.bot_store import BotStates
 from candleray.notify.chat_store import TelegramChats
+from candleray.notify.event_log import EventLog
 from candleray.notify.notifier import UNKNOWN_TOKEN, Notifier, NotifierState
 from candleray.notify.outbox import Outbox
 from candleray.notify.policies import NotificationPolicy, QuietHours
 from candleray.notify.poller import OTHER_POLLER
 from candleray.settings import TelegramSettings
+from tests.support.canaries import watch_logs
 from tests.support.telegram.bots import TOKEN, open_bot
 from tests.support.telegram.fake_bot_api import FakeBotApi, fake_bot_api
 from tests.support.telegram.faults import Fault
@@ -225,3 +229,21 @@ async def test_of_two_notifiers_one_is_at_work_and_the_other_takes_over(postgres
     async with notifying(postgres, api):
         await told(api, ada, numbers + await say(postgres, ada, [1]))
     assert api.asked.count("getMe") == 2
+
+
+async def test_without_a_bot_what_would_be_told_is_logged(postgres, capfd):
+    configure_logs("INFO")
+    try:
+        ada = await somebody(postgres)
+        await BotStates(postgres).tell("a_former_bot", None)
+        event_log = EventLog(postgres)
+        await event_log.begin()
+        (number,) = await say(postgres, ada, [0])
+        await event_log.look()
+        await event_log.look()
+    finally:
+        watch_logs()
+    logged = [json.loads(line) for line in capfd.readouterr().err.splitlines() if line.startswith("{")]
+    assert [line["event"] for line in logged] == ["telegram_is_off", "run_said"]
+    assert logged[1]["text"].startswith(f"#{number} ")
+    assert not (await TelegramChats(postgres).state(ada.user_id)).bot

@@ -57,6 +57,8 @@ class FakeBotApi:
     """Chats whose owners have blocked the bot."""
     asked: list[str] = field(default_factory=list)
     """Methods in the order of the requests, those of foreign tokens too."""
+    overwritten: int = 0
+    """Messages whose text an edit has changed."""
     port: int = 0
     _chats: set[int] = field(default_factory=set)
     _updates: deque[dict[str, Any]] = field(default_factory=deque)
@@ -171,6 +173,7 @@ class FakeBotApi:
                         400, "Bad Request: message is not modified: specified new message content is the same"
                     )
                 one.text = text
+                self.overwritten += 1
                 return _message(one)
         raise Refused(400, "Bad Request: message to edit not found")
 
