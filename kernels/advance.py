@@ -196,7 +196,8 @@ class GrowingSignal:
         columns = [np.concatenate([unread, column(bars, name)]) for name in self._family.columns]
         plane = np.empty((2, words(new)), np.uint64)
         self._family.kernel(*columns, *outputs, *self._params.values(), start, *plane.view(np.uint8))
-        self._kept = outputs[:, max(0, outputs.shape[1] - self._lookback) :]
+        # A copy: a view would keep the outputs on all bars.
+        self._kept = outputs[:, max(0, outputs.shape[1] - self._lookback) :].copy()
         return plane
 
     def step(self, window: BarWindow, long: NDArray[np.uint8], short: NDArray[np.uint8]) -> None:

@@ -13,6 +13,7 @@ from candleray.live.runners.bar_events import signal_events, trade_events
 from candleray.live.runners.lane_bars import LaneBars, tapes_of
 from candleray.live.runners.strategy import Strategy
 from candleray.live.sessions import LiveRun
+from candleray.search.signals.growing_planes import GrowingPlanes
 from candleray.search.signals.plain_planes import PlainPlanes
 from candleray.timeframes import to_ms
 from kernels.advance import BarWindow
@@ -23,11 +24,13 @@ _ONE = np.zeros(1, np.int64)
 class AttachedRun:
     def __init__(self, live: LiveRun, strategy: Strategy) -> None:
         self.live = live
-        self.terms, self._planes = strategy.terms, strategy.planes
+        self.terms = strategy.terms
         self.bar_ms = strategy.key.bar_ms
         self.live_from_ms = to_ms(live.last.live_from)
         self.init_cash_quote = strategy.terms.init_cash_quote
         self.last_bar_ms: int | None = None
+        self._pieces: GrowingPlanes | None = strategy.planes
+        """Its planes on pieces of bars; None where those on single bars have taken over."""
         self.plain: PlainPlanes | None = None
         """Its planes on single bars, after it has caught up; None where its conditions are not plain."""
         self.window: BarWindow | None = None
@@ -59,7 +62,8 @@ class AttachedRun:
         """The planes of its conditions on these bars, which it has taken then."""
         if not len(bars.candles):
             return np.empty((self.conditions, 2, 0), np.uint64)
-        planes = self._planes.advance(bars.candles, bars.others)
+        assert self._pieces is not None
+        planes = self._pieces.advance(bars.candles, bars.others)
         self.last_bar_ms = int(bars.opens_ms[-1])
         return planes
 
@@ -80,5 +84,7 @@ class AttachedRun:
             stepped = accounts.step(_ONE, _ONE, tapes_of([new]), self.truths(new))
             events += signal_events([self.live], [new.candles], before, stepped.signals)
             events += trade_events({0: self.live}, stepped.events)
-        self.plain = self._planes.plain()
+        self.plain = None if self._pieces is None else self._pieces.plain()
+        if self.plain is not None:
+            self._pieces = None
         return accounts.states, events

@@ -62,13 +62,22 @@ class BarTape:
         length = self._bars.minutes
         opens = bars.ts_open_ms
         closes = opens + length * MINUTE_MS
-        seen_at_close = self._seen + np.searchsorted(stamps, closes)
+        seen_at_close = self._seen + _places(stamps, closes)
         close_ms, seen = self._last_close or (int(opens[0]), int(seen_at_close[0]) - length)
         span = (opens - np.append(close_ms, closes[:-1])) // MINUTE_MS
         there = seen_at_close - length - np.append(seen, seen_at_close[:-1])
         self._last_close = int(closes[-1]), int(seen_at_close[-1])
         missing: IntArray = span - there
         return missing
+
+
+def _places(stamps: IntArray, wanted_ms: IntArray) -> IntArray:
+    """The first of the minutes at or after each of these moments."""
+    first_ms = int(stamps[0])
+    if int(stamps[-1]) - first_ms == (stamps.size - 1) * MINUTE_MS:
+        # Without a hole there is nothing to search: a month of minutes takes 0.1 ms, not 1.6.
+        return np.clip((wanted_ms - first_ms) // MINUTE_MS, 0, stamps.size)
+    return np.searchsorted(stamps, wanted_ms)
 
 
 class _OpenBar:

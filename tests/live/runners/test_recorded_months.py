@@ -14,6 +14,7 @@ import pytest
 from candleray.candles import COLUMNS, Candles
 from candleray.live.event_store import NewEvent
 from candleray.live.events import Exit
+from candleray.live.replay import session_bars
 from candleray.live.runners.run_book import RunBook
 from candleray.live.warm_up import run_metadata
 from candleray.settings import BacktestSettings
@@ -28,9 +29,9 @@ pytestmark = pytest.mark.real_data
 
 MONTHS = {
     "outage": ("binance_spot_BTCUSDT_2018-02_with_outage.parquet", "BTCUSDT", "2018-02-08"),
-    "crash": ("binance_spot_SUIUSDT_2025-10_crash.parquet", "SUIUSDT", "2025-10-10"),
+    "crash": ("binance_spot_SUIUSDT_2025-10_crash.parquet", "SUIUSDT", "2025-10-10T18:00"),
 }
-DAYS = {"1m": 2, "5m": 3, "15m": 10}
+DAYS = {"1m": 1.5, "5m": 3, "15m": 10}
 """Days from the day of the event on; of longer bars all there are."""
 AVERAGES = [{"id": "sma", "params": {"window": window}} for window in (2, 5)]
 SIGNALS = {
@@ -57,7 +58,7 @@ class RecordedSession(PlayedSession):
         live_from_ms = event_ms if timeframe in DAYS else first_ms + 6 * bar_ms
         self.live = live_run(run_metadata(self.spec, from_ms(live_from_ms)), live_from_ms, 1, UUID(int=5))
         stored_ms = int(candles.ts_open_ms[-1]) + MINUTE_MS
-        self.end_ms = min(stored_ms, live_from_ms + DAYS.get(timeframe, 99) * DAY_MS)
+        self.end_ms = min(stored_ms, live_from_ms + round(DAYS.get(timeframe, 99) * DAY_MS))
         self.minutes = {self.spec.instrument: candles}
 
     def by_the_oracle(self) -> oracle.Run:
@@ -66,8 +67,9 @@ class RecordedSession(PlayedSession):
         content: dict[str, Any] = self.spec.model_dump(mode="json")
         instrument = (1, self.spec.instrument.symbol)
         naive = NaiveSignals(content, {instrument: (part.ts_open_ms.tolist(), part.values.T.tolist())}, 10**9)
-        replayed = self.replayed()
-        start_ms = int(replayed.bars.ts_open_ms[0])
+        _, bars = session_bars(self.spec, self.span, self.minutes, self.backtest)
+        count = bars.count - 1  # less the one that counts nothing
+        start_ms = int(bars.ts_open_ms[0])
         said = {name: naive.of_range(start_ms, self.end_ms, content["signals"][name]) for name in SIGNALS}
         flags = {name: [state is True for state in states] for name, states in said.items()}
         rules = oracle.Rules(
@@ -77,8 +79,8 @@ class RecordedSession(PlayedSession):
             **RISK,
         )
         entries = [[flags["long_entry"]], [flags["short_entry"]]]
-        close = replayed.bars.close.tolist()
-        return oracle.simulate(*entries, close, rules, {1: flags["long_exit"]}, replayed.bars.gaps.tolist())
+        close = bars.close[:count].tolist()
+        return oracle.simulate(*entries, close, rules, {1: flags["long_exit"]}, bars.gaps.tolist())
 
 
 @pytest.fixture(scope="module", params=MONTHS)

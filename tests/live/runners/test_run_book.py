@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -49,7 +51,7 @@ def test_a_restart_in_the_middle_repeats_what_was_not_told_and_changes_nothing(s
 
 
 def test_runs_of_many_kinds_go_on_together_while_others_come_and_go():
-    sessions = drawn_together(1, 16, bars=30)
+    sessions = drawn_together(1, 12, bars=20)
     first, draw = sessions[0], sessions[0].draw
     book, events, leaving = RunBook(first.backtest), [], sessions[::5]
     sessions.sort(key=lambda session: session.live.last.live_from)
@@ -220,3 +222,23 @@ def test_a_history_may_lag_behind_the_book_by_an_hour_but_not_by_days():
         HandSession({BTC: minutes(3_000)}).attach(book, FIRST_MS + 100 * MINUTE_MS, None)
     with pytest.raises(ValueError, match="attached already"):
         session.attach(book, FIRST_MS + 2_920 * MINUTE_MS, None)
+
+
+def test_of_a_long_history_a_run_keeps_what_its_next_bars_read():
+    average = {"id": "ema", "params": {"window": 20}}
+    rules = {
+        "long_entry": {"rule": "rsi", "side": "long"},
+        "long_exit": {"cross_below": [{"price": "close"}, average]},
+    }
+    spell = {"long_entry": {"held_for": [{"above": [{"price": "close"}, average]}, 3]}}
+    for parts in ({}, {"signals": rules}, {"signals": spell}):
+        attached(HandSession({BTC: minutes(100)}, **parts))  # loads the kernels
+        session = HandSession({BTC: minutes(50_000)}, **parts)
+        tracemalloc.start()
+        book = RunBook(session.backtest)
+        session.attach(book, session.end_ms, told_until_ms=session.end_ms)
+        gc.collect()
+        kept, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert book.standings()
+        assert kept < 50_000, parts  # a series over all bars has eight times as many bytes
