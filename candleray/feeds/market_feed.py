@@ -19,8 +19,8 @@ from candleray.timeframes import MINUTE_MS
 
 HOLES_KEPT_MS = 24 * HOUR_MS
 """Age up to which the exchange is asked again for a hole, before that is left to the scan of the whole history."""
-_DOUBTED_MS = 15 * MINUTE_MS
-"""Age of minutes that REST is asked to tell again after nobody listened: revisions come seconds after a close."""
+DOUBTED_MS = 15 * MINUTE_MS
+"""Age, as somebody last listened, of minutes that REST is to tell again: revisions come seconds after a close."""
 NOT_FOLLOWED = "of a symbol that is not subscribed"
 _OLDEST_MS = 24 * HOUR_MS
 TOO_OLD = "opens more than a day before what is followed"
@@ -71,16 +71,25 @@ class MarketFeed:
         self.lags = Lags()
         self.last_candle_ms = 0
         """The newest minute that the store has."""
+        self.heard_until_ms: dict[str, int] = {}
+        """The time at which somebody had last listened before this process followed a symbol."""
         self._recheck_at_ms: dict[str, int] = {}
         self._rechecked_until_ms: dict[str, int] = {}
         self._followed_from_ms: dict[str, int] = {}
+        self._deserted_ms: dict[str, int] = {}
+        """The time since which no socket carries a symbol that one carried."""
         self._instruments: dict[str, Instrument] = {}
 
-    def follow(self, symbol: str, start_ms: int, now_ms: int) -> None:
-        """Follow a symbol from a minute on."""
+    def follow(self, symbol: str, start_ms: int, now_ms: int, heard_until_ms: int | None = None) -> None:
+        """Follow a symbol from a minute on.
+
+        Args:
+            heard_until_ms: the time at which somebody last listened, where that is known.
+        """
         minutes = self.minutes[symbol] = Minutes(symbol, start_ms, self.pace)
         minutes.urgent_until_ms = now_ms
-        _doubt(minutes, now_ms)
+        self.heard_until_ms[symbol] = now_ms if heard_until_ms is None else min(heard_until_ms, now_ms)
+        _doubt(minutes, self.heard_until_ms[symbol], now_ms)
         self._followed_from_ms[symbol] = now_ms
         self._instruments[symbol] = Instrument(market_id=self.market.market_id, symbol=symbol)
 
@@ -99,6 +108,8 @@ class MarketFeed:
             self._recheck_at_ms,
             self._rechecked_until_ms,
             self._followed_from_ms,
+            self._deserted_ms,
+            self.heard_until_ms,
             self._instruments,
         ):
             known.pop(symbol, None)
@@ -123,12 +134,14 @@ class MarketFeed:
             if minutes := self.minutes.get(symbol):
                 minutes.urgent_until_ms = max(minutes.urgent_until_ms, now_ms)
                 if symbol not in self.served:
-                    _doubt(minutes, now_ms)
+                    _doubt(minutes, self._deserted_ms.pop(symbol, now_ms), now_ms)
                 self.served.add(symbol)
 
-    def desert(self, symbols: Iterable[str]) -> None:
+    def desert(self, symbols: Iterable[str], now_ms: int) -> None:
         """No socket carries these any more: REST is asked shortly after each close."""
-        self.served.difference_update(symbols)
+        for symbol in self.served.intersection(symbols):
+            self._deserted_ms[symbol] = now_ms
+            self.served.remove(symbol)
 
     def asks(self, now_ms: int) -> list[Ask]:
         """The questions to be asked now; each is under way until it is answered or has failed."""
@@ -142,7 +155,7 @@ class MarketFeed:
             if not self.gate.is_open(now_ms):
                 break
             if not minutes.is_asked and now_ms >= minutes.ask_after_ms and (ask := self._ask(symbol, now_ms)):
-                minutes.is_asked = True
+                minutes.ask()
                 self.gate.enter()
                 found.append(ask)
         for ask in found:  # next time the others come first
@@ -161,6 +174,9 @@ class MarketFeed:
         for kline in LiveKline.of_rows(ask.symbol, rows):
             if not ask.start_ms <= kline.ts_open_ms < ask.end_ms:
                 self.counts.ignored[NOT_OF_THE_WINDOW] += 1
+                continue
+            if minutes.was_told_meanwhile(kline.ts_open_ms):
+                usable.append(kline)
                 continue
             was_missing = minutes.is_wanted(kline.ts_open_ms)
             may_differ = minutes.differs(kline) or minutes.is_doubted(kline.ts_open_ms)
@@ -196,7 +212,8 @@ class MarketFeed:
         self.last_candle_ms = max(self.last_candle_ms, ts_ms)
         if minutes is None:
             return False
-        if ts_ms + MINUTE_MS > self._followed_from_ms[row.kline.symbol]:
+        is_first = not minutes.is_settled(ts_ms)
+        if is_first and ts_ms + MINUTE_MS > self._followed_from_ms[row.kline.symbol]:
             self.lags.add(max(0, now_ms - ts_ms - MINUTE_MS))
         return minutes.acknowledge(ts_ms)
 
@@ -261,6 +278,6 @@ class MarketFeed:
         return first_ms
 
 
-def _doubt(minutes: Minutes, now_ms: int) -> None:
-    closed_ms = now_ms // MINUTE_MS * MINUTE_MS
-    minutes.doubt(closed_ms - _DOUBTED_MS, closed_ms)
+def _doubt(minutes: Minutes, heard_until_ms: int, now_ms: int) -> None:
+    """Have REST tell again what may have been revised since somebody last listened."""
+    minutes.doubt(heard_until_ms // MINUTE_MS * MINUTE_MS - DOUBTED_MS, now_ms // MINUTE_MS * MINUTE_MS)

@@ -94,11 +94,14 @@ class MarketIngestion:
     async def measure_once(self) -> None:
         """Ask for the venue's time where it is not known yet; without an answer our own clock is believed.
 
-        A simulator's fast clock is nowhere near ours, so its answer is waited for.
+        A simulator's fast clock is nowhere near ours, so its answer is waited for, however often it refuses.
         """
         self._keep_clock()
-        if self.clock.measured_at_s is None and self._measuring is not None:
+        while self.clock.measured_at_s is None and self._measuring is not None:
             await asyncio.wait([self._measuring], timeout=_TIME_WITHIN_S if self.clock.speed == 1 else None)
+            if self.clock.speed == 1:
+                break
+            self._keep_clock()
 
     def follow(
         self,
@@ -107,9 +110,10 @@ class MarketIngestion:
         missing_ms: Iterable[tuple[int, int]],
         end_ms: int,
         holes_ms: Sequence[int],
+        stored_until_ms: int,
     ) -> None:
         """Follow a symbol from a minute on, given what the store lacks in `[start_ms, end_ms)`."""
-        self.feed.follow(symbol, start_ms, self.now_ms)
+        self.feed.follow(symbol, start_ms, self.now_ms, stored_until_ms)
         self.feed.minutes[symbol].adopt_stored(missing_ms, end_ms)
         self.feed.adopt_holes(symbol, holes_ms, self.now_ms)
         self._want()

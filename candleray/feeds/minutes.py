@@ -6,7 +6,6 @@ A minute is settled once the store has acknowledged it or a verdict has made it 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -44,6 +43,8 @@ class Minutes:
         self.holes: set[int] = set()
         self.is_asked = False
         """A question to REST is under way."""
+        self._told_meanwhile: set[int] = set()
+        """Minutes told since it was asked."""
         self.ask_after_ms = 0
         self.urgent_until_ms = 0
         """Minutes that open before are not waited for: the socket was away as they closed."""
@@ -59,7 +60,7 @@ class Minutes:
         self._settled: set[int] = set()
         self._held: dict[int, int] = {}
         self._absent: dict[int, Absence] = {}
-        self._remembered: OrderedDict[int, tuple[float, ...]] = OrderedDict()
+        self._remembered: dict[int, tuple[float, ...]] = {}
 
     def receive(self, kline: LiveKline) -> bool:
         """Hold a closed minute; False where it says what the last one of this minute said."""
@@ -68,6 +69,8 @@ class Minutes:
         if self._remembered.get(ts_ms) == told:
             return False
         self._remember(ts_ms, told)
+        if self.is_asked:
+            self._told_meanwhile.add(ts_ms)
         self._held[ts_ms] = self._held.get(ts_ms, 0) + 1
         self.newest_ms = max(self.newest_ms, ts_ms)
         return True
@@ -89,7 +92,7 @@ class Minutes:
 
     def declare_hole(self, ts_ms: int) -> None:
         self._absent.pop(ts_ms, None)
-        if ts_ms not in self._held and not self._is_settled(ts_ms):
+        if ts_ms not in self._held and not self.is_settled(ts_ms):
             self.holes.add(ts_ms)
             self._settle(ts_ms)
 
@@ -112,7 +115,8 @@ class Minutes:
     def doubt(self, from_ms: int, until_ms: int) -> None:
         """Have REST tell these minutes again, those among them that are followed."""
         if (from_ms := max(from_ms, self.start_ms)) < until_ms:
-            self.doubted_ms = from_ms, until_ms
+            known = self.doubted_ms or (from_ms, until_ms)
+            self.doubted_ms = min(from_ms, known[0]), max(until_ms, known[1])
 
     def is_doubted(self, ts_ms: int) -> bool:
         return self.doubted_ms is not None and self.doubted_ms[0] <= ts_ms < self.doubted_ms[1]
@@ -141,7 +145,19 @@ class Minutes:
 
     def is_wanted(self, ts_ms: int) -> bool:
         """Neither held nor settled, and followed."""
-        return ts_ms >= self.start_ms and ts_ms not in self._held and not self._is_settled(ts_ms)
+        return ts_ms >= self.start_ms and ts_ms not in self._held and not self.is_settled(ts_ms)
+
+    def is_settled(self, ts_ms: int) -> bool:
+        return ts_ms < self.settled_until_ms or ts_ms in self._settled
+
+    def ask(self) -> None:
+        """A question to REST begins."""
+        self.is_asked = True
+        self._told_meanwhile.clear()
+
+    def was_told_meanwhile(self, ts_ms: int) -> bool:
+        """A minute was told while the question was under way: the answer may be of an older version."""
+        return ts_ms in self._told_meanwhile
 
     def differs(self, kline: LiveKline) -> bool:
         """A minute that is remembered was told otherwise."""
@@ -194,9 +210,6 @@ class Minutes:
             self._held[ts_ms] = count - 1
         else:
             self._held.pop(ts_ms, None)
-
-    def _is_settled(self, ts_ms: int) -> bool:
-        return ts_ms < self.settled_until_ms or ts_ms in self._settled
 
     def _settle(self, ts_ms: int) -> None:
         if ts_ms >= self.settled_until_ms:

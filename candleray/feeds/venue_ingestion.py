@@ -302,7 +302,7 @@ class VenueIngestion:
             holes = await self._open_holes(instrument, min(start_ms, end_ms - HOLES_KEPT_MS), end_ms)
             stored_until_ms = await self._stored_until(instrument)
             # From here on nothing may fail: what is followed once is not begun again.
-            market.follow(instrument.symbol, start_ms, missing.tolist(), end_ms, holes)
+            market.follow(instrument.symbol, start_ms, missing.tolist(), end_ms, holes, stored_until_ms)
             if stored_until_ms < start_ms:
                 self.repairs[instrument.market_id].miss(instrument.symbol, stored_until_ms, start_ms)
             self.outbox.complete(instrument, end_ms, self._elapsed_ms())

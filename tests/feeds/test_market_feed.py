@@ -85,14 +85,14 @@ def test_a_minute_that_the_socket_does_not_tell_is_asked_for_8_s_after_its_close
 
 
 def test_without_a_socket_rest_is_asked_shortly_after_each_close(feed: MarketFeed) -> None:
-    feed.desert([SYMBOL])
+    feed.desert([SYMBOL], START_MS)
     closed_ms = START_MS + MINUTE_MS
     assert feed.asks(closed_ms + SECOND) == []
     assert len(feed.asks(closed_ms + 1_500)) == 1
 
 
 def test_after_a_reconnect_what_closed_meanwhile_is_asked_for_at_once(feed: MarketFeed) -> None:
-    feed.desert([SYMBOL])
+    feed.desert([SYMBOL], START_MS)
     closed_ms = START_MS + 3 * MINUTE_MS
     feed.serve([SYMBOL], closed_ms + 2 * SECOND)
     (ask,) = feed.asks(closed_ms + 2 * SECOND)
@@ -217,7 +217,7 @@ def test_minutes_that_were_revised_while_nobody_listened_are_told_again_by_rest(
     feed.minutes[SYMBOL].adopt_stored([], end_ms)
     if why != "a start":
         assert feed.asks(end_ms) == []
-        feed.desert([SYMBOL])
+        feed.desert([SYMBOL], end_ms)
         feed.serve([SYMBOL], end_ms)
     (ask,) = feed.asks(end_ms)
     assert (ask.start_ms, ask.end_ms) == (START_MS + 5 * MINUTE_MS, end_ms)

@@ -70,8 +70,11 @@ class Gaps:
         self._settle()
 
     def take(self, now_ms: int, page_ms: int) -> Gap | None:
-        """The gap, or the first page of it, that is to be asked for now."""
-        due = [gap for gap in self._waiting if gap.ask_at_ms <= now_ms]
+        """The gap, or the first page of it, that is to be asked for now.
+
+        One that a clock which was ahead has put into the future waits until its first minute is over.
+        """
+        due = [gap for gap in self._waiting if max(gap.ask_at_ms, gap.start_ms + MINUTE_MS) <= now_ms]
         if self._asked is not None or not due:
             return None
         gap = max(due, key=lambda one: one.end_ms)

@@ -11,15 +11,17 @@ from typing import Protocol
 import numpy as np
 
 from candleray.candles import CandleRows, IntArray
-from candleray.errors import CandlerayError, ExchangeError, NotFound, ServiceUnavailable
+from candleray.errors import CandlerayError, NotFound, ServiceUnavailable
 from candleray.exchanges.rest import RestClient
 from candleray.feeds.feed_state import CatchUp
 from candleray.feeds.hole_store import HoleStore
-from candleray.feeds.market_feed import Ask
+from candleray.feeds.market_feed import DOUBTED_MS, Ask
 from candleray.feeds.market_ingestion import MarketIngestion
 from candleray.feeds.repair.gaps import Gap, Gaps, without
+from candleray.feeds.repair.questions import RepairQuestions
 from candleray.feeds.repair.scans import Scan, scans_of
-from candleray.feeds.rest_questions import ask_candles, ask_first_candle, wait_ms
+from candleray.feeds.repair.second_look import SecondLook
+from candleray.feeds.rest_questions import ask_candles, ask_first_candle
 from candleray.feeds.row_buffer import RowSource
 from candleray.logs import get_logger
 from candleray.market_data.insert_report import InsertReport
@@ -33,8 +35,6 @@ HOLES_ASKED_MS = 30 * DAY_MS
 """Holes that opened within it are asked for again by the scan of the whole history."""
 _TOLD_EVERY_MS = 30_000
 _PAGES_A_STEP = 20
-_LEAST_EVERY_MS = MINUTE_MS
-"""The longest wait for live questions to end: with very many symbols that are polled they never do."""
 _BEHIND_MS = 3 * MINUTE_MS
 """A minute that closed within it is the live feed's alone."""
 
@@ -54,8 +54,6 @@ class RepairedStore(Protocol):
 
 
 class MarketRepair:
-    """Live comes first: one question at a time, none after a live one failed, beside live ones one a minute."""
-
     def __init__(
         self,
         ingestion: MarketIngestion,
@@ -73,14 +71,15 @@ class MarketRepair:
         self.scanned_ms: int | None = None
         """The venue's time at the end of the last scan of the whole history."""
         self._ingestion, self._live, self._rest = ingestion, live, rest
+        self._questions = RepairQuestions(ingestion, rest)
         self._store, self._holes, self._on_filled = store, holes, on_filled
         self._market, self._feed = ingestion.market, ingestion.feed
         self._scans: Sequence[Scan] = ()
         self._to_scan: deque[str] = deque()
+        self._second_look = SecondLook(ingestion, self._questions, self._first_of, self._keep_revised)
         self._first_ms: dict[str, int] = {}
         self._open_holes: defaultdict[str, set[int]] = defaultdict(set)
         self._told_at_ms = 0
-        self._asked_at_ms = 0
 
     async def step(self) -> None:
         """Scan what is due and ask for one page of what is missing."""
@@ -88,7 +87,6 @@ class MarketRepair:
             return
         now_ms = self._ingestion.now_ms
         self._scans = self._scans or scans_of(self._live, now_ms)
-        self._asked_at_ms = self._asked_at_ms or now_ms
         for symbol in {gap.symbol for gap in self.gaps.all} - self._feed.minutes.keys():
             self.gaps.forget(symbol)
         if self._to_scan:
@@ -102,11 +100,15 @@ class MarketRepair:
             if not await self._ask_next():
                 break
             await asyncio.sleep(0)  # others come in between, however fast the answers are
+        await self._second_look.step()
         self._tell(self._ingestion.now_ms)
 
     def miss(self, symbol: str, start_ms: int, end_ms: int) -> None:
-        """Take what an outage of ours has left before the minutes that are followed live."""
-        self._find(symbol, [(start_ms, end_ms)])
+        """Take what an outage of ours has left before the minutes that are followed live.
+
+        Those before it may have been revised in its first seconds, so they are asked for once more.
+        """
+        self._find(symbol, [(_minute(start_ms) - DOUBTED_MS, end_ms)])
 
     def progress(self) -> CatchUp | None:
         """The course of a repair; None where nothing is missing."""
@@ -125,6 +127,8 @@ class MarketRepair:
             self._to_scan = deque(self._feed.minutes)
             self._first_ms.clear()
             return
+        if scan.asks_again:
+            self._second_look.begin(scan.every_ms)
         start_ms, end_ms = _minute(now_ms - scan.window_ms), _minute(now_ms - _BEHIND_MS)
         settled_ms = {symbol: minutes.settled_until_ms for symbol, minutes in self._feed.minutes.items()}
         await self._learn_holes(start_ms, end_ms)
@@ -193,34 +197,20 @@ class MarketRepair:
 
     async def _ask_next(self) -> bool:
         """Ask for a page, if one is due and nothing live is in trouble; False where there was none."""
-        gate, now_ms = self._feed.gate, self._ingestion.now_ms
-        must_wait = gate.under_way and now_ms - self._asked_at_ms < _LEAST_EVERY_MS
-        if must_wait or gate.failures or now_ms < gate.closed_until_ms:
+        now_ms = self._ingestion.now_ms
+        if not self._questions.may_be_asked(now_ms):
             return False
         if (gap := self.gaps.take(now_ms, self._feed.page_ms - MINUTE_MS)) is None:
             return False
-        self._asked_at_ms = now_ms
-        gate.enter()
-        try:
+        rows = None
+        with self._questions.asking(gap.symbol, lambda wait_ms: self._put_back(gap, wait_ms)):
             rows = await self._rows_of(gap, now_ms)
-        except NotFound as error:
-            log.warning("feed_symbol_unknown", market=self._market.name, symbol=gap.symbol, reason=error.message)
-            gate.leave()
-            self.gaps.failed(gap, self._ingestion.now_ms + self._feed.pace.longest_fruitless_ms)
-        except ExchangeError as error:
-            log.info("feed_question_failed", market=self._market.name, symbol=gap.symbol, reason=error.message)
-            self._ingestion.rest_trouble = error.message
-            gate.leave_failed(self._ingestion.now_ms, wait_ms(self._rest, self._market))
-            self.gaps.failed(gap, self._ingestion.now_ms)
-        except BaseException:
-            gate.leave()
-            self.gaps.failed(gap, self._ingestion.now_ms)
-            raise
-        else:
-            self._ingestion.rest_trouble = ""
-            gate.leave()
+        if rows is not None:
             await self._keep(gap, rows, now_ms)
         return True
+
+    def _put_back(self, gap: Gap, wait_ms: int) -> None:
+        self.gaps.failed(gap, self._ingestion.now_ms + wait_ms)
 
     async def _rows_of(self, gap: Gap, now_ms: int) -> CandleRows:
         """The rows from the gap's start on: with one after it, or the first there is where it has none."""
@@ -229,16 +219,11 @@ class MarketRepair:
         return rows if len(rows) else await ask_first_candle(self._rest, self._market, gap.symbol, gap.start_ms)
 
     async def _keep(self, gap: Gap, rows: CandleRows, asked_ms: int) -> None:
-        instrument = Instrument(market_id=self._market.market_id, symbol=gap.symbol)
         inside = (rows.ts_open_ms >= gap.start_ms) & (rows.ts_open_ms < gap.end_ms)
         brought = rows.take(np.flatnonzero(inside))
         try:
             if len(brought):
-                venue_ms = {self._market.market_id: self._ingestion.closed_until_ms}
-                (report,) = await self._store.insert_many([(instrument, brought)], "rest", venue_ms)
-                for refused in report.refused:
-                    example = f"{gap.symbol}, {refused.first_example}"
-                    self._feed.counts.refuse(f"refused by the store: {refused.reason}", example)
+                await self._insert(gap.symbol, brought)
         except BaseException:
             self.gaps.failed(gap, self._ingestion.now_ms)
             raise
@@ -247,19 +232,36 @@ class MarketRepair:
         for verdict in self.gaps.answered(gap, stamps, asked_ms, self._ingestion.now_ms):
             self._ingestion.verdicts[verdict.symbol, verdict.ts_open_ms] = verdict
         if len(brought):
-            await self._fill_holes(gap, instrument, brought.ts_open_ms.tolist())
+            await self._fill_holes(gap.symbol, brought.ts_open_ms.tolist())
 
-    async def _fill_holes(self, gap: Gap, instrument: Instrument, brought_ms: list[int]) -> None:
+    async def _keep_revised(self, symbol: str, rows: CandleRows) -> int:
+        """Write rows that the store may have otherwise; return how many it had not like that."""
+        report = await self._insert(symbol, rows)
+        if report.written > report.changed:
+            await self._fill_holes(symbol, rows.ts_open_ms.tolist())
+        return report.written
+
+    async def _insert(self, symbol: str, rows: CandleRows) -> InsertReport:
+        instrument = Instrument(market_id=self._market.market_id, symbol=symbol)
+        venue_ms = {self._market.market_id: self._ingestion.closed_until_ms}
+        (report,) = await self._store.insert_many([(instrument, rows)], "rest", venue_ms)
+        for refused in report.refused:
+            example = f"{symbol}, {refused.first_example}"
+            self._feed.counts.refuse(f"refused by the store: {refused.reason}", example)
+        return report
+
+    async def _fill_holes(self, symbol: str, brought_ms: list[int]) -> None:
         """Note of the holes among these minutes that they came after all."""
         filled = set(brought_ms)
+        instrument = Instrument(market_id=self._market.market_id, symbol=symbol)
         with suppress(CandlerayError):  # else all are noted, once Postgres answers
-            window = gap.start_ms, gap.end_ms
+            window = min(brought_ms), max(brought_ms) + MINUTE_MS
             filled &= set(await (await self._holes()).open_holes(instrument, *window))
-        minutes = self._feed.minutes.get(gap.symbol)
+        minutes = self._feed.minutes.get(symbol)
         for ts_ms in filled:
             if minutes and ts_ms in minutes.holes:
                 minutes.acknowledge(ts_ms)
-            self._on_filled(gap.symbol, ts_ms)
+            self._on_filled(symbol, ts_ms)
 
     def _tell(self, now_ms: int) -> None:
         """Say in the log how far a long repair is, and when it is done."""

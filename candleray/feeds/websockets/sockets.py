@@ -78,7 +78,7 @@ class SocketSlot:
                 await link.close()
         self._link = self._next = None
         self.watch.connected_ms = None
-        self._feed.desert(self.symbols)
+        self._feed.desert(self.symbols, self._clock.now_ms())
 
     def _leave(self, link: Link | None) -> None:
         """Close it without waiting: a dead peer does not answer the farewell."""
@@ -99,7 +99,7 @@ class SocketSlot:
         # Those who were cut together do not come back together.
         self.watch.open_after_ms += int((self.watch.open_after_ms - now_ms) * random.random() / 2)  # noqa: S311
         if self._link is None:
-            self._feed.desert(self.symbols)
+            self._feed.desert(self.symbols, now_ms)
         log.warning(
             "feed_disconnected",
             market=self._feed.market.name,
@@ -110,7 +110,7 @@ class SocketSlot:
     def _rebuild(self, now_ms: int) -> None:
         links, self._link, self._next = (self._link, self._next), None, None
         self.watch.closed(now_ms, f"no closed candle for {self._feed.pace.stale_ms / 1000:g} s", at_once=True)
-        self._feed.desert(self.symbols)
+        self._feed.desert(self.symbols, now_ms)
         log.error("feed_silent", market=self._feed.market.name, fruitless=self.watch.fruitless)
         for link in links:
             self._leave(link)

@@ -83,6 +83,19 @@ async def test_minutes_that_the_store_loses_are_found_by_the_scans_and_come_agai
     course.hold()
 
 
+async def test_what_a_socket_told_otherwise_than_rest_has_it_is_revised_within_an_hour() -> None:
+    """Minutes that no restart and no lost socket has told again."""
+    async with Course("binance", [BTC, ETH], **quick_scans(long_scan_every_s=3600.0)).running() as course:
+        await course.has_all(BTC, ETH)
+        told = 1, "ETHUSDT", course.played.now_ms() // MINUTE_MS * MINUTE_MS - 25 * MINUTE_MS
+        (known,) = course.store.versions[told]
+        course.store.versions[told] = [("websocket", (*known[1][:4], known[1][4] + 1.0))]
+        await let_work_until(lambda: len(course.store.versions[told]) == 2, what="the revision")
+        assert course.store.versions[told][-1] == ("rest", known[1])
+        del course.store.versions[told][0]
+    course.hold()
+
+
 async def test_repair_asks_for_a_page_a_minute_where_live_questions_never_end() -> None:
     async with Course("binance", [BTC], **quick_scans()).running() as course:
         await course.has_all(BTC)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from candleray.errors import RateLimited
+from candleray.errors import ExchangeError, RateLimited
 from candleray.exchanges.rest import RestClient
 from candleray.feeds import market_ingestion
 from candleray.markets import Market
@@ -33,6 +33,25 @@ async def test_while_a_fast_clock_stands_no_forming_minute_is_taken_for_a_closed
         for _ in range(4):
             await course.played.stand(for_s=0.6)
             await course.has_all(BTC)
+    course.hold()
+
+
+async def test_nothing_begins_by_our_own_clock_where_that_of_a_simulator_is_refused_at_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its time is years from ours: what began by ours would be followed from then on."""
+    ask, refusals = market_ingestion.ask_time_ms, iter(range(3))
+
+    async def ask_time_ms(rest: RestClient, market: Market) -> int:
+        if next(refusals, None) is not None:
+            raise ExchangeError(f"{market.name} is overloaded")
+        return await ask(rest, market)
+
+    monkeypatch.setattr(market_ingestion, "ask_time_ms", ask_time_ms)
+    async with Course("binance", [BTC]).running() as course:
+        await course.has_all(BTC)
+        assert next(refusals, None) is None
+        assert course.ingestion.markets[1].feed.minutes["BTCUSDT"].start_ms < course.played.now_ms()
     course.hold()
 
 

@@ -45,6 +45,18 @@ def test_the_newest_gap_is_asked_for_first_and_a_long_one_page_by_page(gaps: Gap
     assert (gaps.closed, gaps.minutes_left) == (250, DAY)
 
 
+def test_a_gap_that_a_clock_which_was_ahead_has_put_into_the_future_waits(gaps: Gaps) -> None:
+    """A question without a minute would be refused, again and again, and all others of the market wait behind it."""
+    gaps.find("A", [(NOW_MS - MINUTE_MS, NOW_MS + 3 * MINUTE_MS)], NOW_MS)
+    gaps.find("B", [(NOW_MS + 5 * MINUTE_MS, NOW_MS + 9 * MINUTE_MS)], NOW_MS)
+    gap = gaps.take(NOW_MS, PAGE_MS)
+    assert gap is not None
+    gaps.failed(gap, NOW_MS)
+    gaps.forget("A")
+    assert gaps.take(NOW_MS + 6 * MINUTE_MS - 1, PAGE_MS) is None
+    assert gaps.take(NOW_MS + 6 * MINUTE_MS, PAGE_MS) is not None
+
+
 def test_a_gap_that_two_scans_find_is_one(gaps: Gaps) -> None:
     assert gaps.find("A", [minutes_back(100, 50)], NOW_MS) == 50
     gaps.take(NOW_MS, PAGE_MS)

@@ -116,7 +116,7 @@ class RandomMarket:
             self._start_process()
         elif roll < 0.01 and self.is_connected:
             self.is_connected = False
-            self.feed.desert(SYMBOLS)
+            self.feed.desert(SYMBOLS, self.now_ms)
         elif roll < 0.012:
             self.rest_down_until_ms = self.now_ms + self.chance.randrange(1, 120_000)
         elif roll < 0.014:
