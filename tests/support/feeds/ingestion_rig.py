@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -47,6 +48,16 @@ PATIENT: Mapping[str, float] = {
 """Waits of the live settings that are long enough, at that speed, for a busy machine."""
 
 
+@dataclass(frozen=True)
+class RigPlan:
+    """`speed` is that of the venues' clock, `waits` what the live settings have besides the defaults."""
+
+    speed: float = SPEED
+    symbols: tuple[str, ...] = SYMBOLS
+    waits: Mapping[str, float] = field(default_factory=lambda: PATIENT)
+    seed: int = 7
+
+
 class Events:
     """Lines that a process tells, counted; others wait for the next one of a kind."""
 
@@ -72,11 +83,12 @@ class Events:
 
 
 class IngestionRig:
-    def __init__(self, folder: DataFolder, stack: ExitStack) -> None:
+    def __init__(self, folder: DataFolder, stack: ExitStack, plan: RigPlan) -> None:
         self._stack = stack
         self.folder = folder
+        self.plan = plan
         self.instruments = [
-            Instrument(market_id=market_id, symbol=symbol) for market_id in MARKETS for symbol in SYMBOLS
+            Instrument(market_id=market_id, symbol=symbol) for market_id in MARKETS for symbol in plan.symbols
         ]
         self.postgres = self._service(EmbeddedPostgres)
         self.valkey = self._service(EmbeddedValkey)
@@ -167,10 +179,10 @@ class IngestionRig:
             "services": {"postgres_url": self.postgres.url, "redis_url": self.valkey.url},
             "history": {"base_urls": dict.fromkeys(markets, self.venue_url)},
             "live": {
-                "subscriptions": dict.fromkeys(markets, SYMBOLS),
+                "subscriptions": dict.fromkeys(markets, self.plan.symbols),
                 "stream_urls": dict.fromkeys(markets, self.venue_url.replace("http", "ws", 1)),
-                "clock_speed": SPEED,
-                **PATIENT,
+                "clock_speed": self.plan.speed,
+                **self.plan.waits,
             },
         }
 
@@ -181,10 +193,11 @@ class IngestionRig:
         return service
 
     def _simulator(self) -> str:
-        options = ("--port", "0", "--json", "--speed", f"{SPEED:g}", "--symbols", ",".join(SYMBOLS))
+        plan = self.plan
+        options = ("--port", "0", "--json", "--speed", f"{plan.speed:g}", "--symbols", ",".join(plan.symbols))
         process = self._stack.enter_context(
             started(
-                *(sys.executable, "-m", "candleray", "simulator", *options),
+                *(sys.executable, "-m", "candleray", "simulator", *options, "--seed", str(plan.seed)),
                 **{"stdout": subprocess.PIPE, "text": True, "cwd": ROOT},
             )
         )
@@ -193,7 +206,7 @@ class IngestionRig:
 
 
 @contextmanager
-def ingestion_rig() -> Iterator[IngestionRig]:
+def ingestion_rig(plan: RigPlan | None = None) -> Iterator[IngestionRig]:
     """Everything but ingestion itself runs; all ends with the block."""
     with ExitStack() as stack:
-        yield IngestionRig(stack.enter_context(service_folder()), stack)
+        yield IngestionRig(stack.enter_context(service_folder()), stack, plan or RigPlan())

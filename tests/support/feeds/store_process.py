@@ -22,14 +22,15 @@ from candleray.market_data.candle_store import CandleStore
 
 _LENGTH = struct.Struct("!Q")
 RAW = (
-    "SELECT toUnixTimestamp64Milli(ts_open), open, high, low, close, volume, toUnixTimestamp64Milli(ingested_at) "
+    "SELECT toUnixTimestamp64Milli(ts_open), open, high, low, close, volume, toUnixTimestamp64Milli(ingested_at), "
+    "ifNull(quote_volume, nan), ifNull(toFloat64(trades), nan) "
     "FROM raw_{exchange}_klines_1m WHERE market_id = {market_id} AND symbol = '{symbol}' AND ts_open "
     "BETWEEN fromUnixTimestamp64Milli({first_ms}) AND fromUnixTimestamp64Milli({last_ms}) "
     "ORDER BY ts_open, ingested_at"
 )
 
-RawRow = tuple[int, float, float, float, float, float, int]
-"""Stamp, the five values, and when the store took them."""
+RawRow = tuple[int, float, float, float, float, float, int, float, float]
+"""Stamp, the five values, when the store took them, quote volume and trades, NaN where unknown."""
 
 
 class StoreServer(socketserver.ThreadingUnixStreamServer):
