@@ -46,7 +46,7 @@ def test_the_newest_gap_is_asked_for_first_and_a_long_one_page_by_page(gaps: Gap
 
 
 def test_a_gap_that_a_clock_which_was_ahead_has_put_into_the_future_waits(gaps: Gaps) -> None:
-    """A question without a minute would be refused, again and again, and all others of the market wait behind it."""
+    """A question without a minute would be refused, again and again, and hold up all others of the market."""
     gaps.find("A", [(NOW_MS - MINUTE_MS, NOW_MS + 3 * MINUTE_MS)], NOW_MS)
     gaps.find("B", [(NOW_MS + 5 * MINUTE_MS, NOW_MS + 9 * MINUTE_MS)], NOW_MS)
     gap = gaps.take(NOW_MS, PAGE_MS)

@@ -8,14 +8,13 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from candleray.databases.postgres import Postgres
-from candleray.errors import CandlerayError
+from candleray.errors import CandlerayError, NotFound
 from candleray.feeds.feed_state import FeedState
 from candleray.feeds.feed_store import FeedStore
-from candleray.markets import Instrument
 from candleray.timeframes import DAY_MS, MINUTE_MS
 from cluster.machine.polls import polls
 from cluster.machine.processes import is_running
@@ -31,8 +30,7 @@ from tests.support.waiting import wait_until
 _LOOK_S = 0.2
 _START_SPEED = 60.0
 _SLOWER = 3.0
-"""Part of the speed that is left, no less: while REST is away, ingestion counts on at the usual speed, and keeps to
-that in its waits."""
+"""Divides the speed, no more: while REST is away, ingestion counts on at the usual speed, also in its waits."""
 _REST_WITHIN_S, _SETTLED_WITHIN_S = 600.0, 60.0
 _REST_MS = 110 * MINUTE_MS
 """The end of the last day, without new faults: the longest outage, the hour after which some of its minutes come,
@@ -88,9 +86,9 @@ class FaultyDays:
         )
         self._set_faults({})
         end_ms = until_ms + _REST_MS
-        followed = [Followed(one, start_ms, end_ms) for one in self._rig.instruments]
-        followed += [replace(one, end_ms=min(one.end_ms, end_ms)) for one in whitelist.followed.values()]
-        difference = self._settle(end_ms, followed, whitelist)
+        always = [Followed(one, start_ms, end_ms) for one in self._rig.instruments]
+        difference = self._settle(end_ms, always, whitelist)
+        followed = [*always, *whitelist.in_time]
         self._note_memory()
         return DaysReport(
             (end_ms - begun_ms) / DAY_MS,
@@ -98,6 +96,7 @@ class FaultyDays:
             difference,
             kind_reports(counts, self._done, self._comparison.faults(), followed, difference),
             len(self._rig.said("feed_silent")),
+            whitelist.too_late,
             self._memory,
         )
 
@@ -149,19 +148,22 @@ class FaultyDays:
         if self._is_slow:
             self._slow_s += time.monotonic() - self._looked_s
         self._looked_s = time.monotonic()
-        looked_at = [*self._rig.instruments[:: len(self._plan.symbols)], *whitelist.present]
-        behind_ms = max(now_ms - self._stored_until_ms(one, now_ms) for one in looked_at)
+        always = [Followed(one, now_ms, now_ms) for one in self._rig.instruments[:: len(self._plan.symbols)]]
+        behind_ms = max(now_ms - self._stored_until_ms(one, now_ms) for one in [*always, *whitelist.present])
         is_behind = behind_ms > (_CAUGHT_UP_MS if self._is_slow else _BEHIND_MS) or whitelist.is_behind(now_ms)
         if is_behind != self._is_slow:
             self._set_slow(is_behind)
 
-    def _stored_until_ms(self, one: Instrument, now_ms: int) -> int:
+    def _stored_until_ms(self, one: Followed, now_ms: int) -> int:
+        instrument = one.instrument
         try:
-            return int(ask_store(self._rig.store_path, "span", one.market_id, one.symbol)[1])
-        except CandlerayError:  # the store was killed a moment ago, or the instrument was listed then
+            return int(ask_store(self._rig.store_path, "span", instrument.market_id, instrument.symbol)[1])
+        except NotFound:
+            return one.start_ms
+        except CandlerayError:  # it was killed a moment ago
             return now_ms
 
-    def _settle(self, end_ms: int, followed: list[Followed], whitelist: Whitelist) -> Difference:
+    def _settle(self, end_ms: int, always: list[Followed], whitelist: Whitelist) -> Difference:
         """Begin ingestion anew, and compare until nothing differs, or all was looked through and nothing changes.
 
         A repair asks for every hole again, which takes a while; nothing needs to wait for that.
@@ -174,7 +176,7 @@ class FaultyDays:
         for _ in polls(_REST_WITHIN_S, 5 * _LOOK_S):
             self._require_alive()
             self._wait_for_ingestion(self._now_ms(), whitelist)
-            difference = self._comparison.of(followed)
+            difference = self._comparison.of([*always, *whitelist.in_time])
             if not (count := sum(difference.counts().values())):
                 break
             if count < least or not all(_is_at_rest(state, over_s) for state in self._feeds()):

@@ -35,6 +35,8 @@ class DaysReport:
     kinds: list[KindReport]
     rebuilt: int
     """Sockets that were replaced because they brought nothing."""
+    too_late: set[str]
+    """New symbols that were delisted before a busy machine had come to ask for all of them."""
     memory: dict[str, list[int]] = field(default_factory=dict)
     """MB of each ingestion at the end of each day."""
 
@@ -59,6 +61,7 @@ class DaysReport:
             f"{self.days:.2f} days in {self.real_s:,.0f} s: {self.difference.minutes:,} minutes, "
             f"{self.difference.versions:,} versions; {counts}; {self.rebuilt} silent sockets replaced"
         )
+        yield f"new symbols that were delisted before they could be asked for: {sorted(self.too_late) or 'none'}"
         as_told = sum(map(len, self.difference.as_told.values()))
         yield f"{as_told} minutes as the websocket told them where REST differs (fault 19) and was not asked"
         for name, by_instrument in self.difference.kinds.items():

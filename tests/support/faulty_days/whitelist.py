@@ -30,6 +30,8 @@ class Whitelist:
         self._url, self._until_ms = postgres_url, until_ms
         self.followed: dict[str, Followed] = {}
         self._left: set[str] = set()
+        self.too_late: set[str] = set()
+        """Symbols that were delisted before a busy machine had come to ask for all of them."""
         self._user_id: UUID = asyncio.run(self._with_postgres(_new_user))
         self.changes = 0
 
@@ -44,7 +46,9 @@ class Whitelist:
     def take_away_old(self, now_ms: int, is_whole: Callable[[Followed], bool]) -> None:
         """Take away what has been followed long enough and is whole, and what is delisted."""
         for key, one in self._old(now_ms):
-            if one.start_ms + _DELISTED_MS < now_ms or is_whole(one):
+            if not (whole := is_whole(one)) and one.start_ms + _DELISTED_MS < now_ms:
+                self.too_late.add(key)
+            if whole or key in self.too_late:
                 asyncio.run(self._with_postgres(lambda postgres, one=one: self._remove(postgres, one.instrument)))
                 self._left.add(key)
                 self.changes += 1
@@ -54,9 +58,14 @@ class Whitelist:
         return bool(self._old(now_ms))
 
     @property
-    def present(self) -> list[Instrument]:
+    def present(self) -> list[Followed]:
         """Symbols that were added and not taken away yet."""
-        return [one.instrument for key, one in self.followed.items() if key not in self._left]
+        return [one for key, one in self.followed.items() if key not in self._left]
+
+    @property
+    def in_time(self) -> list[Followed]:
+        """Symbols that could be asked for long enough."""
+        return [one for key, one in self.followed.items() if key not in self.too_late]
 
     def _old(self, now_ms: int) -> list[tuple[str, Followed]]:
         return [
