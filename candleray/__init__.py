@@ -38,8 +38,14 @@ if TYPE_CHECKING:
     from candleray.jobs.job import JobTop as JobTop
     from candleray.live.certificates.certificate import Certificate as Certificate
     from candleray.live.certificates.verification import Verification as Verification
+    from candleray.live.events import StrategyEvent as StrategyEvent
+    from candleray.live.records import EquityPage as EquityPage
+    from candleray.live.records import RunSignal as RunSignal
+    from candleray.live.records import RunTrade as RunTrade
     from candleray.live.run import Run as Run
+    from candleray.live.run import StartedRun as StartedRun
     from candleray.live.run_history import RunHistory as RunHistory
+    from candleray.live.standing import RunStanding as RunStanding
     from candleray.market_data.backfill_report import BackfillReport as BackfillReport
     from candleray.market_data.coverage import Coverage as Coverage
     from candleray.market_data.coverage import MissingRun as MissingRun
@@ -86,10 +92,13 @@ _HOMES = {
     "candleray.indicators.series": ("IndicatorSeries", "SeriesRequest"),
     "candleray.feeds.feed_state": ("FeedState",),
     "candleray.jobs.job": ("BestVariant", "Job", "JobDetail", "JobTop"),
+    "candleray.live.events": ("StrategyEvent",),
+    "candleray.live.records": ("EquityPage", "RunSignal", "RunTrade"),
+    "candleray.live.run": ("Run", "StartedRun"),
     "candleray.live.run_history": ("RunHistory",),
-    "candleray.live.run": ("Run",),
     "candleray.live.certificates.certificate": ("Certificate",),
     "candleray.live.certificates.verification": ("Verification",),
+    "candleray.live.standing": ("RunStanding",),
     "candleray.market_data.backfill_report": ("BackfillReport",),
     "candleray.market_data.coverage": ("Coverage", "MissingRun", "RowCounts"),
     "candleray.market_data.insert_report": ("InsertReport",),

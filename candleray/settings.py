@@ -311,6 +311,11 @@ class LiveSettings(_Section):
         ge=1,
         description="candles that one certificate of a run reads, of all instruments and sessions together",
     )
+    max_runs_per_user: int = Field(1000, ge=1, description="active runs of one user")
+    runs_subscribe: bool = Field(
+        False,
+        description="whoever starts a run has the instruments ingested that it reads; otherwise operators alone",
+    )
     instruments_every_s: float = Field(
         3600.0, ge=0, description="between two readings of the exchanges' lists of instruments; 0 for none"
     )

@@ -13,6 +13,7 @@ from candleray.databases.lazy_service import LazyService
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.exchanges.shared_budget import MOST, SharedBudget
+from candleray.live.start_checks import StartChecks
 from candleray.logs import configure_logs
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.market_data.history import History
@@ -100,5 +101,6 @@ def _backend(settings: Settings) -> Backend:
         metrics=Metrics(serve.get_replica_context().replica_tag),
         postgres=postgres.get,
         valkey=valkey.get,
+        starts=StartChecks(candles, postgres.get, settings.live),
         close=close,
     )

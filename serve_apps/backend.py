@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
@@ -18,8 +18,11 @@ from candleray.databases.valkey import Valkey
 from candleray.feeds.subscription_store import SubscriptionStore
 from candleray.jobs.store import Jobs
 from candleray.live.certificates.certification import Compute
+from candleray.live.run import RunMetadata
+from candleray.live.start_checks import CheckedStart, Starter
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import Settings
+from candleray.strategies.strategy import StrategySpec
 from serve_apps.backfills import Backfills
 from serve_apps.event_watch import EventWatch
 from serve_apps.fair_shares import FairShares, search_turns
@@ -31,6 +34,14 @@ from serve_apps.shared_writes import SharedWrites
 Probe = Callable[[], Awaitable[str | None]]
 """A check of a service: tells what an operator should know of it, if anything; raises a `CandlerayError` where it
 does not answer."""
+
+
+class Starts(Protocol):
+    """Checks before a run starts."""
+
+    async def checked(
+        self, starter: Starter, spec: StrategySpec, fixed: RunMetadata | None = None
+    ) -> CheckedStart: ...
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,7 @@ class Backend:
     postgres: Callable[[], Awaitable[Postgres]]
     """Opened by the first call that reaches it; raises `ServiceUnavailable` until then."""
     valkey: Callable[[], Awaitable[Valkey]]
+    starts: Starts
     job_watch: JobWatch = field(default_factory=JobWatch)
     close: Callable[[], Awaitable[None]] | None = None
     """Closes connections when the replica stops."""

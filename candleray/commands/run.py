@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candleray.terminal.console import output, print_json
+from candleray.errors import invalid, nearest
+from candleray.terminal.console import notes, output, print_json
 from candleray.terminal.exit_codes import ExitCode
-from candleray.terminal.hints import here, show_next
+from candleray.terminal.hints import here, interruptible, show_next
 from candleray.terminal.options import ApiUrl, AsJson, AsJsonList, DataDir, connect, write_file
 from candleray.terminal.progress import working
-from candleray.terminal.tables import print_table, second_text
+from candleray.terminal.tables import minute_text, print_table, second_text
 
 if TYPE_CHECKING:
-    from candleray.live.run import Run
+    from candleray.live.records import RunTrade
+    from candleray.live.run import Run, StartedRun
     from candleray.live.run_history import RunHistory
+    from candleray.live.standing import RunStanding
 
 run = typer.Typer(
     no_args_is_help=True,
@@ -27,6 +30,11 @@ run = typer.Typer(
 )
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Its id, or as much of its beginning as no other has.")]
+
+Session = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="NUMBER", help="Only this session, by its number."),
+]
 
 
 @run.command()
@@ -41,7 +49,7 @@ def start(
     Example: candleray run start 0b4bd4f2-6c1a-4f0e-9d43-2a8c55a7f0b1
     """
     with connect(api, data) as client:
-        _show(client.start_run(strategy_id), as_json)
+        _show_started(client.start_run(strategy_id), as_json)
 
 
 @run.command("list")
@@ -82,6 +90,79 @@ def show(run_id: RunId, as_json: AsJson = False, api: ApiUrl = None, data: DataD
 
 
 @run.command()
+def events(
+    run_id: RunId,
+    kind: Annotated[
+        list[str] | None, typer.Option("--kind", metavar="KIND", help="Only this kind, such as exit; repeatable.")
+    ] = None,
+    session: Session = None,
+    after: Annotated[int, typer.Option(min=0, metavar="NUMBER", help="Only behind this event.")] = 0,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with what it says from now on.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    api: ApiUrl = None,
+    data: DataDir = None,
+) -> None:
+    """Print what a run has said: signals, entries, exits, gaps, states; one line each, in order.
+
+    Example: candleray run events 9d1f2c5e --kind entry --kind exit
+    """
+    from candleray.terminal.run_watch import subject_of
+    from candleray.terminal.run_words import event_line
+
+    with connect(api, data) as client, interruptible(f"`candleray run events {run_id} --follow` goes on"):
+        subject = subject_of(client.run(run_id))
+        chosen = client.run_events(run_id, kind=_kinds(kind), session=session, after=after, follow=follow)
+        for event in chosen:
+            typer.echo(event.model_dump_json()) if as_json else output().print(event_line(event, subject))
+
+
+@run.command()
+def trades(
+    run_id: RunId, session: Session = None, as_json: AsJsonList = False, api: ApiUrl = None, data: DataDir = None
+) -> None:
+    """Show a run's trades on paper; an open one comes last.
+
+    Example: candleray run trades 9d1f2c5e
+    """
+    with connect(api, data) as client:
+        found = client.run_trades(run_id, session=session)
+    if as_json:
+        print_json(found)
+    else:
+        _print_trades(found)
+
+
+@run.command()
+def watch(
+    run_id: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="This run alone; by default all that are active.")
+    ] = None,
+    after: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="NUMBER", help="Begin behind this event; by default now."),
+    ] = None,
+    for_s: Annotated[
+        float | None,
+        typer.Option("--for", min=0, max=86_400, metavar="SECONDS", help="End after so long; by default never."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each event as one line of JSON.")] = False,
+    api: ApiUrl = None,
+    data: DataDir = None,
+) -> None:
+    """Watch runs: a live table in a terminal, one line for each event elsewhere. Ctrl-C leaves them running.
+
+    A connection that is lost is opened again, and what was said meanwhile comes first.
+
+    Example: candleray run watch
+    """
+    from candleray.terminal.run_watch import RunWatch
+
+    with connect(api, data) as client, interruptible("the runs go on; `candleray run watch` shows them again"):
+        found = client.run(run_id).run_id if run_id else None
+        RunWatch(client, found, as_json).follow(after, for_s)
+
+
+@run.command()
 def stop(run_id: RunId, as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
     """Stop a run; it is `stopping` until everything is put away.
 
@@ -98,7 +179,7 @@ def restart(run_id: RunId, as_json: AsJson = False, api: ApiUrl = None, data: Da
     Example: candleray run restart 9d1f2c5e-58a0-4a3c-b1c3-5d7f1f0e6a21
     """
     with connect(api, data) as client:
-        _show(client.restart_run(run_id), as_json)
+        _show_started(client.restart_run(run_id), as_json)
 
 
 @run.command()
@@ -145,6 +226,12 @@ def _show(one: Run, as_json: bool) -> None:
         _print_runs([one])
 
 
+def _show_started(started: StartedRun, as_json: bool) -> None:
+    _show(started, as_json)
+    for note in () if as_json else started.notes:
+        notes().print(note)
+
+
 def _print_runs(runs: Iterable[Run]) -> None:
     rows = [
         (
@@ -180,3 +267,59 @@ def _print_history(history: RunHistory) -> None:
     names = ("event", "at", "action", "from", "to", "cause")
     output().print()
     print_table(output(), names, rows, text=names[1:])
+    if history.standing:
+        _print_standing(history.standing)
+
+
+def _print_standing(standing: RunStanding) -> None:
+    from candleray.terminal.run_words import lag_words, position_words
+
+    rows = [
+        (
+            minute_text(standing.last_bar) if standing.last_bar else "–",
+            lag_words(standing),
+            standing.signal,
+            position_words(standing),
+            f"{standing.equity_quote:,.2f}",
+            f"{standing.return_pct:+.3f}",
+            f"{standing.trades:,}",
+        )
+    ]
+    names = ("last bar", "lag", "signal", "position", "equity", "return %", "trades")
+    output().print()
+    print_table(output(), names, rows, text=names[:4])
+    if standing.waits_for:
+        notes().print(f"it waits for {standing.waits_for}", style="yellow")
+
+
+def _print_trades(found: Sequence[RunTrade]) -> None:
+    from candleray.terminal.run_words import amount
+
+    rows = [
+        (
+            str(one.number),
+            one.state,
+            one.entry.side,
+            minute_text(one.entered),
+            amount(one.entry.price),
+            minute_text(one.exited) if one.exited else "–",
+            amount(one.exit.price) if one.exit else "–",
+            one.exit.reason if one.exit else "–",
+            f"{one.exit.pnl_quote:+,.2f}" if one.exit else "–",
+            f"{one.exit.return_pct:+.3f}" if one.exit else "–",
+        )
+        for one in found
+    ]
+    names = ("event", "state", "side", "entered", "at", "exited", "at ", "by", "gain", "return %")
+    print_table(output(), names, rows, text=("state", "side", "entered", "exited", "by"))
+
+
+def _kinds(given: Sequence[str] | None) -> Sequence[str] | None:
+    """Return the kinds of events that are asked for; raises InvalidInput for one that there is not."""
+    from candleray.live.events import EventKind
+
+    known = [one.value for one in EventKind]
+    for one in given or ():
+        if one not in known:
+            raise invalid("--kind", "unknown_kind", f"--kind: {one!r} is no kind of event; {nearest(one, known)}")
+    return given or None

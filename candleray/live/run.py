@@ -146,6 +146,13 @@ class RunEvent(Model):
     at: datetime
 
 
+class StartedRun(Run):
+    """A run that was started now."""
+
+    notes: tuple[str, ...] = ()
+    """Remarks about the candles that it reads."""
+
+
 class NewRun(Model):
     strategy_id: UUID
     """The strategy to run."""

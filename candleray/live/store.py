@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from candleray.databases.postgres import Postgres, Transaction
-from candleray.errors import Conflict, NotFound
+from candleray.errors import Conflict, GuardExceeded, NotFound, Problem
 from candleray.live.event_store import NewEvent, append
 from candleray.live.events import StateChange
 from candleray.live.run import (
@@ -34,8 +34,13 @@ MAX_CAUSE_CHARACTERS = 500
 
 
 class Runs:
-    def __init__(self, postgres: Postgres) -> None:
+    def __init__(self, postgres: Postgres, most_active: int = 1000) -> None:
+        """
+        Args:
+            most_active: active runs of one user.
+        """
         self._postgres = postgres
+        self._most_active = most_active
 
     async def start(self, user_id: UUID, strategy_id: UUID, metadata: RunMetadata, cause: str) -> Run:
         """Start a new run of the strategy.
@@ -43,12 +48,16 @@ class Runs:
         Raises:
             NotFound: this user has no such strategy.
             Conflict: it has an active run.
+            GuardExceeded: the user has as many active runs as one may.
         """
         fixed = metadata.model_dump(mode="json")
         async with self._postgres.transaction() as transaction:
+            # Before the strategy, as whoever starts a run again does.
+            await transaction.fetch("lock_user", user_id)
             if await transaction.fetch_one("lock_strategy", user_id, strategy_id) is None:
                 raise NotFound(f"there is no strategy {strategy_id}")
             await refuse_active_run(transaction, strategy_id)
+            await self._require_room(transaction, user_id)
             row = await transaction.fetch_one("start_run", user_id, strategy_id, FIRST_STATE, fixed)
             assert row is not None
             await transaction.fetch("start_session", row["run_id"], row["last_event"], first_live_bar(metadata))
@@ -67,9 +76,24 @@ class Runs:
             NotFound: this user has no such run.
             Conflict: its state does not take the action; or, to start it again, its strategy is deleted or has
                 another active run.
+            GuardExceeded: to start it again, the user has as many active runs as one may.
         """
         async with self._postgres.transaction() as transaction:
+            if action is RunAction.RUN:
+                await transaction.fetch("lock_user", user_id)
+                await self._require_room(transaction, user_id, run_id)
             return await move(transaction, user_id, run_id, action, cause, at)
+
+    async def _require_room(self, transaction: Transaction, user_id: UUID, besides: UUID | None = None) -> None:
+        """Refuse one more active run than there may be; the transaction has locked the user."""
+        counted = await transaction.fetch_one("count_active_runs", user_id, ACTIVE_STATES, besides)
+        active = (counted or {})["active"]
+        if active >= self._most_active:
+            message = (
+                f"active runs {active:,}, the limit of one user is {self._most_active:,} (the setting "
+                "live.max_runs_per_user): stop one"
+            )
+            raise GuardExceeded(message, [Problem("runs", "over_the_limit", message)])
 
     async def get(self, user_id: UUID, run_id: UUID) -> RunHistory:
         """Raises NotFound where this user has no such run."""

@@ -30,6 +30,7 @@ from candleray.sdk.jobs import JobMethods
 from candleray.sdk.market_data import MarketDataMethods, Time
 from candleray.sdk.messages import MessageMethods
 from candleray.sdk.references import request_body
+from candleray.sdk.run_events import RunEventMethods
 from candleray.sdk.runs import RunMethods
 from candleray.sdk.saved_requests import request_of_saved
 from candleray.sdk.strategies import StrategyMethods
@@ -46,6 +47,7 @@ class Client(
     JobMethods,
     StrategyMethods,
     RunMethods,
+    RunEventMethods,
     MessageMethods,
     IdentityMethods,
 ):

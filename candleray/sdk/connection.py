@@ -9,7 +9,8 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote
@@ -197,6 +198,34 @@ class Connection:
             raise error_of(outcome)
         return outcome
 
+    @contextmanager
+    def streamed(self, path: str, params: Mapping[str, QueryValue], silent_s: float) -> Iterator[Iterator[str]]:
+        """The lines of an answer that goes on, as they come, until the block ends.
+
+        Args:
+            silent_s: a stream that says nothing for so long is broken.
+
+        Raises:
+            CandlerayError: the class that the API named.
+            ServiceUnavailable: nothing listens there, or the stream broke.
+        """
+        if self._closed:
+            raise Conflict("this client is closed: make a new one")
+        given = {name: value for name, value in params.items() if value is not None}
+        named = {REQUEST_ID: f"{_OWN_ID}{uuid4().hex}"}
+        timeout = httpx.Timeout(silent_s, connect=CONNECT_TIMEOUT_S)
+        try:
+            with self._http.get().stream("GET", path, params=given, headers=named, timeout=timeout) as response:
+                self._require_own(response.request, response)
+                if not response.is_success:
+                    response.read()
+                    raise error_of(response)
+                yield response.iter_lines()
+        except httpx.ReadTimeout:
+            raise ServiceUnavailable(f"the stream from {self.url} said nothing for {silent_s:g} s") from None
+        except httpx.HTTPError as error:
+            raise self._broken(error) from None
+
     def _outcome(self, request: httpx.Request, repeatable: bool) -> Outcome:
         give_up_at = time.monotonic() + RETRY_WITHIN_S
         delays_s = iter(RETRY_DELAYS_S)
@@ -350,6 +379,16 @@ def _error_of(response: httpx.Response) -> CandlerayError:
         said = page_in_words(response.text) or "nothing"
         text = f"{where} answered {response.status_code}: {said}{telling_headers(response.headers)}"
         return (ServiceUnavailable if passing else ApiError)(text)
+
+
+def error_in(payload: str) -> CandlerayError:
+    """The exception that the API raised amid a stream."""
+    try:
+        told = json.loads(payload)["error"]
+        kind = error_classes().get(told["code"], ApiError)
+        return kind(told["message"], [Problem(**problem) for problem in told.get("problems", ())])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ApiError(f"the API ended the stream with {payload[:200]!r}")
 
 
 def segment(part: UUID | str) -> str:

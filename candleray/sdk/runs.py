@@ -8,7 +8,7 @@ from uuid import UUID
 
 from candleray.live.certificates.certificate import Certificate
 from candleray.live.certificates.verification import Verification
-from candleray.live.run import Run, RunPage
+from candleray.live.run import Run, RunPage, StartedRun
 from candleray.live.run_history import RunHistory
 from candleray.paging import collected
 from candleray.sdk.connection import Sender, encoded, read
@@ -21,20 +21,20 @@ _PAGE_RUNS = 500
 class RunMethods(Sender):
     """Strategies that run live."""
 
-    def start_run(self, strategy_id: UUID | str) -> Run:
+    def start_run(self, strategy_id: UUID | str) -> StartedRun:
         """Create a live run of a strategy, in state `starting`; a runner takes it from there.
-
-        Candleray does not include a runner yet.
 
         Raises:
             Conflict: it has an active run, which the message names.
+            InvalidInput: what it reads is not traded, not ingested or not stored; with the command that brings it.
+            GuardExceeded: you have as many active runs as one may.
 
         >>> run = client.start_run(strategy.strategy_id)
         >>> run.state.value
         'starting'
         """
         body = encoded({"strategy_id": find_id(self, STRATEGY, strategy_id)})
-        return read(Run, self.send("POST", "/runs", content=body, repeatable=False))
+        return read(StartedRun, self.send("POST", "/runs", content=body, repeatable=False))
 
     def runs(
         self, strategy_id: UUID | str | None = None, state: str | None = None, limit: int | None = None
@@ -76,18 +76,19 @@ class RunMethods(Sender):
         """
         return read(Run, self.send("POST", f"{self._run_path(run_id)}/stop", repeatable=False))
 
-    def restart_run(self, run_id: UUID | str) -> Run:
+    def restart_run(self, run_id: UUID | str) -> StartedRun:
         """Start a run again that is stopped, failed or stopping.
 
         Raises:
             Conflict: its state does not take it.
+            InvalidInput: as by `start_run`.
 
         >>> run = client.start_run(strategy.strategy_id)
         >>> run = client.stop_run(run.run_id)
         >>> client.restart_run(run.run_id).state.value
         'starting'
         """
-        return read(Run, self.send("POST", f"{self._run_path(run_id)}/run", repeatable=False))
+        return read(StartedRun, self.send("POST", f"{self._run_path(run_id)}/run", repeatable=False))
 
     def certificate(self, run_id: UUID | str, start: Time | None = None, end: Time | None = None) -> Certificate:
         """Hold what a run has said against the backtest of the same bars, to the bit, and name what differs.

@@ -112,6 +112,7 @@ RUN: dict[str, Any] = {
     },
     "created_at": "2026-01-05T10:30:00.25Z",
 }
+STARTED_RUN = {**RUN, "notes": ["binance-spot BTCUSDT is ingested from now on"]}
 STOPPING_RUN = {**RUN, "state": "stopping", "state_since": "2026-01-06T09:00:00Z"}
 RUN_HISTORY = {
     **STOPPING_RUN,

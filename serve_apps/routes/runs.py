@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Query
 from pydantic import Field
 
-from candleray.live.run import ACTIVE_STATES, NewRun, Run, RunAction, RunFilter, RunPage, RunState
+from candleray.databases.postgres import Postgres
+from candleray.errors import Conflict, NotFound
+from candleray.identity.roles import role_of
+from candleray.identity.tokens import Caller
+from candleray.live.run import (
+    ACTIVE_STATES,
+    NewRun,
+    Run,
+    RunAction,
+    RunFilter,
+    RunPage,
+    RunState,
+    StartedRun,
+    next_state,
+)
 from candleray.live.run_history import RunHistory
 from candleray.live.standings import standing_of
+from candleray.live.start_checks import CheckedStart, Starter
 from candleray.live.store import Runs
-from candleray.live.warm_up import run_metadata
 from candleray.paging import CURSOR_PATTERN, position_of
 from candleray.strategies.store import Strategies
-from serve_apps.backend import InBackend
+from serve_apps.backend import Backend, InBackend
 from serve_apps.examples import strategies as examples
-from serve_apps.http.callers import InUser
+from serve_apps.http.callers import InCaller, InUser
 from serve_apps.http.json_body import StrictRoute
 from serve_apps.http.openapi import example
 
@@ -29,18 +42,33 @@ RunId = Annotated[UUID, Path(description="of the run", examples=[examples.RUN_ID
 _BY_THE_USER = "asked for by the user"
 
 
-@router.post("", response_model=Run, responses=example(examples.RUN))
+@router.post("", response_model=StartedRun, responses=example(examples.STARTED_RUN))
 async def start_run(
-    body: Annotated[NewRun, Body(openapi_examples=examples.NEW_RUNS)], user: InUser, backend: InBackend
+    body: Annotated[NewRun, Body(openapi_examples=examples.NEW_RUNS)], caller: InCaller, backend: InBackend
 ) -> Any:
     """Start a strategy; it has one active run at most, and 409 names the one it has.
 
-    The warm-up is fixed now: so many bars before the bar that is open at this moment.
+    Each instrument that it reads must be traded, ingested, and stored from its warm-up on; 422 names what is
+    missing and the command that brings it. What is not ingested yet is subscribed to, where the caller is an
+    operator. The warm-up is fixed now: so many bars before the bar that is open at this moment of the exchange.
     """
-    postgres = await backend.postgres()
+    user, postgres = caller.user, await backend.postgres()
     strategy = await Strategies(postgres).get(user.user_id, body.strategy_id)
-    metadata = run_metadata(strategy.spec, datetime.now(UTC))
-    return await Runs(postgres).start(user.user_id, body.strategy_id, metadata, _BY_THE_USER)
+    start = await backend.starts.checked(_starter(caller, backend), strategy.spec)
+    run = await _runs(postgres, backend).start(user.user_id, body.strategy_id, start.metadata, _cause(start))
+    return StartedRun(**dict(run), notes=start.notes)
+
+
+def _runs(postgres: Postgres, backend: Backend) -> Runs:
+    return Runs(postgres, backend.settings.live.max_runs_per_user)
+
+
+def _starter(caller: Caller, backend: Backend) -> Starter:
+    return Starter(caller.user.user_id, role_of(caller, backend.settings) == "operator")
+
+
+def _cause(start: CheckedStart) -> str:
+    return "; ".join((_BY_THE_USER, *start.notes))
 
 
 class RunsQuery(RunFilter):
@@ -72,7 +100,19 @@ async def stop_run(run_id: RunId, user: InUser, backend: InBackend) -> Any:
     return await Runs(await backend.postgres()).move(user.user_id, run_id, RunAction.STOP, _BY_THE_USER)
 
 
-@router.post("/{run_id}/run", response_model=Run, responses=example(examples.RUN))
-async def restart_run(run_id: RunId, user: InUser, backend: InBackend) -> Any:
-    """Start a run again that is stopped, failed or stopping. 409 names what its state takes instead."""
-    return await Runs(await backend.postgres()).move(user.user_id, run_id, RunAction.RUN, _BY_THE_USER)
+@router.post("/{run_id}/run", response_model=StartedRun, responses=example(examples.STARTED_RUN))
+async def restart_run(run_id: RunId, caller: InCaller, backend: InBackend) -> Any:
+    """Start a run again that is stopped, failed or stopping. 409 names what its state takes instead.
+
+    What it reads is looked at as at its first start; its indicators begin with the same bar as ever.
+    """
+    user_id, postgres = caller.user.user_id, await backend.postgres()
+    run = await Runs(postgres).one(user_id, run_id)
+    next_state(run.state, RunAction.RUN)
+    try:
+        spec = (await Strategies(postgres).get(user_id, run.strategy_id)).spec
+    except NotFound:
+        raise Conflict(f"the strategy {run.strategy_id} is deleted: its runs do not start again") from None
+    start = await backend.starts.checked(_starter(caller, backend), spec, run.metadata)
+    moved = await _runs(postgres, backend).move(user_id, run_id, RunAction.RUN, _cause(start), start.at)
+    return StartedRun(**dict(moved), notes=start.notes)

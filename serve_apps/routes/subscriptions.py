@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,21 +9,19 @@ from fastapi import APIRouter, Body, Path, Query
 from pydantic import Field
 
 from candleray.feeds.subscriptions import (
-    MOST_WORDED,
     NewSubscriptions,
     RequestState,
     Subscription,
     SubscriptionRequest,
     SubscriptionRequestPage,
     SubscriptionsReport,
-    notice_of,
-    require_tradable,
 )
+from candleray.feeds.traded import require_traded
 from candleray.identity.roles import role_of
-from candleray.markets import MARKETS, Instrument, Market, MarketId, Symbol
+from candleray.markets import MARKETS, Instrument, MarketId, Symbol
 from candleray.paging import CURSOR_PATTERN, position_of
 from candleray.validation import Model
-from serve_apps.backend import Backend, InBackend, InSubscriptions
+from serve_apps.backend import InBackend, InSubscriptions
 from serve_apps.examples import subscriptions as examples
 from serve_apps.http.access import operators_only
 from serve_apps.http.callers import InCaller, InUser
@@ -38,8 +34,6 @@ RequestId = Annotated[
     UUID,
     Path(description="of `GET /market-data/subscription-requests`", examples=[examples.REQUEST["request_id"]]),
 ]
-
-_EVERY = 1_000_000
 
 
 class SubscriptionsQuery(Model):
@@ -69,7 +63,7 @@ async def add_subscriptions(
     """
     market = MARKETS[body.market_id]
     await subscriptions.require_room(market, body.symbols)
-    await _require_tradable(backend, market, body.symbols)
+    await require_traded(backend.candles, market, body.symbols)
     return await subscriptions.add(user.user_id, market, body.symbols)
 
 
@@ -120,7 +114,7 @@ async def ask_for_instrument(
     subscriptions: InSubscriptions,
 ) -> Any:
     """Ask operators to subscribe to an instrument; asking again while that waits changes nothing."""
-    await _require_tradable(backend, body.market, [body.symbol], "symbol")
+    await require_traded(backend.candles, body.market, [body.symbol], "symbol")
     return await subscriptions.ask(user.user_id, body)
 
 
@@ -135,7 +129,7 @@ async def accept_subscription_request(
 ) -> Any:
     """Subscribe to what was asked for; whoever else waits for that instrument is answered too."""
     asked = await subscriptions.waiting_request(request_id)
-    await _require_tradable(backend, asked.market, [asked.symbol], "symbol")
+    await require_traded(backend.candles, asked.market, [asked.symbol], "symbol")
     return await subscriptions.accept(user.user_id, request_id)
 
 
@@ -159,17 +153,3 @@ async def refuse_subscription_request(
 ) -> Any:
     """Refuse a wish, with the reason that its user reads."""
     return await subscriptions.refuse(user.user_id, request_id, body.reason)
-
-
-async def _require_tradable(
-    backend: Backend, market: Market, symbols: Sequence[str], field: str = "symbols.{index}"
-) -> None:
-    """Raise InvalidInput where the market does not trade one of them; the whole market is read if it must be."""
-    if len(symbols) == 1 and not notice_of(market, await backend.candles.described(market.market_id, symbols[0])):
-        return
-    listed = await backend.candles.instruments(market.market_id, "", _EVERY)
-    known = {reference.symbol for reference in listed}
-    for symbol in [symbol for symbol in symbols if symbol not in known][:MOST_WORDED]:
-        listed += await backend.candles.instruments(None, symbol, len(MARKETS))
-    others = [one for one in MARKETS.values() if one != market]
-    await asyncio.to_thread(require_tradable, market, symbols, listed, others, field)

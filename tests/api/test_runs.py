@@ -41,7 +41,9 @@ async def strategy_id(api: httpx.AsyncClient) -> str:
 async def start(api: httpx.AsyncClient, strategy_id: str) -> dict[str, Any]:
     answer = await api.post("/runs", json={"strategy_id": strategy_id})
     assert answer.status_code == 200, answer.text
-    return answer.json()
+    run = answer.json()
+    assert run.pop("notes") == []
+    return run
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ async def test_a_run_starts_again_and_goes_the_whole_way(api, postgres, strategy
     for action in path_to(end):
         await Runs(postgres).move(user_id, run_id, action, "to get there")
     again = (await api.post(f"/runs/{run_id}/run")).json()
-    assert {**again, "state_since": ""} == {**run, "state_since": ""}
+    assert {**again, "state_since": ""} == {**run, "state_since": "", "notes": []}
     for action in path_to(RunState.RUNNING):
         await Runs(postgres).move(user_id, run_id, action, "as ever")
     assert (await api.get(f"/runs/{run_id}")).json()["state"] == "running"

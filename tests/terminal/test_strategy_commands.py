@@ -126,7 +126,7 @@ def test_a_run_from_its_start_to_its_restart(client):
     run = client.start_run(strategy.strategy_id)
     with pytest.raises(Conflict, match=str(run.run_id)):
         client.start_run(strategy.strategy_id)
-    assert client.runs(strategy.strategy_id, state="starting") == [run]
+    assert [one.run_id for one in client.runs(strategy.strategy_id, state="starting")] == [run.run_id]
     assert client.stop_run(run.run_id).state == "stopping"
     with pytest.raises(Conflict, match="allowed: halt, run, fail"):
         client.stop_run(run.run_id)

@@ -43,6 +43,10 @@ WHERE user_id = $1
 ORDER BY created_at DESC, run_id DESC
 LIMIT $6;
 
+-- name: count_active_runs
+SELECT count(*) AS active FROM runs
+WHERE user_id = $1 AND state = ANY ($2::text[]) AND ($3::uuid IS NULL OR run_id <> $3);
+
 -- name: active_runs
 SELECT run_id, user_id, strategy_id, state, state_since, metadata, created_at
 FROM runs

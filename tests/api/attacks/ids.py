@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from uuid import UUID
+
+from candleray.live.store import Runs
+from candleray.live.warm_up import run_metadata
+from candleray.strategies.store import Strategies
 from tests.api.attacks.target import Attack, Target
 from tests.support.api.accounts import OWNED, log_in, set_up
 from tests.support.api.api_document import operations, places, with_ids
@@ -25,10 +31,19 @@ IN_QUERIES = [(one, name) for one in operations() for name in one.query if name 
 """Ids that narrow a list: another user's id is as empty as an unknown one."""
 
 
+async def run_of(target: Target, strategy_id: str) -> str:
+    """Start a run in the database: a real instance wants candles that go on until now."""
+    user_id = UUID((await target.api.get("/me")).json()["user_id"])
+    strategy = await Strategies(target.postgres).get(user_id, UUID(strategy_id))
+    metadata = run_metadata(strategy.spec, datetime.now(UTC))
+    return str((await Runs(target.postgres).start(user_id, strategy.strategy_id, metadata, "a test")).run_id)
+
+
 async def foreign_ids(target: Target) -> None:
     await log_in(target.api)
     await set_up(target.api)
-    owned = {name: await make(target.api) for name, make in OWNED.items()}
+    owned = {name: await make(target.api) for name, make in OWNED.items() if name != "run_id"}
+    owned["run_id"] = await run_of(target, owned["strategy_id"])
     await log_in(target.api)
     await set_up(target.api)
     for one in IN_PATHS:

@@ -1,0 +1,151 @@
+"""A live view of runs: a table that changes in a terminal, a line for each event elsewhere, JSON on request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import typer
+
+from candleray.errors import NotFound
+from candleray.live.events import SignalChange, StateChange, StrategyEvent
+from candleray.live.run import ACTIVE_STATES, Run
+from candleray.live.standing import RunStanding
+from candleray.terminal.console import notes, output
+from candleray.terminal.run_words import event_line, event_words, lag_words, position_words
+from candleray.text_table import aligned
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.live import Live
+
+    from candleray.sdk.client import Client
+
+COLUMNS = ("run", "instrument", "bars", "state", "lag", "signal", "position", "return %", "trades", "last said")
+_TEXT = tuple(name for name in COLUMNS if name not in ("return %", "trades"))
+SHORT_ID = 8
+
+
+class RunWatch:
+    """The runs that are watched, and what is known of each."""
+
+    def __init__(self, client: Client, run_id: UUID | None, as_json: bool) -> None:
+        self._client = client
+        self._only = run_id
+        self._as_json = as_json
+        self._runs: dict[UUID, Run] = {}
+        self._standings: dict[UUID, RunStanding] = {}
+        self._signals: dict[UUID, str] = {}
+        self._said: dict[UUID, str] = {}
+        self._is_cut = False
+        self._live: Live | None = None
+        for run in [client.run(run_id)] if run_id else self._active():
+            self._runs[run.run_id] = run
+
+    def _active(self) -> list[Run]:
+        return [run for state in ACTIVE_STATES for run in self._client.runs(state=state)]
+
+    def follow(self, after: int | None, for_s: float | None) -> None:
+        """Show what comes, until the time is over or somebody leaves."""
+        events = self._client.events(after, for_s=for_s, on_standings=self._stand, on_cut=self._cut)
+        with self._shown():
+            for event in events:
+                self._back()
+                if self._only in (None, event.run_id):
+                    self._take(event)
+
+    def _take(self, event: StrategyEvent) -> None:
+        run = self._run_of(event)
+        body = event.body
+        if isinstance(body, StateChange):
+            self._runs[event.run_id] = run.model_copy(update={"state": body.to_state})
+        if isinstance(body, SignalChange):
+            self._signals[event.run_id] = body.signal
+        self._said[event.run_id] = f"{event.ts_open:%m-%d %H:%M} {event_words(body)}"
+        if self._as_json:
+            typer.echo(event.model_dump_json())
+        elif self._live is None:
+            output().print(event_line(event, subject_of(run)))
+        self._show()
+
+    def _run_of(self, event: StrategyEvent) -> Run:
+        if event.run_id not in self._runs:
+            self._runs[event.run_id] = self._client.run(event.run_id)
+        return self._runs[event.run_id]
+
+    def _stand(self, standings: Sequence[RunStanding]) -> None:
+        self._back()
+        for standing in standings:
+            if standing.run_id not in self._runs and self._only is None:
+                try:
+                    self._runs[standing.run_id] = self._client.run(standing.run_id)
+                except NotFound:
+                    continue
+            self._standings[standing.run_id] = standing
+            self._signals[standing.run_id] = standing.signal
+        self._show()
+
+    def _cut(self, reason: str) -> None:
+        if not self._is_cut and self._live is None:
+            notes().print(f"connection lost: {reason}. It goes on behind the last event once it is back")
+        self._is_cut = True
+        self._show()
+
+    def _back(self) -> None:
+        if self._is_cut and self._live is None:
+            notes().print("connected again")
+        self._is_cut = False
+
+    @contextmanager
+    def _shown(self) -> Iterator[None]:
+        if self._as_json or not output().is_terminal:
+            yield
+            return
+        from rich.live import Live
+
+        with Live(self._table(), console=output(), auto_refresh=False) as self._live:
+            self._show()
+            yield
+
+    def _show(self) -> None:
+        if self._live is not None:
+            self._live.update(self._table(), refresh=True)
+
+    def _table(self) -> Group:
+        from rich.console import Group
+        from rich.text import Text
+
+        rows = [self._row(run) for run in self._runs.values() if self._only or run.state in ACTIVE_STATES]
+        width = output().width if output().is_terminal else None
+        lines = aligned(COLUMNS, rows, text=_TEXT, width=width)
+        shown = [Text(line, style="bold cyan", no_wrap=True) for line in lines.header]
+        shown += [Text(line, no_wrap=True) for line in lines.body]
+        for one in self._standings.values():
+            if one.waits_for and one.run_id in self._runs:
+                shown.append(Text(f"{str(one.run_id)[:SHORT_ID]} waits for {one.waits_for}", style="yellow"))
+        if self._is_cut:
+            shown.append(Text("connection lost: what stands here is old", style="bold red"))
+        if not rows:
+            shown.append(Text("no run is active: `candleray run start STRATEGY` starts one"))
+        return Group(*shown)
+
+    def _row(self, run: Run) -> tuple[str, ...]:
+        standing = self._standings.get(run.run_id)
+        return (
+            str(run.run_id)[:SHORT_ID],
+            run.metadata.instrument_key,
+            run.metadata.timeframe,
+            run.state.value,
+            lag_words(standing) if standing else "–",
+            self._signals.get(run.run_id, "–"),
+            position_words(standing) if standing else "–",
+            f"{standing.return_pct:+.3f}" if standing else "–",
+            f"{standing.trades:,}" if standing else "–",
+            self._said.get(run.run_id, "–"),
+        )
+
+
+def subject_of(run: Run) -> str:
+    return f"{str(run.run_id)[:SHORT_ID]} {run.metadata.instrument_key} {run.metadata.timeframe}"

@@ -1,0 +1,220 @@
+"""Runs watched through the SDK and the command line: events as they come, and again after a cut."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from candleray import Client, cli
+from candleray.errors import InvalidInput, NotFound, Unauthenticated
+from candleray.live.records import RunTrade
+from candleray.live.standing import RunStanding
+from candleray.sdk import event_stream
+from candleray.sdk.event_stream import sent_events
+from candleray.terminal.run_watch import RunWatch
+from serve_apps.examples import live as examples
+from serve_apps.examples import strategies as strategy_examples
+from tests.support.api.served import served_api
+
+RUN_ID = strategy_examples.RUN_ID
+
+
+@pytest.fixture(scope="module")
+def api_url(embedded_store) -> Iterator[str]:
+    with served_api(embedded_store) as url:
+        yield url
+
+
+@pytest.fixture
+def client(api_url) -> Iterator[Client]:
+    with Client(api_url) as client:
+        yield client
+
+
+@pytest.fixture
+def run_id(client) -> str:
+    """A run of a strategy of its own, with two events: started and stopped."""
+    draft = strategy_examples.NEW_STRATEGIES["written"]["value"]["strategy"]
+    window = int(uuid4().hex[:3], 16) % 400 + 3
+    strategy = client.save_strategy({**draft, "indicators": [{"id": "ema", "params": {"window": window}}]})
+    run = client.start_run(strategy.strategy_id)
+    client.stop_run(run.run_id)
+    return str(run.run_id)
+
+
+class Scripted:
+    """A transport that answers each request for the stream with the next script, and keeps what was asked."""
+
+    def __init__(self, scripts: Sequence[Any]) -> None:
+        self.asked: list[dict[str, str]] = []
+        self._scripts = iter(scripts)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == f"/runs/{RUN_ID}":
+            return httpx.Response(200, json=strategy_examples.RUN_HISTORY)
+        if request.url.path == "/runs":
+            return httpx.Response(200, json={"runs": [strategy_examples.RUN], "next_cursor": None})
+        self.asked.append(dict(request.url.params))
+        script = next(self._scripts)
+        if isinstance(script, Exception):
+            raise script
+        if isinstance(script, int):
+            told = {"error": {"code": "unauthenticated", "message": "log in", "problems": []}}
+            return httpx.Response(script, json=told)
+        return httpx.Response(200, content=script.encode(), headers={"Content-Type": "text/event-stream"})
+
+    def client(self) -> Client:
+        return Client("http://api", token="crt_" + "x" * 43, transport=httpx.MockTransport(self))
+
+
+def begin(after: int) -> str:
+    return f'event: begin\ndata: {{"after": {after}}}\nid: {after}\n\n'
+
+
+def event(number: int) -> str:
+    data = json.dumps({**examples.EVENT, "number": number})
+    return f"event: strategy_event\ndata: {data}\nid: {number}\n\n: ping\n\n"
+
+
+STANDINGS = f"event: standings\ndata: {json.dumps([examples.STANDING])}\n\n"
+END = 'event: end\ndata: {"after": 9}\n\n'
+
+
+def failed(code: str) -> str:
+    return f'event: error\ndata: {{"error": {{"code": "{code}", "message": "no more", "problems": []}}}}\n\n'
+
+
+@pytest.fixture
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_stream, "FIRST_PAUSE_S", 0.0)
+
+
+def test_events_are_read_from_lines_comments_and_all():
+    lines = ["event: a", "data: 1", "data: 2", "id: 7", "", ": ping", "", "data:3", ""]
+    assert list(sent_events(lines)) == [("a", "1\n2", "7"), ("message", "3", "")]
+
+
+def test_after_a_cut_it_goes_on_behind_the_last_event_and_tells_none_twice(no_pause):
+    api = Scripted(
+        [
+            begin(41) + event(42) + event(43),
+            httpx.ReadError("cut"),
+            httpx.ConnectError("away"),
+            begin(43) + event(43) + event(44) + failed("service_unavailable"),
+            begin(44) + STANDINGS + event(45) + END,
+        ]
+    )
+    cuts, standings = [], []
+    with api.client() as client:
+        events = client.events(for_s=60, on_standings=standings.extend, on_cut=cuts.append)
+        assert [one.number for one in events] == [42, 43, 44, 45]
+    assert [asked.get("after") for asked in api.asked] == [None, "43", "43", "43", "44"]
+    assert len(cuts) == 4
+    assert [one.equity_quote for one in standings] == [examples.STANDING["equity_quote"]]
+
+
+def test_a_cut_before_the_first_event_loses_none(no_pause):
+    api = Scripted([begin(41), begin(41) + event(42) + END])
+    with api.client() as client:
+        assert [one.number for one in client.events(for_s=60)] == [42]
+    assert api.asked[1]["after"] == "41"
+
+
+@pytest.mark.parametrize("script", [401, begin(1) + failed("unauthenticated")])
+def test_a_token_that_is_good_no_more_ends_it(script, no_pause):
+    with Scripted([script]).client() as client, pytest.raises(Unauthenticated):
+        list(client.events())
+
+
+def test_what_a_run_has_said_is_read_through_the_api(client, run_id, monkeypatch):
+    monkeypatch.setattr("candleray.sdk.run_events._PAGE", 1)
+    states = [one.body.to_state for one in client.run_events(run_id[:13])]
+    assert states == ["starting", "stopping"]
+    assert list(client.run_events(run_id, kind=["entry", "exit"])) == []
+    assert [one.run_id for one in client.events(after=0, for_s=0)][-1] == client.run(run_id).run_id
+    assert (client.run_trades(run_id), client.run_signals(run_id)) == ([], [])
+    assert [one.session for one in client.run_equity(run_id).sessions] == [1]
+    with pytest.raises(NotFound):
+        list(client.run_events(uuid4()))
+    with pytest.raises(InvalidInput, match="beyond your last event"):
+        next(client.events(after=10**9))
+
+
+def test_following_a_run_goes_on_with_what_comes(no_pause):
+    api = Scripted([begin(0) + event(42) + END])
+    with api.client() as client:
+        pages = {"events": [], "next_after": None}
+        client.send = lambda *_, **__: json.dumps(pages).encode()
+        client.events = lambda after: iter(Client.events(client, after, for_s=60))
+        assert [one.number for one in client.run_events(RUN_ID, kind="signal", follow=True)] == [42]
+
+
+# The command line ------------------------------------------------------------------------------------------
+
+
+def command(api_url: str, *arguments: Any) -> Result:
+    return CliRunner().invoke(cli.app, ["run", *map(str, arguments), "--api", api_url])
+
+
+def test_events_are_lines_in_words_or_json(api_url, run_id):
+    shown = command(api_url, "events", run_id)
+    assert shown.exit_code == 0, shown.output
+    lines = shown.stdout.splitlines()
+    assert [line.split("  ")[3] for line in lines] == [
+        "starting: asked for by the user",
+        "stopping: asked for by the user",
+    ]
+    told = [json.loads(line) for line in command(api_url, "events", run_id, "--json").stdout.splitlines()]
+    assert [one["body"]["to_state"] for one in told] == ["starting", "stopping"]
+    wrong = command(api_url, "events", run_id, "--kind", "entri")
+    assert wrong.exit_code != 0
+
+
+def test_watching_without_a_terminal_prints_a_line_an_event_and_ends_in_time(api_url, run_id):
+    shown = command(api_url, "watch", run_id, "--after", 0, "--for", 0)
+    assert shown.exit_code == 0, shown.output
+    assert [line.rpartition("  ")[2] for line in shown.stdout.splitlines()] == [
+        "starting: asked for by the user",
+        "stopping: asked for by the user",
+    ]
+    told = command(api_url, "watch", "--after", 0, "--for", 0, "--json").stdout.splitlines()
+    assert run_id in {json.loads(line)["run_id"] for line in told}
+
+
+def test_trades_are_a_table_with_the_open_one_last(api_url, run_id, monkeypatch):
+    trades = [RunTrade.model_validate(one) for one in examples.TRADES["trades"]]
+    monkeypatch.setattr(Client, "run_trades", lambda *_, **__: trades)
+    lines = command(api_url, "trades", run_id).stdout.splitlines()
+    assert "+79.61" in lines[-2]
+    assert " open " in lines[-1]
+
+
+def test_a_watch_says_that_the_connection_is_lost_and_goes_on(no_pause, capsys):
+    api = Scripted(
+        [httpx.ConnectError("away"), httpx.ConnectError("away"), begin(41) + event(42) + STANDINGS + END]
+    )
+    with api.client() as client:
+        RunWatch(client, None, as_json=False).follow(None, 60)
+    told = capsys.readouterr()
+    assert told.err.count("connection lost: ") == 1
+    assert "connected again" in told.err
+    assert "42  2026-01-05T12:00:00Z  9d1f2c5e binance:spot:BTCUSDT 1h  signal long, before none" in told.out
+
+
+def test_the_table_shows_what_each_run_holds_and_waits_for(no_pause):
+    waits = {**examples.STANDING, "waits_for": "minutes that have not come"}
+    with Scripted([begin(41) + event(42) + END]).client() as client:
+        watch = RunWatch(client, None, as_json=True)
+        watch.follow(None, 60)
+        watch._stand([RunStanding.model_validate(waits)])
+        shown = [str(line) for line in watch._table().renderables]
+    assert shown[1].split()[:6] == ["9d1f2c5e", "binance:spot:BTCUSDT", "1h", "starting", "0.6", "s"]
+    assert "long 0.10658488 at 93821.881" in shown[1]
+    assert shown[2] == "9d1f2c5e waits for minutes that have not come"
