@@ -51,7 +51,7 @@ class BarWindow:
             self.stop = self.bars
         self._write(bar, self.stop)
         self.stop += 1
-        self.newest = [*self.rows[:, self.stop - 1 : self.stop]]
+        self.newest = [row[self.stop - 1 : self.stop] for row in self.rows]
 
     def ends_with(self, values: FloatArray) -> bool:
         """Tell if its last bars are these candles."""
@@ -64,10 +64,8 @@ class BarWindow:
         return self.rows[:_CANDLE_ROWS, max(0, self.stop - bars) : self.stop]
 
     def _write(self, values: FloatArray, at: int) -> None:
-        places = slice(at, at + values.shape[1])
-        self.rows[:_CANDLE_ROWS, places] = values
-        for row in range(_CANDLE_ROWS, len(COLUMNS)):
-            self.rows[row, places] = column(values, COLUMNS[row])
+        for row, name in enumerate(COLUMNS):
+            self.rows[row, at : at + values.shape[1]] = column(values, name)
 
 
 def _cast(declared: Mapping[str, Param], given: Mapping[str, Number]) -> dict[str, Number]:
@@ -93,9 +91,6 @@ class GrowingSeries:
         self.last: Sequence[FloatArray] = []
         """The outputs on the last bar after a `step`, in arrays of one value that are written again by others."""
         self._numbers = tuple(self._params.values())
-        self.reads_one_bar = self.most_bars == 1
-        """True where a step reads the new bar alone."""
-        self._kernel: Callable[..., Any] = _not_loaded
         self._size = 0
         self._outputs: Sequence[FloatArray] = []
         self._arguments: tuple[Any, ...] = ()
@@ -127,10 +122,14 @@ class GrowingSeries:
         self.seen += new
         return {name: out[earlier:] for name, out in zip(self.indicator.outputs, outputs, strict=True)}
 
+    @property
+    def reads_one_bar(self) -> bool:
+        """Tell if a step reads the new bar alone."""
+        return self.most_bars == 1
+
     def step(self, window: BarWindow) -> None:
         """Take the last bar of the window, which is new: its outputs are in `last`."""
-        # There are thousands of these a minute, most below a microsecond in the kernel.
-        size = 1 if self.reads_one_bar else self.earlier_bars + 1
+        size = self.earlier_bars + 1
         if size != self._size:
             outputs, last = _scratch(len(self.indicator.outputs), size)
             self._lay_out(size, outputs, last)
@@ -139,10 +138,12 @@ class GrowingSeries:
                 each.fill(np.nan)
         if size == 1:
             newest = window.newest
-            self._kernel(*[newest[row] for row in self._rows], *self._arguments)
+            columns = [newest[row] for row in self._rows]
         else:
-            rows, first, stop = window.rows, window.stop - size, window.stop
-            self._kernel(*[rows[row, first:stop] for row in self._rows], *self._arguments)
+            rows, stop = window.rows, window.stop
+            columns = [rows[row, stop - size : stop] for row in self._rows]
+        # There are thousands of these a minute, most below a microsecond in the kernel.
+        _compiled(self.indicator.kernel)(*columns, *self._arguments)
         self.seen += 1
 
     def write_to(self, outputs: Mapping[int, FloatArray]) -> None:
@@ -153,7 +154,6 @@ class GrowingSeries:
     def _lay_out(self, size: int, outputs: Sequence[FloatArray], last: Sequence[FloatArray]) -> None:
         """Write to these arrays from the next step on, over so many bars with the new one."""
         self._size, self._outputs, self.last = size, outputs, last
-        self._kernel = _loaded(self.indicator.kernel)
         self._arguments = self.indicator.arguments(self._numbers, outputs, self._state, size - 1)
 
 
@@ -164,14 +164,10 @@ def _scratch(outputs: int, size: int) -> tuple[Sequence[FloatArray], Sequence[Fl
     return rooms, [room[size - 1 :] for room in rooms]
 
 
-def _not_loaded(*arguments: Any) -> None:
-    raise AssertionError("a kernel is loaded when its arguments are laid out")
-
-
-def _loaded(kernel: Any) -> Callable[..., Any]:
+def _compiled(kernel: Any) -> Callable[..., Any]:
     # A call through the declaration takes half as long as the kernel.
-    loaded: Callable[..., Any] = getattr(kernel, "compiled", kernel)
-    return loaded
+    compiled: Callable[..., Any] = getattr(kernel, "compiled", kernel)
+    return compiled
 
 
 class GrowingSignal:
@@ -183,10 +179,7 @@ class GrowingSignal:
         self._family = FAMILIES[rule.family]
         self._params = _cast(rule.params, signal)
         self._kept = np.empty((len(rule.outputs), 0))
-        self._last: Sequence[FloatArray] = []
-        self._long: NDArray[np.uint8] | None = None
-        self._kernel: Callable[..., Any] = _not_loaded
-        self._arguments: tuple[Any, ...] = ()
+        self._numbers = tuple(self._params.values())
         self._lookback = self._family.lookback(**self._params)
         self._outputs = [series.indicator.outputs.index(name) for name in rule.outputs]
         self._rows = [COLUMNS.index(name) for name in self._family.columns]
@@ -209,24 +202,15 @@ class GrowingSignal:
 
     def step(self, window: BarWindow, long: NDArray[np.uint8], short: NDArray[np.uint8]) -> None:
         """Write the signal of the last bar of the window, which is new, into two octets, `uint8[1]` each."""
-        series = self.series
-        series.step(window)
-        newest = window.newest
-        if self._lookback:
-            self._step_over_earlier(newest, long, short)
-            return
-        if self._last is not series.last or self._long is not long:
-            self._last, self._long, self._kernel = series.last, long, _loaded(self._family.kernel)
-            outputs = [series.last[at] for at in self._outputs]
-            self._arguments = (*outputs, *self._params.values(), 0, long, short)
-        self._kernel(*[newest[row] for row in self._rows], *self._arguments)
-
-    def _step_over_earlier(
-        self, newest: Sequence[FloatArray], long: NDArray[np.uint8], short: NDArray[np.uint8]
-    ) -> None:
+        self.series.step(window)
+        newest, last = window.newest, self.series.last
+        columns = [newest[row] for row in self._rows]
+        outputs = [last[at] for at in self._outputs]
         start = self._kept.shape[1]
-        outputs = np.concatenate([self._kept, [self.series.last[at] for at in self._outputs]], axis=1)
-        unread = np.full(start, np.nan)
-        columns = [np.concatenate([unread, newest[row]]) for row in self._rows]
-        self._kept = outputs[:, max(0, start + 1 - self._lookback) :]
-        self._family.kernel(*columns, *outputs, *self._params.values(), start, long, short)
+        if self._lookback:
+            every = np.concatenate([self._kept, outputs], axis=1)
+            unread = np.full(start, np.nan)
+            columns = [np.concatenate([unread, each]) for each in columns]
+            self._kept = every[:, max(0, start + 1 - self._lookback) :]
+            outputs = [*every]
+        _compiled(self._family.kernel)(*columns, *outputs, *self._numbers, start, long, short)

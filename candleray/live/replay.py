@@ -46,6 +46,8 @@ ALL_THERE_IS = 1 << 40
 ON_ONE_BAR = (EventKind.GAP, EventKind.SIGNAL, EventKind.EXIT, EventKind.ENTRY, EventKind.ANNULLED)
 """The kinds of events that a replay has, in their order on one bar."""
 
+# The bodies of events are made unchecked, they are right by their types: a month of minutes may have 17,000.
+
 _WORDS: Mapping[int, Literal["long", "short", "none"]] = {1: "long", -1: "short", 0: "none"}
 
 
@@ -96,13 +98,18 @@ class Replay:
 
 
 def replayed(
-    spec: StrategySpec, span: SessionSpan, minutes: Mapping[Instrument, Candles], defaults: BacktestSettings
+    spec: StrategySpec,
+    span: SessionSpan,
+    minutes: Mapping[Instrument, Candles],
+    defaults: BacktestSettings,
+    told_ms: IntArray | None = None,
 ) -> Replay:
     """Take a session through the batch.
 
     Args:
         minutes: of each instrument that is read, those from the first bar of its sources on.
         defaults: the settings by which the session ran; of them, the length of a gap.
+        told_ms: bars whose events alone are told, if not all: making them takes most of the time.
     """
     grid, bars = session_bars(spec, span, minutes, defaults)
     planes = Planes.over([planes_of(bars, grid, 0, grid.planes, ALL_THERE_IS)])
@@ -111,7 +118,9 @@ def replayed(
     trades = account.trades(bars.gaps)
     equity = np.empty(bars.count)
     mark_equity(trades, bars.close, account.init_cash_quote, np.arange(bars.count), equity)
-    found = [*_gaps(minutes[span.instrument], span), *_signal_changes(bars, signals), *account.events(trades)]
+    is_told = np.ones(bars.count, bool) if told_ms is None else np.isin(bars.ts_open_ms, told_ms)
+    told = [*_signal_changes(bars, signals, is_told), *account.events(trades, signals, is_told)]
+    found = [*_gaps(minutes[span.instrument], span), *told]
     own = bars.candles.between(span.live_from_ms, int(bars.ts_open_ms[-1]))
     closed = trades[trades["exit_bar"] < bars.count - 1]
     return Replay(own, signals, closed, equity[:-1], tuple(sorted(found, key=_place)))
@@ -199,14 +208,21 @@ class _Account:
         prices = prices_of(replace(self.bars, gaps=gaps), self.grid)
         return Retracing.of(self.bars, self.grid, self.planes.addresses, self.tables, prices).trades(0)
 
-    def events(self, trades: NDArray[np.void]) -> Iterator[ReplayedEvent]:
-        """Yield what opens and closes, and what was annulled."""
-        for trade, before in zip(trades, self._equities(trades), strict=True):
-            yield self._event(trade["entry_bar"], _entry(trade, before))
-            if trade["exit_bar"] < self.bars.count - 1:
-                entered_ms = int(self.bars.ts_open_ms[trade["entry_bar"]])
-                yield self._event(trade["exit_bar"], _exit(trade, entered_ms))
+    def events(
+        self, trades: NDArray[np.void], signals: IntArray, is_told: NDArray[np.bool_]
+    ) -> Iterator[ReplayedEvent]:
+        """Yield what opens and closes, and what was annulled, on the bars that are told."""
+        equities = self._equities(trades)
+        for at in np.flatnonzero(is_told[trades["entry_bar"]]).tolist():
+            yield self._event(trades["entry_bar"][at], _entry(trades[at], equities[at]))
+        is_closed = trades["exit_bar"] < self.bars.count - 1
+        for at in np.flatnonzero(is_closed & is_told[trades["exit_bar"]]).tolist():
+            entered_ms = int(self.bars.ts_open_ms[trades["entry_bar"][at]])
+            yield self._event(trades["exit_bar"][at], _exit(trades[at], entered_ms))
+        fresh = (signals != 0) & (signals != np.concatenate([[0], signals[:-1]]))
         for place, gap in enumerate(self.bars.gaps.tolist()):
+            if not (fresh[gap] and is_told[gap]):
+                continue
             # A run that does not know the gap yet enters there all the same.
             unaware = self.trades(self.bars.gaps[:place])
             for at in np.flatnonzero(unaware["entry_bar"] == gap).tolist():
@@ -230,13 +246,15 @@ def _gaps(minutes: Candles, span: SessionSpan) -> Iterator[ReplayedEvent]:
     if not stamps.size:
         return
     for start_ms, end_ms in missing_ranges(stamps, span.live_from_ms, int(stamps[-1])).tolist():
-        yield ReplayedEvent(start_ms, end_ms + MINUTE_MS, Gap(minutes=(end_ms - start_ms) // MINUTE_MS))
+        yield ReplayedEvent(
+            start_ms, end_ms + MINUTE_MS, Gap.model_construct(minutes=(end_ms - start_ms) // MINUTE_MS)
+        )
 
 
-def _signal_changes(bars: Bars, signals: IntArray) -> Iterator[ReplayedEvent]:
+def _signal_changes(bars: Bars, signals: IntArray, is_told: NDArray[np.bool_]) -> Iterator[ReplayedEvent]:
     before = np.concatenate([[0], signals[:-1]])
-    for at in np.flatnonzero(signals != before).tolist():
-        body = SignalChange(
+    for at in np.flatnonzero((signals != before) & is_told[:-1]).tolist():
+        body = SignalChange.model_construct(
             signal=_WORDS[int(signals[at])], before=_WORDS[int(before[at])], close=float(bars.close[at])
         )
         ts_open_ms = int(bars.ts_open_ms[at])
@@ -248,7 +266,7 @@ def _side(trade: Any) -> Side:
 
 
 def _entry(trade: Any, equity_quote: float) -> Entry:
-    return Entry(
+    return Entry.model_construct(
         side=_side(trade),
         price=float(trade["entry_fill"]),
         quantity=float(trade["quantity"]),
@@ -259,7 +277,7 @@ def _entry(trade: Any, equity_quote: float) -> Entry:
 
 
 def _exit(trade: Any, entered_ms: int) -> Exit:
-    return Exit(
+    return Exit.model_construct(
         reason=EXIT_REASONS[int(trade["exit_reason"])],
         side=_side(trade),
         entered=from_ms(entered_ms),
@@ -274,7 +292,7 @@ def _exit(trade: Any, entered_ms: int) -> Exit:
 
 
 def _annulled(trade: Any, equity_quote: float) -> Annulled:
-    return Annulled(
+    return Annulled.model_construct(
         side=_side(trade),
         price=float(trade["entry_fill"]),
         quantity=float(trade["quantity"]),

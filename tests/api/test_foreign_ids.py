@@ -26,6 +26,9 @@ from tests.support.api.in_process_api import backend, serving_strangers, stored_
 from tests.support.api.run_paths import path_to
 from tests.support.jobs import moved_to, rows_of
 
+DOCUMENTS = ("/certificates/verify",)
+"""Routes whose body is a document of any instance, with ids that are looked up nowhere."""
+
 
 @pytest.fixture
 async def somebody(embedded_store: CandleStore) -> AsyncIterator[httpx.AsyncClient]:
@@ -75,7 +78,7 @@ async def test_a_foreign_id_in_a_body_is_answered_as_an_unknown_one(
 ):
     owned, unknown = await answers_of(somebody, list(OWNED), operation, json=body)
     assert owned == unknown
-    assert owned[0] == 404
+    assert owned[0] == (200 if operation.path in DOCUMENTS else 404)
 
 
 @pytest.mark.parametrize(("operation", "name"), IN_QUERIES, ids=str)

@@ -12,9 +12,12 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from candleray import Client, Conflict, InvalidInput, NotFound, cli
+from candleray.live.certificates.certificate import Certificate
 from candleray.market_data.candle_store import CandleStore
 from candleray.strategies.strategy import Strategy
 from candleray.strategies.template import templates
+from candleray.terminal.certificates import print_certificate
+from serve_apps.examples import certificates
 from tests.support.api.in_process_api import stored_walk
 from tests.support.api.served import served_api
 from tests.support.command_line import Run
@@ -163,6 +166,10 @@ def test_an_answer_becomes_a_strategy_becomes_a_run(run: Run, client: Client, tm
     (kept,) = json.loads(run("run", "list", "--strategy", strategy.strategy_id, "--json").stdout)
     assert "stopping" in run("run", "stop", kept["run_id"]).stdout
     assert "starting" in run("run", "restart", kept["run_id"]).stdout
+    certified = run("run", "certify", kept["run_id"], "--out", tmp_path / "certificate.json")
+    assert "empty: there was no bar in the range" in certified.stdout
+    assert f"candleray verify {tmp_path / 'certificate.json'}" in certified.stderr
+    assert "confirmed: " in run("verify", tmp_path / "certificate.json").stdout
     history = run("run", "show", kept["run_id"])
     assert history.stdout.count("asked for by the user") == 3
     refused = run("strategy", "delete", strategy.strategy_id)
@@ -244,3 +251,23 @@ def test_what_is_wrong_is_one_line_and_no_traceback(run: Run, args, stdin, told)
     assert result.exit_code == 2
     assert told in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_certificate_of_other_candles_is_not_comparable_and_ends_with_1(run: Run, tmp_path: Path):
+    """Its differences are told as a person reads them."""
+    certificate = Certificate.model_validate(certificates.CERTIFICATE)
+    (tmp_path / "certificate.json").write_bytes(certificate.canonical_bytes())
+    verified = run("verify", tmp_path / "certificate.json")
+    assert verified.exit_code == 1
+    assert "other candles" in verified.stdout
+    assert "not comparable: the candles here are others" in verified.stdout
+
+
+def test_a_certificate_names_what_the_backtest_of_today_says_and_by_which_minute(
+    capsys: pytest.CaptureFixture[str],
+):
+    print_certificate(Certificate.model_validate(certificates.CERTIFICATE))
+    told = capsys.readouterr().out
+    assert "signal long, before short" in told
+    assert "BTCUSDT 2026-01-05T12:03Z: high 93875 → 93895, close 93700 → 93890" in told
+    assert "explained: over the candles it received the run has said what the backtest says" in told

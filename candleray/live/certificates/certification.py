@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
-from candleray.candles import Candles
+from candleray.candles import Candles, IntArray
 from candleray.hashes import candles_hash
 from candleray.live.certificates.certificate import (
     Certificate,
@@ -118,8 +118,8 @@ def _session(run: CertifiedRun, record: SessionRecord, start_ms: int, end_ms: in
     span = SessionSpan.of(live, run.spec, until_ms)
     tapes = cut(record.tapes, until_ms)
 
-    def replay(minutes: Tapes) -> Replay:
-        return replayed(run.spec, span, minutes, run.defaults)
+    def replay(minutes: Tapes, told_ms: IntArray | None = None) -> Replay:
+        return replayed(run.spec, span, minutes, run.defaults, told_ms)
 
     received, canonical = replay(tapes.received), replay(tapes.canonical)
     minutes = differing_minutes(tapes)

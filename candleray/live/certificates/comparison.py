@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
+from candleray.candles import IntArray
 from candleray.hashes import content_hash
 from candleray.live.certificates.certificate import Cause, Comparison, EventDifference, MinuteDifference
-from candleray.live.certificates.tape_differences import SessionTapes, Tapes, changed, closes_by
+from candleray.live.certificates.tape_differences import SessionTapes, Tapes, changed
 from candleray.live.events import EventBody, EventKind
 from candleray.live.replay import ON_ONE_BAR, Replay
-from candleray.timeframes import from_ms, iso
+from candleray.timeframes import MINUTE_MS, from_ms, iso, to_ms
 
 MAX_DIFFERENCES = 200
 """Differences that a comparison lists."""
 
-MAX_TRIALS = 60
+MAX_TRIALS = 32
 """Replays in which the minutes behind a certificate's differences are looked for. Of what is left then, the last
 minute that differs before it is named."""
 
@@ -60,15 +64,19 @@ def differing_places(run: Events, backtest: Events) -> list[Place]:
     return sorted(differing, key=lambda place: place.order)
 
 
-Explain = Callable[[Place], MinuteDifference | None]
+Explain = Callable[[Place, bool], MinuteDifference | None]
+"""Finds the minute behind a difference; where it is told to try, by trials."""
 
 
-def nothing_explains(place: Place) -> None:
+def nothing_explains(place: Place, may_try: bool) -> None:
     """Explain nothing: over the candles that it received, a run has no excuse."""
 
 
 def compared(run: Events, backtest: Events, explain: Explain) -> Comparison:
-    differences = [_difference(place, run, backtest, explain) for place in differing_places(run, backtest)]
+    differences = [
+        _difference(place, run, backtest, explain(place, at < MAX_DIFFERENCES))
+        for at, place in enumerate(differing_places(run, backtest))
+    ]
     return Comparison(
         events=len(backtest),
         events_hash=events_hash(backtest),
@@ -79,8 +87,7 @@ def compared(run: Events, backtest: Events, explain: Explain) -> Comparison:
     )
 
 
-def _difference(place: Place, run: Events, backtest: Events, explain: Explain) -> EventDifference:
-    minute = explain(place)
+def _difference(place: Place, run: Events, backtest: Events, minute: MinuteDifference | None) -> EventDifference:
     return EventDifference(
         ts_open=from_ms(place.ts_open_ms),
         kind=place.kind,
@@ -102,7 +109,7 @@ class Explanations:
         self,
         tapes: SessionTapes,
         minutes: Sequence[MinuteDifference],
-        replay: Callable[[Tapes], Replay],
+        replay: Callable[[Tapes, IntArray], Replay],
         received: Replay,
         canonical: Replay,
         run: Events,
@@ -111,17 +118,20 @@ class Explanations:
         self._run = run
         self._received, self._canonical = _by_place(received), _by_place(canonical)
         self._known_ms = _known_ms([received, canonical])
+        self._closes_ms = [to_ms(minute.ts_open) + MINUTE_MS for minute in minutes]
         self._between: dict[int, Events] = {}
+        differing = differing_places(run, self._canonical)[:MAX_DIFFERENCES]
+        self._tried_ms = np.array([place.ts_open_ms for place in differing], np.int64)
 
-    def __call__(self, place: Place) -> MinuteDifference | None:
+    def __call__(self, place: Place, may_try: bool) -> MinuteDifference | None:
         """Return the minute behind the difference; None where there is none."""
         if self._run.get(place) != self._received.get(place):
             return None
-        stop = self._in_reach(place)
+        stop = bisect_right(self._closes_ms, self._known_ms[place])
         if not stop:
             return None
         wanted, first = self._canonical.get(place), 0
-        while stop - first > 1:
+        while may_try and stop - first > 1:
             middle = (first + stop) // 2
             events = self._with_first(middle)
             if events is None:
@@ -133,18 +143,13 @@ class Explanations:
         minute = self._minutes[stop - 1]
         return None if minute.cause is Cause.NONE else minute
 
-    def _in_reach(self, place: Place) -> int:
-        """The number of minutes that close before the event is known."""
-        known_ms = self._known_ms[place]
-        return sum(closes_by(minute, known_ms) for minute in self._minutes)
-
     def _with_first(self, count: int) -> Events | None:
         """The events where so many of the minutes are those of today; None where there were too many trials."""
         if count not in self._between:
             if len(self._between) >= MAX_TRIALS:
                 return None
             tapes = changed(self._tapes.received, self._minutes[:count])
-            self._between[count] = _by_place(self._replay(tapes))
+            self._between[count] = _by_place(self._replay(tapes, self._tried_ms))
         return self._between[count]
 
 

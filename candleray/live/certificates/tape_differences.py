@@ -10,7 +10,7 @@ import numpy as np
 from candleray.candles import Candles, FloatArray
 from candleray.live.certificates.certificate import CandleValues, Cause, MinuteDifference
 from candleray.markets import Instrument
-from candleray.timeframes import MINUTE_MS, from_ms, to_ms
+from candleray.timeframes import from_ms, to_ms
 
 Tapes = Mapping[Instrument, Candles]
 
@@ -99,7 +99,3 @@ def _with(candles: Candles, minutes: Sequence[MinuteDifference], to_received: bo
     order = np.argsort(stamps)
     joined = np.concatenate([candles.values[:, kept], values], axis=1)[:, order]
     return Candles(stamps[order], np.ascontiguousarray(joined))
-
-
-def closes_by(minute: MinuteDifference, moment_ms: int) -> bool:
-    return to_ms(minute.ts_open) + MINUTE_MS <= moment_ms

@@ -62,11 +62,11 @@ def _indicator(draw: random.Random, name: str) -> dict[str, Any]:
     return {"id": name, "params": {"window": draw.choice([2, 5, 20])}}
 
 
-def drawn_minutes(draw: random.Random, first_ms: int, count: int) -> Candles:
-    """Minutes of a random walk, some runs of which are missing; most of these behind the warm-up."""
+def drawn_minutes(draw: random.Random, first_ms: int, count: int, live: int, faults: int) -> Candles:
+    """Minutes of a random walk, some runs of which are missing; most of these among the last, live ones."""
     there = np.ones(count, bool)
-    for _ in range(draw.choice([0, 2, 6])):
-        at = draw.choice([draw.randrange(count), draw.randrange(count * 3 // 4, count)])
+    for _ in range(draw.choice([0, 2, 6]) * faults):
+        at = draw.choice([draw.randrange(count), draw.randrange(count - live, count)])
         there[at : at + draw.choice([1, 1, 7, 29, 31, 95])] = False
     values = random_walk(count, seed=draw.randrange(2**31))
     return Candles((first_ms + np.arange(count) * MINUTE_MS)[there], np.ascontiguousarray(values[:, there]))
@@ -75,8 +75,9 @@ def drawn_minutes(draw: random.Random, first_ms: int, count: int) -> Candles:
 class DrawnReplay:
     """A session's strategy and the minutes that it received."""
 
-    def __init__(self, seed: int, bars: int = 240) -> None:
-        self.draw = draw = random.Random(seed)
+    def __init__(self, seed: int, bars: int = 240, faults: int = 1) -> None:
+        self.draw, self.faults = random.Random(seed), faults
+        draw = self.draw
         self.spec = drawn_spec(draw, draw.choice(["1m", "1m", "5m", "15m"]))
         self.bar_ms = minutes_of(self.spec.timeframe) * MINUTE_MS
         created_at = from_ms(FIRST_MS + draw.randrange(1440) * MINUTE_MS)
@@ -94,7 +95,13 @@ class DrawnReplay:
         self.live = LiveRun(UUID(int=2), run, session)
         self.until_ms = self.live_from_ms + bars * self.bar_ms + draw.randrange(minutes_of(self.spec.timeframe))
         self.minutes = {
-            instrument: drawn_minutes(draw, first_ms, (self.until_ms - first_ms) // MINUTE_MS)
+            instrument: drawn_minutes(
+                draw,
+                first_ms,
+                (self.until_ms - first_ms) // MINUTE_MS,
+                (self.until_ms - self.live_from_ms) // MINUTE_MS,
+                faults,
+            )
             for instrument, first_ms in sources_of(self.live, self.spec).items()
         }
 

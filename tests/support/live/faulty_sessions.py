@@ -22,8 +22,8 @@ from tests.support.random_walk import random_walk
 class FaultySession(DrawnReplay):
     """A session with the tapes of today beside those that it received."""
 
-    def __init__(self, seed: int, bars: int = 240) -> None:
-        super().__init__(seed, bars)
+    def __init__(self, seed: int, bars: int = 240, faults: int = 1) -> None:
+        super().__init__(seed, bars, faults)
         self.late_ms: dict[Instrument, set[int]] = {}
         self.causes: dict[tuple[Instrument, int], Cause] = {}
         self.canonical = {instrument: self._today(instrument) for instrument in self.minutes}
@@ -33,7 +33,7 @@ class FaultySession(DrawnReplay):
         draw, received = self.draw, self.minutes[instrument]
         stamps, values = received.ts_open_ms, received.values.copy()
         behind_warmup = np.flatnonzero(stamps >= self.live_from_ms - 50 * self.bar_ms)
-        for _ in range(draw.choice([0, 1, 4])):
+        for _ in range(draw.choice([0, 1, 4]) * self.faults):
             at = int(draw.choice(behind_warmup.tolist()))
             values[:, at] *= draw.choice([0.98, 0.999, 1.0001, 1.01])
             self.causes[instrument, int(stamps[at])] = Cause.REVISED_MINUTE
