@@ -51,7 +51,7 @@ class BarWindow:
             self.stop = self.bars
         self._write(bar, self.stop)
         self.stop += 1
-        self.newest = [row[self.stop - 1 : self.stop] for row in self.rows]
+        self.newest = [*self.rows[:, self.stop - 1 : self.stop]]
 
     def ends_with(self, values: FloatArray) -> bool:
         """Tell if its last bars are these candles."""
@@ -64,8 +64,10 @@ class BarWindow:
         return self.rows[:_CANDLE_ROWS, max(0, self.stop - bars) : self.stop]
 
     def _write(self, values: FloatArray, at: int) -> None:
-        for row, name in enumerate(COLUMNS):
-            self.rows[row, at : at + values.shape[1]] = column(values, name)
+        places = slice(at, at + values.shape[1])
+        self.rows[:_CANDLE_ROWS, places] = values
+        for row in range(_CANDLE_ROWS, len(COLUMNS)):
+            self.rows[row, places] = column(values, COLUMNS[row])
 
 
 def _cast(declared: Mapping[str, Param], given: Mapping[str, Number]) -> dict[str, Number]:
@@ -91,6 +93,9 @@ class GrowingSeries:
         self.last: Sequence[FloatArray] = []
         """The outputs on the last bar after a `step`, in arrays of one value that are written again by others."""
         self._numbers = tuple(self._params.values())
+        self.reads_one_bar = self.most_bars == 1
+        """True where a step reads the new bar alone."""
+        self._kernel: Callable[..., Any] = _not_loaded
         self._size = 0
         self._outputs: Sequence[FloatArray] = []
         self._arguments: tuple[Any, ...] = ()
@@ -122,14 +127,10 @@ class GrowingSeries:
         self.seen += new
         return {name: out[earlier:] for name, out in zip(self.indicator.outputs, outputs, strict=True)}
 
-    @property
-    def reads_one_bar(self) -> bool:
-        """Tell if a step reads the new bar alone."""
-        return self.most_bars == 1
-
     def step(self, window: BarWindow) -> None:
         """Take the last bar of the window, which is new: its outputs are in `last`."""
-        size = self.earlier_bars + 1
+        # There are thousands of these a minute, most below a microsecond in the kernel.
+        size = 1 if self.reads_one_bar else self.earlier_bars + 1
         if size != self._size:
             outputs, last = _scratch(len(self.indicator.outputs), size)
             self._lay_out(size, outputs, last)
@@ -138,12 +139,10 @@ class GrowingSeries:
                 each.fill(np.nan)
         if size == 1:
             newest = window.newest
-            columns = [newest[row] for row in self._rows]
+            self._kernel(*[newest[row] for row in self._rows], *self._arguments)
         else:
-            rows, stop = window.rows, window.stop
-            columns = [rows[row, stop - size : stop] for row in self._rows]
-        # There are thousands of these a minute, most below a microsecond in the kernel.
-        _compiled(self.indicator.kernel)(*columns, *self._arguments)
+            rows, first, stop = window.rows, window.stop - size, window.stop
+            self._kernel(*[rows[row, first:stop] for row in self._rows], *self._arguments)
         self.seen += 1
 
     def write_to(self, outputs: Mapping[int, FloatArray]) -> None:
@@ -154,6 +153,7 @@ class GrowingSeries:
     def _lay_out(self, size: int, outputs: Sequence[FloatArray], last: Sequence[FloatArray]) -> None:
         """Write to these arrays from the next step on, over so many bars with the new one."""
         self._size, self._outputs, self.last = size, outputs, last
+        self._kernel = _loaded(self.indicator.kernel)
         self._arguments = self.indicator.arguments(self._numbers, outputs, self._state, size - 1)
 
 
@@ -164,10 +164,14 @@ def _scratch(outputs: int, size: int) -> tuple[Sequence[FloatArray], Sequence[Fl
     return rooms, [room[size - 1 :] for room in rooms]
 
 
-def _compiled(kernel: Any) -> Callable[..., Any]:
+def _not_loaded(*arguments: Any) -> None:
+    raise AssertionError("a kernel is loaded when its arguments are laid out")
+
+
+def _loaded(kernel: Any) -> Callable[..., Any]:
     # A call through the declaration takes half as long as the kernel.
-    compiled: Callable[..., Any] = getattr(kernel, "compiled", kernel)
-    return compiled
+    loaded: Callable[..., Any] = getattr(kernel, "compiled", kernel)
+    return loaded
 
 
 class GrowingSignal:
@@ -179,7 +183,10 @@ class GrowingSignal:
         self._family = FAMILIES[rule.family]
         self._params = _cast(rule.params, signal)
         self._kept = np.empty((len(rule.outputs), 0))
-        self._numbers = tuple(self._params.values())
+        self._last: Sequence[FloatArray] = []
+        self._long: NDArray[np.uint8] | None = None
+        self._kernel: Callable[..., Any] = _not_loaded
+        self._arguments: tuple[Any, ...] = ()
         self._lookback = self._family.lookback(**self._params)
         self._outputs = [series.indicator.outputs.index(name) for name in rule.outputs]
         self._rows = [COLUMNS.index(name) for name in self._family.columns]
@@ -202,15 +209,24 @@ class GrowingSignal:
 
     def step(self, window: BarWindow, long: NDArray[np.uint8], short: NDArray[np.uint8]) -> None:
         """Write the signal of the last bar of the window, which is new, into two octets, `uint8[1]` each."""
-        self.series.step(window)
-        newest, last = window.newest, self.series.last
-        columns = [newest[row] for row in self._rows]
-        outputs = [last[at] for at in self._outputs]
-        start = self._kept.shape[1]
+        series = self.series
+        series.step(window)
+        newest = window.newest
         if self._lookback:
-            every = np.concatenate([self._kept, outputs], axis=1)
-            unread = np.full(start, np.nan)
-            columns = [np.concatenate([unread, each]) for each in columns]
-            self._kept = every[:, max(0, start + 1 - self._lookback) :]
-            outputs = [*every]
-        _compiled(self._family.kernel)(*columns, *outputs, *self._numbers, start, long, short)
+            self._step_over_earlier(newest, long, short)
+            return
+        if self._last is not series.last or self._long is not long:
+            self._last, self._long, self._kernel = series.last, long, _loaded(self._family.kernel)
+            outputs = [series.last[at] for at in self._outputs]
+            self._arguments = (*outputs, *self._params.values(), 0, long, short)
+        self._kernel(*[newest[row] for row in self._rows], *self._arguments)
+
+    def _step_over_earlier(
+        self, newest: Sequence[FloatArray], long: NDArray[np.uint8], short: NDArray[np.uint8]
+    ) -> None:
+        start = self._kept.shape[1]
+        outputs = np.concatenate([self._kept, [self.series.last[at] for at in self._outputs]], axis=1)
+        unread = np.full(start, np.nan)
+        columns = [np.concatenate([unread, newest[row]]) for row in self._rows]
+        self._kept = outputs[:, max(0, start + 1 - self._lookback) :]
+        self._family.kernel(*columns, *outputs, *self._params.values(), start, long, short)

@@ -98,6 +98,6 @@ class GrowingBars:
     def _refuse_earlier(self, ts_open_ms: NDArray[np.int64]) -> None:
         if self._last_ms is not None and ts_open_ms[0] <= self._last_ms:
             raise ValueError(f"minute {ts_open_ms[0]} comes after minute {self._last_ms}")
-        if (wrong := np.flatnonzero(np.diff(ts_open_ms) <= 0)).size:
+        if ts_open_ms.size > 1 and (wrong := np.flatnonzero(np.diff(ts_open_ms) <= 0)).size:
             at = int(wrong[0])
             raise ValueError(f"minute {ts_open_ms[at + 1]} comes after minute {ts_open_ms[at]}")

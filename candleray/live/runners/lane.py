@@ -76,17 +76,17 @@ class Lane:
 
     def seat(self) -> None:
         """Give each run that reads one the window of its bars: one for all whose last bars are the same."""
-        for run in self.runs:
-            if run.plain is None or run.window in self.windows:
-                continue
-            last = run.plain.history if run.window is None else run.window.last(run.plain.earlier_bars)
-            fits = (one for one in self.windows if one.bars >= run.plain.most_bars and one.ends_with(last))
-            window = next(fits, None)
-            if window is None:
-                window = BarWindow(last, run.plain.most_bars)
-                self.windows.append(window)
-            run.window, run.plain.history = window, last[:, :0].copy()
-        self.windows = [one for one in self.windows if any(run.window is one for run in self.runs)]
+        plain = [(run, run.plain) for run in self.runs if run.plain is not None]
+        self.windows = []
+        # Those that read most come first: their window serves the others.
+        for run, planes in sorted(plain, key=lambda one: -one[1].most_bars):
+            last = planes.history if run.window is None else run.window.last(planes.earlier_bars)
+            if not any(run.window is one for one in self.windows):
+                fits = (one for one in self.windows if one.bars >= planes.most_bars and one.ends_with(last))
+                window = next(fits, None) or run.window or BarWindow(last, planes.most_bars)
+                run.window, planes.history = window, last[:, :0].copy()
+                if not any(window is one for one in self.windows):
+                    self.windows.append(window)
 
     def waits_for(self, tapes: Mapping[Instrument, MinuteTape]) -> str | None:
         """The instrument whose minutes are behind those of another that the runs read, in words."""

@@ -135,8 +135,11 @@ class GrowingTape:
 
     def append(self, new: Candles) -> None:
         candles, count = self.candles, len(new)
-        stamps = np.concatenate([candles.ts_open_ms, new.ts_open_ms])
-        self.candles = Candles(stamps, np.concatenate([candles.values, new.values], axis=1))
+        if len(candles):
+            stamps = np.concatenate([candles.ts_open_ms, new.ts_open_ms])
+            self.candles = Candles(stamps, np.concatenate([candles.values, new.values], axis=1))
+        else:  # no copy of a whole history
+            self.candles = new
         for chosen, series in self.series.items():
             for name, made in series.advance(self.candles.values, count).items():
                 self._extend((chosen, name), made)
@@ -149,7 +152,7 @@ class GrowingTape:
 
     def _extend(self, key: Key, made: FloatArray) -> None:
         earlier = self.values.get(key)
-        self.values[key] = made if earlier is None else np.concatenate([earlier, made])
+        self.values[key] = made if earlier is None or not earlier.size else np.concatenate([earlier, made])
 
     def last(self, count: int) -> Candles:
         first = max(0, len(self.candles) - count)

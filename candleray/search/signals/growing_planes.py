@@ -68,7 +68,8 @@ class _IndicatorPlanes:
         self._values = Candles.empty().values
 
     def advance(self, bars: Candles, others: Mapping[SourceKey, Candles]) -> NDArray[np.uint64]:
-        values = np.concatenate([self._values, bars.values], axis=1)
+        before = self._values
+        values = np.concatenate([before, bars.values], axis=1) if before.size else bars.values
         planes = np.stack([signal.advance(values, len(bars)) for signal in self._signals])
         kept = max(signal.series.earlier_bars for signal in self._signals)
         self._values = values[:, values.shape[1] - kept :].copy()
