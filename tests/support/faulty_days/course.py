@@ -122,13 +122,16 @@ class FaultyDays:
                 self._note_memory()
                 self._say(f"day {day} is over; MB of ingestion: {self._memory}")
             time.sleep(_LOOK_S)
+        for due_ms, outage in due:
+            if due_ms <= end_ms and due_ms <= now_ms:  # a busy machine is late with them
+                self._befall(outage)
         return min(end_ms, now_ms // MINUTE_MS * MINUTE_MS)
 
     def _outages(self, start_ms: int) -> list[tuple[int, Outage]]:
         """The faults of our side, one after the other, at moments that the seed draws."""
         chance = random.Random(self._plan.seed)
         number = len(OUTAGES) * self._plan.own_times
-        place_ms = (DAY_MS - _REST_MS) // number
+        place_ms = (DAY_MS - 2 * _REST_MS) // number
         return [
             (start_ms + day * DAY_MS + at * place_ms + chance.randrange(place_ms // 2), outage)
             for day in range(max(1, math.ceil(self._plan.days)))
