@@ -35,5 +35,18 @@ def market_feed_options(venue: str) -> dict[str, Any]:
     return {**_LONG_LIVED, "name": f"{venue}-feed"}
 
 
+LIVE_RUNNER = "live runner"
+"""The name of the parts that run live runs, before the number of the shard."""
+
+
+def live_runners(shards: int) -> dict[str, int]:
+    """Shards of live runs, each an actor's, by the part's name."""
+    return {f"{LIVE_RUNNER} {shard}": shard for shard in range(shards)}
+
+
+def live_runner_options(shard: int) -> dict[str, Any]:
+    return {**_LONG_LIVED, "name": f"live-runner-{shard}"}
+
+
 ON_HEAD: dict[str, Any] = {"resources": {"node:__internal_head__": 0.001}}
 """The resource of actors that need the data folder, which only the head has."""

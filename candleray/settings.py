@@ -321,6 +321,25 @@ class LiveSettings(_Section):
     )
 
 
+class LiveRunSettings(_Section):
+    """The runners of live runs. Times are our own clock's, but for lags."""
+
+    shards: int = Field(1, ge=1, le=256, description="runners; each has the runs of some instruments")
+    max_runs_per_shard: int = Field(
+        5000, ge=1, description="runs that one runner takes; one that is started beyond them fails at once"
+    )
+    look_s: float = Field(1.0, gt=0, description="between two looks for runs that were started or stopped")
+    standing_every_s: float = Field(
+        10.0, gt=0, description="between two entries in each user's stream of how his runs stand"
+    )
+    without_stream_s: float = Field(
+        2.0, gt=0, description="between two looks for new candles in the store while Valkey is away"
+    )
+    late_every_s: float = Field(
+        10.0, gt=0, description="between two looks for candles that came after the runs had gone on without them"
+    )
+
+
 FAST_CLOCK_BEHIND_MS = 30 * DAY_MS
 """The past in which a fast clock of simulated exchanges begins, so that it is long in coming to the present."""
 
@@ -401,6 +420,7 @@ class Settings(BaseSettings):
     strategies: StrategySettings = StrategySettings()
     history: HistorySettings = HistorySettings()
     live: LiveSettings = LiveSettings()
+    live_runs: LiveRunSettings = LiveRunSettings()
     simulator: SimulatorSettings = SimulatorSettings()
     identity: IdentitySettings = IdentitySettings()
     telegram: TelegramSettings = TelegramSettings()

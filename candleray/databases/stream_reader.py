@@ -17,17 +17,24 @@ async def entries_after(valkey: Valkey, after: Mapping[str, str], count: int, wa
     async with valkey.answering() as client:
         streams: dict[Any, Any] = dict(after)
         told = await client.xread(streams, count=count, block=max(1, round(wait_s * 1000)))
-    return _entries(told)
+    return entries_in(told)
 
 
-def _entries(told: Any) -> list[StreamEntry]:
-    """Replies of either protocol: RESP3 tells a map of streams, RESP2 a list of pairs."""
+def entries_in(told: Any) -> list[StreamEntry]:
+    """Replies of either protocol: RESP3 tells a map of streams, RESP2 a list of pairs.
+
+    An entry that a group has read and the stream has trimmed since comes without fields.
+    """
     streams = told.items() if isinstance(told, dict) else told or ()
     return [
-        StreamEntry(_text(stream), _text(entry_id), {_text(name): _text(value) for name, value in fields.items()})
+        StreamEntry(_text(stream), _text(entry_id), _fields(fields))
         for stream, entries in streams
         for entry_id, fields in _flat(entries)
     ]
+
+
+def _fields(told: Any) -> dict[str, str]:
+    return {_text(name): _text(value) for name, value in (told or {}).items()}
 
 
 def _flat(entries: Any) -> list[tuple[Any, Mapping[Any, Any]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from candleray.databases.postgres import Postgres
 from candleray.feeds.minutes import Verdict
@@ -50,6 +50,15 @@ class HoleStore:
         for row in rows:
             one = Instrument(market_id=row["market_id"], symbol=row["symbol"])
             found[one][to_ms(row["ts_open"])] = to_ms(row["declared_at"])
+        return found
+
+    async def filled(self, instruments: Collection[Instrument], since_ms: int) -> dict[Instrument, list[int]]:
+        """Minutes of instruments whose candles came after a verdict, as was noted since a moment."""
+        places = [one.market_id for one in instruments], [one.symbol for one in instruments]
+        found: dict[Instrument, list[int]] = {}
+        for row in await self._postgres.fetch("filled_holes", *places, from_ms(since_ms)):
+            one = Instrument(market_id=row["market_id"], symbol=row["symbol"])
+            found.setdefault(one, []).append(to_ms(row["ts_open"]))
         return found
 
     async def open_holes(self, instrument: Instrument, start_ms: int, end_ms: int) -> list[int]:

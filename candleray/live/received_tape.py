@@ -64,6 +64,10 @@ class KnownMinutes:
         values = np.concatenate([before.values, behind.candles.values], axis=1)
         return ReceivedTape(Candles(stamps, values), behind.absent_ms, behind.late_ms, behind.decided_ms)
 
+    def late_ms(self) -> dict[int, int]:
+        """The minutes whose candles came after their verdict, with the moments."""
+        return _late(self.versions.first(), self.verdicts)
+
     def live(self, start_ms: int, end_ms: int = OPEN_END_MS) -> ReceivedTape:
         """The tape from a minute on that lies behind the seam of whoever asks."""
         first = self.versions.between(start_ms, end_ms).first()

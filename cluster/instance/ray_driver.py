@@ -24,8 +24,9 @@ from ray.actor import ActorHandle
 from actors.answering import answer_as
 from actors.candle_store import candle_store
 from actors.job_scheduler import job_scheduler
+from actors.live_runner import live_runner
 from actors.market_feed import market_feed
-from actors.options import FEEDS, NAMESPACE, TELEGRAM_NOTIFIER_PART
+from actors.options import FEEDS, NAMESPACE, TELEGRAM_NOTIFIER_PART, live_runners
 from actors.ray_errors import original_error
 from actors.telegram_notifier import telegram_notifier
 from candleray.errors import CandlerayError, in_words
@@ -50,6 +51,10 @@ def actors(settings: Settings) -> Mapping[str, Callable[[Settings], ActorHandle]
     return {
         "job scheduler": partial(job_scheduler, job_module="cluster.search.job"),
         **{name: partial(market_feed, venue=venue) for name, venue in FEEDS.items()},
+        **{
+            name: partial(live_runner, shard=shard)
+            for name, shard in live_runners(settings.live_runs.shards).items()
+        },
         **({TELEGRAM_NOTIFIER_PART: telegram_notifier} if settings.telegram.enabled else {}),
     }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from actors.answering import socket_of
-from actors.options import FEEDS, TELEGRAM_NOTIFIER_PART
+from actors.options import FEEDS, TELEGRAM_NOTIFIER_PART, live_runners
 from candleray.errors import ServiceUnavailable, in_words
 from candleray.settings import Settings
 from cluster.instance.api_deployment import api_url
@@ -61,7 +61,8 @@ class RayPart:
         self._endpoints: list[Endpoint] = []
         self._asked: list[Asked] = []
         notifier = (TELEGRAM_NOTIFIER_PART,) if settings.telegram.enabled else ()
-        self._actors = ("candle store", "job scheduler", *FEEDS, *notifier)
+        runners = live_runners(settings.live_runs.shards)
+        self._actors = ("candle store", "job scheduler", *FEEDS, *runners, *notifier)
         """Actors that answer for themselves."""
 
     @property

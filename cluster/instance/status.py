@@ -10,9 +10,12 @@ import psutil
 from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 
+from actors.answering import socket_of
+from actors.options import LIVE_RUNNER
 from candleray.build import difference
 from candleray.terminal.tables import second_text
 from cluster.instance.api_deployment import readiness
+from cluster.instance.asking import listener_of
 from cluster.instance.instance_file import Restarts, State, Trouble, running_instance
 from cluster.instance.stop import SERVICES
 from cluster.machine.data_folder import DataFolder
@@ -68,6 +71,8 @@ def inspect(folder: DataFolder) -> InstanceStatus:
     told = _told(answer)
     tree = tree_of(process_of(instance.pid))
     apart = {process.pid for tree in trees.values() for process in tree}
+    runners = _runners(folder.ray_dir(instance.boot))
+    apart |= {process.pid for process in runners.values() if process}
     ray = [process for process in tree[1:] if process.pid not in apart]
     parts = (
         _part("instance", instance.state, tree[:1], str(folder)),
@@ -79,6 +84,10 @@ def inspect(folder: DataFolder) -> InstanceStatus:
             if tree or name != SimulatedExchanges.name
         ),
         _part("ray", told.get("ray", "running" if ray else "elsewhere"), ray, instance.ray_address),
+        *(
+            _part(name, "running" if process else "no process", [process] if process else [])
+            for name, process in runners.items()
+        ),
         *([_part("disk", told["disk"], [], str(folder))] if "disk" in told else []),
         *([_part("dashboard", "", [], instance.dashboard_url)] if instance.dashboard_url else []),
     )
@@ -93,6 +102,14 @@ def inspect(folder: DataFolder) -> InstanceStatus:
         cautions={**instance.cautions, **_noticed(answer)},
         troubles=instance.troubles,
     )
+
+
+def _runners(ray_dir: Path) -> dict[str, psutil.Process | None]:
+    """The runners of live runs with their processes, by the sockets at which they answer for themselves."""
+    sockets = sorted(ray_dir.glob(f"{socket_of(ray_dir, LIVE_RUNNER).name}-*"))
+    return {
+        f"{LIVE_RUNNER} {socket.name.rpartition('-')[2]}": process_of(listener_of(socket)) for socket in sockets
+    }
 
 
 def status_table(status: InstanceStatus) -> Table:

@@ -152,6 +152,23 @@ def test_an_instance_that_ends_while_it_is_looked_at_or_stopped_is_told_as_ended
     assert stop_instance(folder) == f"stopped the instance in {folder} (process {pid})"
 
 
+def test_status_shows_each_live_runner_with_its_process(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with held_by_another_process(folder.lock_file) as pid:
+        instance = instance_of(pid, folder, api_url="http://127.0.0.1:9", boot="here")
+    monkeypatch.setattr(status, "running_instance", lambda folder: instance)
+    ray_dir = folder.ray_dir("here")
+    ray_dir.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as ours, socket.socket(socket.AF_UNIX) as gone:
+        for name, listening in (("alive-live-runner-0", ours), ("alive-live-runner-1", gone)):
+            listening.bind(str(ray_dir / name))
+        ours.listen()
+        seen = {part.name: part for part in status.inspect(folder).parts}
+    assert (seen["live runner 0"].state, seen["live runner 0"].pid) == ("running", os.getpid())
+    assert (seen["live runner 1"].state, seen["live runner 1"].pid) == ("no process", None)
+
+
 def test_a_stop_ends_the_ray_that_was_started_last(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     with held_by_another_process(folder.lock_file) as pid:
         seen = instance_of(pid, folder, boot="seen before the stop")

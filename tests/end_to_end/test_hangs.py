@@ -57,6 +57,7 @@ PARTS = [
     Part("ray::CandleStoreActor", "candle store"),
     Part("ray::JobSchedulerActor", "job scheduler"),
     Part("ray::MarketFeedActor", "binance feed or bybit feed"),
+    Part("ray::LiveRunnerActor", "live runner 0"),
     Part("raylet/raylet", "ray"),
     Part("gcs/gcs_server", "ray"),
     Part("cluster.instance.ray_driver", "ray"),

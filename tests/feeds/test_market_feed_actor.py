@@ -14,17 +14,22 @@ import ray
 from ray.exceptions import RayTaskError
 
 from actors.candle_store import candle_store
+from actors.live_runner import live_runner, standings
 from actors.market_feed import market_feed
 from candleray.databases.postgres import Postgres
+from candleray.errors import ServiceUnavailable
 from candleray.feeds.subscription_store import SubscriptionStore
 from candleray.identity.user_store import Users
+from candleray.live.runners.sharding import shard_of
+from candleray.live.standing import RunStanding
 from candleray.markets import find_market
-from candleray.settings import HistorySettings, LiveSettings, ServiceSettings, Settings
+from candleray.settings import HistorySettings, LiveRunSettings, LiveSettings, ServiceSettings, Settings
 from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.simulator.market_clock import MarketClock
-from candleray.timeframes import MINUTE_MS
+from candleray.timeframes import MINUTE_MS, from_ms
 from tests.support.instances.processes import process_of_actor
 from tests.support.instances.ray_workers import ray_workers
+from tests.support.live.saved_runs import SavedRun, saved_run, spec_with
 from tests.support.simulated_wire import Venue, simulated_venue
 from tests.support.waiting import wait_until
 
@@ -122,6 +127,60 @@ def test_a_feed_follows_what_operators_add_and_killed_again_and_again_loses_no_m
     print(f"PSS of a feed that works: {feed_process().memory_full_info().pss / 1e6:.0f} MB")
     assert {entry["market"] for entry in venue.sent(event="subscribed")} >= set(MARKETS.values())
     ray.kill(feed)
+
+
+def standing_of(settings: Settings, run: SavedRun) -> RunStanding | None:
+    found = asyncio.run(standings(settings, run.user_id))
+    return next((one for one in found if one.run_id == run.run_id), None)
+
+
+async def begun_run(postgres_url: str, at_ms: int) -> SavedRun:
+    postgres = await Postgres.open(postgres_url, max_connections=2)
+    spec = spec_with(timeframe="1m", indicators=[{"id": "ema", "params": {"window": 5}}])
+    run = await saved_run(postgres, spec, from_ms(at_ms))
+    await postgres.close()
+    return run
+
+
+def test_a_run_goes_live_over_the_feed_and_comes_back_when_its_runner_is_killed(
+    cluster: None, venue: Venue, settings: Settings, postgres_url: str
+) -> None:
+    feed, runner = market_feed(settings, "binance"), live_runner(settings, 0)
+    ray.get([feed.ping.remote(), runner.ping.remote()])
+    run = asyncio.run(begun_run(postgres_url, venue.state()["clock"]["now_ms"]))
+    for _ in range(2):
+        known = wait_until(
+            partial(standing_of, settings, run),
+            lambda seen: seen is not None and seen.last_bar is not None,
+            what="a bar of the run",
+            passing=(ServiceUnavailable,),
+        )
+        assert known
+        wait_until(
+            partial(standing_of, settings, run),
+            lambda seen, before=known: (
+                seen is not None and seen.last_bar > before.last_bar and seen.lag_s is not None
+            ),
+            what="the next bar",
+            passing=(ServiceUnavailable,),
+        )
+        wait_until(lambda: process_of_actor("LiveRunnerActor"), what="the runner's process").kill()
+    ray.kill(feed)
+    ray.kill(runner)
+
+
+def test_a_runner_without_a_run_rests(cluster: None, settings: Settings) -> None:
+    idle = settings.model_copy(update={"live_runs": LiveRunSettings(shards=256)})
+    taken = shard_of("binance:spot:BTCUSDT", 256), shard_of("binance:spot:ETHUSDT", 256)
+    runner = live_runner(idle, next(shard for shard in range(256) if shard not in taken))
+    ray.get(runner.ping.remote())
+    assert ray.get(runner.standings.remote(uuid4())) == []
+    memory = (
+        wait_until(lambda: process_of_actor("LiveRunnerActor"), what="its process").memory_full_info().pss / 1e6
+    )
+    print(f"a runner at rest: PSS {memory:.0f} MB")
+    assert memory < 110
+    ray.kill(runner)
 
 
 def test_a_feed_without_a_subscription_rests(cluster: None, settings: Settings) -> None:

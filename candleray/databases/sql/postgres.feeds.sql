@@ -29,6 +29,13 @@ JOIN unnest($1::smallint[], $2::text[], $3::timestamptz[]) AS wanted (market_id,
 WHERE ts_open >= start AND ts_open < $4
 ORDER BY market_id, symbol, ts_open;
 
+-- name: filled_holes
+-- Of some instruments the minutes since a moment whose candles came after their verdicts.
+SELECT market_id, symbol, ts_open FROM candle_holes
+JOIN unnest($1::smallint[], $2::text[]) AS wanted (market_id, symbol) USING (market_id, symbol)
+WHERE filled_at >= $3
+ORDER BY market_id, symbol, ts_open;
+
 -- name: keep_feed_state
 INSERT INTO feed_states (market_id, state) VALUES ($1, $2)
 ON CONFLICT (market_id) DO UPDATE SET state = excluded.state, updated_at = now();

@@ -113,6 +113,14 @@ ON CONFLICT (market_id, symbol) DO UPDATE SET ts_open = excluded.ts_open
 SELECT market_id, symbol, ts_open FROM live_checkpoints
 WHERE (market_id, symbol) IN (SELECT * FROM unnest($1::smallint[], $2::text[]));
 
+-- name: specs_of
+-- The strategies of runs, deleted ones too.
+SELECT strategy_id, spec FROM strategies WHERE strategy_id = ANY ($1::uuid[]);
+
+-- name: instruments_with_work
+-- The keys of instruments on which there are runs in these states.
+SELECT DISTINCT metadata ->> 'instrument_key' AS instrument_key FROM runs WHERE state = ANY ($1::text[]);
+
 -- name: runs_with_work
 -- Of every user the runs in these states, with their last session.
 SELECT run_id, user_id, strategy_id, state, state_since, metadata, created_at, last_event, session, live_from, started_at

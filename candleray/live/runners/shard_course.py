@@ -1,0 +1,136 @@
+"""The course of a shard: it takes its runs up, gives them their minutes, writes and tells what they say.
+
+Each step is repeated for ever, whatever it raises; only a later process of the same shard ends the course. What
+was taken is committed before anything more is taken, and a stream's entry is acknowledged after that, so a kill at
+any moment loses nothing, and repeats what Postgres and Valkey refuse to take twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from candleray.errors import CandlerayError, in_words
+from candleray.feeds.feed_store import FeedStore
+from candleray.live.runners.late_candles import LateCandles
+from candleray.live.runners.live_minutes import LiveMinutes
+from candleray.live.runners.run_roster import RunRoster
+from candleray.live.runners.shard_state import AttachedRun, ShardServices, ShardState
+from candleray.live.shard_store import EpochOver
+from candleray.live.standing import RunStanding
+from candleray.logs import get_logger
+from candleray.markets import find_market
+from candleray.settings import Settings
+
+log = get_logger("runners")
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
+
+
+class ShardCourse:
+    def __init__(self, shard: int, settings: Settings, services: ShardServices) -> None:
+        self.state = ShardState(shard, settings.live_runs, services, settings.live.clock_speed, settings.backtests)
+        self._roster = RunRoster(self.state)
+        self._minutes = LiveMinutes(self.state)
+        self._late = LateCandles(self.state)
+        self.waits: dict[str, str] = {}
+        """Steps that failed last time, with the reason."""
+        self._has_completed = False
+
+    async def run(self) -> None:
+        """Take the shard over and run it until another process does.
+
+        Raises:
+            EpochOver: another process has.
+        """
+        await self._until_done("begin", self._begin)
+        async with asyncio.TaskGroup() as steps:
+            for name, step in (
+                ("runs", self._roster.look),
+                ("streams", self._minutes.read_streams),
+                ("tapes", self._minutes.read_tapes),
+                ("without streams", self._minutes.read_without_streams),
+                ("late candles", self._late.look),
+                ("standings", self._tell_standings),
+                ("events", self._tell_what_waits),
+            ):
+                steps.create_task(self._repeat(name, step), name=name)
+
+    def standings(self, user_id: UUID) -> list[RunStanding]:
+        """The standings of a user's runs."""
+        return self._standings().get(user_id, [])
+
+    async def _begin(self) -> float:
+        epoch = await self.state.store.begin(self.state.limits.shards)
+        log.info("shard_begins", shard=self.state.shard, shards=self.state.limits.shards, epoch=epoch)
+        return 0.0
+
+    async def _until_done(self, name: str, step: Callable[[], Awaitable[float]]) -> None:
+        pause_s = FIRST_PAUSE_S
+        while await self._attempt(name, step) is None:
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def _repeat(self, name: str, step: Callable[[], Awaitable[float]]) -> None:
+        failed_pause_s = FIRST_PAUSE_S
+        while True:
+            pause_s = await self._attempt(name, step)
+            if pause_s is None:
+                pause_s, failed_pause_s = failed_pause_s, min(2 * failed_pause_s, LONGEST_PAUSE_S)
+            else:
+                failed_pause_s = FIRST_PAUSE_S
+            await asyncio.sleep(pause_s)
+
+    async def _attempt(self, name: str, step: Callable[[], Awaitable[float]]) -> float | None:
+        """Take a step; None where it failed."""
+        try:
+            pause_s = await step()
+        except EpochOver:
+            raise
+        except (CandlerayError, TimeoutError) as error:
+            reason = in_words(error)
+            if self.waits.get(name) != reason:
+                log.warning("shard_waits", shard=self.state.shard, step=name, reason=reason)
+            self.waits[name] = reason
+            return None
+        except Exception as error:
+            log.exception("shard_step_failed", shard=self.state.shard, step=name)
+            self.waits[name] = in_words(error)
+            return None
+        self.waits.pop(name, None)
+        return pause_s
+
+    async def _tell_what_waits(self) -> float:
+        """Tell what was committed and could not be told; first what a process before has left."""
+        if not self._has_completed:
+            await (await self.state.streams()).complete()
+            self._has_completed = True
+        await self.state.commits.tell()
+        return 1.0
+
+    async def _tell_standings(self) -> float:
+        states = await FeedStore(self.state.services.postgres).states()
+        self.state.time.measured(
+            {
+                find_market(one.market).market_id: one.clock_ahead_ms
+                for one in states
+                if one.clock_ahead_ms is not None
+            }
+        )
+        await (await self.state.streams()).tell_standings(self._standings())
+        return self.state.limits.standing_every_s
+
+    def _standings(self) -> dict[UUID, list[RunStanding]]:
+        found: dict[UUID, list[RunStanding]] = {}
+        for standing in self.state.book.standings():
+            if known := self.state.attached.get(standing.run_id):
+                told = standing.model_copy(update={"lag_s": self._lag_s(known)})
+                found.setdefault(known.live.user_id, []).append(told)
+        return found
+
+    def _lag_s(self, run: AttachedRun) -> float | None:
+        """The lag of the run's minutes, that of the instrument which is furthest behind."""
+        lags = [self.state.time.lag_s(one.market_id, self.state.book.decided_ms(one) or 0) for one in run.seams_ms]
+        known = [lag_s for lag_s in lags if lag_s is not None]
+        return max(known) if known else None

@@ -1,0 +1,111 @@
+"""The parts that all steps of a shard share, and their turn: one step at a time changes what runs have seen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from candleray.databases.postgres import Postgres
+from candleray.databases.valkey import Valkey
+from candleray.feeds.hole_store import HoleStore
+from candleray.live.event_store import StrategyEvents
+from candleray.live.received_tape import ReceivedTapes
+from candleray.live.run import RunAction
+from candleray.live.runners.commits import Commits, Move
+from candleray.live.runners.exchange_time import ExchangeTime
+from candleray.live.runners.run_book import RunBook
+from candleray.live.runners.waits import Waits
+from candleray.live.sessions import LiveRun
+from candleray.live.shard_store import ShardStore
+from candleray.live.user_streams import UserStreams
+from candleray.market_data.candle_store_client import CandleStoreClient
+from candleray.markets import Instrument
+from candleray.settings import BacktestSettings, LiveRunSettings
+from candleray.timeframes import MINUTE_MS
+
+
+@dataclass(frozen=True)
+class ShardServices:
+    postgres: Postgres
+    valkey: Callable[[], Awaitable[Valkey]]
+    store: CandleStoreClient
+
+
+@dataclass
+class AttachedRun:
+    """A run that the book has, and what a late candle is judged by."""
+
+    live: LiveRun
+    seams_ms: dict[Instrument, int]
+
+
+@dataclass
+class ShardState:
+    shard: int
+    limits: LiveRunSettings
+    services: ShardServices
+    speed: float
+    backtest: BacktestSettings
+    attached: dict[UUID, AttachedRun] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        postgres = self.services.postgres
+        self.book = RunBook(self.backtest)
+        self.store = ShardStore(postgres, self.shard)
+        self.holes = HoleStore(postgres)
+        self.events = StrategyEvents(postgres)
+        self.tapes = ReceivedTapes(self.services.store, self.holes)
+        self.commits = Commits(self.store, self.streams)
+        self.waits = Waits(self.speed)
+        self.time = ExchangeTime(self.speed)
+        self.looks_at_all = True
+        """Runs may have left the states that they are known in: look at all of them."""
+        self._turn = asyncio.Lock()
+
+    @property
+    def name(self) -> str:
+        """The name of the runner, of its consumer group and its consumer."""
+        return f"live-runner-{self.shard}"
+
+    async def streams(self) -> UserStreams:
+        return UserStreams(await self.services.valkey(), self.events)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Have the book alone; nothing that was left over from a turn before is unwritten."""
+        async with self._turn:
+            await self.commit()
+            yield
+
+    async def advance(self) -> None:
+        """Let the runs take what has come, within a turn, and write what they say."""
+        advanced = self.book.advance()
+        batch = self.commits.batch
+        batch.events += advanced.events
+        batch.taken_ms |= advanced.taken_ms
+        for run_id, reason in advanced.failed.items():
+            self.fail(self.attached.pop(run_id).live, reason)
+        for instrument, taken_ms in advanced.taken_ms.items():
+            self.time.closed(instrument.market_id, taken_ms + MINUTE_MS)
+        await self.commit()
+
+    def fail(self, live: LiveRun, reason: str) -> None:
+        """Have a run fail with the next commit; the others go on."""
+        self.commits.batch.moves.append(Move(live.user_id, live.run.run_id, RunAction.FAIL, reason))
+
+    def detach(self, run_id: UUID) -> None:
+        if self.attached.pop(run_id, None) is not None:
+            self.book.detach(run_id)
+            self.waits.keep(self.book.reads)
+
+    def waits_for_all(self, now_s: float) -> None:
+        """Wait for the next minute of everything that is read."""
+        for one in self.book.reads:
+            self.waits.want(one, self.book.decided_ms(one) or 0, now_s)
+
+    async def commit(self) -> None:
+        if await self.commits.commit():
+            self.looks_at_all = True
