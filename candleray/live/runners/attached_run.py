@@ -58,7 +58,7 @@ class AttachedRun:
             self.room[:] = self.truths(bars)
             return
         assert self.window is not None
-        self.plain.step(self.window)
+        self.plain.step(self.window, open_ms, bars.others)
         self.last_bar_ms = open_ms
 
     def truths(self, bars: LaneBars) -> NDArray[np.uint64]:

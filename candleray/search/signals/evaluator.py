@@ -133,7 +133,7 @@ class Evaluator:
             case TimeSeries(part):
                 return self._time(part, extra)
             case Arithmetic(kind, parts):
-                return _arithmetic(kind, [self._operand(part, extra) for part in parts])
+                return arithmetic(kind, [self._operand(part, extra) for part in parts])
             case IndicatorSeries(chosen, output, source, shift) if source is None:
                 first = self._first(chosen.lookback_bars + int(shift) + extra)
                 series = self._indicator(chosen, output, None, first)
@@ -197,13 +197,8 @@ class Evaluator:
             self._kept_bytes -= oldest.nbytes
 
     def _time(self, part: str, extra: int) -> FloatArray:
-        opens = self._bars.candles.ts_open_ms
-        if part == "hour":
-            return _slice(
-                (opens % DAY_MS // _HOUR_MS).astype(float), self._bars.start - extra, self._bars.count + extra
-            )
-        days = (opens // DAY_MS + _FIRST_WEEKDAY) % 7
-        return _slice(days.astype(float), self._bars.start - extra, self._bars.count + extra)
+        values = time_values(self._bars.candles.ts_open_ms, part)
+        return _slice(values, self._bars.start - extra, self._bars.count + extra)
 
     def _rule(self, rule: RuleSide, extra: int) -> Pair:
         history, source = rule.chosen.rule_lookback_bars, rule.source
@@ -295,7 +290,15 @@ def _slice(series: FloatArray, first: int, count: int) -> FloatArray:
     return np.concatenate([np.full(min(-first, count), np.nan), series[: max(0, first + count)]])
 
 
-def _arithmetic(kind: str, parts: list[Any]) -> Operand:
+def time_values(opens_ms: IntArray, part: str) -> FloatArray:
+    """Return the hour or the weekday, Monday 0, of bars that open then."""
+    if part == "hour":
+        return (opens_ms % DAY_MS // _HOUR_MS).astype(float)
+    return ((opens_ms // DAY_MS + _FIRST_WEEKDAY) % 7).astype(float)
+
+
+def arithmetic(kind: str, parts: list[Any]) -> Operand:
+    """Return what operands make together, bar by bar; NaN where that is no finite number."""
     value: Any
     with np.errstate(all="ignore"):
         if kind == "plus":

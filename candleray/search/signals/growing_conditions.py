@@ -42,7 +42,7 @@ class GrowingConditions:
     """Conditions in which everything is fixed, over the bars of one strategy and the other candles they read."""
 
     def __init__(self, conditions: Sequence[Expression], bar_ms: int) -> None:
-        self.conditions, self._bar_ms = conditions, bar_ms
+        self.conditions, self.bar_ms = conditions, bar_ms
         self._needs = [need for condition in conditions for need in needs(condition)]
         self._earlier = max(
             (need.extra_bars + (0 if need.source else need.own_values) for need in self._needs), default=0
@@ -51,17 +51,17 @@ class GrowingConditions:
         self.own = GrowingTape(_read_of(parts, None))
         """The strategy's own bars, and what is read of them."""
         others = sorted({need.source for need in self._needs if need.source is not None})
-        self._tapes = {source: GrowingTape(_read_of(parts, source)) for source in others}
+        self.tapes = {source: GrowingTape(_read_of(parts, source)) for source in others}
 
     @property
     def others(self) -> Sequence[SourceKey]:
         """The other candles that are read."""
-        return tuple(self._tapes)
+        return tuple(self.tapes)
 
     @property
     def kept_bars(self) -> int:
         """The bars, of the strategy's and of other candles, that the next ones are read with."""
-        return len(self.own.candles) + sum(len(tape.candles) for tape in self._tapes.values())
+        return len(self.own.candles) + sum(len(tape.candles) for tape in self.tapes.values())
 
     def advance(self, bars: Candles, others: Mapping[SourceKey, Candles]) -> list[Pair]:
         """The planes of each condition on these bars, which follow those that came before.
@@ -72,8 +72,8 @@ class GrowingConditions:
         Raises:
             ValueError: for a candle that is not later than those that came before; nothing has changed then.
         """
-        read = self._tapes.keys() & others.keys()
-        pieces = [(self.own, bars), *((self._tapes[source], others[source]) for source in read)]
+        read = self.tapes.keys() & others.keys()
+        pieces = [(self.own, bars), *((self.tapes[source], others[source]) for source in read)]
         for tape, new in pieces:
             tape.refuse_known(new)
         for tape, new in pieces:
@@ -89,20 +89,20 @@ class GrowingConditions:
 
     def _evaluator(self, window: Candles, new: int) -> Evaluator:
         """An evaluator of the new bars, the last ones of a window."""
-        others = {source: tape.candles for source, tape in self._tapes.items()}
-        bars = Bars(window, len(window) - new, self._bar_ms, hash="", coverage=_NO_COVERAGE, others=others)
+        others = {source: tape.candles for source, tape in self.tapes.items()}
+        bars = Bars(window, len(window) - new, self.bar_ms, hash="", coverage=_NO_COVERAGE, others=others)
         values: dict[tuple[Any, ...], FloatArray] = {}
         for key, series in self.own.values.items():
             values[None, *key] = series[series.size - len(window) :]
-        for source, tape in self._tapes.items():
+        for source, tape in self.tapes.items():
             values |= {(source, *key): series for key, series in tape.values.items()}
         return _WindowEvaluator(bars, values)
 
     def _forget(self) -> None:
         """Keep what the next bar reads."""
         self.own.keep(self._earlier + 1)
-        first_ms = int(self.own.last(self._earlier + 1).ts_open_ms[0]) + self._bar_ms
-        for source, tape in self._tapes.items():
+        first_ms = int(self.own.last(self._earlier + 1).ts_open_ms[0]) + self.bar_ms
+        for source, tape in self.tapes.items():
             closes = tape.candles.ts_open_ms + minutes_of(source.timeframe) * MINUTE_MS
             read = max(need.own_values for need in self._needs if need.source == source)
             tape.keep(int((closes > first_ms).sum()) + 1 + read)

@@ -6,29 +6,28 @@ A shard has thousands of runs, most made of these. Their series go on one by one
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candleray.candles import FloatArray
+from candleray.candles import Candles, FloatArray
 from candleray.search.signals.expressions import (
     Chosen,
     Crosses,
     Expression,
-    IndicatorSeries,
     IsAbove,
     IsBetween,
-    PriceSeries,
     RuleSide,
+    SourceKey,
 )
-from candleray.search.signals.growing_conditions import GrowingConditions, GrowingTape
+from candleray.search.signals.growing_conditions import GrowingConditions
+from candleray.search.signals.plain_operands import OtherSeries, OtherTapes, PlainOperands, is_plain
 from kernels import pairs
-from kernels.advance import COLUMNS, BarWindow, GrowingSeries, GrowingSignal
+from kernels.advance import BarWindow, GrowingSeries, GrowingSignal
 from kernels.bits import unpack
 from kernels.pairs import FAILS, HOLDS
-from kernels.signals import column
 
 Truths: TypeAlias = NDArray[np.uint64]
 """Pairs of planes of one bar, `(conditions, 2, 1)`."""
@@ -97,9 +96,12 @@ class PlainPlanes(Protocol):
 
     history: FloatArray
     """The last candles `[5, n]`, until a window has them."""
-    values: FloatArray
-    """The values that comparisons read, `(2, n)`."""
     comparisons: Comparisons
+
+    @property
+    def values(self) -> FloatArray:
+        """The values that comparisons read, `(2, n)`."""
+        ...
 
     @property
     def earlier_bars(self) -> int:
@@ -115,8 +117,12 @@ class PlainPlanes(Protocol):
         """Go on in these arrays, in which its values are already."""
         ...
 
-    def step(self, window: BarWindow) -> None:
-        """Take the last bar of the window; its comparisons are still to be told."""
+    def step(self, window: BarWindow, open_ms: int, others: Mapping[SourceKey, Candles]) -> None:
+        """Take the last bar of the window, which opens then; its comparisons are still to be told.
+
+        Args:
+            others: the other candles that have come since the bar before.
+        """
         ...
 
 
@@ -125,7 +131,8 @@ class PlainSignals:
 
     def __init__(self, signals: Sequence[GrowingSignal], history: FloatArray) -> None:
         self.history, self._signals = history, signals
-        self.values, self.comparisons = np.empty((2, 0)), Comparisons.of([])
+        self.values: FloatArray = np.empty((2, 0))
+        self.comparisons = Comparisons.of([])
         self._octets: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
 
     @property
@@ -140,7 +147,7 @@ class PlainSignals:
         self.values, octets = values, truths.view(np.uint8)
         self._octets = [(octets[at, 0, :1], octets[at, 1, :1]) for at in range(len(self._signals))]
 
-    def step(self, window: BarWindow) -> None:
+    def step(self, window: BarWindow, open_ms: int, others: Mapping[SourceKey, Candles]) -> None:
         for signal, (long, short) in zip(self._signals, self._octets, strict=True):
             signal.step(window, long, short)
 
@@ -149,63 +156,52 @@ class PlainConditions:
     """The conditions of signals, where each is plain."""
 
     def __init__(self, growing: GrowingConditions) -> None:
-        tape = growing.own
+        conditions, tape = growing.conditions, growing.own
         self.history = tape.candles.values
-        places: dict[Expression, int] = {}
-        rows = []
-        for at, condition in enumerate(growing.conditions):
-            if not isinstance(condition, RuleSide):
-                operands = _operands(condition)
-                three = [places.setdefault(one, len(places)) for one in (*operands, operands[-1])[:3]]
-                rows.append((_KINDS.index(type(condition)), *three, at))
-        self.comparisons = Comparisons.of(rows)
-        self.values = np.array([_last_two(operand, tape) for operand in places]).reshape(-1, 2).T.copy()
-        self._before, self._now = self.values
-        self._prices = [
-            (COLUMNS.index(operand.column), at)
-            for operand, at in places.items()
-            if isinstance(operand, PriceSeries)
-        ]
-        read = [(series, _places_of(chosen, series, places)) for chosen, series in tape.series.items()]
-        # Those that read the new bar alone write their values where they are compared.
-        self._single = [one for one in read if one[0].reads_one_bar]
-        self._longer = [one for one in read if not one[0].reads_one_bar]
-        self._rules = [_Rule(signal, chosen, growing.conditions) for chosen, signal in tape.signals.items()]
+        compared = [(at, one) for at, one in enumerate(conditions) if not isinstance(one, RuleSide)]
+        self._operands = PlainOperands([part for _, one in compared for part in _operands(one)], growing)
+        self.comparisons = Comparisons.of([self._comparison(at, one) for at, one in compared])
+        self._rules = [_Rule(signal, chosen, conditions) for chosen, signal in tape.signals.items()]
+        rules = [(at, one) for at, one in enumerate(conditions) if isinstance(one, RuleSide) and one.source]
+        self._other_rules = [(at, OtherSeries(one, growing)) for at, one in rules]
+        read = [one for one in self._operands.places if getattr(one, "source", None)]
+        self._others = OtherTapes(read, growing)
         self._truths = np.empty((0, 2), np.uint64)
+
+    def _comparison(self, at: int, condition: Expression) -> tuple[int, ...]:
+        operands = _operands(condition)
+        three = [self._operands.places[one] for one in (*operands, operands[-1])[:3]]
+        return _KINDS.index(type(condition)), *three, at
+
+    @property
+    def values(self) -> FloatArray:
+        return self._operands.values
 
     @property
     def earlier_bars(self) -> int:
-        return max((series.earlier_bars for series in self._every_series), default=0)
+        return max((series.earlier_bars for series in self._series), default=0)
 
     @property
     def most_bars(self) -> int:
-        return max((series.most_bars for series in self._every_series), default=1)
+        return max((series.most_bars for series in self._series), default=1)
 
     @property
-    def _every_series(self) -> Iterator[GrowingSeries]:
-        yield from (series for series, _ in [*self._single, *self._longer])
-        yield from (rule.signal.series for rule in self._rules)
+    def _series(self) -> list[GrowingSeries]:
+        return [*self._operands.series, *(rule.signal.series for rule in self._rules)]
 
     def bind(self, values: FloatArray, truths: Truths) -> None:
-        self.values, self._truths = values, truths[..., 0]
-        self._before, self._now = values
-        for series, places in self._single:
-            series.write_to({output: self._now[place : place + 1] for output, place in places})
+        self._truths = truths[..., 0]
+        self._operands.bind(values)
 
-    def step(self, window: BarWindow) -> None:
-        now = self._now
-        self._before[:] = now
-        for series, _ in self._single:
-            series.step(window)
-        for series, places in self._longer:
-            series.step(window)
-            last = series.last
-            for output, place in places:
-                now[place] = last[output][0]
-        for row, place in self._prices:
-            now[place] = window.rows[row, window.stop - 1]
+    def step(self, window: BarWindow, open_ms: int, others: Mapping[SourceKey, Candles]) -> None:
+        if others:
+            self._others.append(others)
+        self._operands.step(window, open_ms)
         for rule in self._rules:
             rule.step(window, self._truths)
+        for at, other in self._other_rules:
+            flag = other.value(open_ms)
+            self._truths[at, HOLDS], self._truths[at, FAILS] = flag == 1.0, flag == 0.0
 
 
 class _Rule:
@@ -217,7 +213,7 @@ class _Rule:
         self._places = [
             (at, ("long", "short").index(condition.side))
             for at, condition in enumerate(conditions)
-            if isinstance(condition, RuleSide) and condition.chosen == chosen
+            if isinstance(condition, RuleSide) and condition.source is None and condition.chosen == chosen
         ]
 
     def step(self, window: BarWindow, truths: NDArray[np.uint64]) -> None:
@@ -235,40 +231,11 @@ def plain_conditions(growing: GrowingConditions) -> PlainConditions | None:
 
 def _is_plain(condition: Expression) -> bool:
     if isinstance(condition, RuleSide):
-        return condition.source is None
-    return isinstance(condition, _KINDS) and all(map(_is_plain_operand, _operands(condition)))
-
-
-def _is_plain_operand(operand: Expression) -> bool:
-    if isinstance(operand, IndicatorSeries | PriceSeries):
-        return operand.source is None and int(operand.shift) == 0
-    return isinstance(operand, int | float)
+        return True
+    return isinstance(condition, _KINDS) and all(map(is_plain, _operands(condition)))
 
 
 def _operands(condition: Expression) -> tuple[Expression, ...]:
     if isinstance(condition, IsBetween):
         return condition.operand, condition.low, condition.high
     return condition.left, condition.right
-
-
-def _last_two(operand: Expression, tape: GrowingTape) -> tuple[float, float]:
-    """The operand's values on the last two bars so far."""
-    if isinstance(operand, int | float):
-        return float(operand), float(operand)
-    series = (
-        column(tape.candles.values, operand.column)
-        if isinstance(operand, PriceSeries)
-        else tape.values[operand.chosen, operand.output]
-    )
-    unknown = [np.nan, np.nan]
-    before, now = [*unknown, *series[-2:].tolist()][-2:]
-    return before, now
-
-
-def _places_of(chosen: Chosen, series: GrowingSeries, places: Mapping[Expression, int]) -> list[tuple[int, int]]:
-    """The outputs of an indicator that are read, by their numbers, and the place of each."""
-    return [
-        (series.indicator.outputs.index(operand.output), at)
-        for operand, at in places.items()
-        if isinstance(operand, IndicatorSeries) and operand.chosen == chosen
-    ]

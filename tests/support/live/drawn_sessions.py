@@ -46,13 +46,36 @@ def walked_minutes(draw: random.Random, first_ms: int, end_ms: int, holes: int, 
     return Candles(stamps[there], np.ascontiguousarray(values[:, there]))
 
 
+class PlainSignals(DrawnSignals):
+    """Comparisons, crosses and rules of operands of every kind, joined."""
+
+    def condition(self, depth: int) -> dict[str, Any]:
+        draw = self.draw
+        self._nodes += 1
+        if depth and self._nodes < 6 and draw.random() < 0.6:
+            name = draw.choice(["all", "any", "not"])
+            if name == "not":
+                return {name: self.condition(depth - 1)}
+            return {name: [self.condition(depth - 1) for _ in range(2)]}
+        name = draw.choice(["above", "below", "between", "cross_above", "cross_below", "cross_above", "rule"])
+        if name == "rule":
+            return self.rule()
+        return {name: [self.operand(2) for _ in range(3 if name == "between" else 2)]}
+
+
 class DrawnSession(PlayedSession):
     """One session with the minutes it receives; `bars` live bars of its own, less what is missing."""
 
-    def __init__(self, seed: int, bars: int = 150, spread: int = 10_000) -> None:
+    def __init__(
+        self, seed: int, bars: int = 150, spread: int = 10_000, signals: type[DrawnSignals] | None = None
+    ):
+        """
+        Args:
+            signals: the kind of conditions; left out, any conditions or indicators.
+        """
         self.draw = draw = random.Random(seed)
         self.backtest = BacktestSettings(max_gap_hours=draw.choice([0.05, 0.5, 3.0]))
-        self.spec = self._spec(draw.choice(["1m", "1m", "5m", "15m"]), draw.random() < 0.6)
+        self.spec = self._spec(draw.choice(["1m", "1m", "5m", "15m"]), signals)
         bar_ms = minutes_of(self.spec.timeframe) * MINUTE_MS
         created_ms = START_MS + 400 * 240 * MINUTE_MS + draw.randrange(spread) * MINUTE_MS
         metadata = run_metadata(self.spec, from_ms(created_ms))
@@ -67,10 +90,11 @@ class DrawnSession(PlayedSession):
             for instrument, first_ms in self.firsts_ms.items()
         }
 
-    def _spec(self, timeframe: str, of_signals: bool) -> StrategySpec:
+    def _spec(self, timeframe: str, signals: type[DrawnSignals] | None) -> StrategySpec:
         draw = self.draw
+        kind = signals or (DrawnSignals if draw.random() < 0.6 else None)
         while True:
-            content = self._signals(timeframe) if of_signals else self._indicators(timeframe)
+            content = self._indicators(timeframe) if kind is None else self._signals(kind, timeframe)
             content |= {
                 "sizing": draw.choice(SIZINGS),
                 "fee_pct": draw.choice([0.0, 0.1]),
@@ -81,8 +105,8 @@ class DrawnSession(PlayedSession):
             with suppress(ValidationError):  # more nodes than a request may have
                 return spec_of(StrategyDraft.model_validate(content), self.backtest)
 
-    def _signals(self, timeframe: str) -> dict[str, Any]:
-        content = DrawnSignals(self.draw, timeframe).request(0, MINUTE_MS)
+    def _signals(self, kind: type[DrawnSignals], timeframe: str) -> dict[str, Any]:
+        content = kind(self.draw, timeframe).request(0, MINUTE_MS)
         del content["time_range"], content["allow_gaps"]
         return content
 
