@@ -117,7 +117,7 @@ def _show(chat: TelegramChat, as_json: bool) -> None:
 
 def _lines(chat: TelegramChat) -> list[str]:
     if not chat.bot:
-        linked = "this instance has no bot that sends messages"
+        linked = "this instance has no bot that is at work"
     elif not chat.linked or chat.linked_at is None:
         linked = f"not linked to @{chat.bot}: `candleray telegram link` links your chat"
     elif chat.off_since:

@@ -34,11 +34,13 @@ class TelegramChats:
         """Make a link for this user; the one before is void.
 
         Raises:
-            Conflict: there is no bot.
+            Conflict: there is no bot, or Telegram does not know it.
         """
         bot = await self._postgres.fetch_one("telegram_bot")
         if bot is None:
             raise Conflict(NO_BOT)
+        if not bot["username"]:
+            raise Conflict(f"the instance's bot is not at work: {bot['trouble']}")
         token = new_link_token()
         row = await self._postgres.fetch_one(
             "open_telegram_link", user_id, token_hash(token), timedelta(minutes=minutes)

@@ -78,6 +78,7 @@ class Notifier:
                 async with lease(self._postgres, LEASE) as held:
                     if held is not None:
                         await self._serve(held, pauses)
+                pauses.reset()  # another process has it; this one is to take over soon
             except TokenRefused as refused:
                 log.error("telegram_token_refused", reason=UNKNOWN_TOKEN, said=str(refused))
                 await self._tell_quietly("", UNKNOWN_TOKEN)

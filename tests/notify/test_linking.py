@@ -116,6 +116,10 @@ async def test_without_a_bot_there_is_no_link_and_the_remedy_is_named(chats, pos
     await BotStates(postgres).forget()
     with pytest.raises(Conflict, match="CANDLERAY_IDENTITY__BOT_TOKEN"):
         await chats.new_link(ada.user_id, 10)
+    await BotStates(postgres).tell("", "Telegram does not know the bot's token")
+    with pytest.raises(Conflict, match="not at work: Telegram does not know"):
+        await chats.new_link(ada.user_id, 10)
+    assert (await chats.state(ada.user_id)).bot is None
 
 
 async def test_a_chat_that_was_turned_off_is_nobodys_until_a_new_link_is_opened(chats, ada):

@@ -15,8 +15,10 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from candleray import Client, cli
+from candleray.databases.postgres import Postgres
 from candleray.identity.models import WidgetLogin
 from candleray.market_data.candle_store import CandleStore
+from candleray.notify.bot_store import BotStates
 from candleray.sdk.credentials import keep_token
 from tests.support.api.in_process_api import fresh_login
 from tests.support.api.served import served_api
@@ -158,3 +160,24 @@ def test_a_user_imports_no_candles_and_is_told_who_may(run: Run, tmp_path: Path)
     assert refused.exit_code == 1
     assert "only an operator" in refused.stderr
     assert "identity.operators" in refused.stderr
+
+
+async def test_messages_by_telegram_are_linked_chosen_and_ended(run: Run, postgres: Postgres):
+    await BotStates(postgres).forget()
+    refused = run("telegram", "link")
+    assert refused.exit_code == 1
+    assert "CANDLERAY_IDENTITY__BOT_TOKEN" in refused.stderr
+    await BotStates(postgres).tell("candleray_test_bot", None)
+    assert run("telegram", "link").stdout.startswith("https://t.me/candleray_test_bot?start=")
+    assert "not linked to @candleray_test_bot" in run("telegram", "status").stdout
+    chosen = ("--kinds", "exit,entry", "--quiet", "23:00-07:00", "--zone", "Europe/Berlin", "--muted")
+    told = run("telegram", "policy", *chosen).stdout
+    assert "tells entry, exit; quiet 23:00-07:00 Europe/Berlin; muted" in told
+    policy = json.loads(run("telegram", "policy", "--quiet", "off", "--unmuted", "--json").stdout)["policy"]
+    assert (policy["kinds"], policy.get("quiet_hours"), policy["muted"]) == (["entry", "exit"], None, False)
+    wrong = run("telegram", "policy", "--kinds", "entri")
+    assert wrong.exit_code == 2
+    assert "kinds.0" in wrong.stderr
+    assert "'entry'" in wrong.stderr
+    assert "no run" in run("telegram", "policy", "--mute-run", str(uuid4())).stderr
+    assert run("telegram", "unlink").exit_code == 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from candleray.databases.postgres import Postgres
@@ -21,7 +21,8 @@ NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 LONG = SignalChange(signal="long", before="none", close=100.5)
 
 
-class Person(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Person:
     user_id: UUID
     telegram_user_id: int
     run: SavedRun

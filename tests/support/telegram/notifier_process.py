@@ -1,0 +1,64 @@
+"""A notifier in a process of its own that may be killed, forked from one that has aiogram already."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from candleray.databases.postgres import Postgres
+from candleray.logs import configure_logs
+from candleray.notify.notifier import Notifier
+from candleray.settings import TelegramSettings
+from tests.support.telegram.bots import TOKEN
+
+_FORKED = multiprocessing.get_context("forkserver")
+_FORKED.set_forkserver_preload(["candleray.notify.bot", __name__])
+
+
+class NotifierProcess:
+    def __init__(self, postgres_url: str, api_url: str, settings: TelegramSettings, log: Path) -> None:
+        self._given = (postgres_url, api_url, settings.model_dump_json(), str(log))
+        self._start()
+
+    def _start(self) -> None:
+        self._process = _FORKED.Process(target=serve, args=self._given, daemon=True)
+        self._process.start()
+
+    def kill(self) -> None:
+        assert self._process.pid is not None
+        os.kill(self._process.pid, signal.SIGKILL)
+        self._process.join()
+
+    def kill_and_replace(self) -> None:
+        self.kill()
+        self._start()
+
+
+@contextmanager
+def notifier_process(
+    postgres_url: str, api_url: str, settings: TelegramSettings, log: Path
+) -> Iterator[NotifierProcess]:
+    process = NotifierProcess(postgres_url, api_url, settings, log)
+    try:
+        yield process
+    finally:
+        process.kill()
+
+
+def serve(postgres_url: str, api_url: str, settings: str, log: str) -> None:
+    with Path(log).open("a") as file:
+        configure_logs("DEBUG", file)
+        asyncio.run(_serve(postgres_url, api_url, TelegramSettings.model_validate_json(settings)))
+
+
+async def _serve(postgres_url: str, api_url: str, settings: TelegramSettings) -> None:
+    from candleray.notify.bot import TelegramBot
+
+    postgres = await Postgres.open(postgres_url, max_connections=8)
+    await Notifier(settings, postgres, partial(TelegramBot, TOKEN, api_url)).run()
