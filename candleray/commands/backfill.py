@@ -199,8 +199,9 @@ def _print_backfilled(report: BackfillReport) -> None:
     )
     print_changed(console, report.inserted)
     print_refused(console, report.inserted)
+    why = "still missing" if report.inserted.refused else "not at the exchange"
     for run in report.absent[:MAX_ABSENT_RUNS]:
-        console.print(f"  not at the exchange: {run.minutes:,} minutes from {minute_text(run.start)}")
+        console.print(f"  {why}: {run.minutes:,} minutes from {minute_text(run.start)}")
     if len(report.absent) > MAX_ABSENT_RUNS:
         more = len(report.absent) - MAX_ABSENT_RUNS
         console.print(f"  and {more:,} more runs; `candleray candles` lists all gaps")

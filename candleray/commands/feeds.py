@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from candleray.terminal.console import output, print_json
 from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect
-from candleray.terminal.tables import duration_text, print_table, second_text
+from candleray.terminal.tables import duration_text, minute_text, print_table, second_text
 
 if TYPE_CHECKING:
     from candleray.feeds.feed_state import CatchUp, FeedState
@@ -82,6 +82,11 @@ def _remarks(state: FeedState) -> list[str]:
     when = f"last trouble of a socket, {second_text(state.trouble_at)}: " if state.trouble_at else ""
     told = [f"{when}{state.reason}"] if state.reason else []
     told += [f"{symbol} is not followed: {notice}" for symbol, notice in state.not_traded.items()]
+    told += [
+        f"{symbol} has no candle since {minute_text(since)}: neither stream nor REST tells one; whether it still "
+        "trades is asked within minutes"
+        for symbol, since in state.silent.items()
+    ]
     told += [f"REST fails and is asked again: {state.rest_trouble}"] if state.rest_trouble else []
     told += [f"{state.holes:,} minutes of the last day are holes: the exchange does not have them"] * bool(
         state.holes

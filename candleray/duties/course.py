@@ -14,6 +14,7 @@ from candleray.logs import get_logger
 log = get_logger("duties")
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 30.0, 600.0
+LOOK_S = 60.0
 JUST_NOW_S = 60.0
 """A process that is started again and again does not ask an exchange more often."""
 
@@ -37,7 +38,22 @@ async def follow(
         tell(duty.name, not failure)
         failures = failures + 1 if failure else 0
         retry_s = min(FIRST_RETRY_S * 2 ** min(failures - 1, 10), LONGEST_RETRY_S)
-        await sleep(min(retry_s, duty.every_s) if failures else duty.every_s)
+        if failures:
+            await sleep(min(retry_s, duty.every_s))
+        else:
+            await _until_due(duty, sleep)
+
+
+async def _until_due(duty: Duty, sleep: Callable[[float], Awaitable[None]]) -> None:
+    left_s = duty.every_s
+    while left_s > 0:
+        part_s = left_s if duty.is_due_early is None else min(LOOK_S, left_s)
+        await sleep(part_s)
+        left_s -= part_s
+        if duty.is_due_early is not None:
+            with suppress(CandlerayError):  # then it is done in its time
+                if await duty.is_due_early(part_s):
+                    return
 
 
 async def _attempt(duty: Duty, outcomes: DutyOutcomes) -> str:

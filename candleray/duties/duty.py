@@ -35,3 +35,5 @@ class Duty:
     run: Callable[[], Awaitable[str]]
     """Does it once and says in a few words what was done."""
     timeout_s: float = 120.0
+    is_due_early: Callable[[float], Awaitable[bool]] | None = None
+    """Tells whether to do it before its time; called now and then, with the seconds since the last call."""

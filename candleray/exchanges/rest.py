@@ -157,13 +157,17 @@ class RestClient:
             ):
                 body = await _read_body(response, market, request)
         except httpx.HTTPError as exc:
-            raise _Transient(failure_in_words(exc, url)) from None
+            raise _Transient(failure_in_words(exc, url) + self._asked_at(market, url)) from None
         except TimeoutError as exc:
-            raise _Transient(f"no answer within {self.config.timeout_s:g} s") from exc
+            raise _Transient(f"no answer within {self.config.timeout_s:g} s{self._asked_at(market, url)}") from exc
         headers = {name.lower(): value for name, value in response.headers.items()}
         content = _decode(body)
         text = "" if content is not None else body[:_READ_OF_A_PAGE].decode(errors="replace")
         return RestAnswer(response.status_code, headers, content, text)
+
+    def _asked_at(self, market: Market, url: httpx.URL) -> str:
+        """Name an address that is not the exchange's own: it may be the mistake."""
+        return f" from {_origin(url)}" if market.name in self.config.base_urls else ""
 
     def _client(self, url: httpx.URL) -> httpx.AsyncClient:
         """One for servers on this machine, such as the simulator, and one for all others."""
@@ -182,11 +186,13 @@ class RestClient:
         try:
             url = httpx.URL(configured or exchange.api(market).base_url)
         except (httpx.InvalidURL, UnicodeError):
-            raise invalid(
-                "history.base_urls", "not_a_url", f"the address of {market.name} is no URL like http://host:9900"
-            ) from None
+            url = httpx.URL()
         if url.scheme not in ("http", "https") or not url.host:
-            raise invalid("history.base_urls", "not_a_url", f"the address of {market.name} is not http(s)://host")
+            raise invalid(
+                "history.base_urls",
+                "not_a_url",
+                f"the address of {market.name} is {str(configured)[:80]!r}, which is none like http://host:9900",
+            )
         return url
 
     def _require_another(self, market: Market, request: RestRequest, failed: _Transient, attempt: int) -> None:
@@ -212,6 +218,11 @@ class RestClient:
 
     def _slot(self, market: Market) -> asyncio.Semaphore:
         return self._slots.setdefault(market.market_id, asyncio.Semaphore(self.config.concurrency))
+
+
+def _origin(url: httpx.URL) -> str:
+    """The address without what may be secret in it."""
+    return str(httpx.URL(scheme=url.scheme, host=url.host, port=url.port))
 
 
 def _place(market: Market, request: RestRequest) -> str:

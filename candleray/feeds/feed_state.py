@@ -64,6 +64,11 @@ class FeedState(FrozenModel):
     not_traded: dict[str, str] = Field(
         default_factory=dict, description="subscribed symbols that are not followed, with the reason"
     )
+    silent: dict[str, datetime] = Field(
+        default_factory=dict,
+        description="followed symbols of which neither socket nor REST has had a minute for 3 minutes, with the "
+        "first that lacks; 20 at most",
+    )
     clock_ahead_ms: int | None = Field(None, description="our clock less the exchange's")
     refused: dict[str, RefusedReason] = Field(default_factory=dict, description="by reason")
     ignored: dict[str, int] = Field(default_factory=dict, description="frames that tell no candle of ours")

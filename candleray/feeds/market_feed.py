@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from candleray.candles import CandleRows
 from candleray.exchanges.stream import LiveKline
@@ -23,6 +24,7 @@ DOUBTED_MS = 15 * MINUTE_MS
 """Age, as somebody last listened, of minutes that REST is to tell again: revisions come seconds after a close."""
 NOT_FOLLOWED = "of a symbol that is not subscribed"
 _OLDEST_MS = 24 * HOUR_MS
+_MOST_SILENT = 20
 TOO_OLD = "opens more than a day before what is followed"
 NOT_OF_THE_WINDOW = "outside of the window that was asked for"
 
@@ -80,13 +82,21 @@ class MarketFeed:
         """The time since which no socket carries a symbol that one carried."""
         self._instruments: dict[str, Instrument] = {}
 
-    def follow(self, symbol: str, start_ms: int, now_ms: int, heard_until_ms: int | None = None) -> None:
+    def follow(
+        self,
+        symbol: str,
+        start_ms: int,
+        now_ms: int,
+        heard_until_ms: int | None = None,
+        first_candle_ms: int = 0,
+    ) -> None:
         """Follow a symbol from a minute on.
 
         Args:
             heard_until_ms: the time at which somebody last listened, where that is known.
+            first_candle_ms: as in `Minutes`.
         """
-        minutes = self.minutes[symbol] = Minutes(symbol, start_ms, self.pace)
+        minutes = self.minutes[symbol] = Minutes(symbol, start_ms, self.pace, first_candle_ms)
         minutes.urgent_until_ms = now_ms
         self.heard_until_ms[symbol] = now_ms if heard_until_ms is None else min(heard_until_ms, now_ms)
         _doubt(minutes, self.heard_until_ms[symbol], now_ms)
@@ -187,7 +197,11 @@ class MarketFeed:
                 self.counts.filled += was_missing
                 to_write.append(row)
             usable.append(kline)
-        return to_write, minutes.answered(ask.start_ms, ask.end_ms, usable, ask.asked_ms, now_ms)
+        verdicts = minutes.answered(ask.start_ms, ask.end_ms, usable, ask.asked_ms, now_ms)
+        for verdict in verdicts:
+            if verdict.ts_open_ms < minutes.first_candle_ms:  # asked for again like a hole, and told to nobody
+                self.declare_hole(verdict, now_ms)
+        return to_write, [one for one in verdicts if one.ts_open_ms >= minutes.first_candle_ms]
 
     def fail(self, ask: Ask, now_ms: int, wait_ms: int | None = None, *, of_symbol: bool = False) -> None:
         """A question got no answer; it is asked again, for ever.
@@ -232,6 +246,12 @@ class MarketFeed:
     def missing_symbols(self, now_ms: int) -> Sequence[str]:
         """Symbols that lack a minute which is due."""
         return [symbol for symbol in self.minutes if self._first_missing(symbol, now_ms) is not None]
+
+    def silent_symbols(self, now_ms: int) -> dict[str, int]:
+        """Symbols of which the venue has told no minute for long, with the first that lacks; twenty at most."""
+        since_ms = ((symbol, minutes.silent_since_ms(now_ms)) for symbol, minutes in sorted(self.minutes.items()))
+        silent = ((symbol, first_ms) for symbol, first_ms in since_ms if first_ms is not None)
+        return dict(islice(silent, _MOST_SILENT))
 
     def _row(self, kline: LiveKline, source: RowSource, now_ms: int) -> LiveRow | None:
         until_ms = now_ms + self.pace.future_ms

@@ -110,10 +110,15 @@ class MarketIngestion:
         missing_ms: Iterable[tuple[int, int]],
         end_ms: int,
         holes_ms: Sequence[int],
-        stored_until_ms: int,
+        stored_ms: tuple[int, int],
     ) -> None:
-        """Follow a symbol from a minute on, given what the store lacks in `[start_ms, end_ms)`."""
-        self.feed.follow(symbol, start_ms, self.now_ms, stored_until_ms)
+        """Follow a symbol from a minute on, given what the store lacks in `[start_ms, end_ms)`.
+
+        Args:
+            stored_ms: the first candle that is stored, and the end.
+        """
+        first_ms, stored_until_ms = stored_ms
+        self.feed.follow(symbol, start_ms, self.now_ms, stored_until_ms, first_ms)
         self.feed.minutes[symbol].adopt_stored(missing_ms, end_ms)
         self.feed.adopt_holes(symbol, holes_ms, self.now_ms)
         self._want()
@@ -161,10 +166,13 @@ class MarketIngestion:
             repeated=counts.repeated,
             reconnects=sum(slot.watch.reconnects for slot in slots),
             incomplete=len(self.feed.missing_symbols(self.now_ms)),
+            silent={
+                symbol: from_ms(first_ms) for symbol, first_ms in self.feed.silent_symbols(self.now_ms).items()
+            },
             clock_ahead_ms=self.clock_ahead_ms,
             budget_shared=self._rest.shares_budget,
             rest_trouble=self.rest_trouble,
-            holes=sum(len(minutes.holes) for minutes in self.feed.minutes.values()),
+            holes=sum(minutes.hole_count for minutes in self.feed.minutes.values()),
             refused={
                 reason: RefusedReason(count=count, example=counts.examples.get(reason, ""))
                 for reason, count in counts.refused.items()

@@ -13,6 +13,7 @@ from candleray.exchanges.stream import LiveKline
 from candleray.feeds.pace import Pace
 from candleray.timeframes import MINUTE_MS
 
+SILENT_MS = 3 * MINUTE_MS
 _REMEMBERED = 16
 """Minutes whose values are remembered: repetitions within them cost the store nothing."""
 
@@ -36,8 +37,10 @@ class Verdict:
 
 
 class Minutes:
-    def __init__(self, symbol: str, start_ms: int, pace: Pace) -> None:
+    def __init__(self, symbol: str, start_ms: int, pace: Pace, first_candle_ms: int = 0) -> None:
         self.symbol = symbol
+        self.first_candle_ms = first_candle_ms
+        """The first candle that is known: nothing before it is a hole, since the instrument may be younger."""
         self.settled_until_ms = start_ms
         """Every minute that is followed and opens before is settled."""
         self.holes: set[int] = set()
@@ -73,7 +76,13 @@ class Minutes:
             self._told_meanwhile.add(ts_ms)
         self._held[ts_ms] = self._held.get(ts_ms, 0) + 1
         self.newest_ms = max(self.newest_ms, ts_ms)
+        self.first_candle_ms = min(self.first_candle_ms, ts_ms)
         return True
+
+    @property
+    def hole_count(self) -> int:
+        """The number of minutes that the venue lacks, of those since its first candle."""
+        return sum(ts_ms >= self.first_candle_ms for ts_ms in self.holes)
 
     def acknowledge(self, ts_ms: int) -> bool:
         """Settle a held minute; True where it had been a hole."""
@@ -142,6 +151,11 @@ class Minutes:
         while ts_ms in self._settled or ts_ms in self._absent:
             ts_ms += MINUTE_MS
         return ts_ms
+
+    def silent_since_ms(self, now_ms: int) -> int | None:
+        """The first minute of those that neither a socket nor REST has; None where the newest is not that old."""
+        since_ms = max(self.newest_ms + MINUTE_MS, self.settled_until_ms)
+        return since_ms if self._fruitless and now_ms - since_ms >= SILENT_MS + MINUTE_MS else None
 
     def is_wanted(self, ts_ms: int) -> bool:
         """Neither held nor settled, and followed."""

@@ -46,7 +46,7 @@ _TICK_S, _IDLE_TICK_S = 0.05, 0.5
 _LONGEST_PAUSE_S = 5.0
 _PREPARED_AT_ONCE = 8
 _HOLES_WITHIN_S, _HOLES_AGAIN_S = 3.0, 30.0
-_NONE_EXPECTED = _NOTHING_MISSED = 2**62
+_NONE_EXPECTED = _NOTHING_STORED = 2**62
 
 
 class LiveStore(RepairedStore, Protocol):
@@ -300,9 +300,11 @@ class VenueIngestion:
             window = instrument.market_id, instrument.symbol, start_ms, end_ms
             missing = await self.services.store.missing_ranges(*window)
             holes = await self._open_holes(instrument, min(start_ms, end_ms - HOLES_KEPT_MS), end_ms)
-            stored_until_ms = await self._stored_until(instrument)
+            first_ms, stored_until_ms = await self._stored_span(instrument)
             # From here on nothing may fail: what is followed once is not begun again.
-            market.follow(instrument.symbol, start_ms, missing.tolist(), end_ms, holes, stored_until_ms)
+            market.follow(
+                instrument.symbol, start_ms, missing.tolist(), end_ms, holes, (first_ms, stored_until_ms)
+            )
             if stored_until_ms < start_ms:
                 self.repairs[instrument.market_id].miss(instrument.symbol, stored_until_ms, start_ms)
             self.outbox.complete(instrument, end_ms, self._elapsed_ms())
@@ -320,12 +322,16 @@ class VenueIngestion:
             self._no_holes_until_s = time.monotonic() + _HOLES_AGAIN_S
             return []
 
-    async def _stored_until(self, instrument: Instrument) -> int:
-        """The end of what is stored, where an outage of ours may have begun; beyond all times where nothing is."""
+    async def _stored_span(self, instrument: Instrument) -> tuple[int, int]:
+        """The first candle that is stored, and the end, where an outage of ours may have begun.
+
+        Both are beyond all times where nothing is.
+        """
         with suppress(NotFound):
-            _, stored_until_ms = await self.services.store.span(instrument.market_id, instrument.symbol)
-            return stored_until_ms or _NOTHING_MISSED
-        return _NOTHING_MISSED
+            first_ms, stored_until_ms = await self.services.store.span(instrument.market_id, instrument.symbol)
+            if stored_until_ms:
+                return first_ms, stored_until_ms
+        return _NOTHING_STORED, _NOTHING_STORED
 
     def _fill(self, market_id: int, symbol: str, ts_ms: int) -> None:
         self._filled[market_id].add((symbol, ts_ms))

@@ -59,6 +59,9 @@ WATCH_S = 0.5
 
 Part = Callable[[], AbstractContextManager[str]]
 
+SIMULATOR_SILENCES = 12
+"""Questions without an answer, in about a minute: fast ones take all of a core, and nobody trades by them."""
+
 
 class Supervisor:
     """Runs one instance, from `run` until a signal; `report` is told of every step."""
@@ -172,12 +175,15 @@ class Supervisor:
     def _simulator(self) -> Iterator[str]:
         """The exchanges of an instance without a network; all that asks exchanges asks these."""
         exchanges = SimulatedExchanges(self.folder, self.settings.simulator)
+        asked = Asked(exchanges.name, exchanges.ask, silences=SIMULATOR_SILENCES)
         try:
             how = exchanges.start()
             self.settings = asking(exchanges.url, self.settings)
-            self.services.append(WatchedService(exchanges))
+            self.services.append(WatchedService(exchanges, asked=asked))
+            asked.start()
             yield f"{how}, {exchanges.url}: no candle here is real"
         finally:
+            asked.stop()
             exchanges.stop()
 
     @contextmanager

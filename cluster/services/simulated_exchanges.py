@@ -173,6 +173,17 @@ class SimulatedExchanges(EmbeddedService):
             *(word for pair in options.items() for word in pair),
         ]
 
+    def ask(self, deadline_s: float = 2.5) -> None:
+        """
+        Raises:
+            TimeoutError: they do not answer.
+            httpx.HTTPError: nobody is there.
+        """
+        try:
+            probe(f"{self.url}/simulator", deadline_s)
+        except httpx.TimeoutException as error:
+            raise TimeoutError from error
+
     def answers(self) -> bool:
         try:
             return bool(self.url) and probe(f"{self.url}/simulator", timeout_s=5).is_success

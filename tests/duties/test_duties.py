@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,10 +12,13 @@ import pytest
 from candleray.databases.postgres import Postgres
 from candleray.duties.course import follow
 from candleray.duties.duty import Duty, Means
+from candleray.duties.instrument_lists import Doubts
 from candleray.duties.outcomes import DutyOutcomes
 from candleray.duties.roster import find_duties
 from candleray.errors import CandlerayError, RateLimited, ServiceUnavailable
 from candleray.exchanges.exchange import Listing
+from candleray.feeds.feed_state import FeedState
+from candleray.feeds.feed_store import FeedStore
 from candleray.live.certificates.daily import Certified, certify_due_runs
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.candle_store_client import CandleStoreClient
@@ -130,6 +134,56 @@ async def test_each_market_has_its_duty_and_one_that_fails_stops_no_other(
     assert [isinstance(one, CandlerayError) for one in done] == [False, False, True, False]
     assert done[0] == "7 listed, 7 written"
     assert {one.market_id for one in embedded_store.instruments()} == {1, 2, 4}
+
+
+async def test_a_duty_may_be_due_early_and_is_asked_every_minute(outcomes: DutyOutcomes):
+    pauses, asked, runs = [], [], []
+
+    async def run() -> str:
+        runs.append(len(pauses))
+        return "read"
+
+    async def is_due(passed_s: float) -> bool:
+        asked.append(passed_s)
+        if len(asked) == 2:
+            raise ServiceUnavailable("Postgres is away")
+        return len(asked) == 3
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(runs) == 3:
+            raise Ended
+
+    with pytest.raises(Ended):
+        await follow(Duty("a duty", 150, run, is_due_early=is_due), outcomes, lambda *_: None, sleep)
+    assert (pauses, runs) == ([60, 60, 30, 60, 60, 30, 60], [0, 3, 6])
+
+
+def test_a_new_doubt_is_a_reason_to_read_and_old_ones_are_less_and_less_often():
+    doubts, read = Doubts(), []
+    for minute in range(60):
+        named = {"AUSDT"} if minute >= 5 else set()
+        named |= {"BUSDT"} if minute in (30, 31) else set()
+        if doubts.are_due(named, 60):
+            read.append(minute)
+    assert read == [5, 7, 11, 19, 30, 32, 36, 44]
+
+
+async def test_a_list_is_due_early_where_the_feed_misses_candles_of_that_market(postgres: Postgres):
+    means = Means(Settings(environment="test", live=LiveSettings()), postgres, None, None)  # type: ignore[arg-type]
+    duties = {duty.name: duty.is_due_early for duty in find_duties(means)}
+    told = [
+        FeedState(market="binance-spot", mode="sockets", silent={"ETHUSDT": datetime(2026, 1, 1, tzinfo=UTC)}),
+        FeedState(market="bybit-spot", mode="sockets", not_traded={"ETHUSDT": "not traded at present"}),
+        FeedState(market="bybit-futures", mode="sockets", refused_symbols={"ETHUSDT": "no such symbol"}),
+        FeedState(market="binance-futures", mode="sockets"),
+    ]
+    await FeedStore(postgres).keep(told)
+    for state, expected in zip(told, (True, True, True, False), strict=True):
+        is_due = duties[f"instruments of {state.market}"]
+        assert is_due is not None
+        assert await is_due(60) is expected, state.market
+    await FeedStore(postgres).keep([FeedState(market=state.market, mode="idle") for state in told])
 
 
 def test_without_a_pause_between_them_no_list_is_read():

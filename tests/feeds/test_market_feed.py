@@ -270,6 +270,46 @@ def test_what_comes_behind_an_outage_longer_than_a_page_is_asked_for_and_the_out
     assert minutes.settled_until_ms > START_MS + 35 * MINUTE_MS
 
 
+@pytest.mark.parametrize("is_stored", [False, True])
+def test_before_the_first_candle_of_a_young_instrument_there_are_no_holes(is_stored: bool) -> None:
+    feed = MarketFeed(find_market("binance-spot"), Pace(), page_minutes=1000)
+    end_ms, first_ms = START_MS + 60 * MINUTE_MS, START_MS + 25 * MINUTE_MS
+    hole_ms = first_ms + 9 * MINUTE_MS
+    feed.follow(SYMBOL, START_MS, end_ms, first_candle_ms=first_ms if is_stored else 2**62)
+    if is_stored:
+        feed.minutes[SYMBOL].adopt_stored([(START_MS, first_ms), (hole_ms, hole_ms + MINUTE_MS)], end_ms)
+    told = []
+    for now_ms in (end_ms + 2 * SECOND, end_ms + 130 * SECOND):
+        (ask,) = feed.asks(now_ms)
+        assert ask.start_ms == START_MS, "asked twice"
+        there = [ts_ms for ts_ms in range(first_ms, ask.end_ms, MINUTE_MS) if ts_ms != hole_ms]
+        told += answer(feed, ask, *there, now_ms=now_ms)[1]
+    assert told == [hole_ms]
+    feed.declare_hole(Verdict(SYMBOL, hole_ms, end_ms, now_ms), now_ms)
+    minutes = feed.minutes[SYMBOL]
+    assert (minutes.hole_count, minutes.settled_until_ms) == (1, end_ms + 2 * MINUTE_MS)
+
+
+def test_a_symbol_of_which_the_exchange_tells_nothing_for_long_is_silent_until_it_does(feed: MarketFeed) -> None:
+    store(feed, START_MS, START_MS + MINUTE_MS)
+    silent_ms = START_MS + MINUTE_MS
+    for second in range(0, 400, 5):
+        now_ms = silent_ms + second * SECOND
+        for ask in feed.asks(now_ms):
+            answer(feed, ask, now_ms=now_ms)
+        assert feed.silent_symbols(now_ms) == ({SYMBOL: silent_ms} if second >= 240 else {})
+    store(feed, silent_ms + 5 * MINUTE_MS, now_ms)
+    assert feed.silent_symbols(now_ms) == {}
+
+
+def test_while_the_exchange_does_not_answer_nothing_is_silent(feed: MarketFeed) -> None:
+    for minute in range(10):
+        now_ms = START_MS + minute * MINUTE_MS
+        for ask in feed.asks(now_ms):
+            feed.fail(ask, now_ms)
+        assert feed.silent_symbols(now_ms) == {}
+
+
 def test_past_minutes_are_no_holes_while_the_exchange_has_nothing_later() -> None:
     feed = MarketFeed(find_market("binance-spot"), Pace(), page_minutes=10)
     feed.follow(SYMBOL, START_MS, START_MS + 35 * MINUTE_MS)

@@ -362,8 +362,16 @@ async def test_an_address_that_is_none_is_named(address):
         settings.HistorySettings(base_urls={"binance-spot": address})
     unchecked = settings.HistorySettings().model_copy(update={"base_urls": {"binance-spot": address}})
     history, _ = scripted(FINE, config=unchecked)
-    with pytest.raises(InvalidInput, match="the address of binance-spot is"):
+    with pytest.raises(InvalidInput, match=told):
         await two_minutes(history)
+
+
+async def test_an_address_of_ours_that_does_not_answer_is_named_without_its_password():
+    config = settings.HistorySettings(base_urls={"binance-spot": "http://me:secret@127.0.0.1:9"}, max_attempts=1)
+    for failure, told in ((httpx.ConnectError("refused"), "refused"), (TimeoutError(), "no answer within 15 s")):
+        history, _ = scripted(failure, config=config)
+        with pytest.raises(ExchangeError, match=f": {told} from http://127.0.0.1:9; gave up after 1 attempt$"):
+            await two_minutes(history)
 
 
 async def test_the_address_of_a_market_can_be_replaced():

@@ -20,6 +20,7 @@ from candleray.inventory import Inventory
 from candleray.markets import MARKETS
 from candleray.settings import Settings, SimulatorSettings
 from candleray.timeframes import DAY_MS
+from cluster.instance.asking import Asked
 from cluster.instance.cautions import cautions
 from cluster.instance.status import inspect
 from cluster.instance.supervisor import Supervisor
@@ -57,6 +58,17 @@ def test_they_run_as_the_settings_say_and_come_back_at_their_port_with_their_clo
     os.kill(found.pid, signal.SIGKILL)
     assert wait_until(watched.revive, lambda said: "again" in said) == "had ended, is started again"
     again = httpx.get(f"{exchanges.url}/simulator").json()
+    assert exchanges.url == url
+    asked = Asked("simulator", lambda: exchanges.ask(0.3), silences=2)
+    watched = WatchedService(exchanges, asked=asked)
+    suspended = exchanges.find()
+    assert suspended is not None
+    suspended.suspend()
+    asked.ask_once()
+    assert watched.revive() == "", "once is no silence"
+    asked.ask_once()
+    assert watched.revive() == "did not answer, is killed"
+    assert wait_until(watched.revive, lambda said: "again" in said) == "had ended, is started again"
     assert exchanges.url == url
     assert again["clock"]["now_ms"] > state["clock"]["now_ms"]
     exchanges.stop()

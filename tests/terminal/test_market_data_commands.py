@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -147,6 +148,16 @@ def test_backfill_fetches_what_is_missing_and_names_what_the_exchange_lacks(run,
     assert embedded_store.instruments(3, "BTCUSDT")[0].status
 
 
+def test_minutes_that_an_exchange_tells_too_early_are_refused_and_not_said_to_be_absent_there(run):
+    with served(build_simulator(clock=lambda: time.time() + 3600)) as url:
+        start, end = (f"{datetime.now(UTC) + timedelta(minutes=minute):%Y-%m-%dT%H:%M}" for minute in (10, 30))
+        where = ("--market", "bybit-spot", "--symbol", "SOLUSDT", "--url", url)
+        told = run("backfill", *where, "--start", start, "--end", end).stdout
+    assert "refused 20: not closed yet" in told
+    assert f"still missing: 20 minutes from {start}Z" in told
+    assert "not at the exchange" not in told
+
+
 def test_a_backfill_by_the_instance_needs_no_address_and_names_a_symbol_that_there_is_not(run, embedded_store):
     where = ("--market", "bybit-futures", "--start", "2025-01-01", "--end", "2025-01-03")
     result = run("backfill", *where, "--symbol", "ETHUSDT", "--symbol", "NOPEUSDT")
@@ -177,10 +188,10 @@ def test_backfill_refuses_a_range_that_is_none(run, start, end, told):
 )
 def test_a_time_that_no_year_of_ours_has_is_wrong_input(run, command, option):
     place = ("--market", "binance-spot", "--symbol", "BTCUSDT")
-    for time in ("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00"):
-        refused = run(*command.split(), *place, option, time)
+    for moment in ("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00"):
+        refused = run(*command.split(), *place, option, moment)
         assert refused.exit_code == 2
-        assert f"{option}: a time in the years 1970 to 2199 is needed, got {time}" in refused.stderr
+        assert f"{option}: a time in the years 1970 to 2199 is needed, got {moment}" in refused.stderr
 
 
 def test_candles_are_shown_as_they_were_known_and_revisions_with_their_sources(run, tmp_path):
@@ -213,11 +224,16 @@ def test_feeds_tells_of_a_repair_with_the_time_that_is_left_and_of_what_is_not_f
     halted = {"LUNAUSDT": "not traded at present: its status is BREAK"}
     states = [
         FeedState(market="binance-spot", mode="sockets", catch_up=course, not_traded=halted),
+        FeedState(market="binance-futures", mode="sockets", silent={"ETHUSDT": datetime(2026, 1, 1, tzinfo=UTC)}),
         FeedState(market="bybit-spot", mode="idle", budget_shared=False, holes=2, rest_trouble="it answered 503"),
     ]
     client = SimpleNamespace(feeds=lambda: states)
     monkeypatch.setattr(feeds, "connect", lambda api, data: nullcontext(client))
-    told = run("feeds").stdout.splitlines()[-5:]
+    told = run("feeds").stdout.splitlines()[-6:]
+    assert told.pop(2) == (
+        "binance-futures: ETHUSDT has no candle since 2026-01-01T00:00Z: neither stream nor REST tells one; "
+        "whether it still trades is asked within minutes"
+    )
     assert told[0] == "binance-spot: LUNAUSDT is not followed: not traded at present: its status is BREAK"
     assert told[1] == (
         "binance-spot: catches up: 8,400 minutes done, 1,200 of 3 instruments missing, about 2.1 min more"
