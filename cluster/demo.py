@@ -1,6 +1,6 @@
 """`candleray demo`: the main job from end to end, by the very commands a person would type.
 
-Everything runs on this machine and needs no network: the exchange simulator stands in for Binance and Bybit, the
+Everything runs on this machine and needs no network: simulated exchanges stand in for Binance and Bybit, the
 embedded services for ClickHouse and the rest. What it loads stays in its folder, so that a second run starts with
 its candles there.
 """
@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -27,8 +25,6 @@ from candleray.errors import InstanceError
 from candleray.markets import MARKETS
 from candleray.settings import get_settings
 from candleray.terminal.hints import interruptible
-from cluster.machine.child_environment import inherited
-from cluster.machine.polls import polls
 from cluster.machine.ports import first_free
 
 YEAR = ("2025-01-01", "2026-01-01")
@@ -61,6 +57,23 @@ REQUEST = {
 """10,000 variants: 80 moving averages with 125 RSI readings."""
 
 
+SPEED = 60
+LIVE_S = 45
+STRATEGY = {
+    "instrument": REQUEST["instrument"],
+    "timeframe": "1m",
+    "let": {
+        "fast": {"id": "ema", "params": {"window": 3}},
+        "slow": {"id": "ema", "params": {"window": 8}},
+    },
+    "signals": {
+        "long_entry": {"cross_above": ["fast", "slow"]},
+        "long_exit": {"cross_below": ["fast", "slow"]},
+    },
+}
+"""A cross that happens every few minutes, so that three quarters of an hour show some."""
+
+
 class TimedSteps:
     """The demo's steps: each shown as the command it is, timed, and its failure the demo's."""
 
@@ -69,6 +82,14 @@ class TimedSteps:
         self.output = output
         """The commands' stdout; None where it is this process's own."""
         self.seconds: list[tuple[str, float]] = []
+
+    def ask(self, *arguments: str) -> Any:
+        """The same with `--json`; return the answer in place of showing it."""
+        self.console.print(f"[dim]$ candleray {' '.join(arguments)} --json", soft_wrap=True)
+        finished = subprocess.run(_command(*arguments, "--json"), check=False, stdout=subprocess.PIPE, text=True)
+        if finished.returncode:
+            raise InstanceError(f"candleray {arguments[0]} ended with {finished.returncode}")
+        return json.loads(finished.stdout)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -106,7 +127,7 @@ def demo(
         bool, typer.Option("--json", help="Print the seconds of each phase as JSON, the rest to stderr.")
     ] = False,
 ) -> None:
-    """Simulated exchanges -> ClickHouse -> a grid of 10,000 variants over a year of minutes -> the ranked table.
+    """Simulated exchanges -> ClickHouse -> a grid of 10,000 variants over a year -> a strategy that runs live.
 
     Example: candleray demo --keep
     """
@@ -120,17 +141,20 @@ def demo(
     # The commands of the steps find this instance, whatever the person's own settings say.
     os.environ["CANDLERAY_API_URL"] = f"http://127.0.0.1:{api_port}"
     stopped = f"the demo is stopped; its candles stay in {data}, and `candleray demo` goes on from there"
-    with interruptible(stopped), _simulator(steps, data) as simulator_url:
+    with interruptible(stopped):
         try:
-            with steps.step("Start ClickHouse, Postgres, Valkey, Ray and the API; log in"):
-                steps.run("up", "--detach", "--data", str(data), "--port", str(api_port))
+            with steps.step("Start ClickHouse, Postgres, Valkey, Ray, the API and simulated exchanges; log in"):
+                simulated = ("--simulator", "--speed", str(SPEED))
+                steps.run("up", "--detach", *simulated, "--data", str(data), "--port", str(api_port))
                 steps.run("login", "--data", str(data))
             with steps.step("Backfill three symbols of every market by REST"):
-                _backfill(steps, simulator_url)
+                _backfill(steps)
             with steps.step("What is there now"):
                 steps.run("candles")
             with steps.step("Search 10,000 variants over a year of minutes"):
                 steps.run("backtest", str(request), "--top", "10", "--report")
+            with steps.step(f"Run a strategy live: {SPEED} simulated minutes in a minute of ours"):
+                _live(steps, data)
         finally:
             if not keep:
                 with steps.step("Stop"):
@@ -141,56 +165,34 @@ def demo(
     _show_what_next(console, data, request, api_port)
 
 
-def _backfill(steps: TimedSteps, url: str) -> None:
+def _backfill(steps: TimedSteps) -> None:
     searched, *others = SYMBOLS
     for market in MARKETS.values():
         if market.market_id == SEARCHED_MARKET_ID:
-            _backfill_one(steps, url, market.name, [searched], YEAR)
-            _backfill_one(steps, url, market.name, others, WEEK)
+            _backfill_one(steps, market.name, [searched], YEAR)
+            _backfill_one(steps, market.name, others, WEEK)
         else:
-            _backfill_one(steps, url, market.name, SYMBOLS, WEEK)
+            _backfill_one(steps, market.name, SYMBOLS, WEEK)
 
 
-def _backfill_one(steps: TimedSteps, url: str, market: str, symbols: Sequence[str], span: tuple[str, str]) -> None:
+def _backfill_one(steps: TimedSteps, market: str, symbols: Sequence[str], span: tuple[str, str]) -> None:
     chosen = [part for symbol in symbols for part in ("--symbol", symbol)]
-    steps.run("backfill", "--market", market, *chosen, "--start", span[0], "--end", span[1], "--url", url)
+    steps.run("backfill", "--market", market, *chosen, "--start", span[0], "--end", span[1])
 
 
-@contextmanager
-def _simulator(steps: TimedSteps, data: Path) -> Iterator[str]:
-    """Run the simulator on a port that it chooses itself; yields its address."""
-    log = data / "simulator.log"
-    with log.open("w") as output:
-        with steps.step("Start the exchange simulator"):
-            steps.console.print("[dim]$ candleray simulator --port 0 &")
-            command = _command("simulator", "--port", "0")
-            process = subprocess.Popen(
-                command, env=inherited(), stdout=output, stderr=output, start_new_session=True
-            )
-            url = _address_in(log, process)
-        try:
-            yield url
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def _address_in(log: Path, process: subprocess.Popen[bytes], timeout_s: float = 60) -> str:
-    """The address that the simulator says it listens at.
-
-    Raises:
-        InstanceError: it has ended, or said none in time.
-    """
-    for _ in polls(timeout_s, every_s=0.1):
-        has_ended = process.poll() is not None
-        if told := re.search(r"exchange simulator on (\S+),", log.read_text()):
-            return told[1]
-        if has_ended:
-            break
-    raise InstanceError(f"the simulator did not start; its log says:\n{log.read_text()[-2000:]}")
+def _live(steps: TimedSteps, data: Path) -> None:
+    """Save a strategy, run it for a simulated hour, and hold what it said against its backtest."""
+    strategy, certificate = data / "strategy.json", data / "certificate.json"
+    strategy.write_text(json.dumps(STRATEGY, indent=2))
+    here = ("--data", str(data))
+    saved = steps.ask("strategy", "create", str(strategy), *here)["strategy_id"]
+    for left in steps.ask("run", "list", "--strategy", saved, "--state", "running", *here):
+        steps.run("run", "stop", left["run_id"], *here)  # of a demo that was killed
+    run = steps.ask("run", "start", saved, *here)["run_id"]
+    steps.run("run", "watch", run, "--for", str(LIVE_S), *here)
+    steps.run("run", "trades", run, *here)
+    steps.run("run", "certify", run, "--out", str(certificate), *here)
+    steps.run("run", "stop", run, *here)
 
 
 def _show_what_next(console: Console, data: Path, request: Path, port: int) -> None:
