@@ -42,7 +42,7 @@ $(BENCH_READY): requirements-bench.lock pyproject.toml
 	@$(BENCH_VENV)/bin/python -m pip install -qq --no-deps -e .
 	@touch $@
 
-demo: $(READY) ## simulator -> backfill -> ClickHouse -> a ranked grid over a year of minutes
+demo: $(READY) ## simulator -> backfill -> a ranked grid over a year of minutes -> a strategy that runs live
 	@$(BIN)/candleray demo
 
 # A file on one process, so that what its tests share starts once; tests/conftest.py keeps more than files together.
