@@ -114,9 +114,12 @@ class Minutes:
             at_ms = max(at_ms, until_ms)
 
     def adopt_holes(self, stamps_ms: Iterable[int]) -> None:
-        """Take over the holes that were declared before this process; some may lie before what is followed."""
+        """Take over the holes that were declared before this process; some may lie before what is followed.
+
+        One that the store has came after all, and the process ended before it had said so: it is asked for again.
+        """
         for ts_ms in stamps_ms:
-            if ts_ms < self.start_ms:
+            if ts_ms < self.start_ms or self.is_settled(ts_ms):
                 self.holes.add(ts_ms)
             else:
                 self.declare_hole(ts_ms)

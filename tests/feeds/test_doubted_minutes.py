@@ -87,3 +87,17 @@ def test_the_lag_is_that_of_the_first_version_alone(feed: MarketFeed) -> None:
     lag_ms = feed.lags.quantile_ms(0.99)
     assert lag_ms is not None
     assert lag_ms < 2 * SECOND
+
+
+def test_a_hole_that_came_as_the_process_before_ended_is_told_to_have_come(feed: MarketFeed) -> None:
+    """Stored it was, and the row of the verdict still said that the exchange lacks it."""
+    feed.follow(SYMBOL, START_MS, minute(60))
+    feed.minutes[SYMBOL].adopt_stored([], minute(60))
+    feed.adopt_holes(SYMBOL, [minute(20)], minute(60))
+    filled = []
+    for second in range(30):
+        for ask in feed.asks(minute(60) + second * SECOND):
+            stamps = range(ask.start_ms, ask.end_ms, MINUTE_MS)
+            to_write, _ = feed.answer(ask, LiveKline.rows([kline_of(SYMBOL, ts) for ts in stamps]), ask.asked_ms)
+            filled += [row.kline.ts_open_ms for row in to_write if feed.keep(row, ask.asked_ms)]
+    assert filled == [minute(20)]
