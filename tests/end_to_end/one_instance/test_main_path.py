@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,9 +19,11 @@ from candleray import Client, GuardExceeded, InvalidInput, NotFound
 from candleray.backtests.result import BacktestResult
 from candleray.candles import Candles
 from candleray.indicators.request_models import get_request_models
+from candleray.live.certificates.verification import Finding
 from candleray.sdk.credentials import token_for
 from candleray.search.variants import resolve
 from candleray.settings import BacktestSettings
+from serve_apps.examples import certificates
 from tests.support import forty_days
 from tests.support.forty_days import LONG_REQUEST, REQUEST
 from tests.support.instances.real_instance import RealInstance, kill
@@ -175,3 +178,22 @@ def test_kill_9_of_everything_loses_no_row(instance: RealInstance, undisturbed: 
     with Client(instance.url, timeout_s=600) as client:
         assert client.coverage() == before
         assert numbers_of(client.backtest(REQUEST)) == undisturbed
+
+
+def test_a_certificate_is_computed_on_the_cluster_from_the_candles_there(client: Client):
+    found = client.verify_certificate(certificates.CERTIFICATE)
+    assert (found.is_intact, found.finding) == (True, Finding.NOT_COMPARABLE)
+
+
+def test_the_instance_makes_certificates_of_running_runs_by_itself(instance: RealInstance):
+    """It is done at every start, by a worker of Ray."""
+
+    def is_done() -> bool:
+        logs = [
+            *Path(instance.folder.ray_dir(instance.file.boot)).rglob("worker-*"),
+            *instance.folder.logs.rglob("worker-*"),
+        ]
+        lines = (line for log in logs for line in log.read_text(errors="replace").splitlines())
+        return any("certificates of runs" in line and "duty_done" in line for line in lines)
+
+    wait_until(is_done, what="the certificates of all runs", every_s=1.0)
