@@ -106,3 +106,21 @@ class EquityPage(Model):
     points: tuple[EquityPoint, ...]
     next_after: int | None = None
     """The `after` of the next page; `null` where there are no more yet."""
+
+
+class CurvePoint(Model):
+    ts_open: Moment
+    """Opening time of the bar at whose close this was the equity."""
+    equity_quote: float
+
+
+class EquityCurve(Model):
+    """The equity of a session at the closes of its bars, open positions counted at the close."""
+
+    session: int
+    init_cash_quote: float
+    points: tuple[CurvePoint, ...]
+    bars: int
+    """Bars that the session has taken."""
+    note: str
+    """The bars that are told of, and what they are computed from."""

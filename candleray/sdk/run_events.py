@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from candleray.live.events import EventKind, StrategyEvent
-from candleray.live.records import EquityPage, EventPage, RunSignal, RunTrade, SignalPage, TradePage
+from candleray.live.records import EquityCurve, EquityPage, EventPage, RunSignal, RunTrade, SignalPage, TradePage
 from candleray.sdk.connection import Sender, read
 from candleray.sdk.event_stream import EventReader, OnCut, OnStandings
 from candleray.sdk.references import RUN, find_id
@@ -118,6 +118,23 @@ class RunEventMethods(Sender):
         pages = list(self._pages(EquityPage, find_id(self, RUN, run_id), "equity", {"session": session}))
         points = tuple(one for page in pages for one in page.points)
         return pages[-1].model_copy(update={"points": points})
+
+    def run_equity_curve(
+        self, run_id: UUID | str, *, session: int | None = None, points: int = 1000
+    ) -> EquityCurve:
+        """The equity at the closes of a session's bars, computed anew from the candles that it has received.
+
+        Args:
+            session: the last one by default.
+            points: closes to tell of at most, spread over all bars.
+
+        >>> run = client.start_run(strategy.strategy_id)
+        >>> client.run_equity_curve(run.run_id).note
+        'the session has taken no bar yet'
+        """
+        found = find_id(self, RUN, run_id)
+        params = {"session": session, "points": points}
+        return read(EquityCurve, self.send("GET", f"/runs/{found}/equity-curve", params=params))
 
     def _pages(self, kind: type[PageT], run_id: UUID, what: str, query: dict[str, Any]) -> Iterator[PageT]:
         next_after: int | None = query.pop("after", 0)

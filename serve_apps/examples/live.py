@@ -111,6 +111,18 @@ EQUITY = {
     "next_after": None,
 }
 
+EQUITY_CURVE = {
+    "session": 1,
+    "init_cash_quote": 10000.0,
+    "points": [
+        {"ts_open": "2026-01-05T10:00:00Z", "equity_quote": 10000.0},
+        {"ts_open": "2026-01-05T11:00:00Z", "equity_quote": 10000.0},
+        {"ts_open": "2026-01-05T12:00:00Z", "equity_quote": 9991.49},
+    ],
+    "bars": 3,
+    "note": "every bar; by the backtest over the candles that the session has received",
+}
+
 STANDING = {
     "run_id": RUN_ID,
     "session": 1,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
 from candleray.errors import invalid
 from candleray.live.account_store import RunAccounts
+from candleray.live.certificates.certifier import Certifier
+from candleray.live.equity_curve import curve_of
 from candleray.live.event_store import StrategyEvents
 from candleray.live.events import EventKind
-from candleray.live.records import EquityPage, EventPage, RunSignal, SignalPage, TradePage
+from candleray.live.records import EquityCurve, EquityPage, EventPage, RunSignal, SignalPage, TradePage
 from candleray.live.run import Run
 from candleray.live.store import Runs
 from candleray.validation import Model
@@ -20,6 +22,7 @@ from serve_apps.examples import live as examples
 from serve_apps.http.callers import InUser
 from serve_apps.http.json_body import StrictRoute
 from serve_apps.http.openapi import example
+from serve_apps.http.timeouts import answer_in_time
 from serve_apps.routes.runs import RunId
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["runs"], route_class=StrictRoute)
@@ -96,6 +99,28 @@ async def get_run_equity(query: Annotated[PageQuery, Query()], accounts: InAccou
     """The equity after each trade that has closed; each session begins with the strategy's initial cash."""
     await _require_session(accounts, query.session)
     return await accounts.equity(query.session, query.after, query.limit)
+
+
+class CurveQuery(Model):
+    session: int | None = Field(None, ge=1, le=2**31 - 1, description="of this session; the last by default")
+    points: int = Field(1000, ge=2, le=5000, description="closes to tell of at most")
+
+
+@router.get("/equity-curve", response_model=EquityCurve, responses=example(examples.EQUITY_CURVE))
+async def get_run_equity_curve(
+    request: Request, run: InRun, query: Annotated[CurveQuery, Query()], backend: InBackend, user: InUser
+) -> Any:
+    """The equity of a session at the closes of its bars, computed anew from the candles that it has received."""
+
+    async def in_turn() -> EquityCurve:
+        async with backend.searches.held(f"user {user.user_id}"):
+            certifier = Certifier(await backend.postgres(), backend.candles, backend.settings, backend.compute)
+            received = await certifier.received(user.user_id, run.run_id, query.session)
+            curve: EquityCurve = await backend.compute(curve_of, received, query.points)
+            return curve
+
+    timeout_s = backend.settings.api.backtest_timeout_s
+    return await answer_in_time(request, in_turn(), timeout_s, "the equity curve")
 
 
 async def _require_session(accounts: RunAccounts, session: int | None) -> None:

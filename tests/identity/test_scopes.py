@@ -48,6 +48,7 @@ SCOPES: dict[str | None, str] = {
         GET /runs/{run_id}
         GET /runs/{run_id}/certificate
         GET /runs/{run_id}/equity
+        GET /runs/{run_id}/equity-curve
         GET /runs/{run_id}/events
         GET /runs/{run_id}/signals
         GET /runs/{run_id}/trades

@@ -53,6 +53,15 @@ class _Taken(NamedTuple):
         return to_ms(self.session.live_from)
 
 
+class ReceivedSession(NamedTuple):
+    """A session of a run with the candles that it has received and taken."""
+
+    run: CertifiedRun
+    session: Session
+    until_ms: int
+    minutes: dict[Instrument, Candles]
+
+
 class Certifier:
     def __init__(
         self,
@@ -93,6 +102,31 @@ class Certifier:
         """
         first_ms, last_ms = _ends(await self._taken(await self._run(user_id, run_id)))
         return from_ms(first_ms), from_ms(last_ms)
+
+    async def received(self, user_id: UUID, run_id: UUID, number: int | None = None) -> ReceivedSession:
+        """Read what a session has received; the last one where no number is given.
+
+        Raises:
+            NotFound: this user has no such run.
+            InvalidInput: it has no such session.
+            GuardExceeded: the session has more candles than a certificate may read.
+        """
+        run = await self._run(user_id, run_id)
+        taken = {one.session.session: one for one in await self._taken(run)}
+        chosen = taken.get(max(taken) if number is None else number)
+        if chosen is None:
+            known = ", ".join(map(str, taken))
+            message = f"session: the run has no session {number}; it has {known}"
+            raise invalid("session", "unknown_session", message)
+        if chosen.until_ms <= chosen.from_ms:
+            return ReceivedSession(run, chosen.session, chosen.until_ms, {})
+        self._require_few_minutes(run, [chosen], chosen.until_ms)
+        tapes = ReceivedTapes(self._candles, HoleStore(self._postgres))
+        minutes = {
+            instrument: (await tapes.of_session(instrument, chosen.session, first_ms, chosen.until_ms)).candles
+            for instrument, first_ms in sources_of(run.live(chosen.session), run.spec).items()
+        }
+        return ReceivedSession(run, chosen.session, chosen.until_ms, minutes)
 
     async def _run(self, user_id: UUID, run_id: UUID) -> CertifiedRun:
         row = await self._postgres.fetch_one("run_to_certify", user_id, run_id)
