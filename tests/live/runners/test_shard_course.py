@@ -240,9 +240,10 @@ async def _is(rig: Rig, run: SavedRun, state: RunState) -> bool:
 
 async def test_a_run_beyond_the_limit_is_refused_with_the_number_and_the_setting(rig: Rig) -> None:
     first = await rig.start(0)
-    most = len(await ShardStore(rig.postgres, 0).runs())
-    async with rig.running(max_runs_per_shard=most):
+    async with rig.running() as course:
         await let_work_until(lambda: _is(rig, first, RunState.RUNNING), what="the first")
+        most = len(course.state.attached)
+        course.state.limits = course.state.limits.model_copy(update={"max_runs_per_shard": most})
         second = await rig.start(1)
         await let_work_until(lambda: _is(rig, second, RunState.FAILED), what="the refusal")
     cause = (await Runs(rig.postgres).get(second.user_id, second.run_id)).events[-1].cause
