@@ -52,7 +52,7 @@ class Exit(Model):
     """A position closes at the close of the bar."""
 
     kind: Literal[EventKind.EXIT] = EventKind.EXIT
-    reason: str
+    reason: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
     """The exit reasons of a backtest's trades."""
     side: Side
     entered: Moment

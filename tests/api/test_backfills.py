@@ -97,23 +97,33 @@ async def test_what_cannot_be_fetched_is_refused(
     assert word in answer.text
 
 
-async def test_who_waits_for_an_exchange_in_vain_is_told_how_it_failed_last(
-    embedded_store: CandleStore, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(serve_apps.backfills, "STEP_TIMEOUT_S", 0.1)
-    monkeypatch.setattr(instrument_refresh, "WITHIN_S", 0.1)
+async def told_in_vain(store: CandleStore, monkeypatch: pytest.MonkeyPatch, within_s: float) -> list[str]:
+    """The words of a backfill and of a refresh that wait so long for an exchange that fails."""
+    monkeypatch.setattr(serve_apps.backfills, "STEP_TIMEOUT_S", within_s)
+    monkeypatch.setattr(instrument_refresh, "WITHIN_S", within_s)
     down = httpx.MockTransport(lambda request: httpx.Response(503, text="closed"))
     history = History(HistorySettings(max_attempts=100), transport=down)
     backfills = Backfills(lambda: history)
-    async with serving_strangers(backend(embedded_store), backfills=backfills) as api:
+    async with serving_strangers(backend(store), backfills=backfills) as api:
         await log_in(api)
         step = await backfill(api)
         with pytest.raises(ServiceUnavailable) as refused:
             await backfills.refresh(None, None, MARKETS[BYBIT_SPOT], may_shrink=False)  # type: ignore[arg-type]
     assert step.status_code == 503
-    for told in (step.json()["error"]["message"], refused.value.message):
-        assert "s (bybit-spot GET /v5/market/" in told
-        assert "HTTP 503" in told
+    return [step.json()["error"]["message"], refused.value.message]
+
+
+async def test_who_waits_for_an_exchange_in_vain_is_told_how_it_failed_last(
+    embedded_store: CandleStore, monkeypatch: pytest.MonkeyPatch
+):
+    # A busy machine may not get to its first question within the time.
+    for within_s in (0.1, 1.0, 10.0):
+        told = await told_in_vain(embedded_store, monkeypatch, within_s)
+        if all("HTTP 503" in each for each in told):
+            break
+    for each in told:
+        assert "s (bybit-spot GET /v5/market/" in each
+        assert "HTTP 503" in each
 
 
 async def test_a_user_has_one_under_way_at_a_time(embedded_store: CandleStore):

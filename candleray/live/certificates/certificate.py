@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 from uuid import UUID
+
+from pydantic import Field
 
 from candleray.hashes import canonical_json, content_hash
 from candleray.live.events import EventBody, EventKind
-from candleray.markets import Instrument
+from candleray.markets import NOT_IN_WORDS, Instrument
 from candleray.strategies.strategy import StrategySpec
 from candleray.timeframes import Moment, Timeframe
 from candleray.validation import Model
 
+Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 CandleValues: TypeAlias = tuple[float, float, float, float, float]
 """Open, high, low, close, volume."""
 
@@ -80,7 +83,7 @@ class Comparison(Model):
 
     events: int
     """The backtest's."""
-    events_hash: str
+    events_hash: Sha256
     differing: int
     causes: dict[Cause, int]
     """The number of differences by cause, of those causes that there are."""
@@ -97,9 +100,9 @@ class CertifiedTape(Model):
     start: Moment
     """The first minute that is read."""
     received_minutes: int
-    received_hash: str
+    received_hash: Sha256
     canonical_minutes: int
-    canonical_hash: str
+    canonical_hash: Sha256
 
 
 class SaidEvent(Model):
@@ -126,7 +129,7 @@ class CertifiedSession(Model):
     """The number of those that are not listed."""
     events: int
     """Events of the run in the range."""
-    events_hash: str
+    events_hash: Sha256
     said: tuple[SaidEvent, ...]
     """The first of them."""
     said_cut: int
@@ -140,7 +143,7 @@ class CertifiedEngine(Model):
     """Everything besides the strategy and the candles that can change a number."""
 
     version: int
-    params_hash: str
+    params_hash: Sha256
     indicators: dict[str, int]
     """The version of each indicator's kernel, by its id."""
     max_gap_hours: float
@@ -153,12 +156,12 @@ class CertificateContent(Model):
     certificate_version: Literal[1] = 1
     run_id: UUID
     strategy_id: UUID
-    instrument_key: str
+    instrument_key: Annotated[str, Field(pattern=rf"^[a-z0-9]+:[a-z]+:[^{NOT_IN_WORDS}]{{1,40}}$")]
     timeframe: Timeframe
     warmup_from: Moment
     """Opening time of the first bar, where the strategy's indicators begin."""
     spec: StrategySpec
-    spec_hash: str
+    spec_hash: Sha256
     start: Moment
     """The range that was compared: bars that open at or after this moment …"""
     end: Moment
@@ -169,7 +172,7 @@ class CertificateContent(Model):
 
 
 class Certificate(CertificateContent):
-    hash: str
+    hash: Sha256
     """SHA-256 of the canonical JSON of everything else."""
 
     @classmethod
