@@ -19,6 +19,7 @@ from tests.support.instances.real_instance import RealInstance, real_instance
 SETTINGS = {
     "CANDLERAY_COMPUTE__DASHBOARD": "true",  # jobs start through it
     "CANDLERAY_IDENTITY__BOT_TOKEN": BOT_TOKEN,
+    "CANDLERAY_TELEGRAM__ENABLED": "false",  # nobody of this room is to be asked
     "CANDLERAY_IDENTITY__OPERATORS": json.dumps(OPERATORS),
     "CANDLERAY_IDENTITY__LOGINS_PER_USER": "10000",
     "CANDLERAY_IDENTITY__CODES_PER_USER": "10000",
