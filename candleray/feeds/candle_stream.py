@@ -86,13 +86,21 @@ class StreamOutbox:
         known = self.incomplete.setdefault(instrument.key, IncompleteStream(instrument, until_ms, now_ms))
         known.until_ms = max(known.until_ms, until_ms)
 
-    def add(self, rows: Iterable[LiveRow], ingested_ms: int, now_ms: int) -> None:
-        """Take rows that the store has acknowledged; of a minute the first version alone."""
+    def add(self, rows: Iterable[LiveRow], ingested_ms: int, now_ms: int, *, are_first: bool = True) -> None:
+        """Take rows that the store has acknowledged; of a minute the first version alone.
+
+        Args:
+            are_first: False where the store had some of these minutes before. Somebody else brought them, so what
+                they had first is read from it.
+        """
         for row in rows:
             key, ts_ms = row.instrument.key, row.kline.ts_open_ms
             waiting = self._waiting[key]
             self._instruments[key] = row.instrument
             if ts_ms <= self._published_ms.get(key, -1) or ts_ms in waiting:
+                continue
+            if not are_first:
+                self.complete(row.instrument, ts_ms + MINUTE_MS, now_ms)
                 continue
             waiting[ts_ms] = entry_of(row.instrument, row.kline, ingested_ms), now_ms
             if len(waiting) > WAITING_PER_INSTRUMENT:

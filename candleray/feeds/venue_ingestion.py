@@ -216,7 +216,8 @@ class VenueIngestion:
         for row in rows:
             if market.feed.keep(row, now_ms):
                 self._filled[market.market.market_id].add((row.kline.symbol, row.kline.ts_open_ms))
-        self.outbox.add(rows, time.time_ns() // 1_000_000, self._elapsed_ms())
+        are_first = report.written == len(rows) and not report.changed
+        self.outbox.add(rows, time.time_ns() // 1_000_000, self._elapsed_ms(), are_first=are_first)
 
     async def _publish(self) -> None:
         if not self.outbox.incomplete and not len(self.outbox):

@@ -84,6 +84,14 @@ def test_a_minute_enters_with_the_values_that_it_had_first(outbox: StreamOutbox)
     assert len(outbox) == 0
 
 
+def test_a_minute_that_somebody_else_brought_first_enters_from_the_store(outbox: StreamOutbox) -> None:
+    outbox.add([row(10)], ingested_ms=1, now_ms=0)
+    outbox.add([row(10)], ingested_ms=2, now_ms=0, are_first=False)
+    assert not outbox.incomplete, "its own first version waits to be told"
+    outbox.add([row(11)], ingested_ms=3, now_ms=0, are_first=False)
+    assert outbox.incomplete[BTC.key].until_ms == 12 * MINUTE_MS
+
+
 def test_beyond_what_waits_the_stream_is_completed_up_to_the_newest(outbox: StreamOutbox) -> None:
     outbox.add([row(minute) for minute in range(WAITING_PER_INSTRUMENT + 1)], ingested_ms=1, now_ms=0)
     assert len(outbox) == 0

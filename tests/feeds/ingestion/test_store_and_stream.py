@@ -153,3 +153,19 @@ async def test_a_minute_that_was_revised_before_the_stream_is_completed_enters_i
         await stream_has_all(course, valkey, BTC)
     ((_, fields),) = await valkey.client.xrange(stream_of(BTC), f"{revised_ms}-0", f"{revised_ms}-0")
     assert float(fields[b"close"]) == first[3]
+
+
+async def test_a_minute_that_somebody_else_brought_first_enters_the_stream_with_those_values(
+    valkey: Valkey,
+) -> None:
+    course = Course("binance", [BTC])
+    course.valkey = valkey
+    async with course.running():
+        await course.has_all(BTC)
+        foreign_ms = course.played.now_ms() // MINUTE_MS * MINUTE_MS + 3 * MINUTE_MS
+        course.store.versions[1, "BTCUSDT", foreign_ms].append(("file", (7.0, 8.0, 6.0, 7.5, 1.0)))
+        await course.has_all(BTC, minutes=6)
+        await stream_has_all(course, valkey, BTC)
+    assert len(course.store.versions[1, "BTCUSDT", foreign_ms]) == 2
+    ((_, fields),) = await valkey.client.xrange(stream_of(BTC), f"{foreign_ms}-0", f"{foreign_ms}-0")
+    assert float(fields[b"close"]) == 7.5

@@ -30,14 +30,17 @@ class MemoryStore:
 
     def _insert(self, instrument: Instrument, given: CandleRows, source: str, now_ms: int) -> InsertReport:
         rows, refused = screen(given, now_ms)
-        written = 0
+        written = changed = 0
         for ts_ms, values in zip(rows.ts_open_ms.tolist(), rows.values.T.tolist(), strict=True):
             versions = self.versions[instrument.market_id, instrument.symbol, ts_ms]
             if not versions or versions[-1][1] != tuple(values):
+                changed += bool(versions)
                 versions.append((source, tuple(values)))
                 written += 1
         unchanged = len(rows) - written
-        return InsertReport(received=len(given), written=written, unchanged=unchanged, refused=tuple(refused))
+        return InsertReport(
+            received=len(given), written=written, changed=changed, unchanged=unchanged, refused=tuple(refused)
+        )
 
     async def missing_ranges(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> IntArray:
         return missing_ranges(self.stamps(market_id, symbol, start_ms, end_ms), start_ms, end_ms)
