@@ -46,8 +46,9 @@ demo: $(READY) ## simulator -> backfill -> a ranked grid over a year of minutes 
 	@$(BIN)/candleray demo
 
 # A file on one process, so that what its tests share starts once; tests/conftest.py keeps more than files together.
-test: $(READY) ## every test but the faults, on two processes
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+# Three for two cores: half of the time is waiting for what real services do.
+test: $(READY) ## every test but the faults, on three processes
+	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 faults: $(READY) ## kill, hang, fill the disk of and hide folders from real instances; FAULTS="--fault-rounds 10" for more
 	@$(BIN)/python -m pytest -v -m faults $(FAULTS)

@@ -34,11 +34,22 @@ class Migration:
 
 @cache
 def named_statements(database: str) -> Mapping[str, str]:
-    files = [SQL / f"{database}.sql", *sorted(SQL.glob(f"{database}.*.sql"))]
-    parts = [part for file in files for part in _NAME.split(file.read_text())[1:]]
-    return {
-        name: _without_comments(body).removesuffix(";") for name, body in zip(parts[::2], parts[1::2], strict=True)
-    }
+    """The statements of a database by their names.
+
+    Raises:
+        ValueError: two have one name.
+    """
+    return _named(file.read_text() for file in [SQL / f"{database}.sql", *sorted(SQL.glob(f"{database}.*.sql"))])
+
+
+def _named(texts: Iterable[str]) -> dict[str, str]:
+    parts = [part for text in texts for part in _NAME.split(text)[1:]]
+    found: dict[str, str] = {}
+    for name, body in zip(parts[::2], parts[1::2], strict=True):
+        if name in found:
+            raise ValueError(f"two statements are named {name}")
+        found[name] = _without_comments(body).removesuffix(";")
+    return found
 
 
 @cache

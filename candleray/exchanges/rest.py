@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 import httpx
 
 from candleray import settings
-from candleray.errors import ExchangeError, NotFound, RateLimited, invalid
+from candleray.errors import ExchangeError, NotFound, RateLimited, first_line, invalid
 from candleray.exchanges.exchange import Exchange, Failure, MalformedAnswer, RestAnswer, RestRequest
 from candleray.exchanges.rate_limits import RateLimiter
 from candleray.exchanges.shared_budget import SharedBudget
@@ -104,7 +104,7 @@ class RestClient:
                 self._failures.pop(market.market_id, None)
                 break
             except _Transient as failed:
-                self._failures[market.market_id] = f"{_place(market, request)}: {failed}"
+                self._failures[market.market_id] = f"{_place(market, request)}: {first_line(failed)}"
                 wait_s = failed.wait_before(attempt + 1)
                 if failed.is_limit:
                     # Also where this request gives up: others have to wait.

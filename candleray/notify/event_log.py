@@ -51,7 +51,7 @@ class EventLog:
                 self._read_until[user_id] = await self._log(user_id, before)
 
     async def _last_numbers(self) -> dict[UUID, int]:
-        return {row["user_id"]: row["last"] for row in await self._postgres.fetch("last_event_numbers")}
+        return {row["user_id"]: row["last"] for row in await self._postgres.fetch("last_event_numbers", None)}
 
     async def _log(self, user_id: UUID, before: int) -> int:
         """Log some of a user's events; the number of the last."""

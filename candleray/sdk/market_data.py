@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from candleray.errors import ApiError, BadFile, GuardExceeded, invalid
+from candleray.errors import ApiError, BadFile, GuardExceeded, first_line, invalid
 from candleray.feeds.feed_state import FeedState
 from candleray.indicators.series import LAST_BARS
 from candleray.market_data.backfill_report import BackfillReport, BackfillStep
@@ -409,4 +409,4 @@ def utc_text(time: Time, field: str) -> str:
     try:
         return iso(ms_of(time))
     except ValueError as error:
-        raise invalid(field, "not_a_time", f"{field}: {error}") from None
+        raise invalid(field, "not_a_time", f"{field}: {first_line(error)}") from None

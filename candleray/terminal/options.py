@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candleray.errors import invalid
+from candleray.errors import first_line, invalid
 from candleray.markets import MARKET_NAMES, symbol_text
 from candleray.timeframes import ms_of
 
@@ -121,7 +121,7 @@ def utc_ms(text: str, option: str) -> int:
     try:
         return ms_of(text)
     except ValueError as error:
-        raise invalid(option, "not_a_time", f"{option}: {error}") from None
+        raise invalid(option, "not_a_time", f"{option}: {first_line(error)}") from None
 
 
 def with_ranking(body: bytes, rank_by: str | None, min_trades: int | None) -> bytes:
@@ -134,7 +134,7 @@ def with_ranking(body: bytes, rank_by: str | None, min_trades: int | None) -> by
     changes = {name: value for name, value in said.items() if value is not None}
     if not changes:
         return body
-    from candleray.errors import BadFile, first_line
+    from candleray.errors import BadFile
 
     try:
         request = json.loads(body)

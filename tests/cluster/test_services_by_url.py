@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from candleray.databases.postgres import Postgres
-from candleray.databases.statements import Migration, migrations
+from candleray.databases.statements import Migration, _named, migrations
 from candleray.databases.valkey import Valkey
 from candleray.errors import InstanceError, InvalidInput, ServiceUnavailable, StatementRefused
 
@@ -43,6 +43,15 @@ async def test_migrations_are_applied_once_in_order_however_many_start_together(
         await connection.execute("DROP TABLE together; DELETE FROM schema_migrations WHERE number > 9000")
     for store in stores:
         await store.close()
+
+
+def test_two_statements_of_one_name_are_refused() -> None:
+    assert _named(["-- name: one\nSELECT 1;\n", "-- name: other\nSELECT 2;\n"]) == {
+        "one": "SELECT 1",
+        "other": "SELECT 2",
+    }
+    with pytest.raises(ValueError, match="two statements are named one"):
+        _named(["-- name: one\nSELECT 1;\n", "-- name: one\nSELECT 2;\n"])
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(postgres_url: str) -> None:

@@ -27,6 +27,7 @@ from candleray.settings import HistorySettings, LiveRunSettings, LiveSettings, S
 from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.simulator.market_clock import MarketClock
 from candleray.timeframes import MINUTE_MS, from_ms
+from tests.support.embedded import new_database
 from tests.support.instances.processes import process_of_actor
 from tests.support.instances.ray_workers import ray_workers
 from tests.support.live.saved_runs import SavedRun, saved_run, spec_with
@@ -45,6 +46,12 @@ MARKETS = {1: "binance-spot", 2: "binance-futures"}
 def venue() -> Iterator[Venue]:
     with simulated_venue(GeneratedCandles(symbols=SYMBOLS), clock=MarketClock(START_MS, SPEED)) as venue:
         yield venue
+
+
+@pytest.fixture(scope="module")
+def postgres_url(postgres_url: str) -> str:
+    """Not that of other tests: a runner takes up every run there is, and trusts every checkpoint."""
+    return asyncio.run(new_database(postgres_url))
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
 
 from candleray.market_data.candle_store import CandleStore
 from cluster.machine.data_folder import DataFolder
@@ -24,6 +27,15 @@ _running = ExitStack()
 @cache
 def postgres_url() -> str:
     return _started(EmbeddedPostgres)
+
+
+async def new_database(url: str) -> str:
+    """The address of an empty database on the same server, for a process that sees all that stands in one."""
+    name = f"alone_{uuid4().hex}"
+    connection = await asyncpg.connect(url)
+    await connection.execute(f"CREATE DATABASE {name}")
+    await connection.close()
+    return url.replace("/candleray?", f"/{name}?")
 
 
 @cache

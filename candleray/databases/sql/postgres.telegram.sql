@@ -142,6 +142,3 @@ SELECT run_id FROM runs WHERE user_id = $1 AND starts_with(run_id::text, $2) ORD
 
 -- name: try_lease
 SELECT pg_try_advisory_lock($1) AS held;
-
--- name: last_event_numbers
-SELECT user_id, last FROM event_numbers;

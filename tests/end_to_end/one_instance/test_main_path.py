@@ -186,7 +186,7 @@ def test_a_certificate_is_computed_on_the_cluster_from_the_candles_there(client:
 
 
 def test_the_instance_makes_certificates_of_running_runs_by_itself(instance: RealInstance):
-    """It is done at every start, by a worker of Ray."""
+    """A worker of Ray does it at every start."""
 
     def is_done() -> bool:
         logs = [

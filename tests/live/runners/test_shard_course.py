@@ -28,6 +28,7 @@ from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import LiveRunSettings, LiveSettings, Settings
 from candleray.timeframes import MINUTE_MS
 from tests.support.api.in_process_api import in_process
+from tests.support.embedded import new_database
 from tests.support.live.played_market import START_MS, PlayedMarket, in_order, said
 from tests.support.live.saved_runs import SavedRun
 from tests.support.waiting import let_work_until
@@ -100,12 +101,15 @@ class Rig:
 
 
 @pytest.fixture
-async def rig(embedded_store: CandleStore, postgres: Postgres, valkey_url: str) -> AsyncIterator[Rig]:
+async def rig(embedded_store: CandleStore, postgres_url: str, valkey_url: str) -> AsyncIterator[Rig]:
+    # Not the database of other tests: a shard takes up every run there is.
+    postgres = await Postgres.open(await new_database(postgres_url))
     valkey = await Valkey.open(valkey_url)
     rig = Rig(postgres, valkey, embedded_store)
     await rig.market.begin()
     yield rig
     await valkey.close()
+    await postgres.close()
 
 
 async def test_a_run_is_taken_up_says_what_a_whole_course_says_and_is_let_go(rig: Rig) -> None:
@@ -116,6 +120,7 @@ async def test_a_run_is_taken_up_says_what_a_whole_course_says_and_is_let_go(rig
         for first in range(5, 40, 5):
             await rig.close(range(first, first + 5))
         await rig.taken(39)
+        assert course.waits == {}, "every step goes on"
         for run in runs:
             assert await rig.state(run) is RunState.RUNNING
             await rig.has(run, 40)
