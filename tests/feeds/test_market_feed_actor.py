@@ -50,7 +50,7 @@ def venue() -> Iterator[Venue]:
 
 @pytest.fixture(scope="module")
 def postgres_url(postgres_url: str) -> str:
-    """Not that of other tests: a runner takes up every run there is, and trusts every checkpoint."""
+    """A database apart from other tests: a runner takes up every run there is, and trusts every checkpoint."""
     return asyncio.run(new_database(postgres_url))
 
 
