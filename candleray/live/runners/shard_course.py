@@ -69,6 +69,7 @@ class ShardCourse:
     async def _until_done(self, name: str, step: Callable[[], Awaitable[float]]) -> None:
         pause_s = FIRST_PAUSE_S
         while await self._attempt(name, step) is None:
+            _heed_cancellation()
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
@@ -76,6 +77,7 @@ class ShardCourse:
         failed_pause_s = FIRST_PAUSE_S
         while True:
             pause_s = await self._attempt(name, step)
+            _heed_cancellation()
             if pause_s is None:
                 pause_s, failed_pause_s = failed_pause_s, min(2 * failed_pause_s, LONGEST_PAUSE_S)
             else:
@@ -134,3 +136,10 @@ class ShardCourse:
         lags = [self.state.time.lag_s(one.market_id, self.state.book.decided_ms(one) or 0) for one in run.seams_ms]
         known = [lag_s for lag_s in lags if lag_s is not None]
         return max(known) if known else None
+
+
+def _heed_cancellation() -> None:
+    """End this task if it was cancelled: a driver may turn that into a failure of its own, and all others wait."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
