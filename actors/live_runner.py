@@ -23,6 +23,7 @@ from candleray.databases.lazy_service import LazyService
 from candleray.databases.postgres import Postgres
 from candleray.errors import CandlerayError, ServiceUnavailable, in_words
 from candleray.live.run import ACTIVE_STATES
+from candleray.live.runners.shard_figures import Observe, unobserved
 from candleray.live.runners.sharding import shard_of
 from candleray.logs import configure_logs, get_logger
 from candleray.settings import IdentitySettings, Settings
@@ -76,7 +77,7 @@ class LiveRunnerActor:
     async def _follow(self) -> None:
         postgres = await until_there_is_work(self._shard, self._settings)
         self._loop = asyncio.get_running_loop()
-        self._course = shard_course(self._shard, self._settings, postgres, _call_of_cluster(self._settings))
+        self._course = shard_course(self._shard, self._settings, postgres, *_of_cluster(self._settings))
         await self._course.run()
 
 
@@ -100,7 +101,9 @@ async def until_there_is_work(shard: int, settings: Settings) -> Postgres:
         await asyncio.sleep(settings.live_runs.look_s)
 
 
-def shard_course(shard: int, settings: Settings, postgres: Postgres, call: StoreCall) -> ShardCourse:
+def shard_course(
+    shard: int, settings: Settings, postgres: Postgres, call: StoreCall, observe: Observe = unobserved
+) -> ShardCourse:
     """The course of a shard with these services."""
     # Imported here: at rest the actor has none of it in memory.
     from candleray.databases.valkey import Valkey
@@ -109,13 +112,14 @@ def shard_course(shard: int, settings: Settings, postgres: Postgres, call: Store
     from candleray.market_data.candle_store_client import CandleStoreClient
 
     valkey = LazyService(Valkey.open, settings.services.redis_url, "redis_url")
-    return ShardCourse(shard, settings, ShardServices(postgres, valkey.get, CandleStoreClient(call)))
+    return ShardCourse(shard, settings, ShardServices(postgres, valkey.get, CandleStoreClient(call), observe))
 
 
-def _call_of_cluster(settings: Settings) -> StoreCall:
+def _of_cluster(settings: Settings) -> tuple[StoreCall, Observe]:
     from actors.candle_store import ActorCall
+    from actors.live_runner_metrics import LiveRunnerMetrics
 
-    return ActorCall(settings)
+    return ActorCall(settings), LiveRunnerMetrics().observe
 
 
 def live_runner(settings: Settings, shard: int) -> ActorHandle:

@@ -24,6 +24,11 @@ class ShardStore:
         self._shard = shard
         self._epoch = 0
 
+    @property
+    def epoch(self) -> int:
+        """The epoch that this process has begun; 0 before."""
+        return self._epoch
+
     async def begin(self, shards: int) -> int:
         """Take the shard over, or all shards where their number has changed; return the epoch."""
         async with self._postgres.transaction() as transaction:

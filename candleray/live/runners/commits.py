@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from uuid import UUID
 
 from candleray.databases.postgres import Transaction
 from candleray.errors import CandlerayError, Conflict, NotFound, in_words
+from candleray.feeds.lags import Lags
 from candleray.live.event_store import NewEvent, append
 from candleray.live.events import StrategyEvent
 from candleray.live.run import RunAction
@@ -54,6 +56,12 @@ class Commits:
         self._committed: list[tuple[UUID, StrategyEvent]] = []
         self._untold: set[UUID] = set()
         """Users of whom more was committed than is known here."""
+        self.events = 0
+        """Events that were committed."""
+        self.failed = 0
+        """Runs that have failed."""
+        self.last_failed_s: float | None = None
+        self.times = Lags()
 
     @property
     def batch(self) -> Batch:
@@ -71,6 +79,7 @@ class Commits:
             return []
         refused: list[Move] = []
         again, self._repeats = self._repeats, True
+        began_s = time.perf_counter()
         async with self._store.writing() as transaction:
             await _lock(transaction, batch)
             committed = await append(transaction, batch.events)
@@ -78,10 +87,18 @@ class Commits:
                 refused += await _moved(transaction, one)
             if batch.taken_ms:
                 await move_checkpoints(transaction, batch.taken_ms)
+        self._count(batch, refused, len(committed), time.perf_counter() - began_s)
         self._batch, self._repeats = Batch(), False
         self._committed += committed
         self._untold |= batch.user_ids if again else {one.user_id for one in batch.moves}
         return refused
+
+    def _count(self, batch: Batch, refused: Sequence[Move], events: int, seconds: float) -> None:
+        self.times.add(round(seconds * 1000))
+        self.events += events
+        if failed := sum(one.action is RunAction.FAIL and one not in refused for one in batch.moves):
+            self.failed += failed
+            self.last_failed_s = time.time()
 
     async def tell(self) -> None:
         """Append to the users' streams what is committed; without Valkey it is told later."""

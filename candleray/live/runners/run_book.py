@@ -51,6 +51,8 @@ class Advanced:
     """The outcome of going on."""
 
     events: list[NewEvent] = field(default_factory=list)
+    bars: int = 0
+    """Bars that runs have taken, each run's counted."""
     taken_ms: dict[Instrument, int] = field(default_factory=dict)
     """The last minute that all runs of an instrument have taken, where it has moved; their own, not what they
     read besides."""
@@ -226,6 +228,7 @@ class RunBook:
                 if open_ms >= run.live_from_ms:
                     runs.append(run)
                     lane_of.append(at)
+        outcome.bars += len(runs)
         if runs:
             self._accounts.compare()
             self._step_accounts(runs, lane_of, [bars for _, bars in moved], outcome)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -56,6 +57,13 @@ class RunRoster:
         self._faults: list[tuple[LiveRun, str]] = []
         """Runs that are to fail with the next turn, each with the reason."""
         self._looked_s = -LOOK_AT_ALL_S
+        self.untaken: Counter[RunState] = Counter()
+        """Runs that are to live and are not taken up, by state, as of the last look."""
+
+    def counts(self) -> Mapping[RunState, int]:
+        """Runs that are to live, by state: those that are taken up run."""
+        taken = Counter({RunState.RUNNING: len(self._state.attached)})
+        return {state: (self.untaken + taken)[state] for state in ACTIVE_STATES}
 
     async def look(self) -> float:
         """Take up and let go what is due; return how long to pause before the next look."""
@@ -68,7 +76,9 @@ class RunRoster:
                 await self._let_go({one.run.run_id for one in found})
                 self._looked_s = now_s
             await self._stop([one for one in found if one.run.state is RunState.STOPPING])
+            self._count_untaken(found, is_whole)
             await self._take_up([one for one in found if self._is_due(one, now_s)])
+            self._count_untaken(found, is_whole)
         except BaseException:
             self._state.looks_at_all |= is_whole
             raise
@@ -85,6 +95,12 @@ class RunRoster:
             return False
         known = self._state.attached.get(live.run.run_id)
         return known is None or known.live.last.session != live.last.session
+
+    def _count_untaken(self, found: Sequence[LiveRun], is_whole: bool) -> None:
+        untaken = Counter(one.run.state for one in found if one.run.run_id not in self._state.attached)
+        if not is_whole:  # those that run were not looked at
+            untaken[RunState.RUNNING] = self.untaken[RunState.RUNNING]
+        self.untaken = untaken
 
     async def _let_go(self, active: set[UUID]) -> None:
         """Let go of runs that have ended without us."""

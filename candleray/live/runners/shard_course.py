@@ -16,7 +16,8 @@ from candleray.feeds.feed_store import FeedStore
 from candleray.live.runners.late_candles import LateCandles
 from candleray.live.runners.live_minutes import LiveMinutes
 from candleray.live.runners.run_roster import RunRoster
-from candleray.live.runners.shard_state import AttachedRun, ShardServices, ShardState
+from candleray.live.runners.shard_figures import ShardFigures
+from candleray.live.runners.shard_state import ShardServices, ShardState
 from candleray.live.shard_store import EpochOver
 from candleray.live.standing import RunStanding
 from candleray.logs import get_logger
@@ -26,6 +27,7 @@ from candleray.settings import Settings
 log = get_logger("runners")
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
+FIGURES_EVERY_S = 5.0
 
 
 class ShardCourse:
@@ -54,12 +56,30 @@ class ShardCourse:
                 ("late candles", self._late.look),
                 ("standings", self._tell_standings),
                 ("events", self._tell_what_waits),
+                ("figures", self._tell_figures),
             ):
                 steps.create_task(self._repeat(name, step), name=name)
 
     def standings(self, user_id: UUID) -> list[RunStanding]:
         """The standings of a user's runs."""
         return self._standings().get(user_id, [])
+
+    def figures(self) -> ShardFigures:
+        state, commits = self.state, self.state.commits
+        return ShardFigures(
+            shard=state.shard,
+            epoch=state.store.epoch,
+            runs=self._roster.counts(),
+            untaken=self._roster.untaken.total(),
+            failed=commits.failed,
+            last_failed_s=commits.last_failed_s,
+            bars=state.bars,
+            events=commits.events,
+            lag_s=state.lag_s(state.book.reads),
+            waited_for=len(state.waits),
+            failing_steps=len(self.waits),
+            commit_ms={str(share): commits.times.quantile_ms(share) for share in (0.5, 0.99)},
+        )
 
     async def _begin(self) -> float:
         epoch = await self.state.store.begin(self.state.limits.shards)
@@ -111,6 +131,10 @@ class ShardCourse:
         await self.state.commits.tell()
         return 1.0
 
+    async def _tell_figures(self) -> float:
+        self.state.services.observe(self.figures())
+        return FIGURES_EVERY_S
+
     async def _tell_standings(self) -> float:
         states = await FeedStore(self.state.services.postgres).states()
         self.state.time.measured(
@@ -127,15 +151,9 @@ class ShardCourse:
         found: dict[UUID, list[RunStanding]] = {}
         for standing in self.state.book.standings():
             if known := self.state.attached.get(standing.run_id):
-                told = standing.model_copy(update={"lag_s": self._lag_s(known)})
+                told = standing.model_copy(update={"lag_s": self.state.lag_s(known.seams_ms)})
                 found.setdefault(known.live.user_id, []).append(told)
         return found
-
-    def _lag_s(self, run: AttachedRun) -> float | None:
-        """The lag of the run's minutes, that of the instrument which is furthest behind."""
-        lags = [self.state.time.lag_s(one.market_id, self.state.book.decided_ms(one) or 0) for one in run.seams_ms]
-        known = [lag_s for lag_s in lags if lag_s is not None]
-        return max(known) if known else None
 
 
 def _heed_cancellation() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -17,6 +17,7 @@ from candleray.live.run import RunAction
 from candleray.live.runners.commits import Commits, Move
 from candleray.live.runners.exchange_time import ExchangeTime
 from candleray.live.runners.run_book import RunBook
+from candleray.live.runners.shard_figures import Observe, unobserved
 from candleray.live.runners.waits import Waits
 from candleray.live.sessions import LiveRun
 from candleray.live.shard_store import ShardStore
@@ -32,6 +33,8 @@ class ShardServices:
     postgres: Postgres
     valkey: Callable[[], Awaitable[Valkey]]
     store: CandleStoreClient
+    observe: Observe = unobserved
+    """Called again and again with the figures of the shard."""
 
 
 @dataclass
@@ -63,6 +66,8 @@ class ShardState:
         self.time = ExchangeTime(self.speed)
         self.looks_at_all = True
         """Runs may have left the states that they are known in: look at all of them."""
+        self.bars = 0
+        """Bars that runs have taken."""
         self._turn = asyncio.Lock()
 
     @property
@@ -86,6 +91,7 @@ class ShardState:
         batch = self.commits.batch
         batch.events += advanced.events
         batch.taken_ms |= advanced.taken_ms
+        self.bars += advanced.bars
         for run_id, reason in advanced.failed.items():
             self.fail(self.attached.pop(run_id).live, reason)
         for instrument, taken_ms in advanced.taken_ms.items():
@@ -105,6 +111,11 @@ class ShardState:
         """Wait for the next minute of everything that is read."""
         for one in self.book.reads:
             self.waits.want(one, self.book.decided_ms(one) or 0, now_s)
+
+    def lag_s(self, instruments: Iterable[Instrument]) -> float | None:
+        """The lag of the one that is furthest behind."""
+        lags = [self.time.lag_s(one.market_id, self.book.decided_ms(one) or 0) for one in instruments]
+        return max((lag_s for lag_s in lags if lag_s is not None), default=None)
 
     async def commit(self) -> None:
         if await self.commits.commit():

@@ -19,6 +19,7 @@ from candleray.live.event_store import StrategyEvents
 from candleray.live.events import EventKind
 from candleray.live.run import RunAction, RunState
 from candleray.live.runners.shard_course import ShardCourse
+from candleray.live.runners.shard_figures import ShardFigures
 from candleray.live.runners.shard_state import ShardServices
 from candleray.live.shard_store import EpochOver, ShardStore
 from candleray.live.store import Runs
@@ -49,6 +50,7 @@ class Rig:
 
     def __post_init__(self) -> None:
         self.is_valkey_away = False
+        self.observed: list[ShardFigures] = []
 
         async def insert(batch: Any) -> None:
             await asyncio.to_thread(self.embedded.insert_many, batch, "websocket")
@@ -58,7 +60,8 @@ class Rig:
     def course(self, **limits: Any) -> ShardCourse:
         settings = Settings(live_runs=LiveRunSettings(**FAST | limits), live=LiveSettings(clock_speed=60))
         store = CandleStoreClient(in_process(self.embedded))
-        return ShardCourse(0, settings, ShardServices(self.postgres, self._valkey, store))
+        services = ShardServices(self.postgres, self._valkey, store, self.observed.append)
+        return ShardCourse(0, settings, services)
 
     async def _valkey(self) -> Valkey:
         if self.is_valkey_away:
@@ -128,6 +131,14 @@ async def test_a_run_is_taken_up_says_what_a_whole_course_says_and_is_let_go(rig
         await Runs(rig.postgres).move(runs[0].user_id, runs[0].run_id, RunAction.STOP, "the test")
         await let_work_until(lambda: _is(rig, runs[0], RunState.STOPPED), what="the stop")
         assert runs[0].run_id not in course.state.attached
+        figures = course.figures()
+        assert (figures.epoch, figures.untaken, figures.failed, figures.last_failed_s) == (1, 0, 0, None)
+        assert figures.runs[RunState.RUNNING] == 3
+        assert figures.events == sum([len(await said(rig.postgres, run)) for run in runs])
+        assert figures.bars > 4 * 30, "each run counts its own"
+        assert figures.commit_ms["0.5"] is not None
+        assert figures.lag_s is not None
+        assert {one.epoch for one in rig.observed} == {1}
 
 
 async def test_the_users_stream_has_every_event_once_and_in_order_with_its_number(rig: Rig) -> None:
@@ -230,10 +241,12 @@ async def test_a_run_that_cannot_run_fails_with_the_reason_and_the_others_go_on(
         connection = transaction._connection
         await connection.execute("SET LOCAL session_replication_role = replica")  # a strategy never changes
         await connection.execute(SPOIL, bad.run.strategy_id)
-    async with rig.running():
+    async with rig.running() as course:
         await rig.close(range(5))
         await let_work_until(lambda: _is(rig, bad, RunState.FAILED), what="the failure")
         await let_work_until(lambda: _is(rig, good, RunState.RUNNING), what="the other")
+        assert course.figures().failed == 1
+        assert course.figures().last_failed_s is not None
     cause = (await Runs(rig.postgres).get(bad.user_id, bad.run_id)).events[-1].cause
     assert "the strategy cannot run with the engine of today" in cause
     assert "gone" in cause
