@@ -54,7 +54,7 @@ class Bodies(HttpLayer):
 
 def _measured(scope: Scope, receive: Receive, most_bytes: int, timeout_s: float) -> Receive:
     """`receive`, which breaks off a body that is too long or too slow."""
-    received, is_whole, ends_at = 0, False, asyncio.get_running_loop().time() + timeout_s
+    received, is_whole, time_left = 0, False, _TimeLeft(timeout_s)
 
     async def receive_measured() -> Message:
         nonlocal received, is_whole
@@ -62,8 +62,7 @@ def _measured(scope: Scope, receive: Receive, most_bytes: int, timeout_s: float)
             return await receive()
         want_body(scope)
         try:
-            async with asyncio.timeout_at(ends_at):
-                message = await receive()
+            message = await time_left.received(receive)
         except TimeoutError:
             raise BodyRefused(
                 RequestTimeout(
@@ -77,6 +76,31 @@ def _measured(scope: Scope, receive: Receive, most_bytes: int, timeout_s: float)
         return message
 
     return receive_measured
+
+
+class _TimeLeft:
+    """Time within which a body must have come, and once a tenth more.
+
+    A process whose loop stood still at the end of the time has not yet read what came meanwhile: it looks again.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self._now = asyncio.get_running_loop().time
+        self._ends_at, self._more_s = self._now() + limit_s, limit_s / 10
+
+    async def received(self, receive: Receive) -> Message:
+        """Return the next message of the body.
+
+        Raises:
+            TimeoutError: it did not come in time.
+        """
+        try:
+            async with asyncio.timeout_at(self._ends_at):
+                return await receive()
+        except TimeoutError:
+            self._ends_at, self._more_s = self._now() + self._more_s, 0.0
+        async with asyncio.timeout_at(self._ends_at):
+            return await receive()
 
 
 def _declared_length(scope: Scope) -> int | None:
