@@ -12,7 +12,7 @@ import typer
 from candleray.errors import invalid, nearest
 from candleray.terminal.console import notes, output, print_json
 from candleray.terminal.exit_codes import ExitCode
-from candleray.terminal.hints import here, interruptible, show_next
+from candleray.terminal.hints import after_run, here, interruptible, show_next
 from candleray.terminal.options import ApiUrl, AsJson, AsJsonList, DataDir, connect, write_file
 from candleray.terminal.progress import working
 from candleray.terminal.tables import minute_text, print_table, second_text
@@ -49,7 +49,7 @@ def start(
     Example: candleray run start 0b4bd4f2-6c1a-4f0e-9d43-2a8c55a7f0b1
     """
     with connect(api, data) as client:
-        _show_started(client.start_run(strategy_id), as_json)
+        _show_started(client.start_run(strategy_id), as_json, here(api, data))
 
 
 @run.command("list")
@@ -169,7 +169,10 @@ def stop(run_id: RunId, as_json: AsJson = False, api: ApiUrl = None, data: DataD
     Example: candleray run stop 9d1f2c5e-58a0-4a3c-b1c3-5d7f1f0e6a21
     """
     with connect(api, data) as client:
-        _show(client.stop_run(run_id), as_json)
+        stopped = client.stop_run(run_id)
+    _show(stopped, as_json)
+    if not as_json:
+        show_next(*after_run(stopped.run_id, here(api, data)))
 
 
 @run.command()
@@ -179,7 +182,7 @@ def restart(run_id: RunId, as_json: AsJson = False, api: ApiUrl = None, data: Da
     Example: candleray run restart 9d1f2c5e-58a0-4a3c-b1c3-5d7f1f0e6a21
     """
     with connect(api, data) as client:
-        _show_started(client.restart_run(run_id), as_json)
+        _show_started(client.restart_run(run_id), as_json, here(api, data))
 
 
 @run.command()
@@ -226,10 +229,13 @@ def _show(one: Run, as_json: bool) -> None:
         _print_runs([one])
 
 
-def _show_started(started: StartedRun, as_json: bool) -> None:
+def _show_started(started: StartedRun, as_json: bool, where: str) -> None:
     _show(started, as_json)
-    for note in () if as_json else started.notes:
+    if as_json:
+        return
+    for note in started.notes:
         notes().print(note)
+    show_next(f"run watch{where}", *after_run(started.run_id, where))
 
 
 def _print_runs(runs: Iterable[Run]) -> None:

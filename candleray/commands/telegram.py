@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from candleray.errors import invalid
 from candleray.terminal.console import notes, output, print_json
 from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect
 from candleray.terminal.tables import second_text
@@ -65,7 +66,10 @@ def policy(
     quiet: Annotated[
         str | None, typer.Option("--quiet", metavar="HH:MM-HH:MM", help="Hours of silence each day; off for none.")
     ] = None,
-    zone: Annotated[str, typer.Option("--zone", help="The time zone of --quiet, such as Europe/Berlin.")] = "UTC",
+    zone: Annotated[
+        str | None,
+        typer.Option("--zone", help="The time zone of --quiet, such as Europe/Berlin; UTC if it had none."),
+    ] = None,
     muted: Annotated[
         bool | None, typer.Option("--muted/--unmuted", help="Nothing at all, or messages again.")
     ] = None,
@@ -89,8 +93,8 @@ def policy(
         chosen = client.telegram().policy.model_dump(mode="json")
         if kinds is not None:
             chosen["kinds"] = [kind.strip() for kind in kinds.split(",") if kind.strip()]
-        if quiet is not None:
-            chosen["quiet_hours"] = _quiet_hours(quiet, zone)
+        if quiet is not None or zone is not None:
+            chosen["quiet_hours"] = _quiet_hours(quiet, zone, chosen["quiet_hours"])
         if muted is not None:
             chosen |= {"muted": muted, "muted_until": None}
         for references, is_muted in ((mute_run, True), (unmute_run, False)):
@@ -100,9 +104,14 @@ def policy(
         _show(client.set_telegram_policy(chosen), as_json)
 
 
-def _quiet_hours(text: str, zone: str) -> dict[str, Any] | None:
+def _quiet_hours(text: str | None, zone: str | None, known: dict[str, Any] | None) -> dict[str, Any] | None:
     if text == "off":
         return None
+    zone = zone or (known or {}).get("zone", "UTC")
+    if text is None:
+        if known is None:
+            raise invalid("--zone", "no_quiet_hours", f"--zone {zone}: there are no quiet hours; give --quiet too")
+        return {**known, "zone": zone}
     start, _, end = text.partition("-")
     return {"start": start.strip(), "end": end.strip(), "zone": zone}
 

@@ -6,11 +6,15 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import UUID
 
 import typer
 
 from candleray.terminal.console import notes
 from candleray.terminal.exit_codes import ExitCode
+
+SHORT_ID = 8
+"""Characters of an id that are enough to name a thing among one's own."""
 
 
 def here(api: str | None, data: Path | None) -> str:
@@ -51,3 +55,9 @@ def after_candles(market: str, symbol: str, where: str) -> tuple[str, ...]:
         f"compute sma window=20 --market {market} --symbol {symbol} --bars 100{where}",
         f"backtest request.json{where}    # docs/howto/write-a-request.md",
     )
+
+
+def after_run(run_id: UUID, where: str) -> tuple[str, ...]:
+    """Commands for who has a run: what it did, and the proof that the backtest does the same."""
+    short = str(run_id)[:SHORT_ID]
+    return f"run trades {short}{where}", f"run certify {short}{where}"

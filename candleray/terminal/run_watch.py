@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import typer
 
-from candleray.errors import NotFound
+from candleray.errors import CandlerayError, NotFound
 from candleray.live.events import SignalChange, StateChange, StrategyEvent
 from candleray.live.run import ACTIVE_STATES, Run
 from candleray.live.standing import RunStanding
 from candleray.terminal.console import notes, output
+from candleray.terminal.hints import SHORT_ID
 from candleray.terminal.run_words import event_line, event_words, lag_words, position_words
 from candleray.text_table import aligned
 
@@ -23,9 +25,13 @@ if TYPE_CHECKING:
 
     from candleray.sdk.client import Client
 
-COLUMNS = ("run", "instrument", "bars", "state", "lag", "signal", "position", "return %", "trades", "last said")
+COLUMNS = (
+    *("run", "instrument", "bars", "state", "lag", "signal", "position", "return %", "trades", "parity"),
+    "last said",
+)
+READ_AGAIN_S = 60.0
+"""No event tells of a run's parity."""
 _TEXT = tuple(name for name in COLUMNS if name not in ("return %", "trades"))
-SHORT_ID = 8
 
 
 class RunWatch:
@@ -41,7 +47,13 @@ class RunWatch:
         self._said: dict[UUID, str] = {}
         self._is_cut = False
         self._live: Live | None = None
-        for run in [client.run(run_id)] if run_id else self._active():
+        self._read_at_s = 0.0
+        self._read()
+
+    def _read(self) -> None:
+        """Read the runs as they are now."""
+        self._read_at_s = time.monotonic()
+        for run in [self._client.run(self._only)] if self._only else self._active():
             self._runs[run.run_id] = run
 
     def _active(self) -> list[Run]:
@@ -85,6 +97,9 @@ class RunWatch:
                     continue
             self._standings[standing.run_id] = standing
             self._signals[standing.run_id] = standing.signal
+        if time.monotonic() - self._read_at_s > READ_AGAIN_S:
+            with suppress(CandlerayError):  # a verdict that is a minute older
+                self._read()
         self._show()
 
     def _cut(self, reason: str) -> None:
@@ -143,6 +158,7 @@ class RunWatch:
             position_words(standing) if standing else "–",
             f"{standing.return_pct:+.3f}" if standing else "–",
             f"{standing.trades:,}" if standing else "–",
+            run.parity.value,
             self._said.get(run.run_id, "–"),
         )
 

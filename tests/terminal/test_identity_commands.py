@@ -173,8 +173,11 @@ async def test_messages_by_telegram_are_linked_chosen_and_ended(run: Run, postgr
     chosen = ("--kinds", "exit,entry", "--quiet", "23:00-07:00", "--zone", "Europe/Berlin", "--muted")
     told = run("telegram", "policy", *chosen).stdout
     assert "tells entry, exit; quiet 23:00-07:00 Europe/Berlin; muted" in told
+    assert "quiet 22:00-07:00 Europe/Berlin" in run("telegram", "policy", "--quiet", "22:00-07:00").stdout
+    assert "quiet 22:00-07:00 Asia/Tokyo" in run("telegram", "policy", "--zone", "Asia/Tokyo").stdout
     policy = json.loads(run("telegram", "policy", "--quiet", "off", "--unmuted", "--json").stdout)["policy"]
     assert (policy["kinds"], policy.get("quiet_hours"), policy["muted"]) == (["entry", "exit"], None, False)
+    assert "give --quiet too" in run("telegram", "policy", "--zone", "Asia/Tokyo").stderr
     wrong = run("telegram", "policy", "--kinds", "entri")
     assert wrong.exit_code == 2
     assert "kinds.0" in wrong.stderr

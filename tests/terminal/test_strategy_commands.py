@@ -164,7 +164,10 @@ def test_an_answer_becomes_a_strategy_becomes_a_run(run: Run, client: Client, tm
     started = run("run", "start", strategy.strategy_id)
     assert "starting" in started.stdout
     (kept,) = json.loads(run("run", "list", "--strategy", strategy.strategy_id, "--json").stdout)
-    assert "stopping" in run("run", "stop", kept["run_id"]).stdout
+    assert "candleray run watch" in started.stderr
+    stopped = run("run", "stop", kept["run_id"])
+    assert "stopping" in stopped.stdout
+    assert f"candleray run certify {kept['run_id'][:8]}" in stopped.stderr
     assert "starting" in run("run", "restart", kept["run_id"]).stdout
     certified = run("run", "certify", kept["run_id"], "--out", tmp_path / "certificate.json")
     assert "empty: there was no bar in the range" in certified.stdout

@@ -208,13 +208,16 @@ def test_a_watch_says_that_the_connection_is_lost_and_goes_on(no_pause, capsys):
     assert "42  2026-01-05T12:00:00Z  9d1f2c5e binance:spot:BTCUSDT 1h  signal long, before none" in told.out
 
 
-def test_the_table_shows_what_each_run_holds_and_waits_for(no_pause):
+def test_the_table_shows_what_each_run_holds_and_waits_for_and_its_last_verdict(no_pause, monkeypatch):
+    monkeypatch.setattr("candleray.terminal.run_watch.READ_AGAIN_S", -1.0)
     waits = {**examples.STANDING, "waits_for": "minutes that have not come"}
     with Scripted([begin(41) + event(42) + END]).client() as client:
         watch = RunWatch(client, None, as_json=True)
         watch.follow(None, 60)
+        monkeypatch.setitem(strategy_examples.RUN, "parity", "broken")
         watch._stand([RunStanding.model_validate(waits)])
         shown = [str(line) for line in watch._table().renderables]
     assert shown[1].split()[:6] == ["9d1f2c5e", "binance:spot:BTCUSDT", "1h", "starting", "0.6", "s"]
     assert "long 0.10658488 at 93821.881" in shown[1]
+    assert " broken " in shown[1]
     assert shown[2] == "9d1f2c5e waits for minutes that have not come"
