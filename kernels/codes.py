@@ -19,6 +19,7 @@ from kernels.jit import FLOAT, INT, WORD
 
 CODE = types.int16
 CODES_OUT = types.Array(CODE, 3, "C")
+CODE_BYTES = 2
 MOST = 32_000.0
 """The largest code, and the negative of the smallest; numbers outside of the span take these."""
 
@@ -50,24 +51,28 @@ def encode_octet(_context, series, bar, middle, scale, codes, place):
 
 
 @intrinsic
-def compare_codes(_context, left, right, place):
-    """Compare 64 codes with 64 others: a word of those above, one of those that are equal."""
+def compare_codes(_context, left, right):
+    """Compare 64 codes at an address with 64 at another: a word of those above, one of those that are equal."""
 
     def generate(context, builder, signature, arguments):
         vector = ir.VectorType(ir.IntType(16), _LANES)
         words = [ir.Constant(ir.IntType(WORD_BITS), 0)] * 2
         for lane in range(0, WORD_BITS, _LANES):
-            at = builder.add(arguments[2], ir.Constant(arguments[2].type, lane))
-            sides = [
-                _loaded(context, builder, signature.args[side], arguments[side], at, vector, 2) for side in (0, 1)
-            ]
+            sides = [_codes_at(builder, address, lane, vector) for address in arguments]
             for row, predicate in enumerate((">", "==")):
                 bits = builder.bitcast(builder.icmp_signed(predicate, *sides), ir.IntType(_LANES))
                 word = builder.zext(bits, ir.IntType(WORD_BITS))
                 words[row] = builder.or_(words[row], builder.shl(word, ir.Constant(word.type, lane)))
         return context.make_tuple(builder, signature.return_type, words)
 
-    return types.UniTuple(WORD, 2)(left, right, INT), generate
+    return types.UniTuple(WORD, 2)(WORD, WORD), generate
+
+
+def _codes_at(builder: Any, address: Any, lane: int, vector: Any) -> Any:
+    first = builder.add(address, ir.Constant(address.type, lane * CODE_BYTES))
+    codes = builder.load(builder.inttoptr(first, vector.as_pointer()))
+    codes.align = CODE_BYTES  # Arrays begin anywhere: a vector's own alignment would be assumed, and fault.
+    return codes
 
 
 def _address(context: Any, builder: Any, kind: Any, array: Any, at: Any, vector: Any) -> Any:

@@ -15,9 +15,19 @@ import numpy as np
 from numba import carray
 from numpy.typing import NDArray
 
-from kernels.bits import WORD_BITS, popcount, row_addresses, trailing_zeros, words
-from kernels.codes import CODES_OUT, MOST, compare_codes, encode_octet
-from kernels.comparisons import OCTET, OCTET_ROWS_OUT, above, at_most
+from kernels.bits import WORD_BITS, row_addresses, words
+from kernels.codes import CODE_BYTES, CODES_OUT, MOST, encode_octet
+from kernels.compared_blocks import (
+    ABOVE,
+    BELOW,
+    READINGS,
+    tell_by_codes,
+    words_at,
+    write_by_numbers,
+    write_same,
+    write_told,
+)
+from kernels.comparisons import OCTET, OCTET_ROWS_OUT
 from kernels.jit import (
     FLOAT,
     FLOAT_ROWS_OUT,
@@ -33,23 +43,15 @@ from kernels.jit import (
 )
 from kernels.pairs import Series
 
-BLOCK_WORDS = 32
-"""Words of a block: the codes of 100 series take 400 KB, of the 512 KB of a core's second cache."""
+BLOCK_WORDS = 128
+"""Words of a block: of ten series that pass by, the codes take 160 KB of a core's second cache, and a plane gets
+1 KB at a time; in blocks of a quarter of that, a comparison took a third longer."""
 BLOCK_BARS = BLOCK_WORDS * WORD_BITS
 SAMPLED = 32
 """The span of a block's codes is that of every so manieth number: those outside only leave more to the floats."""
 
-MOST_LOOKED_AT = 8
-"""Equal codes of a word whose numbers are compared one by one: all of its floats are 16 lines of the third cache,
-and to read those made crossings of real averages take a quarter longer."""
-
-READINGS = 4
-"""The planes that a comparison of a staying series with a passing one may give: the rows of the pair
-(`kernels.pairs.HOLDS`, `FAILS`) of the first above the second, then those of the second above the first."""
-
-_ABOVE, _NOT_ABOVE, _BELOW, _NOT_BELOW = range(READINGS)
-_EVERY, _ONE, _TOP = np.uint64(0xFFFF_FFFF_FFFF_FFFF), np.uint64(1), np.uint64(WORD_BITS - 1)
-_NONE = np.uint64(0)
+_EVERY, _NONE = np.uint64(0xFFFF_FFFF_FFFF_FFFF), np.uint64(0)
+_ROW_BYTES = np.uint64(BLOCK_BARS * CODE_BYTES)
 
 _float_pointer = pointer_to(FLOAT)
 _word_pointer = pointer_to(WORD)
@@ -144,6 +146,12 @@ def _values(address, n_values):
 
 
 @inline
+def _row_at(codes, number):
+    """The address of a series' codes of a block."""
+    return np.uint64(codes) + np.uint64(number) * _ROW_BYTES
+
+
+@inline
 def _extremes(series, n_values, first, last, least, most):
     for number in range(series.size):
         values = _values(series[number], n_values)
@@ -179,96 +187,6 @@ def _encode_block(series, n_values, first, last, before, span, codes, whole):
         whole[number] = unknown == 0
 
 
-@inline
-def _words_above(left, right, bar):
-    """Compare 64 bars as floats: a word of those that are above, one of those that are known not to be."""
-    over, under = _NONE, _NONE
-    for octet in range(WORD_BITS // OCTET):
-        t, place = bar + OCTET * octet, np.uint64(OCTET * octet)
-        over |= np.uint64(above(left, right, t)) << place
-        under |= np.uint64(at_most(left, right, t)) << place
-    return over, under
-
-
-@inline
-def _settle(left, right, bar, over, same):
-    """Compare the numbers where the codes are the same; leave in `same` the bars on which the numbers are."""
-    for word in range(over.size):
-        equal = same[word]
-        if equal == _NONE:
-            continue
-        first = bar + word * WORD_BITS
-        if popcount(equal) > MOST_LOOKED_AT:
-            over[word], at_most = _words_above(left, right, first)
-            _, at_least = _words_above(right, left, first)
-            same[word] = at_most & at_least
-            continue
-        same_numbers = _NONE
-        while equal != _NONE:
-            place = trailing_zeros(equal)
-            t = first + np.int64(place)
-            over[word] |= np.uint64(left[t] > right[t]) << place
-            same_numbers |= np.uint64(left[t] == right[t]) << place
-            equal &= equal - _ONE
-        same[word] = same_numbers
-
-
-@inline
-def _compare_codes(left, right, left_codes, right_codes, bar, turned, states, stop):
-    over, not_over = states[_ABOVE, 1:stop], states[_NOT_ABOVE, 1:stop]
-    under, not_under = states[_BELOW, 1:stop], states[_NOT_BELOW, 1:stop]
-    for word in range(over.size):
-        over[word], under[word] = compare_codes(left_codes, right_codes, word * WORD_BITS)
-    _settle(left, right, bar, over, under)
-    for word in range(over.size):
-        not_over[word] = ~over[word]
-    if turned:
-        for word in range(over.size):
-            not_under[word] = over[word] | under[word]
-            under[word] = ~not_under[word]
-
-
-@inline
-def _compare_numbers(left, right, bar, over, not_over):
-    for word in range(over.size):
-        over[word], not_over[word] = _words_above(left, right, bar + word * WORD_BITS)
-
-
-@inline
-def _write_before(left, right, bar, states):
-    """Write the bar before a block into the top of the word before it."""
-    states[_ABOVE, 0] = np.uint64(left[bar] > right[bar]) << _TOP
-    states[_NOT_ABOVE, 0] = np.uint64(left[bar] <= right[bar]) << _TOP
-    states[_BELOW, 0] = np.uint64(right[bar] > left[bar]) << _TOP
-    states[_NOT_BELOW, 0] = np.uint64(right[bar] <= left[bar]) << _TOP
-
-
-@inline
-def _write_crossing(above, not_above, out):
-    """Write the bars on which the one holds that did not hold on the bar before: both begin a word earlier."""
-    now, before, earlier = above[1:], not_above[1:], not_above[:-1]
-    for word in range(out.size):
-        out[word] = now[word] & (before[word] << _ONE | earlier[word] >> _TOP)
-
-
-@inline
-def _write_no_crossing(above, not_above, out):
-    now, before, earlier = not_above[1:], above[1:], above[:-1]
-    for word in range(out.size):
-        out[word] = now[word] | before[word] << _ONE | earlier[word] >> _TOP
-
-
-@inline
-def _write_reading(reading, crossing, states, stop, out):
-    holds = reading - reading % 2
-    if not crossing:
-        out[:] = states[reading, 1:stop]
-    elif reading == holds:
-        _write_crossing(states[holds, :stop], states[holds + 1, :stop], out)
-    else:
-        _write_no_crossing(states[holds, :stop], states[holds + 1, :stop], out)
-
-
 @jit(WORDS, WORDS, INT, INT, INT_ROWS, WORD_ROWS, CODES, INT)
 def _compare(staying, passing, n_values, before, sides, wanted, kept, encoded):
     codes, whole, spans = kept.values, kept.whole, kept.spans
@@ -285,24 +203,24 @@ def _compare(staying, passing, n_values, before, sides, wanted, kept, encoded):
             _write_span(staying, passing, n_values, bar, behind, spans[block])
             _encode_block(staying, n_values, bar, behind, before, spans[block], codes[block], whole[block])
         _encode_block(passing, n_values, bar, behind, before, spans[block], passing_codes, passing_whole)
-        stop = last - first + 1
+        stop, crossing = last - first + 1, before == 1
+        # Views and calls of each pair would count references: half of the time of a comparison.
+        over, same = states[ABOVE, 1:stop], states[BELOW, 1:stop]
+        staying_at, passing_at = codes[block].ctypes.data, passing_codes.ctypes.data
         for pair in range(sides.shape[0]):
             one, other = sides[pair, 0], sides[pair, 1]
             left, right = _values(staying[one], n_values), _values(passing[other], n_values)
-            turned = wanted[pair, _BELOW] != _NONE or wanted[pair, _NOT_BELOW] != _NONE
-            if whole[block, one] and passing_whole[other]:
-                _compare_codes(left, right, codes[block, one], passing_codes[other], bar, turned, states, stop)
-            else:
-                _compare_numbers(left, right, bar, states[_ABOVE, 1:stop], states[_NOT_ABOVE, 1:stop])
-                if turned:
-                    _compare_numbers(right, left, bar, states[_BELOW, 1:stop], states[_NOT_BELOW, 1:stop])
-            if before == 1:
-                _write_before(left, right, bar - 1, states)
+            if not (whole[block, one] and passing_whole[other]):
+                write_by_numbers(left, right, bar, crossing, states, stop, wanted[pair], first)
+                continue
+            left_codes, right_codes = _row_at(staying_at, one), _row_at(passing_at, other)
+            if not tell_by_codes(left, right, left_codes, right_codes, bar, over, same):
+                write_same(left, right, bar, crossing, states, stop, wanted[pair], first)
+                continue
             for reading in range(READINGS):
                 address = wanted[pair, reading]
                 if address != _NONE:
-                    out = carray(_word_pointer(address), (n_words,))[first:last]
-                    _write_reading(reading, before == 1, states, stop, out)
+                    write_told(left, right, bar, crossing, over, reading, words_at(address, first, stop - 1))
     end = _EVERY >> np.uint64(n_words * WORD_BITS - n_bars)
     for pair in range(sides.shape[0]):
         for reading in range(READINGS):

@@ -7,7 +7,8 @@ import pytest
 
 from kernels import pairs
 from kernels.bits import pack, unpack, words
-from kernels.compared_series import READINGS, StayingSeries
+from kernels.compared_blocks import READINGS
+from kernels.compared_series import BLOCK_BARS, StayingSeries
 
 
 def drawn(seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +48,9 @@ def walks(seed: int, n: int) -> list[np.ndarray]:
     return [walk, walk.copy(), np.round(walk), near, holes, late, spike, np.full(n, 100.0), 1e300 * near]
 
 
-@pytest.mark.parametrize("n", [2, 63, 64, 65, 66, 129, 2047, 2048, 2049, 2050, 4097, 6000])
+@pytest.mark.parametrize(
+    "n", [2, 63, 64, 65, 66, 129, *(BLOCK_BARS + more for more in range(-1, 3)), 2 * BLOCK_BARS + 1, 20_000]
+)
 @pytest.mark.parametrize("before", [0, 1])
 @pytest.mark.parametrize("readings", [(0,), (1,), (3,), (0, 2), (0, 1, 2, 3)])
 def test_many_comparisons_at_once_are_those_one_by_one(n: int, before: int, readings: tuple[int, ...]):

@@ -12,7 +12,8 @@ from candleray.search.signals.evaluator import Evaluator
 from candleray.search.signals.expressions import Crosses, Expression
 from candleray.search.signals.signal_grid import Leaf
 from kernels.bits import WORD_BITS, words
-from kernels.compared_series import READINGS, StayingSeries
+from kernels.compared_blocks import READINGS
+from kernels.compared_series import StayingSeries
 
 SERIES_BYTES = 544 * 2**20
 """Series that are compared at once, with the codes of those that stay. The side that has fewer stays while the
