@@ -22,6 +22,8 @@ def canonical_json(content: Any) -> bytes:
 
 
 def _plain(content: Any) -> Any:
+    if type(content) is str:  # most of it
+        return content
     # A number is one number however it was typed: 5, 5.0 and 5e0 hash alike.
     if isinstance(content, float) and content.is_integer() and abs(content) < 2**53:
         return int(content)

@@ -46,7 +46,8 @@ ALL_THERE_IS = 1 << 40
 ON_ONE_BAR = (EventKind.GAP, EventKind.SIGNAL, EventKind.EXIT, EventKind.ENTRY, EventKind.ANNULLED)
 """The kinds of events that a replay has, in their order on one bar."""
 
-# The bodies of events are made unchecked, they are right by their types: a month of minutes may have 17,000.
+# The bodies of events are made unchecked, they are right by their types: a month of minutes may have 17,000. Their
+# kinds are named, because to take a default costs more than all else.
 
 _WORDS: Mapping[int, Literal["long", "short", "none"]] = {1: "long", -1: "short", 0: "none"}
 
@@ -79,6 +80,10 @@ class SessionSpan:
             {source: first_ms for source, first_ms in first_other_bars(live, grid_of(live, spec)).items()}
         )
         return cls(spec.instrument, firsts, to_ms(live.last.live_from), until_ms)
+
+    def until(self, end_ms: int | None) -> SessionSpan:
+        """The same from the beginning to an earlier end, where one is given."""
+        return self if end_ms is None else replace(self, until_ms=min(self.until_ms, end_ms))
 
 
 @dataclass(frozen=True)
@@ -247,7 +252,9 @@ def _gaps(minutes: Candles, span: SessionSpan) -> Iterator[ReplayedEvent]:
         return
     for start_ms, end_ms in missing_ranges(stamps, span.live_from_ms, int(stamps[-1])).tolist():
         yield ReplayedEvent(
-            start_ms, end_ms + MINUTE_MS, Gap.model_construct(minutes=(end_ms - start_ms) // MINUTE_MS)
+            start_ms,
+            end_ms + MINUTE_MS,
+            Gap.model_construct(kind=EventKind.GAP, minutes=(end_ms - start_ms) // MINUTE_MS),
         )
 
 
@@ -255,7 +262,10 @@ def _signal_changes(bars: Bars, signals: IntArray, is_told: NDArray[np.bool_]) -
     before = np.concatenate([[0], signals[:-1]])
     for at in np.flatnonzero((signals != before) & is_told[:-1]).tolist():
         body = SignalChange.model_construct(
-            signal=_WORDS[int(signals[at])], before=_WORDS[int(before[at])], close=float(bars.close[at])
+            kind=EventKind.SIGNAL,
+            signal=_WORDS[int(signals[at])],
+            before=_WORDS[int(before[at])],
+            close=float(bars.close[at]),
         )
         ts_open_ms = int(bars.ts_open_ms[at])
         yield ReplayedEvent(ts_open_ms, ts_open_ms + bars.bar_ms, body)
@@ -267,6 +277,7 @@ def _side(trade: Any) -> Side:
 
 def _entry(trade: Any, equity_quote: float) -> Entry:
     return Entry.model_construct(
+        kind=EventKind.ENTRY,
         side=_side(trade),
         price=float(trade["entry_fill"]),
         quantity=float(trade["quantity"]),
@@ -278,6 +289,7 @@ def _entry(trade: Any, equity_quote: float) -> Entry:
 
 def _exit(trade: Any, entered_ms: int) -> Exit:
     return Exit.model_construct(
+        kind=EventKind.EXIT,
         reason=EXIT_REASONS[int(trade["exit_reason"])],
         side=_side(trade),
         entered=from_ms(entered_ms),
@@ -293,6 +305,7 @@ def _exit(trade: Any, entered_ms: int) -> Exit:
 
 def _annulled(trade: Any, equity_quote: float) -> Annulled:
     return Annulled.model_construct(
+        kind=EventKind.ANNULLED,
         side=_side(trade),
         price=float(trade["entry_fill"]),
         quantity=float(trade["quantity"]),

@@ -118,13 +118,14 @@ def _session(run: CertifiedRun, record: SessionRecord, start_ms: int, end_ms: in
     span = SessionSpan.of(live, run.spec, until_ms)
     tapes = cut(record.tapes, until_ms)
 
-    def replay(minutes: Tapes, told_ms: IntArray | None = None) -> Replay:
-        return replayed(run.spec, span, minutes, run.defaults, told_ms)
+    def replay(minutes: Tapes, told_ms: IntArray | None = None, end_ms: int | None = None) -> Replay:
+        return replayed(run.spec, span.until(end_ms), minutes, run.defaults, told_ms)
 
     received, canonical = replay(tapes.received), replay(tapes.canonical)
     minutes = differing_minutes(tapes)
     said = dict(_known(run, record.said, received, tapes.received[run.spec.instrument], until_ms))
     explain = Explanations(tapes, minutes, replay, received, canonical, said)
+    said_hash = events_hash(said)
     in_range = [(from_ms(place.ts_open_ms), body) for place, body in in_order(said)]
     return CertifiedSession(
         session=record.session.session,
@@ -138,11 +139,11 @@ def _session(run: CertifiedRun, record: SessionRecord, start_ms: int, end_ms: in
         minutes=tuple(minutes[:MAX_MINUTES]),
         minutes_cut=max(0, len(minutes) - MAX_MINUTES),
         events=len(said),
-        events_hash=events_hash(said),
+        events_hash=said_hash,
         said=tuple(SaidEvent(ts_open=ts_open, body=body) for ts_open, body in in_range[:MAX_SAID]),
         said_cut=max(0, len(said) - MAX_SAID),
-        received=compared(said, events_of(received, start_ms), nothing_explains),
-        canonical=compared(said, events_of(canonical, start_ms), explain),
+        received=compared(said, said_hash, events_of(received, start_ms), nothing_explains),
+        canonical=compared(said, said_hash, events_of(canonical, start_ms), explain),
     )
 
 

@@ -33,9 +33,10 @@ class Place(NamedTuple):
 
     @property
     def order(self) -> tuple[int, int]:
-        return self.ts_open_ms, ON_ONE_BAR.index(self.kind)
+        return self.ts_open_ms, _RANK[self.kind]
 
 
+_RANK = {kind: rank for rank, kind in enumerate(ON_ONE_BAR)}
 Events = Mapping[Place, EventBody]
 
 
@@ -72,18 +73,18 @@ def nothing_explains(place: Place, may_try: bool) -> None:
     """Explain nothing: over the candles that it received, a run has no excuse."""
 
 
-def compared(run: Events, backtest: Events, explain: Explain) -> Comparison:
-    differences = [
-        _difference(place, run, backtest, explain(place, at < MAX_DIFFERENCES))
-        for at, place in enumerate(differing_places(run, backtest))
-    ]
+def compared(run: Events, run_hash: str, backtest: Events, explain: Explain) -> Comparison:
+    """Compare a run's events, and their hash, with those of a backtest."""
+    places = differing_places(run, backtest)
+    minutes = [explain(place, at < MAX_DIFFERENCES) for at, place in enumerate(places)]
+    listed = zip(places[:MAX_DIFFERENCES], minutes, strict=False)
     return Comparison(
         events=len(backtest),
-        events_hash=events_hash(backtest),
-        differing=len(differences),
-        causes=dict(sorted(Counter(each.cause for each in differences).items())),
-        differences=tuple(differences[:MAX_DIFFERENCES]),
-        differences_cut=max(0, len(differences) - MAX_DIFFERENCES),
+        events_hash=events_hash(backtest) if places else run_hash,
+        differing=len(places),
+        causes=dict(sorted(Counter(map(_cause, minutes)).items())),
+        differences=tuple(_difference(place, run, backtest, minute) for place, minute in listed),
+        differences_cut=max(0, len(places) - MAX_DIFFERENCES),
     )
 
 
@@ -93,9 +94,13 @@ def _difference(place: Place, run: Events, backtest: Events, minute: MinuteDiffe
         kind=place.kind,
         run=run.get(place),
         backtest=backtest.get(place),
-        cause=Cause.NONE if minute is None else minute.cause,
+        cause=_cause(minute),
         minute=minute,
     )
+
+
+def _cause(minute: MinuteDifference | None) -> Cause:
+    return Cause.NONE if minute is None else minute.cause
 
 
 class Explanations:
@@ -109,7 +114,7 @@ class Explanations:
         self,
         tapes: SessionTapes,
         minutes: Sequence[MinuteDifference],
-        replay: Callable[[Tapes, IntArray], Replay],
+        replay: Callable[[Tapes, IntArray, int | None], Replay],
         received: Replay,
         canonical: Replay,
         run: Events,
@@ -122,6 +127,7 @@ class Explanations:
         self._between: dict[int, Events] = {}
         differing = differing_places(run, self._canonical)[:MAX_DIFFERENCES]
         self._tried_ms = np.array([place.ts_open_ms for place in differing], np.int64)
+        self._until_ms = self._first_common_after(received, canonical, differing)
 
     def __call__(self, place: Place, may_try: bool) -> MinuteDifference | None:
         """Return the minute behind the difference; None where there is none."""
@@ -149,8 +155,19 @@ class Explanations:
             if len(self._between) >= MAX_TRIALS:
                 return None
             tapes = changed(self._tapes.received, self._minutes[:count])
-            self._between[count] = _by_place(self._replay(tapes, self._tried_ms))
+            self._between[count] = _by_place(self._replay(tapes, self._tried_ms, self._until_ms))
         return self._between[count]
+
+    def _first_common_after(self, received: Replay, canonical: Replay, differing: Sequence[Place]) -> int | None:
+        """The end of the bars that a trial has to see: the batch does not look ahead.
+
+        Behind the last event that is looked for, the first bar that both tapes have, and so every tape between
+        them: by then it is known, whatever gaps lie before. None for all bars.
+        """
+        known_ms = max((self._known_ms[place] for place in differing if place in self._known_ms), default=0)
+        common = np.intersect1d(received.bars.ts_open_ms, canonical.bars.ts_open_ms)
+        at = int(np.searchsorted(common, known_ms))
+        return int(common[at + 1]) if at + 1 < len(common) else None
 
 
 def _by_place(replay: Replay) -> Events:

@@ -14,7 +14,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, fields
+from itertools import repeat
 
 import numpy as np
 
@@ -40,6 +42,11 @@ class Tally:
     found: int = 0
     took_s: list[float] = field(default_factory=list)
 
+    def add(self, other: Tally) -> None:
+        for each in fields(self):
+            ours, theirs = getattr(self, each.name), getattr(other, each.name)
+            setattr(self, each.name, ours + theirs)
+
     def text(self) -> str:
         took_ms = np.array(self.took_s) * 1000
         median, most = np.percentile(took_ms, [50, 99])
@@ -62,7 +69,9 @@ def session_of(seed: int, days: int) -> FaultySession:
     return FaultySession(seed, days * DAY_MINUTES // minutes_of(timeframe), faults=max(1, days // 3))
 
 
-def check(seed: int, days: int, tally: Tally) -> None:
+def check(seed: int, days: int) -> Tally:
+    """The tally of one run."""
+    tally = Tally()
     session = session_of(seed, days)
     told = session.told()
     began = time.process_time()
@@ -82,6 +91,7 @@ def check(seed: int, days: int, tally: Tally) -> None:
     if seed % ALTERED_OF == 0 and (altered := with_one_altered(session, told)):
         tally.altered += 1
         tally.found += session.certificate(altered).verdict is Verdict.BROKEN
+    return tally
 
 
 def causes_are_right(session: FaultySession, certificate: Certificate) -> bool:
@@ -106,13 +116,14 @@ def with_one_altered(session: FaultySession, told: Mapping[Place, EventBody]) ->
     return {**told, place: body.model_copy(update={"price": price})}
 
 
-def main(runs: int, days: int, first: int) -> int:
-    tally = Tally()
-    for seed in range(first, first + runs):
-        check(seed, days, tally)
-        if (seed - first + 1) % 50 == 0:
-            print(f"{seed - first + 1:,} of {runs:,}", file=sys.stderr, flush=True)
-    print(f"{runs:,} runs over {days} days: {tally.text()}")
+def main(runs: int, days: int, first: int, processes: int) -> int:
+    tally, began = Tally(), time.monotonic()
+    with ProcessPoolExecutor(processes) as pool:
+        for number, one in enumerate(pool.map(check, range(first, first + runs), repeat(days)), 1):
+            tally.add(one)
+            if number % 50 == 0:
+                print(f"{number:,} of {runs:,}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    print(f"{runs:,} runs over {days} days: {tally.text()}; all in {time.monotonic() - began:,.0f} s")
     for line in tally.wrong[:20]:
         print(line)
     return 1 if tally.wrong or tally.found < tally.altered else 0
@@ -123,5 +134,6 @@ if __name__ == "__main__":
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args()
-    sys.exit(main(given.runs, given.days, given.first))
+    sys.exit(main(given.runs, given.days, given.first, given.processes))
