@@ -40,6 +40,8 @@ MORE_LEVELS = (8, 8)
 """Numbers of stop-losses and of take-profits: two grids, which differ in whole blocks of
 `kernels.simulation.stop_walks.LANES`."""
 SAMPLED_REPORTS = 4
+SCORED = 8
+"""Variants of a run whose scores are timed; with stops, combinations from the middle of a base variant's."""
 
 
 @dataclass(frozen=True)
@@ -197,10 +199,23 @@ class _Sample:
         if grid.request.rank_by is None:
             return [0.0] * len(ranges)
         retracing = Retracing.of(self.bars, grid, self.planes.addresses, tables, self.prices)
-        each = grid.combinations.size
-        # The first and the last: two of neighbours that share most of their trades.
-        ends = [_unranked(first * each, last * each - 1) for first, last in ranges]
-        return [_fastest(partial(retracing.scored, pair)) / len(pair) for pair in ends]
+        return [self._score_s(retracing, *bounds) for bounds in ranges]
+
+    def _score_s(self, retracing: Retracing, first: int, last: int) -> float:
+        """Seconds of the score of one of some variants of a range; they are traced together, as all would be."""
+        planes = self.planes.plane_grid(retracing.grid)
+        if retracing.tables is None:
+            begin, count, bases = first, min(SCORED, last - first), None
+            outcomes = engine.outcomes_of(self.bars, retracing.grid, planes, begin, begin + count, self.prices)
+        else:
+            each, bases = retracing.grid.combinations.size, np.array([first])
+            begin, count = each // 2, min(SCORED, each - each // 2)
+            outcomes = engine.outcomes_under(
+                *(self.bars, retracing.grid, planes, retracing.tables, bases, begin, begin + count, self.prices)
+            )
+        unscored = Ranking(np.arange(count), outcomes.total_return_pct, outcomes.conflicts)
+        kept = unscored.without(outcomes.fates)
+        return _fastest(partial(retracing.scored, kept, planes, outcomes, begin, bases)) / count
 
     def best(self, kept: int) -> Ranking:
         """Return as many of the sample's best as the search keeps of all, in proportion; a few at least."""
@@ -249,12 +264,6 @@ def _report_s(sample: _Sample) -> float:
 def _bare(grid: VariantGrid) -> VariantGrid:
     """Return the grid without stop levels."""
     return VariantGrid(grid.request.model_copy(update={"risk": Risk()}))
-
-
-def _unranked(*indices: int) -> Ranking:
-    """Return variants as they come, each once."""
-    index = np.unique(np.array(indices, np.int64))
-    return Ranking(index, np.zeros(index.size), np.zeros(index.size, np.int64))
 
 
 def _sampled_runs(grid: VariantGrid, count: int, length: int) -> list[tuple[int, int]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,12 +149,13 @@ def _by_chunks(first: int, last: int, keep: int, rank: Callable[[int, int], Rank
     return ranking
 
 
-def _scores(
-    bars: Bars, grid: VariantGrid, planes: Planes, tables: Tables | None, prices: Prices
-) -> Callable[[Ranking], Ranking]:
+Scoring: TypeAlias = Callable[[Ranking, PlaneGrid, Outcomes, int, IntArray | None], Ranking]
+
+
+def _scoring(bars: Bars, grid: VariantGrid, planes: Planes, tables: Tables | None, prices: Prices) -> Scoring:
     """Return what gives variants the scores that they rank by: nothing where that is the total return."""
     if grid.request.rank_by is None:
-        return lambda ranking: ranking
+        return lambda ranking, *_: ranking
     return Retracing.of(bars, grid, planes.addresses, tables, prices).scored
 
 
@@ -162,21 +164,29 @@ def prices_of(bars: Bars, grid: VariantGrid) -> Prices:
     return Prices.over(bars.close, trading_rules(grid.request).slippage, bars.gaps)
 
 
+def outcomes_of(
+    bars: Bars, grid: VariantGrid, planes: PlaneGrid, first: int, last: int, prices: Prices
+) -> Outcomes:
+    """Simulate the base variants `[first, last)` without stops."""
+    outcomes = Outcomes.for_variants(last - first)
+    # Without its stops a variant is another one: what it would be pruned for then says nothing.
+    pruning = None if grid.has_stops else pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms)
+    rank_range(planes, first, prices, trading_rules(grid.request), outcomes, pruning)
+    return outcomes
+
+
 def rank_variants(
     bars: Bars, grid: VariantGrid, planes: Planes, first: int, last: int, prices: Prices | None = None
 ) -> Ranking:
     """Rank the base variants `[first, last)` without stops (Stage A)."""
-    shared = prices or prices_of(bars, grid)
+    shared, own = prices or prices_of(bars, grid), planes.plane_grid(grid)
 
     def rank(first: int, last: int) -> Ranking:
-        outcomes = Outcomes.for_variants(last - first)
-        # Without its stops a variant is another one: what it would be pruned for then says nothing.
-        pruning = None if grid.has_stops else pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms)
-        rank_range(planes.plane_grid(grid), first, shared, trading_rules(grid.request), outcomes, pruning)
+        outcomes = outcomes_of(bars, grid, own, first, last, shared)
         ranking = Ranking(np.arange(first, last), outcomes.total_return_pct, outcomes.conflicts)
-        return scored(ranking.without(outcomes.fates))
+        return scored(ranking.without(outcomes.fates), own, outcomes, first, None)
 
-    scored = _scores(bars, grid, planes, None, shared)
+    scored = _scoring(bars, grid, planes, None, shared)
     return _by_chunks(first, last, stage_a_keeps(grid), rank)
 
 
@@ -193,6 +203,23 @@ def all_tables(bars: Bars, grid: VariantGrid, planes: Planes) -> Tables:
     return Tables.over(grid, tables_of(bars, grid, entries, range(len(stop_tables(grid)))), entries)
 
 
+def outcomes_under(
+    bars: Bars,
+    grid: VariantGrid,
+    planes: PlaneGrid,
+    tables: Tables,
+    bases: IntArray,
+    first: int,
+    last: int,
+    prices: Prices,
+) -> Outcomes:
+    """Simulate the variants `[first, last)` of these base variants under all combinations."""
+    outcomes = Outcomes.for_variants(last - first)
+    pruning = pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms)
+    rank_combinations(planes, bases, tables.stops, first, prices, trading_rules(grid.request), outcomes, pruning)
+    return outcomes
+
+
 def rank_under_stops(
     bars: Bars,
     grid: VariantGrid,
@@ -207,26 +234,17 @@ def rank_under_stops(
 
     The best `top_k` are kept; the variants of one base follow those of the base before it.
     """
-    shared = prices or prices_of(bars, grid)
+    shared, own = prices or prices_of(bars, grid), planes.plane_grid(grid)
 
     def rank(first: int, last: int) -> Ranking:
         count, each = last - first, grid.combinations.size
         chosen = np.asarray(bases[first // each : -(-last // each)], np.int64)
         offset = first % each
         at = np.arange(offset, offset + count)
-        outcomes = Outcomes.for_variants(count)
-        rank_combinations(
-            planes.plane_grid(grid),
-            chosen,
-            tables.stops,
-            offset,
-            shared,
-            trading_rules(grid.request),
-            outcomes,
-            pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms),
-        )
+        outcomes = outcomes_under(bars, grid, own, tables, chosen, offset, offset + count, shared)
         numbers = chosen[at // each] * each + at % each
-        return scored(Ranking(numbers, outcomes.total_return_pct, outcomes.conflicts).without(outcomes.fates))
+        ranking = Ranking(numbers, outcomes.total_return_pct, outcomes.conflicts)
+        return scored(ranking.without(outcomes.fates), own, outcomes, offset, chosen)
 
-    scored = _scores(bars, grid, planes, tables, shared)
+    scored = _scoring(bars, grid, planes, tables, shared)
     return _by_chunks(first, last, grid.request.top_k or 1, rank)

@@ -75,11 +75,11 @@ class _Simulated(Performance):
 
     @property
     def exposure(self) -> float:
-        return self._curve[1]
+        return self._exposed_curve[1]
 
     @cached_property
     def drawdowns(self) -> Drawdowns:
-        curve, _ = self._curve
+        curve = self._curve
         return Drawdowns(curve.episodes, curve.deepest, curve.depths, curve.longest_ms, curve.times_ms)
 
     @cached_property
@@ -95,9 +95,16 @@ class _Simulated(Performance):
         return math.sqrt(moments(np.minimum(self.daily_returns.values, 0.0) ** 2)[0])
 
     @cached_property
-    def _curve(self) -> tuple[Curve, float]:
-        curve, exposure = follow_equity(self._trades, self._bars, self._init_cash_quote)
+    def _exposed_curve(self) -> tuple[Curve, float]:
+        curve, exposure = follow_equity(self._trades, self._bars, self._init_cash_quote, 1)
         return curve, exposure
+
+    @cached_property
+    def _curve(self) -> Curve:
+        if "_exposed_curve" in vars(self):
+            return self._exposed_curve[0]
+        curve: Curve = follow_equity(self._trades, self._bars, self._init_cash_quote, 0)[0]
+        return curve
 
 
 def _sample(values: FloatArray) -> Sample:

@@ -107,7 +107,7 @@ def _expose(close, quantity, base, signed, fill, exposures):
 
 @splice
 def _after_held_bars(curve, base, trade, bars, exposures):
-    """The curve after the bars of a position; adds its share of the equity on each to the `exposures`."""
+    """The curve after the bars of a position; adds its share of the equity on each to the `exposures`, if any."""
     quantity, signed, fill = trade.quantity, trade.side * trade.quantity, trade.entry_fill
     close, ts_open_ms, bar_ms = bars.close, bars.ts_open_ms, bars.bar_ms
     bests, worsts = (bars.highs, bars.lows) if trade.side > 0.0 else (bars.lows, bars.highs)
@@ -115,7 +115,8 @@ def _after_held_bars(curve, base, trade, bars, exposures):
     while bar < trade.exit_bar:
         first, block = bar, bar // BLOCK
         bar = min((block + 1) * BLOCK, trade.exit_bar)
-        _expose(close[first:bar], quantity, base, signed, fill, exposures[first - block * BLOCK :])
+        if exposures.size > 0:
+            _expose(close[first:bar], quantity, base, signed, fill, exposures[first - block * BLOCK :])
         # A position is never worth less where its price goes its way: the best close has the highest equity.
         if bar - first == BLOCK and base + signed * (bests[block] - fill) < curve.peak * (1.0 - _ROUNDING):
             curve = _with_point(curve, base + signed * (worsts[block] - fill), ts_open_ms[first], False)
@@ -125,12 +126,16 @@ def _after_held_bars(curve, base, trade, bars, exposures):
     return curve
 
 
-@jit(TRADES, REPORTED_BARS, FLOAT)
-def follow_equity(trades, bars, init_cash):
-    """The equity curve at the bars' closes, of which no point is kept, and the mean of position value / equity."""
+@jit(TRADES, REPORTED_BARS, FLOAT, INT)
+def follow_equity(trades, bars, init_cash, exposed):
+    """The equity curve at the bars' closes, of which no point is kept, and the mean of position value / equity.
+
+    Args:
+        exposed: 0 leaves the mean out, and is 0: it takes a division for every bar of a position.
+    """
     curve = Curve(0.0, 0.0, 0, 0, 0, init_cash, bars.ts_open_ms[0], init_cash)
     settled = init_cash
-    exposures = np.zeros(BLOCK)
+    exposures = np.zeros(BLOCK if exposed else 0)
     bar = 0
     for i in range(trades.size):
         trade = trades[i]

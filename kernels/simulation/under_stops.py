@@ -41,13 +41,7 @@ def rank_combinations(
     Raises:
         ValueError: for indices, tables or outcomes that do not go together.
     """
-    planes.check()
-    stops.check(rules.direction)
-    if bases.size and not 0 <= int(bases.min()) <= int(bases.max()) < planes.variants:
-        raise ValueError(f"base variants {bases.min()} to {bases.max()} of {planes.variants}")
-    last = first + outcomes.variants
-    if not 0 <= first <= last <= bases.size * stops.combinations:
-        raise ValueError(f"combinations [{first}, {last}) of {bases.size * stops.combinations}")
+    _check(planes, bases, stops, first, outcomes.variants, rules)
     if pruning is None:
         _rank(planes, bases, stops, first, prices, rules, outcomes)
         return
@@ -73,6 +67,38 @@ def trades_under(
         if n_trades <= trades.size:
             return trades[:n_trades].copy(), conflicts
         trades = np.empty(n_trades, TRADE)
+
+
+def trades_of_combinations(
+    planes: PlaneGrid,
+    bases: NDArray[np.int64],
+    stops: Stops,
+    first: int,
+    counts: NDArray[np.int64],
+    prices: Prices,
+    rules: Rules,
+) -> NDArray[np.void]:
+    """Every trade of combinations numbered as in `rank_combinations`; as `without_stops.trades_of_range`.
+
+    Raises:
+        ValueError: for base variants, combinations or tables that do not go together.
+    """
+    _check(planes, bases, stops, first, counts.size, rules)
+    trades = np.empty(int(counts.sum()), TRADE)
+    _trace_combinations(planes, bases, stops, first, counts, prices, rules, trades)
+    return trades
+
+
+def _check(
+    planes: PlaneGrid, bases: NDArray[np.int64], stops: Stops, first: int, count: int, rules: Rules
+) -> None:
+    planes.check()
+    stops.check(rules.direction)
+    if bases.size and not 0 <= int(bases.min()) <= int(bases.max()) < planes.variants:
+        raise ValueError(f"base variants {bases.min()} to {bases.max()} of {planes.variants}")
+    last = first + count
+    if not 0 <= first <= last <= bases.size * stops.combinations:
+        raise ValueError(f"combinations [{first}, {last}) of {bases.size * stops.combinations}")
 
 
 @jit(PLANE_GRID, INTS, STOPS, INT, PRICES, RULES, OUTCOMES)
@@ -132,18 +158,41 @@ def _rank_pruned(planes, bases, stops, first, prices, rules, pruning, outcomes):
             combination += 1
 
 
-@jit(PLANE_GRID, STOPS, INT, PRICES, RULES, TRADES_OUT)
-def _trace(planes, stops, combination, prices, rules, trades):
-    """Write one combination's trades, as many as there is room for; return their number, and the conflicts."""
-    last_bar = prices.close.size - 1
-    final = empty_final(planes, prices.close.size)
-    conflicts = decide(0, planes, partial_ands(planes, final), final, rules)
-    entries = list_entries(final, stops.entry_bars, prices, rules)
+@inline
+def _trace_entries(entries, stops, combination, prices, rules, trades):
+    """Write one combination's trades, as many as there is room for; return their number."""
     count = entries.bars.size
     ends = np.empty((3, count), np.int64)
-    gather_under(entries, stops, combination, last_bar, rules, ends)
+    gather_under(entries, stops, combination, prices.close.size - 1, rules, ends)
     window = Window(0, entries.bars, entries.sides, np.empty(count), ends, np.empty((3, count)))
     fetch_prices(window, prices.close, rules.slippage)
     accounts = new_accounts(1, rules)
     walk(window, Levels(np.full(1, 1), np.full(1, 2)), prices, rules, accounts, trades)
-    return accounts.trades[0], conflicts
+    return accounts.trades[0]
+
+
+@jit(PLANE_GRID, STOPS, INT, PRICES, RULES, TRADES_OUT)
+def _trace(planes, stops, combination, prices, rules, trades):
+    """Write one combination's trades, as many as there is room for; return their number, and the conflicts."""
+    final = empty_final(planes, prices.close.size)
+    conflicts = decide(0, planes, partial_ands(planes, final), final, rules)
+    entries = list_entries(final, stops.entry_bars, prices, rules)
+    return _trace_entries(entries, stops, combination, prices, rules, trades), conflicts
+
+
+@jit(PLANE_GRID, INTS, STOPS, INT, INTS, PRICES, RULES, TRADES_OUT)
+def _trace_combinations(planes, bases, stops, first, counts, prices, rules, trades):
+    final = empty_final(planes, prices.close.size)
+    partial = partial_ands(planes, final)
+    n_combinations = combinations_of(stops)
+    at = begin = 0
+    while at < counts.size:
+        base, combination = divmod(first + at, n_combinations)
+        decide(bases[base], planes, partial, final, rules)
+        entries = list_entries(final, stops.entry_bars, prices, rules)
+        until = min(counts.size, at + n_combinations - combination)
+        while at < until:
+            stop = begin + counts[at]
+            if stop > begin:
+                _trace_entries(entries, stops, combination, prices, rules, trades[begin:stop])
+            at, begin, combination = at + 1, stop, combination + 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.jit import INT, inline, jit
+from kernels.jit import INT, INTS, inline, jit
 from kernels.simulation.accounts import (
     LONG,
     LONG_ONLY,
@@ -78,6 +78,25 @@ def trades_of(planes: PlaneGrid, prices: Prices, rules: Rules) -> tuple[NDArray[
         if n_trades <= trades.size:
             return trades[:n_trades].copy(), conflicts
         trades = np.empty(n_trades, TRADE)
+
+
+def trades_of_range(
+    planes: PlaneGrid, first: int, counts: NDArray[np.int64], prices: Prices, rules: Rules
+) -> NDArray[np.void]:
+    """Every trade of the variants from `first` on, those of one after those of the other.
+
+    Args:
+        counts: how many trades each has, as `rank_range` says; none is written of a variant with 0.
+
+    Raises:
+        ValueError: for variants that the grid does not have.
+    """
+    planes.check()
+    if not 0 <= first <= first + counts.size <= planes.variants:
+        raise ValueError(f"variants [{first}, {first + counts.size}) of {planes.variants}")
+    trades = np.empty(int(counts.sum()), TRADE)
+    _trace_range(planes, first, counts, prices, rules, trades)
+    return trades
 
 
 @inline
@@ -195,3 +214,17 @@ def _trace(planes, prices, rules, trades):
     conflicts = decide(0, planes, partial_ands(planes, final), final, rules)
     count = find_positions(final, prices, rules, positions, 0)
     return _walk(final, positions, count, prices, rules, trades), conflicts
+
+
+@jit(PLANE_GRID, INT, INTS, PRICES, RULES, TRADES_OUT)
+def _trace_range(planes, first, counts, prices, rules, trades):
+    """Neighbours share partial results and room: a variant traced alone takes new memory for both."""
+    final, positions = empty_final(planes, prices.close.size), room_for_positions(prices, 1)
+    partial = partial_ands(planes, final)
+    begin = 0
+    for at in range(counts.size):
+        if counts[at] > 0:
+            decide(first + at, planes, partial, final, rules)
+            count = find_positions(final, prices, rules, positions, 0)
+            _walk(final, positions, count, prices, rules, trades[begin : begin + counts[at]])
+            begin += counts[at]
