@@ -28,6 +28,7 @@ from candleray.settings import Settings, get_settings
 log = get_logger("telegram")
 
 AGAIN_S = 5.0
+TELL_S = 60.0
 CONNECTIONS = 8
 NOT_INSTALLED = (
     "the extra 'notify' is not installed: pip install 'candleray[notify]', and start the instance again"
@@ -66,8 +67,9 @@ async def notify(settings: Settings) -> None:
     postgres = await patiently(lazy.get, AGAIN_S, math.inf)
     if find_spec("aiogram") is None:
         log.error("telegram_is_off", reason=NOT_INSTALLED)
-        await BotStates(postgres).tell("", NOT_INSTALLED)
-        await asyncio.Event().wait()
+        while True:  # what is told once is nothing that anybody knows of minutes later
+            await patiently(partial(BotStates(postgres).tell, "", NOT_INSTALLED), AGAIN_S, math.inf)
+            await asyncio.sleep(TELL_S)
     await asyncio.to_thread(__import__, "candleray.notify.bot")  # takes seconds, in which the loop turns
     from actors.telegram_metrics import TelegramMetrics
     from candleray.notify.bot import TelegramBot

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from candleray.notify.bot_store import BotStates
 from candleray.settings import Settings
 from serve_apps.backend import Probe
 
-_DUTIES_KNOWN_WITHIN_S = 1.0
+_KNOWN_WITHIN_S = 1.0
 
 
 def probes_of(
@@ -37,9 +38,9 @@ def probes_of(
     if candles_at is not None and candles_at.get_secret_value().startswith("chdb:"):
         probes["disk"] = lambda: _require_room(settings.data_path)
     if settings.live.instruments_every_s:
-        probes["duties"] = lambda: _failed_duties(postgres)
+        probes["duties"] = lambda: _kept_notice(postgres, DutyOutcomes)
     if settings.telegram.enabled:
-        probes["telegram"] = lambda: _silent_telegram(postgres)
+        probes["telegram"] = lambda: _kept_notice(postgres, BotStates)
     return probes
 
 
@@ -55,17 +56,14 @@ async def _require_room(data: Path) -> None:
         raise ServiceUnavailable(fault)
 
 
-async def _silent_telegram(postgres: LazyService[Postgres]) -> str | None:
-    """Tell of messages that do not go out; they are best effort, so that nothing else is less ready for it."""
-    with suppress(CandlerayError, TimeoutError):
-        async with asyncio.timeout(_DUTIES_KNOWN_WITHIN_S):
-            return await BotStates(await postgres.get()).notice()
-    return None
+async def _kept_notice(
+    postgres: LazyService[Postgres], kept: Callable[[Postgres], DutyOutcomes | BotStates]
+) -> str | None:
+    """Tell of work that failed, as Postgres knows it; nothing else is less ready for it.
 
-
-async def _failed_duties(postgres: LazyService[Postgres]) -> str | None:
-    """Tell of duties that failed; where Postgres does not answer, its own probe says so."""
+    Where Postgres does not answer, its own probe says so.
+    """
     with suppress(CandlerayError, TimeoutError):
-        async with asyncio.timeout(_DUTIES_KNOWN_WITHIN_S):
-            return await DutyOutcomes(await postgres.get()).notice()
+        async with asyncio.timeout(_KNOWN_WITHIN_S):
+            return await kept(await postgres.get()).notice()
     return None

@@ -9,6 +9,9 @@ from candleray.live.events import Side
 from candleray.timeframes import Moment
 from candleray.validation import Model
 
+RECENT_S = 35.0
+"""Older standings are of runs that nobody runs any more: a run's shard tells of it three times within this."""
+
 
 class RunStanding(Model):
     run_id: UUID

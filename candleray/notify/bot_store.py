@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from candleray.databases.postgres import Postgres
 
@@ -21,11 +22,16 @@ class BotStates:
 
     async def notice(self) -> str | None:
         """Words for an operator where messages do not go out; None where they do, or there is no bot."""
-        row = await self._postgres.fetch_one("telegram_bot")
-        if row is None:
-            return None
-        if row["trouble"]:
-            return f"Telegram: {row['trouble']} (since {row['trouble_since']:%Y-%m-%dT%H:%M:%SZ})"
-        if row["silent"] > SILENT_AFTER:
-            return f"Telegram: the notifier has told nothing since {row['told_at']:%Y-%m-%dT%H:%M:%SZ}"
+        trouble = trouble_of(await self._postgres.fetch_one("telegram_bot"))
+        return trouble and f"Telegram: {trouble}"
+
+
+def trouble_of(bot: dict[str, Any] | None) -> str | None:
+    """The reason that messages do not go out, as the bot last told; None where they do, or there is none."""
+    if bot is None:
         return None
+    if bot["silent"] > SILENT_AFTER:  # whatever it told before is no longer known to be so
+        return f"the notifier has told nothing since {bot['told_at']:%Y-%m-%dT%H:%M:%SZ}"
+    if bot["trouble"]:
+        return f"{bot['trouble']} (since {bot['trouble_since']:%Y-%m-%dT%H:%M:%SZ})"
+    return None

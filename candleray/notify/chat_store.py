@@ -11,6 +11,7 @@ from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, NotFound
 from candleray.identity.audit_store import record
 from candleray.identity.tokens import token_hash
+from candleray.notify.bot_store import trouble_of
 from candleray.notify.chats import TelegramChat, TelegramLink
 from candleray.notify.policies import NotificationPolicy, policy_of
 
@@ -71,8 +72,9 @@ class TelegramChats:
     async def state(self, user_id: UUID) -> TelegramChat:
         row = await self._postgres.fetch_one("telegram_state", user_id)
         assert row is not None
-        policy = policy_of(row.pop("policy"))
-        return TelegramChat(linked=row["linked_at"] is not None, policy=policy, **row)
+        policy, bot = policy_of(row.pop("policy")), await self._postgres.fetch_one("telegram_bot")
+        linked, username = row["linked_at"] is not None, (bot and bot["username"]) or None
+        return TelegramChat(linked=linked, bot=username, trouble=trouble_of(bot), policy=policy, **row)
 
     async def unlink(self, user_id: UUID) -> TelegramChat:
         """Send nothing more, what waits included; links that were made are void."""

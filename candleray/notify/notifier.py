@@ -113,6 +113,7 @@ class Notifier:
                 if trouble.kind is TroubleKind.UNKNOWN_TOKEN:
                     raise TokenRefused(trouble.text) from None
                 log.warning("telegram_waits", step="introduction", reason=trouble.text)
+                await self._tell_quietly("", f"Telegram is not reached: {trouble.text}")
                 await asyncio.sleep(max(trouble.retry_after_s, pauses.next_s()))
 
     async def _work(self, held: Lease, bot: BotApi, name: BotName) -> None:

@@ -76,7 +76,7 @@ class NotificationPolicy(Model):
     muted: bool = False
     """True for no messages at all; what happens meanwhile is not told later either."""
     muted_until: Moment | None = None
-    """The same until then."""
+    """The same until then; `null` once that is over."""
     quiet_hours: QuietHours | None = None
     runs: Annotated[dict[UUID, RunPolicy], Field(max_length=MOST_RUNS)] = {}
     """Exceptions by run."""
@@ -95,4 +95,7 @@ class NotificationPolicy(Model):
 
 
 def policy_of(kept: dict[str, Any] | None) -> NotificationPolicy:
-    return NotificationPolicy() if kept is None else NotificationPolicy.model_validate(kept)
+    """The policy that is kept, or the default; a mute that is over is none."""
+    policy = NotificationPolicy() if kept is None else NotificationPolicy.model_validate(kept)
+    is_over = policy.muted_until is not None and policy.muted_until <= datetime.now(UTC)
+    return policy.model_copy(update={"muted_until": None}) if is_over else policy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -13,7 +13,7 @@ import typer
 from candleray.errors import CandlerayError, NotFound
 from candleray.live.events import SignalChange, StateChange, StrategyEvent
 from candleray.live.run import ACTIVE_STATES, Run
-from candleray.live.standing import RunStanding
+from candleray.live.standing import RECENT_S, RunStanding
 from candleray.terminal.console import notes, output
 from candleray.terminal.hints import SHORT_ID
 from candleray.terminal.run_words import event_line, event_words, lag_words, position_words
@@ -21,7 +21,6 @@ from candleray.text_table import aligned
 
 if TYPE_CHECKING:
     from rich.console import Group
-    from rich.live import Live
 
     from candleray.sdk.client import Client
 
@@ -37,22 +36,26 @@ _TEXT = tuple(name for name in COLUMNS if name not in ("return %", "trades"))
 class RunWatch:
     """The runs that are watched, and what is known of each."""
 
-    def __init__(self, client: Client, run_id: UUID | None, as_json: bool) -> None:
+    def __init__(
+        self, client: Client, run_id: UUID | None, as_json: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._client = client
+        self._clock = clock
         self._only = run_id
         self._as_json = as_json
         self._runs: dict[UUID, Run] = {}
-        self._standings: dict[UUID, RunStanding] = {}
+        self._standings: dict[UUID, tuple[RunStanding, float]] = {}
+        """How each stood last, and when that was told, by the monotonic clock."""
         self._signals: dict[UUID, str] = {}
         self._said: dict[UUID, str] = {}
         self._is_cut = False
-        self._live: Live | None = None
+        self._is_table = False
         self._read_at_s = 0.0
         self._read()
 
     def _read(self) -> None:
         """Read the runs as they are now."""
-        self._read_at_s = time.monotonic()
+        self._read_at_s = self._clock()
         for run in [self._client.run(self._only)] if self._only else self._active():
             self._runs[run.run_id] = run
 
@@ -78,9 +81,8 @@ class RunWatch:
         self._said[event.run_id] = f"{event.ts_open:%m-%d %H:%M} {event_words(body)}"
         if self._as_json:
             typer.echo(event.model_dump_json())
-        elif self._live is None:
+        elif not self._is_table:
             output().print(event_line(event, subject_of(run)))
-        self._show()
 
     def _run_of(self, event: StrategyEvent) -> Run:
         if event.run_id not in self._runs:
@@ -95,21 +97,19 @@ class RunWatch:
                     self._runs[standing.run_id] = self._client.run(standing.run_id)
                 except NotFound:
                     continue
-            self._standings[standing.run_id] = standing
+            self._standings[standing.run_id] = standing, self._clock()
             self._signals[standing.run_id] = standing.signal
-        if time.monotonic() - self._read_at_s > READ_AGAIN_S:
+        if self._clock() - self._read_at_s > READ_AGAIN_S:
             with suppress(CandlerayError):  # a verdict that is a minute older
                 self._read()
-        self._show()
 
     def _cut(self, reason: str) -> None:
-        if not self._is_cut and self._live is None:
+        if not self._is_cut and not self._is_table:
             notes().print(f"connection lost: {reason}. It goes on behind the last event once it is back")
         self._is_cut = True
-        self._show()
 
     def _back(self) -> None:
-        if self._is_cut and self._live is None:
+        if self._is_cut and not self._is_table:
             notes().print("connected again")
         self._is_cut = False
 
@@ -120,25 +120,25 @@ class RunWatch:
             return
         from rich.live import Live
 
-        with Live(self._table(), console=output(), auto_refresh=False) as self._live:
-            self._show()
+        self._is_table = True
+        # Drawn by the clock: what nobody tells any more goes, and many events at once cost no drawing each.
+        with Live(get_renderable=self._table, console=output()):
             yield
-
-    def _show(self) -> None:
-        if self._live is not None:
-            self._live.update(self._table(), refresh=True)
 
     def _table(self) -> Group:
         from rich.console import Group
         from rich.text import Text
 
-        rows = [self._row(run) for run in self._runs.values() if self._only or run.state in ACTIVE_STATES]
+        # Lists: the thread that draws is another one.
+        shown_runs = [run for run in list(self._runs.values()) if self._only or run.state in ACTIVE_STATES]
+        standings = {run.run_id: self._standing_of(run) for run in shown_runs}
+        rows = [self._row(run, standings[run.run_id]) for run in shown_runs]
         width = output().width if output().is_terminal else None
         lines = aligned(COLUMNS, rows, text=_TEXT, width=width)
         shown = [Text(line, style="bold cyan", no_wrap=True) for line in lines.header]
         shown += [Text(line, no_wrap=True) for line in lines.body]
-        for one in self._standings.values():
-            if one.waits_for and one.run_id in self._runs:
+        for one in filter(None, standings.values()):
+            if one.waits_for:
                 shown.append(Text(f"{str(one.run_id)[:SHORT_ID]} waits for {one.waits_for}", style="yellow"))
         if self._is_cut:
             shown.append(Text("connection lost: what stands here is old", style="bold red"))
@@ -146,8 +146,13 @@ class RunWatch:
             shown.append(Text("no run is active: `candleray run start STRATEGY` starts one"))
         return Group(*shown)
 
-    def _row(self, run: Run) -> tuple[str, ...]:
-        standing = self._standings.get(run.run_id)
+    def _standing_of(self, run: Run) -> RunStanding | None:
+        """How a run stands; None where nobody runs it any more, or nobody tells."""
+        standing, told_s = self._standings.get(run.run_id, (None, 0.0))
+        is_known = run.state in ACTIVE_STATES and self._clock() - told_s < RECENT_S
+        return standing if is_known else None
+
+    def _row(self, run: Run, standing: RunStanding | None) -> tuple[str, ...]:
         return (
             str(run.run_id)[:SHORT_ID],
             run.metadata.instrument_key,

@@ -24,7 +24,7 @@ from candleray.live.run import (
     next_state,
 )
 from candleray.live.run_history import RunHistory
-from candleray.live.standings import standing_of
+from candleray.live.standings import standings_of
 from candleray.live.start_checks import CheckedStart, Starter
 from candleray.live.store import Runs
 from candleray.paging import CURSOR_PATTERN, position_of
@@ -91,7 +91,8 @@ async def get_run(run_id: RunId, user: InUser, backend: InBackend) -> Any:
     history = await Runs(await backend.postgres()).get(user.user_id, run_id)
     if history.state not in ACTIVE_STATES:
         return history
-    return history.model_copy(update={"standing": await standing_of(backend.valkey, user.user_id, run_id)})
+    standings = await standings_of(backend.valkey, user.user_id)
+    return history.model_copy(update={"standing": standings.get(run_id)})
 
 
 @router.post("/{run_id}/stop", response_model=Run, responses=example(examples.STOPPING_RUN))

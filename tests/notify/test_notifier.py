@@ -26,6 +26,7 @@ from candleray.notify.policies import NotificationPolicy, QuietHours
 from candleray.notify.poller import OTHER_POLLER
 from candleray.settings import TelegramSettings
 from tests.support.canaries import watch_logs
+from tests.support.instances.ports import free_port
 from tests.support.telegram.bots import TOKEN, open_bot
 from tests.support.telegram.fake_bot_api import FakeBotApi, fake_bot_api
 from tests.support.telegram.faults import Fault
@@ -216,6 +217,15 @@ async def test_a_token_that_telegram_does_not_know_is_told(postgres, api):
         )
     assert UNKNOWN_TOKEN in notice
     assert "sendMessage" not in api.asked
+
+
+async def test_a_telegram_that_was_never_reached_is_told(postgres, api):
+    nobody = FakeBotApi(TOKEN, port=free_port())
+    async with notifying(postgres, nobody):
+        notice = await eventually(
+            lambda: BotStates(postgres).notice(), lambda notice: notice and "not reached" in notice
+        )
+    assert notice.startswith("Telegram: Telegram is not reached: ")
 
 
 async def test_of_two_notifiers_one_is_at_work_and_the_other_takes_over(postgres, api):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -49,6 +50,27 @@ async def test_a_policy_is_kept_and_another_users_run_in_it_is_unknown(api: http
     answer = await api.put("/me/telegram/policy", json={"runs": {str(foreign.run_id): {"muted": True}}})
     assert (answer.status_code, answer.json()["error"]["message"]) == (404, f"there is no run {foreign.run_id}")
     assert (await api.get("/me/telegram")).json()["policy"] == kept
+
+
+async def test_a_mute_that_is_over_is_shown_no_more(api: httpx.AsyncClient):
+    now = datetime.now(UTC)
+    for until, shown in ((now + timedelta(hours=1), True), (now - timedelta(seconds=1), False)):
+        for muted in (True, False):
+            policy = {"muted": muted, "muted_until": until.isoformat()}
+            answers = [await api.put("/me/telegram/policy", json=policy), await api.get("/me/telegram")]
+            for answer in answers:
+                kept = answer.json()["policy"]
+                assert (kept["muted"], kept["muted_until"] is not None) == (muted, shown)
+
+
+async def test_trouble_is_the_reason_for_now_and_a_notifier_that_is_silent_is_one(
+    api: httpx.AsyncClient, postgres: Postgres
+):
+    await BotStates(postgres).tell("candleray_test_bot", "Telegram is not reached")
+    assert (await api.get("/me/telegram")).json()["trouble"].startswith("Telegram is not reached (since 20")
+    async with postgres.connection() as connection:
+        await connection.execute("UPDATE telegram_bot SET told_at = told_at - interval '1 hour'")
+    assert (await api.get("/me/telegram")).json()["trouble"].startswith("the notifier has told nothing since 20")
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8081", "ftp://x", "api.telegram.org"])

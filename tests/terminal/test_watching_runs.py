@@ -15,13 +15,15 @@ from typer.testing import CliRunner
 from candleray import Client, cli
 from candleray.errors import InvalidInput, NotFound, Unauthenticated
 from candleray.live.records import RunTrade
+from candleray.live.run import RunState
 from candleray.live.standing import RunStanding
 from candleray.sdk import event_stream
 from candleray.sdk.event_stream import sent_events
-from candleray.terminal.run_watch import RunWatch
+from candleray.terminal.run_watch import READ_AGAIN_S, RunWatch
 from serve_apps.examples import live as examples
 from serve_apps.examples import strategies as strategy_examples
 from tests.support.api.served import served_api
+from tests.support.hand_clock import HandClock
 
 RUN_ID = strategy_examples.RUN_ID
 
@@ -208,16 +210,48 @@ def test_a_watch_says_that_the_connection_is_lost_and_goes_on(no_pause, capsys):
     assert "42  2026-01-05T12:00:00Z  9d1f2c5e binance:spot:BTCUSDT 1h  signal long, before none" in told.out
 
 
-def test_the_table_shows_what_each_run_holds_and_waits_for_and_its_last_verdict(no_pause, monkeypatch):
-    monkeypatch.setattr("candleray.terminal.run_watch.READ_AGAIN_S", -1.0)
-    waits = {**examples.STANDING, "waits_for": "minutes that have not come"}
+@pytest.fixture
+def watched(no_pause) -> Iterator[tuple[RunWatch, HandClock]]:
+    """A watch of one active run that has said something."""
+    clock = HandClock()
     with Scripted([begin(41) + event(42) + END]).client() as client:
-        watch = RunWatch(client, None, as_json=True)
+        watch = RunWatch(client, None, True, clock)
         watch.follow(None, 60)
-        monkeypatch.setitem(strategy_examples.RUN, "parity", "broken")
-        watch._stand([RunStanding.model_validate(waits)])
-        shown = [str(line) for line in watch._table().renderables]
+        yield watch, clock
+
+
+def table(watch: RunWatch) -> list[str]:
+    return [str(line) for line in watch._table().renderables]
+
+
+WAITS = RunStanding.model_validate({**examples.STANDING, "waits_for": "minutes that have not come"})
+
+
+def test_the_table_shows_what_each_run_holds_and_waits_for_and_its_last_verdict(watched, monkeypatch):
+    watch, clock = watched
+    clock.now_s += READ_AGAIN_S + 1
+    monkeypatch.setitem(strategy_examples.RUN, "parity", "broken")
+    watch._stand([WAITS])
+    shown = table(watch)
     assert shown[1].split()[:6] == ["9d1f2c5e", "binance:spot:BTCUSDT", "1h", "starting", "0.6", "s"]
     assert "long 0.10658488 at 93821.881" in shown[1]
     assert " broken " in shown[1]
     assert shown[2] == "9d1f2c5e waits for minutes that have not come"
+
+
+def test_the_table_shows_no_standing_that_nobody_tells_any_more(watched):
+    watch, clock = watched
+    watch._stand([WAITS])
+    clock.now_s += 30
+    assert len(table(watch)) == 3
+    clock.now_s += 10
+    _, row = table(watch)
+    assert row.split()[4:8] == ["–", "long", "–", "–"], "of the signal the last one is known"
+
+
+def test_a_run_that_has_stopped_waits_for_nothing(watched):
+    watch, _ = watched
+    watch._stand([WAITS])
+    run = watch._runs[WAITS.run_id]
+    watch._runs[WAITS.run_id] = run.model_copy(update={"state": RunState.STOPPED})
+    assert [line for line in table(watch) if "waits" in line] == []

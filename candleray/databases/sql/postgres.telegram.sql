@@ -42,7 +42,6 @@ UPDATE telegram_chats SET off_since = coalesce(off_since, clock_timestamp()) WHE
 
 -- name: telegram_state
 SELECT linked_at, off_since, policy,
-    (SELECT nullif(username, '') FROM telegram_bot) AS bot, (SELECT trouble FROM telegram_bot) AS trouble,
     (SELECT count(*) FROM notification_outbox WHERE notification_outbox.user_id = $1) AS waiting
 FROM (SELECT $1::uuid AS user_id) AS asked
     LEFT JOIN telegram_chats USING (user_id) LEFT JOIN notification_policies USING (user_id);
