@@ -6,15 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from candleray.databases.postgres import Postgres as PostgresStore
-from candleray.identity.user_store import Users
+from candleray.identity.models import User
 from candleray.market_data.candle_store import CandleStore
 from tests.support import canaries, embedded
+from tests.support.users import new_user
 
 # A busy machine is slow, not wrong.
 settings.register_profile("candleray", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -63,9 +64,20 @@ async def postgres(postgres_url: str) -> AsyncIterator[PostgresStore]:
 
 
 @pytest.fixture
-async def user_id(postgres: PostgresStore) -> UUID:
+async def user(postgres: PostgresStore) -> User:
     """A user whom no other test knows."""
-    return (await Users(postgres).known(uuid4().int >> 66)).user_id
+    return await new_user(postgres)
+
+
+@pytest.fixture
+async def user_id(user: User) -> UUID:
+    return user.user_id
+
+
+@pytest.fixture
+async def stranger(postgres: PostgresStore) -> User:
+    """Another one."""
+    return await new_user(postgres)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 
 from candleray.candles import CandleRows
 from candleray.databases.postgres import Postgres
-from candleray.identity.user_store import Users
+from candleray.identity.models import User
 from candleray.market_data.candle_store import CandleStore
 from tests.support.api.in_process_api import backend, random_walk, serving
 
@@ -38,12 +37,11 @@ NOTES = [
 
 
 @pytest.fixture
-async def api(embedded_store: CandleStore, postgres: Postgres) -> AsyncIterator[httpx.AsyncClient]:
+async def api(embedded_store: CandleStore, postgres: Postgres, user: User) -> AsyncIterator[httpx.AsyncClient]:
     """Nine days of candles from 2025-01-01 on, without those of two days and an hour."""
     walk = random_walk(9 * DAY)
     kept = np.delete(np.arange(9 * DAY), np.arange(3 * DAY, 5 * DAY + 60))
     embedded_store.insert(1, "GAPUSDT", CandleRows.of(walk.ts_open_ms, walk.values).take(kept))
-    user = await Users(postgres).known(uuid4().int >> 66)
     async with serving(backend(embedded_store, postgres), user) as client:
         yield client
 

@@ -13,7 +13,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from candleray.databases.postgres import Postgres
-from candleray.identity.user_store import Users
+from candleray.identity.models import User
 from candleray.live.run import FIRST_STATE, TRANSITIONS, NewRun, Run, RunAction, RunPage, RunState
 from candleray.live.run_history import RunHistory
 from candleray.live.store import Runs
@@ -25,8 +25,7 @@ USERS_ACTIONS = {"run": RunAction.RUN, "stop": RunAction.STOP}
 
 
 @pytest.fixture
-async def api(postgres: Postgres) -> AsyncIterator[httpx.AsyncClient]:
-    user = await Users(postgres).known(uuid4().int >> 66)
+async def api(postgres: Postgres, user: User) -> AsyncIterator[httpx.AsyncClient]:
     async with serving(backend(object(), postgres), user) as client:
         client.headers["X-Test-User"] = str(user.user_id)
         yield client
@@ -120,9 +119,8 @@ async def test_a_strategy_that_runs_is_not_deleted(api, strategy_id):
     assert (refused.status_code, run["run_id"] in refused.text) == (409, True)
 
 
-async def test_a_foreign_id_answers_as_an_unknown_one(api, strategy_id, postgres):
+async def test_a_foreign_id_answers_as_an_unknown_one(api, strategy_id, postgres, stranger):
     run_id = (await start(api, strategy_id))["run_id"]
-    stranger = await Users(postgres).known(uuid4().int >> 66)
     async with serving(backend(object(), postgres), stranger) as theirs:
         for method, path in (("GET", "/runs/{}"), ("POST", "/runs/{}/stop"), ("POST", "/runs/{}/run")):
             answers = []

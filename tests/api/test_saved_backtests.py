@@ -11,7 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from candleray.databases.postgres import Postgres
-from candleray.identity.user_store import Users
+from candleray.identity.models import User
 from candleray.indicators.request_models import get_request_models
 from candleray.market_data.candle_store import CandleStore
 from serve_apps.examples import strategies as examples
@@ -46,9 +46,8 @@ GRID: dict[str, Any] = {
 
 
 @pytest.fixture
-async def api(embedded_store: CandleStore, postgres: Postgres) -> AsyncIterator[httpx.AsyncClient]:
+async def api(embedded_store: CandleStore, postgres: Postgres, user: User) -> AsyncIterator[httpx.AsyncClient]:
     stored_walk(embedded_store, "SAVEDUSDT", 8000)
-    user = await Users(postgres).known(uuid4().int >> 66)
     async with serving(backend(embedded_store, postgres), user) as client:
         yield client
 
@@ -134,9 +133,8 @@ async def test_what_is_wrong_beside_an_id_is_named(api, strategy_id, change, fie
     assert (problem["field"], message in problem["message"]) == (field, True), problem
 
 
-async def test_a_foreign_or_deleted_strategy_is_not_found(api, strategy_id, postgres, embedded_store):
+async def test_a_foreign_or_deleted_strategy_is_not_found(api, strategy_id, postgres, embedded_store, stranger):
     body = {"strategy_id": strategy_id, "time_range": TIME_RANGE}
-    stranger = await Users(postgres).known(uuid4().int >> 66)
     async with serving(backend(embedded_store, postgres), stranger) as theirs:
         foreign = await theirs.post("/backtests", json=body)
     await api.delete(f"/strategies/{strategy_id}")
@@ -159,12 +157,11 @@ async def test_a_job_runs_a_grid_around_a_saved_strategy(api, strategy_id):
     assert (job.status_code, job.json()["variants_total"]) == (202, 3)
 
 
-async def test_a_number_that_no_variant_has_and_a_foreign_job_are_refused(api, postgres, embedded_store):
+async def test_a_number_that_no_variant_has_and_a_foreign_job_are_refused(api, postgres, embedded_store, stranger):
     job_id = (await api.post("/backtests/jobs", json=GRID)).json()["job_id"]
     for number, status in ((383, 200), (384, 422), (10**40, 422), (-1, 422), (1.5, 422), ("1", 422)):
         answer = await api.post("/strategies", json={"variant": {"job_id": job_id, "variant_index": number}})
         assert answer.status_code == status, answer.text
-    stranger = await Users(postgres).known(uuid4().int >> 66)
     async with serving(backend(embedded_store, postgres), stranger) as theirs:
         told = []
         for one in (job_id, str(uuid4())):

@@ -13,26 +13,25 @@ import pytest
 from pydantic import TypeAdapter
 
 from candleray.databases.postgres import Postgres
-from candleray.identity.user_store import Users
+from candleray.identity.models import User
 from candleray.indicators.catalogue import get_catalogue
 from candleray.indicators.request_models import get_request_models
 from candleray.strategies.strategy import Strategy, StrategyPage
 from serve_apps.examples import strategies as examples
 from tests.api.attacks.bodies import HOSTILE, VARIANT
 from tests.support.api.in_process_api import backend, serving
+from tests.support.users import new_user
 
 
 @pytest.fixture
-async def api(postgres: Postgres) -> AsyncIterator[httpx.AsyncClient]:
-    user = await Users(postgres).known(uuid4().int >> 66)
+async def api(postgres: Postgres, user: User) -> AsyncIterator[httpx.AsyncClient]:
     async with serving(backend(object(), postgres), user) as client:
         yield client
 
 
 @pytest.fixture
-async def strangers_api(postgres: Postgres) -> AsyncIterator[httpx.AsyncClient]:
-    user = await Users(postgres).known(uuid4().int >> 66)
-    async with serving(backend(object(), postgres), user) as client:
+async def strangers_api(postgres: Postgres, stranger: User) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(backend(object(), postgres), stranger) as client:
         yield client
 
 
@@ -92,8 +91,7 @@ async def test_a_spec_sent_back_is_the_same_strategy(api):
     assert (await api.post("/strategies", json={"strategy": strategy["spec"]})).json() == strategy
 
 
-async def test_one_more_than_a_user_may_have_is_refused_with_the_number_and_the_limit(postgres):
-    user = await Users(postgres).known(uuid4().int >> 66)
+async def test_one_more_than_a_user_may_have_is_refused_with_the_number_and_the_limit(postgres, user):
     async with serving(backend(object(), postgres, strategies={"max_per_user": 1}), user) as api:
         strategy = await save(api)
         clone = await api.post(f"/strategies/{strategy['strategy_id']}/clone", json={"direction": "long-only"})
@@ -193,8 +191,7 @@ async def test_what_is_no_id_is_refused(api, strategy_id):
 
 async def test_many_users_save_and_list_at_once_without_meeting(postgres):
     async def one(number: int) -> None:
-        user = await Users(postgres).known(uuid4().int >> 66)
-        async with serving(backend(object(), postgres), user) as api:
+        async with serving(backend(object(), postgres), await new_user(postgres)) as api:
             mine = await save(api, indicators=[{"id": "sma", "params": {"window": 10 + number}}])
             assert (await api.get("/strategies")).json()["strategies"] == [mine]
 

@@ -19,7 +19,6 @@ from actors.market_feed import market_feed
 from candleray.databases.postgres import Postgres
 from candleray.errors import ServiceUnavailable
 from candleray.feeds.subscription_store import SubscriptionStore
-from candleray.identity.user_store import Users
 from candleray.live.runners.sharding import shard_of
 from candleray.live.standing import RunStanding
 from candleray.markets import find_market
@@ -32,6 +31,7 @@ from tests.support.instances.processes import process_of_actor
 from tests.support.instances.ray_workers import ray_workers
 from tests.support.live.saved_runs import SavedRun, saved_run, spec_with
 from tests.support.simulated_wire import Venue, simulated_venue
+from tests.support.users import new_user_id
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
@@ -91,7 +91,7 @@ def feed_process() -> psutil.Process:
 async def subscribe(postgres_url: str) -> None:
     """An operator adds the other symbol on every market."""
     postgres = await Postgres.open(postgres_url, max_connections=2)
-    user_id = (await Users(postgres).known(uuid4().int >> 66)).user_id
+    user_id = await new_user_id(postgres)
     for name in MARKETS.values():
         await SubscriptionStore(postgres, LiveSettings()).add(user_id, find_market(name), SYMBOLS[1:])
     await postgres.close()

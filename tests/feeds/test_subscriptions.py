@@ -26,8 +26,8 @@ from candleray.simulator.generated_candles import GeneratedCandles
 from serve_apps.backfills import Backfills
 from tests.support.api.accounts import log_in, log_in_operator
 from tests.support.api.in_process_api import backend, in_process, serving_strangers
-from tests.support.jobs import new_user
 from tests.support.simulated import Clock, history_of
+from tests.support.users import new_user_id
 
 LIMITS = {"max_requests_per_user": 2}
 
@@ -379,7 +379,7 @@ async def test_of_two_wishes_for_one_instrument_that_are_accepted_at_once_the_se
     postgres: Postgres, user_id: UUID, forget: None
 ):
     store = SubscriptionStore(postgres, LiveSettings())
-    others = [await new_user(postgres) for _ in range(2)]
+    others = [await new_user_id(postgres) for _ in range(2)]
     for number in range(10):
         instrument = Instrument(market_id=1, symbol=f"S{number}USDT")
         wishes = [await store.ask(asker, instrument) for asker in others]

@@ -17,9 +17,9 @@ from candleray.identity.exchange_key_store import ExchangeKeys
 from candleray.identity.exchange_keys import NewExchangeKey
 from candleray.identity.key_rotation import rotate_keys
 from candleray.identity.models import ExchangeKey
-from candleray.identity.user_store import Users
 from candleray.identity.vault import KeyRing, Secret
 from tests.support.locks import held, waiting
+from tests.support.users import new_user_id
 
 
 def ring(*versions: int) -> KeyRing:
@@ -137,7 +137,7 @@ async def test_a_user_has_so_many_exchange_keys_and_no_more_however_many_come_at
     postgres: Postgres, user_id: UUID
 ):
     keys = keys_by(postgres, lambda: OLD, most=3)
-    stranger = (await Users(postgres).known(uuid4().int >> 66)).user_id
+    stranger = await new_user_id(postgres)
     await keys.add(stranger, NEW_KEY)
     tried = await asyncio.gather(*(keys.add(user_id, NEW_KEY) for _ in range(10)), return_exceptions=True)
     made = [one for one in tried if isinstance(one, ExchangeKey)]
@@ -150,7 +150,7 @@ async def test_a_user_has_so_many_exchange_keys_and_no_more_however_many_come_at
 async def test_only_its_owner_reads_lists_and_deletes_an_exchange_key(postgres: Postgres, user_id: UUID):
     keys = keys_by(postgres, lambda: OLD)
     made = [await keys.add(user_id, NEW_KEY) for _ in range(3)]
-    stranger = (await Users(postgres).known(uuid4().int >> 66)).user_id
+    stranger = await new_user_id(postgres)
     for call in (keys.credentials, keys.delete):
         for key_id in (made[0].key_id, uuid4()):
             with pytest.raises(NotFound, match=f"^there is no exchange key {key_id}$"):

@@ -10,7 +10,8 @@ import pytest
 from candleray.databases.postgres import Postgres
 from candleray.jobs.attempts import Attempts
 from candleray.jobs.store import Jobs
-from tests.support.jobs import LIMITS, new_user
+from tests.support.jobs import LIMITS
+from tests.support.users import new_user_id
 
 
 @pytest.fixture
@@ -35,4 +36,4 @@ def attempts(postgres: Postgres) -> Attempts:
 
 @pytest.fixture
 async def user(postgres: Postgres) -> UUID:
-    return await new_user(postgres)
+    return await new_user_id(postgres)

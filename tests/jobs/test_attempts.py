@@ -26,13 +26,13 @@ from tests.support.jobs import (
     Drivers,
     change_job,
     moved_to,
-    new_user,
     progress,
     ranked_until,
     result,
     rows_of,
 )
 from tests.support.locks import held, waiting
+from tests.support.users import new_user_id
 
 WORDS = Progress(Phase.STAGE_B, 5, 10, 7, 100.0, 1.5, "candles", 9.5, tasks_done=2, tasks_total=4, eta_s=3.5)
 
@@ -65,7 +65,7 @@ async def fruitless(attempts: Attempts, job_id: UUID) -> int:
 async def test_every_word_of_a_driver_is_kept_and_nothing_of_another_job_changes(
     attempts: Attempts, job_id: UUID, postgres: Postgres
 ):
-    other = (await moved_to(postgres, await new_user(postgres), JobState.RUNNING)).job_id
+    other = (await moved_to(postgres, await new_user_id(postgres), JobState.RUNNING)).job_id
     before, others = await row_of(postgres, job_id), await rows_of(postgres, other)
     assert await attempts.heartbeat(job_id, 1, WORDS) is False
     after = await row_of(postgres, job_id)

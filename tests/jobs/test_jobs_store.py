@@ -26,7 +26,8 @@ from candleray.paging import PagePosition
 from candleray.search.rankings import Ranking
 from candleray.search.sweep import Sweep
 from candleray.settings import JobSettings
-from tests.support.jobs import LIMITS, REQUEST, Drivers, new_user, progress, ranked_until, silence, submitted
+from tests.support.jobs import LIMITS, REQUEST, Drivers, progress, ranked_until, silence, submitted
+from tests.support.users import new_user_id
 
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -48,14 +49,14 @@ async def test_the_same_key_makes_one_job_however_many_send_it_at_once(jobs: Job
 
 
 async def test_a_key_belongs_to_its_user(jobs: Jobs, user: UUID, postgres: Postgres):
-    stranger = await new_user(postgres)
+    stranger = await new_user_id(postgres)
     one, other = await submitted(jobs, user, "mine"), await submitted(jobs, stranger, "mine")
     assert one.job_id != other.job_id
 
 
 async def test_a_foreign_job_answers_as_an_unknown_one(jobs: Jobs, user: UUID, postgres: Postgres):
     job = await submitted(jobs, user)
-    stranger = await new_user(postgres)
+    stranger = await new_user_id(postgres)
     for call in (jobs.get, jobs.request, jobs.cancel, jobs.delete, jobs.result):
         with pytest.raises(NotFound, match=f"there is no job {job.job_id}"):
             await call(stranger, job.job_id)
@@ -84,7 +85,7 @@ async def test_every_transition_of_the_table_works_and_no_other_does(
 
 
 async def test_a_user_runs_so_many_and_all_together_so_many(jobs: Jobs, attempts: Attempts, postgres: Postgres):
-    users = [await new_user(postgres) for _ in range(3)]
+    users = [await new_user_id(postgres) for _ in range(3)]
     first = [await submitted(jobs, users[0]) for _ in range(2)]
     others = [await submitted(jobs, user) for user in users[1:]]
     assert await attempts.take_next() == (first[0].job_id, 1)

@@ -15,7 +15,8 @@ from candleray.jobs.job import JobState
 from candleray.jobs.report_blocks import REPORT_BYTES, REPORTS_PER_BLOCK, packed, unpacked
 from candleray.jobs.store import Jobs
 from serve_apps.examples.backtests import BACKTEST_RESULT
-from tests.support.jobs import LIMITS, REQUEST, moved_to, new_user, ranked_until, result, submitted
+from tests.support.jobs import LIMITS, REQUEST, moved_to, ranked_until, result, submitted
+from tests.support.users import new_user_id
 
 MOST = 1_000_000
 
@@ -49,19 +50,19 @@ def test_blocks_give_back_what_was_packed_in_a_third_of_the_bytes_at_most() -> N
 
 
 async def test_a_user_whose_jobs_would_keep_too_much_is_told_what_to_do(jobs: Jobs, postgres: Postgres) -> None:
-    user = await new_user(postgres)
+    user = await new_user_id(postgres)
     large = REQUEST.model_copy(update={"top_k": MOST // REPORT_BYTES // 2})
     first = await submitted(jobs, user, request=large)
     with pytest.raises(GuardExceeded, match="at most 1000000 may be kept: delete some jobs") as told:
         await submitted(jobs, user, request=large)
     assert told.value.problems[0].field == "kept_bytes"
-    await submitted(jobs, await new_user(postgres), request=large)
+    await submitted(jobs, await new_user_id(postgres), request=large)
     await Attempts(postgres, LIMITS).move(first.job_id, JobState.CANCELLED, "a test")
     await submitted(jobs, user, request=large)
 
 
 async def test_a_job_that_has_ended_counts_with_what_it_keeps(jobs: Jobs, postgres: Postgres) -> None:
-    user = await new_user(postgres)
+    user = await new_user_id(postgres)
     await moved_to(postgres, user, JobState.SUCCEEDED)
     done = await kept(postgres, user)
     assert 0 < done < 20_000
@@ -72,7 +73,7 @@ async def test_a_job_that_has_ended_counts_with_what_it_keeps(jobs: Jobs, postgr
 
 
 async def test_reports_that_were_kept_as_rows_are_still_read(jobs: Jobs, postgres: Postgres) -> None:
-    user = await new_user(postgres)
+    user = await new_user_id(postgres)
     job = await moved_to(postgres, user, JobState.SUCCEEDED)
     whole = await jobs.result(user, job.job_id)
     async with postgres.connection() as connection:

@@ -12,7 +12,8 @@ from candleray.jobs.attempts import Attempts
 from candleray.jobs.job import ENDED, NOT_LAUNCHED, JobState
 from candleray.jobs.store import Jobs
 from candleray.paging import PagePosition
-from tests.support.jobs import LIMITS, change_job, moved_to, new_user, result, rows_of, submitted
+from tests.support.jobs import LIMITS, change_job, moved_to, result, rows_of, submitted
+from tests.support.users import new_user_id
 
 EVERY_STATE = pytest.mark.parametrize("state", list(JobState))
 
@@ -22,7 +23,7 @@ async def test_a_foreign_job_is_answered_as_an_unknown_one_and_left_as_it_is(
     jobs: Jobs, user: UUID, postgres: Postgres, state: JobState
 ):
     job_id = (await moved_to(postgres, user, state)).job_id
-    stranger, before = await new_user(postgres), await rows_of(postgres, job_id)
+    stranger, before = await new_user_id(postgres), await rows_of(postgres, job_id)
     for call in (jobs.get, jobs.request, jobs.cancel, jobs.delete, jobs.result):
         for one in (job_id, uuid4()):
             with pytest.raises(NotFound, match=f"^there is no job {one}$"):
@@ -116,10 +117,10 @@ async def test_what_waits_is_told_why_by_what_runs(jobs: Jobs, user: UUID, postg
     waiting = await submitted(jobs, user)
     assert (await jobs.get(user, running.job_id)).waiting_for is None
     assert str(waiting.waiting_for).startswith(f"your job {running.job_id} runs, and one user may run 1")
-    stranger = await new_user(postgres)
+    stranger = await new_user_id(postgres)
     assert (await submitted(jobs, stranger)).waiting_for == "it starts in a moment"
-    await moved_to(postgres, await new_user(postgres), JobState.RUNNING)
-    last = await submitted(jobs, await new_user(postgres))
+    await moved_to(postgres, await new_user_id(postgres), JobState.RUNNING)
+    last = await submitted(jobs, await new_user_id(postgres))
     # The oldest that waits is of the user who runs one: it starts last.
     assert last.waiting_for == f"{LIMITS.max_running} jobs run, the most at once; waiting before this one: 1"
 

@@ -17,8 +17,9 @@ from candleray.jobs.watched import database_now, watched_jobs
 from candleray.search.estimate import Pace
 from candleray.settings import JobSettings
 from tests.support.failures import failing
-from tests.support.jobs import change_job, moved_to, new_user, progress, result, rows_of, silence, submitted
+from tests.support.jobs import change_job, moved_to, progress, result, rows_of, silence, submitted
 from tests.support.locks import held, waiting
+from tests.support.users import new_user_id
 
 
 @pytest.mark.parametrize(("most", "most_per_user"), [(1, 1), (2, 1), (2, 2), (3, 2)])
@@ -26,7 +27,7 @@ async def test_however_many_schedulers_there_are_no_more_run_than_may(
     jobs: Jobs, postgres: Postgres, most: int, most_per_user: int
 ):
     attempts = Attempts(postgres, JobSettings(max_running=most, max_running_per_user=most_per_user))
-    users = [await new_user(postgres) for _ in range(3)]
+    users = [await new_user_id(postgres) for _ in range(3)]
     for user in users * 3:
         await submitted(jobs, user)
     started: list[tuple[UUID, int]] = []
@@ -64,7 +65,7 @@ async def test_what_ran_before_goes_first_then_who_runs_least_then_who_was_serve
     jobs: Jobs, postgres: Postgres
 ):
     attempts = Attempts(postgres, JobSettings(max_running=100, max_running_per_user=3))
-    early, late, new, busy = [await new_user(postgres) for _ in range(4)]
+    early, late, new, busy = [await new_user_id(postgres) for _ in range(4)]
     for user, ago in ((early, "2 hours"), (late, "1 hour"), (busy, "3 hours")):
         served = await moved_to(postgres, user, JobState.CANCELLED)
         await change_job(postgres, served.job_id, f"started_at = now() - interval '{ago}'")
@@ -94,7 +95,7 @@ async def test_what_ran_before_goes_first_then_who_runs_least_then_who_was_serve
 @pytest.mark.parametrize("seed", range(6))
 async def test_a_job_is_told_the_place_that_the_scheduler_gives_it(jobs: Jobs, postgres: Postgres, seed: int):
     draw = random.Random(seed)
-    users = [await new_user(postgres) for _ in range(4)]
+    users = [await new_user_id(postgres) for _ in range(4)]
     for user in users:
         for _ in range(draw.randrange(3)):
             served = await moved_to(postgres, user, draw.choice([JobState.RUNNING, JobState.SUCCEEDED]))
@@ -108,7 +109,7 @@ async def test_a_job_is_told_the_place_that_the_scheduler_gives_it(jobs: Jobs, p
             await change_job(postgres, job.job_id, ran)
     places = {}
     full = Jobs(postgres, JobSettings(max_running=1, max_running_per_user=99))
-    await moved_to(postgres, await new_user(postgres), JobState.RUNNING)
+    await moved_to(postgres, await new_user_id(postgres), JobState.RUNNING)
     for user in users:
         for job in await full.page(user, [JobState.QUEUED], None, 99):
             places[job.job_id] = int(str(job.waiting_for).rpartition(": ")[2])

@@ -13,8 +13,9 @@ from candleray.jobs.attempts import Attempts
 from candleray.jobs.job import ENDED, Job, JobState
 from candleray.jobs.store import Jobs
 from candleray.settings import JobSettings
-from tests.support.jobs import REQUEST, moved_to, new_user, rows_of, submitted
+from tests.support.jobs import REQUEST, moved_to, rows_of, submitted
 from tests.support.locks import held, waiting
+from tests.support.users import new_user_id
 
 
 async def test_a_user_has_so_many_jobs_waiting_and_no_more_however_many_come_at_once(
@@ -32,7 +33,7 @@ async def test_what_runs_has_ended_or_is_anothers_takes_no_place_among_the_waiti
     jobs = Jobs(postgres, JobSettings(max_queued_per_user=1))
     for state in (JobState.RUNNING, *ENDED):
         await moved_to(postgres, user, state)
-    await submitted(jobs, await new_user(postgres))
+    await submitted(jobs, await new_user_id(postgres))
     await submitted(jobs, user)
     with pytest.raises(GuardExceeded):
         await submitted(jobs, user)
@@ -65,7 +66,7 @@ async def test_of_one_key_for_two_requests_at_once_one_is_taken(attempts: Attemp
 async def test_jobs_of_one_user_are_taken_on_one_after_the_other_and_wait_for_no_other_user(
     jobs: Jobs, user: UUID, postgres: Postgres
 ):
-    stranger = await new_user(postgres)
+    stranger = await new_user_id(postgres)
     async with held(postgres, "SELECT FROM users WHERE user_id = $1 FOR NO KEY UPDATE", user):
         begun = await waiting(postgres, submitted(jobs, user))
         await submitted(jobs, stranger)

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from candleray.databases.postgres import Postgres
 from candleray.databases.statements import SQL, named_statements
 from candleray.errors import Conflict, NotFound
-from candleray.identity.user_store import Users
 from candleray.indicators.catalogue import get_catalogue
 from candleray.live.run import (
     ACTION_MEANINGS,
@@ -40,6 +39,7 @@ from candleray.strategies.store import Strategies
 from candleray.strategies.strategy import StrategyDraft, StrategySpec
 from kernels.indicators import INDICATORS
 from tests.support.api.run_paths import path_to
+from tests.support.users import new_user_id
 
 NOON = datetime(2026, 1, 5, 12, 34, 56, tzinfo=UTC)
 PAIRS = list(product(RunState, RunAction))
@@ -224,7 +224,7 @@ async def test_deleting_and_starting_at_once_leaves_no_run_of_a_deleted_strategy
 
 async def test_a_foreign_run_is_answered_as_an_unknown_one(postgres, runs, user_id, strategy_id):
     run = await run_in(runs, user_id, strategy_id, RunState.RUNNING)
-    stranger = (await Users(postgres).known(uuid4().int >> 66)).user_id
+    stranger = await new_user_id(postgres)
     for run_id in (run.run_id, uuid4()):
         with pytest.raises(NotFound, match=f"^there is no run {run_id}$"):
             await runs.get(stranger, run_id)

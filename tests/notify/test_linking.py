@@ -5,36 +5,26 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from secrets import token_urlsafe
-from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
 from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, NotFound
+from candleray.identity.models import User
 from candleray.identity.tokens import token_hash
-from candleray.identity.user_store import Users
 from candleray.notify.bot_store import BotStates
 from candleray.notify.chat_store import TelegramChats
 from candleray.notify.policies import NotificationPolicy, RunPolicy
 from tests.support.live.saved_runs import saved_run
-
-
-class Person(NamedTuple):
-    user_id: UUID
-    telegram_user_id: int
-
-
-async def somebody(postgres: Postgres) -> Person:
-    telegram_user_id = uuid4().int >> 66
-    return Person((await Users(postgres).known(telegram_user_id)).user_id, telegram_user_id)
+from tests.support.users import new_user
 
 
 @pytest.fixture
-async def ada(postgres: Postgres) -> Person:
+async def ada(postgres: Postgres, user: User) -> User:
     await BotStates(postgres).tell("candleray_test_bot", None)
-    return await somebody(postgres)
+    return user
 
 
 @pytest.fixture
@@ -42,13 +32,13 @@ def chats(postgres: Postgres) -> TelegramChats:
     return TelegramChats(postgres)
 
 
-async def token_for(chats: TelegramChats, person: Person, minutes: int = 10) -> str:
+async def token_for(chats: TelegramChats, person: User, minutes: int = 10) -> str:
     parts = urlsplit((await chats.new_link(person.user_id, minutes)).url)
     assert (parts.scheme, parts.netloc, parts.path) == ("https", "t.me", "/candleray_test_bot")
     return parse_qs(parts.query)["start"][0]
 
 
-async def confirm(chats: TelegramChats, token: str, person: Person) -> bool:
+async def confirm(chats: TelegramChats, token: str, person: User) -> bool:
     return await chats.confirm(token, person.telegram_user_id, person.telegram_user_id)
 
 
@@ -67,7 +57,7 @@ async def test_opened_by_many_at_once_it_links_once(chats, postgres, ada):
 
 
 async def test_in_other_hands_it_links_nothing_and_stays_good_for_its_person(chats, postgres, ada):
-    token, eve = await token_for(chats, ada), await somebody(postgres)
+    token, eve = await token_for(chats, ada), await new_user(postgres)
     assert not await confirm(chats, token, eve)
     assert not (await chats.state(eve.user_id)).linked
     assert not (await chats.state(ada.user_id)).linked

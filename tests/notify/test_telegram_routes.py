@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import httpx
 import pytest
 
 from candleray.databases.postgres import Postgres
 from candleray.identity.local_secrets import with_local_secrets
-from candleray.identity.user_store import Users
+from candleray.identity.models import User
 from candleray.notify.bot_store import BotStates
 from candleray.notify.chat_store import TelegramChats
 from candleray.settings import IdentitySettings, Settings, TelegramSettings
@@ -21,9 +20,8 @@ from tests.support.live.saved_runs import saved_run
 
 
 @pytest.fixture
-async def api(postgres: Postgres) -> AsyncIterator[httpx.AsyncClient]:
+async def api(postgres: Postgres, user: User) -> AsyncIterator[httpx.AsyncClient]:
     await BotStates(postgres).tell("candleray_test_bot", None)
-    user = await Users(postgres).known(uuid4().int >> 66)
     async with serving(backend(object()), user) as client:
         yield client
 

@@ -11,12 +11,12 @@ import pytest
 
 from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, NotFound
-from candleray.identity.user_store import Users
 from candleray.paging import position_of
 from candleray.settings import BacktestSettings
 from candleray.strategies.saving import name_of, spec_of
 from candleray.strategies.store import Strategies
 from candleray.strategies.strategy import Strategy, StrategyDraft, StrategyFilter, StrategySpec
+from tests.support.users import new_user_id
 
 ANY = StrategyFilter()
 
@@ -28,7 +28,7 @@ def strategies(postgres: Postgres) -> Strategies:
 
 @pytest.fixture
 async def stranger_id(postgres: Postgres) -> UUID:
-    return (await Users(postgres).known(uuid4().int >> 66)).user_id
+    return await new_user_id(postgres)
 
 
 def spec(window: int = 20, symbol: str = "BTCUSDT", timeframe: str = "1h", **parts: Any) -> StrategySpec:

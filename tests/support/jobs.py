@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult, Elapsed, RankedVariant
 from candleray.databases.postgres import Postgres
 from candleray.errors import ServiceUnavailable
-from candleray.identity.user_store import Users
 from candleray.jobs.attempts import Attempts
 from candleray.jobs.checkpoint import Checkpoint
 from candleray.jobs.job import Job, JobState, Progress
@@ -41,10 +40,6 @@ LIMITS = JobSettings(
 )
 
 TABLES = ("jobs", "job_events", "job_checkpoints", "job_results", "job_report_blocks")
-
-
-async def new_user(postgres: Postgres) -> UUID:
-    return (await Users(postgres).known(uuid4().int >> 66)).user_id
 
 
 async def submitted(jobs: Jobs, user: UUID, key: str | None = None, request: BacktestRequest = REQUEST) -> Job:

@@ -5,16 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from uuid import uuid4
 
-import httpx
 import pytest
 from pydantic import TypeAdapter
 
-from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
-from candleray.identity.models import User
-from candleray.identity.user_store import Users
 from candleray.live.events import StrategyEvent
 from candleray.live.standing import RunStanding
 from candleray.live.user_streams import events_stream, standings_stream
@@ -27,23 +22,6 @@ from tests.support.api.in_process_api import backend, serving, serving_strangers
 from tests.support.api.open_stream import OpenStream, open_stream
 from tests.support.live.said_events import LONG, said
 from tests.support.live.saved_runs import SavedRun, saved_run
-
-
-@pytest.fixture
-async def user(postgres: Postgres) -> User:
-    return await Users(postgres).known(uuid4().int >> 66)
-
-
-@pytest.fixture
-async def run(postgres: Postgres, user: User) -> SavedRun:
-    """A run whose start is the user's event 1."""
-    return await saved_run(postgres, user_id=user.user_id)
-
-
-@pytest.fixture
-async def api(postgres: Postgres, user: User) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(backend(object(), postgres), user) as client:
-        yield client
 
 
 @pytest.fixture

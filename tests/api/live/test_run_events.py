@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -13,8 +12,6 @@ from pydantic import TypeAdapter
 
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
-from candleray.identity.models import User
-from candleray.identity.user_store import Users
 from candleray.live.records import EquityPage, EventPage, SignalPage, TradePage
 from candleray.live.run import RunAction
 from candleray.live.store import Runs
@@ -35,22 +32,6 @@ TWO_TRADES_AND_ONE_ANNULLED = [
     (6, ANNULLED),
     (9, entry(10_020.0)),
 ]
-
-
-@pytest.fixture
-async def user(postgres: Postgres) -> User:
-    return await Users(postgres).known(uuid4().int >> 66)
-
-
-@pytest.fixture
-async def run(postgres: Postgres, user: User) -> SavedRun:
-    return await saved_run(postgres, user_id=user.user_id)
-
-
-@pytest.fixture
-async def api(postgres: Postgres, user: User) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(backend(object(), postgres), user) as client:
-        yield client
 
 
 async def told(api: httpx.AsyncClient, run: SavedRun, what: str, **query: Any) -> Any:
@@ -195,9 +176,8 @@ async def test_a_wrong_query_is_refused(api, run, query):
     assert (await api.get(f"/runs/{run.run_id}/events?{query}")).status_code == 422
 
 
-async def test_what_runs_of_others_have_said_stays_theirs(api, postgres, run):
+async def test_what_runs_of_others_have_said_stays_theirs(api, postgres, run, stranger):
     await said(postgres, run, TWO_TRADES_AND_ONE_ANNULLED)
-    stranger = await Users(postgres).known(uuid4().int >> 66)
     theirs = await saved_run(postgres, user_id=stranger.user_id)
     async with serving(backend(object(), postgres), stranger) as client:
         for what in ("events", "signals", "trades", "equity"):

@@ -48,11 +48,6 @@ async def operator(postgres: Postgres) -> User:
     return await Users(postgres).known(next(NEW_OPERATORS))
 
 
-@pytest.fixture
-async def user(postgres: Postgres) -> User:
-    return await Users(postgres).known(uuid4().int >> 80)
-
-
 Described = Callable[..., None]
 
 

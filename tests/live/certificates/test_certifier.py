@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 
 from candleray.databases.postgres import Postgres
 from candleray.identity.models import User
-from candleray.identity.user_store import Users
 from candleray.live.certificates.certificate import Cause, Certificate, EventDifference, Verdict
 from candleray.live.certificates.certifier import Certifier
 from candleray.live.certificates.daily import certify_due
@@ -26,32 +23,15 @@ from candleray.settings import LiveSettings, Settings
 from candleray.timeframes import from_ms, to_ms
 from serve_apps.examples import certificates as examples
 from tests.support.api.in_process_api import backend, serving
-from tests.support.live.certified_runs import FIRST_MS, CertifiedRun, minute_at
-
-UP_AND_DOWN = [10, 10, 12, 13, 9, 8, 12, 14]
-"""Closes from the first minute that may trade on."""
+from tests.support.live.certified_runs import FIRST_MS, UP_AND_DOWN, CertifiedRun, minute_at
 
 
 @pytest.fixture
-async def user(postgres: Postgres) -> User:
-    return await Users(postgres).known(uuid4().int >> 66)
-
-
-@pytest.fixture
-async def run(embedded_store: CandleStore, postgres: Postgres, user: User) -> CertifiedRun:
+async def run(started: CertifiedRun) -> CertifiedRun:
     """A run that has taken eight minutes behind its warm-up, without any fault."""
-    made = CertifiedRun(embedded_store, postgres)
-    made.come(0, [10, 10, 10])
-    await made.start(user.user_id)
-    made.come(3, UP_AND_DOWN)
-    await made.take()
-    return made
-
-
-@pytest.fixture
-async def api(run: CertifiedRun, postgres: Postgres, user: User) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(replace(backend(object(), postgres), candles=run.candles), user) as client:
-        yield client
+    started.come(3, UP_AND_DOWN)
+    await started.take()
+    return started
 
 
 async def certified(run: CertifiedRun, **window: Any) -> Certificate:
@@ -186,9 +166,8 @@ async def test_hostile_ranges_are_refused_with_the_bound(
 
 
 async def test_nobody_else_has_the_run_and_more_candles_than_allowed_are_not_read(
-    run: CertifiedRun, postgres: Postgres
+    run: CertifiedRun, postgres: Postgres, stranger: User
 ):
-    stranger = await Users(postgres).known(uuid4().int >> 66)
     few = replace(backend(object(), postgres, live={"max_certified_minutes": 10}), candles=run.candles)
     async with serving(few, stranger) as client:
         assert (await client.get(f"/runs/{run.saved.run_id}/certificate")).status_code == 404

@@ -2,45 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import replace
-from uuid import uuid4
-
 import httpx
 import pytest
 
-from candleray.databases.postgres import Postgres
-from candleray.identity.models import User
-from candleray.identity.user_store import Users
 from candleray.live.records import EquityCurve
 from candleray.live.run import RunAction
-from candleray.market_data.candle_store import CandleStore
 from candleray.timeframes import from_ms, iso
 from serve_apps.examples import live as examples
-from tests.support.api.in_process_api import backend, serving
-from tests.support.live.certified_runs import CertifiedRun, minute_at
-
-UP_AND_DOWN = [10, 10, 12, 13, 9, 8, 12, 14]
-"""Closes from the first minute that may trade on: a position opens, ends with a loss, and another opens."""
-
-
-@pytest.fixture
-async def user(postgres: Postgres) -> User:
-    return await Users(postgres).known(uuid4().int >> 66)
-
-
-@pytest.fixture
-async def run(embedded_store: CandleStore, postgres: Postgres, user: User) -> CertifiedRun:
-    made = CertifiedRun(embedded_store, postgres)
-    made.come(0, [10, 10, 10])
-    await made.start(user.user_id)
-    return made
-
-
-@pytest.fixture
-async def api(run: CertifiedRun, postgres: Postgres, user: User) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(replace(backend(object(), postgres), candles=run.candles), user) as client:
-        yield client
+from tests.support.live.certified_runs import UP_AND_DOWN, CertifiedRun, minute_at
 
 
 async def curve(api: httpx.AsyncClient, run: CertifiedRun, **query: int) -> EquityCurve:
@@ -53,13 +22,13 @@ def test_the_example_is_valid():
     EquityCurve.model_validate(examples.EQUITY_CURVE)
 
 
-async def test_it_has_each_bar_and_after_an_exit_what_the_run_has_said(api, run):
-    run.come(3, UP_AND_DOWN)
-    await run.take()
-    found = await curve(api, run)
+async def test_it_has_each_bar_and_after_an_exit_what_the_run_has_said(api, started):
+    started.come(3, UP_AND_DOWN)
+    await started.take()
+    found = await curve(api, started)
     assert [one.ts_open for one in found.points] == [from_ms(minute_at(minute)) for minute in range(3, 11)]
     assert found.points[0].equity_quote == found.init_cash_quote
-    said = (await api.get(f"/runs/{run.saved.run_id}/equity")).json()["points"]
+    said = (await api.get(f"/runs/{started.saved.run_id}/equity")).json()["points"]
     at = {iso(round(one.ts_open.timestamp() * 1000)): one.equity_quote for one in found.points}
     assert said
     # An entry on the bar of the exit has cost its fee by then. A bar earlier or later would differ by far more.
@@ -67,25 +36,25 @@ async def test_it_has_each_bar_and_after_an_exit_what_the_run_has_said(api, run)
     assert found.note.startswith("every bar; ")
 
 
-async def test_of_many_bars_some_are_told_the_last_among_them(api, run):
-    run.come(3, UP_AND_DOWN)
-    await run.take()
-    whole, few = await curve(api, run), await curve(api, run, points=3)
+async def test_of_many_bars_some_are_told_the_last_among_them(api, started):
+    started.come(3, UP_AND_DOWN)
+    await started.take()
+    whole, few = await curve(api, started), await curve(api, started, points=3)
     assert [one.ts_open for one in few.points] == [from_ms(minute_at(minute)) for minute in (4, 7, 10)]
     assert set(few.points) < set(whole.points)
     assert (few.bars, few.note.partition(";")[0]) == (8, "one of 3 bars, the last among them")
 
 
-async def test_before_the_first_bar_it_is_empty_and_says_so(api, run):
-    found = await curve(api, run)
+async def test_before_the_first_bar_it_is_empty_and_says_so(api, started):
+    found = await curve(api, started)
     assert (found.points, found.bars, found.note) == ((), 0, "the session has taken no bar yet")
 
 
-async def test_each_session_has_its_own(api, run):
-    run.come(3, UP_AND_DOWN)
-    await run.take()
-    await run.move(RunAction.STOP, RunAction.HALT, RunAction.RUN)
-    refused = await api.get(f"/runs/{run.saved.run_id}/equity-curve", params={"session": 9})
+async def test_each_session_has_its_own(api, started):
+    started.come(3, UP_AND_DOWN)
+    await started.take()
+    await started.move(RunAction.STOP, RunAction.HALT, RunAction.RUN)
+    refused = await api.get(f"/runs/{started.saved.run_id}/equity-curve", params={"session": 9})
     assert refused.status_code == 422
     assert "the run has no session 9; it has 1, " in refused.json()["error"]["message"]
-    assert (await curve(api, run, session=1)).bars == 8
+    assert (await curve(api, started, session=1)).bars == 8

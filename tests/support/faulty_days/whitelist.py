@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from candleray.databases.postgres import Postgres
 from candleray.feeds.subscription_store import SubscriptionStore
-from candleray.identity.user_store import Users
 from candleray.markets import Instrument, find_market
 from candleray.settings import LiveSettings
 from candleray.timeframes import MINUTE_MS
 from tests.support.faulty_days.comparison import Followed
+from tests.support.users import new_user_id
 
 _HOUR_MS = 60 * MINUTE_MS
 _FOLLOWED_MS = 2 * _HOUR_MS
@@ -32,7 +32,7 @@ class Whitelist:
         self._left: set[str] = set()
         self.too_late: set[str] = set()
         """Symbols that were delisted before a busy machine had come to ask for all of them."""
-        self._user_id: UUID = asyncio.run(self._with_postgres(_new_user))
+        self._user_id: UUID = asyncio.run(self._with_postgres(new_user_id))
         self.changes = 0
 
     def add_listed(self, symbols_of: Mapping[str, Iterable[str]], now_ms: int) -> None:
@@ -91,7 +91,3 @@ class Whitelist:
             return await work(postgres)
         finally:
             await postgres.close()
-
-
-async def _new_user(postgres: Postgres) -> UUID:
-    return (await Users(postgres).known(uuid4().int >> 66)).user_id

@@ -33,6 +33,9 @@ FIRST_MS = 1_767_225_600_000  # 2026-01-01
 WARMUP = 3
 """Minutes before the first bar that may trade: the window of the strategy's average."""
 
+UP_AND_DOWN = (10, 10, 12, 13, 9, 8, 12, 14)
+"""Closes from the first minute that may trade on: a position opens, ends with a loss, and another opens."""
+
 DECLARE = """
 INSERT INTO candle_holes (market_id, symbol, ts_open, first_asked_at, last_asked_at, declared_at)
 VALUES (1, $1, $2, $3, $3, $3) ON CONFLICT DO NOTHING

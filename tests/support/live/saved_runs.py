@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from candleray.databases.postgres import Postgres
-from candleray.identity.user_store import Users
 from candleray.live.run import Run
 from candleray.live.store import Runs
 from candleray.live.warm_up import run_metadata
@@ -15,6 +14,7 @@ from candleray.settings import BacktestSettings
 from candleray.strategies.saving import name_of, spec_of
 from candleray.strategies.store import Strategies
 from candleray.strategies.strategy import StrategyDraft, StrategySpec
+from tests.support.users import new_user_id
 
 NOON = datetime(2026, 1, 5, 12, 34, 56, tzinfo=UTC)
 
@@ -47,7 +47,7 @@ async def saved_run(
     """Save a strategy, of a new user by default, and start a run of it at that moment of the exchange's clock."""
     spec = spec or spec_with()
     if user_id is None:
-        user_id = (await Users(postgres).known(uuid4().int >> 66)).user_id
+        user_id = await new_user_id(postgres)
     strategy = await Strategies(postgres).save(user_id, name_of(spec), spec)
     run = await Runs(postgres).start(user_id, strategy.strategy_id, run_metadata(spec, at), "to begin")
     return SavedRun(user_id, run, spec)
