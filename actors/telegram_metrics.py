@@ -18,6 +18,9 @@ class TelegramMetrics:
         self._troubles = Gauge("candleray_telegram_troubles", "Answers that were no success.", ("kind",))
         self._waiting = Gauge("candleray_telegram_waiting", "Events that wait to be told.")
         self._oldest = Gauge("candleray_telegram_oldest_seconds", "Time for which the oldest of them waits.")
+        self._left_out = Gauge(
+            "candleray_telegram_left_out", "Events that too many others waited behind: their number alone is told."
+        )
         self._well = Gauge("candleray_telegram_reads", "1 where the bot reads what people write, else 0.")
 
     def observe(self, state: NotifierState) -> None:
@@ -27,6 +30,7 @@ class TelegramMetrics:
         self._conflicts.set(state.conflicts)
         for kind, count in state.troubles.items():
             self._troubles.set(count, {"kind": kind})
-        self._waiting.set(state.waiting)
-        self._oldest.set(state.oldest_s)
+        self._waiting.set(state.outbox.waiting)
+        self._oldest.set(state.outbox.oldest_s)
+        self._left_out.set(state.outbox.left_out)
         self._well.set(float(state.is_well))

@@ -21,6 +21,8 @@ from actors.options import ON_HEAD, TELEGRAM_NOTIFIER, TELEGRAM_NOTIFIER_PART
 from candleray.databases.lazy_service import LazyService
 from candleray.databases.patience import patiently
 from candleray.databases.postgres import Postgres
+from candleray.databases.valkey import Valkey
+from candleray.live.standings import standings_of
 from candleray.logs import configure_logs, get_logger
 from candleray.notify.bot_store import BotStates
 from candleray.settings import Settings, get_settings
@@ -78,7 +80,8 @@ async def notify(settings: Settings) -> None:
     token = settings.identity.bot_token
     bot = partial(TelegramBot, token.get_secret_value() if token else "", settings.telegram.api_url)
     try:
-        await Notifier(settings.telegram, postgres, bot, TelegramMetrics().observe).run()
+        standings = partial(standings_of, LazyService(Valkey.open, settings.services.redis_url, "redis_url").get)
+        await Notifier(settings.telegram, postgres, bot, standings, TelegramMetrics().observe).run()
     finally:
         await postgres.close()
 

@@ -399,6 +399,10 @@ class TelegramSettings(_Section):
     digest_over: int = Field(
         5, ge=1, le=100, description="more messages than these that wait for a chat become one"
     )
+    max_waiting_per_chat: int = Field(
+        500, ge=2, le=100_000, description="events that wait for a chat; of more the oldest are told as a number"
+    )
+    max_waiting: int = Field(50_000, ge=2, description="the same of all chats; those with the most give way")
     longest_retry_s: float = Field(60.0, gt=0, description="longest pause after failures")
 
 

@@ -52,3 +52,13 @@ def _widths(names: Sequence[Sequence[str]], body: Sequence[Sequence[str]]) -> li
 
 def _width(names: Sequence[Sequence[str]], body: Sequence[Sequence[str]], gap: str) -> int:
     return sum(_widths(names, body)) + len(gap) * (len(names) - 1)
+
+
+def duration_text(seconds: float) -> str:
+    """`0.61 s`, `12 s`, `2.1 min`, `5 h` or `1,200 days`: two digits tell enough."""
+    amount = seconds
+    for units_of_next, unit in ((60.0, "s"), (60.0, "min"), (24.0, "h")):
+        if abs(amount) < 99.5:
+            return f"{amount:.2g} {unit}"
+        amount /= units_of_next
+    return f"{amount:,.0f} days"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from candleray.terminal.console import output, print_json
 from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect
-from candleray.terminal.tables import duration_text, minute_text, print_table, second_text
+from candleray.terminal.tables import minute_text, print_table, second_text
+from candleray.text_table import duration_text
 
 if TYPE_CHECKING:
     from candleray.feeds.feed_state import CatchUp, FeedState

@@ -9,7 +9,8 @@ import typer
 
 from candleray.terminal.console import notes, output, print_json
 from candleray.terminal.options import ApiUrl, AsJsonList, DataDir, MarketName, SymbolName, connect, utc_ms
-from candleray.terminal.tables import duration_text, minute_text, number_text, print_table
+from candleray.terminal.tables import minute_text, number_text, print_table
+from candleray.text_table import duration_text
 
 if TYPE_CHECKING:
     from candleray.market_data.ledger.versions import CandleVersion

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,9 +11,12 @@ from uuid import UUID
 from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, NotFound
 from candleray.live.run import ACTIVE_STATES, RunAction
+from candleray.live.standing import RunStanding
 from candleray.live.store import Runs
 from candleray.notify.bot_api import IncomingMessage
 from candleray.notify.chat_store import TelegramChats
+from candleray.notify.chats import TelegramChat
+from candleray.notify.run_lines import run_line, standing_lines
 from candleray.notify.texts import SHORT_ID, shortened
 
 NOT_VALID = "This link is not valid. Make a new one with `candleray telegram link`, and open it here yourself."
@@ -23,23 +26,29 @@ LINKED = (
 )
 NOT_LINKED = "This chat is not linked to an account. `candleray telegram link` makes a link; open it here."
 HELP = (
-    "Commands\n/status how your runs stand\n/runs those that are active\n"
+    "Commands\n/status how your active runs stand\n/runs lists them; /runs 2 and /status 2 show more\n"
     "/stop <run> stops one, by the beginning of its id\n/mute nothing more; /mute 8h for hours, /mute off ends it"
 )
-MOST_LISTED = 30
+PAGE_RUNS = {"status": 8, "runs": 30}
+"""Runs on a page of a command's answer, so that it is one message however long their names are."""
 _SHORTEST = 4
 _REFERENCE = re.compile(r"[0-9a-f-]{1,36}")
 _HOURS = re.compile(r"([1-9][0-9]{0,2}) ?h")
+_PAGE = re.compile(r"[1-9][0-9]{0,5}")
+_NO_PAGE = "Write /{command}, or /{command} 2 for the second page; {given!r} is none."
 _CAUSE = "asked for by Telegram"
 
 Command = Callable[["BotCommands", UUID, str], Awaitable[str]]
+StandingsOf = Callable[[UUID], Awaitable[Mapping[UUID, RunStanding]]]
+"""How the runs of a user stand, as far as it is known."""
 
 
 class BotCommands:
     """Answers what is written. Each may be answered again: an update may come twice."""
 
-    def __init__(self, postgres: Postgres) -> None:
+    def __init__(self, postgres: Postgres, standings: StandingsOf) -> None:
         self._postgres = postgres
+        self._standings = standings
         self._chats = TelegramChats(postgres)
 
     async def answer(self, message: IncomingMessage) -> str | None:
@@ -57,24 +66,38 @@ class BotCommands:
         return await _COMMANDS.get(name, _help)(self, user_id, given)
 
     async def status(self, user_id: UUID, given: str) -> str:
-        rows = await self._postgres.fetch("run_states_of_user", user_id)
-        states = ", ".join(f"{row['runs']} {row['state'].replace('_', ' ')}" for row in rows)
-        chat = await self._chats.state(user_id)
-        return "\n".join(
-            [
-                f"Runs: {states or 'none'}",
-                "messages are muted" if chat.policy.is_muted(datetime.now(UTC)) else "messages are on",
-                *([f"quiet {hours.start}-{hours.end} {hours.zone}"] if (hours := chat.policy.quiet_hours) else []),
-                *([f"{chat.waiting} waiting"] if chat.waiting else []),
-            ]
+        page = page_of(given)
+        if page is None:
+            return _NO_PAGE.format(command="status", given=shortened(given, 20))
+        standings = await self._standings(user_id)
+        told = await self._page(
+            "status", user_id, page, lambda row: standing_lines(row, standings.get(row["run_id"]))
         )
+        return "\n".join([await self._states(user_id), *told, *_chat_lines(await self._chats.state(user_id))])
 
     async def runs(self, user_id: UUID, given: str) -> str:
-        rows = await self._postgres.fetch("listed_runs_of_user", user_id, ACTIVE_STATES, MOST_LISTED + 1)
-        if not rows:
-            return "No run is active."
-        more = [f"and more: the newest {MOST_LISTED} are shown"] if len(rows) > MOST_LISTED else []
-        return "\n".join(["Active runs", *map(_run_line, rows[:MOST_LISTED]), *more])
+        page = page_of(given)
+        if page is None:
+            return _NO_PAGE.format(command="runs", given=shortened(given, 20))
+        told = await self._page("runs", user_id, page, lambda row: [run_line(row)])
+        return "\n".join(["Active runs", *told]) if told else "No run is active."
+
+    async def _page(
+        self, command: str, user_id: UUID, page: int, lines_of: Callable[[dict[str, Any]], list[str]]
+    ) -> list[str]:
+        """Lines about the active runs of a page, the newest first, and which command shows more."""
+        size = PAGE_RUNS[command]
+        asked = (user_id, ACTIVE_STATES, size + 1, (page - 1) * size)
+        rows = await self._postgres.fetch("listed_runs_of_user", *asked)
+        if not rows and page > 1:
+            return [f"There is no page {page}: /{command} shows the first."]
+        more = [f"/{command} {page + 1} shows more"] if len(rows) > size else []
+        return [*(line for row in rows[:size] for line in lines_of(row)), *more]
+
+    async def _states(self, user_id: UUID) -> str:
+        rows = await self._postgres.fetch("run_states_of_user", user_id)
+        states = ", ".join(f"{row['runs']:,} {row['state'].replace('_', ' ')}" for row in rows)
+        return f"Runs: {states or 'none'}"
 
     async def stop(self, user_id: UUID, given: str) -> str:
         reference = given.lower()
@@ -122,7 +145,20 @@ _COMMANDS: dict[str, Command] = {
 }
 
 
-def _run_line(row: dict[str, Any]) -> str:
-    symbol = row["instrument_key"].rpartition(":")[2]
-    state = row["state"].replace("_", " ")
-    return f"{str(row['run_id'])[:SHORT_ID]} {state}: {symbol} {row['timeframe']} {shortened(row['name'], 60)}"
+def page_of(given: str) -> int | None:
+    """The page that is asked for, the first where none is; None where it is no number of one."""
+    if not given:
+        return 1
+    return int(given) if _PAGE.fullmatch(given) else None
+
+
+def _chat_lines(chat: TelegramChat) -> list[str]:
+    policy, hours = chat.policy, chat.policy.quiet_hours
+    if policy.muted:
+        messages = "messages are muted"
+    elif policy.muted_until:
+        messages = f"messages are muted until {policy.muted_until:%Y-%m-%d %H:%M} UTC"
+    else:
+        messages = "messages are on"
+    quiet = [f"quiet {hours.start}-{hours.end} {hours.zone}"] if hours else []
+    return [messages, *quiet, *([f"{chat.waiting:,} waiting"] if chat.waiting else [])]

@@ -122,6 +122,9 @@ class Courier:
         self.know(message_id)
         self.sent += len(message.numbers)
         self._pauses.pop(to.chat_id, None)
+        await self._end(to, message, message_id)
+
+    async def _end(self, to: Recipient, message: Message, message_id: int = 0) -> None:
         self._own.discard((to.user_id, message.numbers))
         await self._outbox.end(to.user_id, message, message_id)
 
@@ -151,6 +154,7 @@ class Courier:
                 await self._not_sent(to, message)
             case TroubleKind.BLOCKED:
                 log.warning("telegram_blocked", **told)
+                self._own.discard((to.user_id, message.numbers))
                 await self._chats.turn_off(to.user_id)
             case TroubleKind.REFUSED:
                 return await self._send_plain(to, message, told)
@@ -184,5 +188,5 @@ class Courier:
                 return await self._act(to, message, trouble)
             log.error("telegram_dropped", **{**told, "reason": trouble.text})
             self.dropped += len(message.numbers)
-            await self._outbox.end(to.user_id, message)
+            await self._end(to, message)
         return True

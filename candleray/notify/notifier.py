@@ -18,12 +18,12 @@ from candleray.databases.postgres import Postgres
 from candleray.errors import CandlerayError, in_words
 from candleray.logs import get_logger
 from candleray.notify.bot_api import BotApi, BotName, BotTrouble, TroubleKind
-from candleray.notify.bot_commands import BotCommands
+from candleray.notify.bot_commands import BotCommands, StandingsOf
 from candleray.notify.bot_store import BotStates
 from candleray.notify.chat_store import TelegramChats
 from candleray.notify.courier import FIRST_RETRY_S, Courier, TokenRefused
 from candleray.notify.event_reader import read_events
-from candleray.notify.outbox import Outbox
+from candleray.notify.outbox import Outbox, OutboxFigures
 from candleray.notify.pacing import Growing, Pace
 from candleray.notify.poller import Poller
 from candleray.settings import TelegramSettings
@@ -46,8 +46,7 @@ class NotifierState(NamedTuple):
     dropped: int
     conflicts: int
     troubles: dict[str, int]
-    waiting: int
-    oldest_s: float
+    outbox: OutboxFigures
     is_well: bool
 
 
@@ -60,11 +59,13 @@ class Notifier:
         settings: TelegramSettings,
         postgres: Postgres,
         open_bot: Callable[[], BotApi],
+        standings: StandingsOf,
         observe: Observe = lambda state: None,
     ) -> None:
         self._settings = settings
         self._postgres = postgres
         self._open_bot = open_bot
+        self._standings = standings
         self._observe = observe
         self._states = BotStates(postgres)
         self._told: tuple[str | None, float] = (None, 0.0)
@@ -121,7 +122,7 @@ class Notifier:
         pace = Pace(settings.max_messages_per_s, settings.chat_pause_s)
         outbox, chats = Outbox(self._postgres), TelegramChats(self._postgres)
         courier = Courier(bot, outbox, chats, pace, settings)
-        poller = Poller(bot, BotCommands(self._postgres), courier, pace, settings)
+        poller = Poller(bot, BotCommands(self._postgres, self._standings), courier, pace, settings)
         await courier.begin()
         await self._states.tell(name.username, None)
         try:
@@ -135,7 +136,7 @@ class Notifier:
 
     async def _deliver(self, courier: Courier) -> None:
         try:
-            await read_events(self._postgres)
+            await read_events(self._postgres, self._settings)
             await courier.look()
         except CandlerayError as error:
             log.warning("telegram_waits", step="events", reason=in_words(error))
@@ -145,7 +146,7 @@ class Notifier:
         if trouble == self._told[0] and now_s - self._told[1] < _TOLD_AGAIN_S:
             return
         try:
-            waiting, oldest_s = await outbox.waiting()
+            figures = await outbox.figures()
             await self._states.tell(name.username, trouble)
         except CandlerayError as error:
             log.warning("telegram_waits", step="state", reason=in_words(error))
@@ -153,7 +154,7 @@ class Notifier:
         self._told = (trouble, now_s)
         troubles = {str(kind): count for kind, count in courier.troubles.items()}
         counts = (courier.sent, courier.sent_again, courier.dropped, poller.conflicts)
-        self._observe(NotifierState(*counts, troubles, waiting, oldest_s, trouble is None))
+        self._observe(NotifierState(*counts, troubles, figures, trouble is None))
 
     async def _tell_quietly(self, username: str, trouble: str) -> None:
         try:

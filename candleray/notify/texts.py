@@ -75,6 +75,21 @@ def line_of(event: StrategyEvent, facts: RunFacts) -> str:
     return f"#{event.number} {when} {facts.symbol} {facts.timeframe}: {what} ({name})"
 
 
+def left_out_message(count: int, number: int) -> str:
+    """The message in place of so many events, the last of which has that number."""
+    return "\n".join(
+        [
+            left_out_line(count, number),
+            "More waited for this chat than are kept for it, so the oldest are not told.",
+            "`candleray run events` and GET /runs/{run_id}/events still have them.",
+        ]
+    )
+
+
+def left_out_line(count: int, number: int) -> str:
+    return f"{count:,} event{'s' * (count != 1)} up to #{number} left out"
+
+
 def digest_of(lines: Sequence[str]) -> tuple[str, int]:
     """The text of as many of these lines as one message may hold, and their number."""
     taken, length = 0, length_of(_digest_head(len(lines), is_all=False))
@@ -111,9 +126,9 @@ def _told(event: StrategyEvent, facts: RunFacts) -> list[str]:
         ]
     if isinstance(body, Exit):
         return [
-            f"{_side(body.side)} exit at {price(body.price)}: {_signed(body.return_pct)} %, {_words(body.reason)}",
+            f"{_side(body.side)} exit at {price(body.price)}: {signed(body.return_pct)} %, {_words(body.reason)}",
             f"entered {body.entered:%Y-%m-%d %H:%M} UTC at {price(body.entry_price)}",
-            f"{price(body.quantity)}, profit {_signed(body.pnl_quote)}, fees {money(body.fees_quote)}",
+            f"{price(body.quantity)}, profit {signed(body.pnl_quote)}, fees {money(body.fees_quote)}",
             _equity(body.equity_quote, facts),
         ]
     if isinstance(body, Annulled):
@@ -137,7 +152,7 @@ def _state(body: StateChange) -> list[str]:
 
 def _equity(equity_quote: float, facts: RunFacts) -> str:
     gain_pct = 100 * (equity_quote / facts.init_cash_quote - 1)
-    return f"paper equity {money(equity_quote)}, return {_signed(gain_pct)} %"
+    return f"paper equity {money(equity_quote)}, return {signed(gain_pct)} %"
 
 
 def _side(side: str) -> str:
@@ -163,5 +178,5 @@ def money(value: float) -> str:
     return f"{value:,.2f}"
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
     return f"{value:+,.2f}"

@@ -14,7 +14,8 @@ from candleray.live.events import (
     StrategyEvent,
 )
 from candleray.live.standing import RunStanding
-from candleray.terminal.tables import duration_text, second_text
+from candleray.terminal.tables import second_text
+from candleray.text_table import duration_text
 
 
 def event_line(event: StrategyEvent, subject: str) -> str:

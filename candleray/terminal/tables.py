@@ -48,13 +48,3 @@ def minute_text(moment: datetime) -> str:
 def second_text(moment: datetime) -> str:
     """`2025-01-01T00:00:00Z`."""
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
-
-
-def duration_text(seconds: float) -> str:
-    """`0.61 s`, `12 s`, `2.1 min`, `5 h` or `1,200 days`: two digits tell enough."""
-    amount = seconds
-    for units_of_next, unit in ((60.0, "s"), (60.0, "min"), (24.0, "h")):
-        if abs(amount) < 99.5:
-            return f"{amount:.2g} {unit}"
-        amount /= units_of_next
-    return f"{amount:,.0f} days"

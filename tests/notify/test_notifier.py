@@ -7,16 +7,26 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
+from pydantic import SecretStr
 
+from candleray.databases.lazy_service import LazyService
 from candleray.databases.postgres import Postgres
+from candleray.databases.valkey import Valkey
+from candleray.live.event_store import StrategyEvents
 from candleray.live.run import RunState
+from candleray.live.standing import RunStanding
+from candleray.live.standings import standings_of
 from candleray.live.store import Runs
+from candleray.live.user_streams import UserStreams
 from candleray.logs import configure_logs
+from candleray.notify import bot_commands
 from candleray.notify.bot_api import MOST_CHARACTERS, length_of
-from candleray.notify.bot_commands import LINKED, NOT_LINKED, NOT_VALID
+from candleray.notify.bot_commands import LINKED, NOT_LINKED, NOT_VALID, StandingsOf
 from candleray.notify.bot_store import BotStates
 from candleray.notify.chat_store import TelegramChats
 from candleray.notify.event_log import EventLog
@@ -25,12 +35,23 @@ from candleray.notify.outbox import Outbox
 from candleray.notify.policies import NotificationPolicy, QuietHours
 from candleray.notify.poller import OTHER_POLLER
 from candleray.settings import TelegramSettings
+from candleray.strategies.saving import name_of
 from tests.support.canaries import watch_logs
 from tests.support.instances.ports import free_port
+from tests.support.live.saved_runs import saved_run, spec_with
 from tests.support.telegram.bots import TOKEN, open_bot
 from tests.support.telegram.fake_bot_api import FakeBotApi, fake_bot_api
 from tests.support.telegram.faults import Fault
-from tests.support.telegram.people import Person, forget_chats, link_token, linked, numbers_in, say, somebody
+from tests.support.telegram.people import (
+    Person,
+    forget_chats,
+    link_token,
+    linked,
+    nobody_stands,
+    numbers_in,
+    say,
+    somebody,
+)
 from tests.support.waiting import eventually
 
 FAST = TelegramSettings(look_s=0.05, poll_s=1, chat_pause_s=0.01, max_messages_per_s=30, longest_retry_s=0.2)
@@ -49,12 +70,13 @@ async def notifying(
     api: FakeBotApi,
     token: str = TOKEN,
     states: list[NotifierState] | None = None,
+    standings: StandingsOf = nobody_stands,
     **changes: Any,
 ) -> AsyncIterator[None]:
     """A notifier at work within the block."""
     settings = FAST.model_copy(update=changes)
     observe = (lambda state: None) if states is None else states.append
-    notifier = Notifier(settings, postgres, lambda: open_bot(api.url, token), observe)
+    notifier = Notifier(settings, postgres, lambda: open_bot(api.url, token), standings, observe)
     task = asyncio.create_task(notifier.run())
     try:
         yield
@@ -113,10 +135,7 @@ async def test_commands_are_about_ones_own_runs_alone(postgres, api):
     ada, eve = await linked(postgres, api), await linked(postgres, api)
     theirs, own = str(eve.run.run_id), str(ada.run.run_id)
     async with notifying(postgres, api):
-        assert await answer(api, ada, "/status") == "Runs: 1 starting\nmessages are on"
-        runs = await answer(api, ada, "/runs@candleray_test_bot")
-        assert own[:8] in runs
-        assert theirs[:8] not in runs
+        assert (await answer(api, ada, "/runs@candleray_test_bot")).splitlines() == ["Active runs", listed(ada)]
         assert await answer(api, ada, f"/stop {theirs}") == f"None of your runs begins with {theirs}."
         assert "four characters" in await answer(api, ada, "/stop ' OR")
         assert await answer(api, ada, f"/stop {own[:8].upper()}") == f"Run {own[:8]} is stopping."
@@ -126,6 +145,85 @@ async def test_commands_are_about_ones_own_runs_alone(postgres, api):
     assert (await runs_store.get(eve.user_id, eve.run.run_id)).state is RunState.STARTING
     stopped = await runs_store.get(ada.user_id, ada.run.run_id)
     assert (stopped.state, stopped.events[-1].cause) == (RunState.STOPPING, "asked for by Telegram")
+
+
+def listed(person: Person) -> str:
+    return f"{str(person.run.run_id)[:8]} starting: BTCUSDT 1h {name_of(person.run.spec)}"
+
+
+async def test_the_status_tells_how_the_own_runs_stand_and_what_waits(postgres, api, valkey_url):
+    ada, eve = await linked(postgres, api), await linked(postgres, api)
+    valkey = LazyService(Valkey.open, SecretStr(valkey_url), "redis_url")
+    streams = UserStreams(await valkey.get(), StrategyEvents(postgres))
+    everything = dict(zip((ada, eve), (STANDING, STANDING.model_copy(update={"signal": "none"})), strict=True))
+    async with notifying(postgres, api, standings=partial(standings_of, valkey.get)):
+        assert (await answer(api, ada, "/status")).splitlines() == [
+            "Runs: 1 starting",
+            listed(ada),
+            "  how it stands is not known at the moment",
+            "messages are on",
+        ]
+        await streams.tell_standings(
+            {
+                person.user_id: [one.model_copy(update={"run_id": person.run.run_id})]
+                for person, one in everything.items()
+            }
+        )
+        await answer(api, ada, "/mute 8h")
+        assert (await answer(api, ada, "/status")).splitlines()[2:4] == [
+            "  SHORT 0.5 at 93,821.881, signal short, return -1.24 %, lag 75 s",
+            "  waits for minutes that have not come",
+        ]
+        assert (await answer(api, ada, "/status")).splitlines()[4].startswith("messages are muted until 20")
+    await valkey.close()
+
+
+STANDING = RunStanding(
+    run_id=UUID(int=0),
+    session=1,
+    lag_s=75.0,
+    signal="short",
+    side="short",
+    quantity=0.5,
+    entry_price=93_821.881,
+    equity_quote=9_876.0,
+    return_pct=-1.24,
+    waits_for="minutes that have not come",
+)
+
+
+async def test_more_runs_than_a_page_holds_are_told_page_by_page(postgres, api, monkeypatch):
+    monkeypatch.setattr(bot_commands, "PAGE_RUNS", {"status": 1, "runs": 2})
+    ada = await linked(postgres, api)
+    others = [
+        await saved_run(
+            postgres, spec_with(indicators=[{"id": "ema", "params": {"window": window}}]), user_id=ada.user_id
+        )
+        for window in (10, 20)
+    ]
+    newest_first = [str(one.run_id)[:8] for one in (*reversed(others), ada.run)]
+    async with notifying(postgres, api):
+        pages = [(await answer(api, ada, f"/runs{page}")).splitlines() for page in ("", " 2", " 3")]
+        statuses = [(await answer(api, ada, f"/status {page}")).splitlines() for page in (1, 2, 3, 4)]
+        wrong = [
+            await answer(api, ada, f"/{command} {page}") for command in ("status", "runs") for page in ("0", "x")
+        ]
+    assert [line.split()[0] for page in pages[:2] for line in page[1:]] == [
+        *newest_first[:2],
+        "/runs",
+        newest_first[2],
+    ]
+    assert pages[0][-1] == "/runs 2 shows more"
+    assert pages[2] == ["Active runs", "There is no page 3: /runs shows the first."]
+    assert [page[1].split()[0] for page in statuses[:3]] == newest_first
+    assert [page[3] for page in statuses[:3]] == [
+        "/status 2 shows more",
+        "/status 3 shows more",
+        "messages are on",
+    ]
+    assert statuses[3][1] == "There is no page 4: /status shows the first."
+    assert wrong[0] == "Write /status, or /status 2 for the second page; '0' is none."
+    assert all(one.startswith("Write /") for one in wrong)
 
 
 async def test_muted_by_a_command_nothing_is_told_until_it_is_over(postgres, api):

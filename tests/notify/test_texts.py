@@ -19,7 +19,10 @@ from candleray.live.events import (
     StrategyEvent,
 )
 from candleray.live.run import RunAction, RunState
+from candleray.live.standing import RunStanding
 from candleray.notify.bot_api import MOST_CHARACTERS, length_of
+from candleray.notify.bot_commands import PAGE_RUNS
+from candleray.notify.run_lines import run_line, standing_lines
 from candleray.notify.texts import RunFacts, digest_of, line_of, message_of, price
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -112,3 +115,27 @@ def test_a_digest_holds_as_many_lines_as_fit_and_says_that_there_are_more():
     assert text.startswith(f"{taken} events, more to come\n#17 ")
     assert text.count("\n") == taken < 300
     assert digest_of(["#1 a", "#2 b"]) == ("2 events\n#1 a\n#2 b", 2)
+
+
+def test_the_longest_page_of_a_status_is_one_message():
+    row = {
+        "run_id": FACTS.run_id,
+        "state": "warming_up",
+        "instrument_key": "binance:spot:" + "X" * 40,
+        "timeframe": "15m",
+        "name": "𝕏" * 500,
+    }
+    standing = RunStanding(
+        run_id=FACTS.run_id,
+        session=1,
+        lag_s=86_400.0 * 400,
+        signal="short",
+        side="short",
+        quantity=0.00001234567891,
+        entry_price=0.00001234567891,
+        equity_quote=1.0,
+        return_pct=-99.999,
+        waits_for="𝕏" * 5000,
+    )
+    assert length_of("\n".join(standing_lines(row, standing) * PAGE_RUNS["status"])) < MOST_CHARACTERS - 300
+    assert length_of("\n".join([run_line(row)] * PAGE_RUNS["runs"])) < MOST_CHARACTERS - 300

@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candleray.terminal.tables import duration_text
-from candleray.text_table import aligned
+from candleray.text_table import aligned, duration_text
 
 CELL = st.text("ab._,0", max_size=12)
 

@@ -90,6 +90,24 @@ SELECT $1, number, 'telegram', text, line
 FROM unnest($2::bigint[], $3::text[], $4::text[]) AS message (number, text, line)
 ON CONFLICT DO NOTHING;
 
+-- name: leave_out_of_outbox
+-- Of those that wait the newest stay. The last of the others stays in their place, and says how many they were.
+WITH others AS (
+    SELECT number, left_out FROM notification_outbox
+    WHERE user_id = $1 AND channel = 'telegram' AND state = 'waiting' ORDER BY number DESC OFFSET $2::bigint - 1
+), last AS (
+    SELECT max(number) AS number, sum(greatest(left_out, 1)) AS left_out FROM others HAVING count(*) > 1
+), gone AS (
+    DELETE FROM notification_outbox AS out USING last
+    WHERE user_id = $1 AND channel = 'telegram' AND state = 'waiting' AND out.number < last.number
+)
+UPDATE notification_outbox AS out SET left_out = last.left_out FROM last
+WHERE user_id = $1 AND channel = 'telegram' AND out.number = last.number;
+
+-- name: waiting_by_user
+SELECT user_id, count(*) AS waiting FROM notification_outbox
+WHERE channel = 'telegram' AND state = 'waiting' GROUP BY user_id;
+
 -- name: facts_of_runs
 SELECT run_id, name, metadata ->> 'instrument_key' AS instrument_key, metadata ->> 'timeframe' AS timeframe,
     (spec::jsonb ->> 'init_cash_quote')::float8 AS init_cash_quote
@@ -101,13 +119,20 @@ SELECT user_id, chat_id, policy FROM telegram_chats LEFT JOIN notification_polic
 WHERE off_since IS NULL AND EXISTS (SELECT FROM notification_outbox AS out WHERE out.user_id = telegram_chats.user_id);
 
 -- name: outbox_of_user
-SELECT number, state, text, line, message, after_message_id FROM notification_outbox
+SELECT number, state, text, line, message, after_message_id, left_out FROM notification_outbox
 WHERE user_id = $1 AND channel = 'telegram' ORDER BY state = 'waiting', number LIMIT $2;
 
 -- name: begin_message
-UPDATE notification_outbox SET state = 'sending', message = $3, after_message_id = $4
-WHERE user_id = $1 AND channel = 'telegram' AND number = ANY ($2::bigint[]) AND state = 'waiting'
-RETURNING number;
+-- All of it or nothing: some may have been left out since the message was made.
+WITH there AS (
+    SELECT number, left_out FROM notification_outbox
+    WHERE user_id = $1 AND channel = 'telegram' AND number = ANY ($2::bigint[]) AND state = 'waiting' FOR UPDATE
+)
+UPDATE notification_outbox AS out SET state = 'sending', message = $3, after_message_id = $4
+FROM there
+WHERE user_id = $1 AND channel = 'telegram' AND out.number = there.number
+    AND (SELECT (count(*), sum(left_out)) FROM there) = (cardinality($2::bigint[])::bigint, $5::numeric)
+RETURNING out.number;
 
 -- name: message_waits_again
 UPDATE notification_outbox SET state = 'waiting', message = NULL, after_message_id = NULL
@@ -123,7 +148,8 @@ UPDATE telegram_chats SET last_message_id = greatest(last_message_id, $2) WHERE 
 SELECT coalesce(max(last_message_id), 0) AS newest FROM telegram_chats;
 
 -- name: count_outbox
-SELECT count(*) AS waiting, coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::float8 AS oldest_s
+SELECT count(*) AS waiting, coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::float8 AS oldest_s,
+    coalesce(sum(left_out), 0)::bigint AS left_out
 FROM notification_outbox;
 
 -- name: run_states_of_user
@@ -134,7 +160,7 @@ SELECT run_id, state, state_since, name, metadata ->> 'instrument_key' AS instru
     metadata ->> 'timeframe' AS timeframe
 FROM runs JOIN strategies USING (strategy_id)
 WHERE runs.user_id = $1 AND state = ANY ($2::text[])
-ORDER BY runs.created_at DESC, run_id LIMIT $3;
+ORDER BY runs.created_at DESC, run_id LIMIT $3 OFFSET $4;
 
 -- name: runs_that_begin_with
 SELECT run_id FROM runs WHERE user_id = $1 AND starts_with(run_id::text, $2) ORDER BY run_id LIMIT 2;

@@ -16,6 +16,7 @@ from candleray.logs import configure_logs
 from candleray.notify.notifier import Notifier
 from candleray.settings import TelegramSettings
 from tests.support.telegram.bots import TOKEN
+from tests.support.telegram.people import nobody_stands
 
 _FORKED = multiprocessing.get_context("forkserver")
 _FORKED.set_forkserver_preload(["candleray.notify.bot", __name__])
@@ -61,4 +62,4 @@ async def _serve(postgres_url: str, api_url: str, settings: TelegramSettings) ->
     from candleray.notify.bot import TelegramBot
 
     postgres = await Postgres.open(postgres_url, max_connections=8)
-    await Notifier(settings, postgres, partial(TelegramBot, TOKEN, api_url)).run()
+    await Notifier(settings, postgres, partial(TelegramBot, TOKEN, api_url), nobody_stands).run()

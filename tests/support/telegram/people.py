@@ -6,16 +6,17 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from candleray.databases.postgres import Postgres
-from candleray.identity.user_store import Users
 from candleray.live.event_store import NewEvent, append
 from candleray.live.events import EventBody, SignalChange
+from candleray.live.standing import RunStanding
 from candleray.notify.bot_store import BotStates
 from candleray.notify.chat_store import TelegramChats
 from tests.support.live.saved_runs import SavedRun, saved_run
 from tests.support.telegram.fake_bot_api import FakeBotApi
+from tests.support.users import new_user
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 LONG = SignalChange(signal="long", before="none", close=100.5)
@@ -34,9 +35,8 @@ class Person:
 
 async def somebody(postgres: Postgres) -> Person:
     """A user with a run, whose chat is not linked."""
-    telegram_user_id = uuid4().int >> 66
-    user_id = (await Users(postgres).known(telegram_user_id)).user_id
-    return Person(user_id, telegram_user_id, await saved_run(postgres, user_id=user_id))
+    user = await new_user(postgres)
+    return Person(user.user_id, user.telegram_user_id, await saved_run(postgres, user_id=user.user_id))
 
 
 async def link_token(postgres: Postgres, person: Person) -> str:
@@ -72,3 +72,8 @@ async def forget_chats(postgres: Postgres) -> None:
 def numbers_in(texts: Sequence[str]) -> list[int]:
     """The numbers of the events that these texts tell."""
     return [int(number) for text in texts for number in re.findall(r"^#(\d+)\b", text, re.MULTILINE)]
+
+
+async def nobody_stands(user_id: UUID) -> dict[UUID, RunStanding]:
+    """How runs stand, where no runner is at work."""
+    return {}
