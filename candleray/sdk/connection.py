@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -220,7 +220,7 @@ class Connection:
                 if not response.is_success:
                     response.read()
                     raise error_of(response)
-                yield response.iter_lines()
+                yield _lines(response.iter_text())
         except httpx.ReadTimeout:
             raise ServiceUnavailable(f"the stream from {self.url} said nothing for {silent_s:g} s") from None
         except httpx.HTTPError as error:
@@ -273,6 +273,14 @@ class Connection:
         if isinstance(error, httpx.LocalProtocolError):
             return invalid("", "cannot_be_sent", why)
         return ServiceUnavailable(f"the connection to the API at {self.url} broke: {why}")
+
+
+def _lines(parts: Iterable[str]) -> Iterator[str]:
+    """Lines as the API ends them; Python ends some at other characters too, which JSON may hold."""
+    rest = ""
+    for part in parts:
+        *lines, rest = (rest + part).split("\n")
+        yield from lines
 
 
 class Sender:

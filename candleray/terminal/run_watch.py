@@ -10,7 +10,7 @@ from uuid import UUID
 
 import typer
 
-from candleray.errors import CandlerayError, NotFound
+from candleray.errors import CandlerayError, NotFound, ServiceUnavailable, TooManyRequests
 from candleray.live.events import SignalChange, StateChange, StrategyEvent
 from candleray.live.run import ACTIVE_STATES, Run
 from candleray.live.standing import RECENT_S, RunStanding
@@ -74,7 +74,7 @@ class RunWatch:
     def _take(self, event: StrategyEvent) -> None:
         run = self._run_of(event)
         body = event.body
-        if isinstance(body, StateChange):
+        if run and isinstance(body, StateChange):
             self._runs[event.run_id] = run.model_copy(update={"state": body.to_state})
         if isinstance(body, SignalChange):
             self._signals[event.run_id] = body.signal
@@ -82,11 +82,15 @@ class RunWatch:
         if self._as_json:
             typer.echo(event.model_dump_json())
         elif not self._is_table:
-            output().print(event_line(event, subject_of(run)))
+            output().print(event_line(event, subject_of(run) if run else str(event.run_id)[:SHORT_ID]))
 
-    def _run_of(self, event: StrategyEvent) -> Run:
+    def _run_of(self, event: StrategyEvent) -> Run | None:
+        """The run of an event; None where it cannot be read now, which a watch outlives."""
         if event.run_id not in self._runs:
-            self._runs[event.run_id] = self._client.run(event.run_id)
+            try:
+                self._runs[event.run_id] = self._client.run(event.run_id)
+            except (ServiceUnavailable, TooManyRequests):
+                return None
         return self._runs[event.run_id]
 
     def _stand(self, standings: Sequence[RunStanding]) -> None:

@@ -116,9 +116,9 @@ async def _told(
 ) -> AsyncGenerator[ServerSentEvent | None, None]:
     """Yield what is new, and nothing now and then."""
     events = StrategyEvents(await backend.postgres())
-    seen, stood = watched.changes, "0-0"
+    seen, stood, may_be_new = watched.changes, "0-0", True
     while True:
-        batch = await events.after(user_id, number, BATCH)
+        batch = await events.after(user_id, number, BATCH) if may_be_new else []
         for event in batch:
             number = event.number
             yield ServerSentEvent(event="strategy_event", raw_data=event.model_dump_json(), id=str(number))
@@ -130,5 +130,6 @@ async def _told(
         left_s = event_streams.ASK_AGAIN_S if until is None else until - time.monotonic()
         if left_s <= 0:
             return
-        seen = await watched.change(seen, min(left_s, event_streams.ASK_AGAIN_S))
+        before, seen = seen, await watched.change(seen, min(left_s, event_streams.ASK_AGAIN_S))
+        may_be_new = seen != before
         yield None

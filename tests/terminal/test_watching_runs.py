@@ -17,7 +17,7 @@ from candleray.errors import InvalidInput, NotFound, Unauthenticated
 from candleray.live.records import RunTrade
 from candleray.live.run import RunState
 from candleray.live.standing import RunStanding
-from candleray.sdk import event_stream
+from candleray.sdk import connection, event_stream
 from candleray.sdk.event_stream import sent_events
 from candleray.terminal.run_watch import READ_AGAIN_S, RunWatch
 from serve_apps.examples import live as examples
@@ -54,15 +54,22 @@ def run_id(client) -> str:
 class Scripted:
     """A transport that answers each request for the stream with the next script, and keeps what was asked."""
 
-    def __init__(self, scripts: Sequence[Any]) -> None:
+    def __init__(self, scripts: Sequence[Any], has_runs: bool = True) -> None:
         self.asked: list[dict[str, str]] = []
         self._scripts = iter(scripts)
+        self._has_runs = has_runs
+        """False where the API answers nothing but the stream."""
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == f"/runs/{RUN_ID}" and not self._has_runs:
+            told = {"error": {"code": "service_unavailable", "message": "away", "problems": []}}
+            return httpx.Response(503, json=told)
         if request.url.path == f"/runs/{RUN_ID}":
             return httpx.Response(200, json=strategy_examples.RUN_HISTORY)
         if request.url.path == "/runs":
-            return httpx.Response(200, json={"runs": [strategy_examples.RUN], "next_cursor": None})
+            return httpx.Response(
+                200, json={"runs": [strategy_examples.RUN] * self._has_runs, "next_cursor": None}
+            )
         self.asked.append(dict(request.url.params))
         script = next(self._scripts)
         if isinstance(script, Exception):
@@ -80,8 +87,9 @@ def begin(after: int) -> str:
     return f'event: begin\ndata: {{"after": {after}}}\nid: {after}\n\n'
 
 
-def event(number: int) -> str:
-    data = json.dumps({**examples.EVENT, "number": number})
+def event(number: int, body: dict[str, Any] | None = None) -> str:
+    told = {**examples.EVENT, "number": number, **({"body": body} if body else {})}
+    data = json.dumps(told, ensure_ascii=False)
     return f"event: strategy_event\ndata: {data}\nid: {number}\n\n: ping\n\n"
 
 
@@ -149,6 +157,15 @@ def test_what_a_run_has_said_is_read_through_the_api(client, run_id, monkeypatch
         next(client.events(after=10**9))
 
 
+def test_an_event_may_hold_what_python_takes_for_the_end_of_a_line(no_pause):
+    cause = "one\u2028two\x85three\u2029"
+    failed = {"kind": "state", "action": "fail", "from_state": "running", "to_state": "failed", "cause": cause}
+    with Scripted([begin(41) + event(42, failed) + event(43) + END]).client() as client:
+        told = list(client.events(for_s=60))
+    assert [one.number for one in told] == [42, 43]
+    assert told[0].body.cause == cause
+
+
 def test_following_a_run_goes_on_with_what_comes(no_pause):
     api = Scripted([begin(0) + event(42) + END])
     with api.client() as client:
@@ -208,6 +225,18 @@ def test_a_watch_says_that_the_connection_is_lost_and_goes_on(no_pause, capsys):
     assert told.err.count("connection lost: ") == 1
     assert "connected again" in told.err
     assert "42  2026-01-05T12:00:00Z  9d1f2c5e binance:spot:BTCUSDT 1h  signal long, before none" in told.out
+
+
+def test_a_run_that_cannot_be_read_at_the_moment_ends_no_watch(no_pause, capsys, monkeypatch):
+    monkeypatch.setattr(connection, "RETRY_DELAYS_S", ())
+    stopped = {"kind": "state", "action": "stop", "from_state": "running", "to_state": "stopping", "cause": "mine"}
+    with Scripted([begin(41) + event(42) + event(43, stopped) + END], has_runs=False).client() as client:
+        RunWatch(client, None, as_json=False).follow(None, 60)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[2:4] for line in lines] == [
+        ["9d1f2c5e", "signal long, before none, close 93812.5"],
+        ["9d1f2c5e", "stopping: mine"],
+    ]
 
 
 @pytest.fixture

@@ -54,6 +54,8 @@ async def foreign_ids(target: Target) -> None:
         await target.attack(one.method, one.path.format(**owned), json=body)
     for one, body in IN_BODIES:
         await target.attack(one.method, one.path.format(**owned), json=with_ids(body, owned))
+    for exception in ({"muted": True}, {"kinds": ["exit"]}):
+        await target.attack("PUT", "/me/telegram/policy", json={"runs": {owned["run_id"]: exception}})
 
 
 ATTACKS = [Attack("another user's ids, on every route that takes one", frozenset({404}), foreign_ids)]

@@ -10,6 +10,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from candleray.databases.valkey import Valkey
+from candleray.live.event_store import StrategyEvents
 from candleray.live.events import StrategyEvent
 from candleray.live.standing import RunStanding
 from candleray.live.user_streams import events_stream, standings_stream
@@ -152,6 +153,23 @@ async def test_all_streams_of_a_replica_ask_together(api, postgres, run, monkeyp
         assert [await numbers(stream, 1) for stream in streams] == [[2]] * 8
     assert asked
     assert all(user_ids == [run.user_id] for user_ids in asked)
+
+
+async def test_a_stream_to_which_nothing_comes_reads_no_events_again(api, postgres, run, monkeypatch):
+    read, asked = StrategyEvents.after, []
+
+    async def counted(self, *given):
+        asked.append(given)
+        return await read(self, *given)
+
+    monkeypatch.setattr(event_streams, "ASK_AGAIN_S", 0.05)
+    monkeypatch.setattr(StrategyEvents, "after", counted)
+    async with open_stream(api, "/events", after=0) as stream:
+        assert await numbers(stream, 1) == [1]
+        await asyncio.sleep(1.0)
+        assert len(asked) <= 3, "at its begin, and once the first number was told"
+        await said(postgres, run, [(0, LONG)])
+        assert await numbers(stream, 1) == [2]
 
 
 async def test_streams_of_one_user_are_few_and_those_of_others_are_not_fewer_for_them(postgres, run, user):

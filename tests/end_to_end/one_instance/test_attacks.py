@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -40,6 +41,7 @@ from tests.support.instances.slow_callers import (
     silent,
     stalled,
 )
+from tests.support.live.saved_runs import saved_run
 from tests.support.waiting import wait_until
 
 pytestmark = [
@@ -158,6 +160,40 @@ def test_event_streams_of_one_user_are_few(instance: RealInstance, job: tuple[st
     assert statuses.count(200) == 8
 
 
+async def test_a_stream_tells_the_own_runs_events_alone(instance: RealInstance) -> None:
+    postgres = await Postgres.open(EmbeddedPostgres(instance.folder).url, max_connections=1)
+    told = {}
+    try:
+        for telegram_user_id in (82, 83):
+            headers = bearer(token_of(instance, telegram_user_id))
+            async with httpx.AsyncClient(base_url=instance.url, headers=headers, timeout=120) as somebody:
+                user_id = UUID((await somebody.get("/me")).json()["user_id"])
+                run = await saved_run(postgres, user_id=user_id)
+                events = await somebody.get("/events", params={"after": 0, "for_s": 0})
+            told[str(run.run_id)] = set(re.findall(r'"run_id":"([0-9a-f-]{36})"', events.text))
+    finally:
+        await postgres.close()
+    assert told == {run_id: {run_id} for run_id in told}
+
+
+@pytest.mark.faults
+def test_five_hundred_readers_of_events_keep_nobody_waiting(instance: RealInstance) -> None:
+    """Eight streams of each of 63 users, each user at an address of his own."""
+    addresses = [f"127.3.0.{1 + number}" for number in range(63)]
+    tokens = {address: token_of(instance, 5000 + place, address) for place, address in enumerate(addresses)}
+    with unharmed(instance, "504 readers of events") as asked, ExitStack() as opened:
+        streams = [
+            opened.enter_context(asking(instance.port, "/events", token, address))
+            for address, token in tokens.items()
+            for _ in range(8)
+        ]
+        assert {begun(stream) for stream in streams} == {200}
+        asked.seconds.clear()
+        time.sleep(LONG_S)
+    print(f"504 readers: /me of another at most {max(asked.seconds):.2f} s, {len(asked.seconds)} times asked")
+    assert max(asked.seconds) < WAITED_S
+
+
 def test_a_stream_ends_when_its_token_is_revoked(instance: RealInstance, job: tuple[str, str]) -> None:
     token, job_id = job
     with httpx.Client(base_url=instance.url, headers=bearer(token), timeout=120) as owner:
@@ -272,8 +308,8 @@ def test_while_it_goes_on_another_user_is_answered_within_a_second(instance: Rea
     assert max(asked.seconds) < WAITED_S
 
 
-def asking(port: int, target: str, token: str) -> socket.socket:
-    connection = silent(port)
+def asking(port: int, target: str, token: str, address: str = "") -> socket.socket:
+    connection = silent(port, address)
     login = f"Authorization: Bearer {token}\r\n" if token else ""
     return sending(connection, f"GET {target} HTTP/1.1\r\nHost: x\r\n{login}\r\n".encode())
 
