@@ -40,7 +40,7 @@ _CAUSE = "asked for by Telegram"
 
 Command = Callable[["BotCommands", UUID, str], Awaitable[str]]
 StandingsOf = Callable[[UUID], Awaitable[Mapping[UUID, RunStanding]]]
-"""How the runs of a user stand, as far as it is known."""
+"""The standings of a user, by run, as far as they are known."""
 
 
 class BotCommands:

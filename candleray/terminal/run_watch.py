@@ -45,7 +45,7 @@ class RunWatch:
         self._as_json = as_json
         self._runs: dict[UUID, Run] = {}
         self._standings: dict[UUID, tuple[RunStanding, float]] = {}
-        """How each stood last, and when that was told, by the monotonic clock."""
+        """The standings that were told last, and when, by the monotonic clock."""
         self._signals: dict[UUID, str] = {}
         self._said: dict[UUID, str] = {}
         self._is_cut = False
@@ -151,7 +151,7 @@ class RunWatch:
         return Group(*shown)
 
     def _standing_of(self, run: Run) -> RunStanding | None:
-        """How a run stands; None where nobody runs it any more, or nobody tells."""
+        """The standing of a run; None where nobody runs it any more, or nobody tells."""
         standing, told_s = self._standings.get(run.run_id, (None, 0.0))
         is_known = run.state in ACTIVE_STATES and self._clock() - told_s < RECENT_S
         return standing if is_known else None

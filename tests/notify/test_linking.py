@@ -16,7 +16,11 @@ from candleray.identity.models import User
 from candleray.identity.tokens import token_hash
 from candleray.notify.bot_store import BotStates
 from candleray.notify.chat_store import TelegramChats
+from candleray.notify.event_reader import read_events
+from candleray.notify.outbox import Outbox
 from candleray.notify.policies import NotificationPolicy, RunPolicy
+from candleray.settings import TelegramSettings
+from tests.support.live.said_events import LONG, said
 from tests.support.live.saved_runs import saved_run
 from tests.support.users import new_user
 
@@ -121,6 +125,26 @@ async def test_a_chat_that_was_turned_off_is_nobodys_until_a_new_link_is_opened(
     assert await chats.user_of(ada.telegram_user_id, ada.telegram_user_id) is None
     assert await confirm(chats, await token_for(chats, ada), ada)
     assert (await chats.state(ada.user_id)).off_since is None
+
+
+async def test_a_chat_is_that_of_the_account_s_own_person_alone(chats, postgres, ada):
+    eve = await new_user(postgres)
+    assert await confirm(chats, await token_for(chats, ada), ada)
+    assert await chats.user_of(ada.telegram_user_id, eve.telegram_user_id) is None
+
+
+async def test_what_waited_when_a_chat_was_unlinked_or_off_is_told_to_no_later_one(chats, postgres, ada):
+    run, outbox = await saved_run(postgres, user_id=ada.user_id), Outbox(postgres)
+    assert await confirm(chats, await token_for(chats, ada), ada)
+    for hour, end in enumerate((chats.unlink, chats.turn_off)):
+        await said(postgres, run, [(2 * hour, LONG)])
+        await read_events(postgres, TelegramSettings())
+        assert (await chats.state(ada.user_id)).waiting == 1
+        await end(ada.user_id)
+        await said(postgres, run, [(2 * hour + 1, LONG)])
+        assert await confirm(chats, await token_for(chats, ada), ada)
+        await read_events(postgres, TelegramSettings())
+        assert await outbox.next_of(ada.user_id, 5) is None
 
 
 async def test_a_policy_names_the_users_own_runs_alone(chats, postgres, ada):

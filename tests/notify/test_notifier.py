@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from pydantic import SecretStr
 from candleray.databases.lazy_service import LazyService
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
+from candleray.errors import ServiceUnavailable
 from candleray.live.event_store import StrategyEvents
 from candleray.live.run import RunState
 from candleray.live.standing import RunStanding
@@ -25,12 +27,12 @@ from candleray.live.store import Runs
 from candleray.live.user_streams import UserStreams
 from candleray.logs import configure_logs
 from candleray.notify import bot_commands
-from candleray.notify.bot_api import MOST_CHARACTERS, length_of
-from candleray.notify.bot_commands import LINKED, NOT_LINKED, NOT_VALID, StandingsOf
+from candleray.notify.bot_api import MOST_CHARACTERS, IncomingMessage, length_of
+from candleray.notify.bot_commands import LINKED, NOT_LINKED, NOT_VALID, BotCommands, StandingsOf
 from candleray.notify.bot_store import BotStates
 from candleray.notify.chat_store import TelegramChats
 from candleray.notify.event_log import EventLog
-from candleray.notify.notifier import UNKNOWN_TOKEN, Notifier, NotifierState
+from candleray.notify.notifier import LEASE, UNKNOWN_TOKEN, Notifier, NotifierState
 from candleray.notify.outbox import Outbox
 from candleray.notify.policies import NotificationPolicy, QuietHours
 from candleray.notify.poller import OTHER_POLLER
@@ -137,7 +139,8 @@ async def test_commands_are_about_ones_own_runs_alone(postgres, api):
     async with notifying(postgres, api):
         assert (await answer(api, ada, "/runs@candleray_test_bot")).splitlines() == ["Active runs", listed(ada)]
         assert await answer(api, ada, f"/stop {theirs}") == f"None of your runs begins with {theirs}."
-        assert "four characters" in await answer(api, ada, "/stop ' OR")
+        for reference in ("' OR", "", own[:3]):
+            assert "four characters" in await answer(api, ada, f"/stop {reference}")
         assert await answer(api, ada, f"/stop {own[:8].upper()}") == f"Run {own[:8]} is stopping."
         assert "a run that is stopping does not take stop" in await answer(api, ada, f"/stop {own[:8]}")
         assert (await answer(api, ada, "hello")).startswith("Commands\n/status")
@@ -226,6 +229,66 @@ async def test_more_runs_than_a_page_holds_are_told_page_by_page(postgres, api, 
     assert all(one.startswith("Write /") for one in wrong)
 
 
+async def test_of_runs_that_begin_alike_none_is_stopped(postgres, monkeypatch):
+    monkeypatch.setattr(bot_commands, "_SHORTEST", 1)
+    ada = await somebody(postgres)
+    runs = [ada.run]
+    while len({str(one.run_id)[0] for one in runs}) == len(runs):  # at the latest with the seventeenth
+        spec = spec_with(indicators=[{"id": "ema", "params": {"window": 10 + len(runs)}}])
+        runs.append(await saved_run(postgres, spec, user_id=ada.user_id))
+    twice = str(runs[-1].run_id)[0]
+    commands = BotCommands(postgres, nobody_stands)
+    assert await commands.stop(ada.user_id, twice) == f"More than one of your runs begins with {twice}."
+
+
+@pytest.mark.parametrize(("is_private", "chat_id"), [(False, 7), (True, 8), (True, -7)])
+async def test_only_a_private_chat_with_its_own_person_is_answered(postgres, is_private: bool, chat_id: int):
+    commands = BotCommands(postgres, nobody_stands)
+    assert await commands.answer(IncomingMessage(chat_id, is_private, 7, "/status")) is None
+
+
+async def test_what_could_not_be_answered_is_answered_later_and_a_mistake_of_ours_stops_nothing(
+    postgres, api, monkeypatch
+):
+    answer_of, troubles = BotCommands.answer, [ServiceUnavailable("Postgres is away"), ValueError("a mistake")]
+
+    async def failing(self, message):
+        if troubles:
+            raise troubles.pop(0)
+        return await answer_of(self, message)
+
+    ada = await linked(postgres, api)
+    monkeypatch.setattr(BotCommands, "answer", failing)
+    api.say("/mute off", ada.telegram_user_id)
+    api.say("/mute 1h", ada.telegram_user_id)
+    async with notifying(postgres, api):
+        await confirmed(api)
+        await eventually(lambda: api.texts(ada.chat_id))
+    assert troubles == []
+    assert [text.split()[0] for text in api.texts(ada.chat_id)] == ["Muted"], "the first one met the mistake"
+
+
+async def test_a_stranger_who_writes_fast_is_answered_now_and_then(postgres, api):
+    eve = await somebody(postgres)
+    async with notifying(postgres, api, chat_pause_s=60.0):
+        await answer(api, eve, "/status")
+        for _ in range(5):
+            api.say("/status", eve.telegram_user_id)
+        await confirmed(api)
+    assert api.texts(eve.chat_id) == [NOT_LINKED]
+
+
+async def test_a_notifier_whose_lease_is_lost_begins_again(postgres, api, monkeypatch):
+    monkeypatch.setattr("candleray.notify.notifier._LEASE_S", 0.05)
+    async with notifying(postgres, api):
+        await eventually(lambda: "getUpdates" in api.asked)
+        async with postgres.connection() as connection:
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1", LEASE
+            )
+        await eventually(lambda: api.asked.count("getMe") > 1)
+
+
 async def test_muted_by_a_command_nothing_is_told_until_it_is_over(postgres, api):
     ada = await linked(postgres, api)
     async with notifying(postgres, api):
@@ -264,9 +327,10 @@ async def test_in_quiet_hours_nothing_comes_and_at_their_end_all_of_it(postgres,
 async def test_whatever_telegram_answers_each_event_is_told_once(postgres, api, fault: Fault):
     ada = await linked(postgres, api)
     api.faults.next.extend([fault, None, fault, fault])
-    numbers = await say(postgres, ada, [0, 1, 2])
+    numbers, began_s = await say(postgres, ada, [0, 1, 2]), time.monotonic()
     async with notifying(postgres, api):
         await told(api, ada, numbers)
+        assert fault is not Fault.TOO_MANY or time.monotonic() - began_s > 3 * api.faults.retry_after_s
         await eventually(lambda: TelegramChats(postgres).state(ada.user_id), lambda state: not state.waiting)
     assert numbers_in(api.texts(ada.chat_id)) == numbers, "in their order, none twice"
     assert api.faults.drawn[fault] == (2 if fault is Fault.CUT else 3), "what was accepted is not sent again"
@@ -348,6 +412,9 @@ async def test_without_a_bot_what_would_be_told_is_logged(postgres, capfd):
         await event_log.begin()
         (number,) = await say(postgres, ada, [0])
         await event_log.look()
+        await event_log.look()
+        await TelegramChats(postgres).keep_policy(ada.user_id, NotificationPolicy(muted=True))
+        await say(postgres, ada, [1])
         await event_log.look()
     finally:
         watch_logs()

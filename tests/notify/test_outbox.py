@@ -9,7 +9,7 @@ import pytest
 from candleray.databases.postgres import Postgres
 from candleray.live.event_store import StrategyEvents
 from candleray.notify.event_reader import read_events
-from candleray.notify.outbox import Message, Outbox, fair_share
+from candleray.notify.outbox import Message, Outbox, TellableEvent, fair_share
 from candleray.settings import TelegramSettings
 from tests.support.telegram.bots import TOKEN
 from tests.support.telegram.fake_bot_api import FakeBotApi
@@ -126,3 +126,15 @@ async def test_all_chats_together_have_a_bound_and_a_busy_one_takes_no_other_one
     assert (figures.waiting, figures.left_out) == (10, 24)
     assert (await sent(outbox, eve)).left_out == 0
     assert (await sent(outbox, ada)).left_out == 24
+
+
+async def test_what_another_process_has_decided_stays_as_it_is(postgres, outbox, ada):
+    await say(postgres, ada, [0])
+    [(_, before)] = [one for one in await outbox.behind() if one[0] == ada.user_id]
+    await read_events(postgres, FIVE)
+    told = [TellableEvent(before + 1, "again", "again")]
+    await outbox.add(ada.user_id, before, before + 1, told, 5)
+    message = await sent(outbox, ada)
+    await outbox.add(ada.user_id, before, before + 1, told, 5)
+    assert message.text.startswith("Signal LONG")
+    assert await outbox.next_of(ada.user_id, 5) is None

@@ -26,6 +26,33 @@ def test_all_chats_together_get_25_turns_a_second_and_each_one_a_second():
     assert pace.reserve(1) == 0.0
 
 
+async def test_what_changes_nothing_in_a_chat_takes_a_turn_of_all_and_none_of_the_chat(monkeypatch):
+    waited = []
+
+    async def note(seconds: float) -> None:
+        waited.append(round(seconds, 3))
+
+    monkeypatch.setattr("candleray.notify.pacing.asyncio.sleep", note)
+    pace = Pace(25, 1.0, HandClock())
+    for _ in range(3):
+        await pace.turn_of_all()
+    await pace.turn(0)
+    assert waited == [0.0, 0.04, 0.08, 0.12]
+
+
+def test_a_chat_that_is_held_longer_stays_held_and_one_whose_turn_has_passed_is_forgotten():
+    clock = HandClock()
+    pace = Pace(25, 1.0, clock)
+    pace.hold(0, 30.0)
+    pace.hold(0, 5.0)
+    for chat in range(1, 10_002):
+        pace.hold(chat, 1.0)
+    clock.now_s += 10
+    pace.reserve(10_003)
+    assert round(pace.wait_s(0), 3) == 20.0
+    assert set(pace._chat_next_s) == {0, 10_003}
+
+
 def test_pauses_double_up_to_the_longest():
     pauses = Growing(1.0, 5.0)
     assert [pauses.next_s() for _ in range(5)] == [1.0, 2.0, 4.0, 5.0, 5.0]

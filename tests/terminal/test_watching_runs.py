@@ -13,9 +13,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from candleray import Client, cli
-from candleray.errors import InvalidInput, NotFound, Unauthenticated
+from candleray.errors import InvalidInput, NotFound, ServiceUnavailable, Unauthenticated
 from candleray.live.records import RunTrade
-from candleray.live.run import RunState
+from candleray.live.run_history import RunHistory
 from candleray.live.standing import RunStanding
 from candleray.sdk import connection, event_stream
 from candleray.sdk.event_stream import sent_events
@@ -51,6 +51,9 @@ def run_id(client) -> str:
     return str(run.run_id)
 
 
+CODES = {401: "unauthenticated", 429: "too_many_requests"}
+
+
 class Scripted:
     """A transport that answers each request for the stream with the next script, and keeps what was asked."""
 
@@ -75,7 +78,7 @@ class Scripted:
         if isinstance(script, Exception):
             raise script
         if isinstance(script, int):
-            told = {"error": {"code": "unauthenticated", "message": "log in", "problems": []}}
+            told = {"error": {"code": CODES[script], "message": "no", "problems": []}}
             return httpx.Response(script, json=told)
         return httpx.Response(200, content=script.encode(), headers={"Content-Type": "text/event-stream"})
 
@@ -87,8 +90,8 @@ def begin(after: int) -> str:
     return f'event: begin\ndata: {{"after": {after}}}\nid: {after}\n\n'
 
 
-def event(number: int, body: dict[str, Any] | None = None) -> str:
-    told = {**examples.EVENT, "number": number, **({"body": body} if body else {})}
+def event(number: int, body: dict[str, Any] | None = None, **changes: Any) -> str:
+    told = {**examples.EVENT, "number": number, **({"body": body} if body else {}), **changes}
     data = json.dumps(told, ensure_ascii=False)
     return f"event: strategy_event\ndata: {data}\nid: {number}\n\n: ping\n\n"
 
@@ -166,13 +169,45 @@ def test_an_event_may_hold_what_python_takes_for_the_end_of_a_line(no_pause):
     assert told[0].body.cause == cause
 
 
-def test_following_a_run_goes_on_with_what_comes(no_pause):
-    api = Scripted([begin(0) + event(42) + END])
+GAP = {"kind": "gap", "minutes": 3}
+
+
+def test_following_a_run_goes_on_with_what_comes_of_it_of_the_kinds_and_the_session(no_pause):
+    others = event(43, GAP) + event(44, run_id=str(uuid4())) + event(45, session=7)
+    api = Scripted([begin(41) + event(42) + others + event(46) + END])
     with api.client() as client:
-        pages = {"events": [], "next_after": None}
+        pages = {"events": [{**examples.EVENT, "number": 41}], "next_after": None}
         client.send = lambda *_, **__: json.dumps(pages).encode()
         client.events = lambda after: iter(Client.events(client, after, for_s=60))
-        assert [one.number for one in client.run_events(RUN_ID, kind="signal", follow=True)] == [42]
+        followed = client.run_events(RUN_ID, kind="signal", session=1, follow=True)
+        assert [one.number for one in followed] == [41, 42, 46]
+    assert api.asked[0]["after"] == "41"
+
+
+def test_pauses_grow_while_it_is_away_and_are_short_again_once_something_came(monkeypatch):
+    paused = []
+    monkeypatch.setattr(event_stream.time, "sleep", paused.append)
+    away = [httpx.ConnectError("away")] * 3
+    api = Scripted([*away, begin(41) + event(42), 429, httpx.ReadTimeout("silent"), begin(42) + END])
+    cuts = []
+    with api.client() as client:
+        assert [one.number for one in client.events(on_cut=cuts.append)] == [42]
+    assert paused == [0.5, 1.0, 2.0, 0.5, 1.0, 2.0]
+    assert "said nothing for 45 s" in cuts[-1]
+
+
+def test_where_the_time_is_over_and_nothing_answers_that_is_an_error():
+    with Scripted([httpx.ConnectError("away")]).client() as client, pytest.raises(ServiceUnavailable):
+        list(client.events(for_s=0))
+
+
+def test_the_equity_of_many_pages_is_one(client):
+    point = examples.EQUITY["points"][0]
+    pages = [{**examples.EQUITY, "points": [{**point, "number": number}], "next_after": 9} for number in (1, 2)]
+    pages[1]["next_after"] = None
+    answers = iter(pages)
+    client.send = lambda *_, **__: json.dumps(next(answers)).encode()
+    assert [one.number for one in client.run_equity(RUN_ID).points] == [1, 2]
 
 
 # The command line ------------------------------------------------------------------------------------------
@@ -192,8 +227,21 @@ def test_events_are_lines_in_words_or_json(api_url, run_id):
     ]
     told = [json.loads(line) for line in command(api_url, "events", run_id, "--json").stdout.splitlines()]
     assert [one["body"]["to_state"] for one in told] == ["starting", "stopping"]
-    wrong = command(api_url, "events", run_id, "--kind", "entri")
-    assert wrong.exit_code != 0
+    later = command(api_url, "events", run_id, "--json", "--after", told[0]["number"])
+    assert [json.loads(line)["number"] for line in later.stdout.splitlines()] == [told[1]["number"]]
+    for wrong in (("events", "--kind", "entri"), ("events", "--session", 9), ("trades", "--session", 9)):
+        assert command(api_url, wrong[0], run_id, *wrong[1:]).exit_code == 2, wrong
+
+
+def test_runs_are_listed_by_their_state_and_shown_with_what_they_wait_for(api_url, run_id, monkeypatch):
+    assert run_id in command(api_url, "list", "--state", "stopping", "--limit", 500).stdout
+    assert run_id not in command(api_url, "list", "--state", "running", "--limit", 500).stdout
+    waits = {**examples.STANDING, "waits_for": "minutes that have not come"}
+    history = RunHistory.model_validate({**strategy_examples.RUN_HISTORY, "standing": waits})
+    monkeypatch.setattr(Client, "run", lambda *_: history)
+    shown = command(api_url, "show", run_id)
+    assert "long 0.10658488 at 93821.881" in shown.stdout
+    assert "it waits for minutes that have not come" in shown.stderr
 
 
 def test_watching_without_a_terminal_prints_a_line_an_event_and_ends_in_time(api_url, run_id):
@@ -278,9 +326,14 @@ def test_the_table_shows_no_standing_that_nobody_tells_any_more(watched):
     assert row.split()[4:8] == ["–", "long", "–", "–"], "of the signal the last one is known"
 
 
-def test_a_run_that_has_stopped_waits_for_nothing(watched):
-    watch, _ = watched
-    watch._stand([WAITS])
-    run = watch._runs[WAITS.run_id]
-    watch._runs[WAITS.run_id] = run.model_copy(update={"state": RunState.STOPPED})
-    assert [line for line in table(watch) if "waits" in line] == []
+def test_a_run_that_stops_waits_for_nothing_and_a_signal_is_shown_as_it_is_said(no_pause):
+    halted = {"kind": "state", "action": "halt", "from_state": "stopping", "to_state": "stopped", "cause": "mine"}
+    short = {"kind": "signal", "signal": "short", "before": "long", "close": 1.0}
+    with Scripted([begin(41) + event(42, short) + END, begin(42) + event(43, halted) + END]).client() as client:
+        watch = RunWatch(client, None, True)
+        watch._stand([WAITS])
+        watch.follow(None, 60)
+        assert " short " in table(watch)[1]
+        assert "waits for minutes" in table(watch)[2]
+        watch.follow(None, 60)
+        assert [line for line in table(watch) if "waits" in line or "9d1f2c5e" in line] == []

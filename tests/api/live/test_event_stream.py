@@ -23,6 +23,7 @@ from tests.support.api.in_process_api import backend, serving, serving_strangers
 from tests.support.api.open_stream import OpenStream, open_stream
 from tests.support.live.said_events import LONG, said
 from tests.support.live.saved_runs import SavedRun, saved_run
+from tests.support.waiting import let_work_until
 
 
 @pytest.fixture
@@ -155,7 +156,23 @@ async def test_all_streams_of_a_replica_ask_together(api, postgres, run, monkeyp
     assert all(user_ids == [run.user_id] for user_ids in asked)
 
 
-async def test_a_stream_to_which_nothing_comes_reads_no_events_again(api, postgres, run, monkeypatch):
+def asking() -> list[asyncio.Task[None]]:
+    """The tasks that ask for all streams of this process."""
+    return [task for task in asyncio.all_tasks() if "EventWatch._ask" in repr(task)]
+
+
+async def test_one_who_leaves_takes_nothing_from_the_others_and_the_last_one_ends_the_asking(api, postgres, run):
+    async with open_stream(api, "/events", after=1) as stays:
+        await stays.next("begin")
+        async with open_stream(api, "/events", after=1) as leaves:
+            await leaves.next("begin")
+        await said(postgres, run, [(0, LONG)])
+        assert await numbers(stays, 1) == [2]
+        assert len(asking()) == 2
+    await let_work_until(lambda: not asking())
+
+
+async def test_a_stream_to_which_nothing_comes_reads_no_events_again(api, postgres, valkey, run, monkeypatch):
     read, asked = StrategyEvents.after, []
 
     async def counted(self, *given):
@@ -166,10 +183,11 @@ async def test_a_stream_to_which_nothing_comes_reads_no_events_again(api, postgr
     monkeypatch.setattr(StrategyEvents, "after", counted)
     async with open_stream(api, "/events", after=0) as stream:
         assert await numbers(stream, 1) == [1]
-        await asyncio.sleep(1.0)
-        assert len(asked) <= 3, "at its begin, and once the first number was told"
         await said(postgres, run, [(0, LONG)])
+        await tell(valkey, run, 2)
         assert await numbers(stream, 1) == [2]
+        await asyncio.sleep(1.0)
+        assert len(asked) <= 5, "at its begin, and for each word of Valkey's and Postgres's"
 
 
 async def test_streams_of_one_user_are_few_and_those_of_others_are_not_fewer_for_them(postgres, run, user):

@@ -75,5 +75,5 @@ def numbers_in(texts: Sequence[str]) -> list[int]:
 
 
 async def nobody_stands(user_id: UUID) -> dict[UUID, RunStanding]:
-    """How runs stand, where no runner is at work."""
+    """The standings where no runner is at work."""
     return {}
