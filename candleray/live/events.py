@@ -13,6 +13,7 @@ from candleray.timeframes import Moment
 from candleray.validation import Model
 
 Side = Literal["long", "short"]
+Signal = Literal["long", "short", "none"]
 
 
 class EventKind(StrEnum):
@@ -29,8 +30,8 @@ class SignalChange(Model):
     """The final signal of this bar is another one than that of the bar before."""
 
     kind: Literal[EventKind.SIGNAL] = EventKind.SIGNAL
-    signal: Literal["long", "short", "none"]
-    before: Literal["long", "short", "none"]
+    signal: Signal
+    before: Signal
     close: float
 
 

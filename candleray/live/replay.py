@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candleray.backtests.request import BacktestRequest
 from candleray.candles import Candles, FloatArray, IntArray
-from candleray.live.events import Annulled, Entry, EventBody, EventKind, Exit, Gap, Side, SignalChange
+from candleray.live.event_bodies import ON_ONE_BAR, annulled_of, entry_of, exit_of, gap_of, signal_change
+from candleray.live.events import Annulled, EventBody, Exit
 from candleray.live.paper_accounts import PaperRun
 from candleray.live.session_sources import first_other_bars, grid_of
 from candleray.live.sessions import LiveRun
@@ -42,14 +43,6 @@ from kernels.simulation.trades import EXIT_GAP, EXIT_REASONS
 
 ALL_THERE_IS = 1 << 40
 """A warm-up that begins every series with the first bar of its candles."""
-
-ON_ONE_BAR = (EventKind.GAP, EventKind.SIGNAL, EventKind.EXIT, EventKind.ENTRY, EventKind.ANNULLED)
-"""The kinds of events that a replay has, in their order on one bar."""
-
-# The bodies of events are made unchecked, they are right by their types: a month of minutes may have 17,000. Their
-# kinds are named, because to take a default costs more than all else.
-
-_WORDS: Mapping[int, Literal["long", "short", "none"]] = {1: "long", -1: "short", 0: "none"}
 
 
 class ReplayedEvent(NamedTuple):
@@ -219,11 +212,11 @@ class _Account:
         """Yield what opens and closes, and what was annulled, on the bars that are told."""
         equities = self._equities(trades)
         for at in np.flatnonzero(is_told[trades["entry_bar"]]).tolist():
-            yield self._event(trades["entry_bar"][at], _entry(trades[at], equities[at]))
+            yield self._event(trades["entry_bar"][at], entry_of(_plain(trades[at]), equities[at]))
         is_closed = trades["exit_bar"] < self.bars.count - 1
         for at in np.flatnonzero(is_closed & is_told[trades["exit_bar"]]).tolist():
             entered_ms = int(self.bars.ts_open_ms[trades["entry_bar"][at]])
-            yield self._event(trades["exit_bar"][at], _exit(trades[at], entered_ms))
+            yield self._event(trades["exit_bar"][at], exit_of(_plain(trades[at]), entered_ms))
         fresh = (signals != 0) & (signals != np.concatenate([[0], signals[:-1]]))
         for place, gap in enumerate(self.bars.gaps.tolist()):
             if not (fresh[gap] and is_told[gap]):
@@ -232,8 +225,8 @@ class _Account:
             unaware = self.trades(self.bars.gaps[:place])
             for at in np.flatnonzero(unaware["entry_bar"] == gap).tolist():
                 before = self._equities(unaware)[at]
-                yield self._event(gap, _entry(unaware[at], before))
-                yield self._event(gap, _annulled(unaware[at], before))
+                yield self._event(gap, entry_of(_plain(unaware[at]), before))
+                yield self._event(gap, annulled_of(_plain(unaware[at]), before))
 
     def _equities(self, trades: NDArray[np.void]) -> list[float]:
         """The equity before each trade."""
@@ -251,63 +244,16 @@ def _gaps(minutes: Candles, span: SessionSpan) -> Iterator[ReplayedEvent]:
     if not stamps.size:
         return
     for start_ms, end_ms in missing_ranges(stamps, span.live_from_ms, int(stamps[-1])).tolist():
-        yield ReplayedEvent(
-            start_ms,
-            end_ms + MINUTE_MS,
-            Gap.model_construct(kind=EventKind.GAP, minutes=(end_ms - start_ms) // MINUTE_MS),
-        )
+        yield ReplayedEvent(start_ms, end_ms + MINUTE_MS, gap_of(start_ms, end_ms))
 
 
 def _signal_changes(bars: Bars, signals: IntArray, is_told: NDArray[np.bool_]) -> Iterator[ReplayedEvent]:
     before = np.concatenate([[0], signals[:-1]])
     for at in np.flatnonzero((signals != before) & is_told[:-1]).tolist():
-        body = SignalChange.model_construct(
-            kind=EventKind.SIGNAL,
-            signal=_WORDS[int(signals[at])],
-            before=_WORDS[int(before[at])],
-            close=float(bars.close[at]),
-        )
+        body = signal_change(int(signals[at]), int(before[at]), float(bars.close[at]))
         ts_open_ms = int(bars.ts_open_ms[at])
         yield ReplayedEvent(ts_open_ms, ts_open_ms + bars.bar_ms, body)
 
 
-def _side(trade: Any) -> Side:
-    return "long" if trade["side"] > 0 else "short"
-
-
-def _entry(trade: Any, equity_quote: float) -> Entry:
-    return Entry.model_construct(
-        kind=EventKind.ENTRY,
-        side=_side(trade),
-        price=float(trade["entry_fill"]),
-        quantity=float(trade["quantity"]),
-        notional_quote=float(trade["entry_notional_quote"]),
-        fee_quote=float(trade["entry_fee_quote"]),
-        equity_quote=equity_quote,
-    )
-
-
-def _exit(trade: Any, entered_ms: int) -> Exit:
-    return Exit.model_construct(
-        kind=EventKind.EXIT,
-        reason=EXIT_REASONS[int(trade["exit_reason"])],
-        side=_side(trade),
-        entered=from_ms(entered_ms),
-        entry_price=float(trade["entry_fill"]),
-        price=float(trade["exit_fill"]),
-        quantity=float(trade["quantity"]),
-        fees_quote=float(trade["fees_quote"]),
-        pnl_quote=float(trade["pnl_quote"]),
-        return_pct=float(trade["return_pct"]),
-        equity_quote=float(trade["equity_quote"]),
-    )
-
-
-def _annulled(trade: Any, equity_quote: float) -> Annulled:
-    return Annulled.model_construct(
-        kind=EventKind.ANNULLED,
-        side=_side(trade),
-        price=float(trade["entry_fill"]),
-        quantity=float(trade["quantity"]),
-        equity_quote=equity_quote,
-    )
+def _plain(trade: np.void) -> dict[str, Any]:
+    return dict(zip(trade.dtype.names or (), trade.item(), strict=True))

@@ -10,7 +10,7 @@ from pydantic import Field
 from candleray.errors import invalid
 from candleray.live.account_store import RunAccounts
 from candleray.live.certificates.certifier import Certifier
-from candleray.live.equity_curve import curve_of
+from candleray.live.certificates.equity_curve import curve_of
 from candleray.live.event_store import StrategyEvents
 from candleray.live.events import EventKind
 from candleray.live.records import EquityCurve, EquityPage, EventPage, RunSignal, SignalPage, TradePage

@@ -23,9 +23,9 @@ from candleray.live.certificates.certification import (
 )
 from candleray.live.certificates.comparison import Place
 from candleray.live.certificates.tape_differences import SessionTapes
+from candleray.live.event_bodies import ON_ONE_BAR
 from candleray.live.events import EventBody
 from candleray.live.received_tape import ReceivedTapes
-from candleray.live.replay import ON_ONE_BAR
 from candleray.live.session_sources import sources_of
 from candleray.live.sessions import Session
 from candleray.live.store import run_of

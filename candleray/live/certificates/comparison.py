@@ -13,8 +13,9 @@ from candleray.candles import IntArray
 from candleray.hashes import content_hash
 from candleray.live.certificates.certificate import Cause, Comparison, EventDifference, MinuteDifference
 from candleray.live.certificates.tape_differences import SessionTapes, Tapes, changed
+from candleray.live.event_bodies import ON_ONE_BAR
 from candleray.live.events import EventBody, EventKind
-from candleray.live.replay import ON_ONE_BAR, Replay
+from candleray.live.replay import Replay
 from candleray.timeframes import MINUTE_MS, from_ms, iso, to_ms
 
 MAX_DIFFERENCES = 200

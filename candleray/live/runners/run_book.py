@@ -14,17 +14,11 @@ import numpy as np
 
 from candleray.candles import Candles
 from candleray.errors import CandlerayError, in_words
+from candleray.live.event_bodies import SIGNALS, side_of
 from candleray.live.event_store import NewEvent
 from candleray.live.runners.account_table import AccountTable
 from candleray.live.runners.attached_run import AttachedRun
-from candleray.live.runners.bar_events import (
-    SIGNALS,
-    gap_events,
-    in_order,
-    side_of,
-    signal_events,
-    trade_events,
-)
+from candleray.live.runners.bar_events import gap_events, in_order, signal_events, trade_events
 from candleray.live.runners.lane import History, Lane
 from candleray.live.runners.lane_bars import LaneBars
 from candleray.live.runners.minute_tape import MinuteTape
@@ -135,6 +129,7 @@ class RunBook:
         self._runs[run.run_id] = run, lane
         lane.runs.append(run)
         self._lanes.append(lane)
+        self._told_ms.pop(strategy.key.instrument, None)  # it may be behind the others
         self._unsettled = True
         return in_order([*gap_events(live, bars.gaps, told_until_ms), *events])
 
