@@ -38,7 +38,11 @@ WHERE run_id = $1 AND session = $2 AND ts_open >= $3 AND ts_open < $4 AND kind =
 ORDER BY ts_open, kind LIMIT $6;
 
 -- name: last_event_of_bars
-SELECT max(ts_open) AS ts_open FROM strategy_events
+-- The last bar that a session has said something of, and the end of the last minute that has ended a gap: a gap is said
+-- in the midst of a bar.
+SELECT max(ts_open) FILTER (WHERE kind <> 'gap') AS ts_open,
+    max(ts_open + make_interval(mins => (body ->> 'minutes')::integer + 1)) FILTER (WHERE kind = 'gap') AS gap_seen
+FROM strategy_events
 WHERE run_id = $1 AND session = $2 AND kind = ANY ($3::text[]);
 
 -- name: runs_to_certify

@@ -152,7 +152,9 @@ class Certifier:
         [last] = await self._postgres.fetch("last_event_of_bars", run.run.run_id, session, _KINDS)
         if last["ts_open"] is not None:
             bar_ms = minutes_of(run.spec.timeframe) * MINUTE_MS
-            until_ms = max(until_ms, to_ms(last["ts_open"]) // bar_ms * bar_ms + bar_ms)
+            until_ms = max(until_ms, to_ms(last["ts_open"]) + bar_ms)
+        if last["gap_seen"] is not None:
+            until_ms = max(until_ms, to_ms(last["gap_seen"]))
         return _Taken(Session(session, live_from, started_at), max(until_ms, to_ms(live_from)))
 
     def _require_few_minutes(self, run: CertifiedRun, taken: Sequence[_Taken], end_ms: int) -> None:

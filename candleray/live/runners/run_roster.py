@@ -68,12 +68,17 @@ class RunRoster:
     async def look(self) -> float:
         """Take up and let go what is due; return how long to pause before the next look."""
         now_s = time.monotonic()
-        is_whole = self._state.looks_at_all or now_s - self._looked_s >= LOOK_AT_ALL_S
+        is_whole = (
+            self._state.looks_at_all
+            or now_s - self._looked_s >= LOOK_AT_ALL_S
+            or any(self._again_s.get(run_id, now_s) < now_s for run_id in self._state.not_taken_up)
+        )
         self._state.looks_at_all = False
         try:
             found = [one for one in await self._runs(is_whole) if self._is_ours(one)]
             if is_whole:
                 await self._let_go({one.run.run_id for one in found})
+                self._note_who_is_to_come_back(found)
                 self._looked_s = now_s
             await self._stop([one for one in found if one.run.state is RunState.STOPPING])
             self._count_untaken(found, is_whole)
@@ -108,12 +113,21 @@ class RunRoster:
             for run_id in self._state.attached.keys() - active:
                 self._state.detach(run_id)
 
+    def _note_who_is_to_come_back(self, active: Sequence[LiveRun]) -> None:
+        self._again_s = {one.run.run_id: self._again_s.get(one.run.run_id, 0.0) for one in active}
+        self._state.not_taken_up = {
+            one.run.run_id: one.run.metadata.instrument_key
+            for one in active
+            if one.run.state is RunState.RUNNING and one.run.run_id not in self._state.attached
+        }
+
     async def _stop(self, stopping: Sequence[LiveRun]) -> None:
         if not stopping:
             return
         async with self._state.turn():
             for live in stopping:
                 self._state.detach(live.run.run_id)
+                self._state.not_taken_up.pop(live.run.run_id, None)
                 self._move(live, RunAction.HALT, f"let go of by {self._state.name}")
             await self._state.commit()
         await self._state.commits.tell()
@@ -163,8 +177,9 @@ class RunRoster:
         """Take up runs on one instrument; what is wrong with one is its own fault."""
         specs = await self._specs(runs)
         ready = await self._read([(live, specs[live.run.run_id]) for live in runs if live.run.run_id in specs])
-        checkpoints = await self._state.store.checkpoints(list({one.spec.instrument for one in ready}))
         async with self._state.turn():
+            # Within the turn: nobody moves them before these runs are there.
+            checkpoints = await self._state.store.checkpoints(list({one.spec.instrument for one in ready}))
             faults, self._faults = self._faults, []
             for live, reason in faults:
                 self._state.fail(live, reason)
@@ -241,6 +256,7 @@ class RunRoster:
             self._state.fail(live, _told_to_owner(live, error))
             return False
         self._state.attached[run_id] = AttachedRun(live, one.seams_ms)
+        self._state.not_taken_up.pop(run_id, None)
         self._state.commits.batch.events += events
         self._again_s.pop(run_id, None)
         return True

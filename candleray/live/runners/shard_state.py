@@ -64,6 +64,8 @@ class ShardState:
         self.commits = Commits(self.store, self.streams)
         self.waits = Waits(self.speed)
         self.time = ExchangeTime(self.speed)
+        self.not_taken_up: dict[UUID, str] = {}
+        """Running runs that this process has not taken up yet, with the keys of their instruments."""
         self.looks_at_all = True
         """Runs may have left the states that they are known in: look at all of them."""
         self.bars = 0
@@ -90,7 +92,9 @@ class ShardState:
         advanced = self.book.advance()
         batch = self.commits.batch
         batch.events += advanced.events
-        batch.taken_ms |= advanced.taken_ms
+        # A checkpoint speaks for every running run of its instrument, those that are still to come back too.
+        behind = set(self.not_taken_up.values())
+        batch.taken_ms |= {one: ms for one, ms in advanced.taken_ms.items() if one.key not in behind}
         self.bars += advanced.bars
         for run_id, reason in advanced.failed.items():
             self.fail(self.attached.pop(run_id).live, reason)
@@ -100,6 +104,7 @@ class ShardState:
 
     def fail(self, live: LiveRun, reason: str) -> None:
         """Have a run fail with the next commit; the others go on."""
+        self.not_taken_up.pop(live.run.run_id, None)
         self.commits.batch.moves.append(Move(live.user_id, live.run.run_id, RunAction.FAIL, reason))
 
     def detach(self, run_id: UUID) -> None:

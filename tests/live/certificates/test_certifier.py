@@ -128,6 +128,24 @@ async def test_a_stopped_session_is_certified_up_to_what_it_had_taken(run: Certi
     assert certificate.verdict is Verdict.EQUAL
 
 
+async def test_a_gap_said_in_the_midst_of_a_bar_does_not_claim_the_rest_of_the_bar(
+    embedded_store: CandleStore, postgres: Postgres, user: User
+):
+    run = CertifiedRun(embedded_store, postgres)
+    await run.start(user.user_id, "5m")
+    run.come(0, [10, 10, 12, 13, 9, 8])
+    await run.declare(6)
+    run.come(7, [12])
+    await run.take()
+    await run.move(RunAction.STOP, RunAction.HALT)
+    await run.declare(8)
+    run.come(9, [14])
+    certificate = await certified(run)
+    [session] = certificate.sessions
+    assert (to_ms(session.until), session.events) == (minute_at(8), 1)
+    assert certificate.verdict is Verdict.EQUAL
+
+
 async def test_a_range_has_the_bars_that_lie_in_it(run: CertifiedRun):
     certificate = await certified(run, start=from_ms(minute_at(6)), end=from_ms(minute_at(9)))
     [session] = certificate.sessions

@@ -256,6 +256,23 @@ async def _is(rig: Rig, run: SavedRun, state: RunState) -> bool:
     return await rig.state(run) is state
 
 
+async def test_runs_that_come_back_after_others_of_their_instrument_miss_nothing_that_was_said_meanwhile(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("candleray.live.runners.run_roster.TAKEN_AT_ONCE", 1)
+    runs = [await rig.start(number) for number in range(6)]
+    async with rig.running():
+        await rig.close(range(5))
+        await rig.taken(4)
+        for run in runs:
+            await let_work_until(lambda run=run: _is(rig, run, RunState.RUNNING), what="the runs")
+    await rig.close(range(5, 25), to_stream=False)
+    async with rig.running():
+        await rig.taken(24)
+        for run in runs:
+            await rig.has(run, 25)
+
+
 async def test_a_run_beyond_the_limit_is_refused_with_the_number_and_the_setting(rig: Rig) -> None:
     first = await rig.start(0)
     async with rig.running() as course:

@@ -73,14 +73,19 @@ class CertifiedRun:
         async with self.postgres.connection() as connection:
             await connection.execute(DECLARE, self.symbol, from_ms(minute_at(minute)), from_ms(self.now_ms))
 
-    async def start(self, user_id: UUID | None = None) -> None:
-        """Start the run before its first live minute; what comes from now on comes live."""
+    async def start(self, user_id: UUID | None = None, timeframe: str = "1m") -> None:
+        """Start the run before its first live minute, or with the day where its bars are longer.
+
+        What comes from now on comes live.
+        """
         spec = spec_with(
             instrument={"market_id": 1, "symbol": self.symbol},
-            timeframe="1m",
+            timeframe=timeframe,
             indicators=[{"id": "sma", "params": {"window": WARMUP}}],
         )
-        self.saved = await saved_run(self.postgres, spec, from_ms(minute_at(WARMUP)), user_id)
+        self.saved = await saved_run(
+            self.postgres, spec, from_ms(minute_at(WARMUP if timeframe == "1m" else 0)), user_id
+        )
         self.now_ms += 2 * 3_600_000
 
     async def live(self) -> LiveRun:
