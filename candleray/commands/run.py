@@ -294,6 +294,9 @@ def _print_standing(standing: RunStanding) -> None:
     names = ("last bar", "lag", "signal", "position", "equity", "return %", "trades")
     output().print()
     print_table(output(), names, rows, text=names[:4])
+    if standing.source == "records":
+        as_of = minute_text(standing.as_of) if standing.as_of else "before the first minute"
+        notes().print(f"this is what is kept of it, as of {as_of}", style="yellow")
     if standing.waits_for:
         notes().print(f"it waits for {standing.waits_for}", style="yellow")
 

@@ -12,4 +12,4 @@ class RunHistory(Run):
     events: tuple[RunEvent, ...]
     """The newest of them, oldest first."""
     standing: RunStanding | None = None
-    """Its standing, at most some seconds old; `null` where nobody runs it, or where that is not known now."""
+    """Its standing, at most some seconds old, or what is kept of it; `null` where it is stopped or has failed."""

@@ -126,6 +126,8 @@ EQUITY_CURVE = {
 STANDING = {
     "run_id": RUN_ID,
     "session": 1,
+    "as_of": "2026-01-05T13:00:00.600000Z",
+    "source": "runner",
     "last_bar": "2026-01-05T12:00:00Z",
     "lag_s": 0.6,
     "signal": "long",

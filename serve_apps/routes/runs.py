@@ -24,7 +24,7 @@ from candleray.live.run import (
     next_state,
 )
 from candleray.live.run_history import RunHistory
-from candleray.live.standings import standings_of
+from candleray.live.standings import standing_of
 from candleray.live.start_checks import CheckedStart, Starter
 from candleray.live.store import Runs
 from candleray.paging import CURSOR_PATTERN, position_of
@@ -88,11 +88,12 @@ async def list_runs(query: Annotated[RunsQuery, Query()], user: InUser, backend:
 @router.get("/{run_id}", response_model=RunHistory, responses=example(examples.RUN_HISTORY))
 async def get_run(run_id: RunId, user: InUser, backend: InBackend) -> Any:
     """One run of the user, the events that led to its state, each with its cause, and how it stands."""
-    history = await Runs(await backend.postgres()).get(user.user_id, run_id)
+    postgres = await backend.postgres()
+    history = await Runs(postgres).get(user.user_id, run_id)
     if history.state not in ACTIVE_STATES:
         return history
-    standings = await standings_of(backend.valkey, user.user_id)
-    return history.model_copy(update={"standing": standings.get(run_id)})
+    standing = await standing_of(backend.valkey, postgres, user.user_id, run_id)
+    return history.model_copy(update={"standing": standing})
 
 
 @router.post("/{run_id}/stop", response_model=Run, responses=example(examples.STOPPING_RUN))

@@ -83,6 +83,32 @@ ORDER BY entry.number LIMIT $5;
 SELECT count(*) AS annulled FROM strategy_events
 WHERE user_id = $1 AND run_id = $2 AND ($3::integer IS NULL OR session = $3) AND kind = 'annulled';
 
+-- name: kept_standing
+-- How a run's last session stands by what is kept of it; a run that is running has taken everything up to its
+-- instrument's checkpoint.
+SELECT last.session, metadata ->> 'timeframe' AS timeframe,
+    (spec::json ->> 'init_cash_quote')::float8 AS init_cash_quote,
+    CASE WHEN state = 'running' THEN live_checkpoints.ts_open + interval '1 minute' ELSE taken_until END AS taken_until,
+    signal.body ->> 'signal' AS signal, account.kind, account.body AS account, closed.trades
+FROM runs JOIN strategies USING (strategy_id) CROSS JOIN LATERAL (
+    SELECT session, taken_until FROM run_sessions
+    WHERE run_sessions.run_id = runs.run_id ORDER BY session DESC LIMIT 1
+) AS last LEFT JOIN live_checkpoints
+    ON live_checkpoints.market_id = strategies.market_id AND live_checkpoints.symbol = strategies.symbol
+LEFT JOIN LATERAL (
+    SELECT body FROM strategy_events AS said
+    WHERE said.run_id = runs.run_id AND said.session = last.session AND kind = 'signal'
+    ORDER BY ts_open DESC LIMIT 1
+) AS signal ON true LEFT JOIN LATERAL (
+    SELECT kind, body FROM strategy_events AS said
+    WHERE said.run_id = runs.run_id AND said.session = last.session AND kind IN ('entry', 'exit', 'annulled')
+    ORDER BY ts_open DESC, number DESC LIMIT 1
+) AS account ON true CROSS JOIN LATERAL (
+    SELECT count(*) AS trades FROM strategy_events AS said
+    WHERE said.run_id = runs.run_id AND said.session = last.session AND kind = 'exit'
+) AS closed
+WHERE runs.user_id = $1 AND runs.run_id = $2;
+
 -- name: layout_shards
 -- Where the number of shards has changed, every epoch is over.
 WITH former AS (SELECT shards FROM live_layout), others AS (

@@ -17,7 +17,7 @@ from candleray.live.received_tape import OPEN_END_MS, KnownMinutes, ReceivedTape
 from candleray.live.run import ACTIVE_STATES, RunAction, RunState
 from candleray.live.runners.commits import Move
 from candleray.live.runners.run_book import StaleHistory
-from candleray.live.runners.shard_state import AttachedRun, ShardState
+from candleray.live.runners.shard_state import AttachedRun, ShardState, ToCome
 from candleray.live.runners.sharding import shard_of
 from candleray.live.session_sources import sources_of
 from candleray.live.sessions import LiveRun
@@ -114,7 +114,9 @@ class RunRoster:
                 self._state.detach(run_id)
 
     def _note_who_is_to_come_back(self, active: Sequence[LiveRun]) -> None:
-        self._again_s = {one.run.run_id: self._again_s.get(one.run.run_id, 0.0) for one in active}
+        ids = {one.run.run_id for one in active}
+        self._again_s = {one: again_s for one, again_s in self._again_s.items() if one in ids}
+        self._state.to_come = {one: wait for one, wait in self._state.to_come.items() if one in self._again_s}
         self._state.not_taken_up = {
             one.run.run_id: one.run.metadata.instrument_key
             for one in active
@@ -127,7 +129,7 @@ class RunRoster:
         async with self._state.turn():
             for live in stopping:
                 self._state.detach(live.run.run_id)
-                self._state.not_taken_up.pop(live.run.run_id, None)
+                self._forget(live)
                 self._move(live, RunAction.HALT, f"let go of by {self._state.name}")
             await self._state.commit()
         await self._state.commits.tell()
@@ -229,7 +231,8 @@ class RunRoster:
             try:
                 seam_ms = await self._state.tapes.seam(instrument, one.live.last)
             except InvalidInput:  # by the store's clock it has not begun yet
-                self._try_again(one.live.run.run_id)
+                began = iso(started_at_ms)
+                self._try_again(one, f"the candle store's clock, which is not at the start of {began} yet")
                 return
         one.seams_ms[instrument] = seam_ms
         one.tapes[instrument] = known.received(started_at_ms, seam_ms, first_ms, OPEN_END_MS)
@@ -238,11 +241,14 @@ class RunRoster:
         """Have the book take a run; False where it fails, or has to wait for minutes that others have taken."""
         live, run_id = one.live, one.live.run.run_id
         decided_ms = {instrument: tape.decided_ms for instrument, tape in one.tapes.items()}
+        reaches_ms = {name: max(ms, self._state.book.decided_ms(name) or 0) for name, ms in decided_ms.items()}
+        last = min(reaches_ms, key=lambda name: reaches_ms[name])
         known_until_ms = None if checkpoint_ms is None else checkpoint_ms + MINUTE_MS
         is_known = live.run.state is RunState.RUNNING
-        if not is_known and known_until_ms is not None and self._reaches_ms(decided_ms) < known_until_ms:
+        if not is_known and known_until_ms is not None and reaches_ms[last] < known_until_ms:
             # After a restart, events up to the checkpoint count as told: before it, nobody goes live.
-            self._try_again(run_id)
+            words = f"minutes of {last.key} from {iso(reaches_ms[last])} on to go live at {iso(known_until_ms)}"
+            self._try_again(one, words, last)
             return False
         self._state.detach(run_id)
         try:
@@ -250,24 +256,28 @@ class RunRoster:
             told_until_ms = known_until_ms if is_known else None
             events = self._state.book.attach(live, one.spec, history, decided_ms, told_until_ms)
         except StaleHistory:
-            self._try_again(run_id, 0.0)
+            self._try_again(one, "candles to be read again", after_s=0.0)
             return False
         except Exception as error:  # noqa: BLE001 - whatever it was: the others go on
             self._state.fail(live, _told_to_owner(live, error))
             return False
         self._state.attached[run_id] = AttachedRun(live, one.seams_ms)
-        self._state.not_taken_up.pop(run_id, None)
+        self._forget(live)
         self._state.commits.batch.events += events
         self._again_s.pop(run_id, None)
         return True
 
-    def _reaches_ms(self, decided_ms: Mapping[Instrument, int]) -> int:
-        """The first minute that the run would wait for, with what the book has besides its history."""
-        return min(max(ms, self._state.book.decided_ms(one) or 0) for one, ms in decided_ms.items())
-
-    def _try_again(self, run_id: UUID, after_s: float = AGAIN_S) -> None:
-        self._again_s[run_id] = time.monotonic() + after_s
+    def _try_again(
+        self, one: Ready, words: str, instrument: Instrument | None = None, after_s: float = AGAIN_S
+    ) -> None:
+        self._again_s[one.live.run.run_id] = time.monotonic() + after_s
+        waits = ToCome(words, instrument, one.spec.init_cash_quote or 0.0)
+        self._state.to_come[one.live.run.run_id] = one.live, waits
         self._state.looks_at_all |= after_s == 0.0
+
+    def _forget(self, live: LiveRun) -> None:
+        self._state.not_taken_up.pop(live.run.run_id, None)
+        self._state.to_come.pop(live.run.run_id, None)
 
     def _move(self, live: LiveRun, action: RunAction, cause: str) -> None:
         self._state.commits.batch.moves.append(Move(live.user_id, live.run.run_id, action, cause))

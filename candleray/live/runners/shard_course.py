@@ -12,16 +12,15 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from candleray.errors import CandlerayError, in_words
-from candleray.feeds.feed_store import FeedStore
 from candleray.live.runners.late_candles import LateCandles
 from candleray.live.runners.live_minutes import LiveMinutes
 from candleray.live.runners.run_roster import RunRoster
 from candleray.live.runners.shard_figures import ShardFigures
+from candleray.live.runners.shard_standings import ShardStandings
 from candleray.live.runners.shard_state import ShardServices, ShardState
 from candleray.live.shard_store import EpochOver
 from candleray.live.standing import RunStanding
 from candleray.logs import get_logger
-from candleray.markets import find_market
 from candleray.settings import Settings
 
 log = get_logger("runners")
@@ -36,6 +35,7 @@ class ShardCourse:
         self._roster = RunRoster(self.state)
         self._minutes = LiveMinutes(self.state)
         self._late = LateCandles(self.state)
+        self._standings = ShardStandings(self.state, settings.live)
         self.waits: dict[str, str] = {}
         """Steps that failed last time, with the reason."""
         self._has_completed = False
@@ -54,7 +54,7 @@ class ShardCourse:
                 ("tapes", self._minutes.read_tapes),
                 ("without streams", self._minutes.read_without_streams),
                 ("late candles", self._late.look),
-                ("standings", self._tell_standings),
+                ("standings", self._standings.tell),
                 ("events", self._tell_what_waits),
                 ("figures", self._tell_figures),
             ):
@@ -62,7 +62,7 @@ class ShardCourse:
 
     def standings(self, user_id: UUID) -> list[RunStanding]:
         """The standings of a user's runs."""
-        return self._standings().get(user_id, [])
+        return self._standings.by_user().get(user_id, [])
 
     def figures(self) -> ShardFigures:
         state, commits = self.state, self.state.commits
@@ -134,26 +134,6 @@ class ShardCourse:
     async def _tell_figures(self) -> float:
         self.state.services.observe(self.figures())
         return FIGURES_EVERY_S
-
-    async def _tell_standings(self) -> float:
-        states = await FeedStore(self.state.services.postgres).states()
-        self.state.time.measured(
-            {
-                find_market(one.market).market_id: one.clock_ahead_ms
-                for one in states
-                if one.clock_ahead_ms is not None
-            }
-        )
-        await (await self.state.streams()).tell_standings(self._standings())
-        return self.state.limits.standing_every_s
-
-    def _standings(self) -> dict[UUID, list[RunStanding]]:
-        found: dict[UUID, list[RunStanding]] = {}
-        for standing in self.state.book.standings():
-            if known := self.state.attached.get(standing.run_id):
-                told = standing.model_copy(update={"lag_s": self.state.lag_s(known.seams_ms)})
-                found.setdefault(known.live.user_id, []).append(told)
-        return found
 
 
 def _heed_cancellation() -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
 from candleray.databases.postgres import Postgres
@@ -45,6 +46,15 @@ class AttachedRun:
     seams_ms: dict[Instrument, int]
 
 
+class ToCome(NamedTuple):
+    """The reason that a run cannot be taken up yet."""
+
+    words: str
+    instrument: Instrument | None
+    """The one whose minutes it waits for."""
+    init_cash_quote: float
+
+
 @dataclass
 class ShardState:
     shard: int
@@ -66,6 +76,8 @@ class ShardState:
         self.time = ExchangeTime(self.speed)
         self.not_taken_up: dict[UUID, str] = {}
         """Running runs that this process has not taken up yet, with the keys of their instruments."""
+        self.to_come: dict[UUID, tuple[LiveRun, ToCome]] = {}
+        """Runs that are tried again, each with the reason."""
         self.looks_at_all = True
         """Runs may have left the states that they are known in: look at all of them."""
         self.bars = 0
@@ -105,6 +117,7 @@ class ShardState:
     def fail(self, live: LiveRun, reason: str) -> None:
         """Have a run fail with the next commit; the others go on."""
         self.not_taken_up.pop(live.run.run_id, None)
+        self.to_come.pop(live.run.run_id, None)
         self.commits.batch.moves.append(Move(live.user_id, live.run.run_id, RunAction.FAIL, reason))
 
     def detach(self, run_id: UUID) -> None:

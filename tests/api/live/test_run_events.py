@@ -14,12 +14,14 @@ from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.live.records import EquityPage, EventPage, SignalPage, TradePage
 from candleray.live.run import RunAction
+from candleray.live.shard_store import move_checkpoints
 from candleray.live.store import Runs
 from candleray.live.user_streams import standings_stream
 from candleray.strategies.store import Strategies
+from candleray.timeframes import MINUTE_MS, to_ms
 from serve_apps.examples import live as examples
 from tests.support.api.in_process_api import backend, serving, unreachable
-from tests.support.live.said_events import ANNULLED, LONG, entry, exit_of, said
+from tests.support.live.said_events import ANNULLED, LONG, at_hour, entry, exit_of, said
 from tests.support.live.saved_runs import SavedRun, saved_run
 
 TWO_TRADES_AND_ONE_ANNULLED = [
@@ -145,7 +147,8 @@ async def test_trades_and_equity_stay_when_the_strategy_is_deleted(api, postgres
 
 
 async def test_a_run_is_shown_with_its_newest_standing_while_it_is_active(api, postgres, valkey_url, run):
-    assert (await api.get(f"/runs/{run.run_id}")).json()["standing"] is None
+    kept = (await api.get(f"/runs/{run.run_id}")).json()["standing"]
+    assert kept["waits_for"] == "its runner, which has told nothing of it for 35 s"
     standing = {**examples.STANDING, "run_id": str(run.run_id)}
     valkey = await Valkey.open(valkey_url)
     for equity in (1.0, 2.0):
@@ -159,9 +162,35 @@ async def test_a_run_is_shown_with_its_newest_standing_while_it_is_active(api, p
     assert (await api.get(f"/runs/{run.run_id}")).json()["standing"] is None
 
 
-async def test_without_valkey_a_run_is_shown_without_its_standing(postgres, user, run):
+async def test_without_valkey_a_run_is_shown_as_the_database_keeps_it(postgres, user, run):
     async with serving(backend(object(), postgres), user, valkey=unreachable) as api:
-        assert (await api.get(f"/runs/{run.run_id}")).json()["standing"] is None
+        fresh = (await api.get(f"/runs/{run.run_id}")).json()["standing"]
+        assert (fresh["as_of"], fresh["last_bar"], fresh["equity_quote"], fresh["side"]) == (
+            None,
+            None,
+            10_000,
+            None,
+        )
+        await said(postgres, run, TWO_TRADES_AND_ONE_ANNULLED)
+        for action in (RunAction.WARM_UP, RunAction.GO_LIVE):
+            await Runs(postgres).move(run.user_id, run.run_id, action, "the test")
+        last_minute_ms = to_ms(at_hour(10)) - MINUTE_MS
+        async with postgres.transaction() as transaction:
+            await move_checkpoints(transaction, {run.spec.instrument: last_minute_ms})
+        standing = (await api.get(f"/runs/{run.run_id}")).json()["standing"]
+    assert standing == {
+        **examples.STANDING,
+        "run_id": str(run.run_id),
+        "as_of": "2026-01-05T22:00:00Z",
+        "source": "records",
+        "last_bar": "2026-01-05T21:00:00Z",
+        "lag_s": None,
+        "quantity": 1.0,
+        "entry_price": 100.0,
+        "equity_quote": 10_020.0,
+        "return_pct": pytest.approx(0.2),
+        "trades": 2,
+    }
 
 
 @pytest.mark.parametrize("what", ["events", "signals", "trades", "equity"])
