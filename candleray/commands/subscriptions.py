@@ -32,6 +32,9 @@ OneSymbol = Annotated[
 RequestId = Annotated[
     str, typer.Argument(metavar="REQUEST", help="Its id, or as much of its beginning as no other has.")
 ]
+Force = Annotated[
+    bool, typer.Option("--force", help="Also where active runs read it: they wait, and tell their users why.")
+]
 
 
 @subscriptions.command()
@@ -55,15 +58,22 @@ def add(
 
 @subscriptions.command()
 def remove(
-    symbols: Symbols, market: MarketName, as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None
+    symbols: Symbols,
+    market: MarketName,
+    force: Force = False,
+    as_json: AsJson = False,
+    api: ApiUrl = None,
+    data: DataDir = None,
 ) -> None:
     """Ingest instruments no more; their candles stay. An operator's right.
+
+    What active runs read is refused.
 
     Example: candleray subscriptions remove ETHUSDT --market binance-spot
     """
     with connect(api, data) as client:
         for symbol in symbols:
-            client.unsubscribe(market, symbol)
+            client.unsubscribe(market, symbol, force)
             if not as_json:
                 output().print(f"removed: {symbol}")
     if as_json:

@@ -92,10 +92,13 @@ class SubscriptionStore:
         report = SubscriptionsReport(added=tuple(new), already=tuple(already))
         return report, [SubscriptionRequest(**row) for row in accepted]
 
-    async def remove(self, user_id: UUID, instrument: Instrument) -> None:
+    async def remove(self, user_id: UUID, instrument: Instrument, force: bool = False) -> None:
         """
+        Args:
+            force: remove it although active runs read it, which wait then.
+
         Raises:
-            Conflict: the settings name it.
+            Conflict: the settings name it, or active runs read it.
             NotFound: it is not subscribed.
         """
         market, symbol = instrument.market, instrument.symbol
@@ -107,6 +110,8 @@ class SubscriptionStore:
                 there = [*(row["symbol"] for row in rows), *self._named(market.market_id)]
                 remedy = nearest(symbol, there) if there else "nothing of that market is"
                 raise NotFound(f"{market.name} {symbol} is not subscribed; {remedy}")
+            if not force:
+                await _require_unread(transaction, instrument)
             await record(transaction, user_id, "subscription_removed", market=market.name, symbol=symbol)
 
     async def keep_notices(self, market: Market, notices: Mapping[str, str]) -> None:
@@ -201,6 +206,18 @@ class SubscriptionStore:
         if waiting >= most:
             message = f"{waiting} of your requests wait for an operator, at most {most} may: wait for an answer"
             raise GuardExceeded(message, [Problem("symbol", "over_the_limit", message)])
+
+
+async def _require_unread(transaction: Transaction, instrument: Instrument) -> None:
+    market, symbol = instrument.market, instrument.symbol
+    row = await transaction.fetch_one("count_runs_that_read", market.market_id, symbol)
+    runs, users = (row["runs"], row["users"]) if row else (0, 0)
+    if runs:
+        who = f"{runs:,} active run{'s' * (runs > 1)} of {users:,} user{'s' * (users > 1)}"
+        raise Conflict(
+            f"{market.name} {symbol} is read by {who}, which would wait for ever: have them stopped first "
+            "(`candleray run stop`, by their users), or remove it all the same by `--force`, `force=true`"
+        )
 
 
 async def _lock_waiting(transaction: Transaction, request_id: UUID) -> SubscriptionRequest:

@@ -51,18 +51,22 @@ class SubscriptionMethods(Sender):
         body = encoded(validated(NewSubscriptions, wanted))
         return read(SubscriptionsReport, self.send("POST", "/market-data/subscriptions", content=body))
 
-    def unsubscribe(self, market: MarketNameOrId, symbol: str) -> None:
+    def unsubscribe(self, market: MarketNameOrId, symbol: str, force: bool = False) -> None:
         """Ingest an instrument no more; its candles stay. An operator's right.
+
+        Args:
+            force: although active runs read it: they wait then, and tell their users why.
 
         Raises:
             Forbidden: you are no operator.
             NotFound: it is not subscribed.
-            Conflict: the settings name it.
+            Conflict: the settings name it, or active runs read it.
 
         >>> _ = client.subscribe("bybit-spot", ["ETHUSDT"])
         >>> client.unsubscribe("bybit-spot", "ETHUSDT")
         """
-        self.send("DELETE", f"/market-data/subscriptions/{find_market(market).market_id}/{segment(symbol)}")
+        path = f"/market-data/subscriptions/{find_market(market).market_id}/{segment(symbol)}"
+        self.send("DELETE", path, params={"force": "true"} if force else None)
 
     def ask_for_instrument(self, market: MarketNameOrId, symbol: str) -> SubscriptionRequest:
         """Ask the operators to ingest an instrument; the same wish again while it waits is one.

@@ -67,6 +67,12 @@ async def add_subscriptions(
     return await subscriptions.add(user.user_id, market, body.symbols)
 
 
+class Removal(Model):
+    force: bool = Field(
+        False, description="although active runs read it: they wait then, and tell their users why"
+    )
+
+
 class Removed(Model):
     removed: Instrument
 
@@ -80,12 +86,13 @@ class Removed(Model):
 async def remove_subscription(
     market_id: Annotated[MarketId, Path(examples=[1])],
     symbol: Annotated[Symbol, Path(description="of the instrument", examples=["BTCUSDT"])],
+    query: Annotated[Removal, Query()],
     user: InUser,
     subscriptions: InSubscriptions,
 ) -> Any:
-    """Ingest an instrument no more; its candles stay."""
+    """Ingest an instrument no more; its candles stay. 409 says how many active runs read it."""
     instrument = Instrument(market_id=market_id, symbol=symbol)
-    await subscriptions.remove(user.user_id, instrument)
+    await subscriptions.remove(user.user_id, instrument, query.force)
     return Removed(removed=instrument)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import string
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
@@ -18,6 +20,8 @@ from candleray.duties.instrument_refresh import refresh_instruments
 from candleray.errors import InvalidInput
 from candleray.exchanges.discovery import exchange_of
 from candleray.feeds.subscription_store import SubscriptionStore
+from candleray.live.run import RunAction
+from candleray.live.store import Runs
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.markets import MARKETS, Instrument, InstrumentReference, Market
@@ -26,6 +30,7 @@ from candleray.simulator.generated_candles import GeneratedCandles
 from serve_apps.backfills import Backfills
 from tests.support.api.accounts import log_in, log_in_operator
 from tests.support.api.in_process_api import backend, in_process, serving_strangers
+from tests.support.live.saved_runs import saved_run, spec_with
 from tests.support.simulated import Clock, history_of
 from tests.support.users import new_user_id
 
@@ -103,7 +108,7 @@ async def test_what_an_operator_adds_is_wanted_until_it_is_removed_and_each_is_a
     assert (await add(api, "BTCUSDT", market_id=4)).status_code == 200
     assert await subscribed(api) == ["1 BTCUSDT", "1 ETHUSDT", "4 BTCUSDT"]
     assert await subscribed(api, market_id=4) == ["4 BTCUSDT"]
-    assert (await api.delete("/market-data/subscriptions/1/ETHUSDT")).status_code == 200
+    assert (await api.delete("/market-data/subscriptions/1/ETHUSDT?force=true")).status_code == 200
     assert await subscribed(api, market_id=1) == ["1 BTCUSDT"]
     gone = await api.delete("/market-data/subscriptions/1/BTCUSD")
     assert (gone.status_code, gone.json()["error"]["message"]) == (
@@ -118,6 +123,31 @@ async def test_what_an_operator_adds_is_wanted_until_it_is_removed_and_each_is_a
         ("subscriptions_added", {"market": "bybit-futures", "symbols": "BTCUSDT"}),
         ("subscription_removed", {"market": "binance-spot", "symbol": "ETHUSDT"}),
     ]
+
+
+async def test_what_active_runs_trade_or_read_is_removed_by_force_alone(
+    api: httpx.AsyncClient, postgres: Postgres
+):
+    name = "".join(random.choices(string.ascii_uppercase, k=12))
+    traded, read = (Instrument(market_id=1, symbol=f"{name}{number}") for number in range(2))
+    operand = {"id": "rsi", "instrument": {"market_id": 1, "symbol": read.symbol}}
+    spec = spec_with(
+        instrument=traded.model_dump(include={"market_id", "symbol"}),
+        indicators=None,
+        signals={"long_entry": {"above": [operand, 50]}, "long_exit": {"below": [operand, 1]}},
+    )
+    run = await saved_run(postgres, spec)
+    store = SubscriptionStore(postgres, LiveSettings())
+    await store.add(run.user_id, MARKETS[1], [traded.symbol, read.symbol])
+    for one in (traded, read):
+        answer = await api.delete(f"/market-data/subscriptions/1/{one.symbol}")
+        assert answer.status_code == 409
+        told = answer.json()["error"]["message"]
+        assert told.startswith(f"binance-spot {one.symbol} is read by 1 active run of 1 user, which would wait")
+    assert (await api.delete(f"/market-data/subscriptions/1/{read.symbol}?force=true")).status_code == 200
+    for action in (RunAction.STOP, RunAction.HALT):
+        await Runs(postgres).move(run.user_id, run.run_id, action, "the test")
+    assert (await api.delete(f"/market-data/subscriptions/1/{traded.symbol}")).status_code == 200
 
 
 async def test_what_is_listed_twice_is_said_and_there_once(api: httpx.AsyncClient, postgres: Postgres):

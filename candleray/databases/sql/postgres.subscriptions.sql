@@ -20,6 +20,14 @@ RETURNING symbol;
 -- name: remove_subscriptions
 DELETE FROM subscriptions WHERE market_id = $1 AND symbol = ANY($2::text[]) RETURNING symbol;
 
+-- name: count_runs_that_read
+-- Active runs that trade on an instrument, or read it in their conditions.
+SELECT count(*) AS runs, count(DISTINCT runs.user_id) AS users FROM runs JOIN strategies USING (strategy_id)
+WHERE state IN ('starting', 'warming_up', 'running', 'stopping') AND jsonb_path_exists(
+    spec::jsonb, '$.** ? (@.market_id == $market && @.symbol == $symbol)',
+    jsonb_build_object('market', $1::smallint, 'symbol', $2::text)
+);
+
 -- name: forget_notices
 DELETE FROM subscription_notices WHERE market_id = $1 AND symbol <> ALL($2::text[]);
 

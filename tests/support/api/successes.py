@@ -118,7 +118,7 @@ async def subscription(somebody: Target) -> Wanted:
 
 async def wish(somebody: Target) -> Wanted:
     """Ask for an instrument that is not ingested."""
-    await somebody.api.delete("/market-data/subscriptions/1/BTCUSDT")
+    await somebody.api.delete("/market-data/subscriptions/1/BTCUSDT", params={"force": True})
     return Wanted(body=INSTRUMENT)
 
 
