@@ -6,8 +6,6 @@ The work runs in threads that start with the process, so a restarted actor goes 
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
 import time
 from typing import Any
 
@@ -16,8 +14,8 @@ from pydantic import SecretStr
 from ray.actor import ActorHandle
 from ray.util.metrics import Counter
 
-from actors.answering import LoopPulse, answer_as
 from actors.job_metrics import JobMetrics
+from actors.loop_thread import LoopThread
 from actors.options import JOB_SCHEDULER, ON_HEAD
 from actors.periodic_duties import start_duties
 from actors.ray_jobs import RayJobs
@@ -41,34 +39,21 @@ LONGEST_PAUSE_S = 5.0
 class JobSchedulerActor:
     def __init__(self, url: SecretStr, limits: JobSettings, job_module: str, log_level: str) -> None:
         configure_logs(log_level)
-        self._pulse = LoopPulse()
-        answer_as("job scheduler", self._pulse.is_alive)
         self._url = url
         self._limits = limits
         self._drivers = RayJobs(job_module)
         self._clock = DatabaseClock()
         self._metrics = JobMetrics()
         self._failures = Counter("candleray_scheduler_failures", "Steps that a service did not let happen.")
-        threading.Thread(target=self._live, name="scheduler", daemon=True).start()
+        self._thread = LoopThread("job scheduler", self._keep_scheduling)
+        self._thread.start()
         settings = get_settings()  # read here: as an argument its secrets would be kept by Ray
         start_duties(settings)
         start_telegram_log(settings)
 
     def ping(self) -> None:
         """Raise `ServiceUnavailable` where the loop stands still."""
-        self._pulse.require("job scheduler")
-
-    def _live(self) -> None:
-        try:
-            asyncio.run(self._run())
-        except BaseException:
-            log.exception("scheduler_failed")
-        os._exit(1)  # Ray starts it again
-
-    async def _run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._pulse.beat(), name="pulse")
-            tasks.create_task(self._keep_scheduling(), name="scheduling")
+        self._thread.require()
 
     async def _keep_scheduling(self) -> None:
         next_pause_s = STEP_S

@@ -7,8 +7,6 @@ run on an instrument of its shard, it has not even imported what it would need.
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
 from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -16,8 +14,8 @@ from uuid import UUID
 import ray
 from ray.actor import ActorHandle
 
-from actors.answering import LoopPulse, answer_as
-from actors.options import ON_HEAD, live_runner_options, live_runners
+from actors.loop_thread import LoopThread
+from actors.options import LIVE_RUNNER, ON_HEAD, live_runner_options, live_runners
 from actors.ray_errors import translated_errors
 from candleray.databases.lazy_service import LazyService
 from candleray.databases.postgres import Postgres
@@ -42,41 +40,24 @@ STANDINGS_WITHIN_S = 5.0
 class LiveRunnerActor:
     def __init__(self, shard: int, settings: Settings) -> None:
         configure_logs(settings.log_level)
-        self._pulse = LoopPulse()
-        self._name = f"live runner {shard}"
-        answer_as(self._name, self._pulse.is_alive)
         self._shard = shard
         self._settings = settings
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._course: ShardCourse | None = None
-        threading.Thread(target=self._live, name=self._name, daemon=True).start()
+        self._thread = LoopThread(f"{LIVE_RUNNER} {shard}", self._follow)
+        self._thread.start()
 
     def ping(self) -> None:
         """Raise `ServiceUnavailable` where the loop stands still."""
-        self._pulse.require(self._name)
+        self._thread.require()
 
     def standings(self, user_id: UUID) -> list[RunStanding]:
         """The standings of a user's runs in this shard."""
-        if self._loop is None or self._course is None:
+        if self._course is None:
             return []
-        asked = asyncio.run_coroutine_threadsafe(_standings(self._course, user_id), self._loop)
-        return asked.result(STANDINGS_WITHIN_S)
-
-    def _live(self) -> None:
-        try:
-            asyncio.run(self._run())
-        except BaseException:
-            log.exception("runner_ends", shard=self._shard)
-        os._exit(1)  # Ray starts it again
-
-    async def _run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._pulse.beat(), name="pulse")
-            tasks.create_task(self._follow(), name="course")
+        return self._thread.call(_standings(self._course, user_id), STANDINGS_WITHIN_S)
 
     async def _follow(self) -> None:
         postgres = await until_there_is_work(self._shard, self._settings)
-        self._loop = asyncio.get_running_loop()
         self._course = shard_course(self._shard, self._settings, postgres, *_of_cluster(self._settings))
         await self._course.run()
 

@@ -8,8 +8,6 @@ what it would need.
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import ray
 from ray.actor import ActorHandle
 
-from actors.answering import LoopPulse, answer_as
+from actors.loop_thread import LoopThread
 from actors.options import ON_HEAD, market_feed_options
 from candleray.databases.lazy_service import LazyService
 from candleray.databases.postgres import Postgres
@@ -46,30 +44,12 @@ WANTED_WITHIN_S = 5.0
 class MarketFeedActor:
     def __init__(self, venue: str, settings: Settings) -> None:
         configure_logs(settings.log_level)
-        self._pulse = LoopPulse()
-        answer_as(f"{venue} feed", self._pulse.is_alive)
-        self._venue = venue
-        self._settings = settings
-        threading.Thread(target=self._live, name=f"{venue} feed", daemon=True).start()
+        self._thread = LoopThread(f"{venue} feed", lambda: follow_venue(venue, settings, _of_cluster))
+        self._thread.start()
 
     def ping(self) -> None:
         """Raise `ServiceUnavailable` where the loop stands still."""
-        self._pulse.require(f"{self._venue} feed")
-
-    def _live(self) -> None:
-        try:
-            asyncio.run(self._run())
-        except BaseException:
-            log.exception("feed_failed", venue=self._venue)
-        os._exit(1)  # Ray starts it again
-
-    async def _run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._pulse.beat(), name="pulse")
-            tasks.create_task(self._ingest(), name="ingestion")
-
-    async def _ingest(self) -> None:
-        await follow_venue(self._venue, self._settings, _of_cluster)
+        self._thread.require()
 
 
 async def follow_venue(venue: str, settings: Settings, parts: Callable[[Settings], CourseParts]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -14,6 +13,7 @@ import ray
 from ray.util.metrics import Counter, Gauge
 
 from actors.candle_store import ActorCall
+from actors.loop_thread import keep_doing
 from candleray.databases.lazy_service import LazyService
 from candleray.databases.patience import patiently
 from candleray.databases.postgres import Postgres
@@ -60,19 +60,8 @@ class DutyMetrics:
 
 def start_duties(settings: Settings) -> None:
     """Do all duties from now on, as long as this process lives."""
-    threading.Thread(target=_live, args=(settings,), name="duties", daemon=True).start()
-
-
-def _live(settings: Settings) -> None:
-    """Do them; what fails beyond a duty is tried again, for the jobs of this process go on meanwhile."""
     metrics = DutyMetrics()
-    while True:
-        try:
-            asyncio.run(_do_all(settings, metrics))
-            return
-        except Exception:
-            log.exception("duties_failed")
-            time.sleep(AGAIN_S)
+    keep_doing("duties", lambda: _do_all(settings, metrics), AGAIN_S)
 
 
 async def _on_a_worker(step: Callable[..., Any], *arguments: Any) -> Any:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-import threading
-import time
 from functools import partial
 
+from actors.loop_thread import keep_doing
 from candleray.databases.lazy_service import LazyService
 from candleray.databases.patience import patiently
 from candleray.databases.postgres import Postgres
@@ -22,16 +21,7 @@ AGAIN_S = 5.0
 def start_telegram_log(settings: Settings) -> None:
     """Log from now on, as long as this process lives, unless a bot tells it."""
     if not settings.telegram.enabled:
-        threading.Thread(target=_live, args=(settings,), name="telegram log", daemon=True).start()
-
-
-def _live(settings: Settings) -> None:
-    while True:
-        try:
-            asyncio.run(_log(settings))
-        except Exception:
-            log.exception("telegram_log_failed")
-        time.sleep(AGAIN_S)
+        keep_doing("telegram log", lambda: _log(settings), AGAIN_S)
 
 
 async def _log(settings: Settings) -> None:

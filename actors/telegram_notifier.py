@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
-import threading
 from functools import partial
 from importlib.util import find_spec
 
 import ray
 from ray.actor import ActorHandle
 
-from actors.answering import LoopPulse, answer_as
+from actors.loop_thread import LoopThread
 from actors.options import ON_HEAD, TELEGRAM_NOTIFIER, TELEGRAM_NOTIFIER_PART
 from candleray.databases.lazy_service import LazyService
 from candleray.databases.patience import patiently
@@ -41,25 +39,12 @@ class TelegramNotifierActor:
     def __init__(self) -> None:
         settings = get_settings()  # read here: as an argument its secrets would be kept by Ray
         configure_logs(settings.log_level)
-        self._pulse = LoopPulse()
-        answer_as(TELEGRAM_NOTIFIER_PART, self._pulse.is_alive)
-        threading.Thread(target=self._live, args=(settings,), name=TELEGRAM_NOTIFIER_PART, daemon=True).start()
+        self._thread = LoopThread(TELEGRAM_NOTIFIER_PART, lambda: notify(settings))
+        self._thread.start()
 
     def ping(self) -> None:
         """Raise `ServiceUnavailable` where the loop stands still."""
-        self._pulse.require(TELEGRAM_NOTIFIER_PART)
-
-    def _live(self, settings: Settings) -> None:
-        try:
-            asyncio.run(self._run(settings))
-        except BaseException:
-            log.exception("telegram_failed")
-        os._exit(1)  # Ray starts it again
-
-    async def _run(self, settings: Settings) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._pulse.beat(), name="pulse")
-            tasks.create_task(notify(settings), name="notifier")
+        self._thread.require()
 
 
 async def notify(settings: Settings) -> None:

@@ -75,7 +75,7 @@ class ShardStandings:
         return f": {why}" if why else ""
 
     def _lag_s(self, instrument: Instrument) -> float | None:
-        return self._state.time.lag_s(instrument.market_id, self._state.book.decided_ms(instrument) or 0)
+        return self._state.lag_s([instrument])
 
     async def _find_reasons(self, states: Sequence[FeedState]) -> None:
         """Find out why minutes do not come, where they do not."""
