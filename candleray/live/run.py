@@ -123,6 +123,8 @@ class Run(Model):
     parity: Parity = Parity.NOT_YET
     """The run beside its backtest over the last day: `equal`; `explained` where the candles of today give
     something else and each difference has its minute; `broken` where nothing explains one; `not yet` certified."""
+    parity_at: datetime | None = None
+    """The moment of that verdict: an instance with more runs than it can certify in a day has older ones."""
 
     def __repr__(self) -> str:
         return (

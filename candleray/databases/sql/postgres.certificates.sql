@@ -54,6 +54,14 @@ WHERE state = 'running' AND (certified_at IS NULL OR certified_at < clock_timest
 ))
 ORDER BY certified_at NULLS FIRST, created_at LIMIT $3;
 
+-- name: count_uncertified
+-- Running runs that have gone without a certificate by the instance for so many seconds, and since when the first has.
+SELECT count(*) AS runs, min(since) AS since FROM (
+    SELECT coalesce(certified_at, state_since) AS since FROM runs LEFT JOIN run_parity USING (run_id)
+    WHERE state = 'running'
+) AS running
+WHERE since < clock_timestamp() - make_interval(secs => $1::float8);
+
 -- name: keep_parity
 INSERT INTO run_parity (run_id, parity, start, until, bars, events, differing, explained, hash)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)

@@ -14,14 +14,16 @@ FOR UPDATE;
 UPDATE runs SET state = $2, state_since = clock_timestamp(), last_event = last_event + 1
 WHERE run_id = $1
 RETURNING run_id, user_id, strategy_id, state, state_since, metadata, created_at, last_event,
-    (SELECT parity FROM run_parity WHERE run_parity.run_id = runs.run_id) AS parity;
+    (SELECT parity FROM run_parity WHERE run_parity.run_id = runs.run_id) AS parity,
+    (SELECT certified_at FROM run_parity WHERE run_parity.run_id = runs.run_id) AS parity_at;
 
 -- name: note_run_event
 INSERT INTO run_events (run_id, number, action, from_state, to_state, cause) VALUES ($1, $2, $3, $4, $5, $6);
 
 -- name: get_run
 SELECT run_id, user_id, strategy_id, state, state_since, metadata, created_at,
-    (SELECT parity FROM run_parity WHERE run_parity.run_id = runs.run_id) AS parity
+    (SELECT parity FROM run_parity WHERE run_parity.run_id = runs.run_id) AS parity,
+    (SELECT certified_at FROM run_parity WHERE run_parity.run_id = runs.run_id) AS parity_at
 FROM runs
 WHERE user_id = $1 AND run_id = $2;
 
@@ -34,7 +36,8 @@ LIMIT $2;
 
 -- name: list_runs
 SELECT run_id, user_id, strategy_id, state, state_since, metadata, created_at,
-    (SELECT parity FROM run_parity WHERE run_parity.run_id = runs.run_id) AS parity
+    (SELECT parity FROM run_parity WHERE run_parity.run_id = runs.run_id) AS parity,
+    (SELECT certified_at FROM run_parity WHERE run_parity.run_id = runs.run_id) AS parity_at
 FROM runs
 WHERE user_id = $1
     AND ($2::uuid IS NULL OR strategy_id = $2)

@@ -20,6 +20,7 @@ from candleray.live.run import Parity
 from candleray.logs import configure_logs, get_logger
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import Settings
+from candleray.timeframes import iso, to_ms
 
 if TYPE_CHECKING:
     from candleray.live.certificates.certificate import Certificate
@@ -33,7 +34,11 @@ BUDGET_S = 60.0
 AGAIN_S = 1800.0
 """After so long a run is tried again that could not be certified, or had taken no bar."""
 
+LATE_TURNS = 1.5
+"""A run whose last certificate is older than so many times their distance was left out: runs are too many."""
+
 RUNS_AT_ONCE = 50
+BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_DAY = timedelta(days=1)
 
 
@@ -81,9 +86,16 @@ class RunParities:
         return parity
 
     async def keep_failure(self, due: DueRun) -> None:
-        """Note that a run could not be certified."""
-        until = due.until or datetime.now(UTC)
+        """Note that a run could not be certified; the next certificate begins where the last one ended."""
+        until = due.until or BEFORE_ALL
         await self._postgres.fetch("keep_parity", due.run_id, Parity.NOT_YET, until, until, 0, 0, 0, 0, "")
+
+    async def left_out(self, every_s: float) -> str:
+        """Tell how many running runs had no turn although it was theirs, and since when; nothing for none."""
+        row = await self._postgres.fetch_one("count_uncertified", LATE_TURNS * every_s)
+        if not row or not row["runs"]:
+            return ""
+        return f"{row['runs']:,} more are due since {iso(to_ms(row['since']))} at the earliest, and come next"
 
     async def counts(self) -> dict[str, int]:
         """Running runs by their parity."""
@@ -120,7 +132,11 @@ async def certify_due(
             if time.monotonic() >= ends_at:
                 break
     told = ", ".join(f"{count:,} {parity}" for parity, count in sorted(found.items()))
-    return Certified(f"{found.total():,} runs certified" + (f": {told}" if told else ""), await parities.counts())
+    said = f"{found.total():,} runs certified" + (f": {told}" if told else "")
+    if left_out := await parities.left_out(every_s):
+        log.warning("runs_not_certified", reason=left_out, budget_s=budget_s)
+        said += f"; {left_out}"
+    return Certified(said, await parities.counts())
 
 
 async def _certify(parities: RunParities, certifier: Certifier, due: DueRun) -> Parity:

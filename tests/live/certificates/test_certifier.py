@@ -206,10 +206,30 @@ async def test_each_running_run_is_certified_once_a_day_and_shows_its_parity(
     await certify_due(run.postgres, certifier, settings)
     assert await parity(run, api) is Parity.EQUAL, "its next turn is in an hour"
     await an_hour_later(run)
+    await an_hour_later(run)
+    left_out = await certify_due(run.postgres, certifier, settings, budget_s=0)
+    assert "0 runs certified; " in left_out.said
+    assert " due since " in left_out.said
+    assert "runs_not_certified" in caplog.text
     certified = await certify_due(run.postgres, certifier, settings)
     assert await parity(run, api) is Parity.BROKEN
     assert certified.counts["broken"] >= 1
     assert "run_differs" in caplog.text
+
+
+async def test_what_a_failed_attempt_has_not_certified_is_in_the_next_certificate(run: CertifiedRun):
+    run.come(11, [10, 10, 12, 13] * 400)  # more than a day
+    await run.take()
+    few = Settings(live=LiveSettings(max_certified_minutes=10))
+    for settings, bars in ((few, 0), (Settings(), 1608)):
+        await certify_due(run.postgres, Certifier(run.postgres, run.candles, settings), settings)
+        async with run.postgres.connection() as connection:
+            [row] = await connection.fetch(
+                "SELECT start, bars FROM run_parity WHERE run_id = $1", run.saved.run_id
+            )
+        assert row["bars"] == bars
+        await an_hour_later(run)
+    assert to_ms(row["start"]) == minute_at(3)
 
 
 async def an_hour_later(run: CertifiedRun) -> None:
