@@ -62,8 +62,11 @@ def socket_of(folder: Path, part: str) -> Path:
 
 
 def answer_as(part: str, is_alive: Callable[[], bool] = lambda: True) -> None:
-    """Answer for that part from now to the end of this process, while it is alive."""
-    if folder := os.environ.get(SOCKETS):
+    """Answer for that part from now to the end of this process, while it is alive.
+
+    On another node than the supervisor's there is no such folder, and Ray alone sees the process end.
+    """
+    if (folder := os.environ.get(SOCKETS)) and os.path.isdir(folder):
         listening = _listening(socket_of(Path(folder), part))
         threading.Thread(target=_answer, args=(listening, is_alive), name=f"alive {part}", daemon=True).start()
 

@@ -15,7 +15,7 @@ import ray
 from ray.actor import ActorHandle
 
 from actors.loop_thread import LoopThread
-from actors.options import LIVE_RUNNER, ON_HEAD, live_runner_options, live_runners
+from actors.options import LIVE_RUNNER, live_runner_options, live_runners
 from actors.ray_errors import translated_errors
 from candleray.databases.lazy_service import LazyService
 from candleray.databases.postgres import Postgres
@@ -107,7 +107,7 @@ def live_runner(settings: Settings, shard: int) -> ActorHandle:
     """The handle of a shard's runner, started if it is not there."""
     # What guards identities is nothing for a process that computes.
     known = settings.model_copy(update={"identity": IdentitySettings()})
-    return ray.remote(**live_runner_options(shard), **ON_HEAD)(LiveRunnerActor).remote(shard, known)
+    return ray.remote(**live_runner_options(shard, settings.services))(LiveRunnerActor).remote(shard, known)
 
 
 async def standings(settings: Settings, user_id: UUID) -> list[RunStanding]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
 
 from candleray.markets import MARKETS
+from candleray.settings import ServiceSettings
 
 NAMESPACE = "candleray"
 
@@ -44,9 +50,22 @@ def live_runners(shards: int) -> dict[str, int]:
     return {f"{LIVE_RUNNER} {shard}": shard for shard in range(shards)}
 
 
-def live_runner_options(shard: int) -> dict[str, Any]:
-    return {**_LONG_LIVED, "name": f"live-runner-{shard}"}
-
-
 ON_HEAD: dict[str, Any] = {"resources": {"node:__internal_head__": 0.001}}
 """The resource of actors that need the data folder, which only the head has."""
+
+
+def live_runner_options(shard: int, services: ServiceSettings) -> dict[str, Any]:
+    """Options of a runner: it runs on any node where all nodes reach Postgres and Valkey, else beside these."""
+    reachable = all(map(is_reached_by_all_nodes, (services.postgres_url, services.redis_url)))
+    where = {"scheduling_strategy": "SPREAD"} if reachable else ON_HEAD
+    return {**_LONG_LIVED, "name": f"live-runner-{shard}", **where}
+
+
+def is_reached_by_all_nodes(url: SecretStr | None) -> bool:
+    """False for an embedded service, or another one that listens on this machine alone."""
+    host = None if url is None else urlsplit(url.get_secret_value()).hostname
+    if not host or host == "localhost":
+        return False
+    with suppress(ValueError):
+        return not ip_address(host).is_loopback
+    return True
