@@ -19,6 +19,8 @@ from candleray.timeframes import MINUTE_MS
 BLOCK_S = 1.0
 """The longest wait for an entry: streams of new runs are read from the next one on."""
 IDLE_S = 0.2
+FAR_BEHIND_MS = 180 * MINUTE_MS
+"""From so many minutes on, runs catch up sooner by the batch over their histories than bar by bar."""
 ENTRIES_AT_ONCE = 100
 """The most that one call reads of each stream."""
 
@@ -86,7 +88,7 @@ class LiveMinutes:
         async with self._state.turn():
             for instrument, minutes in told.items():
                 self._take_from_stream(instrument, minutes, verdicts[instrument])
-            await self._state.advance()
+            await self._state.advance_in_pieces()
 
     def _take_from_stream(
         self, instrument: Instrument, minutes: Mapping[int, Mapping[str, str]], verdicts: Mapping[int, int]
@@ -109,6 +111,8 @@ class LiveMinutes:
         if taken:
             book.take(instrument, _candles(first_ms, taken), next_ms)
             waits.came(instrument, next_ms)
+        if len(taken) == ENTRIES_AT_ONCE:  # there is more: the store knows how much
+            waits.want(instrument, next_ms, time.monotonic())
 
     async def read_tapes(self) -> float:
         """Read what is due of the received tapes; return how long to pause before the next call."""
@@ -134,9 +138,12 @@ class LiveMinutes:
                 if (start_ms := book.decided_ms(instrument)) is None or start_ms < starts[instrument]:
                     continue
                 tape = minutes.live(start_ms)
+                if tape.decided_ms - start_ms >= FAR_BEHIND_MS:
+                    self._state.take_up_again(instrument)
+                    continue
                 book.take(instrument, tape.candles, tape.decided_ms)
                 self._state.waits.came(instrument, tape.decided_ms)
-            await self._state.advance()
+            await self._state.advance_in_pieces()
         await self._state.commits.tell()
 
     def _note_overdue(self, now_s: float) -> None:

@@ -34,6 +34,7 @@ from candleray.timeframes import MINUTE_MS, from_ms, iso
 log = get_logger("runners")
 
 _NEVER = -(2**62)
+ALL_BARS = 2**31
 
 
 class StaleHistory(ValueError):
@@ -50,6 +51,8 @@ class Advanced:
     taken_ms: dict[Instrument, int] = field(default_factory=dict)
     """The last minute that all runs of an instrument have taken, where it has moved; their own, not what they
     read besides."""
+    is_piece: bool = False
+    """There may be more to take."""
     failed: dict[UUID, str] = field(default_factory=dict)
     """Runs that cannot go on, which are detached, each with the reason for its owner."""
 
@@ -160,11 +163,14 @@ class RunBook:
         if tape is not None:
             tape.take(minutes, decided_ms)
 
-    def advance(self) -> Advanced:
-        """Take all bars that have come, one of each lane at a time."""
+    def advance(self, most_bars: int = ALL_BARS) -> Advanced:
+        """Take the bars that have come, one of each lane at a time; of each so many at most."""
         outcome = Advanced()
         self._settle()
-        while moved := self._moved():
+        for left in range(most_bars, -1, -1):
+            if not left or not (moved := self._moved()):
+                outcome.is_piece = not left
+                break
             for lane, bars in moved:
                 for run in lane.runs if bars.gaps else ():
                     outcome.events += gap_events(run.live, bars.gaps, _NEVER)

@@ -17,7 +17,7 @@ from candleray.live.received_tape import ReceivedTapes
 from candleray.live.run import RunAction
 from candleray.live.runners.commits import Commits, Move
 from candleray.live.runners.exchange_time import ExchangeTime
-from candleray.live.runners.run_book import RunBook
+from candleray.live.runners.run_book import ALL_BARS, RunBook
 from candleray.live.runners.shard_figures import Observe, unobserved
 from candleray.live.runners.waits import Waits
 from candleray.live.sessions import LiveRun
@@ -44,6 +44,10 @@ class AttachedRun:
 
     live: LiveRun
     seams_ms: dict[Instrument, int]
+
+
+PIECE_BARS = 20
+"""Bars of 10,000 runs of minutes that take some 4 s."""
 
 
 class ToCome(NamedTuple):
@@ -99,9 +103,19 @@ class ShardState:
             await self.commit()
             yield
 
-    async def advance(self) -> None:
-        """Let the runs take what has come, within a turn, and write what they say."""
-        advanced = self.book.advance()
+    async def advance_in_pieces(self) -> None:
+        """Let the runs take what has come, within a turn, and write what they say, piece by piece.
+
+        Where much has come at once, the loop turns between the pieces: one that stands still is killed.
+        """
+        is_piece = True
+        while is_piece:
+            is_piece = await self.advance(PIECE_BARS)
+            await asyncio.sleep(0)
+
+    async def advance(self, most_bars: int = ALL_BARS) -> bool:
+        """Let the runs take what has come, or so many bars of it, and write that together; True for a piece."""
+        advanced = self.book.advance(most_bars)
         batch = self.commits.batch
         batch.events += advanced.events
         # A checkpoint speaks for every running run of its instrument, those that are still to come back too.
@@ -113,6 +127,15 @@ class ShardState:
         for instrument, taken_ms in advanced.taken_ms.items():
             self.time.closed(instrument.market_id, taken_ms + MINUTE_MS)
         await self.commit()
+        return advanced.is_piece
+
+    def take_up_again(self, instrument: Instrument) -> None:
+        """Let go of the runs that read an instrument, so that they are taken up from their histories, at once."""
+        for run_id, run in list(self.attached.items()):
+            if instrument in run.seams_ms:
+                self.not_taken_up[run_id] = run.live.run.metadata.instrument_key
+                self.detach(run_id)
+        self.looks_at_all = True
 
     def fail(self, live: LiveRun, reason: str) -> None:
         """Have a run fail with the next commit; the others go on."""

@@ -273,6 +273,20 @@ async def test_runs_that_come_back_after_others_of_their_instrument_miss_nothing
             await rig.has(run, 25)
 
 
+async def test_runs_that_are_hours_behind_catch_up_from_their_histories_at_once(rig: Rig) -> None:
+    runs = [await rig.start(number) for number in range(4)]
+    async with rig.running() as course:
+        await rig.close(range(5))
+        await rig.taken(4)
+        await rig.close(range(5, 300), to_stream=False)
+        await rig.taken(299)
+        assert course.state.bars < 100, "not one after the other"
+        await rig.close(range(300, 330))  # in pieces
+        await rig.taken(329)
+        for run in runs:
+            await rig.has(run, 330)
+
+
 async def test_a_run_beyond_the_limit_is_refused_with_the_number_and_the_setting(rig: Rig) -> None:
     first = await rig.start(0)
     async with rig.running() as course:
