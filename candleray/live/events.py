@@ -23,6 +23,7 @@ class EventKind(StrEnum):
     ANNULLED = "annulled"
     GAP = "gap"
     LATE_CANDLE = "late_candle"
+    WAIT = "wait"
     STATE = "state"
 
 
@@ -92,6 +93,15 @@ class LateCandle(Model):
     seen_at: Moment
 
 
+class Wait(Model):
+    """Minutes of an instrument that the run reads come no more, for a reason of its own: the run waits."""
+
+    kind: Literal[EventKind.WAIT] = EventKind.WAIT
+    instrument: str
+    """Its key."""
+    reason: str
+
+
 class StateChange(Model):
     """The run's state is another one."""
 
@@ -103,7 +113,7 @@ class StateChange(Model):
 
 
 EventBody: TypeAlias = Annotated[
-    SignalChange | Entry | Exit | Annulled | Gap | LateCandle | StateChange, Field(discriminator="kind")
+    SignalChange | Entry | Exit | Annulled | Gap | LateCandle | Wait | StateChange, Field(discriminator="kind")
 ]
 
 
@@ -116,7 +126,7 @@ class StrategyEvent(Model):
     session: int
     """The run's event that started it this time; 1 before it was stopped and started again."""
     ts_open: Moment
-    """Opening time of the bar; of a gap or a late candle, of the minute; of a state, the moment."""
+    """Opening time of the bar; of a gap, a late candle or a wait, of the minute; of a state, the moment."""
     at: Moment
     """The moment at which it was written."""
     body: EventBody

@@ -16,7 +16,10 @@ from candleray.live.run import RunAction
 from candleray.timeframes import Moment
 from candleray.validation import Model
 
-DEFAULT_KINDS = (EventKind.SIGNAL, EventKind.ENTRY, EventKind.EXIT, EventKind.ANNULLED, EventKind.STATE)
+DEFAULT_KINDS = (
+    *(EventKind.SIGNAL, EventKind.ENTRY, EventKind.EXIT, EventKind.ANNULLED),
+    *(EventKind.WAIT, EventKind.STATE),
+)
 TOLD_ACTIONS = frozenset({RunAction.GO_LIVE, RunAction.HALT, RunAction.FAIL})
 """Changes of a run's state that end something; what leads there is no message."""
 MOST_RUNS = 1000

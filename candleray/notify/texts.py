@@ -21,6 +21,7 @@ from candleray.live.events import (
     SignalChange,
     StateChange,
     StrategyEvent,
+    Wait,
 )
 from candleray.live.run import RunAction
 from candleray.notify.bot_api import MOST_CHARACTERS, length_of
@@ -142,6 +143,8 @@ def _told(event: StrategyEvent, facts: RunFacts) -> list[str]:
         return [f"Gap of {minutes}", "the exchange has no candles for them; bars that lack one are left out"]
     if isinstance(body, LateCandle):
         return ["Late candle", f"seen at {body.seen_at:%Y-%m-%d %H:%M:%S} UTC; the run does not go back for it"]
+    if isinstance(body, Wait):
+        return ["Waits for minutes that do not come", f"of {body.instrument}: {shortened(body.reason, _CAUSE)}"]
     return _state(body)
 
 

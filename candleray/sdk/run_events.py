@@ -62,7 +62,7 @@ class RunEventMethods(Sender):
         """Everything one run has said, from the first on; of some kinds, of one session.
 
         Args:
-            kind: `signal`, `entry`, `exit`, `annulled`, `gap`, `late_candle` or `state`, or some of them.
+            kind: `signal`, `entry`, `exit`, `annulled`, `gap`, `late_candle`, `wait` or `state`, or some of them.
             session: the number of the run's event that started it.
             after: only events behind this number.
             follow: go on with what it says from now on, for ever.

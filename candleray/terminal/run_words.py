@@ -12,6 +12,7 @@ from candleray.live.events import (
     SignalChange,
     StateChange,
     StrategyEvent,
+    Wait,
 )
 from candleray.live.standing import RunStanding
 from candleray.terminal.tables import second_text
@@ -43,6 +44,8 @@ def event_words(body: EventBody) -> str:
             return f"gap: the exchange does not have {minutes}"
         case LateCandle():
             return f"late candle, seen at {second_text(body.seen_at)}"
+        case Wait():
+            return f"waits for minutes of {body.instrument}: {body.reason}"
         case StateChange():
             return f"{body.to_state}: {body.cause}"
 

@@ -17,6 +17,7 @@ from candleray.live.events import (
     SignalChange,
     StateChange,
     StrategyEvent,
+    Wait,
 )
 from candleray.live.run import RunAction, RunState
 from candleray.live.standing import RunStanding
@@ -84,6 +85,7 @@ def test_an_exit_is_told_with_its_reason_its_return_and_that_of_the_run():
         (Annulled(side="long", price=5.0, quantity=1.0, equity_quote=1.0), "▲ LONG entry at 5 is void"),
         (Gap(minutes=1), "Gap of 1 minute"),
         (LateCandle(seen_at=NOON), "Late candle"),
+        (Wait(instrument="binance:spot:BTCUSDT", reason="halted"), "Waits for minutes that do not come"),
         (FAILED, "Failed"),
     ],
 )

@@ -8,13 +8,16 @@ from uuid import UUID
 
 from candleray.feeds.feed_state import FeedState
 from candleray.feeds.feed_store import FeedStore
-from candleray.feeds.silence import why_silent
+from candleray.feeds.silence import Silence, why_silent
 from candleray.feeds.subscription_store import SubscriptionStore
+from candleray.live.event_store import NewEvent
+from candleray.live.events import Wait
 from candleray.live.runners.shard_state import AttachedRun, ShardState
+from candleray.live.sessions import LiveRun
 from candleray.live.standing import RunStanding
 from candleray.markets import Instrument, find_market
 from candleray.settings import LiveSettings
-from candleray.timeframes import iso
+from candleray.timeframes import from_ms, iso
 
 OVERDUE_S = 180.0
 """Lateness of a minute, by its exchange's clock, from which on the owners of who waits for it are told why."""
@@ -24,7 +27,9 @@ class ShardStandings:
     def __init__(self, state: ShardState, live: LiveSettings) -> None:
         self._state = state
         self._live = live
-        self._why: dict[Instrument, str] = {}
+        self._why: dict[Instrument, Silence] = {}
+        self._told: dict[UUID, int] = {}
+        """Runs that have told the minute that they wait for."""
 
     async def tell(self) -> float:
         """Tell all users how their runs stand; return how long to pause before the next time."""
@@ -37,6 +42,7 @@ class ShardStandings:
         self._state.time.measured(ahead_ms)
         await self._find_reasons(states)
         await (await self._state.streams()).tell_standings(self.by_user())
+        await self._tell_waits()
         return self._state.limits.standing_every_s
 
     def by_user(self) -> dict[UUID, list[RunStanding]]:
@@ -45,7 +51,7 @@ class ShardStandings:
         now = datetime.now(UTC)
         for standing in self._state.book.standings():
             if known := self._state.attached.get(standing.run_id):
-                found.setdefault(known.live.user_id, []).append(self._told(standing, known, now))
+                found.setdefault(known.live.user_id, []).append(self._of_run(standing, known, now))
         for live, wait in self._state.to_come.values():
             waits_for = wait.words + self._reason_words(wait.instrument)
             found.setdefault(live.user_id, []).append(
@@ -60,19 +66,23 @@ class ShardStandings:
             )
         return found
 
-    def _told(self, standing: RunStanding, known: AttachedRun, now: datetime) -> RunStanding:
-        lags = {one: lag_s for one in known.seams_ms if (lag_s := self._lag_s(one)) is not None}
-        last = max(lags, key=lambda one: lags[one], default=None)
+    def _of_run(self, standing: RunStanding, known: AttachedRun, now: datetime) -> RunStanding:
+        last, lag_s = self._last(known)
         waits_for = standing.waits_for
-        if last is not None and lags[last] > OVERDUE_S:
+        if last is not None and lag_s is not None and lag_s > OVERDUE_S:
             since = iso(self._state.book.decided_ms(last) or 0)
             waits_for = f"minutes of {last.key} from {since} on{self._reason_words(last)}"
-        lag_s = None if last is None else lags[last]
         return standing.model_copy(update={"lag_s": lag_s, "as_of": now, "waits_for": waits_for})
 
     def _reason_words(self, instrument: Instrument | None) -> str:
         why = None if instrument is None else self._why.get(instrument)
-        return f": {why}" if why else ""
+        return f": {why.words}" if why else ""
+
+    def _last(self, run: AttachedRun) -> tuple[Instrument | None, float | None]:
+        """The instrument of the run that is furthest behind, with its lag."""
+        lags = {one: lag_s for one in run.seams_ms if (lag_s := self._lag_s(one)) is not None}
+        last = max(lags, key=lambda one: lags[one], default=None)
+        return last, None if last is None else lags[last]
 
     def _lag_s(self, instrument: Instrument) -> float | None:
         return self._state.lag_s([instrument])
@@ -86,3 +96,27 @@ class ShardStandings:
             store = SubscriptionStore(self._state.services.postgres, self._live)
             subscribed = await store.wanted(sorted({one.market_id for one in late}))
             self._why = why_silent(late, subscribed, states)
+
+    async def _tell_waits(self) -> None:
+        """Tell runs of instruments whose minutes come no more, each once; a feed's own trouble is no event."""
+        waits = self._waits() if any(why.is_its_own for why in self._why.values()) else {}
+        new = {run_id: wait for run_id, wait in waits.items() if self._told.get(run_id) != wait[0]}
+        if new:
+            async with self._state.turn():
+                self._state.commits.batch.events += [
+                    NewEvent(live.user_id, live.run.run_id, live.last.session, from_ms(since_ms), body)
+                    for since_ms, live, body in new.values()
+                ]
+                await self._state.commit()
+            await self._state.commits.tell()
+        self._told = {run_id: wait[0] for run_id, wait in waits.items()}
+
+    def _waits(self) -> dict[UUID, tuple[int, LiveRun, Wait]]:
+        found = {}
+        for run_id, run in self._state.attached.items():
+            last, lag_s = self._last(run)
+            why = None if last is None else self._why.get(last)
+            if last is not None and why and why.is_its_own and (lag_s or 0.0) > OVERDUE_S:
+                since_ms = self._state.book.decided_ms(last) or 0
+                found[run_id] = since_ms, run.live, Wait(instrument=last.key, reason=why.words)
+        return found

@@ -16,7 +16,7 @@ from candleray.feeds.candle_stream import stream_of
 from candleray.feeds.hole_store import HoleStore
 from candleray.feeds.minutes import Verdict
 from candleray.live.event_store import StrategyEvents
-from candleray.live.events import EventKind
+from candleray.live.events import EventKind, Wait
 from candleray.live.run import RunAction, RunState
 from candleray.live.runners.shard_course import ShardCourse
 from candleray.live.runners.shard_figures import ShardFigures
@@ -27,7 +27,7 @@ from candleray.live.user_streams import events_stream, standings_stream
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import LiveRunSettings, LiveSettings, Settings
-from candleray.timeframes import MINUTE_MS
+from candleray.timeframes import MINUTE_MS, to_ms
 from tests.support.api.in_process_api import in_process
 from tests.support.embedded import new_database
 from tests.support.live.played_market import START_MS, PlayedMarket, in_order, said
@@ -271,6 +271,31 @@ async def test_runs_that_come_back_after_others_of_their_instrument_miss_nothing
         await rig.taken(24)
         for run in runs:
             await rig.has(run, 25)
+
+
+async def test_a_run_whose_minutes_come_no_more_says_why_once_and_stands_there_with_the_reason(rig: Rig) -> None:
+    run = await rig.start(0)
+    await rig.start(1)
+    async with rig.running() as course:
+        await rig.close(range(5))
+        await rig.taken(4)
+
+        def waits_for() -> str:
+            return " ".join(one.waits_for or "" for one in course.standings(run.user_id))
+
+        await let_work_until(lambda: "nobody ingests it" in waits_for(), what="the reason")
+        [instrument, _] = rig.market.instruments
+        assert waits_for().startswith(
+            f"minutes of {instrument.key} from 2025-01-01T00:05:00Z on: nobody ingests it"
+        )
+        await asyncio.sleep(2 * FAST["standing_every_s"])
+        [told] = await said(rig.postgres, run, [EventKind.WAIT])
+        assert isinstance(told.body, Wait)
+        assert (to_ms(told.ts_open), told.body.instrument) == (START_MS + 5 * MINUTE_MS, instrument.key)
+        await rig.close(range(5, 9))
+        await rig.taken(8)
+        assert waits_for().strip() == ""
+    await rig.has(run, 9)
 
 
 async def test_runs_that_are_hours_behind_catch_up_from_their_histories_at_once(rig: Rig) -> None:

@@ -114,8 +114,8 @@ class PlayedMarket:
 
 
 async def said(postgres: Postgres, run: SavedRun, kinds: Sequence[EventKind] | None = None) -> list[StrategyEvent]:
-    """All events of a run but those of its states, or those of these kinds."""
-    chosen = kinds or [kind for kind in EventKind if kind is not EventKind.STATE]
+    """All events of a run but those of its states and waits, or those of these kinds."""
+    chosen = kinds or [kind for kind in EventKind if kind not in (EventKind.STATE, EventKind.WAIT)]
     return await StrategyEvents(postgres).of_run(run.user_id, run.run_id, kinds=chosen, limit=100_000)
 
 
