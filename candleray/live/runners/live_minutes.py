@@ -128,12 +128,12 @@ class LiveMinutes:
         return self._state.limits.without_stream_s
 
     async def _read_tapes(self, instruments: Iterable[Instrument]) -> None:
-        book = self._state.book
-        starts = {one: ms for one in instruments if (ms := book.decided_ms(one)) is not None}
+        starts = {one: ms for one in instruments if (ms := self._state.book.decided_ms(one)) is not None}
         if not starts:
             return
         known = await self._state.tapes.known(starts)
         async with self._state.turn():
+            book = self._state.book
             for instrument, minutes in known.items():
                 if (start_ms := book.decided_ms(instrument)) is None or start_ms < starts[instrument]:
                     continue

@@ -54,7 +54,7 @@ class RunRoster:
         self._state = state
         self._again_s: dict[UUID, float] = {}
         """Runs that are tried again, with the moment."""
-        self._faults: list[tuple[LiveRun, str]] = []
+        self._faults: dict[UUID, tuple[LiveRun, str]] = {}
         """Runs that are to fail with the next turn, each with the reason."""
         self._looked_s = -LOOK_AT_ALL_S
         self.untaken: Counter[RunState] = Counter()
@@ -182,8 +182,8 @@ class RunRoster:
         async with self._state.turn():
             # Within the turn: nobody moves them before these runs are there.
             checkpoints = await self._state.store.checkpoints(list({one.spec.instrument for one in ready}))
-            faults, self._faults = self._faults, []
-            for live, reason in faults:
+            faults, self._faults = self._faults, {}
+            for live, reason in faults.values():
                 self._state.fail(live, reason)
             attached = [one for one in ready if self._attach(one, checkpoints.get(one.spec.instrument))]
             for one in attached:
@@ -202,7 +202,8 @@ class RunRoster:
             try:
                 found[live.run.run_id] = StrategySpec.model_validate_json(texts[live.run.strategy_id])
             except (KeyError, ValidationError, CandlerayError) as error:
-                self._faults.append((live, f"this version cannot read its strategy: {in_words(error)}"))
+                reason = f"this version cannot read its strategy: {in_words(error)}"
+                self._faults[live.run.run_id] = live, reason
         return found
 
     async def _read(self, wanted: Sequence[tuple[LiveRun, StrategySpec]]) -> list[Ready]:
@@ -212,7 +213,7 @@ class RunRoster:
             try:
                 ready.append(Ready(live, spec, sources_of(live, spec), {}, {}))
             except Exception as error:  # noqa: BLE001 - whatever it was: the others go on
-                self._faults.append((live, _told_to_owner(live, error)))
+                self._faults[live.run.run_id] = live, _told_to_owner(live, error)
         starts: dict[Instrument, int] = {}
         for one in ready:
             for instrument, first_ms in one.first_ms.items():

@@ -115,7 +115,11 @@ class ShardState:
 
     async def advance(self, most_bars: int = ALL_BARS) -> bool:
         """Let the runs take what has come, or so many bars of it, and write that together; True for a piece."""
-        advanced = self.book.advance(most_bars)
+        try:
+            advanced = self.book.advance(most_bars)
+        except BaseException:
+            self._begin_anew()
+            raise
         batch = self.commits.batch
         batch.events += advanced.events
         # A checkpoint speaks for every running run of its instrument, those that are still to come back too.
@@ -135,6 +139,18 @@ class ShardState:
             if instrument in run.seams_ms:
                 self.not_taken_up[run_id] = run.live.run.metadata.instrument_key
                 self.detach(run_id)
+        self.looks_at_all = True
+
+    def _begin_anew(self) -> None:
+        """Have all runs taken up again from their histories: what the book has half taken, nobody has said."""
+        for run_id, run in self.attached.items():
+            self.not_taken_up[run_id] = run.live.run.metadata.instrument_key
+        self.attached.clear()
+        self.book = RunBook(self.backtest)
+        self.waits.keep(())
+        # Who was to go live with what was lost has not caught up.
+        batch = self.commits.batch
+        batch.moves = [one for one in batch.moves if one.action is not RunAction.GO_LIVE]
         self.looks_at_all = True
 
     def fail(self, live: LiveRun, reason: str) -> None:
