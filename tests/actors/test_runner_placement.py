@@ -1,4 +1,4 @@
-"""Where the runners of live runs are placed: spread where all nodes reach what they need, else beside it."""
+"""Places of the runners of live runs: spread where all nodes reach what they need, else beside it."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ BLOCK_S = 1.0
 """The longest wait for an entry: streams of new runs are read from the next one on."""
 IDLE_S = 0.2
 FAR_BEHIND_MS = 180 * MINUTE_MS
-"""From so many minutes on, runs catch up sooner by the batch over their histories than bar by bar."""
+"""Length of what is missed from which on runs catch up sooner over their histories than bar by bar."""
 ENTRIES_AT_ONCE = 100
 """The most that one call reads of each stream."""
 

@@ -52,7 +52,7 @@ class Advanced:
     """The last minute that all runs of an instrument have taken, where it has moved; their own, not what they
     read besides."""
     is_piece: bool = False
-    """There may be more to take."""
+    """More may be left to take."""
     failed: dict[UUID, str] = field(default_factory=dict)
     """Runs that cannot go on, which are detached, each with the reason for its owner."""
 

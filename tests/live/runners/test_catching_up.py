@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from candleray.live.events import EventKind, Wait
-from candleray.live.run import RunState
+from candleray.live.run import RunAction, RunState
+from candleray.live.store import Runs
 from candleray.timeframes import MINUTE_MS, to_ms
-from tests.support.live.played_market import START_MS, said
+from tests.support.live.played_market import START_MS, in_order, said
 from tests.support.live.shard_rig import FAST, Rig, is_in
 from tests.support.waiting import let_work_until
 
@@ -90,3 +91,21 @@ async def test_what_a_broken_step_of_the_book_has_half_taken_is_said_all_the_sam
         assert course.state.book is not broken
     await rig.has(run, 12)
     await rig.has(other, 12)
+
+
+async def test_a_run_that_is_stopped_while_its_runner_is_dead_has_taken_what_was_committed(rig: Rig) -> None:
+    run, same, other = [await rig.start(number) for number in (0, 2, 1)]
+    async with rig.running():
+        await rig.close(range(5))
+        await rig.taken(4)
+        expected = await rig.market.expected(rig.postgres, run, 5)
+    await Runs(rig.postgres).move(run.user_id, run.run_id, RunAction.STOP, "the test")
+    await rig.close(range(5, 20))
+    async with rig.running():
+        await rig.taken(19)
+        await let_work_until(lambda: is_in(rig, run, RunState.STOPPED), what="the stop")
+    assert in_order(await said(rig.postgres, run)) == expected
+    [session] = await rig.postgres.fetch("sessions_taken", run.user_id, run.run_id)
+    assert to_ms(session["taken_until"]) == START_MS + 5 * MINUTE_MS
+    await rig.has(same, 20)
+    await rig.has(other, 20)
