@@ -45,7 +45,7 @@ $(BENCH_READY): requirements-bench.lock pyproject.toml
 demo: $(READY) ## simulator -> backfill -> a ranked grid over a year of minutes -> a strategy that runs live
 	@$(BIN)/candleray demo
 
-# A file on one process, so that what its tests share starts once; tests/conftest.py keeps more than files together.
+# A file on one process, so that what its tests share starts once; tests/order.py: what more, and the longest first.
 # Three for two cores: half of the time is waiting for what real services do.
 test: $(READY) ## every test but the faults, on three processes
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder

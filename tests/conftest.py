@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from candleray.databases.postgres import Postgres as PostgresStore
 from candleray.identity.models import User
 from candleray.market_data.candle_store import CandleStore
+from tests import order
 from tests.support import canaries, embedded
 from tests.support.users import new_user
 
@@ -115,12 +116,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[CANARIES] = []
 
 
-ONE_INSTANCE = "tests/end_to_end/one_instance/"
-"""Its tests share an instance: they run on one process, and first, because they take longest."""
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(ONE_INSTANCE))
+    items.sort(key=lambda item: order.rank(item.nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -130,11 +127,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         return None
     from xdist.scheduler import LoadFileScheduling
 
-    class ByInstance(LoadFileScheduling):
+    class ByGroup(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return ONE_INSTANCE if nodeid.startswith(ONE_INSTANCE) else super()._split_scope(nodeid)
+            return order.group_of(nodeid)
 
-    return ByInstance(config, log)
+    return ByGroup(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import grimp
 
 from candleray.settings import ROOT
+from tests.order import LONGEST_FIRST
 
 PACKAGES = ("kernels", "candleray", "actors", "cluster", "serve_apps")
 SOURCES = sorted(path for top in PACKAGES for path in (ROOT / top).rglob("*.py"))
@@ -124,6 +125,10 @@ def test_no_test_imports_a_test():
         if isinstance(node, ast.ImportFrom) and re.search(r"(^|\.)test_", node.module or "")
     }
     assert not imported
+
+
+def test_what_runs_first_is_there():
+    assert [name for name in LONGEST_FIRST if not (ROOT / name).exists()] == []
 
 
 def test_a_docstring_begins_with_what_a_thing_is_or_does():

@@ -1,6 +1,6 @@
 """The one instance of this room.
 
-Its files run on one process of pytest-xdist, and first: see `tests/conftest.py`.
+Its files run on one process of pytest-xdist, and first: see `tests/order.py`.
 """
 
 from __future__ import annotations
