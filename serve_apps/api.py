@@ -46,9 +46,10 @@ def _route_modules() -> tuple[str, ...]:
 
 
 def build_api(backend: Backend) -> FastAPI:
+    modules = _route_modules()
     routes = [route for router in discover_routers() for route in router.routes if isinstance(route, APIRoute)]
     app = FastAPI(
-        routes=_included(_route_modules()),
+        routes=_included(modules),
         title="Candleray",
         version=version("candleray"),
         description=_DESCRIPTION,
@@ -71,7 +72,7 @@ def build_api(backend: Backend) -> FastAPI:
         ],
     )
     app.state.backend = backend
-    _describe_access(app, routes)
+    _describe_access(app, modules, routes)
     install_error_handlers(app, RouteTable(routes))
     return app
 
@@ -90,11 +91,17 @@ def _included(modules: tuple[str, ...]) -> list[BaseRoute]:
     return whole.routes
 
 
-def _describe_access(app: FastAPI, routes: list[APIRoute]) -> None:
+_documents: dict[tuple[str, ...], dict[str, Any]] = {}
+
+
+def _describe_access(app: FastAPI, modules: tuple[str, ...], routes: list[APIRoute]) -> None:
+    """Have the document say who may call a route; it is made once a process, which takes 3 s."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
-        return app.openapi_schema if app.openapi_schema else describe_access(plain(), routes)
+        if modules not in _documents:
+            _documents[modules] = describe_access(plain(), routes)
+        return _documents[modules]
 
     app.openapi = openapi  # type: ignore[method-assign]
 
