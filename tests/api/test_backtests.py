@@ -186,7 +186,7 @@ async def test_a_caller_who_leaves_cancels_the_backtest(embedded_store):
         "client": ("here", 1),
         "server": ("api", 80),
     }
-    await asyncio.wait_for(app(scope, receive, send), 5)
+    await asyncio.wait_for(app(scope, receive, send), 60)
     await behind.close()
     assert endless.cancelled
     assert sent[0]["status"] == 499

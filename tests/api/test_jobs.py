@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,7 +31,9 @@ from serve_apps.http import event_streams
 from serve_apps.job_watch import WATCH_S
 from tests.support.api.hostile_requests import HOSTILE
 from tests.support.api.in_process_api import backend, serving, stored_walk, unreachable
+from tests.support.api.open_stream import open_stream
 from tests.support.searches import search_over
+from tests.support.waiting import let_work_until
 
 MINUTES = 3000
 REQUEST: dict[str, Any] = {
@@ -297,15 +301,18 @@ async def test_streams_of_one_user_are_few_and_hold_no_slots_of_requests(
     user = await Users(postgres).known(8_000_001)
     async with serving(backend(embedded_store, postgres=postgres, api=few), user=user) as api:
         job_id = (await submit(api))["job_id"]
-        streams = [asyncio.ensure_future(watched(api, job_id)) for _ in range(2)]
-        await asyncio.sleep(0.5)
-        refused = await watched(api, job_id)
-        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
-        assert "at most 2" in refused.json()["error"]["message"]
-        assert (await api.get("/me")).status_code == 200
-        await api.post(f"/backtests/jobs/{job_id}/cancel")
-        await Attempts(postgres, JobSettings()).move(UUID(job_id), JobState.CANCELLED, "a test")
-        assert all("event: end" in answer.text for answer in await asyncio.gather(*streams))
+        path = f"/backtests/jobs/{job_id}/events"
+        async with AsyncExitStack() as opened:
+            streams = [await opened.enter_async_context(open_stream(api, path)) for _ in range(2)]
+            for stream in streams:
+                await stream.next("progress")
+            refused = await watched(api, job_id)
+            assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+            assert "at most 2" in refused.json()["error"]["message"]
+            assert (await api.get("/me")).status_code == 200
+            await api.post(f"/backtests/jobs/{job_id}/cancel")
+            await Attempts(postgres, JobSettings()).move(UUID(job_id), JobState.CANCELLED, "a test")
+            assert [(await stream.rest())[-1].event for stream in streams] == ["end", "end"]
         assert (await watched(api, job_id)).status_code == 200
 
 
@@ -318,11 +325,12 @@ async def test_all_who_watch_a_job_share_one_poll(api: httpx.AsyncClient, attemp
         return await looked_up(jobs, *arguments)
 
     monkeypatch.setattr(Jobs, "get", look)
+    began_s = time.monotonic()
     streams = [asyncio.ensure_future(watched(api, job_id)) for _ in range(6)]
-    await asyncio.sleep(4 * WATCH_S)
+    await let_work_until(lambda: len(looks) >= 6 + 6, what="each has looked, and the poll six times")
     await attempts.move(UUID(job_id), JobState.CANCELLED, "a test")
     assert all("event: end" in answer.text for answer in await asyncio.gather(*streams))
-    assert len(looks) < 6 + 10
+    assert len(looks) <= 6 + 1 + (time.monotonic() - began_s) / WATCH_S
 
 
 async def test_a_stream_ends_soon_after_its_token_is_revoked(
@@ -332,10 +340,8 @@ async def test_a_stream_ends_soon_after_its_token_is_revoked(
     job_id = (await submit(api))["job_id"]
     token = (await api.post("/tokens", json={"name": "watcher", "scopes": ["read"]})).json()
     headers = {"Authorization": f"Bearer {token['token']}"}
-    stream = asyncio.ensure_future(api.get(f"/backtests/jobs/{job_id}/events", headers=headers))
-    await asyncio.sleep(0.7)
-    assert not stream.done()
-    await api.delete(f"/tokens/{token['info']['token_id']}")
-    told = (await asyncio.wait_for(stream, 60)).text
-    assert told.rstrip().rpartition("event: ")[2].startswith("error")
-    assert '"unauthenticated"' in told
+    async with open_stream(api, f"/backtests/jobs/{job_id}/events", headers) as stream:
+        await stream.next("progress")
+        await api.delete(f"/tokens/{token['info']['token_id']}")
+        last = (await stream.rest())[-1]
+    assert (last.event, last.data["error"]["code"]) == ("error", "unauthenticated")

@@ -43,7 +43,7 @@ class Database:
 
 async def beaten(database: Database) -> None:
     search = Search(REQUEST, None, SETTINGS)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await Heart(cast(Attempts, database), uuid4(), 1, search, SETTINGS).beat_until_cancelled()
 
 

@@ -163,7 +163,7 @@ async def test_leaving_early_does_not_wait_for_the_pages_under_way():
 
     async with History(settings.HistorySettings(timeout_s=3600), transport=httpx.MockTransport(answer)) as history:
         pages = history.candles(BINANCE, "BTCUSDT", minutes_before_now(50_000), NOW_MS)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await anext(pages)
             await anext(pages)
             await pages.aclose()

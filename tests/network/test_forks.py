@@ -62,7 +62,7 @@ def test_forked_processes_that_share_a_client_get_their_own_answers_on_connectio
             child.start()
         told = [answers.get(timeout=60) for _ in children]
         for child in children:
-            child.join(10)
+            child.join(60)
         parents.add(json.loads(client.send("GET", "/parent"))["peer"])
     assert all(own for own, _ in told)
     every = [parents, *(peers for _, peers in told)]
@@ -84,7 +84,7 @@ def test_a_transport_that_a_client_was_given_is_not_shared_with_a_fork(url):
         child = context.Process(target=refused, args=(client, said))
         child.start()
         assert "the transport that this client was given was opened in process" in said.get(timeout=60)
-        child.join(10)
+        child.join(60)
         client.send("GET", "/parent")
 
 

@@ -17,6 +17,7 @@ from tests.support.canaries import watch_logs
 from tests.support.telegram.bots import TOKEN, telegram_bot
 from tests.support.telegram.fake_bot_api import FakeBotApi, fake_bot_api
 from tests.support.telegram.faults import Fault
+from tests.support.waiting import eventually
 
 ADA = 4242
 
@@ -73,7 +74,7 @@ async def test_updates_come_until_they_are_confirmed_and_at_once_when_somebody_w
     again = [await ours.updates(0, 0) for _ in range(2)]
     assert again == [[(first, IncomingMessage(ADA, True, ADA, "/start"))]] * 2
     waiting = asyncio.create_task(ours.updates(first + 1, 10))
-    await asyncio.sleep(0.05)
+    await eventually(lambda: api.is_polled)
     second = api.say("hello", ADA, chat_id=-5, chat_type="group")
     assert await waiting == [(second, IncomingMessage(-5, False, ADA, "hello"))]
     assert api.unconfirmed() == [second]
@@ -81,7 +82,7 @@ async def test_updates_come_until_they_are_confirmed_and_at_once_when_somebody_w
 
 async def test_a_second_poller_ends_the_first_and_a_webhook_keeps_both_away_until_it_is_forgotten(api, ours):
     waiting = asyncio.create_task(ours.updates(0, 10))
-    await asyncio.sleep(0.05)
+    await eventually(lambda: api.is_polled)
     assert await ours.updates(0, 0) == []
     with pytest.raises(BotTrouble) as ended:
         await waiting

@@ -148,5 +148,5 @@ def test_the_command_says_where_it_is_and_what_to_try_and_stops_on_ctrl_c(runnin
     assert second.returncode != 0
     assert f"cannot listen on 127.0.0.1 port {port}" in re.sub(r"\s+", " ", second.stderr)
     process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert process.stdout.read().strip() == "stopped"

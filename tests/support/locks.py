@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from candleray.databases.postgres import Postgres
+from tests.support.waiting import PATIENCE_S
 
 T = TypeVar("T")
 
@@ -23,7 +24,7 @@ async def held(postgres: Postgres, statement: str, *arguments: Any) -> AsyncIter
 async def waiting(postgres: Postgres, work: Awaitable[T]) -> asyncio.Future[T]:
     """The work, begun and seen to wait for a lock of the database."""
     begun = asyncio.ensure_future(work)
-    async with asyncio.timeout(20), postgres.connection() as connection:
+    async with asyncio.timeout(PATIENCE_S), postgres.connection() as connection:
         while not await connection.fetchval(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         ):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -141,7 +141,9 @@ class IngestionRig:
                 self.begin(venue)
 
     def kill(self, venue: str) -> None:
-        os.kill(self.running.pop(venue).pid, signal.SIGKILL)
+        """End it; one that has ended by itself is found by who expects it to run."""
+        with suppress(ProcessLookupError):
+            os.kill(self.running.pop(venue).pid, signal.SIGKILL)
 
     def kill_all(self) -> None:
         for venue in list(self.running):

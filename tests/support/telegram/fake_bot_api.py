@@ -104,6 +104,11 @@ class FakeBotApi:
         """Return the numbers of updates that a poller has not confirmed."""
         return [update["update_id"] for update in self._updates]
 
+    @property
+    def is_polled(self) -> bool:
+        """A poller waits for what people write."""
+        return self._poller is not None and not self._poller.done()
+
     def _wake(self) -> None:
         if self._poller and not self._poller.done():
             self._poller.set_result(None)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -32,11 +30,12 @@ class NotifierProcess:
         self._process.start()
 
     def kill(self) -> None:
-        assert self._process.pid is not None
-        os.kill(self._process.pid, signal.SIGKILL)
+        """End it, if it has not ended by itself."""
+        self._process.kill()
         self._process.join()
 
     def kill_and_replace(self) -> None:
+        assert self._process.is_alive(), f"it ended by itself: {self._given[-1]}"
         self.kill()
         self._start()
 
