@@ -1,5 +1,4 @@
-"""Indicators and their rules over bars that come in pieces, bar by bar if need be: the same bits as over all bars
-at once.
+"""Indicators and their rules over bars that come in pieces: the same bits as over all bars at once.
 
 Nothing here knows any indicator. A windowed one is computed anew over the last bars it is made of, from a bar of
 its phase on; a recursive one goes on from its state. Both run the kernel that a search runs.
@@ -7,9 +6,7 @@ its phase on; a recursive one goes on from its state. Both run the kernel that a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +37,8 @@ class BarWindow:
         """The bars lie in the columns before this one."""
         # Some at a time are forgotten, so that most bars move nothing.
         self.rows = np.empty((len(COLUMNS), bars + 32 + bars // 2))
-        self.newest: list[FloatArray] = []
-        """Each row's last bar alone."""
+        self.place = np.array([self.rows.ctypes.data, self.rows.shape[1], self.stop])
+        """The address of the first row, the length of each, and where the bars stop: for compiled code."""
         self._write(kept, 0)
 
     def append(self, bar: FloatArray) -> None:
@@ -51,7 +48,7 @@ class BarWindow:
             self.stop = self.bars
         self._write(bar, self.stop)
         self.stop += 1
-        self.newest = [*self.rows[:, self.stop - 1 : self.stop]]
+        self.place[2] = self.stop
 
     def ends_with(self, values: FloatArray) -> bool:
         """Tell if its last bars are these candles."""
@@ -85,31 +82,19 @@ class GrowingSeries:
         self.indicator = indicator
         self._inputs = dict(inputs)
         self._params = _cast(indicator.params, params)
-        self._state = beginning(indicator, self._params)
+        self.numbers = tuple(self._params.values())
+        self.state = beginning(indicator, self._params)
         self.seen = 0
         """Bars so far."""
-        self._rows = [COLUMNS.index(self._inputs.get(name, at[0])) for name, at in indicator.inputs.items()]
-        self._reach, self._phase = indicator.reach(self._params), indicator.phase(**self._params)
-        self.last: Sequence[FloatArray] = []
-        """The outputs on the last bar after a `step`, in arrays of one value that are written again by others."""
-        self._numbers = tuple(self._params.values())
-        self.reads_one_bar = self.most_bars == 1
-        """True where a step reads the new bar alone."""
-        self._kernel: Callable[..., Any] = _not_loaded
-        self._size = 0
-        self._outputs: Sequence[FloatArray] = []
-        self._arguments: tuple[Any, ...] = ()
+        self.rows = [COLUMNS.index(self._inputs.get(name, at[0])) for name, at in indicator.inputs.items()]
+        """The rows of a `BarWindow` that are its inputs."""
+        self.reach, self.phase = indicator.reach(self._params), indicator.phase(**self._params)
 
     @property
     def earlier_bars(self) -> int:
         """The number of bars before the next one that `advance` wants to see again; never more than were seen."""
-        first = max(0, self.seen - self._reach)
-        return self.seen - (first - first % self._phase)
-
-    @property
-    def most_bars(self) -> int:
-        """The bars that `step` reads at most, the new one among them."""
-        return self._reach + self._phase
+        first = max(0, self.seen - self.reach)
+        return self.seen - (first - first % self.phase)
 
     def advance(self, values: FloatArray, new: int) -> dict[str, FloatArray]:
         """The outputs on the last `new` bars of the candles `values[5, n]`; those before them were seen.
@@ -123,55 +108,9 @@ class GrowingSeries:
         window = values[:, before - earlier :]
         columns = [column(window, self._inputs.get(name, at[0])) for name, at in self.indicator.inputs.items()]
         outputs = [room(self.indicator, earlier + new) for _ in self.indicator.outputs]
-        self.indicator.compute_into(columns, self._params.values(), outputs, self._state, earlier)
+        self.indicator.compute_into(columns, self.numbers, outputs, self.state, earlier)
         self.seen += new
         return {name: out[earlier:] for name, out in zip(self.indicator.outputs, outputs, strict=True)}
-
-    def step(self, window: BarWindow) -> None:
-        """Take the last bar of the window, which is new: its outputs are in `last`."""
-        # There are thousands of these a minute, most below a microsecond in the kernel.
-        size = 1 if self.reads_one_bar else self.earlier_bars + 1
-        if size != self._size:
-            outputs, last = _scratch(len(self.indicator.outputs), size)
-            self._lay_out(size, outputs, last)
-        if not self.indicator.fills:
-            for each in self._outputs:
-                each.fill(np.nan)
-        if size == 1:
-            newest = window.newest
-            self._kernel(*[newest[row] for row in self._rows], *self._arguments)
-        else:
-            rows, first, stop = window.rows, window.stop - size, window.stop
-            self._kernel(*[rows[row, first:stop] for row in self._rows], *self._arguments)
-        self.seen += 1
-
-    def write_to(self, outputs: Mapping[int, FloatArray]) -> None:
-        """Have each `step` write these outputs, by their numbers, to arrays of one value; it reads one bar."""
-        places = [outputs.get(number, np.empty(1)) for number in range(len(self.indicator.outputs))]
-        self._lay_out(1, places, places)
-
-    def _lay_out(self, size: int, outputs: Sequence[FloatArray], last: Sequence[FloatArray]) -> None:
-        """Write to these arrays from the next step on, over so many bars with the new one."""
-        self._size, self._outputs, self.last = size, outputs, last
-        self._kernel = _loaded(self.indicator.kernel)
-        self._arguments = self.indicator.arguments(self._numbers, outputs, self._state, size - 1)
-
-
-@cache
-def _scratch(outputs: int, size: int) -> tuple[Sequence[FloatArray], Sequence[FloatArray]]:
-    """Arrays for so many outputs over so many bars, which all series share, and the last value of each."""
-    rooms = [np.empty(size) for _ in range(outputs)]
-    return rooms, [room[size - 1 :] for room in rooms]
-
-
-def _not_loaded(*arguments: Any) -> None:
-    raise AssertionError("a kernel is loaded when its arguments are laid out")
-
-
-def _loaded(kernel: Any) -> Callable[..., Any]:
-    # A call through the declaration takes half as long as the kernel.
-    loaded: Callable[..., Any] = getattr(kernel, "compiled", kernel)
-    return loaded
 
 
 class GrowingSignal:
@@ -180,53 +119,28 @@ class GrowingSignal:
     def __init__(self, series: GrowingSeries, signal: Mapping[str, Number]) -> None:
         rule = series.indicator.rule
         self.series = series
-        self._family = FAMILIES[rule.family]
+        self.family = FAMILIES[rule.family]
         self._params = _cast(rule.params, signal)
-        self._kept = np.empty((len(rule.outputs), 0))
-        self._last: Sequence[FloatArray] = []
-        self._long: NDArray[np.uint8] | None = None
-        self._kernel: Callable[..., Any] = _not_loaded
-        self._arguments: tuple[Any, ...] = ()
-        self._lookback = self._family.lookback(**self._params)
-        self._outputs = [series.indicator.outputs.index(name) for name in rule.outputs]
-        self._rows = [COLUMNS.index(name) for name in self._family.columns]
+        self.numbers = tuple(self._params.values())
+        self.lookback = self.family.lookback(**self._params)
+        self.outputs = [series.indicator.outputs.index(name) for name in rule.outputs]
+        """The numbers of the outputs that it reads."""
+        self.rows = [COLUMNS.index(name) for name in self.family.columns]
+        self.kept = np.empty((len(rule.outputs), 0))
+        """The outputs that it reads again."""
 
     def advance(self, values: FloatArray, new: int) -> NDArray[np.uint64]:
         """Long and short bits `uint64[2, words]` of the last `new` bars, as `GrowingSeries.advance` takes them."""
         series = self.series.advance(values, new)
         fresh = np.stack([series[name] for name in self.series.indicator.rule.outputs])
-        outputs = np.concatenate([self._kept, fresh], axis=1)
+        outputs = np.concatenate([self.kept, fresh], axis=1)
         start = outputs.shape[1] - new
         # A rule reads the bars before in its outputs alone.
         unread = np.full(start, np.nan)
         bars = values[:, values.shape[1] - new :]
-        columns = [np.concatenate([unread, column(bars, name)]) for name in self._family.columns]
+        columns = [np.concatenate([unread, column(bars, name)]) for name in self.family.columns]
         plane = np.empty((2, words(new)), np.uint64)
-        self._family.kernel(*columns, *outputs, *self._params.values(), start, *plane.view(np.uint8))
+        self.family.kernel(*columns, *outputs, *self.numbers, start, *plane.view(np.uint8))
         # A copy: a view would keep the outputs on all bars.
-        self._kept = outputs[:, max(0, outputs.shape[1] - self._lookback) :].copy()
+        self.kept = outputs[:, max(0, outputs.shape[1] - self.lookback) :].copy()
         return plane
-
-    def step(self, window: BarWindow, long: NDArray[np.uint8], short: NDArray[np.uint8]) -> None:
-        """Write the signal of the last bar of the window, which is new, into two octets, `uint8[1]` each."""
-        series = self.series
-        series.step(window)
-        newest = window.newest
-        if self._lookback:
-            self._step_over_earlier(newest, long, short)
-            return
-        if self._last is not series.last or self._long is not long:
-            self._last, self._long, self._kernel = series.last, long, _loaded(self._family.kernel)
-            outputs = [series.last[at] for at in self._outputs]
-            self._arguments = (*outputs, *self._params.values(), 0, long, short)
-        self._kernel(*[newest[row] for row in self._rows], *self._arguments)
-
-    def _step_over_earlier(
-        self, newest: Sequence[FloatArray], long: NDArray[np.uint8], short: NDArray[np.uint8]
-    ) -> None:
-        start = self._kept.shape[1]
-        outputs = np.concatenate([self._kept, [self.series.last[at] for at in self._outputs]], axis=1)
-        unread = np.full(start, np.nan)
-        columns = [np.concatenate([unread, newest[row]]) for row in self._rows]
-        self._kept = outputs[:, max(0, start + 1 - self._lookback) :]
-        self._family.kernel(*columns, *outputs, *self._params.values(), start, long, short)

@@ -19,6 +19,7 @@ from kernels.advance import BarWindow, GrowingSeries, GrowingSignal
 from kernels.bits import unpack
 from kernels.declare import Indicator, Number
 from kernels.indicators import INDICATORS
+from kernels.live.series_steps import SeriesStep, SeriesSteps, Value, address_at, take_steps
 from kernels.rules import FAMILIES
 from kernels.signals import beginning, build_plane, compute
 from tests.support.random_walk import random_walk
@@ -163,14 +164,20 @@ def test_bar_by_bar_over_a_window_values_and_signals_are_those_of_all_bars_at_on
         plane = build_plane(indicator, bars, {}, params, signal, 0, 0, bars.shape[1])
         growing = GrowingSignal(GrowingSeries(indicator, {}, params), signal)
         growing.advance(bars[:, :known], known)
-        window = BarWindow(bars[:, known - growing.series.earlier_bars : known], growing.series.most_bars)
-        made, octets = [], np.zeros((2, 1), np.uint8)
-        flags = np.empty((2, bars.shape[1] - known), bool)
+        step, outputs, octets = SeriesStep(growing), np.zeros((len(whole), 2)), np.zeros((2, 1), np.uint8)
+        window = BarWindow(bars[:, known - step.earlier_bars : known], step.most_bars)
+        step.read(window)
+        step.write_values(
+            Value(at, address_at(outputs, at, 1), address_at(outputs, at, 0)) for at in range(len(whole))
+        )
+        step.write_signal(octets)
+        made, flags = [], np.empty((2, bars.shape[1] - known), bool)
         for bar in range(known, bars.shape[1]):
             window.append(bars[:, bar : bar + 1])
-            growing.step(window, *octets)
-            made.append(np.array(growing.series.last)[:, 0])
+            take_steps([SeriesSteps([step])])
+            made.append(outputs[:, 1].copy())
             flags[:, bar - known] = octets[:, 0] & 1
+        assert outputs[:, 0].tobytes() == whole[:, -2].tobytes(), params
         assert np.stack(made, axis=1).tobytes() == whole[:, known:].tobytes(), params
         assert flags.tolist() == unpack(plane, bars.shape[1])[:, known:].tolist(), (params, signal)
 
@@ -217,6 +224,20 @@ def test_a_recursive_indicator_that_reads_more_inputs_than_it_says_is_named(valu
     fault = fault_of(careless, values, {"window": 20}, 1)
     assert fault is not None
     assert "Its declaration of state_size, input_lookback and phase is wrong" in fault
+
+
+def test_a_window_with_too_few_bars_is_refused_and_changes_nothing(values):
+    series = GrowingSeries(INDICATORS["sma"], {}, {"window": 5})
+    series.advance(values[:, :100], 100)
+    step, out = SeriesStep(series), np.zeros(2)
+    step.write_values([Value(0, address_at(out, 1), address_at(out, 0))])
+    step.read(BarWindow(values[:, 98:101], 5))
+    with pytest.raises(ValueError, match="windows of 1 series of 1 have fewer bars"):
+        take_steps([SeriesSteps([step])])
+    assert out.tolist() == [0.0, 0.0]
+    step.read(BarWindow(values[:, 96:101], 5))
+    take_steps([SeriesSteps([step])])
+    assert out[1] == compute(INDICATORS["sma"], values[:, :101], {}, {"window": 5})["sma"][100]
 
 
 # The step --------------------------------------------------------------------------------------------------------

@@ -36,6 +36,8 @@ class AttachedRun:
         """Its planes on pieces of bars; None where those on single bars have taken over."""
         self.plain: PlainPlanes | None = None
         """Its planes on single bars, after it has caught up; None where its conditions are not plain."""
+        self.is_stepped = False
+        """True where compiled code takes all of a bar."""
         self.window: BarWindow | None = None
         """The bars that these read."""
         self.place = 0
@@ -53,13 +55,11 @@ class AttachedRun:
         return len(self.terms.rows)
 
     def take(self, bars: LaneBars, open_ms: int) -> None:
-        """Take one more bar, which its window has; write the planes of its conditions but for comparisons."""
+        """Take one more bar, whose steps are taken; write the planes of its conditions but for comparisons."""
         if self.plain is None:
             self.room[:] = self.truths(bars)
-            return
-        assert self.window is not None
-        self.plain.step(self.window, open_ms, bars.others)
-        self.last_bar_ms = open_ms
+        else:
+            self.plain.complete(open_ms, bars.others)
 
     def truths(self, bars: LaneBars) -> NDArray[np.uint64]:
         """The planes of its conditions on these bars, which it has taken then."""
@@ -89,5 +89,5 @@ class AttachedRun:
             events += trade_events({0: self.live}, stepped.events)
         self.plain = None if self._pieces is None else self._pieces.plain()
         if self.plain is not None:
-            self._pieces = None
+            self._pieces, self.is_stepped = None, self.plain.is_done
         return accounts.states, events

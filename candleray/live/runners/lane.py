@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from candleray.markets import Instrument
 from candleray.search.signals.expressions import SourceKey
 from candleray.timeframes import iso, minutes_of
 from kernels.advance import BarWindow
+from kernels.live.series_steps import SeriesSteps
 
 
 class History(NamedTuple):
@@ -38,6 +39,9 @@ class Lane:
         """
         self.key = strategy.key
         self.runs: list[AttachedRun] = []
+        self._steps: SeriesSteps | None = None
+        self.is_seated = True
+        """No run has come since each was given its window."""
         self.windows: list[BarWindow] = []
         """The last bars, of each history that runs differ in."""
         self.position_ms = min([strategy.first_ms, *strategy.others_ms.values()])
@@ -74,17 +78,35 @@ class Lane:
         bar_ms = self.key.bar_ms
         return (self.position_ms // bar_ms + 1) * bar_ms
 
+    def add(self, runs: Iterable[AttachedRun]) -> None:
+        self.runs += runs
+        self._steps, self.is_seated = None, False
+
+    def remove(self, run: AttachedRun) -> None:
+        self.runs.remove(run)
+        self._steps = None
+
+    @property
+    def steps(self) -> SeriesSteps:
+        """The steps of all its runs on a new bar."""
+        if self._steps is None:
+            self._steps = SeriesSteps([step for run in self.runs if run.plain for step in run.plain.steps])
+        return self._steps
+
     def seat(self) -> None:
         """Give each run that reads one the window of its bars: one for all whose last bars are the same."""
         plain = [(run, run.plain) for run in self.runs if run.plain is not None]
-        self.windows = []
+        self.windows, self.is_seated = [], True
         # Those that read most come first: their window serves the others.
-        for run, planes in sorted(plain, key=lambda one: -one[1].most_bars):
-            last = planes.history if run.window is None else run.window.last(planes.earlier_bars)
+        steps = {run.run_id: SeriesSteps(planes.steps) for run, planes in plain}
+        for run, planes in sorted(plain, key=lambda one: -steps[one[0].run_id].most_bars):
+            own = steps[run.run_id]
+            last = planes.history if run.window is None else run.window.last(own.earlier_bars)
             if not any(run.window is one for one in self.windows):
-                fits = (one for one in self.windows if one.bars >= planes.most_bars and one.ends_with(last))
-                window = next(fits, None) or run.window or BarWindow(last, planes.most_bars)
+                fits = (one for one in self.windows if one.bars >= own.most_bars and one.ends_with(last))
+                window = next(fits, None) or run.window or BarWindow(last, own.most_bars)
                 run.window, planes.history = window, last[:, :0].copy()
+                own.read(window)
                 if not any(window is one for one in self.windows):
                     self.windows.append(window)
 

@@ -5,6 +5,7 @@ All runs of a lane see the same bars; the accounts of all lanes step together.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -30,6 +31,7 @@ from candleray.markets import Instrument
 from candleray.settings import BacktestSettings
 from candleray.strategies.strategy import StrategySpec
 from candleray.timeframes import MINUTE_MS, from_ms, iso
+from kernels.live.series_steps import take_steps
 
 log = get_logger("runners")
 
@@ -130,7 +132,7 @@ class RunBook:
             self._tapes.setdefault(instrument, MinuteTape(part.decided_ms))
         self._accounts.add(run, account)
         self._runs[run.run_id] = run, lane
-        lane.runs.append(run)
+        lane.add([run])
         self._lanes.append(lane)
         self._told_ms.pop(strategy.key.instrument, None)  # it may be behind the others
         self._unsettled = True
@@ -142,7 +144,7 @@ class RunBook:
         if run is None or lane is None:
             return
         self._accounts.remove(run)
-        lane.runs.remove(run)
+        lane.remove(run)
         if not lane.runs:
             self._lanes.remove(lane)
             read = {instrument for each in self._lanes for instrument in each.key.instruments}
@@ -216,13 +218,16 @@ class RunBook:
 
     def _step(self, moved: Sequence[_Moved], outcome: Advanced) -> None:
         runs, lane_of = [], []
+        take_steps([lane.steps for lane, _ in moved])
         for at, (lane, bars) in enumerate(moved):
             open_ms = int(bars.opens_ms[0])
             for run in lane.runs:
                 if outcome.failed and run.run_id in outcome.failed:
                     continue
+                run.last_bar_ms = open_ms
                 try:
-                    run.take(bars, open_ms)
+                    if not run.is_stepped:
+                        run.take(bars, open_ms)
                 except Exception as error:  # noqa: BLE001 - whatever it was: the others go on
                     _fail(run, error, bars, outcome)
                     continue
@@ -267,17 +272,19 @@ class RunBook:
         if not self._unsettled:
             return
         found: dict[object, Lane] = {}
+        of_key = Counter(lane.key for lane in self._lanes)
         for lane in self._lanes:
-            state = lane.state
+            state = lane.state if of_key[lane.key] > 1 else None
             first = lane if state is None else found.setdefault((lane.key, state), lane)
             if first is not lane:
-                first.runs += lane.runs
+                first.add(lane.runs)
                 for run in lane.runs:
                     self._runs[run.run_id] = run, first
                 lane.runs = []
         self._lanes = [lane for lane in self._lanes if lane.runs]
         for lane in self._lanes:
-            lane.seat()
+            if not lane.is_seated:
+                lane.seat()
         self._unsettled = len({lane.key for lane in self._lanes}) < len(self._lanes)
 
     def _forget(self) -> None:

@@ -22,7 +22,8 @@ from candleray.search.signals.expressions import (
 )
 from candleray.search.signals.growing_conditions import GrowingConditions, GrowingTape
 from candleray.timeframes import MINUTE_MS, minutes_of
-from kernels.advance import COLUMNS, BarWindow, GrowingSeries
+from kernels.advance import COLUMNS, GrowingSeries
+from kernels.live.series_steps import SeriesStep, Value, address_at
 from kernels.signals import column
 
 _UNKNOWN = float("nan")
@@ -39,49 +40,44 @@ class PlainOperands:
     """The values of operands on the last two bars, each at a place."""
 
     def __init__(self, operands: Sequence[Expression], growing: GrowingConditions) -> None:
-        self._growing = growing
         self.places: dict[Expression, int] = {}
         for operand in operands:
             self._give_place(operand)
         tape = growing.own
-        self._derived = [one for one in map(self._derivation, self.places) if one is not None]
+        derived = (self._derivation(operand, growing) for operand in self.places)
+        self._derived = [one for one in derived if one is not None]
         pairs: list[tuple[float, float]] = []
         for operand in self.places:
-            pairs.append(self._last_two(operand, pairs))
+            pairs.append(self._last_two(operand, pairs, growing))
         self.values = np.array(pairs).reshape(-1, 2).T.copy()
-        self._now = self.values[1]
-        self._prices = [
+        self.are_derived = bool(self._derived)
+        self._read: list[tuple[SeriesStep, list[tuple[int, int]]]] = [
+            (SeriesStep(series), self._places_of(chosen, series)) for chosen, series in tape.series.items()
+        ]
+        prices = [
             (COLUMNS.index(operand.column), at) for operand, at in self._own() if isinstance(operand, PriceSeries)
         ]
-        read = [(series, self._places_of(chosen, series)) for chosen, series in tape.series.items()]
-        # Those that read the new bar alone write their values where they are compared.
-        self._single = [one for one in read if one[0].reads_one_bar]
-        self._longer = [one for one in read if not one[0].reads_one_bar]
+        if prices:
+            self._read.append((SeriesStep(None), prices))
 
     @property
-    def series(self) -> list[GrowingSeries]:
-        return [series for series, _ in [*self._single, *self._longer]]
+    def steps(self) -> list[SeriesStep]:
+        return [step for step, _ in self._read]
 
     def bind(self, values: FloatArray) -> None:
         """Go on in this array, in which the values are already."""
-        self.values, self._now = values, values[1]
-        for series, places in self._single:
-            series.write_to({output: self._now[place : place + 1] for output, place in places})
+        self.values = values
+        for step, places in self._read:
+            step.write_values(
+                Value(number, address_at(values, 1, place), address_at(values, 0, place))
+                for number, place in places
+            )
 
-    def step(self, window: BarWindow, open_ms: int) -> None:
-        """Take the last bar of the window."""
-        now = self._now
-        self.values[0] = now
-        for series, _ in self._single:
-            series.step(window)
-        for series, places in self._longer:
-            series.step(window)
-            last = series.last
-            for output, place in places:
-                now[place] = last[output][0]
-        for row, place in self._prices:
-            now[place] = window.rows[row, window.stop - 1]
+    def complete(self, open_ms: int) -> None:
+        """Take a bar whose steps are taken."""
+        before, now = self.values
         for derived in self._derived:
+            before[derived.place] = now[derived.place]
             derived.write(now, open_ms)
 
     def _give_place(self, operand: Expression) -> None:
@@ -104,7 +100,7 @@ class PlainOperands:
             if isinstance(operand, IndicatorSeries) and operand.chosen == chosen
         ]
 
-    def _derivation(self, operand: Expression) -> _Derived | None:
+    def _derivation(self, operand: Expression, growing: GrowingConditions) -> _Derived | None:
         place = self.places[operand]
         if isinstance(operand, TimeSeries):
             return _Timed(place, operand.part)
@@ -112,17 +108,19 @@ class PlainOperands:
             return _Computed(place, operand.kind, [self.places[part] for part in operand.parts])
         if isinstance(operand, IndicatorSeries | PriceSeries):
             if operand.source is not None:
-                return _Aligned(place, OtherSeries(operand, self._growing))
+                return _Aligned(place, OtherSeries(operand, growing))
             if operand.shift:
                 [unshifted] = _made_of(operand)
-                return _Delayed(place, self.places[unshifted], _last(unshifted, self._growing.own, operand.shift))
+                return _Delayed(place, self.places[unshifted], _last(unshifted, growing.own, operand.shift))
         return None
 
-    def _last_two(self, operand: Expression, pairs: list[tuple[float, float]]) -> tuple[float, float]:
+    def _last_two(
+        self, operand: Expression, pairs: list[tuple[float, float]], growing: GrowingConditions
+    ) -> tuple[float, float]:
         """The operand's values on the last two bars so far; those of what it is made of are there."""
         if isinstance(operand, int | float):
             return float(operand), float(operand)
-        opens_ms = self._growing.own.candles.ts_open_ms
+        opens_ms = growing.own.candles.ts_open_ms
         if isinstance(operand, Arithmetic):
             parts = [pairs[self.places[part]] for part in operand.parts]
             before, now = (float(arithmetic(operand.kind, [part[at] for part in parts])) for at in (0, 1))
@@ -130,11 +128,11 @@ class PlainOperands:
         if isinstance(operand, TimeSeries):
             values = time_values(opens_ms, operand.part)
         elif operand.source is not None:
-            other = OtherSeries(operand, self._growing)
+            other = OtherSeries(operand, growing)
             values = np.array([other.value(open_ms) for open_ms in opens_ms[-2:].tolist()])
         else:
             shift = int(operand.shift)
-            values = np.array(_last(operand, self._growing.own, 2 + shift)[:2])
+            values = np.array(_last(operand, growing.own, 2 + shift)[:2])
         before, now = [_UNKNOWN, _UNKNOWN, *values.tolist()][-2:]
         return before, now
 
@@ -196,6 +194,8 @@ class OtherTapes:
 
 
 class _Derived(Protocol):
+    place: int
+
     def write(self, now: FloatArray, open_ms: int) -> None:
         """Write the value on the bar that opens then; the values it is made of are there."""
         ...
@@ -203,33 +203,33 @@ class _Derived(Protocol):
 
 class _Timed:
     def __init__(self, place: int, part: str) -> None:
-        self._place, self._part = place, part
+        self.place, self._part = place, part
 
     def write(self, now: FloatArray, open_ms: int) -> None:
-        now[self._place] = time_values(np.array([open_ms]), self._part)[0]
+        now[self.place] = time_values(np.array([open_ms]), self._part)[0]
 
 
 class _Computed:
     def __init__(self, place: int, kind: str, parts: Sequence[int]) -> None:
-        self._place, self._kind, self._parts = place, kind, parts
+        self.place, self._kind, self._parts = place, kind, parts
 
     def write(self, now: FloatArray, open_ms: int) -> None:
-        now[self._place] = arithmetic(self._kind, [now[part] for part in self._parts])
+        now[self.place] = arithmetic(self._kind, [now[part] for part in self._parts])
 
 
 class _Aligned:
     def __init__(self, place: int, other: OtherSeries) -> None:
-        self._place, self._other = place, other
+        self.place, self._other = place, other
 
     def write(self, now: FloatArray, open_ms: int) -> None:
-        now[self._place] = self._other.value(open_ms)
+        now[self.place] = self._other.value(open_ms)
 
 
 class _Delayed:
     def __init__(self, place: int, of: int, earlier: Sequence[float]) -> None:
-        self._place, self._of = place, of
+        self.place, self._of = place, of
         self._earlier = deque(earlier, maxlen=len(earlier))
 
     def write(self, now: FloatArray, open_ms: int) -> None:
-        now[self._place] = self._earlier[0]
+        now[self.place] = self._earlier[0]
         self._earlier.append(float(now[self._of]))

@@ -25,8 +25,9 @@ from candleray.search.signals.expressions import (
 from candleray.search.signals.growing_conditions import GrowingConditions
 from candleray.search.signals.plain_operands import OtherSeries, OtherTapes, PlainOperands, is_plain
 from kernels import pairs
-from kernels.advance import BarWindow, GrowingSeries, GrowingSignal
+from kernels.advance import GrowingSignal
 from kernels.bits import unpack
+from kernels.live.series_steps import Flag, SeriesStep, address_at
 from kernels.pairs import FAILS, HOLDS
 
 Truths: TypeAlias = NDArray[np.uint64]
@@ -103,22 +104,20 @@ class PlainPlanes(Protocol):
         """The values that comparisons read, `(2, n)`."""
         ...
 
-    @property
-    def earlier_bars(self) -> int:
-        """The bars that the next step reads before the new one."""
-        ...
+    steps: list[SeriesStep]
+    """The steps of its series, which compiled code takes; they write its values and the truths of its rules."""
 
     @property
-    def most_bars(self) -> int:
-        """The bars that a step reads at most, the new one among them."""
+    def is_done(self) -> bool:
+        """True where these are all that a bar takes before comparisons: there is nothing to `complete`."""
         ...
 
     def bind(self, values: FloatArray, truths: Truths) -> None:
         """Go on in these arrays, in which its values are already."""
         ...
 
-    def step(self, window: BarWindow, open_ms: int, others: Mapping[SourceKey, Candles]) -> None:
-        """Take the last bar of the window, which opens then; its comparisons are still to be told.
+    def complete(self, open_ms: int, others: Mapping[SourceKey, Candles]) -> None:
+        """Take the bar that opens then, whose steps are taken; its comparisons are still to be told.
 
         Args:
             others: the other candles that have come since the bar before.
@@ -129,27 +128,20 @@ class PlainPlanes(Protocol):
 class PlainSignals:
     """Indicators that must agree, a pair of long and short each."""
 
+    is_done = True
+
     def __init__(self, signals: Sequence[GrowingSignal], history: FloatArray) -> None:
-        self.history, self._signals = history, signals
+        self.history, self.steps = history, [SeriesStep(signal) for signal in signals]
         self.values: FloatArray = np.empty((2, 0))
         self.comparisons = Comparisons.of([])
-        self._octets: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
-
-    @property
-    def earlier_bars(self) -> int:
-        return max(signal.series.earlier_bars for signal in self._signals)
-
-    @property
-    def most_bars(self) -> int:
-        return max(signal.series.most_bars for signal in self._signals)
 
     def bind(self, values: FloatArray, truths: Truths) -> None:
-        self.values, octets = values, truths.view(np.uint8)
-        self._octets = [(octets[at, 0, :1], octets[at, 1, :1]) for at in range(len(self._signals))]
+        self.values = values
+        for step, octets in zip(self.steps, truths.view(np.uint8), strict=True):
+            step.write_signal(octets)
 
-    def step(self, window: BarWindow, open_ms: int, others: Mapping[SourceKey, Candles]) -> None:
-        for signal, (long, short) in zip(self._signals, self._octets, strict=True):
-            signal.step(window, long, short)
+    def complete(self, open_ms: int, others: Mapping[SourceKey, Candles]) -> None:
+        pass
 
 
 class PlainConditions:
@@ -162,11 +154,13 @@ class PlainConditions:
         self._operands = PlainOperands([part for _, one in compared for part in _operands(one)], growing)
         self.comparisons = Comparisons.of([self._comparison(at, one) for at, one in compared])
         self._rules = [_Rule(signal, chosen, conditions) for chosen, signal in tape.signals.items()]
+        self.steps = [*self._operands.steps, *(rule.step for rule in self._rules)]
         rules = [(at, one) for at, one in enumerate(conditions) if isinstance(one, RuleSide) and one.source]
         self._other_rules = [(at, OtherSeries(one, growing)) for at, one in rules]
         read = [one for one in self._operands.places if getattr(one, "source", None)]
         self._others = OtherTapes(read, growing)
         self._truths = np.empty((0, 2), np.uint64)
+        self._reads_others = bool(growing.others)
 
     def _comparison(self, at: int, condition: Expression) -> tuple[int, ...]:
         operands = _operands(condition)
@@ -178,27 +172,19 @@ class PlainConditions:
         return self._operands.values
 
     @property
-    def earlier_bars(self) -> int:
-        return max((series.earlier_bars for series in self._series), default=0)
-
-    @property
-    def most_bars(self) -> int:
-        return max((series.most_bars for series in self._series), default=1)
-
-    @property
-    def _series(self) -> list[GrowingSeries]:
-        return [*self._operands.series, *(rule.signal.series for rule in self._rules)]
+    def is_done(self) -> bool:
+        return not self._reads_others and not self._operands.are_derived
 
     def bind(self, values: FloatArray, truths: Truths) -> None:
         self._truths = truths[..., 0]
         self._operands.bind(values)
+        for rule in self._rules:
+            rule.bind(self._truths)
 
-    def step(self, window: BarWindow, open_ms: int, others: Mapping[SourceKey, Candles]) -> None:
+    def complete(self, open_ms: int, others: Mapping[SourceKey, Candles]) -> None:
         if others:
             self._others.append(others)
-        self._operands.step(window, open_ms)
-        for rule in self._rules:
-            rule.step(window, self._truths)
+        self._operands.complete(open_ms)
         for at, other in self._other_rules:
             flag = other.value(open_ms)
             self._truths[at, HOLDS], self._truths[at, FAILS] = flag == 1.0, flag == 0.0
@@ -208,20 +194,18 @@ class _Rule:
     """The conditions that read the signal of one indicator by its own rule."""
 
     def __init__(self, signal: GrowingSignal, chosen: Chosen, conditions: Sequence[Expression]) -> None:
-        self.signal, self._lookback = signal, chosen.rule_lookback_bars
-        self._octets = np.zeros((2, 1), np.uint8)
+        self.step, self._lookback = SeriesStep(signal), chosen.rule_lookback_bars
         self._places = [
             (at, ("long", "short").index(condition.side))
             for at, condition in enumerate(conditions)
             if isinstance(condition, RuleSide) and condition.source is None and condition.chosen == chosen
         ]
 
-    def step(self, window: BarWindow, truths: NDArray[np.uint64]) -> None:
-        self.signal.step(window, *self._octets)
-        is_known = self.signal.series.seen > self._lookback
-        for at, side in self._places:
-            holds = bool(self._octets[side, 0] & 1)
-            truths[at, HOLDS], truths[at, FAILS] = is_known and holds, is_known and not holds
+    def bind(self, truths: NDArray[np.uint64]) -> None:
+        flags = [
+            Flag(side, address_at(truths, at, HOLDS), address_at(truths, at, FAILS)) for at, side in self._places
+        ]
+        self.step.write_flags(flags, self._lookback)
 
 
 def plain_conditions(growing: GrowingConditions) -> PlainConditions | None:

@@ -159,7 +159,8 @@ def test_a_bar_waits_for_every_instrument_that_the_run_reads():
 
 
 def test_a_run_that_breaks_is_let_go_with_its_reason_and_no_other_run_is_harmed(monkeypatch: pytest.MonkeyPatch):
-    sessions = [HandSession({BTC: minutes(60)}) for _ in range(3)]
+    signals = {"long_entry": {"all": [{"above": [{"price": "close"}, 1]}, {"above": [{"time": "hour"}, 0]}]}}
+    sessions = [HandSession({BTC: minutes(90)}, signals=signals) for _ in range(3)]
     book = RunBook(sessions[0].backtest)
     for session in sessions:
         attached(session, book=book)
