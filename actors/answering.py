@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from actors.heartbeats import now_where, start_heartbeat
 from candleray.errors import ServiceUnavailable
 
 SOCKETS = "CANDLERAY_ALIVE_SOCKETS"
@@ -62,10 +63,11 @@ def socket_of(folder: Path, part: str) -> Path:
 
 
 def answer_as(part: str, is_alive: Callable[[], bool] = lambda: True) -> None:
-    """Answer for that part from now to the end of this process, while it is alive.
+    """Answer for that part from now to the end of this process, while it is alive, and beat for it.
 
     On another node than the supervisor's there is no such folder, and Ray alone sees the process end.
     """
+    start_heartbeat(part, now_where(is_alive))
     if (folder := os.environ.get(SOCKETS)) and os.path.isdir(folder):
         listening = _listening(socket_of(Path(folder), part))
         threading.Thread(target=_answer, args=(listening, is_alive), name=f"alive {part}", daemon=True).start()

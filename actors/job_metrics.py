@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from uuid import UUID
 
@@ -30,6 +31,8 @@ class JobMetrics:
         self._pruned = Counter("candleray_job_pruned", "Variants that a limit ended, by reason.", ("reason",))
         self._seen: dict[UUID, WatchedJob] = {}
         self._ended_until: datetime | None = None
+        self.drivers_beaten_s: float | None = None
+        """Time of the oldest of the last beats of running jobs' drivers; where none runs, of the last look."""
 
     async def observe(self, attempts: Attempts, postgres: Postgres) -> None:
         """Count what has happened since the last call.
@@ -46,6 +49,7 @@ class JobMetrics:
         running = [job for job in watched if job.finished_at is None]
         self._rate.set(sum(job.variants_per_s for job in running))
         self._checkpoint.set(max((job.checkpoint_age_s for job in running), default=0.0))
+        self.drivers_beaten_s = time.time() - max((job.silent_s for job in running), default=0.0)
         for job in watched:
             self._count(job)
         self._seen = {job.job_id: job for job in running}

@@ -14,9 +14,10 @@ from pydantic import SecretStr
 from ray.actor import ActorHandle
 from ray.util.metrics import Counter
 
+from actors.heartbeats import start_heartbeat
 from actors.job_metrics import JobMetrics
 from actors.loop_thread import LoopThread
-from actors.options import JOB_SCHEDULER, ON_HEAD
+from actors.options import JOB_DRIVERS, JOB_SCHEDULER, ON_HEAD
 from actors.periodic_duties import start_duties
 from actors.ray_jobs import RayJobs
 from actors.telegram_log import start_telegram_log
@@ -44,6 +45,7 @@ class JobSchedulerActor:
         self._drivers = RayJobs(job_module)
         self._clock = DatabaseClock()
         self._metrics = JobMetrics()
+        start_heartbeat(JOB_DRIVERS, lambda: self._metrics.drivers_beaten_s)
         self._failures = Counter("candleray_scheduler_failures", "Steps that a service did not let happen.")
         self._thread = LoopThread("job scheduler", self._keep_scheduling)
         self._thread.start()

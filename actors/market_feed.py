@@ -8,7 +8,6 @@ what it would need.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -104,8 +103,7 @@ def _of_cluster(settings: Settings) -> CourseParts:
     from actors.candle_store import ActorCall
     from actors.market_feed_metrics import MarketFeedMetrics
 
-    metrics = MarketFeedMetrics()
-    return ActorCall(settings), lambda states: metrics.observe(states, time.time())
+    return ActorCall(settings), MarketFeedMetrics().observe
 
 
 def _ingestion(

@@ -17,7 +17,6 @@ class MarketFeedMetrics:
         self._subscribed = Gauge("candleray_feed_subscribed", "Instruments that are followed.", by_market)
         self._sockets = Gauge("candleray_feed_sockets", "1 where websockets serve, 0 where REST does.", by_market)
         self._last = Gauge("candleray_feed_last_candle_seconds", "Open time of the newest candle.", by_market)
-        self._beat = Gauge("candleray_feed_told_seconds", "Time at which the feed told of itself.", by_market)
         self._lag = Gauge("candleray_feed_lag_seconds", "From a close to the store.", ("market", "quantile"))
         self._incomplete = Gauge("candleray_feed_incomplete", "Instruments that lack a minute.", by_market)
         self._filled = Gauge("candleray_feed_filled", "Minutes that only REST told.", by_market)
@@ -38,12 +37,11 @@ class MarketFeedMetrics:
         )
         self._refused = Gauge("candleray_feed_refused", "Rows and frames refused.", ("market", "reason"))
 
-    def observe(self, states: Sequence[FeedState], now_s: float) -> None:
+    def observe(self, states: Sequence[FeedState]) -> None:
         for state in states:
             market = {"market": state.market}
             self._subscribed.set(state.subscribed, market)
             self._sockets.set(float(state.mode == "sockets"), market)
-            self._beat.set(now_s, market)
             self._incomplete.set(state.incomplete, market)
             self._filled.set(state.filled, market)
             self._reconnects.set(state.reconnects, market)

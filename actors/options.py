@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from candleray.markets import MARKETS
-from candleray.settings import ServiceSettings
+from candleray.settings import ServiceSettings, Settings
 
 NAMESPACE = "candleray"
 
@@ -48,6 +48,22 @@ LIVE_RUNNER = "live runner"
 def live_runners(shards: int) -> dict[str, int]:
     """Shards of live runs, each an actor's, by the part's name."""
     return {f"{LIVE_RUNNER} {shard}": shard for shard in range(shards)}
+
+
+RAY_DRIVER = "ray driver"
+JOB_DRIVERS = "job drivers"
+"""The drivers of all jobs as one worker, for which the scheduler tells the oldest of their beats."""
+
+
+def long_lived_actors(settings: Settings) -> tuple[str, ...]:
+    """The names of the parts that are actors, each of which answers for itself."""
+    notifier = (TELEGRAM_NOTIFIER_PART,) if settings.telegram.enabled else ()
+    return ("candle store", "job scheduler", *FEEDS, *live_runners(settings.live_runs.shards), *notifier)
+
+
+def workers(settings: Settings) -> tuple[str, ...]:
+    """The names of all that beat."""
+    return (RAY_DRIVER, *long_lived_actors(settings), JOB_DRIVERS)
 
 
 ON_HEAD: dict[str, Any] = {"resources": {"node:__internal_head__": 0.001}}

@@ -23,7 +23,7 @@ from serve_apps.backend import Backend
 from serve_apps.backfills import Backfills
 from serve_apps.cluster_searches import ClusterSearches
 from serve_apps.metrics import Metrics
-from serve_apps.probes import probes_of
+from serve_apps.probes import beats_on_cluster, probes_of
 
 # No CPU of its own: replicas that each claim one would starve the tasks of a small machine for good.
 REPLICA: dict[str, Any] = {"num_cpus": 0}
@@ -97,6 +97,7 @@ def _backend(settings: Settings) -> Backend:
         backfills=backfills,
         preflight=searches.preflight,
         job_request=searches.job_request,
+        last_beats=beats_on_cluster,
         probes=probes_of(settings, candles, postgres, valkey),
         metrics=Metrics(serve.get_replica_context().replica_tag),
         postgres=postgres.get,

@@ -57,6 +57,8 @@ class Backend:
     preflight: Callable[[BacktestRequest], Coroutine[Any, Any, Preflight]]
     job_request: Callable[[BacktestRequest], Coroutine[Any, Any, SizedRequest]]
     """The request as a job runs it; raises `GuardExceeded` where no job may ask for that."""
+    last_beats: Callable[[], Awaitable[Mapping[str, float]]]
+    """The time of the last beat of each worker that has beaten."""
     probes: Mapping[str, Probe]
     """Probes by the service's name."""
     metrics: Metrics

@@ -10,6 +10,7 @@ from pathlib import Path
 import ray
 from ray.exceptions import RayError
 
+from actors.heartbeats import last_beats
 from candleray.databases.lazy_service import LazyService
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
@@ -22,6 +23,7 @@ from candleray.settings import Settings
 from serve_apps.backend import Probe
 
 _KNOWN_WITHIN_S = 1.0
+_BEATS_WITHIN_S = 2.0
 
 
 def probes_of(
@@ -49,6 +51,18 @@ async def _ping_ray() -> None:
         await asyncio.to_thread(ray.cluster_resources)
     except (RayError, ConnectionError) as exc:
         raise ServiceUnavailable("Ray's head does not answer") from exc
+
+
+async def beats_on_cluster() -> dict[str, float]:
+    """The time of the last beat of each worker that has beaten.
+
+    Raises:
+        ServiceUnavailable: Ray's head does not answer.
+    """
+    try:
+        return await asyncio.wait_for(asyncio.to_thread(last_beats), _BEATS_WITHIN_S)
+    except (RayError, ConnectionError, TimeoutError) as exc:
+        raise ServiceUnavailable("Ray's head, which keeps the heartbeats, does not answer") from exc
 
 
 async def _require_room(data: Path) -> None:

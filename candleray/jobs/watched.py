@@ -21,6 +21,8 @@ class WatchedJob:
     variants_done: int
     variants_per_s: float
     checkpoint_age_s: float
+    silent_s: float
+    """Seconds since its driver's last heartbeat."""
     finished_at: datetime | None
     phase_s: dict[str, float] = field(default_factory=dict)
     """Seconds by phase of one that has succeeded."""

@@ -88,10 +88,15 @@ def _in_words(body: Any) -> str:
         return str(body)
 
 
-def readiness(url: str, timeout_s: float = 5.0) -> tuple[int, Any]:
+def readiness(url: str) -> tuple[int, Any]:
     """Status and content of `/ready`; (0, None) where nothing answers."""
+    return told_at(f"{url}/ready")
+
+
+def told_at(url: str, timeout_s: float = 5.0) -> tuple[int, Any]:
+    """Status and content of an answer; (0, None) where nothing answers."""
     try:
-        answer = probe(f"{url}/ready", timeout_s)
+        answer = probe(url, timeout_s)
     except httpx.HTTPError:
         return 0, None
     try:

@@ -26,7 +26,7 @@ from actors.candle_store import candle_store
 from actors.job_scheduler import job_scheduler
 from actors.live_runner import live_runner
 from actors.market_feed import market_feed
-from actors.options import FEEDS, NAMESPACE, TELEGRAM_NOTIFIER_PART, live_runners
+from actors.options import FEEDS, NAMESPACE, RAY_DRIVER, TELEGRAM_NOTIFIER_PART, live_runners
 from actors.ray_errors import original_error
 from actors.telegram_notifier import telegram_notifier
 from candleray.errors import CandlerayError, in_words
@@ -160,7 +160,7 @@ class RayDriver:
 
 def main(app: str, boot_id: str, first_port: int, descriptor: int) -> int:
     stop_on_signals()
-    answer_as("ray driver")
+    answer_as(RAY_DRIVER)
     report = to_pipe(own_pipe(descriptor))
     with suppress(CandlerayError, KeyboardInterrupt):  # the supervisor knows
         RayDriver(get_settings(), app, boot_id, Ports(first_port), report).run()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from actors.answering import socket_of
-from actors.options import FEEDS, TELEGRAM_NOTIFIER_PART, live_runners
+from actors.options import RAY_DRIVER, long_lived_actors
 from candleray.errors import ServiceUnavailable, in_words
 from candleray.settings import Settings
 from cluster.instance.api_deployment import api_url
@@ -60,10 +60,7 @@ class RayPart:
         self._back_off = BackOff()
         self._endpoints: list[Endpoint] = []
         self._asked: list[Asked] = []
-        notifier = (TELEGRAM_NOTIFIER_PART,) if settings.telegram.enabled else ()
-        runners = live_runners(settings.live_runs.shards)
-        self._actors = ("candle store", "job scheduler", *FEEDS, *runners, *notifier)
-        """Actors that answer for themselves."""
+        self._actors = long_lived_actors(settings)
 
     @property
     def cluster(self) -> RayCluster | None:
@@ -158,7 +155,7 @@ class RayPart:
 
     def _all_asked(self) -> list[Asked]:
         """The driver; where the cluster is our own, its head and the actors too."""
-        questions: dict[str, Ask] = {"ray driver": partial(unix_answer, self._socket("ray driver"))}
+        questions: dict[str, Ask] = {RAY_DRIVER: partial(unix_answer, self._socket(RAY_DRIVER))}
         if self.cluster and self.cluster.raylet_address:
             questions |= {
                 "gcs_server": partial(grpc_answer, self.cluster.address),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 
 from actors.answering import socket_of
-from actors.options import LIVE_RUNNER
+from actors.options import RAY_DRIVER
 from candleray.build import difference
+from candleray.heartbeats import WorkerBeat, WorkerBeats
 from candleray.terminal.tables import second_text
-from cluster.instance.api_deployment import readiness
+from cluster.instance.api_deployment import readiness, told_at
 from cluster.instance.asking import listener_of
 from cluster.instance.instance_file import Restarts, State, Trouble, running_instance
 from cluster.instance.stop import SERVICES
@@ -36,6 +37,8 @@ class PartStatus(BaseModel):
     pss_bytes: int | None = None
     """Memory with shared pages counted in proportion: the parts add up."""
     restarts: Restarts | None = None
+    beaten_ago_s: float | None = None
+    """Seconds since its last heartbeat, where it is a worker that has beaten."""
 
 
 class InstanceStatus(BaseModel):
@@ -71,8 +74,8 @@ def inspect(folder: DataFolder) -> InstanceStatus:
     told = _told(answer)
     tree = tree_of(process_of(instance.pid))
     apart = {process.pid for tree in trees.values() for process in tree}
-    runners = _runners(folder.ray_dir(instance.boot))
-    apart |= {process.pid for process in runners.values() if process}
+    answering = _answering(folder.ray_dir(instance.boot))
+    apart |= {process.pid for process in answering.values() if process}
     ray = [process for process in tree[1:] if process.pid not in apart]
     parts = (
         _part("instance", instance.state, tree[:1], str(folder)),
@@ -84,10 +87,7 @@ def inspect(folder: DataFolder) -> InstanceStatus:
             if tree or name != SimulatedExchanges.name
         ),
         _part("ray", told.get("ray", "running" if ray else "elsewhere"), ray, instance.ray_address),
-        *(
-            _part(name, "running" if process else "no process", [process] if process else [])
-            for name, process in runners.items()
-        ),
+        *_workers(answering, _beats(instance.api_url)),
         *([_part("disk", told["disk"], [], str(folder))] if "disk" in told else []),
         *([_part("dashboard", "", [], instance.dashboard_url)] if instance.dashboard_url else []),
     )
@@ -104,12 +104,30 @@ def inspect(folder: DataFolder) -> InstanceStatus:
     )
 
 
-def _runners(ray_dir: Path) -> dict[str, psutil.Process | None]:
-    """The runners of live runs with their processes, by the sockets at which they answer for themselves."""
-    sockets = sorted(ray_dir.glob(f"{socket_of(ray_dir, LIVE_RUNNER).name}-*"))
-    return {
-        f"{LIVE_RUNNER} {socket.name.rpartition('-')[2]}": process_of(listener_of(socket)) for socket in sockets
-    }
+def _answering(ray_dir: Path) -> dict[str, psutil.Process | None]:
+    """The actors with their processes, by the sockets at which they answer for themselves."""
+    prefix = socket_of(ray_dir, "").name
+    names = {socket: socket.name.removeprefix(prefix).replace("-", " ") for socket in ray_dir.glob(f"{prefix}*")}
+    found = {name: process_of(listener_of(socket)) for socket, name in names.items() if name != RAY_DRIVER}
+    return dict(sorted(found.items()))
+
+
+def _beats(api_url: str) -> dict[str, WorkerBeat]:
+    """The last beats of the workers, by `/status`; none where that does not answer."""
+    code, answer = told_at(f"{api_url}/status")
+    return {one.worker: one for one in WorkerBeats.model_validate(answer).workers} if code == OK else {}
+
+
+def _workers(
+    answering: Mapping[str, psutil.Process | None], beats: Mapping[str, WorkerBeat]
+) -> Iterator[PartStatus]:
+    for name in dict.fromkeys((*answering, *beats)):
+        process, beat = answering.get(name), beats.get(name)
+        state = "late" if beat and beat.is_late else "running"
+        if name in answering and process is None:
+            state = "no process"
+        part = _part(name, state, [process] if process else [])
+        yield part.model_copy(update={"beaten_ago_s": beat.ago_s if beat else None})
 
 
 def status_table(status: InstanceStatus) -> Table:
@@ -119,16 +137,18 @@ def status_table(status: InstanceStatus) -> Table:
         "Process",
         "Memory (MiB)",
         "Restarts",
+        "Last beat",
         "Address",
         title=f"{status.data_dir}: {status.state}" + (f", {status.build}" if status.build else ""),
     )
-    for column in table.columns[2:5]:
+    for column in table.columns[2:6]:
         column.justify = "right"
-    table.columns[5].overflow = "fold"
+    table.columns[6].overflow = "fold"
     for part in status.parts:
         memory = f"{part.pss_bytes / MIB:.0f}" if part.pss_bytes is not None else ""
         restarts = str(part.restarts.count) if part.restarts else ""
-        table.add_row(part.name, part.state, str(part.pid or ""), memory, restarts, part.address or "")
+        beat = f"{part.beaten_ago_s:.0f} s ago" if part.beaten_ago_s is not None else ""
+        table.add_row(part.name, part.state, str(part.pid or ""), memory, restarts, beat, part.address or "")
     lasting = (*status.cautions.values(), *([status.other_build] if status.other_build else []))
     table.caption = "\n".join((*_restarts_told(status), *_troubles_told(status), *lasting))
     return table

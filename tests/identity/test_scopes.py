@@ -19,6 +19,7 @@ SCOPES: dict[str | None, str] = {
         GET /health
         GET /metrics
         GET /ready
+        GET /status
         POST /login/telegram/mini-app
         POST /login/telegram/widget
     """,

@@ -182,6 +182,7 @@ SELECT now() AS now;
 -- By id as well: a job's end bears the time at which its transaction began, which may be before another's end.
 SELECT job_id, attempt, variants_done, coalesce(variants_per_s, 0.0) AS variants_per_s, finished_at,
        coalesce(extract(epoch FROM now() - saved_at)::double precision, 0.0) AS checkpoint_age_s,
+       coalesce(extract(epoch FROM now() - heartbeat_at)::double precision, 0.0) AS silent_s,
        job_results.content AS result
 FROM jobs LEFT JOIN job_checkpoints USING (job_id) LEFT JOIN job_results USING (job_id)
 WHERE state = 'running' OR finished_at > $1 OR job_id = ANY($2::uuid[])

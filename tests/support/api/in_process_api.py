@@ -142,6 +142,7 @@ def backend(store: Any, postgres: Postgres | None = None, **changes: Any) -> Bac
         backfills=backfills,
         preflight=preflight,
         job_request=job_request,
+        last_beats=nobody_beats,
         probes={"clickhouse": candles.ping},
         metrics=Metrics("here"),
         postgres=given_or_own,
@@ -204,6 +205,10 @@ async def serving_strangers(behind: Backend, **changes: Any) -> AsyncIterator[ht
     finally:
         if behind.close:
             await behind.close()
+
+
+async def nobody_beats() -> dict[str, float]:
+    return {}
 
 
 async def unreachable() -> Any:
