@@ -1,6 +1,6 @@
 # The commands a person types. Each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults check format docs bench lock clean
+.PHONY: help demo test faults check format docs bench lock monitoring clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -17,6 +17,22 @@ if command -v gcc >/dev/null 2>&1; then \
 		|| echo "The extra 'live' (cryptofeed) could not be built: $(WITHOUT_LIVE)."; \
 else \
 	echo "No gcc, so the extra 'live' (cryptofeed) is left out: $(WITHOUT_LIVE)."; \
+fi
+endef
+
+# Prometheus and what goes with it, as Debian and Ubuntu have them: unpacked, so that no service is started.
+MONITORING := .monitoring
+MONITORING_PACKAGES := prometheus prometheus-blackbox-exporter prometheus-alertmanager
+define FETCH_MONITORING
+if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg >/dev/null 2>&1; then \
+	echo "NOT FETCHED: no apt-get here. The tests of the monitoring files are skipped."; \
+else \
+	mkdir -p $(MONITORING) && cd $(MONITORING) \
+	&& { apt-get download -qq $(MONITORING_PACKAGES) 2>/dev/null \
+		|| { apt-get update -qq && apt-get download -qq $(MONITORING_PACKAGES); }; } \
+	&& for package in *.deb; do dpkg -x "$$package" . && rm "$$package"; done \
+	&& echo "Prometheus, blackbox and Alertmanager are in $(MONITORING)." \
+	|| echo "NOT FETCHED: apt-get failed, as it says above. The tests of the monitoring files are skipped."; \
 fi
 endef
 
@@ -78,6 +94,9 @@ lock: $(READY) ## resolve the dependencies anew
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header \
 		pyproject.toml --group bench -c requirements-dev.lock -o requirements-bench.lock
 
+monitoring: ## fetch Prometheus, blackbox and Alertmanager for the tests of the monitoring files, without installing them
+	@test -x $(MONITORING)/usr/bin/promtool || { $(FETCH_MONITORING); }
+
 clean: ## remove the environment and the demo's data
 	@if [ -x $(BIN)/candleray ]; then $(BIN)/candleray down --data .demo || true; fi
-	@rm -rf $(VENV) $(BENCH_VENV) .demo .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) $(BENCH_VENV) $(MONITORING) .demo .mypy_cache .ruff_cache .pytest_cache

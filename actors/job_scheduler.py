@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from ray.actor import ActorHandle
 from ray.util.metrics import Counter
 
+from actors.disk_metrics import DiskMetrics
 from actors.heartbeats import start_heartbeat
 from actors.job_metrics import JobMetrics
 from actors.loop_thread import LoopThread
@@ -47,9 +48,10 @@ class JobSchedulerActor:
         self._metrics = JobMetrics()
         start_heartbeat(JOB_DRIVERS, lambda: self._metrics.drivers_beaten_s)
         self._failures = Counter("candleray_scheduler_failures", "Steps that a service did not let happen.")
+        settings = get_settings()  # read here: as an argument its secrets would be kept by Ray
+        self._disk = DiskMetrics(settings.data_path)
         self._thread = LoopThread("job scheduler", self._keep_scheduling)
         self._thread.start()
-        settings = get_settings()  # read here: as an argument its secrets would be kept by Ray
         start_duties(settings)
         start_telegram_log(settings)
 
@@ -85,6 +87,7 @@ class JobSchedulerActor:
                     tidied_at = time.monotonic()
                 if time.monotonic() - measured_at > MEASURE_S:
                     await self._metrics.observe(attempts, postgres)
+                    self._disk.observe()
                     measured_at = time.monotonic()
                 await asyncio.sleep(STEP_S)
         finally:

@@ -49,6 +49,7 @@ from cluster.machine.exit_signals import stop_on_signals
 from cluster.machine.leftovers import kill_leftovers
 from cluster.machine.ports import own_port
 from cluster.machine.processes import start_ticks
+from cluster.monitoring.targets import write_targets
 from cluster.services.embedded_postgres import EmbeddedPostgres
 from cluster.services.embedded_service import EmbeddedService
 from cluster.services.embedded_valkey import EmbeddedValkey
@@ -244,6 +245,7 @@ class Supervisor:
 
     def _write(self) -> None:
         self.instance.write(self.folder)
+        write_targets(self.folder.monitoring, self.instance)
         self._written = self.instance
 
     def _watch(self) -> None:

@@ -35,6 +35,7 @@ class DataFolder:
         self.instance_file = self.path / INSTANCE_FILE
         self.ray_token = self.path / "ray_token"
         self.clickhouse = self.path / "clickhouse"
+        self.monitoring = self.path / "monitoring"
         self.logs = self.path / "logs"
         self.ray_logs = self.logs / "ray"
         self.former_ray_logs = self.logs / "ray-former"
