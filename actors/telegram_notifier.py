@@ -20,7 +20,7 @@ from candleray.databases.lazy_service import LazyService
 from candleray.databases.patience import patiently
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
-from candleray.live.standings import standings_of
+from candleray.live.stores.standings import standings_of
 from candleray.logs import configure_logs, get_logger
 from candleray.notify.bot_store import BotStates
 from candleray.settings import Settings, get_settings

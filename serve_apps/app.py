@@ -13,7 +13,7 @@ from candleray.databases.lazy_service import LazyService
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.exchanges.shared_budget import MOST, SharedBudget
-from candleray.live.start_checks import StartChecks
+from candleray.live.starting.start_checks import StartChecks
 from candleray.logs import configure_logs
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.market_data.history import History

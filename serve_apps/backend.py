@@ -19,7 +19,7 @@ from candleray.feeds.subscription_store import SubscriptionStore
 from candleray.jobs.store import Jobs
 from candleray.live.certificates.certification import Compute
 from candleray.live.run import RunMetadata
-from candleray.live.start_checks import CheckedStart, Starter
+from candleray.live.starting.start_checks import CheckedStart, Starter
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import Settings
 from candleray.strategies.strategy import StrategySpec

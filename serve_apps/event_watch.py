@@ -18,9 +18,9 @@ from candleray.databases.postgres import Postgres
 from candleray.databases.stream_reader import entries_after
 from candleray.databases.valkey import StreamEntry, Valkey
 from candleray.errors import CandlerayError
-from candleray.live.event_store import StrategyEvents
-from candleray.live.standings import recent
-from candleray.live.user_streams import events_stream, standings_stream
+from candleray.live.stores.event_store import StrategyEvents
+from candleray.live.stores.standings import recent
+from candleray.live.stores.user_streams import events_stream, standings_stream
 
 ASK_S = 1.0
 """Between two questions to Postgres; what the runs' processes tell comes at once, by Valkey."""

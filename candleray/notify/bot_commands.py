@@ -12,7 +12,7 @@ from candleray.databases.postgres import Postgres
 from candleray.errors import Conflict, NotFound
 from candleray.live.run import ACTIVE_STATES, RunAction
 from candleray.live.standing import RunStanding
-from candleray.live.store import Runs
+from candleray.live.stores.store import Runs
 from candleray.notify.bot_api import IncomingMessage
 from candleray.notify.chat_store import TelegramChats
 from candleray.notify.chats import TelegramChat

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from candleray.databases.postgres import Postgres
 from candleray.errors import CandlerayError, in_words
-from candleray.live.event_store import StrategyEvents
+from candleray.live.stores.event_store import StrategyEvents
 from candleray.logs import get_logger
 from candleray.notify.bot_store import BotStates
 from candleray.notify.chat_store import TelegramChats

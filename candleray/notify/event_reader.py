@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from candleray.databases.postgres import Postgres
-from candleray.live.event_store import StrategyEvents
+from candleray.live.stores.event_store import StrategyEvents
 from candleray.notify.chat_store import TelegramChats
 from candleray.notify.outbox import Outbox, tellable
 from candleray.settings import TelegramSettings

@@ -13,7 +13,7 @@ from fastapi.sse import ServerSentEvent
 from pydantic import Field
 
 from candleray.errors import CandlerayError, invalid
-from candleray.live.event_store import StrategyEvents
+from candleray.live.stores.event_store import StrategyEvents
 from candleray.validation import Model
 from serve_apps.backend import Backend, InBackend
 from serve_apps.event_watch import Watched

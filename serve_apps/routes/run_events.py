@@ -8,14 +8,14 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
 from candleray.errors import invalid
-from candleray.live.account_store import RunAccounts
 from candleray.live.certificates.certifier import Certifier
 from candleray.live.certificates.equity_curve import curve_of
-from candleray.live.event_store import StrategyEvents
 from candleray.live.events import EventKind
 from candleray.live.records import EquityCurve, EquityPage, EventPage, RunSignal, SignalPage, TradePage
 from candleray.live.run import Run
-from candleray.live.store import Runs
+from candleray.live.stores.account_store import RunAccounts
+from candleray.live.stores.event_store import StrategyEvents
+from candleray.live.stores.store import Runs
 from candleray.validation import Model
 from serve_apps.backend import InBackend
 from serve_apps.examples import live as examples

@@ -24,9 +24,9 @@ from candleray.live.run import (
     next_state,
 )
 from candleray.live.run_history import RunHistory
-from candleray.live.standings import standing_of
-from candleray.live.start_checks import CheckedStart, Starter
-from candleray.live.store import Runs
+from candleray.live.starting.start_checks import CheckedStart, Starter
+from candleray.live.stores.standings import standing_of
+from candleray.live.stores.store import Runs
 from candleray.paging import CURSOR_PATTERN, position_of
 from candleray.strategies.store import Strategies
 from serve_apps.backend import Backend, InBackend

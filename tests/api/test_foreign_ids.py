@@ -16,7 +16,7 @@ import pytest
 from candleray.databases.postgres import Postgres
 from candleray.jobs.job import JobState
 from candleray.live.run import RunState
-from candleray.live.store import Runs
+from candleray.live.stores.store import Runs
 from candleray.market_data.candle_store import CandleStore
 from candleray.strategies.store import Strategies
 from tests.api.attacks.ids import IN_BODIES, IN_PATHS, IN_QUERIES

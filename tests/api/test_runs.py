@@ -16,7 +16,7 @@ from candleray.databases.postgres import Postgres
 from candleray.identity.models import User
 from candleray.live.run import FIRST_STATE, TRANSITIONS, NewRun, Run, RunAction, RunPage, RunState
 from candleray.live.run_history import RunHistory
-from candleray.live.store import Runs
+from candleray.live.stores.store import Runs
 from serve_apps.examples import strategies as examples
 from tests.support.api.in_process_api import backend, serving
 from tests.support.api.run_paths import path_to

@@ -21,7 +21,7 @@ from candleray.errors import InvalidInput
 from candleray.exchanges.discovery import exchange_of
 from candleray.feeds.subscription_store import SubscriptionStore
 from candleray.live.run import RunAction
-from candleray.live.store import Runs
+from candleray.live.stores.store import Runs
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.markets import MARKETS, Instrument, InstrumentReference, Market

@@ -19,12 +19,12 @@ from candleray.databases.lazy_service import LazyService
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.errors import ServiceUnavailable
-from candleray.live.event_store import StrategyEvents
 from candleray.live.run import RunState
 from candleray.live.standing import RunStanding
-from candleray.live.standings import standings_of
-from candleray.live.store import Runs
-from candleray.live.user_streams import UserStreams
+from candleray.live.stores.event_store import StrategyEvents
+from candleray.live.stores.standings import standings_of
+from candleray.live.stores.store import Runs
+from candleray.live.stores.user_streams import UserStreams
 from candleray.logs import configure_logs
 from candleray.notify import bot_commands
 from candleray.notify.bot_api import MOST_CHARACTERS, IncomingMessage, length_of

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from candleray.databases.postgres import Postgres
-from candleray.live.event_store import StrategyEvents
+from candleray.live.stores.event_store import StrategyEvents
 from candleray.notify.event_reader import read_events
 from candleray.notify.outbox import Message, Outbox, TellableEvent, fair_share
 from candleray.settings import TelegramSettings

@@ -9,7 +9,7 @@ import pytest
 
 from candleray.errors import InvalidInput
 from candleray.indicators.request_models import get_request_models
-from candleray.live.warm_up import live_warmup_bars
+from candleray.live.starting.warm_up import live_warmup_bars
 from candleray.search.variants import resolve
 from candleray.settings import BacktestSettings
 from candleray.strategies.saving import name_of, spec_of, variant_content

@@ -29,11 +29,11 @@ from candleray.live.certificates.comparison import (
     in_order,
     nothing_explains,
 )
+from candleray.live.certificates.replay import Replay, SessionSpan, replayed
 from candleray.live.certificates.tape_differences import SessionTapes, Tapes, differing_minutes
 from candleray.live.events import Annulled, EventBody, Exit, Gap
-from candleray.live.replay import Replay, SessionSpan, replayed
+from candleray.live.received.session_sources import sources_of
 from candleray.live.run import Run
-from candleray.live.session_sources import sources_of
 from candleray.live.sessions import LiveRun, Session
 from candleray.search.variants import engine_params_hash
 from candleray.settings import BacktestSettings

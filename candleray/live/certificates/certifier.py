@@ -25,10 +25,10 @@ from candleray.live.certificates.comparison import Place
 from candleray.live.certificates.tape_differences import SessionTapes
 from candleray.live.event_bodies import ON_ONE_BAR
 from candleray.live.events import EventBody
-from candleray.live.received_tape import ReceivedTapes
-from candleray.live.session_sources import sources_of
+from candleray.live.received.received_tape import ReceivedTapes
+from candleray.live.received.session_sources import sources_of
 from candleray.live.sessions import Session
-from candleray.live.store import run_of
+from candleray.live.stores.store import run_of
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.markets import Instrument
 from candleray.settings import Settings

@@ -12,10 +12,10 @@ import numpy as np
 from candleray.candles import IntArray
 from candleray.hashes import content_hash
 from candleray.live.certificates.certificate import Cause, Comparison, EventDifference, MinuteDifference
+from candleray.live.certificates.replay import Replay
 from candleray.live.certificates.tape_differences import SessionTapes, Tapes, changed
 from candleray.live.event_bodies import ON_ONE_BAR
 from candleray.live.events import EventBody, EventKind
-from candleray.live.replay import Replay
 from candleray.timeframes import MINUTE_MS, from_ms, iso, to_ms
 
 MAX_DIFFERENCES = 200

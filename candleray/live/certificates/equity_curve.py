@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from candleray.live.certificates.certifier import ReceivedSession
+from candleray.live.certificates.replay import SessionSpan, replayed
 from candleray.live.records import CurvePoint, EquityCurve
-from candleray.live.replay import SessionSpan, replayed
 from candleray.timeframes import from_ms, to_ms
 
 

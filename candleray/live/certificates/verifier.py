@@ -14,6 +14,7 @@ from candleray.errors import GuardExceeded, NotFound, Problem, invalid
 from candleray.live.certificates.certificate import Certificate, CertifiedSession
 from candleray.live.certificates.certification import Compute, engine_of, on_a_thread, tape_hash
 from candleray.live.certificates.comparison import Events, Place, differing_places, events_hash, events_of
+from candleray.live.certificates.replay import Replay, SessionSpan, replayed
 from candleray.live.certificates.tape_differences import Tapes, changed
 from candleray.live.certificates.verification import (
     Finding,
@@ -22,9 +23,8 @@ from candleray.live.certificates.verification import (
     VerifiedTape,
     verification_of,
 )
-from candleray.live.replay import Replay, SessionSpan, replayed
+from candleray.live.received.session_sources import sources_of
 from candleray.live.run import Run, RunMetadata, RunState
-from candleray.live.session_sources import sources_of
 from candleray.live.sessions import LiveRun, Session
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.markets import Instrument

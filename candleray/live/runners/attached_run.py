@@ -7,12 +7,12 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from candleray.live.event_store import NewEvent
 from candleray.live.paper_accounts import PaperAccounts
 from candleray.live.runners.bar_events import signal_events, trade_events
 from candleray.live.runners.lane_bars import LaneBars, tapes_of
 from candleray.live.runners.strategy import Strategy
 from candleray.live.sessions import LiveRun
+from candleray.live.stores.event_store import NewEvent
 from candleray.search.signals.growing_planes import GrowingPlanes
 from candleray.search.signals.plain_planes import PlainPlanes
 from candleray.timeframes import to_ms

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from candleray.candles import Candles, IntArray
 from candleray.live.event_bodies import ON_ONE_BAR, annulled_of, entry_of, exit_of, gap_of, signal_change
-from candleray.live.event_store import NewEvent
 from candleray.live.events import Annulled, Entry, EventBody, Exit
 from candleray.live.sessions import LiveRun
+from candleray.live.stores.event_store import NewEvent
 from candleray.timeframes import MINUTE_MS, from_ms, to_ms
 from kernels.live.paper_accounts import LONG_BIT, SHORT_BIT
 from kernels.live.trade_events import CLOSED, OPENED

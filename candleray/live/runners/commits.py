@@ -11,12 +11,12 @@ from uuid import UUID
 from candleray.databases.postgres import Transaction
 from candleray.errors import CandlerayError, Conflict, NotFound, in_words
 from candleray.feeds.lags import Lags
-from candleray.live.event_store import NewEvent, append
 from candleray.live.events import StrategyEvent
 from candleray.live.run import RunAction
-from candleray.live.shard_store import ShardStore, move_checkpoints
-from candleray.live.store import move
-from candleray.live.user_streams import UserStreams
+from candleray.live.stores.event_store import NewEvent, append
+from candleray.live.stores.shard_store import ShardStore, move_checkpoints
+from candleray.live.stores.store import move
+from candleray.live.stores.user_streams import UserStreams
 from candleray.logs import get_logger
 from candleray.markets import Instrument
 

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from candleray.candles import Candles
+from candleray.live.received.session_sources import instrument_of
 from candleray.live.runners.attached_run import AttachedRun
 from candleray.live.runners.bar_tape import BarTape
 from candleray.live.runners.lane_bars import LaneBars
 from candleray.live.runners.minute_tape import MinuteTape, joined
 from candleray.live.runners.strategy import Strategy
-from candleray.live.session_sources import instrument_of
 from candleray.markets import Instrument
 from candleray.search.signals.expressions import SourceKey
 from candleray.timeframes import iso, minutes_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from candleray.live.event_store import NewEvent
 from candleray.live.events import LateCandle
 from candleray.live.runners.shard_state import AttachedRun, ShardState
+from candleray.live.stores.event_store import NewEvent
 from candleray.markets import Instrument
 from candleray.timeframes import DAY_MS, MINUTE_MS, from_ms
 

@@ -16,7 +16,6 @@ import numpy as np
 from candleray.candles import Candles
 from candleray.errors import CandlerayError, in_words
 from candleray.live.event_bodies import SIGNALS, side_of
-from candleray.live.event_store import NewEvent
 from candleray.live.runners.account_table import AccountTable
 from candleray.live.runners.attached_run import AttachedRun
 from candleray.live.runners.bar_events import gap_events, in_order, signal_events, trade_events
@@ -26,6 +25,7 @@ from candleray.live.runners.minute_tape import MinuteTape
 from candleray.live.runners.strategy import strategy_of
 from candleray.live.sessions import LiveRun
 from candleray.live.standing import RunStanding
+from candleray.live.stores.event_store import NewEvent
 from candleray.logs import get_logger
 from candleray.markets import Instrument
 from candleray.settings import BacktestSettings

@@ -13,13 +13,13 @@ from pydantic import ValidationError
 
 from candleray.candles import Candles
 from candleray.errors import CandlerayError, InvalidInput, in_words
-from candleray.live.received_tape import OPEN_END_MS, KnownMinutes, ReceivedTape
+from candleray.live.received.received_tape import OPEN_END_MS, KnownMinutes, ReceivedTape
+from candleray.live.received.session_sources import sources_of
 from candleray.live.run import ACTIVE_STATES, RunAction, RunState
 from candleray.live.runners.commits import Move
 from candleray.live.runners.run_book import StaleHistory
 from candleray.live.runners.shard_state import AttachedRun, ShardState, ToCome
 from candleray.live.runners.sharding import shard_of
-from candleray.live.session_sources import sources_of
 from candleray.live.sessions import LiveRun
 from candleray.logs import get_logger
 from candleray.markets import Instrument

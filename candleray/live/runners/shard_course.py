@@ -18,8 +18,8 @@ from candleray.live.runners.run_roster import RunRoster
 from candleray.live.runners.shard_figures import ShardFigures
 from candleray.live.runners.shard_standings import ShardStandings
 from candleray.live.runners.shard_state import ShardServices, ShardState
-from candleray.live.shard_store import EpochOver
 from candleray.live.standing import RunStanding
+from candleray.live.stores.shard_store import EpochOver
 from candleray.logs import get_logger
 from candleray.settings import Settings
 

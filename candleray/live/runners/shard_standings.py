@@ -10,11 +10,11 @@ from candleray.feeds.feed_state import FeedState
 from candleray.feeds.feed_store import FeedStore
 from candleray.feeds.silence import Silence, why_silent
 from candleray.feeds.subscription_store import SubscriptionStore
-from candleray.live.event_store import NewEvent
 from candleray.live.events import Wait
 from candleray.live.runners.shard_state import AttachedRun, ShardState
 from candleray.live.sessions import LiveRun
 from candleray.live.standing import RunStanding
+from candleray.live.stores.event_store import NewEvent
 from candleray.markets import Instrument, find_market
 from candleray.settings import LiveSettings
 from candleray.timeframes import from_ms, iso

@@ -12,8 +12,7 @@ from uuid import UUID
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.feeds.hole_store import HoleStore
-from candleray.live.event_store import StrategyEvents
-from candleray.live.received_tape import ReceivedTapes
+from candleray.live.received.received_tape import ReceivedTapes
 from candleray.live.run import RunAction
 from candleray.live.runners.commits import Commits, Move
 from candleray.live.runners.exchange_time import ExchangeTime
@@ -21,8 +20,9 @@ from candleray.live.runners.run_book import ALL_BARS, RunBook
 from candleray.live.runners.shard_figures import Observe, unobserved
 from candleray.live.runners.waits import Waits
 from candleray.live.sessions import LiveRun
-from candleray.live.shard_store import ShardStore
-from candleray.live.user_streams import UserStreams
+from candleray.live.stores.event_store import StrategyEvents
+from candleray.live.stores.shard_store import ShardStore
+from candleray.live.stores.user_streams import UserStreams
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.markets import Instrument
 from candleray.settings import BacktestSettings, LiveRunSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from candleray.live.paper_accounts import PaperRun, RunTerms
-from candleray.live.session_sources import first_other_bars, grid_of, instrument_of, told_to_its_owner
+from candleray.live.received.session_sources import first_other_bars, grid_of, instrument_of, told_to_its_owner
 from candleray.live.sessions import LiveRun
 from candleray.markets import Instrument
 from candleray.search.signals.expressions import SourceKey

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from candleray.live.store import Runs
-from candleray.live.warm_up import run_metadata
+from candleray.live.starting.warm_up import run_metadata
+from candleray.live.stores.store import Runs
 from candleray.strategies.store import Strategies
 from tests.api.attacks.target import Attack, Target
 from tests.support.api.accounts import OWNED, log_in, set_up

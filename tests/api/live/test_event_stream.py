@@ -10,10 +10,10 @@ import pytest
 from pydantic import TypeAdapter
 
 from candleray.databases.valkey import Valkey
-from candleray.live.event_store import StrategyEvents
 from candleray.live.events import StrategyEvent
 from candleray.live.standing import RunStanding
-from candleray.live.user_streams import events_stream, standings_stream
+from candleray.live.stores.event_store import StrategyEvents
+from candleray.live.stores.user_streams import events_stream, standings_stream
 from serve_apps import event_watch
 from serve_apps.examples import live as examples
 from serve_apps.http import event_streams

@@ -14,9 +14,9 @@ from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.live.records import EquityPage, EventPage, SignalPage, TradePage
 from candleray.live.run import RunAction
-from candleray.live.shard_store import move_checkpoints
-from candleray.live.store import Runs
-from candleray.live.user_streams import standings_stream
+from candleray.live.stores.shard_store import move_checkpoints
+from candleray.live.stores.store import Runs
+from candleray.live.stores.user_streams import standings_stream
 from candleray.strategies.store import Strategies
 from candleray.timeframes import MINUTE_MS, to_ms
 from serve_apps.examples import live as examples

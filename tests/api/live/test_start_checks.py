@@ -19,7 +19,7 @@ from candleray.feeds.feed_store import FeedStore
 from candleray.feeds.subscription_store import SubscriptionStore
 from candleray.identity.models import User
 from candleray.identity.user_store import Users
-from candleray.live.start_checks import StartChecks, venue_now_ms
+from candleray.live.starting.start_checks import StartChecks, venue_now_ms
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.markets import MARKETS, InstrumentReference

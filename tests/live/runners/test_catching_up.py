@@ -9,7 +9,7 @@ import pytest
 
 from candleray.live.events import EventKind, Wait
 from candleray.live.run import RunAction, RunState
-from candleray.live.store import Runs
+from candleray.live.stores.store import Runs
 from candleray.timeframes import MINUTE_MS, to_ms
 from tests.support.live.played_market import START_MS, in_order, said
 from tests.support.live.shard_rig import FAST, Rig, is_in

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from candleray.candles import COLUMNS, Candles
-from candleray.live.event_store import NewEvent
+from candleray.live.certificates.replay import session_bars
 from candleray.live.events import Exit
-from candleray.live.replay import session_bars
 from candleray.live.runners.run_book import RunBook
-from candleray.live.warm_up import run_metadata
+from candleray.live.starting.warm_up import run_metadata
+from candleray.live.stores.event_store import NewEvent
 from candleray.settings import BacktestSettings
 from candleray.timeframes import DAY_MS, MINUTE_MS, TIMEFRAMES, Timeframe, from_ms, iso, minutes_of, to_ms
 from tests.support.live.played_sessions import PlayedSession, check, live_run

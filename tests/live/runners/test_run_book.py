@@ -11,9 +11,9 @@ import pytest
 from candleray.backtests.indicator_axes import IndicatorAxes
 from candleray.candles import Candles
 from candleray.errors import InvalidInput
+from candleray.live.received.session_sources import sources_of
 from candleray.live.runners.attached_run import AttachedRun
 from candleray.live.runners.run_book import RunBook, StaleHistory
-from candleray.live.session_sources import sources_of
 from candleray.timeframes import MINUTE_MS, from_ms
 from tests.support.live.drawn_sessions import DrawnSession, PlainSignals, drawn_together
 from tests.support.live.hand_sessions import BTC, ETH, FIRST_MS, HandSession, minutes

@@ -10,12 +10,12 @@ import pytest
 from candleray.feeds.candle_stream import stream_of
 from candleray.feeds.hole_store import HoleStore
 from candleray.feeds.minutes import Verdict
-from candleray.live.event_store import StrategyEvents
 from candleray.live.events import EventKind
 from candleray.live.run import RunAction, RunState
-from candleray.live.shard_store import EpochOver
-from candleray.live.store import Runs
-from candleray.live.user_streams import events_stream, standings_stream
+from candleray.live.stores.event_store import StrategyEvents
+from candleray.live.stores.shard_store import EpochOver
+from candleray.live.stores.store import Runs
+from candleray.live.stores.user_streams import events_stream, standings_stream
 from candleray.timeframes import MINUTE_MS
 from tests.support.live.played_market import START_MS, in_order, said
 from tests.support.live.shard_rig import Rig, is_in

@@ -27,8 +27,8 @@ from candleray.identity.models import User
 from candleray.identity.telegram import sign_widget
 from candleray.live.certificates.certification import on_a_thread
 from candleray.live.run import RunMetadata
-from candleray.live.start_checks import CheckedStart, Starter
-from candleray.live.warm_up import run_metadata
+from candleray.live.starting.start_checks import CheckedStart, Starter
+from candleray.live.starting.warm_up import run_metadata
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.candle_store_client import CandleStoreClient, StoreCall
 from candleray.search.bars import Bars

@@ -13,14 +13,14 @@ import numpy as np
 from candleray.candles import CandleRows
 from candleray.databases.postgres import Postgres
 from candleray.feeds.hole_store import HoleStore
-from candleray.live.event_store import append
-from candleray.live.received_tape import ReceivedTapes
+from candleray.live.received.received_tape import ReceivedTapes
+from candleray.live.received.session_sources import sources_of
 from candleray.live.run import RunAction
 from candleray.live.runners.run_book import RunBook
-from candleray.live.session_sources import sources_of
 from candleray.live.sessions import LiveRun, Session
-from candleray.live.shard_store import ShardStore, move_checkpoints
-from candleray.live.store import Runs
+from candleray.live.stores.event_store import append
+from candleray.live.stores.shard_store import ShardStore, move_checkpoints
+from candleray.live.stores.store import Runs
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.markets import Instrument, InstrumentReference

@@ -12,13 +12,13 @@ import numpy as np
 from candleray.candles import Candles
 from candleray.errors import InvalidInput
 from candleray.indicators.request_models import get_request_models
-from candleray.live.event_store import NewEvent
-from candleray.live.replay import Replay, SessionSpan, replayed
+from candleray.live.certificates.replay import Replay, SessionSpan, replayed
+from candleray.live.received.session_sources import sources_of
 from candleray.live.run import Run, RunState
 from candleray.live.runners.run_book import RunBook
-from candleray.live.session_sources import sources_of
 from candleray.live.sessions import LiveRun, Session, first_live_bar
-from candleray.live.warm_up import run_metadata
+from candleray.live.starting.warm_up import run_metadata
+from candleray.live.stores.event_store import NewEvent
 from candleray.markets import Instrument
 from candleray.settings import BacktestSettings
 from candleray.strategies.saving import spec_of

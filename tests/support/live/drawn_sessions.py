@@ -11,8 +11,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from candleray.candles import Candles
-from candleray.live.session_sources import sources_of
-from candleray.live.warm_up import run_metadata
+from candleray.live.received.session_sources import sources_of
+from candleray.live.starting.warm_up import run_metadata
 from candleray.markets import Instrument
 from candleray.settings import BacktestSettings
 from candleray.strategies.saving import spec_of

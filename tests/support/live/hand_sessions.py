@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import numpy as np
 
 from candleray.candles import Candles
-from candleray.live.warm_up import run_metadata
+from candleray.live.starting.warm_up import run_metadata
 from candleray.markets import Instrument
 from candleray.settings import BacktestSettings
 from candleray.timeframes import MINUTE_MS, from_ms

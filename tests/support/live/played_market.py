@@ -14,12 +14,12 @@ from candleray.candles import CandleRows, Candles
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import StreamEntry, Valkey
 from candleray.feeds.candle_stream import KEPT_MS, entries_of
-from candleray.live.event_store import NewEvent, StrategyEvents
 from candleray.live.events import EventKind, StrategyEvent
+from candleray.live.received.session_sources import sources_of
 from candleray.live.runners.run_book import RunBook
-from candleray.live.session_sources import sources_of
 from candleray.live.sessions import LiveRun
-from candleray.live.shard_store import ShardStore
+from candleray.live.stores.event_store import NewEvent, StrategyEvents
+from candleray.live.stores.shard_store import ShardStore
 from candleray.markets import Instrument
 from candleray.settings import BacktestSettings
 from candleray.strategies.strategy import StrategySpec

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from candleray.candles import Candles
-from candleray.live.event_store import NewEvent
-from candleray.live.replay import Replay, SessionSpan, replayed
+from candleray.live.certificates.replay import Replay, SessionSpan, replayed
+from candleray.live.received.session_sources import sources_of
 from candleray.live.run import Run, RunMetadata, RunState
 from candleray.live.runners.bar_events import in_order
 from candleray.live.runners.run_book import RunBook
-from candleray.live.session_sources import sources_of
 from candleray.live.sessions import LiveRun, Session
+from candleray.live.stores.event_store import NewEvent
 from candleray.markets import Instrument
 from candleray.settings import BacktestSettings
 from candleray.strategies.strategy import StrategySpec

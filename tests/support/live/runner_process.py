@@ -28,8 +28,8 @@ from candleray.live.runners import shard_course as course_module  # noqa: F401 -
 from candleray.live.runners.commits import Commits
 from candleray.live.runners.shard_state import ShardState
 from candleray.live.sessions import LiveRun, Session
-from candleray.live.shard_store import ShardStore
-from candleray.live.warm_up import run_metadata
+from candleray.live.starting.warm_up import run_metadata
+from candleray.live.stores.shard_store import ShardStore
 from candleray.logs import configure_logs
 from candleray.settings import Settings
 from candleray.timeframes import from_ms

@@ -20,10 +20,10 @@ import psutil
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.errors import ServiceUnavailable
-from candleray.live.event_store import StrategyEvents
 from candleray.live.run import RunState
-from candleray.live.shard_store import ShardStore
-from candleray.live.user_streams import events_stream
+from candleray.live.stores.event_store import StrategyEvents
+from candleray.live.stores.shard_store import ShardStore
+from candleray.live.stores.user_streams import events_stream
 from candleray.settings import ROOT
 from candleray.timeframes import MINUTE_MS
 from cluster.machine.data_folder import DataFolder

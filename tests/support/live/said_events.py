@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from candleray.databases.postgres import Postgres
-from candleray.live.event_store import NewEvent, append
 from candleray.live.events import Annulled, Entry, EventBody, Exit, SignalChange
+from candleray.live.stores.event_store import NewEvent, append
 from tests.support.live.saved_runs import SavedRun
 
 FIRST_BAR = datetime(2026, 1, 5, 12, tzinfo=UTC)

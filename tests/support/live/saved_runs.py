@@ -8,8 +8,8 @@ from uuid import UUID
 
 from candleray.databases.postgres import Postgres
 from candleray.live.run import Run
-from candleray.live.store import Runs
-from candleray.live.warm_up import run_metadata
+from candleray.live.starting.warm_up import run_metadata
+from candleray.live.stores.store import Runs
 from candleray.settings import BacktestSettings
 from candleray.strategies.saving import name_of, spec_of
 from candleray.strategies.store import Strategies

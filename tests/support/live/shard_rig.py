@@ -16,8 +16,8 @@ from candleray.live.run import RunState
 from candleray.live.runners.shard_course import ShardCourse
 from candleray.live.runners.shard_figures import ShardFigures
 from candleray.live.runners.shard_state import ShardServices
-from candleray.live.shard_store import ShardStore
-from candleray.live.store import Runs
+from candleray.live.stores.shard_store import ShardStore
+from candleray.live.stores.store import Runs
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.markets import Instrument

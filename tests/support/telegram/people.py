@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from candleray.databases.postgres import Postgres
-from candleray.live.event_store import NewEvent, append
 from candleray.live.events import EventBody, SignalChange
 from candleray.live.standing import RunStanding
+from candleray.live.stores.event_store import NewEvent, append
 from candleray.notify.bot_store import BotStates
 from candleray.notify.chat_store import TelegramChats
 from tests.support.live.saved_runs import SavedRun, saved_run

@@ -20,7 +20,7 @@ from candleray.candles import Candles, FloatArray, IntArray
 from candleray.live.event_bodies import ON_ONE_BAR, annulled_of, entry_of, exit_of, gap_of, signal_change
 from candleray.live.events import Annulled, EventBody, Exit
 from candleray.live.paper_accounts import PaperRun
-from candleray.live.session_sources import first_other_bars, grid_of
+from candleray.live.received.session_sources import first_other_bars, grid_of
 from candleray.live.sessions import LiveRun
 from candleray.market_data.coverage import missing_ranges
 from candleray.market_data.range_coverage import RangeCoverage

@@ -16,7 +16,7 @@ from candleray.databases.valkey import StreamEntry, Valkey
 from candleray.errors import CandlerayError
 from candleray.live.events import EventKind
 from candleray.live.standing import RECENT_S, RunStanding
-from candleray.live.user_streams import standings_stream
+from candleray.live.stores.user_streams import standings_stream
 from candleray.timeframes import MINUTE_MS, Timeframe, from_ms, minutes_of, to_ms
 
 _MOST = 100

@@ -30,8 +30,8 @@ from candleray.live.run import (
     RunState,
     next_state,
 )
-from candleray.live.store import Runs
-from candleray.live.warm_up import live_warmup_bars, run_metadata
+from candleray.live.starting.warm_up import live_warmup_bars, run_metadata
+from candleray.live.stores.store import Runs
 from candleray.paging import position_of
 from candleray.settings import BacktestSettings
 from candleray.strategies.saving import name_of, spec_of

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict, GuardExceeded, NotFound, Problem
-from candleray.live.event_store import NewEvent, append
 from candleray.live.events import StateChange
 from candleray.live.run import (
     ACTIVE_STATES,
@@ -24,6 +23,7 @@ from candleray.live.run import (
 )
 from candleray.live.run_history import RunHistory
 from candleray.live.sessions import bar_open_at, first_live_bar
+from candleray.live.stores.event_store import NewEvent, append
 from candleray.paging import PagePosition, cursor_of
 from candleray.strategies.store import refuse_active_run
 

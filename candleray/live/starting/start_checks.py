@@ -15,11 +15,11 @@ from candleray.feeds.feed_state import FeedState
 from candleray.feeds.feed_store import FeedStore
 from candleray.feeds.subscription_store import SubscriptionStore
 from candleray.feeds.traded import require_traded
+from candleray.live.received.session_sources import sources_of
 from candleray.live.run import FIRST_STATE, Run, RunMetadata
-from candleray.live.session_sources import sources_of
 from candleray.live.sessions import LiveRun, Session, first_live_bar
-from candleray.live.warm_up import run_metadata
-from candleray.live.warm_up_candles import WarmUpCandles
+from candleray.live.starting.warm_up import run_metadata
+from candleray.live.starting.warm_up_candles import WarmUpCandles
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.markets import Instrument, Market, find_market
 from candleray.settings import LiveSettings

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from candleray.candles import Candles
+from candleray.live.certificates.replay import Replay, SessionSpan, replayed
 from candleray.live.events import Exit
-from candleray.live.replay import Replay, SessionSpan, replayed
 from candleray.timeframes import MINUTE_MS, to_ms
 from tests.support.live.drawn_replays import BTC, DEFAULTS, FIRST_MS, DrawnReplay
 from tests.support.live.saved_runs import spec_with

@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from candleray.databases.valkey import StreamEntry, Valkey
-from candleray.live.event_store import StrategyEvents
 from candleray.live.events import StrategyEvent
 from candleray.live.standing import RunStanding
+from candleray.live.stores.event_store import StrategyEvents
 
 EVENTS = "strategy.events.v1.user."
 STANDINGS = "strategy.metrics.v1.user."

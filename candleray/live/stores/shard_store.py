@@ -9,7 +9,7 @@ from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict
 from candleray.live.run import ACTIVE_STATES, RunState
 from candleray.live.sessions import LiveRun, Session
-from candleray.live.store import run_of
+from candleray.live.stores.store import run_of
 from candleray.markets import Instrument
 from candleray.timeframes import from_ms, to_ms
 

@@ -11,7 +11,7 @@ import pytest
 
 from candleray.databases.postgres import Postgres
 from candleray.feeds.hole_store import HoleStore
-from candleray.live.received_tape import ReceivedTape, ReceivedTapes
+from candleray.live.received.received_tape import ReceivedTape, ReceivedTapes
 from candleray.live.sessions import Session
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.candle_store_client import CandleStoreClient

@@ -6,10 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from candleray.databases.postgres import Postgres
-from candleray.live.event_store import StrategyEvents
 from candleray.live.events import EventKind, Exit, StrategyEvent
 from candleray.live.records import EquityPage, EquityPoint, RunSession, RunTrade, TradePage
 from candleray.live.run import ACTIVE_STATES, Run
+from candleray.live.stores.event_store import StrategyEvents
 
 
 class RunAccounts:

@@ -11,11 +11,11 @@ import asyncpg
 import pytest
 
 from candleray.databases.postgres import Postgres
-from candleray.live.event_store import NewEvent, StrategyEvents, append
 from candleray.live.events import EventKind, SignalChange, StateChange
 from candleray.live.run import RunAction
-from candleray.live.shard_store import EpochOver, ShardStore, move_checkpoints
-from candleray.live.store import Runs
+from candleray.live.stores.event_store import NewEvent, StrategyEvents, append
+from candleray.live.stores.shard_store import EpochOver, ShardStore, move_checkpoints
+from candleray.live.stores.store import Runs
 from candleray.markets import Instrument
 from candleray.timeframes import to_ms
 from tests.support.live.saved_runs import SavedRun, saved_run

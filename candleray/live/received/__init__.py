@@ -1,0 +1,1 @@
+"""Candles that a session of a run receives, and from which minute on."""

@@ -1,0 +1,1 @@
+"""Records of live runs in Postgres, and the streams in Valkey that tell them."""
