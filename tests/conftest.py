@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from candleray.databases.postgres import Postgres as PostgresStore
+from candleray.databases.valkey import Valkey
 from candleray.identity.models import User
 from candleray.market_data.candle_store import CandleStore
 from tests import order
@@ -85,6 +86,14 @@ async def stranger(postgres: PostgresStore) -> User:
 def valkey_url() -> str:
     """An embedded Valkey of this test process."""
     return embedded.valkey_url()
+
+
+@pytest.fixture
+async def valkey(valkey_url: str) -> AsyncIterator[Valkey]:
+    """A connection to it."""
+    store = await Valkey.open(valkey_url)
+    yield store
+    await store.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

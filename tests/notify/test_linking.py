@@ -72,6 +72,7 @@ async def test_in_other_hands_it_links_nothing_and_stays_good_for_its_person(cha
 async def test_expired_replaced_and_used_ones_link_nothing(chats, postgres, ada):
     expired = await token_for(chats, ada)
     await postgres.fetch("open_telegram_link", ada.user_id, token_hash(expired), timedelta(seconds=-1))
+    assert not await confirm(chats, expired, ada)
     replaced = await token_for(chats, ada)
     used = await token_for(chats, ada)
     assert not await confirm(chats, expired, ada)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
@@ -24,13 +23,6 @@ from tests.support.api.open_stream import OpenStream, open_stream
 from tests.support.live.said_events import LONG, said
 from tests.support.live.saved_runs import SavedRun, saved_run
 from tests.support.waiting import let_work_until
-
-
-@pytest.fixture
-async def valkey(valkey_url: str) -> AsyncIterator[Valkey]:
-    store = await Valkey.open(valkey_url)
-    yield store
-    await store.close()
 
 
 async def numbers(stream: OpenStream, count: int) -> list[int]:

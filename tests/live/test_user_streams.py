@@ -1,0 +1,60 @@
+"""The streams of users in Valkey: in order, each event once, completed where something was not told."""
+
+from __future__ import annotations
+
+import pytest
+
+from candleray.databases.postgres import Postgres
+from candleray.databases.stream_reader import entries_after
+from candleray.databases.valkey import Valkey
+from candleray.live.event_store import StrategyEvents
+from candleray.live.events import StrategyEvent
+from candleray.live.user_streams import UserStreams, events_stream
+from tests.support.live.said_events import LONG, said
+from tests.support.live.saved_runs import SavedRun, saved_run
+
+
+@pytest.fixture
+async def streams(postgres: Postgres, valkey: Valkey) -> UserStreams:
+    return UserStreams(valkey, StrategyEvents(postgres))
+
+
+@pytest.fixture
+async def run(postgres: Postgres) -> SavedRun:
+    """A run that has said five things: its start, and four signals."""
+    run = await saved_run(postgres)
+    await said(postgres, run, [(hour, LONG) for hour in range(4)])
+    return run
+
+
+async def events_of(postgres: Postgres, run: SavedRun) -> list[StrategyEvent]:
+    return await StrategyEvents(postgres).after(run.user_id, 0, 100)
+
+
+async def told(valkey: Valkey, run: SavedRun) -> list[int]:
+    entries = await entries_after(valkey, {events_stream(run.user_id): "0-0"}, 100, 0.001)
+    numbers = [StrategyEvent.model_validate_json(one.fields["event"]).number for one in entries]
+    assert numbers == [int(one.entry_id.partition("-")[0]) for one in entries]
+    return numbers
+
+
+async def test_what_is_told_again_stands_there_once(postgres, valkey, streams, run):
+    events = [(run.user_id, event) for event in await events_of(postgres, run)]
+    await streams.tell(events[1:2])
+    await streams.tell(events[1:3])
+    assert await told(valkey, run) == [2, 3]
+
+
+async def test_what_was_left_out_before_an_event_comes_with_it(postgres, valkey, streams, run):
+    events = [(run.user_id, event) for event in await events_of(postgres, run)]
+    await streams.tell(events[:2])
+    await streams.tell(events[4:])
+    assert await told(valkey, run) == [1, 2, 3, 4, 5]
+
+
+async def test_what_a_process_before_has_not_told_is_told_where_there_is_a_stream(postgres, valkey, streams, run):
+    nobody_reads = await saved_run(postgres)
+    await streams.tell([(run.user_id, (await events_of(postgres, run))[0])])
+    await streams.complete()
+    assert await told(valkey, run) == [1, 2, 3, 4, 5]
+    assert await told(valkey, nobody_reads) == []
