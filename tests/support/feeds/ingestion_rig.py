@@ -128,7 +128,7 @@ class IngestionRig:
         """A new process of a venue's ingestion."""
         assert self._zygote.stdin
         assert self._zygote.stdout
-        question = {"venue": venue, "store": self.store_path, "settings": self._settings()}
+        question = {"venue": venue, "store": self.store_path, "settings": self.settings()}
         self._zygote.stdin.write(json.dumps(question) + "\n")
         self._zygote.stdin.flush()
         self.running[venue] = psutil.Process(int(self._zygote.stdout.readline()))
@@ -175,7 +175,8 @@ class IngestionRig:
         told: dict[str, Any] = self.venue.get("/simulator/truth", params=window).json()
         return {row[0]: tuple(map(float, row[1:6])) for row in told["candles"]}
 
-    def _settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
+        """The settings that differ from the defaults, of every process that has to do with it."""
         markets = [market.name for market in MARKETS.values()]
         return {
             "services": {"postgres_url": self.postgres.url, "redis_url": self.valkey.url},

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import random
-import signal
 import subprocess
 import sys
 from collections import Counter
@@ -36,10 +33,10 @@ from tests.support.feeds.store_process import StoreAt
 from tests.support.instances.processes import started
 from tests.support.live.played_market import START_MS, PlayedMarket, in_order, said
 from tests.support.live.runner_process import POINTS
+from tests.support.live.runner_processes import LIMITS, RunnerProcesses
 from tests.support.live.saved_runs import SavedRun
 from tests.support.waiting import let_work_until, wait_until
 
-LIMITS = {"look_s": 0.1, "standing_every_s": 0.5, "without_stream_s": 0.2, "late_every_s": 1.0}
 SPEED = 60.0
 RUNS = 8
 
@@ -84,14 +81,11 @@ class RunnerRig:
         folder.clickhouse.mkdir(exist_ok=True)
         self.logs = stack.enter_context((folder.path / "runners.log").open("w"))
         self.begin_store()
-        options: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": ROOT}
-        module = ("-m", "tests.support.live.runner_process")
-        self._zygote = stack.enter_context(started(sys.executable, *module, **options, stderr=self.logs))
+        self.runners = RunnerProcesses(stack, self.store_path, self._settings(), self.logs)
         self.market = PlayedMarket(self._insert, instruments, minutes=4000)
         self.closed = 0
         """Minutes that have closed."""
         self.moved_back: list[str] = []
-        self.running: list[psutil.Process] = []
 
     async def open(self, stack: AsyncExitStack, runs: int) -> None:
         self.postgres = await Postgres.open(self.postgres_service.url)
@@ -119,27 +113,17 @@ class RunnerRig:
         self.store.kill()
         self.store.wait()
 
+    @property
+    def running(self) -> list[psutil.Process]:
+        return self.runners.running
+
     def begin(
         self, dies: str | None = None, at: int = 1, shard: int = 0, times: str | None = None
     ) -> psutil.Process:
-        """A new process of a shard; `times` is a file that it writes the moments of commits to."""
-        assert self._zygote.stdin
-        assert self._zygote.stdout
-        question = {
-            **{"shard": shard, "store": self.store_path, "settings": self._settings()},
-            **{"dies": dies, "at": at, "times": times},
-        }
-        self._zygote.stdin.write(json.dumps(question) + "\n")
-        self._zygote.stdin.flush()
-        process = psutil.Process(int(self._zygote.stdout.readline()))
-        self.running.append(process)
-        return process
+        return self.runners.begin(dies, at, shard, times)
 
     def kill_all(self) -> None:
-        for process in self.running:
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
-        self.running.clear()
+        self.runners.kill_all()
 
     async def close_minutes(self, count: int = 1, to_stream: bool = True) -> None:
         """Let minutes close: in the store for certain, in the streams where Valkey takes them."""

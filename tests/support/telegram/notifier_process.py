@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import multiprocessing
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from candleray.databases.patience import patiently
 from candleray.databases.postgres import Postgres
 from candleray.logs import configure_logs
 from candleray.notify.notifier import Notifier
@@ -23,9 +25,9 @@ _FORKED.set_forkserver_preload(["candleray.notify.bot", __name__])
 class NotifierProcess:
     def __init__(self, postgres_url: str, api_url: str, settings: TelegramSettings, log: Path) -> None:
         self._given = (postgres_url, api_url, settings.model_dump_json(), str(log))
-        self._start()
+        self.start()
 
-    def _start(self) -> None:
+    def start(self) -> None:
         self._process = _FORKED.Process(target=serve, args=self._given, daemon=True)
         self._process.start()
 
@@ -37,7 +39,7 @@ class NotifierProcess:
     def kill_and_replace(self) -> None:
         assert self._process.is_alive(), f"it ended by itself: {self._given[-1]}"
         self.kill()
-        self._start()
+        self.start()
 
 
 @contextmanager
@@ -60,5 +62,5 @@ def serve(postgres_url: str, api_url: str, settings: str, log: str) -> None:
 async def _serve(postgres_url: str, api_url: str, settings: TelegramSettings) -> None:
     from candleray.notify.bot import TelegramBot
 
-    postgres = await Postgres.open(postgres_url, max_connections=8)
+    postgres = await patiently(lambda: Postgres.open(postgres_url, max_connections=8), 0.2, math.inf)
     await Notifier(settings, postgres, partial(TelegramBot, TOKEN, api_url), nobody_stands).run()

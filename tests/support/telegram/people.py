@@ -48,10 +48,14 @@ async def link_token(postgres: Postgres, person: Person) -> str:
 async def linked(postgres: Postgres, api: FakeBotApi) -> Person:
     """A user whose chat is linked."""
     person = await somebody(postgres)
+    await link(postgres, api, person)
+    return person
+
+
+async def link(postgres: Postgres, api: FakeBotApi, person: Person) -> None:
     token = await link_token(postgres, person)
     assert await TelegramChats(postgres).confirm(token, person.telegram_user_id, person.chat_id)
     api.open_chat(person.chat_id)
-    return person
 
 
 async def say(postgres: Postgres, person: Person, minutes: Iterable[int], body: EventBody = LONG) -> list[int]:
