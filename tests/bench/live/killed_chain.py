@@ -3,8 +3,8 @@
 python -m tests.bench.live.killed_chain --kills 200 --seed 1
 
 Ingestion of simulated exchanges, a shard of runs and the notifier, Postgres, Valkey and the candle store, each a
-process; a minute of the exchanges takes a second. Every event is held against an undisturbed course over the
-exchange's own candles, and by its certificate against the search; every message against the events.
+process; a minute of the exchanges takes a second. Every event is held against an undisturbed course over the tape
+that its run received, and by its certificate against the search; every message against the events.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long after its candle an event is there while Valkey is emptied again and again, and without it for good.
+"""Time from a candle to its event while Valkey is emptied again and again, and without it for good.
 
 python -m tests.bench.live.without_valkey --seconds 120 --speed 60
 

@@ -48,7 +48,7 @@ class ChainAccount:
     attempts_back: int = 0
     broken: list[str] = field(default_factory=list)
     received_otherwise: list[str] = field(default_factory=list)
-    """Minutes that a run received otherwise than the exchange has them: holes by verdict, or unknown at its start."""
+    """Minutes that a run received otherwise than the exchange has them: by a verdict, or before it began."""
     wanted: int = 0
     not_told: list[str] = field(default_factory=list)
     twice: int = 0
@@ -59,7 +59,7 @@ class ChainAccount:
             "lost": self.lost,
             "extra": self.extra,
             "not in the user's stream": self.not_streamed,
-            "checkpoints moved back": [f"{self.attempts_back} times"] if self.attempts_back else [],
+            "checkpoints that were to move back": [f"{self.attempts_back} times"] if self.attempts_back else [],
             "certificates that are broken": self.broken,
             "without a message": self.not_told,
             "in a foreign chat": self.astray,
@@ -70,7 +70,7 @@ class ChainAccount:
         return (
             f"{self.minutes:,} minutes; {self.events:,} events: {len(self.lost)} lost, {len(self.extra)} extra or "
             f"changed; {self.entries:,} stream entries: {len(self.not_streamed)} users with a gap; "
-            f"{self.attempts_back} checkpoints moved back; {len(self.broken)} certificates broken, "
+            f"{self.attempts_back} checkpoints were to move back; {len(self.broken)} certificates broken, "
             f"{len(self.received_otherwise)} minutes received otherwise than the exchange has them; "
             f"{self.wanted:,} events to be told: {len(self.not_told)} untold, {self.twice} twice, "
             f"{len(self.astray)} astray"
@@ -78,7 +78,7 @@ class ChainAccount:
 
 
 async def account_of(chain: LiveChain) -> ChainAccount:
-    """Have the shard come up and end there; hold what was said and told against the exchange's own candles."""
+    """Have the shard come up and end there; hold what was said and told against the tapes that were received."""
     await chain.come_up()
     account = ChainAccount()
     for owner in chain.owners:
@@ -89,8 +89,7 @@ async def account_of(chain: LiveChain) -> ChainAccount:
         for run in owner.runs:
             await _add_run(account, chain, run, taken[run.spec.instrument])
         await _add_messages(account, chain, owner)
-    async with chain.postgres.connection() as connection:
-        account.attempts_back = await connection.fetchval("SELECT last_value FROM moves_back")
+    account.attempts_back = chain.refused_moves()
     return account
 
 

@@ -9,12 +9,11 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from typing import NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.errors import ServiceUnavailable
-from candleray.identity.user_store import Users
 from candleray.live.run import RunState
 from candleray.live.shard_store import ShardStore
 from candleray.markets import Instrument
@@ -31,25 +30,12 @@ from tests.support.telegram.faults import Faults
 from tests.support.telegram.faulty_course import FAULTS
 from tests.support.telegram.notifier_process import notifier_process
 from tests.support.telegram.people import Person, link
+from tests.support.users import new_user
 from tests.support.waiting import eventually, let_work_until
 
 TIMEFRAMES: tuple[Timeframe, ...] = ("1m", "1m", "5m", "1m")
 LINKED, UNLINKED = 3, 1
 """People with a chat that is linked, and some whose chat the bot must not write to."""
-ATTEMPTS = """
-CREATE SEQUENCE moves_back MINVALUE 0 START 0;
-SELECT nextval('moves_back');
-CREATE FUNCTION count_moves_back() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF NEW.ts_open < OLD.ts_open THEN
-        PERFORM nextval('moves_back');  -- a sequence keeps what a transaction that is refused has counted
-    END IF;
-    RETURN NEW;
-END
-$$;
-CREATE TRIGGER a_counts_moves_back BEFORE UPDATE ON live_checkpoints
-    FOR EACH ROW EXECUTE FUNCTION count_moves_back();
-"""
 
 
 class Owner(NamedTuple):
@@ -78,8 +64,6 @@ class LiveChain:
 
     async def begin(self, stack: AsyncExitStack) -> None:
         """Have the chain at work: some people's runs say something every few minutes, of all markets."""
-        async with self.postgres.connection() as connection:
-            await connection.execute(ATTEMPTS)
         self.ingestion.begin_all()
         await asyncio.to_thread(grow, self.ingestion, 1)
         self.api = await stack.enter_async_context(fake_bot_api(TOKEN, faults=Faults(FAULTS)))
@@ -96,12 +80,11 @@ class LiveChain:
         )
 
     async def _owner(self, number: int, is_linked: bool) -> Owner:
-        telegram_user_id = uuid4().int >> 66
-        user_id = (await Users(self.postgres).known(telegram_user_id)).user_id
+        user = await new_user(self.postgres)
         instruments = self.ingestion.instruments
         ours = [instruments[(number + step) % len(instruments)] for step in (0, 3)]
-        runs = [await self._run(each, number + at, user_id) for at, each in enumerate(ours)]
-        person = Person(user_id, telegram_user_id, runs[0])
+        runs = [await self._run(each, number + at, user.user_id) for at, each in enumerate(ours)]
+        person = Person(user.user_id, user.telegram_user_id, runs[0])
         self.api.open_chat(person.chat_id)  # the bot could write to everybody
         if is_linked:
             await link(self.postgres, self.api, person)
@@ -119,6 +102,10 @@ class LiveChain:
         """The last minute that was taken of each instrument that has runs."""
         read = {run.spec.instrument for owner in self.owners for run in owner.runs}
         return await ShardStore(self.postgres, 0).checkpoints(list(read))
+
+    def refused_moves(self) -> int:
+        """Count the checkpoints that were to move back: the database refuses it, and its log keeps that."""
+        return self.ingestion.postgres.log.read_text(errors="replace").count("does not move back")
 
     async def come_up(self, minutes: int = 3) -> None:
         """Wait until every run has taken the minutes up to some from now."""

@@ -144,7 +144,7 @@ class FakeBotApi:
         if not self._updates and timeout_s:
             self._poller = asyncio.get_running_loop().create_future()
             with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._poller), timeout_s)
+                await asyncio.wait_for(self._poller, timeout_s)  # which is done with then
         return list(self._updates)[:100]
 
     def _send(self, chat_id: int, text: str, parse_mode: str | None) -> dict[str, Any]:
