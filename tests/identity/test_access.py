@@ -22,6 +22,7 @@ PUBLIC = {
     "GET /health",
     "GET /metrics",
     "GET /ready",
+    "GET /status",
     "POST /login/telegram/mini-app",
     "POST /login/telegram/widget",
 }
