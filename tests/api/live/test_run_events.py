@@ -116,9 +116,20 @@ async def test_a_position_that_was_open_when_its_session_ended_is_left_open(api,
     await said(postgres, run, [(0, entry())])
     assert (await told(api, run, "trades"))["trades"][0]["state"] == "open"
     session = await started_again(postgres, run)
-    await said(postgres, run, [(30, entry()), (31, exit_of(30, 9_990.0))], session)
+    await said(postgres, run, [(30, entry()), (31, exit_of(30, 9_990.0)), (32, entry())], session)
     trades = (await told(api, run, "trades"))["trades"]
-    assert [(one["session"], one["state"]) for one in trades] == [(1, "left_open"), (4, "closed")]
+    assert [(one["session"], one["state"]) for one in trades] == [(1, "left_open"), (4, "closed"), (4, "open")]
+    for action in (RunAction.STOP, RunAction.HALT):
+        await Runs(postgres).move(run.user_id, run.run_id, action, "the test")
+    assert (await told(api, run, "trades", session=4))["trades"][1]["state"] == "left_open"
+
+
+async def test_annulled_entries_and_cash_are_those_of_the_session_that_is_asked_for(api, postgres, run):
+    await said(postgres, run, TWO_TRADES_AND_ONE_ANNULLED)
+    session = await started_again(postgres, run)
+    assert [(await told(api, run, "trades", session=one))["annulled"] for one in (1, session)] == [1, 0]
+    equity = await told(api, run, "equity", session=session)
+    assert ([one["session"] for one in equity["sessions"]], equity["points"]) == ([session], [])
 
 
 async def test_equity_is_told_after_each_trade_by_sessions(api, postgres, run):
