@@ -7,19 +7,24 @@ never was.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 _DIGEST_LENGTH = 16
 _OURS = re.compile(rf"[0-9a-f]{{{_DIGEST_LENGTH}}}(\.removed)?")
 _DAY_S = 86_400
 _UNUSED_DAYS = 30
+_LONGEST_COMPILATION_S = 120.0
+_LOOK_S = 0.05
 _KEPT = 8  # of those unused for a day: 10 to 70 MB each, and a day's work on the sources leaves dozens
 
 
@@ -53,6 +58,37 @@ def open_folder(sources: Path, base: Path) -> Path:
     if is_new:
         prune(base, folder)
     return folder
+
+
+@contextmanager
+def compiling(folder: Path, name: str) -> Iterator[None]:
+    """Hold back other processes that are to compile the same, which then find it in the folder.
+
+    A process that takes too long, as one that was suspended, is waited for no longer: compiling twice is no fault.
+    """
+    known = folder / "compiled" / name
+    if known.exists():
+        yield
+        return
+    with ExitStack() as held:
+        with suppress(OSError):
+            known.parent.mkdir(exist_ok=True)
+            _take(held.enter_context(known.with_name(f"{name}.lock").open("w")))
+        yield
+        with suppress(OSError):
+            known.touch()
+
+
+def _take(lock: IO[str]) -> None:
+    """Take the lock, or wait in vain."""
+    give_up_at = time.monotonic() + _LONGEST_COMPILATION_S
+    while time.monotonic() < give_up_at:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOOK_S)
+        else:
+            return
 
 
 def prune(base: Path, own: Path) -> None:

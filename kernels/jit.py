@@ -20,7 +20,7 @@ from numba.core.datamodel.models import TupleModel
 from numba.core.typeconv import Conversion
 from numba.extending import intrinsic, register_model, typeof_impl
 
-from kernels.cache import base_folder, open_folder
+from kernels.cache import base_folder, compiling, open_folder
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -75,7 +75,9 @@ class Kernel:
 
     @cached_property
     def compiled(self) -> Callable[..., Any]:
-        compiled: Callable[..., Any] = numba.njit(self.arguments, **_FLAGS)(self.function)
+        name = f"{self.function.__module__}.{self.function.__qualname__}"
+        with compiling(Path(numba.config.CACHE_DIR), name):
+            compiled: Callable[..., Any] = numba.njit(self.arguments, **_FLAGS)(self.function)
         return compiled
 
     @cached_property

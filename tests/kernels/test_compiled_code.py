@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
+from kernels import cache
 from kernels.cache import open_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,3 +146,32 @@ def test_a_cache_that_cannot_be_written_does_not_stop_anyone(tmp_path: Path):
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
     assert "candleray-numba-" in process.stdout
+
+
+def test_who_needs_what_another_compiles_waits_and_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    told, waits = list[str](), Event()
+    monkeypatch.setattr(cache.time, "sleep", lambda seconds: waits.set())
+
+    def need() -> None:
+        with cache.compiling(tmp_path, "kernel"):
+            told.append("found")
+
+    with cache.compiling(tmp_path, "kernel"):
+        other = Thread(target=need)
+        other.start()
+        assert waits.wait(60)
+        told.append("compiled")
+    other.join()
+    assert told == ["compiled", "found"]
+
+
+@pytest.mark.parametrize("longest_s", [0.0, 120.0])
+def test_what_is_compiled_is_waited_for_no_more_and_what_takes_too_long_neither(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longest_s: float
+):
+    monkeypatch.setattr(cache, "_LONGEST_COMPILATION_S", longest_s)
+    with cache.compiling(tmp_path, "kernel"):
+        if longest_s:
+            (tmp_path / "compiled" / "kernel").touch()
+        with cache.compiling(tmp_path, "kernel"):
+            pass
