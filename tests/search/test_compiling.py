@@ -66,7 +66,8 @@ def test_the_phase_begins_where_compiling_takes_long_and_is_asked_for_once(task:
     assert (again, task.bars) == ([], [compiling.FEW_BARS])
 
 
-def test_kernels_that_are_there_make_no_phase(task: Submitted) -> None:
+def test_kernels_that_are_there_make_no_phase(task: Submitted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "SOON_S", 60.0)
     task.answer.set_result(None)
     begun: list[Phase] = []
     asyncio.run(compile_kernels(GRID, BARS, 200, begun.append))
