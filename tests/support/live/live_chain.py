@@ -15,7 +15,7 @@ from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.errors import ServiceUnavailable
 from candleray.live.run import RunState
-from candleray.live.shard_store import ShardStore
+from candleray.live.stores.shard_store import ShardStore
 from candleray.markets import Instrument
 from candleray.settings import TelegramSettings
 from candleray.timeframes import MINUTE_MS, Timeframe, from_ms
