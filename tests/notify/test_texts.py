@@ -116,6 +116,7 @@ def test_a_digest_holds_as_many_lines_as_fit_and_says_that_there_are_more():
     assert MOST_CHARACTERS - 250 < length_of(text) <= MOST_CHARACTERS
     assert text.startswith(f"{taken} events, more to come\n#17 ")
     assert text.count("\n") == taken < 300
+    assert length_of(digest_of(["#1 a line"] * 1000)[0]) <= MOST_CHARACTERS, "ends of lines count too"
     assert digest_of(["#1 a", "#2 b"]) == ("2 events\n#1 a\n#2 b", 2)
 
 
