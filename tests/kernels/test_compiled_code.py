@@ -136,6 +136,7 @@ def test_compiled_code_is_cached_outside_the_sources(tmp_path: Path):
     folder = Path(process.stdout.strip())
     assert folder.parent == tmp_path
     assert list(folder.rglob("*.nbi"))
+    assert list((folder / "compiled").glob("kernels.rules.sign_of_output.*")), "others were held back meanwhile"
 
 
 def test_a_cache_that_cannot_be_written_does_not_stop_anyone(tmp_path: Path):
@@ -170,6 +171,7 @@ def test_what_is_compiled_is_waited_for_no_more_and_what_takes_too_long_neither(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longest_s: float
 ):
     monkeypatch.setattr(cache, "_LONGEST_COMPILATION_S", longest_s)
+    monkeypatch.setattr(cache.time, "sleep", lambda seconds: pytest.fail("it waits"))
     with cache.compiling(tmp_path, "kernel"):
         if longest_s:
             (tmp_path / "compiled" / "kernel").touch()
