@@ -30,6 +30,7 @@ from actors.options import FEEDS, NAMESPACE, RAY_DRIVER, TELEGRAM_NOTIFIER_PART,
 from actors.ray_errors import original_error
 from actors.telegram_notifier import telegram_notifier
 from candleray.errors import CandlerayError, in_words
+from candleray.logs import configure_logs
 from candleray.private_files import write_private
 from candleray.settings import Settings, get_settings
 from cluster.instance import ray_runtime
@@ -163,7 +164,9 @@ def main(app: str, boot_id: str, first_port: int, descriptor: int) -> int:
     answer_as(RAY_DRIVER)
     report = to_pipe(own_pipe(descriptor))
     with suppress(CandlerayError, KeyboardInterrupt):  # the supervisor knows
-        RayDriver(get_settings(), app, boot_id, Ports(first_port), report).run()
+        settings = get_settings()
+        configure_logs(settings.log_level)  # whose lines go to the instance's log
+        RayDriver(settings, app, boot_id, Ports(first_port), report).run()
         return 0
     return 1
 
