@@ -39,14 +39,14 @@ class BarWindow:
         self.rows = np.empty((len(COLUMNS), bars + 32 + bars // 2))
         self.place = np.array([self.rows.ctypes.data, self.rows.shape[1], self.stop])
         """The address of the first row, the length of each, and where the bars stop: for compiled code."""
-        self._write(kept, 0)
+        self.rows[:, : self.stop] = with_means(kept)
 
     def append(self, bar: FloatArray) -> None:
-        """Add a candle `[5, 1]`."""
+        """Add a bar `[7, 1]`, as `with_means` makes it."""
         if self.stop == self.rows.shape[1]:
             self.rows[:, : self.bars] = self.rows[:, self.stop - self.bars : self.stop].copy()
             self.stop = self.bars
-        self._write(bar, self.stop)
+        self.rows[:, self.stop] = bar[:, 0]
         self.stop += 1
         self.place[2] = self.stop
 
@@ -60,11 +60,10 @@ class BarWindow:
         """The last candles, `[5, n]`."""
         return self.rows[:_CANDLE_ROWS, max(0, self.stop - bars) : self.stop]
 
-    def _write(self, values: FloatArray, at: int) -> None:
-        places = slice(at, at + values.shape[1])
-        self.rows[:_CANDLE_ROWS, places] = values
-        for row in range(_CANDLE_ROWS, len(COLUMNS)):
-            self.rows[row, places] = column(values, COLUMNS[row])
+
+def with_means(values: FloatArray) -> FloatArray:
+    """Candles `[5, n]` with the means of their prices, in the rows of a `BarWindow`."""
+    return np.stack([column(values, name) for name in COLUMNS])
 
 
 def _cast(declared: Mapping[str, Param], given: Mapping[str, Number]) -> dict[str, Number]:

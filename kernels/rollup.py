@@ -53,6 +53,10 @@ def _gather(values, firsts, minutes, bars):
         bars[VOLUME, bar] = values[VOLUME, start:stop].sum()
 
 
+_PIECES = 32
+"""Pieces of an open bar's minutes that are kept apart."""
+
+
 class GrowingBars:
     """Bars of a timeframe from minutes that come in pieces: those that `rollup` makes of all minutes at once.
 
@@ -84,6 +88,9 @@ class GrowingBars:
             return ts_open_ms, values
         self._stamps.append(ts_open_ms)
         self._values.append(values)
+        if len(self._stamps) > _PIECES:
+            # A day of minutes in pieces takes 0.3 ms to be joined, in the one minute in which all bars close.
+            self._stamps, self._values = [np.concatenate(self._stamps)], [np.concatenate(self._values, axis=1)]
         length_ms = self.minutes * _MINUTE_MS
         first_ms, next_ms = self._stamps[0][0], self._last_ms + _MINUTE_MS
         if first_ms // length_ms == next_ms // length_ms:

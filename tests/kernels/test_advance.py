@@ -15,7 +15,7 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from kernels.advance import BarWindow, GrowingSeries, GrowingSignal
+from kernels.advance import BarWindow, GrowingSeries, GrowingSignal, with_means
 from kernels.bits import unpack
 from kernels.declare import Indicator, Number
 from kernels.indicators import INDICATORS
@@ -173,7 +173,7 @@ def test_bar_by_bar_over_a_window_values_and_signals_are_those_of_all_bars_at_on
         step.write_signal(octets)
         made, flags = [], np.empty((2, bars.shape[1] - known), bool)
         for bar in range(known, bars.shape[1]):
-            window.append(bars[:, bar : bar + 1])
+            window.append(with_means(bars[:, bar : bar + 1]))
             take_steps([SeriesSteps([step])])
             made.append(outputs[:, 1].copy())
             flags[:, bar - known] = octets[:, 0] & 1

@@ -17,7 +17,7 @@ from candleray.live.runners.strategy import Strategy
 from candleray.markets import Instrument
 from candleray.search.signals.expressions import SourceKey
 from candleray.timeframes import iso, minutes_of
-from kernels.advance import BarWindow
+from kernels.advance import BarWindow, with_means
 from kernels.live.series_steps import SeriesSteps
 
 
@@ -64,8 +64,9 @@ class Lane:
 
     def decided_ms(self, instrument: Instrument, tapes: Mapping[Instrument, MinuteTape]) -> int:
         """The first minute of an instrument that is not decided for this lane."""
-        history = self._histories.get(instrument)
         decided_ms = tapes[instrument].decided_ms
+        # To hash an instrument takes a microsecond, and there are some hundred lanes.
+        history = self._histories.get(instrument) if self._histories else None
         return decided_ms if history is None else max(decided_ms, history.decided_ms)
 
     def all_decided_ms(self, tapes: Mapping[Instrument, MinuteTape]) -> int:
@@ -109,6 +110,7 @@ class Lane:
                 own.read(window)
                 if not any(window is one for one in self.windows):
                     self.windows.append(window)
+        self._steps = SeriesSteps([step for _, planes in plain for step in planes.steps])
 
     def waits_for(self, tapes: Mapping[Instrument, MinuteTape]) -> str | None:
         """The instrument whose minutes are behind those of another that the runs read, in words."""
@@ -126,8 +128,10 @@ class Lane:
             if len(made):
                 self._held[source] = joined(self._held[source], made)
         self.position_ms = stop_ms
-        for window in self.windows if len(own.candles) else ():
-            window.append(own.candles.values)
+        if self.windows and len(own.candles):
+            bar = with_means(own.candles.values)
+            for window in self.windows:
+                window.append(bar)
         self._let_go()
         others: Mapping[SourceKey, Candles] = {}
         if len(own.candles):
@@ -136,7 +140,7 @@ class Lane:
         return LaneBars(own.candles, after_gap, others, own.gaps)
 
     def _between(self, instrument: Instrument, tapes: Mapping[Instrument, MinuteTape], stop_ms: int) -> Candles:
-        history = self._histories.get(instrument)
+        history = self._histories.get(instrument) if self._histories else None
         if history is None:
             return tapes[instrument].between(self.position_ms, stop_ms)
         own = history.minutes.between(self.position_ms, min(stop_ms, history.decided_ms))
