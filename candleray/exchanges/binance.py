@@ -197,6 +197,7 @@ def read_kline(message: Any) -> LiveKline | None:
         *(open_, high, low, close, volume, quote_volume),
         trades=float(json_answers.member(kline, "n", kind=int)),
         is_closed=json_answers.flag(kline, "x"),
+        told_ms=json_answers.told_ms(event, "E"),
     )
 
 

@@ -177,20 +177,23 @@ def read_kline(message: Any) -> LiveKline | None:
     name = message.get("topic") if isinstance(message, dict) else None
     if not isinstance(name, str) or not name.startswith(_TOPIC):
         return None
-    klines = [_kline(name.removeprefix(_TOPIC), entry) for entry in json_answers.entries(message, "data")]
+    symbol, told_ms = name.removeprefix(_TOPIC), json_answers.told_ms(message, "ts")
+    klines = [_kline(symbol, entry, told_ms) for entry in json_answers.entries(message, "data")]
     if not klines:
         raise MalformedAnswer("data is empty")
     return next((kline for kline in klines if kline.is_closed), klines[-1])
 
 
-def _kline(symbol: str, entry: dict[str, Any]) -> LiveKline:
+def _kline(symbol: str, entry: dict[str, Any], told_ms: int | None) -> LiveKline:
     is_closed = json_answers.flag(entry, "confirm")
     if entry.get("interval") != INTERVAL:
         raise MalformedAnswer(f"the interval of {symbol} is {str(entry.get('interval'))[:40]!r}")
     names = ("open", "high", "low", "close", "volume", "turnover")
     open_, high, low, close, volume, turnover = (json_answers.decimal(entry, name) for name in names)
     start_ms = json_answers.member(entry, "start", kind=int)
-    return LiveKline(symbol, start_ms, open_, high, low, close, volume, turnover, is_closed=is_closed)
+    return LiveKline(
+        symbol, start_ms, open_, high, low, close, volume, turnover, is_closed=is_closed, told_ms=told_ms
+    )
 
 
 def read_reply(message: Any) -> StreamReply | None:

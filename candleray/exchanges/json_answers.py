@@ -45,6 +45,12 @@ def flag(content: Any, name: str) -> bool:
     return told
 
 
+def told_ms(content: dict[str, Any], name: str) -> int | None:
+    """A time in ms since the epoch, None where there is none that is a whole number."""
+    told = content.get(name)
+    return told if isinstance(told, int) and not isinstance(told, bool) else None
+
+
 def word(content: Any, name: str) -> str:
     """A short text, such as an asset's name; characters that no word has become `_`.
 

@@ -17,7 +17,10 @@ from candleray.candles import CandleRows
 
 @dataclass(frozen=True)
 class LiveKline:
-    """A minute as a stream tells it, unchecked; `is_closed` is the venue's own word. Unknown values are NaN."""
+    """A minute as a stream tells it, unchecked; `is_closed` is the venue's own word. Unknown values are NaN.
+
+    `told_ms` is when the venue sent it, by its own clock, None where it does not say.
+    """
 
     symbol: str
     ts_open_ms: int
@@ -29,6 +32,7 @@ class LiveKline:
     quote_volume: float = math.nan
     trades: float = math.nan
     is_closed: bool = True
+    told_ms: int | None = None
 
     @property
     def values(self) -> tuple[float, float, float, float, float]:

@@ -254,7 +254,8 @@ class MarketFeed:
         return dict(islice(silent, _MOST_SILENT))
 
     def _row(self, kline: LiveKline, source: RowSource, now_ms: int) -> LiveRow | None:
-        until_ms = now_ms + self.pace.future_ms
+        # A frame that was sent before its minute was over is no closed candle, however late it is read.
+        until_ms = min(now_ms, now_ms if kline.told_ms is None else kline.told_ms) + self.pace.future_ms
         if not is_candle(kline.ts_open_ms, kline.values, until_ms):
             _, refused = screen(LiveKline.rows([kline]), until_ms, f"at {self.market.name}")
             self.counts.refuse(refused[0].reason, f"{kline.symbol}, {refused[0].first_example}")

@@ -18,6 +18,7 @@ from candleray.simulator.faults.fault_book import FaultBook
 from candleray.simulator.faults.listing_faults import LISTED, LISTED_BEFORE_MS, new_symbol
 from candleray.simulator.kline_frames import MinuteCandles
 from candleray.simulator.stream_dialect import Candle, KlineFrame
+from candleray.simulator.venues import simulated_markets
 from candleray.timeframes import MINUTE_MS
 
 
@@ -29,6 +30,9 @@ class VenueRecord:
         self._undisturbed = MinuteCandles(source)
 
     def view(self, now_ms: int) -> VenueView:
+        # A day's faults are drawn before anything of it is shown, also where the streams are behind the clock.
+        for market in simulated_markets():
+            self.book.prepare(market, now_ms)
         return VenueView(self, now_ms)
 
     def undisturbed(self, market: Market, symbol: str, ts_open_ms: int) -> Candle | None:

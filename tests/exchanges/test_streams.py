@@ -53,7 +53,18 @@ def read(market: Market, message: Any) -> LiveKline | None:
 def test_a_closed_kline_is_read_with_its_quote_volume(market: Market) -> None:
     kline = read(market, frame_of(market))
     trades = 7.0 if market.exchange == "binance" else math.nan
-    assert repr(kline) == repr(LiveKline("BTCUSDT", MINUTE, 1.5, 3.5, 0.5, 2.5, 10.0, 20.25, trades))
+    told_ms = MINUTE + 60_010
+    cells = (1.5, 3.5, 0.5, 2.5, 10.0, 20.25)
+    assert repr(kline) == repr(LiveKline("BTCUSDT", MINUTE, *cells, trades, told_ms=told_ms))
+
+
+@every_market
+@pytest.mark.parametrize("stamp", [None, "1672324860010", 1.5, True])
+def test_a_frame_that_does_not_say_when_it_was_sent_is_read_without_it(market: Market, stamp: Any) -> None:
+    frame = frame_of(market) | ({"E": stamp} if market.exchange == "binance" else {"ts": stamp})
+    kline = read(market, frame)
+    assert kline is not None
+    assert kline.told_ms is None
 
 
 @every_market

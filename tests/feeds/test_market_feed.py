@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -133,6 +134,17 @@ def test_a_row_that_is_no_candle_is_refused_with_its_reason(
     assert dict(feed.counts.refused) == {reason: 1}
     assert feed.counts.examples[reason].startswith(f"{SYMBOL}, row 1: ")
     assert len(feed.asks(now_ms + 8 * SECOND)) == 1, "its minute is taken from REST"
+
+
+def test_a_candle_that_was_sent_before_its_minute_was_over_is_refused_however_late_it_is_read(
+    feed: MarketFeed,
+) -> None:
+    store(feed, START_MS, START_MS + 2 * MINUTE_MS)
+    early = replace(kline_of(SYMBOL, START_MS, 1), told_ms=START_MS + MINUTE_MS - 30 * SECOND)
+    assert feed.tell(early, START_MS + 5 * MINUTE_MS) is None
+    assert dict(feed.counts.refused) == {"not closed yet": 1}
+    revised = replace(early, told_ms=START_MS + MINUTE_MS + 7 * SECOND)
+    assert feed.tell(revised, START_MS + 5 * MINUTE_MS) is not None
 
 
 class CountedLooks(dict[int, int]):

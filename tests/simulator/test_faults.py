@@ -54,6 +54,21 @@ def closes(record: VenueRecord, now_ms: int, minutes: int = 5) -> dict[int, floa
     return dict(zip(rows.ts_open_ms.tolist(), rows.values[3].tolist(), strict=True))
 
 
+def test_a_day_is_shown_with_its_faults_though_no_stream_has_come_to_it() -> None:
+    def shown() -> VenueRecord:
+        schedule = FaultSchedule(3, {"outage": 60})
+        return VenueRecord(GeneratedCandles(symbols=SYMBOLS), FaultBook(T, lambda _: SYMBOLS, schedule))
+
+    def stamps(record: VenueRecord) -> list[int]:
+        rows = record.view(T + DAY_MS - 1).closed(SPOT, "BTCUSDT", T, T + DAY_MS)
+        return [int(ts_ms) for ts_ms in rows.ts_open_ms]
+
+    streamed, unstreamed = shown(), shown()
+    streamed.book.prepare(SPOT, T + DAY_MS - 1)
+    assert stamps(unstreamed) == stamps(streamed)
+    assert len(stamps(streamed)) < DAY_MS // MINUTE_MS - 1
+
+
 # Kinds
 
 

@@ -31,7 +31,7 @@ _LOOK_S = 0.2
 _START_SPEED = 60.0
 _SLOWER = 3.0
 """Divides the speed, no more: while REST is away, ingestion counts on at the usual speed, also in its waits."""
-_REST_WITHIN_S, _SETTLED_WITHIN_S = 600.0, 60.0
+_REST_WITHIN_S, _SETTLED_WITHIN_S = 1800.0, 60.0
 _REST_MS = 110 * MINUTE_MS
 """The end of the last day, without new faults: the longest outage, the hour after which some of its minutes come,
 and the next question for them."""
