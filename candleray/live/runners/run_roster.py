@@ -102,7 +102,8 @@ class RunRoster:
         return known is None or known.live.last.session != live.last.session
 
     def _count_untaken(self, found: Sequence[LiveRun], is_whole: bool) -> None:
-        untaken = Counter(one.run.state for one in found if one.run.run_id not in self._state.attached)
+        to_live = [one.run for one in found if one.run.state is not RunState.STOPPING]
+        untaken = Counter(run.state for run in to_live if run.run_id not in self._state.attached)
         if not is_whole:  # those that run were not looked at
             untaken[RunState.RUNNING] = self.untaken[RunState.RUNNING]
         self.untaken = untaken

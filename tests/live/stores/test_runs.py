@@ -137,7 +137,7 @@ def test_the_states_that_the_database_counts_as_active_are_those_of_the_table():
 
 
 def test_the_drawing_has_every_transition():
-    page = (Path(__file__).parent.parent.parent / "docs" / "reference" / "run-states.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "run-states.md").read_text()
     drawn = re.findall(r"^    (\w+) --> (\w+): (\w+)$", page, re.MULTILINE)
     assert {(state, action): there for state, there, action in drawn} == ALLOWED
 

@@ -116,6 +116,11 @@ async def subscription(somebody: Target) -> Wanted:
     return Wanted(ITS_IDS)
 
 
+async def unneeded_subscription(somebody: Target) -> Wanted:
+    """Remove one that runs of other examples may read."""
+    return Wanted((await subscription(somebody)).ids, query={"force": True})
+
+
 async def wish(somebody: Target) -> Wanted:
     """Ask for an instrument that is not ingested."""
     await somebody.api.delete("/market-data/subscriptions/1/BTCUSDT", params={"force": True})
@@ -148,7 +153,7 @@ MADE: dict[str, Callable[[Target], Awaitable[Wanted]]] = {
     "POST /exchange-keys": exchange_key,
     "POST /me/telegram/link": telegram_bot,
     "POST /market-data/candles": candles,
-    "DELETE /market-data/subscriptions/{market_id}/{symbol}": subscription,
+    "DELETE /market-data/subscriptions/{market_id}/{symbol}": unneeded_subscription,
     "POST /market-data/subscription-requests": wish,
     "POST /market-data/subscription-requests/{request_id}/accept": waiting_wish,
     "POST /market-data/subscription-requests/{request_id}/refuse": unwanted_wish,

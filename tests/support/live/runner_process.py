@@ -120,9 +120,9 @@ def die_at(point: str, at: int) -> None:
     writing, append, acknowledge = ShardStore.writing, Valkey.append_capped, StreamGroup.acknowledge
     advance = ShardState.advance
 
-    async def advance_and_tell(state: ShardState) -> None:
+    async def advance_and_tell(state: ShardState, most_bars: int) -> bool:
         come_to("taken")
-        await advance(state)
+        return await advance(state, most_bars)
 
     @asynccontextmanager
     async def writing_and_tell(store: ShardStore) -> AsyncIterator[Any]:

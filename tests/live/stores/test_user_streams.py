@@ -7,9 +7,9 @@ import pytest
 from candleray.databases.postgres import Postgres
 from candleray.databases.stream_reader import entries_after
 from candleray.databases.valkey import Valkey
-from candleray.live.event_store import StrategyEvents
 from candleray.live.events import StrategyEvent
-from candleray.live.user_streams import UserStreams, events_stream
+from candleray.live.stores.event_store import StrategyEvents
+from candleray.live.stores.user_streams import UserStreams, events_stream
 from tests.support.live.said_events import LONG, said
 from tests.support.live.saved_runs import SavedRun, saved_run
 
