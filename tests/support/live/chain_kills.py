@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
 
 from cluster.machine.processes import is_running
 from tests.support.feeds.ingestion_rig import VENUES
@@ -21,6 +22,19 @@ ALSO = 0.3
 """The part of the kills at which another part of the chain is killed with it."""
 INGESTION_AIMS = ("anywhere", "begins", "stored", "answered")
 _MINUTES_FOR_A_POINT_S = 60.0
+
+
+class Service(Protocol):
+    def kill(self) -> object: ...
+    def start(self) -> object: ...
+
+
+@asynccontextmanager
+async def _away(service: Service) -> AsyncIterator[None]:
+    """A service killed, and started again at the end."""
+    await asyncio.to_thread(service.kill)
+    yield
+    await asyncio.to_thread(service.start)
 
 
 class ChainKiller:
@@ -87,16 +101,13 @@ class ChainKiller:
 
     @asynccontextmanager
     async def notifier(self) -> AsyncIterator[None]:
-        await asyncio.to_thread(self.chain.notifier.kill)
-        yield
-        await asyncio.to_thread(self.chain.notifier.start)
+        async with _away(self.chain.notifier):
+            yield
 
     @asynccontextmanager
     async def valkey(self) -> AsyncIterator[None]:
-        service = self.chain.ingestion.valkey
-        await asyncio.to_thread(service.kill)
-        yield
-        await asyncio.to_thread(service.start)
+        async with _away(self.chain.ingestion.valkey):
+            yield
 
     @asynccontextmanager
     async def emptied(self) -> AsyncIterator[None]:
@@ -105,10 +116,8 @@ class ChainKiller:
 
     @asynccontextmanager
     async def postgres(self) -> AsyncIterator[None]:
-        service = self.chain.ingestion.postgres
-        await asyncio.to_thread(service.kill)
-        yield
-        await asyncio.to_thread(service.start)
+        async with _away(self.chain.ingestion.postgres):
+            yield
 
     @asynccontextmanager
     async def store(self) -> AsyncIterator[None]:
