@@ -330,7 +330,7 @@ class LiveRunSettings(_Section):
     )
     look_s: float = Field(1.0, gt=0, description="between two looks for runs that were started or stopped")
     standing_every_s: float = Field(
-        10.0, gt=0, description="between two entries in each user's stream of how his runs stand"
+        10.0, gt=0, description="between two entries in a user's stream of how his runs stand, while somebody asks"
     )
     without_stream_s: float = Field(
         2.0, gt=0, description="between two looks for new candles in the store while Valkey is away"

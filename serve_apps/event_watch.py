@@ -7,6 +7,7 @@ is away costs a second, and nothing is told twice or left out.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from candleray.databases.stream_reader import entries_after
 from candleray.databases.valkey import StreamEntry, Valkey
 from candleray.errors import CandlerayError
 from candleray.live.stores.event_store import StrategyEvents
-from candleray.live.stores.standings import recent
+from candleray.live.stores.standings import ASK_EVERY_S, ask_for, recent
 from candleray.live.stores.user_streams import events_stream, standings_stream
 
 ASK_S = 1.0
@@ -37,6 +38,8 @@ class EventWatch:
         self._valkey = valkey
         self._watched: dict[UUID, Watched] = {}
         self._asking: list[asyncio.Task[None]] = []
+        self._asked_s: dict[UUID, float] = {}
+        """Users of whom standings were asked for, with the moment by our counter."""
 
     @contextmanager
     def watching(self, user_id: UUID, number: int) -> Iterator[Watched]:
@@ -74,6 +77,7 @@ class EventWatch:
                 await asyncio.sleep(ASK_S)
 
     async def _look_at_streams(self) -> None:
+        await self._ask_for_standings()
         events = {events_stream(user_id): one for user_id, one in self._watched.items()}
         standings = {standings_stream(user_id): one for user_id, one in self._watched.items()}
         after = {name: one.last_event for name, one in events.items()}
@@ -83,6 +87,14 @@ class EventWatch:
                 watched.told(entry)
             else:
                 standings[entry.stream].stand(entry)
+
+    async def _ask_for_standings(self) -> None:
+        now_s = time.monotonic()
+        due = [one for one in self._watched if now_s - self._asked_s.get(one, -ASK_EVERY_S) >= ASK_EVERY_S]
+        if due:
+            await ask_for(await self._valkey(), due)
+            asked_s = {**self._asked_s, **dict.fromkeys(due, now_s)}
+            self._asked_s = {one: at_s for one, at_s in asked_s.items() if one in self._watched}
 
 
 class Watched:

@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import redis.asyncio as redis
@@ -17,6 +18,30 @@ from candleray.network.forks import require_own
 
 _OLDER = "equal or smaller than the target stream top item"
 """Words of the server for an id that is not above the last one."""
+_STREAMS_AT_ONCE = 250
+"""Streams that one script appends to: some 2 ms, in which the server does nothing else."""
+_APPEND_NUMBERED = f"""
+local field, most, place, behind = ARGV[1], ARGV[2], 3, {{}}
+for at, stream in ipairs(KEYS) do
+    local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+    local number = last and tonumber(string.match(last[1], '^%d+'))
+    local count = tonumber(ARGV[place])
+    if number and tonumber(ARGV[place + 1]) > number + 1 then
+        behind[#behind + 1] = at
+    else
+        for entry = place + 1, place + 2 * count, 2 do
+            local id = ARGV[entry] .. '-0'
+            local told = redis.pcall('XADD', stream, 'MAXLEN', '~', most, id, field, ARGV[entry + 1])
+            if type(told) == 'table' and told.err and not string.find(told.err, '{_OLDER}', 1, true) then
+                return told
+            end
+        end
+    end
+    place = place + 1 + 2 * count
+end
+return behind
+"""
+"""One command for many streams: as a pipeline the replies of 2,600 appended entries took a second to read."""
 _ANSWERS_WITHIN_S = 15.0
 """A server behind a broken network says nothing at all, for as long as one waits."""
 
@@ -106,6 +131,34 @@ class Valkey:
             for answer in await pipeline.execute(raise_on_error=False):
                 if isinstance(answer, Exception) and _OLDER not in str(answer):
                     raise answer
+
+    async def append_numbered(self, streams: Mapping[str, Mapping[int, str]], field: str, most: int) -> list[str]:
+        """Append numbered entries of one field to streams that keep about so many.
+
+        A number that is not above the stream's last one changes nothing. A stream that is not there begins with
+        the first number given.
+
+        Args:
+            streams: by stream the texts by their numbers, which ascend.
+
+        Returns:
+            The streams whose last number is further back than the one before the first given: nothing was appended
+            to these.
+
+        Raises:
+            ServiceUnavailable: Valkey does not answer or has no room; entries may have been appended.
+        """
+        behind: list[str] = []
+        names = list(streams)
+        async with self.answering() as client:
+            append = client.register_script(_APPEND_NUMBERED)
+            for start in range(0, len(names), _STREAMS_AT_ONCE):
+                part = names[start : start + _STREAMS_AT_ONCE]
+                arguments: list[Any] = [field, most]
+                for name in part:
+                    arguments += (len(streams[name]), *chain.from_iterable(streams[name].items()))
+                behind += [part[place - 1] for place in await append(keys=part, args=arguments)]
+        return behind
 
     async def last_ids(self, streams: Sequence[str]) -> list[str | None]:
         """The id of the last entry of each stream, None where there is none."""

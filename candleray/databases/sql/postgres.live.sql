@@ -15,11 +15,12 @@ INSERT INTO event_numbers (user_id) SELECT DISTINCT user_id FROM unnest($1::uuid
 ON CONFLICT (user_id) DO UPDATE SET last = event_numbers.last;
 
 -- name: append_strategy_events
--- What is there already stays as it is; after `lock_event_numbers` of the same transaction.
+-- What is there already stays as it is. Users' numbers are locked as in `lock_event_numbers`, to the end of the
+-- transaction; one that writes more after this has locked all of its users before.
 WITH given AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[], $5::text[], $6::jsonb[])
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[], $5::text[], $6::text[])
         WITH ORDINALITY AS event (user_id, run_id, session, ts_open, kind, body, place)
-), fresh AS (
+), fresh AS MATERIALIZED (
     SELECT given.*, row_number() OVER (PARTITION BY user_id ORDER BY place) AS nth FROM given
     WHERE NOT EXISTS (
         SELECT FROM strategy_events AS known
@@ -27,15 +28,20 @@ WITH given AS (
             AND known.kind = given.kind
     )
 ), counted AS (
-    UPDATE event_numbers SET last = last + fresh_of.count
-    FROM (SELECT user_id, count(*) FROM fresh GROUP BY user_id) AS fresh_of
-    WHERE event_numbers.user_id = fresh_of.user_id
-    RETURNING event_numbers.user_id, last - fresh_of.count AS before
+    INSERT INTO event_numbers AS known (user_id, last)
+    SELECT user_id, count(*) FROM fresh GROUP BY user_id ORDER BY user_id
+    ON CONFLICT (user_id) DO UPDATE SET last = known.last + excluded.last
+    RETURNING user_id, last
+), numbered AS MATERIALIZED (
+    SELECT fresh.*, last - count(*) OVER (PARTITION BY user_id) + nth AS number, clock.at
+    FROM fresh JOIN counted USING (user_id) CROSS JOIN (SELECT clock_timestamp() AS at) AS clock
+), written AS (
+    INSERT INTO strategy_events (user_id, number, run_id, session, ts_open, kind, body, at)
+    SELECT user_id, number, run_id, session, ts_open, kind, body::jsonb, at FROM numbered
 )
-INSERT INTO strategy_events (user_id, number, run_id, session, ts_open, kind, body)
-SELECT user_id, before + nth, run_id, session, ts_open, kind, body FROM fresh JOIN counted USING (user_id)
-ORDER BY user_id, nth
-RETURNING user_id, number, run_id, session, ts_open, at, body;
+SELECT array_agg(place ORDER BY user_id, number) AS places, array_agg(number ORDER BY user_id, number) AS numbers,
+    min(at) AS at
+FROM numbered;
 
 -- name: strategy_events_after
 SELECT number, run_id, session, ts_open, at, body FROM strategy_events

@@ -11,9 +11,8 @@ from uuid import UUID
 from candleray.databases.postgres import Transaction
 from candleray.errors import CandlerayError, Conflict, NotFound, in_words
 from candleray.feeds.lags import Lags
-from candleray.live.events import StrategyEvent
 from candleray.live.run import RunAction
-from candleray.live.stores.event_store import NewEvent, append
+from candleray.live.stores.event_store import NewEvent, WrittenEvent, append
 from candleray.live.stores.shard_store import ShardStore, move_checkpoints
 from candleray.live.stores.store import move
 from candleray.live.stores.user_streams import UserStreams
@@ -53,7 +52,7 @@ class Commits:
         self._batch = Batch()
         self._repeats = False
         """The batch was tried before, and may be there without our knowing."""
-        self._committed: list[tuple[UUID, StrategyEvent]] = []
+        self._committed: list[WrittenEvent] = []
         self._untold: set[UUID] = set()
         """Users of whom more was committed than is known here."""
         self.events = 0
@@ -109,10 +108,10 @@ class Commits:
         try:
             await (await self._streams()).tell(committed, untold)
         except (CandlerayError, TimeoutError) as error:
-            self._untold |= untold | {user_id for user_id, _ in committed}
+            self._untold |= untold | {event.user_id for event in committed}
             log.warning("events_wait", step="user streams", users=len(self._untold), reason=in_words(error))
         except BaseException:
-            self._untold |= untold | {user_id for user_id, _ in committed}
+            self._untold |= untold | {event.user_id for event in committed}
             raise
 
     def tell_all(self, user_ids: Sequence[UUID]) -> None:
@@ -120,7 +119,12 @@ class Commits:
 
 
 async def _lock(transaction: Transaction, batch: Batch) -> None:
-    """Lock in the order of whoever moves one run: runs first, then the numbers of users' events."""
+    """Lock in the order of whoever moves one run: runs first, then the numbers of users' events.
+
+    Without moves the events are all that is written of users, and locks them itself.
+    """
+    if not batch.moves:
+        return
     for one in sorted(batch.moves, key=lambda one: one.run_id):
         await transaction.fetch("lock_run", one.user_id, one.run_id)
     await transaction.fetch("lock_event_numbers", list(batch.user_ids))

@@ -55,6 +55,7 @@ class ShardCourse:
                 ("without streams", self._minutes.read_without_streams),
                 ("late candles", self._late.look),
                 ("standings", self._standings.tell),
+                ("waits", self._standings.find_waits),
                 ("events", self._tell_what_waits),
                 ("figures", self._tell_figures),
             ):
@@ -62,7 +63,7 @@ class ShardCourse:
 
     def standings(self, user_id: UUID) -> list[RunStanding]:
         """The standings of a user's runs."""
-        return self._standings.by_user().get(user_id, [])
+        return self._standings.by_user([user_id]).get(user_id, [])
 
     def figures(self) -> ShardFigures:
         state, commits = self.state, self.state.commits

@@ -1,8 +1,9 @@
-"""Standings of a shard's runs, as their users are told them: how far each is, and what it waits for."""
+"""Standings of a shard's runs, for those users who are asked for: how far each is, what it waits for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -15,10 +16,13 @@ from candleray.live.runners.shard_state import AttachedRun, ShardState
 from candleray.live.sessions import LiveRun
 from candleray.live.standing import RunStanding
 from candleray.live.stores.event_store import NewEvent
+from candleray.live.stores.standings import asked_for
 from candleray.markets import Instrument, find_market
 from candleray.settings import LiveSettings
 from candleray.timeframes import from_ms, iso
 
+ASKED_EVERY_S = 1.0
+"""Between two looks for whom standings are asked."""
 OVERDUE_S = 180.0
 """Lateness of a minute, by its exchange's clock, from which on the owners of who waits for it are told why."""
 
@@ -28,11 +32,24 @@ class ShardStandings:
         self._state = state
         self._live = live
         self._why: dict[Instrument, Silence] = {}
+        self._told_s: dict[UUID, float] = {}
+        """The users who are asked for, with the moment by our counter at which they were told last."""
         self._told: dict[UUID, int] = {}
         """Runs that have told the minute that they wait for."""
 
     async def tell(self) -> float:
-        """Tell all users how their runs stand; return how long to pause before the next time."""
+        """Tell users who are asked for how their runs stand; return how long to pause before the next look."""
+        every_s, now_s = self._state.limits.standing_every_s, time.monotonic()
+        asked = await asked_for(await self._state.services.valkey())
+        self._told_s = {one: at_s for one, at_s in self._told_s.items() if one in asked}
+        due = {one for one in asked if now_s - self._told_s.get(one, -every_s) >= every_s}
+        if due:
+            await (await self._state.streams()).tell_standings(self.by_user(due))
+            self._told_s |= dict.fromkeys(due, now_s)
+        return min(ASKED_EVERY_S, every_s)
+
+    async def find_waits(self) -> float:
+        """Find out what runs wait for, and tell whom it is news; return how long to pause before the next time."""
         states = await FeedStore(self._state.services.postgres).states()
         ahead_ms = {
             find_market(one.market).market_id: one.clock_ahead_ms
@@ -41,18 +58,20 @@ class ShardStandings:
         }
         self._state.time.measured(ahead_ms)
         await self._find_reasons(states)
-        await (await self._state.streams()).tell_standings(self.by_user())
         await self._tell_waits()
         return self._state.limits.standing_every_s
 
-    def by_user(self) -> dict[UUID, list[RunStanding]]:
-        """The standings of the runs that are there, and of those that wait to be taken up."""
+    def by_user(self, user_ids: Collection[UUID]) -> dict[UUID, list[RunStanding]]:
+        """The standings of these users' runs that are there, and of those that wait to be taken up."""
         found: dict[UUID, list[RunStanding]] = {}
-        now = datetime.now(UTC)
-        for standing in self._state.book.standings():
-            if known := self._state.attached.get(standing.run_id):
-                found.setdefault(known.live.user_id, []).append(self._of_run(standing, known, now))
+        now, lags = datetime.now(UTC), self._lags_s()
+        theirs = {run_id: run for run_id, run in self._state.attached.items() if run.live.user_id in user_ids}
+        for standing in self._state.book.standings(theirs):
+            known = theirs[standing.run_id]
+            found.setdefault(known.live.user_id, []).append(self._of_run(standing, known, lags, now))
         for live, wait in self._state.to_come.values():
+            if live.user_id not in user_ids:
+                continue
             waits_for = wait.words + self._reason_words(wait.instrument)
             found.setdefault(live.user_id, []).append(
                 RunStanding(
@@ -66,8 +85,10 @@ class ShardStandings:
             )
         return found
 
-    def _of_run(self, standing: RunStanding, known: AttachedRun, now: datetime) -> RunStanding:
-        last, lag_s = self._last(known)
+    def _of_run(
+        self, standing: RunStanding, known: AttachedRun, lags: Mapping[Instrument, float], now: datetime
+    ) -> RunStanding:
+        last, lag_s = _furthest_behind(known, lags)
         waits_for = standing.waits_for
         if last is not None and lag_s is not None and lag_s > OVERDUE_S:
             since = iso(self._state.book.decided_ms(last) or 0)
@@ -78,18 +99,14 @@ class ShardStandings:
         why = None if instrument is None else self._why.get(instrument)
         return f": {why.words}" if why else ""
 
-    def _last(self, run: AttachedRun) -> tuple[Instrument | None, float | None]:
-        """The instrument of the run that is furthest behind, with its lag."""
-        lags = {one: lag_s for one in run.seams_ms if (lag_s := self._lag_s(one)) is not None}
-        last = max(lags, key=lambda one: lags[one], default=None)
-        return last, None if last is None else lags[last]
-
-    def _lag_s(self, instrument: Instrument) -> float | None:
-        return self._state.lag_s([instrument])
+    def _lags_s(self) -> dict[Instrument, float]:
+        """The lags of all instruments that are read, as far as they are known."""
+        lags = {one: self._state.lag_s([one]) for one in self._state.book.reads}
+        return {one: lag_s for one, lag_s in lags.items() if lag_s is not None}
 
     async def _find_reasons(self, states: Sequence[FeedState]) -> None:
         """Find out why minutes do not come, where they do not."""
-        late = {one for one in self._state.book.reads if (self._lag_s(one) or 0.0) > OVERDUE_S}
+        late = {one for one, lag_s in self._lags_s().items() if lag_s > OVERDUE_S}
         late |= {wait.instrument for _, wait in self._state.to_come.values() if wait.instrument is not None}
         self._why = {}
         if late:
@@ -112,11 +129,17 @@ class ShardStandings:
         self._told = {run_id: wait[0] for run_id, wait in waits.items()}
 
     def _waits(self) -> dict[UUID, tuple[int, LiveRun, Wait]]:
-        found = {}
+        found, lags = {}, self._lags_s()
         for run_id, run in self._state.attached.items():
-            last, lag_s = self._last(run)
+            last, lag_s = _furthest_behind(run, lags)
             why = None if last is None else self._why.get(last)
             if last is not None and why and why.is_its_own and (lag_s or 0.0) > OVERDUE_S:
                 since_ms = self._state.book.decided_ms(last) or 0
                 found[run_id] = since_ms, run.live, Wait(instrument=last.key, reason=why.words)
         return found
+
+
+def _furthest_behind(run: AttachedRun, lags: Mapping[Instrument, float]) -> tuple[Instrument | None, float | None]:
+    """The instrument of the run with the greatest lag, and that lag."""
+    last = max((one for one in run.seams_ms if one in lags), key=lambda one: lags[one], default=None)
+    return last, None if last is None else lags[last]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -22,24 +23,36 @@ class NewEvent(NamedTuple):
     body: EventBody
 
 
-async def append(transaction: Transaction, events: Sequence[NewEvent]) -> list[tuple[UUID, StrategyEvent]]:
+class WrittenEvent(NamedTuple):
+    """An event that has its number, as JSON of a `StrategyEvent`: nothing else of it is told."""
+
+    user_id: UUID
+    number: int
+    text: str
+
+
+async def append(transaction: Transaction, events: Sequence[NewEvent]) -> list[WrittenEvent]:
     """Write events, each with its user's next number; those that are there already are left out.
 
-    From here to the end of the transaction nobody else writes events of these users.
+    From here to the end of the transaction nobody else writes events of these users. Who writes more in it has
+    locked the numbers of all users first, so that two writers never wait for each other.
     """
     if not events:
         return []
-    await transaction.fetch("lock_event_numbers", [event.user_id for event in events])
-    rows = await transaction.fetch(
+    bodies = [event.body.model_dump_json() for event in events]
+    row = await transaction.fetch_one(
         "append_strategy_events",
         [event.user_id for event in events],
         [event.run_id for event in events],
         [event.session for event in events],
         [event.ts_open for event in events],
         [event.body.kind for event in events],
-        [event.body.model_dump(mode="json") for event in events],
+        bodies,
     )
-    return [(row["user_id"], _event(row)) for row in rows]
+    assert row is not None
+    written = zip(row["places"] or (), row["numbers"] or (), strict=True)
+    at = "" if row["at"] is None else _text_of(row["at"])
+    return [_written(events[place - 1], number, bodies[place - 1], at) for place, number in written]
 
 
 class StrategyEvents:
@@ -87,6 +100,21 @@ class StrategyEvents:
         found = await self.of_run(user_id, run_id, after, kinds, session, limit + 1)
         events = tuple(found[:limit])
         return EventPage(events=events, next_after=events[-1].number if len(found) > limit else None)
+
+
+def _written(event: NewEvent, number: int, body: str, at: str) -> WrittenEvent:
+    # A minute of 5,000 runs has some 2,600 events: as models they took longer to tell than the runs to step.
+    text = (
+        f'{{"number":{number},"run_id":"{event.run_id}","session":{event.session},'
+        f'"ts_open":"{_text_of(event.ts_open)}","at":"{at}","body":{body}}}'
+    )
+    return WrittenEvent(event.user_id, number, text)
+
+
+@lru_cache(maxsize=64)
+def _text_of(moment: datetime) -> str:
+    """The moment as a model of it has it as JSON."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _event(row: dict[str, Any]) -> StrategyEvent:

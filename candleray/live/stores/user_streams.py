@@ -13,11 +13,13 @@ from uuid import UUID
 from candleray.databases.valkey import StreamEntry, Valkey
 from candleray.live.events import StrategyEvent
 from candleray.live.standing import RunStanding
-from candleray.live.stores.event_store import StrategyEvents
+from candleray.live.stores.event_store import StrategyEvents, WrittenEvent
 
 EVENTS = "strategy.events.v1.user."
 STANDINGS = "strategy.metrics.v1.user."
 """The beginnings of the streams' names; the user's id follows."""
+FIELD = "event"
+"""The field of an entry that has the event."""
 KEPT_EVENTS = 1000
 KEPT_STANDINGS = 100
 
@@ -35,28 +37,27 @@ class UserStreams:
         self._valkey = valkey
         self._events = events
 
-    async def tell(self, committed: Iterable[tuple[UUID, StrategyEvent]], also: Collection[UUID] = ()) -> None:
+    async def tell(self, committed: Iterable[WrittenEvent], also: Collection[UUID] = ()) -> None:
         """Append events that were just committed; what the streams of their users lack before them, too.
 
         Args:
             also: users of whom more may have been committed than these events.
         """
-        by_user: dict[UUID, list[StrategyEvent]] = {user_id: [] for user_id in also}
-        for user_id, event in committed:
-            by_user.setdefault(user_id, []).append(event)
-        last = await self._last_numbers(by_user)
-        entries: list[StreamEntry] = []
-        for user_id, events in by_user.items():
-            entries += await self._missing(user_id, last[user_id], events, whole=user_id in also)
-        if entries:
-            await self._valkey.append_capped(entries, KEPT_EVENTS)
+        by_user: dict[UUID, dict[int, str]] = {}
+        for event in committed:
+            if event.user_id not in also:
+                by_user.setdefault(event.user_id, {})[event.number] = event.text
+        behind = await self._valkey.append_numbered(
+            {events_stream(user_id): events for user_id, events in by_user.items()}, FIELD, KEPT_EVENTS
+        )
+        await self._complete({*also, *(UUID(stream.removeprefix(EVENTS)) for stream in behind)})
 
     async def complete(self) -> None:
         """Append to the streams there are what was committed and never told."""
         committed = await self._events.last_numbers()
         last = await self._last_numbers(committed)
         behind = [one for one, number in committed.items() if last[one] is not None and (last[one] or 0) < number]
-        await self.tell((), behind)
+        await self._complete(behind)
 
     async def tell_standings(self, standings: Mapping[UUID, Sequence[RunStanding]]) -> None:
         """Append an entry for each user, of all these runs."""
@@ -67,17 +68,16 @@ class UserStreams:
         if entries:
             await self._valkey.append_capped(entries, KEPT_STANDINGS)
 
-    async def _missing(
-        self, user_id: UUID, last: int | None, events: list[StrategyEvent], whole: bool
-    ) -> list[StreamEntry]:
-        if not whole and (last is None or not events or events[0].number <= last + 1):
-            return [_entry(user_id, event) for event in events if event.number > (last or 0)]
-        after = await self._events.last_number(user_id) - KEPT_EVENTS if last is None else last
-        found: list[StreamEntry] = []
-        while batch := await self._events.after(user_id, max(0, after), KEPT_EVENTS):
-            found += [_entry(user_id, event) for event in batch]
-            after = batch[-1].number
-        return found
+    async def _complete(self, user_ids: Collection[UUID]) -> None:
+        """Append from Postgres what these users' streams lack; one that is not there gets the last events."""
+        entries: list[StreamEntry] = []
+        for user_id, last in (await self._last_numbers(user_ids)).items():
+            after = await self._events.last_number(user_id) - KEPT_EVENTS if last is None else last
+            while batch := await self._events.after(user_id, max(0, after), KEPT_EVENTS):
+                entries += [_entry(user_id, event) for event in batch]
+                after = batch[-1].number
+        if entries:
+            await self._valkey.append_capped(entries, KEPT_EVENTS)
 
     async def _last_numbers(self, user_ids: Iterable[UUID]) -> dict[UUID, int | None]:
         wanted = list(user_ids)
@@ -91,7 +91,7 @@ class UserStreams:
 
 
 def _entry(user_id: UUID, event: StrategyEvent) -> StreamEntry:
-    return StreamEntry(events_stream(user_id), f"{event.number}-0", {"event": event.model_dump_json()})
+    return StreamEntry(events_stream(user_id), f"{event.number}-0", {FIELD: event.model_dump_json()})
 
 
 def _json(standings: Sequence[RunStanding]) -> str:

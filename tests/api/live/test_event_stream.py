@@ -12,6 +12,7 @@ from candleray.databases.valkey import Valkey
 from candleray.live.events import StrategyEvent
 from candleray.live.standing import RunStanding
 from candleray.live.stores.event_store import StrategyEvents
+from candleray.live.stores.standings import asked_for
 from candleray.live.stores.user_streams import events_stream, standings_stream
 from serve_apps import event_watch
 from serve_apps.examples import live as examples
@@ -123,6 +124,7 @@ async def test_it_tells_how_the_runs_stand_each_entry_once(api, valkey, run):
     await valkey.client.xadd(stream_name, entry)
     async with open_stream(api, "/events") as stream:
         assert (await stream.next("standings")).data == standing
+        assert run.user_id in await asked_for(valkey), "for shards tell of nobody else's runs"
         await valkey.client.xadd(stream_name, {"standings": "[]"})
         assert (await stream.next("standings")).data == []
     async with open_stream(api, "/events", standings=False, for_s=0.8) as stream:

@@ -14,6 +14,7 @@ from candleray.live.events import EventKind
 from candleray.live.run import RunAction, RunState
 from candleray.live.stores.event_store import StrategyEvents
 from candleray.live.stores.shard_store import EpochOver
+from candleray.live.stores.standings import standings_of
 from candleray.live.stores.store import Runs
 from candleray.live.stores.user_streams import events_stream, standings_stream
 from candleray.timeframes import MINUTE_MS
@@ -69,7 +70,8 @@ async def test_the_users_stream_has_every_event_once_and_in_order_with_its_numbe
 
         numbers = [f"{event.number}-0" for event in events]
         await let_work_until(lambda: _equal(told, numbers), what="the stream")
-        await let_work_until(lambda: rig.valkey.client.xlen(standings_stream(run.user_id)), what="standings")
+        assert not await rig.valkey.client.exists(standings_stream(run.user_id)), "nobody has asked for it"
+        assert (await standings_of(rig.open_valkey, run.user_id))[run.run_id].session == 1
 
 
 async def _equal(told: Any, expected: Any) -> bool:

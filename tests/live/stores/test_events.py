@@ -11,13 +11,14 @@ import asyncpg
 import pytest
 
 from candleray.databases.postgres import Postgres
-from candleray.live.events import EventKind, SignalChange, StateChange
+from candleray.live.events import EventKind, Gap, SignalChange, StateChange, Wait
 from candleray.live.run import RunAction
 from candleray.live.stores.event_store import NewEvent, StrategyEvents, append
 from candleray.live.stores.shard_store import EpochOver, ShardStore, move_checkpoints
 from candleray.live.stores.store import Runs
 from candleray.markets import Instrument
 from candleray.timeframes import to_ms
+from tests.support.live.said_events import exit_of
 from tests.support.live.saved_runs import SavedRun, saved_run
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -35,7 +36,7 @@ def signals(run: SavedRun, minutes: Sequence[int]) -> list[NewEvent]:
 
 async def write(postgres: Postgres, run: SavedRun, minutes: Sequence[int]) -> list[int]:
     async with postgres.transaction() as transaction:
-        return [event.number for _, event in await append(transaction, signals(run, minutes))]
+        return [event.number for event in await append(transaction, signals(run, minutes))]
 
 
 async def enter(shard: ShardStore) -> None:
@@ -55,6 +56,23 @@ async def test_an_event_is_written_once_and_comes_back_as_it_was(postgres: Postg
         (NOON + timedelta(minutes=minute), LONG) for minute in range(3)
     ]
     assert await StrategyEvents(postgres).last_number(run.user_id) == 4
+
+
+async def test_an_event_is_told_as_it_is_read(postgres: Postgres, run: SavedRun) -> None:
+    bodies = (
+        LONG,
+        exit_of(1, 10_000.0),
+        Gap(minutes=3),
+        Wait(instrument="BTCUSDT", reason='a "reason" of \u2028 its own'),
+    )
+    moments = (NOON, NOON, NOON + timedelta(microseconds=250), NOON)
+    new = [
+        NewEvent(run.user_id, run.run_id, 1, ts_open, body) for ts_open, body in zip(moments, bodies, strict=True)
+    ]
+    async with postgres.transaction() as transaction:
+        written = await append(transaction, new)
+    read = await StrategyEvents(postgres).after(run.user_id, 1, 10)
+    assert [event.text for event in written] == [event.model_dump_json() for event in read]
 
 
 async def test_numbers_of_a_user_have_no_gap_whoever_writes_and_rolls_back(

@@ -8,9 +8,9 @@ from candleray.databases.postgres import Postgres
 from candleray.databases.stream_reader import entries_after
 from candleray.databases.valkey import Valkey
 from candleray.live.events import StrategyEvent
-from candleray.live.stores.event_store import StrategyEvents
+from candleray.live.stores.event_store import NewEvent, StrategyEvents, WrittenEvent, append
 from candleray.live.stores.user_streams import UserStreams, events_stream
-from tests.support.live.said_events import LONG, said
+from tests.support.live.said_events import LONG, at_hour, said
 from tests.support.live.saved_runs import SavedRun, saved_run
 
 
@@ -27,8 +27,9 @@ async def run(postgres: Postgres) -> SavedRun:
     return run
 
 
-async def events_of(postgres: Postgres, run: SavedRun) -> list[StrategyEvent]:
-    return await StrategyEvents(postgres).after(run.user_id, 0, 100)
+async def events_of(postgres: Postgres, run: SavedRun) -> list[WrittenEvent]:
+    events = await StrategyEvents(postgres).after(run.user_id, 0, 100)
+    return [WrittenEvent(run.user_id, event.number, event.model_dump_json()) for event in events]
 
 
 async def told(valkey: Valkey, run: SavedRun) -> list[int]:
@@ -39,14 +40,14 @@ async def told(valkey: Valkey, run: SavedRun) -> list[int]:
 
 
 async def test_what_is_told_again_stands_there_once(postgres, valkey, streams, run):
-    events = [(run.user_id, event) for event in await events_of(postgres, run)]
+    events = await events_of(postgres, run)
     await streams.tell(events[1:2])
     await streams.tell(events[1:3])
     assert await told(valkey, run) == [2, 3]
 
 
 async def test_what_was_left_out_before_an_event_comes_with_it(postgres, valkey, streams, run):
-    events = [(run.user_id, event) for event in await events_of(postgres, run)]
+    events = await events_of(postgres, run)
     await streams.tell(events[:2])
     await streams.tell(events[4:])
     assert await told(valkey, run) == [1, 2, 3, 4, 5]
@@ -54,7 +55,18 @@ async def test_what_was_left_out_before_an_event_comes_with_it(postgres, valkey,
 
 async def test_what_a_process_before_has_not_told_is_told_where_there_is_a_stream(postgres, valkey, streams, run):
     nobody_reads = await saved_run(postgres)
-    await streams.tell([(run.user_id, (await events_of(postgres, run))[0])])
+    await streams.tell((await events_of(postgres, run))[:1])
     await streams.complete()
     assert await told(valkey, run) == [1, 2, 3, 4, 5]
     assert await told(valkey, nobody_reads) == []
+
+
+async def test_streams_of_many_users_are_each_told_their_own(postgres, valkey, streams):
+    runs = [await saved_run(postgres) for _ in range(3)]
+    async with postgres.transaction() as transaction:
+        new = [NewEvent(one.user_id, one.run_id, 1, at_hour(hour), LONG) for hour in range(4) for one in runs]
+        written = await append(transaction, new)
+    gone_ahead = [event for event in written if event.user_id == runs[0].user_id][-1:]
+    await streams.tell(gone_ahead)
+    await streams.tell(written)
+    assert [await told(valkey, one) for one in runs] == [[5], [2, 3, 4, 5], [2, 3, 4, 5]]

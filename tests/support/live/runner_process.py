@@ -117,7 +117,7 @@ def die_at(point: str, at: int) -> None:
         if name == point and passed[name] == at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    writing, append, acknowledge = ShardStore.writing, Valkey.append_capped, StreamGroup.acknowledge
+    writing, append, acknowledge = ShardStore.writing, Valkey.append_numbered, StreamGroup.acknowledge
     advance = ShardState.advance
 
     async def advance_and_tell(state: ShardState, most_bars: int) -> bool:
@@ -131,9 +131,10 @@ def die_at(point: str, at: int) -> None:
             come_to("before commit")
         come_to("after commit")
 
-    async def append_and_tell(valkey: Valkey, entries: Any, most: int) -> None:
-        await append(valkey, entries, most)
+    async def append_and_tell(valkey: Valkey, streams: Any, field: str, most: int) -> list[str]:
+        behind = await append(valkey, streams, field, most)
         come_to("told")
+        return behind
 
     async def acknowledge_and_tell(group: StreamGroup, entries: list[StreamEntry]) -> None:
         half = len(entries) // 2
@@ -144,7 +145,7 @@ def die_at(point: str, at: int) -> None:
 
     ShardState.advance = advance_and_tell  # type: ignore[method-assign]
     ShardStore.writing = writing_and_tell  # type: ignore[assignment,method-assign]
-    Valkey.append_capped = append_and_tell  # type: ignore[assignment,method-assign]
+    Valkey.append_numbered = append_and_tell  # type: ignore[method-assign]
     StreamGroup.acknowledge = acknowledge_and_tell  # type: ignore[assignment,method-assign]
 
 

@@ -49,4 +49,4 @@ async def said(
     """The numbers of these events of a run, each on the bar of an hour."""
     new = [NewEvent(run.user_id, run.run_id, session, at_hour(hour), body) for hour, body in bodies]
     async with postgres.transaction() as transaction:
-        return [event.number for _, event in await append(transaction, new)]
+        return [event.number for event in await append(transaction, new)]

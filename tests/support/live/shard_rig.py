@@ -61,10 +61,10 @@ class Rig:
     def course(self, **limits: Any) -> ShardCourse:
         settings = Settings(live_runs=LiveRunSettings(**FAST | limits), live=LiveSettings(clock_speed=60))
         store = CandleStoreClient(in_process(self.embedded))
-        services = ShardServices(self.postgres, self._valkey, store, self.observed.append)
+        services = ShardServices(self.postgres, self.open_valkey, store, self.observed.append)
         return ShardCourse(0, settings, services)
 
-    async def _valkey(self) -> Valkey:
+    async def open_valkey(self) -> Valkey:
         if self.is_valkey_away:
             return await Valkey.open("redis://127.0.0.1:1")
         return self.valkey

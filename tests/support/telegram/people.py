@@ -63,7 +63,7 @@ async def say(postgres: Postgres, person: Person, minutes: Iterable[int], body: 
     run = person.run
     events = [NewEvent(run.user_id, run.run_id, 1, NOON + timedelta(minutes=minute), body) for minute in minutes]
     async with postgres.transaction() as transaction:
-        return [event.number for _, event in await append(transaction, events)]
+        return [event.number for event in await append(transaction, events)]
 
 
 async def forget_chats(postgres: Postgres) -> None:
