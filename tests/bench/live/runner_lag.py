@@ -2,7 +2,8 @@
 
 python -m tests.bench.live.runner_lag --runs 10000 --instruments 200 --minutes 20
 
-Every run is on minutes. Run it on an idle machine: the last line names the load.
+Every run is on minutes; with `--every-run-emits` each says something on every one. Run it on an idle machine: the
+last line names the load.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ import numpy as np
 
 from candleray.databases.valkey import StreamEntry
 from candleray.live.runners.sharding import shard_of
+from tests.support.live.played_market import FlippingMarket, PlayedMarket
 from tests.support.live.runner_rig import RunnerRig, runner_rig
 
 SHARDS = 2
 WARM_UP_MINUTES = 3
 
 
-async def measure(runs: int, instruments: int, minutes: int) -> None:
+async def measure(runs: int, instruments: int, minutes: int, market: type[PlayedMarket]) -> None:
     limits = {"shards": SHARDS, "look_s": 1.0, "standing_every_s": 10.0, "max_runs_per_shard": runs}
-    async with runner_rig(runs=0, instruments=instruments, limits=limits, speed=1.0) as rig:
+    async with runner_rig(runs=0, instruments=instruments, limits=limits, speed=1.0, market=market) as rig:
         began_s = time.monotonic()
         await _start(rig, runs)
         print(f"{runs:,} runs started in {time.monotonic() - began_s:.0f} s", flush=True)
@@ -105,5 +107,7 @@ if __name__ == "__main__":
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--instruments", type=int, default=200)
     parser.add_argument("--minutes", type=int, default=20)
+    parser.add_argument("--every-run-emits", action="store_true")
     chosen = parser.parse_args()
-    asyncio.run(measure(chosen.runs, chosen.instruments, chosen.minutes))
+    market = FlippingMarket if chosen.every_run_emits else PlayedMarket
+    asyncio.run(measure(chosen.runs, chosen.instruments, chosen.minutes, market))

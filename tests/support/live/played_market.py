@@ -10,7 +10,7 @@ from uuid import UUID
 
 import numpy as np
 
-from candleray.candles import CandleRows, Candles
+from candleray.candles import CandleRows, Candles, FloatArray
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import StreamEntry, Valkey
 from candleray.feeds.candle_stream import KEPT_MS, entries_of
@@ -42,6 +42,8 @@ TRADES: Sequence[dict[str, Any]] = (
 class PlayedMarket:
     """Some instruments of Binance; minute 0 is the first after the history."""
 
+    trades = TRADES
+
     def __init__(self, insert: Callable[..., Awaitable[Any]], instruments: int = 2, minutes: int = 2000) -> None:
         """
         Args:
@@ -52,9 +54,11 @@ class PlayedMarket:
         self.instruments = [Instrument(market_id=1, symbol=f"{name}{number}") for number in range(instruments)]
         stamps = START_MS + np.arange(-HISTORY, minutes) * MINUTE_MS
         self.minutes = {
-            one: Candles(stamps, random_walk(len(stamps), number, 0.004))
-            for number, one in enumerate(self.instruments)
+            one: Candles(stamps, self._walk(len(stamps), number)) for number, one in enumerate(self.instruments)
         }
+
+    def _walk(self, count: int, seed: int) -> FloatArray:
+        return random_walk(count, seed, 0.004)
 
     async def begin(self) -> None:
         await self._insert([(one, self._rows(one, range(-HISTORY, 0))) for one in self.instruments])
@@ -68,7 +72,7 @@ class PlayedMarket:
         return spec_with(
             instrument=instrument.model_dump(include={"market_id", "symbol"}),
             timeframe="1m",
-            indicators=[TRADES[number // len(self.instruments) % len(TRADES)]],
+            indicators=[self.trades[number // len(self.instruments) % len(self.trades)]],
         )
 
     def candles(self, one: Instrument, minutes: Collection[int]) -> Candles:
@@ -111,6 +115,17 @@ class PlayedMarket:
         }
         decided_ms = dict.fromkeys(history, START_MS + end * MINUTE_MS)
         return RunBook(BacktestSettings()).attach(live, spec, history, decided_ms, None)
+
+
+class FlippingMarket(PlayedMarket):
+    """A market that goes up and down by turns, and strategies that change their signal with every minute."""
+
+    trades = ({"id": "sma", "params": {"window": 2}},)
+
+    def _walk(self, count: int, seed: int) -> FloatArray:
+        values = super()._walk(count, seed)
+        values[:, 1::2] = values[:, : 2 * (count // 2) : 2] * 1.01
+        return values
 
 
 async def said(postgres: Postgres, run: SavedRun, kinds: Sequence[EventKind] | None = None) -> list[StrategyEvent]:

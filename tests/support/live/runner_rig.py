@@ -71,7 +71,13 @@ class RunnerAccount:
 
 class RunnerRig:
     def __init__(
-        self, folder: DataFolder, stack: ExitStack, instruments: int, limits: Mapping[str, float], speed: float
+        self,
+        folder: DataFolder,
+        stack: ExitStack,
+        instruments: int,
+        limits: Mapping[str, float],
+        speed: float,
+        market: type[PlayedMarket] = PlayedMarket,
     ) -> None:
         self._stack, self.folder = stack, folder
         self._limits, self._speed = limits, speed
@@ -82,7 +88,7 @@ class RunnerRig:
         self.logs = stack.enter_context((folder.path / "runners.log").open("w"))
         self.begin_store()
         self.runners = RunnerProcesses(stack, self.store_path, self._settings(), self.logs)
-        self.market = PlayedMarket(self._insert, instruments, minutes=4000)
+        self.market = market(self._insert, instruments, minutes=4000)
         self.closed = 0
         """Minutes that have closed."""
         self.moved_back: list[str] = []
@@ -214,11 +220,15 @@ class RunnerRig:
 
 @asynccontextmanager
 async def runner_rig(
-    runs: int = RUNS, instruments: int = 2, limits: Mapping[str, float] = LIMITS, speed: float = SPEED
+    runs: int = RUNS,
+    instruments: int = 2,
+    limits: Mapping[str, float] = LIMITS,
+    speed: float = SPEED,
+    market: type[PlayedMarket] = PlayedMarket,
 ) -> AsyncIterator[RunnerRig]:
     """Everything but the shard itself runs; all ends with the block."""
     with ExitStack() as stack:
-        rig = RunnerRig(stack.enter_context(service_folder()), stack, instruments, limits, speed)
+        rig = RunnerRig(stack.enter_context(service_folder()), stack, instruments, limits, speed, market)
         async with AsyncExitStack() as opened:
             await rig.open(opened, runs)
             yield rig
