@@ -139,8 +139,8 @@ class RunWatch:
         rows = [self._row(run, standings[run.run_id]) for run in shown_runs]
         width = output().width if output().is_terminal else None
         lines = aligned(COLUMNS, rows, text=_TEXT, width=width)
-        shown = [Text(line, style="bold cyan", no_wrap=True) for line in lines.header]
-        shown += [Text(line, no_wrap=True) for line in lines.body]
+        shown = [Text(line, style="bold cyan") for line in lines.header]
+        shown += [Text(line) for line in lines.body]
         for one in filter(None, standings.values()):
             if one.waits_for:
                 shown.append(Text(f"{str(one.run_id)[:SHORT_ID]} waits for {one.waits_for}", style="yellow"))

@@ -17,9 +17,9 @@ CELL = st.text("ab._,0", max_size=12)
 def test_no_cell_is_cut_or_broken_however_narrow(rows, width):
     columns = [f"name.of_column {number}" for number in range(len(rows[0]))]
     lines = aligned(columns, rows, width=width)
-    assert len(lines.body) == len(rows)
-    for line, row in zip(lines.body, rows, strict=True):
-        assert line.split() == [cell for cell in row if cell]
+    each = len(lines.body) // len(rows)
+    for at, row in enumerate(rows):
+        assert " ".join(lines.body[at * each : (at + 1) * each]).split() == [cell for cell in row if cell]
     assert "".join("".join(lines.header).split()).count("column") == len(columns)
 
 
@@ -32,6 +32,21 @@ def test_names_break_and_columns_move_together_where_it_is_narrow():
     assert aligned(columns, rows, text=("id",), width=23) == (
         ["           rsi.  Total", "          long_ Return", "id    threshold    [%]"],
         ["close        30  71.73"],
+    )
+
+
+def test_rows_go_over_several_lines_where_it_is_narrower_still():
+    columns = ("run", "instrument", "state", "return %", "last said")
+    rows = [
+        ("5c1", "binance:spot:BTCUSDT", "running", "+1.25", "exit long"),
+        ("77a", "bybit", "stopped", "–", "–"),
+    ]
+    assert aligned(columns, rows, text=("run", "instrument", "state", "last said"), width=40) == (
+        ["run  instrument            state", "  return %  last said"],
+        [
+            *("5c1  binance:spot:BTCUSDT  running", "     +1.25  exit long"),
+            *("77a  bybit                 stopped", "         –  –"),
+        ],
     )
 
 
