@@ -1,6 +1,6 @@
 # The commands a person types. Each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults check format docs bench lock monitoring clean
+.PHONY: help demo test faults check format docs bench lock monitoring browser vendor clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -96,6 +96,15 @@ lock: $(READY) ## resolve the dependencies anew
 
 monitoring: ## fetch Prometheus, blackbox and Alertmanager for the tests of the monitoring files, without installing them
 	@test -x $(MONITORING)/usr/bin/promtool || { $(FETCH_MONITORING); }
+
+browser: ## install Chromium, in which the tests of the page run; without it they are skipped
+	@command -v chromium >/dev/null 2>&1 || { command -v apt-get >/dev/null 2>&1 \
+		&& { apt-get install -y -qq chromium >/dev/null 2>&1 \
+			|| { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; }; } \
+		|| echo "NOT INSTALLED: no Chromium by apt-get here. The tests of the page are skipped."; }
+
+vendor: ## make the page's vendored libraries anew from their packages; needs node and npm
+	@cd serve_apps/page/tools && npm ci --ignore-scripts --no-audit --no-fund --silent && node vendor.mjs
 
 clean: ## remove the environment and the demo's data
 	@if [ -x $(BIN)/candleray ]; then $(BIN)/candleray down --data .demo || true; fi

@@ -22,6 +22,9 @@ def login(
     telegram_user_id: Annotated[
         int, typer.Option("--telegram-user-id", help="Which Telegram account, where the bot's token is at hand.")
     ] = 1,
+    browser: Annotated[
+        bool, typer.Option("--browser", help="Print a link that logs a browser in, once and within five minutes.")
+    ] = False,
     as_json: AsJson = False,
     api: ApiUrl = None,
     data: DataDir = None,
@@ -35,6 +38,9 @@ def login(
     """
     from candleray.sdk.credentials import TOKEN_VARIABLE, keep_token
 
+    if browser:
+        _print_link(telegram_user_id, as_json, api, data)
+        return
     with connect(api, data) as client:
         if token:
             secret = typer.prompt("API token", hide_input=True, err=True).strip()
@@ -52,6 +58,17 @@ def login(
         )
     if os.environ.get(TOKEN_VARIABLE):
         notes().print(f"{TOKEN_VARIABLE} is set, and comes before that file")
+
+
+def _print_link(telegram_user_id: int, as_json: bool, api: str | None, data: Path | None) -> None:
+    from candleray.identity.login_link import login_link
+
+    with connect(api, data) as client:
+        link = login_link(client.url, _signed(telegram_user_id, data))
+    if as_json:
+        print_json({"link": link})
+    else:
+        output().print(link)
 
 
 def _signed(telegram_user_id: int, data: Path | None) -> WidgetLogin:

@@ -119,6 +119,21 @@ class NewToken(Model):
     info: TokenInfo
 
 
+class BrowserSession(Model):
+    """The user of a browser's cookie; everything is null where nobody is logged in."""
+
+    user: Me | None = None
+    second_factor: bool | None = None
+    """True where the user has one."""
+
+
+class LoginWays(Model):
+    """The ways in that this instance knows."""
+
+    bot_id: int | None
+    """The bot whose login page at Telegram leads here; null where Telegram does not know it."""
+
+
 class CookieLogin(Model):
     """The answer to a page whose token is in a cookie that it cannot read."""
 

@@ -31,6 +31,8 @@ API_TOKEN: dict[str, Any] = {
     "current": False,
 }
 LOGIN: dict[str, Any] = {"token": "crs_…", "info": SESSION}
+LOGIN_WAYS: dict[str, Any] = {"bot_id": 1234567890}
+BROWSER_SESSION: dict[str, Any] = {"user": ME, "second_factor": False}
 NEW_TOKEN: dict[str, Any] = {"token": "crt_…", "info": API_TOKEN}
 
 _HASH = "5f8b1d3c" * 8

@@ -130,8 +130,7 @@ class Authentication(HttpLayer):
         token, by_cookie = _token(headers)
         if token is None:
             raise NOBODY
-        tokens = AccessTokens(await self._backend.postgres(), self._backend.settings.identity)
-        caller = await answered_within(tokens.caller_of(token), KNOWN_WITHIN_S, "Postgres")
+        caller = await _caller_of(token, self._backend)
         if caller is None:
             raise BAD_TOKEN
         if by_cookie and scope["method"] not in _SAFE:
@@ -144,6 +143,17 @@ class Authentication(HttpLayer):
                 "CANDLERAY_TOKEN comes before it)"
             )
         return caller
+
+
+async def session_of(request: Request, backend: Backend) -> Caller | None:
+    """The caller of a browser's session; None where the cookie is missing or good no more."""
+    token, by_cookie = _token(request.headers)
+    return await _caller_of(token, backend) if token and by_cookie else None
+
+
+async def _caller_of(token: str, backend: Backend) -> Caller | None:
+    tokens = AccessTokens(await backend.postgres(), backend.settings.identity)
+    return await answered_within(tokens.caller_of(token), KNOWN_WITHIN_S, "Postgres")
 
 
 async def require_same_caller(request: Request, backend: Backend) -> None:

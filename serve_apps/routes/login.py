@@ -11,8 +11,19 @@ from starlette.responses import JSONResponse, Response
 
 from candleray.errors import InstanceError
 from candleray.identity.attempt_limits import AttemptLimits
-from candleray.identity.models import CookieLogin, Me, MiniAppLogin, NewToken, TokenInfo, WidgetLogin
+from candleray.identity.local_secrets import key_ring
+from candleray.identity.models import (
+    BrowserSession,
+    CookieLogin,
+    LoginWays,
+    Me,
+    MiniAppLogin,
+    NewToken,
+    TokenInfo,
+    WidgetLogin,
+)
 from candleray.identity.roles import role_of
+from candleray.identity.second_factor_store import SecondFactors
 from candleray.identity.telegram import (
     MAX_AGE_S,
     MAX_SKEW_S,
@@ -22,12 +33,12 @@ from candleray.identity.telegram import (
     telegram_user_of_widget,
 )
 from candleray.identity.token_store import AccessTokens
-from candleray.identity.tokens import csrf_token
+from candleray.identity.tokens import Caller, csrf_token
 from candleray.logs import get_logger
 from candleray.validation import Model
 from serve_apps.backend import Backend, InBackend
 from serve_apps.examples import identity as examples
-from serve_apps.http.access import SESSION_COOKIE, needs, public
+from serve_apps.http.access import SESSION_COOKIE, needs, public, session_of
 from serve_apps.http.callers import InCaller, address_of
 from serve_apps.http.json_body import StrictRoute
 from serve_apps.http.openapi import example
@@ -136,9 +147,37 @@ async def log_out(caller: InCaller, backend: InBackend) -> Response:
     return answer
 
 
+@router.get("/login/telegram", response_model=LoginWays, responses=example(examples.LOGIN_WAYS))
+@public
+async def get_login_ways(backend: InBackend) -> Any:
+    """The Telegram bot to log in with, if Telegram knows it."""
+    token = backend.settings.identity.bot_token
+    if token is None or not backend.settings.telegram.enabled:
+        return LoginWays(bot_id=None)
+    return LoginWays(bot_id=int(token.get_secret_value().partition(":")[0]))
+
+
+@router.get("/session", response_model=BrowserSession, responses=example(examples.BROWSER_SESSION))
+@public
+async def get_session(request: Request, response: Response, backend: InBackend) -> Any:
+    """The user of the browser's cookie; that there is nobody is no error."""
+    response.headers["Cache-Control"] = "private, no-store"
+    caller = await session_of(request, backend)
+    if caller is None:
+        return BrowserSession()
+    settings = backend.settings
+    factors = SecondFactors(await backend.postgres(), settings.identity, lambda: key_ring(settings))
+    enabled = (await factors.state(caller.user)).enabled
+    return BrowserSession(user=_me(caller, backend), second_factor=enabled)
+
+
 @router.get("/me", response_model=Me, responses=example(examples.ME))
 async def get_me(caller: InCaller, backend: InBackend) -> Any:
     """The user that this request's token stands for, their role, and the token's scopes."""
+    return _me(caller, backend)
+
+
+def _me(caller: Caller, backend: Backend) -> Me:
     return Me(**caller.user.model_dump(), role=role_of(caller, backend.settings), scopes=caller.scopes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,15 +14,27 @@ from fastapi.routing import APIRoute
 
 from candleray.databases.postgres import Postgres
 from candleray.identity.tokens import token_hash
+from candleray.settings import TelegramSettings
 from serve_apps.api import discover_routers
 from serve_apps.http.access import CSRF_HEADER, SESSION_COOKIE, scope_of
-from tests.support.api.in_process_api import backend, fresh_login, serving, serving_strangers
+from tests.support.api.in_process_api import (
+    BOT_TOKEN,
+    backend,
+    fresh_login,
+    serving,
+    serving_strangers,
+    settings,
+)
 
 PUBLIC = {
+    "GET /",
     "GET /docs",
     "GET /health",
+    "GET /login/telegram",
     "GET /metrics",
+    "GET /page/{version}/{path:path}",
     "GET /ready",
+    "GET /session",
     "GET /status",
     "POST /login/telegram/mini-app",
     "POST /login/telegram/widget",
@@ -249,3 +262,24 @@ async def test_a_caller_whom_postgres_cannot_name_is_answered_in_words_and_not_k
     assert answer.status_code == 503
     assert "Postgres does not answer within 5 s" in answer.json()["error"]["message"]
     assert (await stranger.get("/me", headers=session)).status_code == 200
+
+
+async def test_a_browser_is_told_whose_session_it_has_and_nobody_is_no_error(stranger: httpx.AsyncClient):
+    nobody = {"user": None, "second_factor": None}
+    assert (await stranger.get("/session")).json() == nobody
+    login = await stranger.post("/login/telegram/widget?session=cookie", json=fresh_login(991))
+    token = login.cookies["candleray_session"]
+    there = (await stranger.get("/session", headers={"Cookie": f"candleray_session={token}"})).json()
+    assert there["user"]["telegram_user_id"] == 991
+    assert there["second_factor"] is False
+    for headers in ({"Cookie": "candleray_session=crs_none"}, {"Authorization": f"Bearer {token}"}):
+        stranger.cookies.clear()
+        answer = await stranger.get("/session", headers=headers)
+        assert (answer.json(), answer.headers["Cache-Control"]) == (nobody, "private, no-store")
+
+
+async def test_a_bot_that_telegram_does_not_know_is_no_way_in():
+    known = settings().model_copy(update={"telegram": TelegramSettings(enabled=True)})
+    for given, bot_id in ((settings(), None), (known, int(BOT_TOKEN.partition(":")[0]))):
+        async with serving_strangers(replace(backend(object()), settings=given)) as api:
+            assert (await api.get("/login/telegram")).json() == {"bot_id": bot_id}

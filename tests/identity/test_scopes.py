@@ -17,8 +17,10 @@ from tests.support.api.in_process_api import backend, serving_strangers
 SCOPES: dict[str | None, str] = {
     None: """
         GET /health
+        GET /login/telegram
         GET /metrics
         GET /ready
+        GET /session
         GET /status
         POST /login/telegram/mini-app
         POST /login/telegram/widget

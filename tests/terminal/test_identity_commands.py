@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pyotp
 import pytest
 from click.testing import Result
@@ -19,8 +21,9 @@ from candleray.databases.postgres import Postgres
 from candleray.identity.models import WidgetLogin
 from candleray.market_data.candle_store import CandleStore
 from candleray.notify.bot_store import BotStates
+from candleray.private_files import write_private
 from candleray.sdk.credentials import keep_token
-from tests.support.api.in_process_api import fresh_login
+from tests.support.api.in_process_api import BOT_TOKEN, fresh_login
 from tests.support.api.served import served_api
 
 Run = Callable[..., Result]
@@ -184,3 +187,16 @@ async def test_messages_by_telegram_are_linked_chosen_and_ended(run: Run, postgr
     assert "'entry'" in wrong.stderr
     assert "no run" in run("telegram", "policy", "--mute-run", str(uuid4())).stderr
     assert run("telegram", "unlink").exit_code == 0
+
+
+def test_a_link_for_the_browser_logs_in_once_and_keeps_no_token(run: Run, api_url: str, tmp_path: Path):
+    write_private(tmp_path / "bot_token", BOT_TOKEN)
+    told = run("login", "--browser", "--telegram-user-id", 77, "--data", tmp_path, "--json")
+    address, _, signed = json.loads(told.stdout)["link"].partition("#login=")
+    assert address == f"{api_url}/"
+    login = json.loads(base64.urlsafe_b64decode(signed + "=" * (-len(signed) % 4)))
+    with httpx.Client(base_url=api_url) as browser:
+        answers = [browser.post("/login/telegram/widget", json=login) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 401]
+    assert run("whoami", "--json").exit_code == 0
+    assert json.loads(run("whoami", "--json").stdout)["telegram_user_id"] != 77
