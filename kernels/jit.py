@@ -25,6 +25,7 @@ from kernels.cache import base_folder, compiling, open_folder
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 INT = types.int64
+SHORT_INT = types.int32
 FLOAT = types.float64
 WORD = types.uint64
 
@@ -37,6 +38,10 @@ WORDS_OUT = types.Array(WORD, 1, "C")
 FLOAT_ROWS = types.Array(FLOAT, 2, "C", readonly=True)
 INT_ROWS = types.Array(INT, 2, "C", readonly=True)
 WORD_ROWS = types.Array(WORD, 2, "C", readonly=True)
+SHORT_INTS = types.Array(SHORT_INT, 1, "C", readonly=True)
+SHORT_INT_ROWS = types.Array(SHORT_INT, 2, "C", readonly=True)
+SHORT_INTS_OUT = types.Array(SHORT_INT, 1, "C")
+SHORT_INT_ROWS_OUT = types.Array(SHORT_INT, 2, "C")
 FLOAT_ROWS_OUT = types.Array(FLOAT, 2, "C")
 WORD_ROWS_OUT = types.Array(WORD, 2, "C")
 

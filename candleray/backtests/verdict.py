@@ -1,0 +1,169 @@
+"""The verdict of a search over all of its variants, as an answer has it, and its words for a trader."""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+
+from candleray.validation import Model
+
+SPLITS = 12_870
+"""Ways to halve sixteen blocks."""
+
+EDGE_LUCK_P, EDGE_LOSING = 0.02, 0.25
+NOISE_LUCK_P, NOISE_LOSING = 0.20, 0.45
+STABLE_PBO = 0.10
+
+
+class Saying(StrEnum):
+    """The three things a verdict may say."""
+
+    EDGE = "likely an edge"
+    UNPROVEN = "not proven"
+    NOISE = "likely noise"
+
+    @classmethod
+    def of(cls, luck_p: float, losing: float) -> Saying:
+        """Return what the luck test and the share of losing splits say; nothing else votes."""
+        if luck_p <= EDGE_LUCK_P and losing <= EDGE_LOSING:
+            return cls.EDGE
+        if losing >= NOISE_LOSING or luck_p > NOISE_LUCK_P:
+            return cls.NOISE
+        return cls.UNPROVEN
+
+
+class TrackRecord(Model):
+    """One variant's record, from which its part of the verdict follows."""
+
+    block_log_returns: tuple[float, ...]
+    """Log of what the equity was multiplied by in each of sixteen equal blocks of the bars."""
+    bars_in_market: int
+    days: int
+    sharpe_daily: float | None
+    """Mean over deviation of the daily returns; null without a deviation, and then the next two are."""
+    skewness: float | None
+    kurtosis: float | None
+    """Fourth moment over the squared variance; 3 of a normal distribution."""
+
+
+class VariantTrust(Model):
+    """The part of a verdict that is about one variant, among all that were tried."""
+
+    luck_p: float | None = None
+    """Share of histories in which luck alone gives some variant of the grid a result like this one's."""
+    deflated_sharpe: float | None = None
+    """Probability that its Sharpe ratio is above the best of the independent variants by luck."""
+    deflated_sharpe_all: float | None = None
+    """The same among all variants, however alike."""
+    days_to_show: int | None = None
+    """Days of record that would show its Sharpe ratio to be above luck's; null where no length would."""
+    record: TrackRecord
+
+
+class Verdict(Model):
+    """The judgement of a search: is its best more than luck? It is about all variants that traded."""
+
+    says: Saying | None
+    """Null where none can be given; `reason` says why."""
+    reason: str | None = None
+    about: str = "all variants"
+    """The variants that are judged."""
+    method: int = 1
+    """The number of the method; one that gives other numbers has another."""
+    variants: int = 0
+    """Variants that traded."""
+    never_traded: int = 0
+    independent_variants: float | None = None
+    """Independent variants whose best would be as high by luck as that of these."""
+    luck_p: float | None = None
+    """Share of histories in which luck alone gives the grid its best result."""
+    losing_splits: float | None = None
+    """Share of the 12,870 halves of the range whose winner loses on the other half."""
+    pbo: float | None = None
+    """Probability of backtest overfitting: share of the halves whose winner is in the lower half on the other. It
+    does not vote: under costs it is near 0 on noise."""
+    return_kept: float | None = None
+    """Mean log return of the winners on the other half over that on their own."""
+    best_sharpe: float | None = None
+    """Yearly, of the first variant of the answer."""
+    luck_sharpe: float | None = None
+    """Yearly Sharpe ratio that the best of the independent variants reaches by luck."""
+    days: int | None = None
+    days_to_show: int | None = None
+    """Days of record that would show the best one's ratio to be above luck's; null where no length would."""
+    benchmark_pct: float | None = None
+    """Return of buying and holding, in percent."""
+
+    @property
+    def line(self) -> str:
+        """The verdict on one line, for the foot of a table."""
+        if self.says is None:
+            return f"verdict: none, {self.reason}"
+        return (
+            f"verdict: {self.says}; winners of half the range lost on the other half in "
+            f"{_percent(self.losing_splits)}, luck p {_number(self.luck_p, 2)}, {self._counted}"
+        )
+
+    @property
+    def text(self) -> str:
+        """The verdict as a trader reads it."""
+        if self.says is None:
+            return f"No verdict: {self.reason}."
+        sentences = [f"{self.says.value.capitalize()}.", self._halves, self._luck, f"{self._counted}."]
+        sentences += [one for one in (self._sharpe, self._kept, self._stable) if one]
+        return " ".join(sentences)
+
+    @property
+    def _halves(self) -> str:
+        return (
+            "Chosen on half of the range, the best variant lost money on the other half in "
+            f"{_percent(self.losing_splits)} of {SPLITS:,} ways to halve it."
+        )
+
+    @property
+    def _luck(self) -> str:
+        assert self.luck_p is not None
+        times = round(100 * self.luck_p)
+        share = f"in {times} of 100 histories" if times else "in fewer than 1 of 100 histories"
+        return f"Luck alone gives a grid of this kind its best result {share}."
+
+    @property
+    def _counted(self) -> str:
+        count = "1 variant counts" if self.variants == 1 else f"{self.variants:,} variants count"
+        return f"{count} as about {self.independent_variants or 1:,.0f}"
+
+    @property
+    def _sharpe(self) -> str:
+        if self.best_sharpe is None or self.luck_sharpe is None:
+            return ""
+        compared = (
+            f"Best Sharpe {_number(self.best_sharpe, 1)}; luck alone reaches {_number(self.luck_sharpe, 1)}: "
+        )
+        if self.days_to_show is None:
+            return compared + "at this Sharpe no length of record would prove it."
+        return (
+            compared
+            + f"{self.days_to_show:,} days of record at this Sharpe would prove it, {self.days:,} are there."
+        )
+
+    @property
+    def _kept(self) -> str:
+        if self.says is not Saying.EDGE:
+            return ""
+        held = "" if self.benchmark_pct is None else f" Buying and holding returned {self.benchmark_pct:,.1f} %."
+        kept = "" if self.return_kept is None else f"It kept {_percent(self.return_kept)} of its return. "
+        return f"{kept}So it was not luck on these data; that does not say that it goes on.{held}"
+
+    @property
+    def _stable(self) -> str:
+        if self.says is not Saying.NOISE or self.pbo is None or self.pbo >= STABLE_PBO:
+            return ""
+        return f"(The ranking is stable, PBO {_percent(self.pbo)}: costs decide it, not skill.)"
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{math.floor(100 * share + 0.5)} %"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
