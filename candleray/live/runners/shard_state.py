@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -50,6 +51,10 @@ PIECE_BARS = 20
 """Bars of 5,000 runs of minutes that take some 0.7 s, at 32 ms each."""
 
 
+FROZEN_TOGETHER = 50
+"""New runs from which on the garbage collector is told of them."""
+
+
 class ToCome(NamedTuple):
     """The reason that a run cannot be taken up yet."""
 
@@ -87,6 +92,7 @@ class ShardState:
         self.bars = 0
         """Bars that runs have taken."""
         self._turn = asyncio.Lock()
+        self._frozen_runs = 0
 
     @property
     def name(self) -> str:
@@ -131,7 +137,19 @@ class ShardState:
         for instrument, taken_ms in advanced.taken_ms.items():
             self.time.closed(instrument.market_id, taken_ms + MINUTE_MS)
         await self.commit()
+        if len(self.attached) >= 1.02 * self._frozen_runs + FROZEN_TOGETHER:
+            self._freeze()
         return advanced.is_piece
+
+    def _freeze(self) -> None:
+        """Have the garbage collector leave out what runs consist of.
+
+        To look through 5,000 of them it stands still for half a second, now and then, while minutes wait. A run
+        that ends is freed all the same, but for cycles; so this is done for many new runs at once.
+        """
+        gc.collect(1)
+        gc.freeze()
+        self._frozen_runs = len(self.attached)
 
     def take_up_again(self, instrument: Instrument) -> None:
         """Let go of the runs that read an instrument, so that they are taken up from their histories, at once."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
 
 from candleray.live.events import EventKind, Wait
 from candleray.live.run import RunAction, RunState
+from candleray.live.runners import shard_state
 from candleray.live.stores.store import Runs
 from candleray.timeframes import MINUTE_MS, to_ms
 from tests.support.live.played_market import START_MS, in_order, said
@@ -91,6 +94,24 @@ async def test_what_a_broken_step_of_the_book_has_half_taken_is_said_all_the_sam
         assert course.state.book is not broken
     await rig.has(run, 12)
     await rig.has(other, 12)
+
+
+async def test_runs_are_left_out_of_garbage_collection_and_go_when_they_end(rig: Rig, monkeypatch) -> None:
+    monkeypatch.setattr(shard_state, "FROZEN_TOGETHER", 1)
+    run = await rig.start(0)
+    await rig.start(1)
+    try:
+        async with rig.running() as course:
+            await rig.close(range(5))
+            await rig.taken(4)
+            assert gc.get_freeze_count() > 1000
+            [kept] = [weakref.ref(one) for one, _ in course.state.book._runs.values() if one.run_id == run.run_id]
+            await Runs(rig.postgres).move(run.user_id, run.run_id, RunAction.STOP, "the test")
+            await let_work_until(lambda: is_in(rig, run, RunState.STOPPED), what="the stop")
+            await rig.close(range(5, 7))
+            await let_work_until(lambda: kept() is None, what="the run is freed", within_s=20)
+    finally:
+        gc.unfreeze()
 
 
 async def test_a_run_that_is_stopped_while_its_runner_is_dead_has_taken_what_was_committed(rig: Rig) -> None:
