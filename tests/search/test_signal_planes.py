@@ -16,6 +16,7 @@ from candleray.indicators.request_models import get_request_models
 from candleray.search.engine import planes_in, planes_of
 from candleray.search.estimate import compute_bytes
 from candleray.search.plane_ranges import plane_ranges
+from candleray.search.signals import evaluator as evaluator_module
 from candleray.search.signals import leaf_planes
 from candleray.search.signals.evaluator import Evaluator
 from candleray.search.signals.expressions import SourceKey
@@ -187,6 +188,22 @@ def test_both_ways_of_a_crossing_read_the_same_series_and_keep_the_row_that_is_r
     planes = planes_of(bars, grid, 0, grid.planes, WARMUP, evaluator)
     assert planes.shape == (72, 1, words(bars.count))
     assert evaluator.series_made == 13
+
+
+def test_other_conditions_read_the_series_of_comparisons_while_these_are_there(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(evaluator_module, "KEPT_BYTES", 0)
+    either = {"any": [{"above": [CLOSE, "slow"]}, {"rising": ["fast", 2]}]}
+    signals = {"long_entry": {"all": [CROSSING, either]}, "long_exit": {"not": {"above": ["fast", "slow"]}}}
+    let = {"fast": ema({"start": 5, "stop": 13, "step": 1}), "slow": ema({"start": 15, "stop": 18, "step": 1})}
+    request = requested(signals, let=let)
+    grid, bars = VariantGrid(request), bars_over(CANDLES, request, WARMUP)
+    evaluator = Evaluator(bars, WARMUP)
+    planes = planes_of(bars, grid, 0, grid.planes, WARMUP, evaluator)
+    # The four stay for both comparisons, the nine pass by twice.
+    assert evaluator.series_made == 4 + 2 * 9
+    rows = [list(leaf.rows) for leaf in grid.groups for _ in range(leaf.size)]
+    for number in range(grid.planes):
+        assert (planes[number] == evaluator.plane(grid.plane(number))[rows[number]]).all()
 
 
 def test_planes_that_one_comparison_tells_are_made_by_one_task():

@@ -1,6 +1,7 @@
 """Planes of conditions over the bars of a search.
 
-Series of numbers are made when a condition reads them and kept while there is room: the planes alone stay.
+Series of numbers are made when a condition reads them, and kept while there is room or somebody else has them: the
+planes alone stay.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import time
 from collections import OrderedDict
 from functools import reduce
 from typing import Any, TypeAlias
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +64,7 @@ class Evaluator:
         self._default_warmup = default_warmup
         self._decisions_ms = bars.candles.ts_open_ms + bars.bar_ms
         self._series: OrderedDict[object, FloatArray] = OrderedDict()
+        self._in_use: WeakValueDictionary[object, FloatArray] = WeakValueDictionary()
         self._closed: dict[SourceKey, IntArray] = {}
         self._kept_bytes = 0
         self.series_made = 0
@@ -172,6 +175,8 @@ class Evaluator:
         if key in self._series:
             self._series.move_to_end(key)
             return self._series[key]
+        if (read := self._in_use.get(key)) is not None:
+            return read
         candles = self._candles(source)
         made = compute(INDICATORS[chosen.id], candles.values[:, first:], dict(chosen.inputs), dict(chosen.params))
         self.series_made += 1
@@ -179,6 +184,7 @@ class Evaluator:
             # Those outputs are kept that something may read next: of one indicator, most read one.
             if name == output:
                 self._keep(key, series)
+                self._in_use[key] = series
         return made[output]
 
     def _price(self, name: str) -> FloatArray:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candleray.candles import IntArray
 from candleray.search.signals.evaluator import Evaluator
-from candleray.search.signals.expressions import Crosses, Expression
+from candleray.search.signals.expressions import Crosses, Expression, parts_of
 from candleray.search.signals.signal_grid import Leaf
 from kernels.bits import WORD_BITS, words
 from kernels.compared_blocks import READINGS
 from kernels.compared_series import StayingSeries
+from kernels.pairs import Series
 
 SERIES_BYTES = 544 * 2**20
 """Series that are compared at once, with the codes of those that stay. The side that has fewer stays while the
@@ -29,24 +31,40 @@ def leaf_planes(evaluator: Evaluator, leaves: Sequence[Leaf], numbers: IntArray,
     """Return the planes of these numbers, ascending, the leaves' planes counted one after the other."""
     planes = np.empty((len(numbers), len(leaves[0].rows), n_words), np.uint64)
     compared: dict[object, _Comparisons] = {}
+    alone: list[_Alone] = []
     offset = 0
     for leaf in leaves:
         begin, end = np.searchsorted(numbers, [offset, offset + leaf.size])
         own, places = numbers[begin:end] - offset, np.arange(begin, end)
-        if len(own) > 1 and leaf.comparison:
+        if len(own) > 1 and _is_of_many(leaf):
             compared.setdefault(leaf.comparison, _Comparisons(leaf)).add(leaf, own, places)
         else:
-            for number, place in zip(own.tolist(), places.tolist(), strict=True):
-                planes[place] = evaluator.plane(leaf.at(number))[list(leaf.rows)]
+            pairs = zip(own.tolist(), places.tolist(), strict=True)
+            alone += [_Alone(leaf.at(number), leaf.rows, place) for number, place in pairs]
         offset += leaf.size
+    series = _SharedSeries(evaluator, planes)
+    for one in alone:
+        series.wait(one, list(compared.values()))
+    kept: dict[Expression, Series] = {}
     for comparisons in compared.values():
-        comparisons.write(evaluator, planes)
+        kept = comparisons.write(series, planes, kept)
+    series.write_rest()
     return planes
+
+
+def _is_of_many(leaf: Leaf) -> bool:
+    """Tell if both sides of a comparison take several forms; one series beside many is read once anyway."""
+    return leaf.comparison is not None and _forms_of_sides(leaf)[0] > 1
+
+
+def _forms_of_sides(leaf: Leaf) -> list[int]:
+    """Return how many forms the sides of a comparison take at most, the fewer first."""
+    return sorted(leaf.most_forms_of(side) for side in (leaf.condition.left, leaf.condition.right))
 
 
 def compared_series(leaf: Leaf, n_bars: int) -> int:
     """Return how many series are made to compare all operands of a leaf."""
-    few, many = sorted(leaf.most_forms_of(side) for side in (leaf.condition.left, leaf.condition.right))
+    few, many = _forms_of_sides(leaf)
     stay, _ = _at_once(words(n_bars), many)
     return few + many * -(-few // stay)
 
@@ -58,13 +76,56 @@ def _at_once(n_words: int, many: int) -> tuple[int, int]:
     return max(1, int((at_once - passing) / _STAYING_BYTES_A_BYTE)), passing
 
 
+class _Alone(NamedTuple):
+    """A plane that is made by itself."""
+
+    condition: Expression
+    rows: tuple[int, ...]
+    place: int
+
+
+class _SharedSeries:
+    """The series that comparisons read, and the planes that are made one by one, each right after a series that it
+    reads too: made anew for these, the series of a tree of eight nodes were 601, and are 301."""
+
+    def __init__(self, evaluator: Evaluator, planes: PlaneArray) -> None:
+        self._evaluator, self._planes = evaluator, planes
+        self._waiting: dict[tuple[int, Expression] | None, list[_Alone]] = {}
+
+    def wait(self, alone: _Alone, compared: Sequence[_Comparisons]) -> None:
+        """Have a plane wait for a series of one of these comparisons, if it reads any."""
+        read = set(parts_of(alone.condition))
+        # A crossing reads a bar more, and an average that begins a bar earlier is another one.
+        crosses = isinstance(alone.condition, Crosses)
+        in_order = sorted(compared, key=lambda comparisons: (comparisons.before == 1) != crosses)
+        # Those that pass by come later than those that stay, which are all there then.
+        forms = ((each.before, form) for each in in_order for side in each.sides[::-1] for form in side)
+        self._waiting.setdefault(next((one for one in forms if one[1] in read), None), []).append(alone)
+
+    def series(self, form: Expression, before: int) -> Series:
+        """Return a series, its planes written."""
+        series = self._evaluator.series(form, before)
+        self._write(self._waiting.pop((before, form), []))
+        return series
+
+    def write_rest(self) -> None:
+        """Write the planes that wait for no series, or for one that no comparison read after all."""
+        for waiting in self._waiting.values():
+            self._write(waiting)
+
+    def _write(self, waiting: Sequence[_Alone]) -> None:
+        for alone in waiting:
+            self._planes[alone.place] = self._evaluator.plane(alone.condition)[list(alone.rows)]
+
+
 class _Comparisons:
     """The comparisons of the forms of two operands, either of which may be on the left: "crosses above" and
     "crosses below" of two averages read the same series, and are told by one comparison."""
 
     def __init__(self, leaf: Leaf) -> None:
         self._operands: tuple[Expression, Expression] = (leaf.condition.left, leaf.condition.right)
-        self._before = int(isinstance(leaf.condition, Crosses))
+        self.before = int(isinstance(leaf.condition, Crosses))
+        """The bars before the first that are read."""
         self._forms: tuple[dict[Expression, int], dict[Expression, int]] = ({}, {})
         self._wanted: list[IntArray] = []
 
@@ -80,23 +141,49 @@ class _Comparisons:
             readings = np.full(len(places), 2 * turned + row)
             self._wanted.append(np.stack([*columns, readings, rows_of_planes], axis=1))
 
-    def write(self, evaluator: Evaluator, planes: PlaneArray) -> None:
-        """Write the planes, some series at a time; those of the side that has fewer stay while others pass by."""
+    @property
+    def sides(self) -> tuple[dict[Expression, int], dict[Expression, int]]:
+        """The forms that stay, and those that pass by: the side that has fewer stays."""
+        few, many = self._few_and_many
+        return self._forms[few], self._forms[many]
+
+    @property
+    def _few_and_many(self) -> list[int]:
+        return sorted((0, 1), key=lambda side: len(self._forms[side]))
+
+    def write(
+        self, series: _SharedSeries, planes: PlaneArray, kept: Mapping[Expression, Series]
+    ) -> dict[Expression, Series]:
+        """Write the planes, some series at a time; return the series that stayed last.
+
+        Args:
+            kept: series of other comparisons, which are not made again if they stay here.
+        """
         out = planes.reshape(-1, planes.shape[2])
-        few, many = sorted((0, 1), key=lambda side: len(self._forms[side]))
-        sides, places = _by_pair(np.concatenate(self._wanted)[:, [few, many, 2, 3]])
+        few, many = self._few_and_many
+        pairs, places = _by_pair(np.concatenate(self._wanted)[:, [few, many, 2, 3]])
         if few == 1:
             places = places[:, _TURNED]
-        stay, pass_by = list(self._forms[few]), list(self._forms[many])
+        stay, pass_by = map(list, self.sides)
         staying_at_once, passing = _at_once(planes.shape[2], len(pass_by))
-        for first, staying in _parts(stay, staying_at_once):
-            series = StayingSeries([evaluator.series(form, self._before) for form in staying], self._before)
+        left = {form: kept[form] for form in stay[:staying_at_once] if form in kept}
+        del kept
+        for first, forms in _parts(stay, staying_at_once):
+            made = [self._taken(series, form, left) for form in forms]
+            staying = StayingSeries(made, self.before)
             for begin, others in _parts(pass_by, passing):
-                inside = sides - (first, begin)
-                chosen = ((inside >= 0) & (inside < (len(staying), len(others)))).all(axis=1)
+                inside = pairs - (first, begin)
+                chosen = ((inside >= 0) & (inside < (len(forms), len(others)))).all(axis=1)
                 if chosen.any():
-                    made = [evaluator.series(form, self._before) for form in others]
-                    series.compare(made, inside[chosen], places[chosen], out)
+                    passed = [series.series(form, self.before) for form in others]
+                    staying.compare(passed, inside[chosen], places[chosen], out)
+        return dict(zip(forms, made, strict=True))
+
+    def _taken(self, series: _SharedSeries, form: Expression, left: dict[Expression, Series]) -> Series:
+        """Make a series, or find it in use; one that was kept is let go, for another may begin a bar earlier."""
+        made = series.series(form, self.before)
+        left.pop(form, None)
+        return made
 
 
 _TURNED = [2, 3, 0, 1]
