@@ -36,7 +36,10 @@ from candleray.markets import Instrument, InstrumentReference, Market
 from candleray.settings import Settings
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from candleray.market_data.candle_store import CandleStore
+    from candleray.market_data.ledger.raw_copies import RawMonth
 
 log = get_logger("candle-store")
 
@@ -145,6 +148,18 @@ class CandleStoreActor:
         self, market_id: int | None = None, symbol: str = "", since_ms: int = 0, limit: int = 100, offset: int = 0
     ) -> list[InstrumentChange]:
         return self._store().instrument_changes(market_id, symbol, since_ms, limit, offset)
+
+    def copied_instruments(self, raw_table: str) -> list[tuple[int, str]]:
+        return self._store().copies.copied_instruments(raw_table)
+
+    def copied_months(self, raw_table: str, market_id: int, symbol: str) -> list[RawMonth]:
+        return self._store().copies.copied_months(raw_table, market_id, symbol)
+
+    def copied_rows(self, raw_table: str, market_id: int, symbol: str, month: int) -> pa.Table:
+        return self._store().copies.copied_rows(raw_table, market_id, symbol, month)
+
+    def copied_table(self, table: str) -> pa.Table:
+        return self._store().copies.copied_table(table)
 
     def _store(self) -> CandleStore:
         self._require_place()

@@ -1,8 +1,9 @@
-"""The command line: commands found in `candleray.commands` and among installed entry points, loaded when run.
+"""The command line: commands found in rooms of ours and among installed entry points, loaded when run.
 
-A command is a function that typer understands, in a module of its name; `import_.py` holds `import`. Other
-packages add theirs in the entry point group `candleray.commands`. The list of commands is read from their
-sources, so that `candleray --help` imports none of them, and one that cannot be imported does not hurt the others.
+A command is a function that typer understands, in a module of its name; `import_.py` holds `import`. Ours lie in
+`candleray.commands` and `cluster.operations`, other packages add theirs in the entry point group
+`candleray.commands`. The list of commands is read from their sources, so that `candleray --help` imports none of
+them, and one that cannot be imported does not hurt the others.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from candleray import commands as own_commands
 from candleray.errors import CandlerayError, InvalidInput, NotFound, PayloadTooLarge, first_line, in_words
 from candleray.terminal.exit_codes import ExitCode
 
 ENTRY_POINTS = "candleray.commands"
+ROOMS = ("candleray.commands", "cluster.operations")
+"""Packages whose modules are commands. They are looked at, not imported."""
 DEBUG = "--debug"
 
 _WRONG_INPUT = (InvalidInput, NotFound, PayloadTooLarge)
@@ -85,14 +87,16 @@ def _source_file(module: str) -> Path | None:
 
 
 def find_commands() -> dict[str, CommandSource]:
-    """Every command by name; the ones of this package cannot be replaced by an entry point."""
+    """Every command by name; ours cannot be replaced by an entry point."""
     commands = {
         point.name: CommandSource(point.name, point.module, point.attr)
         for point in entry_points(group=ENTRY_POINTS)
     }
-    for module in iter_modules(own_commands.__path__):
-        name = module.name.rstrip("_").replace("_", "-")
-        commands[name] = CommandSource(name, f"{own_commands.__name__}.{module.name}", module.name)
+    for room in ROOMS:
+        source = _source_file(room)
+        for module in iter_modules([str(source.parent)] if source else []):
+            name = module.name.rstrip("_").replace("_", "-")
+            commands[name] = CommandSource(name, f"{room}.{module.name}", module.name)
     return dict(sorted(commands.items()))
 
 

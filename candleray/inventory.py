@@ -67,6 +67,16 @@ class Inventory:
             f'what this instance had kept, take "{part}" out of "begun" in {self.file}'
         )
 
+    def record(self) -> Record:
+        """
+        Raises:
+            InstanceError: there is none: nothing was ever begun in the folder.
+        """
+        record = self._record()
+        if record is None:
+            raise InstanceError(f"there is no instance in {self.folder}: name its folder by --data")
+        return record
+
     def is_begun(self, part: str) -> bool:
         record = self._record()
         return record is not None and part in record.begun

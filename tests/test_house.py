@@ -24,7 +24,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 EVERY = [*SOURCES, *TESTS, *sorted((ROOT / "docs").glob("*.py"))]
 
 MOST_FILES = 20
-ROOMS_OF_ONE_KIND = {"kernels/indicators", "candleray/commands", "serve_apps/routes"}
+ROOMS_OF_ONE_KIND = {"kernels/indicators", "candleray/commands", "cluster/operations", "serve_apps/routes"}
 """Each of their files is discovered and like the others: they may be many."""
 
 ONE_CONCEPT_ON_TWO_FLOORS = {

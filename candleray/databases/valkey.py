@@ -86,6 +86,14 @@ class Valkey:
     async def close(self) -> None:
         await self.client.aclose()
 
+    async def eviction_policy(self) -> str:
+        """Ask the server for what it does when it is full; nothing where it does not tell."""
+        try:
+            told = await self.client.config_get("maxmemory-policy")
+        except RedisError:  # a hosted one may not let anybody ask
+            return ""
+        return str(next(iter(told.values()), ""))
+
     async def ping(self) -> None:
         """Raises ServiceUnavailable where Valkey does not answer."""
         async with self.answering() as client:

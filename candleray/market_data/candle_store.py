@@ -16,6 +16,7 @@ from candleray.market_data.instruments.changes import InstrumentChange, ListingR
 from candleray.market_data.instruments.store import InstrumentStore
 from candleray.market_data.ledger.all_versions import Versions
 from candleray.market_data.ledger.candle_ledger import FIRST_POSITION, CandleLedger
+from candleray.market_data.ledger.raw_copies import RawCopies
 from candleray.market_data.ledger.versions import CandleSourceWord, RevisionPage
 from candleray.markets import SYMBOL_RULE, Instrument, InstrumentReference, Market, find_market, is_symbol
 from candleray.timeframes import MINUTE_MS, from_ms, iso
@@ -35,6 +36,7 @@ class CandleStore:
         self._condition = StoreCondition()
         self._instruments = InstrumentStore(session)
         self._ledger = CandleLedger(session)
+        self.copies = RawCopies(session)
 
     @classmethod
     def open(cls, url: str) -> CandleStore:

@@ -36,6 +36,8 @@ class DataFolder:
         self.ray_token = self.path / "ray_token"
         self.clickhouse = self.path / "clickhouse"
         self.monitoring = self.path / "monitoring"
+        self.restoring = self.path / "restoring"
+        """The mark of a restore that has not ended."""
         self.logs = self.path / "logs"
         self.ray_logs = self.logs / "ray"
         self.former_ray_logs = self.logs / "ray-former"
@@ -82,8 +84,13 @@ class DataFolder:
     def require_parts(self) -> None:
         """
         Raises:
-            InstanceError: what this folder keeps data in is missing, or is not what it was.
+            InstanceError: what this folder keeps data in is missing, or is not what it was, or not all there yet.
         """
+        if self.restoring.exists():
+            raise InstanceError(
+                f"the restore of a backup into {self} has not ended: begin it again (`candleray backup restore`), "
+                "or remove the folder"
+            )
         for part in PARTS:
             self.inventory.require(part)
 

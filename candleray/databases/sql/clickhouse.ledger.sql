@@ -80,3 +80,27 @@ FROM (
 WHERE (ts_open_ms, ingested_at_ms) > ({after_ts_ms:Int64}, {after_version_ms:Int64})
 ORDER BY ts_open_ms, ingested_at_ms
 LIMIT {limit:UInt32};
+
+-- name: raw_instruments
+SELECT DISTINCT market_id, symbol FROM {raw_table:Identifier} ORDER BY market_id, symbol;
+
+-- name: raw_months
+-- Rows are never changed in place: which there are, their minutes and versions tell.
+SELECT toYYYYMM(ts_open) AS month, count() AS n, sum(cityHash64(ts_open, ingested_at)) AS digest
+FROM {raw_table:Identifier}
+WHERE market_id = {market_id:UInt8} AND symbol = {symbol:String}
+GROUP BY month
+ORDER BY month;
+
+-- name: raw_rows
+SELECT *
+FROM {raw_table:Identifier}
+WHERE market_id = {market_id:UInt8} AND symbol = {symbol:String} AND toYYYYMM(ts_open) = {month:UInt32}
+ORDER BY ts_open, ingested_at
+SETTINGS output_format_arrow_compression_method = 'none';
+
+-- name: whole_table
+SELECT * FROM {table:Identifier} FINAL;
+
+-- name: count_table
+SELECT count() AS n FROM {table:Identifier};

@@ -156,3 +156,11 @@ ORDER BY user_id LIMIT $2 FOR UPDATE;
 
 -- name: store_rewrapped_factor
 UPDATE second_factors SET sealed = $2, pending = $3 WHERE user_id = $1;
+
+-- name: sealed_key_versions
+-- The key-encryption keys that something is sealed by.
+SELECT DISTINCT version FROM (
+    SELECT key_version AS version FROM exchange_keys
+    UNION ALL SELECT sealed ->> 'key_version' FROM second_factors
+    UNION ALL SELECT pending ->> 'key_version' FROM second_factors
+) AS found WHERE version IS NOT NULL ORDER BY version;

@@ -31,3 +31,12 @@ RETURNING user_id, telegram_user_id;
 -- name: lock_user
 -- Held until the transaction ends: what one user may have so many of is counted and added one after the other.
 SELECT user_id FROM users WHERE user_id = $1 FOR NO KEY UPDATE;
+
+-- name: server_version_number
+SHOW server_version_num;
+
+-- name: newest_migration
+SELECT coalesce(max(number), 0) AS number FROM schema_migrations;
+
+-- name: count_own_tables
+SELECT count(*) AS tables FROM pg_tables WHERE schemaname = 'public';
