@@ -18,6 +18,7 @@ from candleray.feeds.hole_store import HoleStore
 from candleray.feeds.market_feed import DOUBTED_MS, Ask
 from candleray.feeds.market_ingestion import MarketIngestion
 from candleray.feeds.repair.gaps import Gap, Gaps, without
+from candleray.feeds.repair.hole_look import HoleLook
 from candleray.feeds.repair.questions import RepairQuestions
 from candleray.feeds.repair.scans import Scan, scans_of
 from candleray.feeds.repair.second_look import SecondLook
@@ -77,6 +78,7 @@ class MarketRepair:
         self._scans: Sequence[Scan] = ()
         self._to_scan: deque[str] = deque()
         self._second_look = SecondLook(ingestion, self._questions, self._first_of, self._keep_revised)
+        self._hole_look = HoleLook(ingestion, self._questions, self._keep_revised)
         self._first_ms: dict[str, int] = {}
         self._open_holes: defaultdict[str, set[int]] = defaultdict(set)
         self._told_at_ms = 0
@@ -101,6 +103,7 @@ class MarketRepair:
                 break
             await asyncio.sleep(0)  # others come in between, however fast the answers are
         await self._second_look.step()
+        await self._hole_look.step()
         self._tell(self._ingestion.now_ms)
 
     def miss(self, symbol: str, start_ms: int, end_ms: int) -> None:
@@ -155,13 +158,15 @@ class MarketRepair:
         if minutes := self._feed.minutes.get(symbol):
             until_ms, first_ms = minutes.settled_until_ms, await self._first_of(symbol)
             if first_ms < until_ms:
-                await self._compare(symbol, first_ms, until_ms, await self._old_holes(symbol, first_ms))
+                holes = await self._holes_of(symbol, first_ms, until_ms)
+                await self._compare(symbol, first_ms, until_ms, holes)
+                asked_from_ms = self._ingestion.now_ms - HOLES_ASKED_MS
+                self._hole_look.begin(symbol, [ts_ms for ts_ms in holes if ts_ms >= asked_from_ms])
         if not self._to_scan:
             self.scanned_ms = self._ingestion.now_ms
             log.info("feed_scanned", market=self._market.name, instruments=len(self._feed.minutes))
 
-    async def _old_holes(self, symbol: str, first_ms: int) -> list[int]:
-        end_ms = max(first_ms, self._ingestion.now_ms - HOLES_ASKED_MS)
+    async def _holes_of(self, symbol: str, first_ms: int, end_ms: int) -> list[int]:
         instrument = Instrument(market_id=self._market.market_id, symbol=symbol)
         with suppress(CandlerayError):  # without them REST is asked, and says the same again
             return await (await self._holes()).open_holes(instrument, first_ms, end_ms)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import numpy as np
 import pytest
 
+from candleray.candles import CandleRows
 from candleray.databases.postgres import Postgres
 from candleray.feeds.fill_gate import AT_ONCE
 from candleray.feeds.hole_store import HoleStore
+from candleray.feeds.minutes import Verdict
+from candleray.markets import Market
+from candleray.simulator.generated_candles import GeneratedCandles
 from candleray.timeframes import MINUTE_MS
 from tests.support import embedded
 from tests.support.feeds.played_venue import WithHole
@@ -146,4 +151,35 @@ async def test_an_old_hole_is_a_verdict_of_the_scans_and_ends_when_its_minute_ap
         source.is_open = True
         await let_work_until(lambda: (1, "BTCUSDT", hole_ms) in course.store.versions)
         await holes_are(holes, *around, [])
+    course.hold()
+
+
+class Witness(GeneratedCandles):
+    """Candles, and the first minutes of the questions for them."""
+
+    def __init__(self) -> None:
+        super().__init__(seed=5)
+        self.asked_ms: list[int] = []
+
+    def candles(self, market: Market, symbol: str, start_ms: int, end_ms: int) -> CandleRows:
+        self.asked_ms.append(start_ms)
+        return super().candles(market, symbol, start_ms, end_ms)
+
+
+async def test_many_scattered_holes_that_have_come_take_few_questions(holes: HoleStore) -> None:
+    course = Course("binance", [BTC], **quick_scans())
+    end_ms = course.played.now_ms() // MINUTE_MS * MINUTE_MS - 200 * MINUTE_MS
+    start_ms = end_ms - 2880 * MINUTE_MS
+    course.played.source = source = Witness()
+    course.ingestion, course.holes = course.process(), holes
+    scattered = list(range(start_ms + 40 * MINUTE_MS, end_ms, 40 * MINUTE_MS))
+    await holes.declare(BTC.market, [Verdict("BTCUSDT", ts_ms, ts_ms, ts_ms) for ts_ms in scattered])
+    rows = source.candles(BTC.market, "BTCUSDT", start_ms, end_ms)
+    kept = rows.take(np.flatnonzero(~np.isin(rows.ts_open_ms, scattered)))
+    await course.store.insert_many([(BTC, kept)], "rest", {1: course.played.now_ms()})
+    source.asked_ms.clear()
+    async with course.running():
+        await let_work_until(lambda: all((1, "BTCUSDT", ts_ms) in course.store.versions for ts_ms in scattered))
+        await holes_are(holes, start_ms, end_ms, [])
+    assert len([ts_ms for ts_ms in source.asked_ms if ts_ms < end_ms]) <= 12, f"{len(scattered)} holes"
     course.hold()
