@@ -50,6 +50,7 @@ from cluster.machine.leftovers import kill_leftovers
 from cluster.machine.ports import own_port
 from cluster.machine.processes import start_ticks
 from cluster.monitoring.targets import write_targets
+from cluster.server.readiness import tell_ready
 from cluster.services.embedded_postgres import EmbeddedPostgres
 from cluster.services.embedded_service import EmbeddedService
 from cluster.services.embedded_valkey import EmbeddedValkey
@@ -115,6 +116,7 @@ class Supervisor:
                 for about, caution in self.instance.cautions.items():
                     self.report(Event("noticed", about, caution))
                 self.report(Event("ready"))
+                tell_ready()
                 self._watch()
             self._publish("stopping")
 

@@ -26,7 +26,8 @@ DataDir = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Keep = Annotated[
-    int | None, typer.Option("--keep", min=1, help="Remove all but so many backups of this instance afterwards.")
+    int | None,
+    typer.Option("--keep-last", min=1, help="Remove all but so many backups of this instance afterwards."),
 ]
 WithoutKeys = Annotated[
     bool, typer.Option("--without-keys", help="Restore though the keys of its secrets are not here.")
@@ -44,7 +45,7 @@ def _backup() -> None:
 def create(folder: Place, keep: Keep = None, as_json: AsJson = False, data: DataDir = None) -> None:
     """Make a backup, while the instance runs or not; what has not changed since the last one is not written again.
 
-    Example: candleray backup create /mnt/backups --keep 14
+    Example: candleray backup create /mnt/backups --keep-last 14
     """
     from candleray.terminal.console import output, print_json
     from cluster.backups.creating import make_backup

@@ -64,7 +64,7 @@ def test_ten_kills_break_neither_backups_nor_restores(place: Path):
         ended += not killed(after_s, "backup", "create", backups, "--data", data)
         assert candleray("backup", "verify", backups).returncode == 0
     before = content(data)
-    done = candleray("backup", "create", backups, "--data", data, "--keep", "1")
+    done = candleray("backup", "create", backups, "--data", data, "--keep-last", "1")
     assert done.returncode == 0, done.stderr
     assert not list(backups.rglob("*.unfinished"))
     began = time.monotonic()
