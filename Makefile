@@ -1,6 +1,6 @@
 # The commands a person types. Each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults check format docs bench lock monitoring browser vendor clean
+.PHONY: help demo test faults check format docs bench lock compiled monitoring browser vendor clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -93,6 +93,9 @@ lock: $(READY) ## resolve the dependencies anew
 		pyproject.toml --extra notify --group dev -c requirements.lock -o requirements-dev.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header \
 		pyproject.toml --group bench -c requirements-dev.lock -o requirements-bench.lock
+
+compiled: $(READY) ## compile every kernel now; else each is compiled when it is first needed
+	@$(BIN)/python -m kernels
 
 monitoring: ## fetch Prometheus, blackbox and Alertmanager for the tests of the monitoring files, without installing them
 	@test -x $(MONITORING)/usr/bin/promtool || { $(FETCH_MONITORING); }

@@ -12,6 +12,7 @@ from numba import carray
 from kernels.bits import WORD_BITS, popcount, trailing_zeros
 from kernels.codes import CODE_BYTES, compare_codes
 from kernels.comparisons import OCTET, above, at_most
+from kernels.copying import copy
 from kernels.jit import WORD, inline, pointer_to, splice
 
 READINGS = 4
@@ -110,7 +111,7 @@ def _write_no_crossing(above, not_above, out):
 def _write_reading(reading, crossing, states, stop, out):
     holds = reading - reading % 2
     if not crossing:
-        out[:] = states[reading, 1:stop]
+        copy(states[reading, 1:stop], out)
     elif reading == holds:
         _write_crossing(states[holds, :stop], states[holds + 1, :stop], out)
     else:

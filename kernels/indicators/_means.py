@@ -11,6 +11,7 @@ half the time of one loop for both. No series-long array is made on the way: fre
 
 import numpy as np
 
+from kernels.copying import copy
 from kernels.jit import fma, inline
 
 FEW = 10  # bars up to which a window is faster weighed bar by bar than built from blocks
@@ -27,7 +28,7 @@ def sliding_weighing(source, weights, out):
     out[: window - 1] = np.nan
     for start in range(window - 1, source.size, _STRIDE):
         last, means = source[start : start + _STRIDE], out[start : start + _STRIDE]
-        means[:] = last
+        copy(last, means)
         for i in range(window - 1):
             earlier = source[start - window + 1 + i :]
             weight = weights[i]

@@ -8,6 +8,7 @@ block of bars and the head of the next. A NaN is in the sums of the windows that
 
 import numpy as np
 
+from kernels.copying import copy
 from kernels.jit import inline
 
 _STRETCH = 1024
@@ -49,7 +50,7 @@ def window_sums(values, window, spare, sums):
         _long_sums(values, window, sums)
         return
     if window == 1:
-        sums[:] = values
+        copy(values, sums)
         return
     bit = 1
     while 4 * bit <= window:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.copying import copy
 from kernels.declare import PRICES, Example, Indicator, Param, Rule
 from kernels.indicators._extremes import channel
 from kernels.indicators._means import mean_phase
@@ -43,11 +44,11 @@ def kernel(source, window, stoch_window, k_smooth, d_smooth, lines, start):
     # The index of earlier bars is kept, the last of them last: made of their prices alone it would be another one.
     kept = lines.state[RSI_STATE:]
     strength = np.empty(source.size)
-    strength[:start] = kept[kept.size - start :]
+    copy(kept[kept.size - start :], strength[:start])
     relative_strength_index(source[start:], window, strength[start:], lines.state)
     new = min(kept.size, strength.size - start)
-    kept[: kept.size - new] = kept[new:].copy()
-    kept[kept.size - new :] = strength[strength.size - new :]
+    copy(kept[new:], kept[: kept.size - new])
+    copy(strength[strength.size - new :], kept[kept.size - new :])
     channel(strength, strength, stoch_window, k, d)
     smooth_positions(strength, k_smooth, d_smooth, k, d)
 

@@ -14,6 +14,7 @@ from numba import carray, from_dtype, types
 from numpy.typing import NDArray
 
 from kernels.advance import BarWindow, GrowingSeries, GrowingSignal
+from kernels.copying import copy
 from kernels.jit import FLOAT, INT, WORD, WORDS, inline, jit, pointer_to
 from kernels.live.calls import ARRAY_SLOTS, DATA_AT, SHAPE_AT, SIZE_AT, address_of, call_at, leaves_of, slots_of
 
@@ -273,7 +274,7 @@ def _keep(node, at, address):
     row = carray(_floats(node.kept + WORD(8 * node.kept_room * at)), node.kept_room)
     stop = node.kept_stop
     if stop == node.kept_room:
-        row[: node.lookback] = row[stop - node.lookback : stop].copy()
+        copy(row[stop - node.lookback : stop], row[: node.lookback])
         stop = node.lookback
     row[stop] = carray(_floats(WORD(address)), 1)[0]
     return INT(node.kept) + 8 * (node.kept_room * at + max(0, stop - node.lookback))

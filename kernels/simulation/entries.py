@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.bits import WORD_BITS, popcount, trailing_zeros
+from kernels.copying import copy
 from kernels.jit import inline
 from kernels.simulation.accounts import LONG, LONG_SHORT, NEUTRAL, SHORT
 from kernels.simulation.entry_bars import row_of
@@ -215,7 +216,7 @@ def gather(entries, stops, last, rules, ends):
     level, first of all stop-losses, then of all take-profits."""
     tables, stop_losses = stops.addresses, stops.stop_losses
     n_sides = 2 if rules.direction == LONG_SHORT else 1
-    ends[0, : entries.bars.size] = entries.ends
+    copy(entries.ends, ends[0, : entries.bars.size])
     _gather_kind(tables, n_sides, EXIT_STOP_LOSS, entries, last, ends[1 : 1 + stop_losses])
     profits = tables[_table_count(stop_losses, n_sides) :]
     _gather_kind(profits, n_sides, EXIT_TAKE_PROFIT, entries, last, ends[1 + stop_losses :])
@@ -229,7 +230,7 @@ def gather_under(entries, stops, combination, last, rules, ends):
     n_sides = 2 if rules.direction == LONG_SHORT else 1
     stop_loss, take_profit = divmod(combination, max(1, take_profits))
     for row in range(3):
-        ends[row] = entries.ends
+        copy(entries.ends, ends[row])
     if stop_losses:
         _gather_level(tables, n_sides, stop_loss, stop_losses, EXIT_STOP_LOSS, entries, last, ends[1:2])
     if take_profits:

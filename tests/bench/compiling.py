@@ -16,13 +16,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SEARCH = "the kernels of a search"
 EVERYTHING = "every kernel and indicator"
-_MODULES = {SEARCH: "iter_modules(kernels.__path__", EVERYTHING: "walk_packages(kernels.__path__"}
+_LOADED_BY = {
+    SEARCH: "from cluster.search.tasks import load_kernels; load_kernels()",
+    EVERYTHING: "import runpy; runpy.run_module('kernels', run_name='__main__')",
+}
 _PROGRAM = """
 import time
 wall, cpu = time.perf_counter(), time.process_time()
-import importlib, pkgutil, kernels
-from kernels.jit import load
-load(*[importlib.import_module(found.name) for found in pkgutil.{modules}, "kernels.")])
+{loaded}
 print(time.process_time() - cpu, time.perf_counter() - wall)
 """
 
@@ -32,7 +33,7 @@ def rows(_market: Market, quick: bool) -> list[Row]:
 
 
 def _cold_and_warm(name: str) -> list[Row]:
-    program = _PROGRAM.format(modules=_MODULES[name])
+    program = _PROGRAM.format(loaded=_LOADED_BY[name])
     with tempfile.TemporaryDirectory(prefix="candleray-bench-numba-") as folder:
         taken = [(state, _in_a_new_process(program, folder)) for state in ("cold", "warm")]
     return [Row.timed("compile time", f"{name}, {state}", "process", timing) for state, timing in taken]

@@ -9,10 +9,13 @@ import time
 from pathlib import Path
 from threading import Event, Thread
 
+import numba
 import pytest
 
 from kernels import cache
 from kernels.cache import open_folder
+from kernels.indicators import alma
+from kernels.jit import load
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY_S = 86_400
@@ -137,6 +140,14 @@ def test_compiled_code_is_cached_outside_the_sources(tmp_path: Path):
     assert folder.parent == tmp_path
     assert list(folder.rglob("*.nbi"))
     assert list((folder / "compiled").glob("kernels.rules.sign_of_output.*")), "others were held back meanwhile"
+
+
+def test_no_kernel_brings_along_what_says_in_words_that_two_shapes_differ():
+    # Numba compiles that, for three seconds, where an array is assigned to a slice. `kernels.copying` does not.
+    load(alma)
+    compiled = [file for file in Path(numba.config.CACHE_DIR).rglob("*.nbc") if not file.name.startswith("test_")]
+    assert any("alma" in file.name for file in compiled)
+    assert [file.name for file in compiled if b"raise_with_shape_context" in file.read_bytes()] == []
 
 
 def test_a_cache_that_cannot_be_written_does_not_stop_anyone(tmp_path: Path):
