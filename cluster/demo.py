@@ -163,6 +163,8 @@ def demo(
         typer.echo(json.dumps({"seconds": dict(steps.seconds), "data_dir": str(data)}))
     console.print(steps.table())
     _show_what_next(console, data, request, api_port)
+    if keep:
+        _show_link(steps, data)
 
 
 def _backfill(steps: TimedSteps) -> None:
@@ -200,12 +202,20 @@ def _show_what_next(console: Console, data: Path, request: Path, port: int) -> N
     console.print("\n[bold]What to try next[/] (the demo's candles are still there)")
     for line in (
         f"candleray up --detach --data {folder} --port {port}",
+        f"candleray login --browser --data {folder}    # the web page: prints a link that signs you in",
         f"candleray backtest {asked} --data {folder} --top 20    # change its windows, thresholds, direction",
         "candleray indicators",
         f"http://127.0.0.1:{port}/docs    # the API, with examples",
         f"candleray down --data {folder}",
     ):
         console.print(f"  {line}", style="cyan", soft_wrap=True)
+
+
+def _show_link(steps: TimedSteps, data: Path) -> None:
+    """Print the link that signs a browser in, last: it is good for five minutes."""
+    link = steps.ask("login", "--browser", "--data", str(data))["link"]
+    steps.console.print("\n[bold]The web page[/]: this link signs you in, once and within five minutes")
+    steps.console.print(f"  {link}", style="cyan", soft_wrap=True)
 
 
 def _command(*arguments: str) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from pydantic import AliasChoices, ConfigDict, Field
 
@@ -149,20 +149,7 @@ class BacktestResult(Model):
     def to_arrow(self) -> pa.Table:
         """The ranked table, one row a variant: `rank`, `variant_index`, `total_return_pct`,
         `conflicting_signals`, each parameter (`sma.window`, `rsi.long_threshold`), each metric."""
-        import pyarrow as pa
-
-        columns: dict[str, Any] = {
-            "rank": pa.array([variant.rank for variant in self.top], pa.int64()),
-            "variant_index": pa.array([variant.variant_index for variant in self.top], pa.int64()),
-            "total_return_pct": pa.array([variant.total_return_pct for variant in self.top], pa.float64()),
-            "conflicting_signals": pa.array([variant.conflicting_signals for variant in self.top], pa.int64()),
-        }
-        strategies = [parameters(variant.strategy) for variant in self.top]
-        for name in parameters(self.request.model_dump(mode="json")):
-            columns[name] = pa.array([strategy.get(name) for strategy in strategies])
-        for name in self.top[0].metrics if self.top else ():
-            columns[name] = pa.array([variant.metrics.get(name) for variant in self.top], _arrow_type(name))
-        return pa.table(columns)
+        return table_of(self.request, self.top)
 
     def to_pandas(self) -> pd.DataFrame:
         """`to_arrow` as a DataFrame; times are timestamps in UTC, durations are timedeltas."""
@@ -240,6 +227,41 @@ class BacktestResult(Model):
 
     def _repr_html_(self) -> str:
         return self.headlines().as_html()
+
+
+class Ranked(Protocol):
+    """A row of a ranked table, with its report or without."""
+
+    @property
+    def rank(self) -> int: ...
+    @property
+    def variant_index(self) -> int: ...
+    @property
+    def total_return_pct(self) -> float: ...
+    @property
+    def conflicting_signals(self) -> int: ...
+    @property
+    def metrics(self) -> Mapping[str, float | int | None]: ...
+    @property
+    def strategy(self) -> Mapping[str, object]: ...
+
+
+def table_of(request: BacktestRequest, top: Sequence[Ranked]) -> pa.Table:
+    """The variants of a request, one row each, with their parameters and metrics as columns."""
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {
+        "rank": pa.array([variant.rank for variant in top], pa.int64()),
+        "variant_index": pa.array([variant.variant_index for variant in top], pa.int64()),
+        "total_return_pct": pa.array([variant.total_return_pct for variant in top], pa.float64()),
+        "conflicting_signals": pa.array([variant.conflicting_signals for variant in top], pa.int64()),
+    }
+    strategies = [parameters(variant.strategy) for variant in top]
+    for name in parameters(request.model_dump(mode="json")):
+        columns[name] = pa.array([strategy.get(name) for strategy in strategies])
+    for name in top[0].metrics if top else ():
+        columns[name] = pa.array([variant.metrics.get(name) for variant in top], _arrow_type(name))
+    return pa.table(columns)
 
 
 def _headline(variant: RankedVariant, names: list[str], metrics: list[str]) -> tuple[str, ...]:

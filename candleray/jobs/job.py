@@ -202,6 +202,15 @@ class BestVariant(Model):
     __str__ = __repr__
 
 
+class JobVariant(Model):
+    """Any variant of a job, ranked or not."""
+
+    job_id: UUID
+    variant_index: int
+    strategy: dict[str, object]
+    """This variant alone, as a request that gives the same result."""
+
+
 class JobTop(Model):
     """The best variants of a job: so far while it runs, for good once it has succeeded."""
 

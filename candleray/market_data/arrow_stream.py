@@ -33,17 +33,18 @@ def encode_rows(rows: CandleRows) -> bytes:
         "trades": rows.trades,
         **({} if rows.numbers is None else {ROW: rows.numbers}),
     }
-    return _stream_of(pa.table(columns))
+    return stream_of(pa.table(columns))
 
 
 def encode_bars(bars: Candles, next_start_ms: int | None) -> bytes:
     """A page of bars; the start of the next page is the schema's metadata `next_start`."""
     table = pa.table({TIME: bars.ts_open_ms, **dict(zip(COLUMNS, bars.values, strict=True))})
     metadata = {"next_start": iso(next_start_ms)} if next_start_ms is not None else {}
-    return _stream_of(table.replace_schema_metadata(metadata))
+    return stream_of(table.replace_schema_metadata(metadata))
 
 
-def _stream_of(table: pa.Table) -> bytes:
+def stream_of(table: pa.Table) -> bytes:
+    """A table as one Arrow IPC stream."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)

@@ -13,15 +13,14 @@ from candleray.backtests.sentences import sentences
 from candleray.backtests.signals.conditions import RuleCondition
 from candleray.backtests.signals.cross_references import all_parts
 from candleray.backtests.signals.speech import Speech
-from candleray.errors import invalid
 from candleray.market_data.bar_reader import CandleReader
-from candleray.search.bars import Bars, read_bars
-from candleray.search.estimate import require_sync_guards
+from candleray.search.bars import Bars
+from candleray.search.one_variant import bars_of, one_variant
 from candleray.search.reports import notes_on_gaps
 from candleray.search.signals.blockers import blockers_of
 from candleray.search.signals.signal_notes import signal_notes
 from candleray.search.signals.truths import Truth, opening_bars, truths_of
-from candleray.search.variants import VariantGrid, resolve
+from candleray.search.variants import VariantGrid
 from candleray.settings import BacktestSettings, Settings
 from candleray.timeframes import iso
 from kernels.indicators import INDICATORS
@@ -46,16 +45,9 @@ async def explained(
         NotFound: unknown symbol, or no candles there.
         GapsInRange: a long hole that the request does not allow.
     """
-    whole = resolve(request, settings.backtests)
-    grid = VariantGrid(whole)
-    if not 0 <= variant_index < grid.size:
-        message = f"there is no variant {str(variant_index)[:40]}: the request has variants 0 to {grid.size - 1}"
-        raise invalid("variant_index", "out_of_bounds", message)
-    one = resolve(BacktestRequest.model_validate(grid.strategy(variant_index)), settings.backtests)
-    alone = VariantGrid(one)
-    await require_sync_guards(alone, store, settings)
-    bars = await read_bars(store, alone, settings.backtests)
-    return await (look or _on_a_thread)(bars, whole, one, variant_index, settings.backtests)
+    variant = one_variant(request, variant_index, settings)
+    bars = await bars_of(variant, store, settings)
+    return await (look or _on_a_thread)(bars, variant.whole, variant.alone, variant_index, settings.backtests)
 
 
 async def _on_a_thread(

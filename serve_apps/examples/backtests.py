@@ -242,3 +242,21 @@ EXPLANATION: dict[str, Any] = {
     ],
     "notes": [],
 }
+
+VARIANT_REPORT: dict[str, Any] = {
+    "request": {
+        **BACKTEST_RESULT["top"][0]["strategy"],
+        "top_k": 300,
+        "preselect": 20000,
+        "trades_for": 0,
+    },
+    "variant_index": 34,
+    "sentences": ["Long while RSI(14) says long and SMA(50) says long; short while both say short."],
+    "bars": 456,
+    "trades": 1,
+    "metrics": _METRICS,
+    "months": [
+        {"month": "2025-01", "return_pct": 2.9223283306482273, "benchmark_return_pct": -12.236508122566725}
+    ],
+    "notes": [],
+}

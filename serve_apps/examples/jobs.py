@@ -66,6 +66,11 @@ JOB_TOP = {
         for variant in BACKTEST_RESULT["top"]
     ],
 }
+JOB_VARIANT = {
+    "job_id": JOB["job_id"],
+    "variant_index": 34,
+    "strategy": BACKTEST_RESULT["top"][0]["strategy"],
+}
 JOB_EVENTS = 'event: progress\ndata: {"job_id":"0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90","state":"running"}\n\n'
 PREFLIGHT = {
     "request_hash": BACKTEST_RESULT["request_hash"],

@@ -42,10 +42,13 @@ function Screen({ name }) {
   const [loaded, setLoaded] = useState(/** @type {{name: string, Screen?: any, error?: unknown} | null} */ (null));
   useEffect(() => {
     document.title = `${SCREENS[name].title} · Candleray`;
+    // What was asked for before it may come later.
+    let wanted = true;
     SCREENS[name].load().then(
-      ({ Screen: made }) => setLoaded({ name, Screen: made }),
-      (error) => setLoaded({ name, error }),
+      ({ Screen: made }) => wanted && setLoaded({ name, Screen: made }),
+      (error) => wanted && setLoaded({ name, error }),
     );
+    return () => { wanted = false; };
   }, [name]);
   if (loaded?.name !== name) return h(Loading, {});
   if (loaded.error) return h(Fault, { error: new Error("This page is of an older version: reload it.") });

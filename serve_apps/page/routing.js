@@ -24,9 +24,9 @@ export function go(address) {
   location.hash = address;
 }
 
-/** Keep this address without a step to go back to. @param {string} address */
+/** Keep this address without a step to go back to; nothing where another screen has come meanwhile. @param {string} address */
 export function keep(address) {
-  if (location.hash === address) return;
+  if (location.hash === address || here().screen !== address.split(/[/?]/)[1]) return;
   history.replaceState(null, "", address);
   place.value = here();
 }

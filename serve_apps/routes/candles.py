@@ -56,11 +56,12 @@ class CandlesQuery(InstrumentQuery):
 
     @model_validator(mode="after")
     def _start_before_end(self) -> CandlesQuery:
-        _require_order(self.start, self.end)
+        require_order(self.start, self.end)
         return self
 
 
-def _require_order(start: datetime | None, end: datetime | None) -> None:
+def require_order(start: datetime | None, end: datetime | None) -> None:
+    """Refuse a range that ends before it begins."""
     if start is not None and end is not None and start >= end:
         raise PydanticCustomError(
             "empty_range",
@@ -133,7 +134,7 @@ class RevisionsQuery(InstrumentQuery):
 
     @model_validator(mode="after")
     def _start_before_end(self) -> RevisionsQuery:
-        _require_order(self.start, self.end)
+        require_order(self.start, self.end)
         return self
 
 

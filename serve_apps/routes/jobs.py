@@ -17,12 +17,14 @@ from starlette.responses import Response
 from candleray.backtests.phase import Phase
 from candleray.backtests.preflight import Preflight
 from candleray.backtests.rank_by import ranking_metric, value_of
-from candleray.backtests.result import BacktestResult
+from candleray.backtests.result import BacktestResult, table_of
 from candleray.errors import CandlerayError
-from candleray.jobs.job import AcceptedJob, BestVariant, Job, JobDetail, JobPage, JobState, JobTop
+from candleray.jobs.job import AcceptedJob, BestVariant, Job, JobDetail, JobPage, JobState, JobTop, JobVariant
 from candleray.jobs.store import Jobs
+from candleray.market_data.arrow_stream import ARROW, stream_of
 from candleray.paging import CURSOR_PATTERN, PagePosition, cursor_of, position_of
 from candleray.search.bars import coverage_of, warmup_bars
+from candleray.search.one_variant import one_variant
 from candleray.search.sweep import newest_ranked
 from candleray.search.variants import VariantGrid
 from candleray.validation import Model
@@ -110,11 +112,32 @@ class TopQuery(Model):
     limit: int = Field(500, ge=1, le=10_000, description="variants at most")
 
 
-@router.get("/jobs/{job_id}/top", response_model=JobTop, responses=example(examples.JOB_TOP))
-async def get_job_top(job: InJob, query: Annotated[TopQuery, Query()], backend: InBackend, user: InUser) -> Any:
-    """The best variants: with their reports once the job has succeeded, until then the best so far."""
+@router.get(
+    "/jobs/{job_id}/top",
+    response_model=JobTop,
+    responses={
+        200: {
+            "description": "The variants with all there is of them; an Arrow table of their numbers where "
+            "`Accept` asks for it",
+            "content": {
+                "application/json": {"example": examples.JOB_TOP},
+                ARROW: {"schema": {"type": "string", "format": "binary"}},
+            },
+        }
+    },
+)
+async def get_job_top(
+    request: Request, job: InJob, query: Annotated[TopQuery, Query()], backend: InBackend, user: InUser
+) -> Any:
+    """The best variants: with their reports once the job has succeeded, until then the best so far.
+
+    As an Arrow stream: a row a variant, each parameter and each metric a column, a tenth of the bytes.
+    """
     jobs = await backend.jobs()
     top = await _top(jobs, job, user.user_id, query.limit)
+    if ARROW in request.headers.get("accept", ""):
+        table = table_of(await jobs.request(user.user_id, job.job_id), top)
+        return Response(stream_of(table), media_type=ARROW, headers={"Vary": "Accept"})
     return JobTop(
         job_id=job.job_id,
         state=job.state,
@@ -125,6 +148,21 @@ async def get_job_top(job: InJob, query: Annotated[TopQuery, Query()], backend: 
         notes=await _notes(jobs, job, user.user_id, backend),
         top=top,
     )
+
+
+class VariantQuery(Model):
+    variant_index: int = Field(0, ge=0, description="among all variants of the job; the first one if not given")
+
+
+@router.get("/jobs/{job_id}/variant", response_model=JobVariant, responses=example(examples.JOB_VARIANT))
+async def get_job_variant(
+    job: InJob, query: Annotated[VariantQuery, Query()], backend: InBackend, user: InUser
+) -> Any:
+    """Any variant of a job as a strategy of its own, ranked or not; `/backtests/report` reports it."""
+    request = await (await backend.jobs()).request(user.user_id, job.job_id)
+    variant = await asyncio.to_thread(one_variant, request, query.variant_index, backend.settings)
+    strategy = await asyncio.to_thread(VariantGrid(variant.whole).strategy, query.variant_index)
+    return JobVariant(job_id=job.job_id, variant_index=query.variant_index, strategy=strategy)
 
 
 @router.get("/jobs/{job_id}/result", response_model=BacktestResult, responses=example(backtests.BACKTEST_RESULT))

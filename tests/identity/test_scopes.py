@@ -31,6 +31,7 @@ SCOPES: dict[str | None, str] = {
         GET /backtests/jobs/{job_id}/events
         GET /backtests/jobs/{job_id}/result
         GET /backtests/jobs/{job_id}/top
+        GET /backtests/jobs/{job_id}/variant
         GET /events
         GET /indicators
         GET /indicators/{indicator_id}
@@ -60,6 +61,9 @@ SCOPES: dict[str | None, str] = {
         POST /backtests
         POST /backtests/explain
         POST /backtests/preflight
+        POST /backtests/report
+        POST /backtests/report/curve
+        POST /backtests/report/trades
         POST /certificates/verify
         POST /indicators/compute
         POST /logout

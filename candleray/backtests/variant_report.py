@@ -1,0 +1,34 @@
+"""The report of one variant, as a page or a notebook shows it: numbers by month beside those of the whole."""
+
+from __future__ import annotations
+
+from candleray.backtests.request import BacktestRequest
+from candleray.validation import Model
+
+
+class MonthReturn(Model):
+    """A UTC month of the range, or the part of it that lies in the range."""
+
+    month: str
+    """Such as `2025-01`."""
+    return_pct: float
+    """Last equity of the month against that before it; the first month against the initial cash."""
+    benchmark_return_pct: float
+    """The same of the closes: buy and hold without costs."""
+
+
+class VariantReport(Model):
+    """One variant over its range; its curve and its trades are answers of their own."""
+
+    request: BacktestRequest
+    """The variant alone, resolved: sent again, it gives the same report."""
+    variant_index: int
+    """Its number in the request that was sent."""
+    sentences: tuple[str, ...]
+    """The strategy in words."""
+    bars: int
+    trades: int
+    metrics: dict[str, float | int | None]
+    """Name to number, as in the answer of a backtest."""
+    months: tuple[MonthReturn, ...]
+    notes: tuple[str, ...] = ()

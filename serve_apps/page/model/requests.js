@@ -1,0 +1,160 @@
+// The form's draft, the request that it stands for, and back: a job, a strategy or an address fills the form.
+import { axisOf, axisOfRequest, countOf, problemOf, sentAxis, typed } from "./axes.js";
+
+/**
+ * @typedef {import("./axes.js").Axis} Axis
+ * @typedef {import("./axes.js").Param} Param
+ * @typedef {{id: string, title: string, description: string, outputs: string[], inputs: {name: string, columns: string[], default: string}[],
+ *   params: Param[], rule: {family: string, meaning: string, params: Param[]}}} Indicator
+ * @typedef {{key: number, id: string, inputs: Record<string, string[]>, params: Record<string, Axis>, signal: Record<string, Axis>}} Chosen
+ * @typedef {{market_id: number, symbol: string, timeframe: string, start: string, end: string, direction: string, exit_on: string,
+ *   indicators: Chosen[], signals: null | {let?: unknown, signals: unknown, where?: unknown}, sl: Axis | null, tp: Axis | null,
+ *   min_trades: string, max_drawdown: string, rank_by: string, cash: string, allow_gaps: boolean}} Draft
+ */
+
+export const TIMEFRAMES = ["1m", "5m", "15m", "1h", "4h", "1d"];
+export const LEVEL = { min: 0.01, max: 1000, kind: "float" };
+
+let keys = 0;
+
+/** @returns {Draft} */
+export function emptyDraft() {
+  return {
+    market_id: 0, symbol: "", timeframe: "1h", start: "", end: "", direction: "long-short", exit_on: "opposite",
+    indicators: [], signals: null, sl: null, tp: null, min_trades: "", max_drawdown: "", rank_by: "", cash: "", allow_gaps: false,
+  };
+}
+
+/** An indicator as it is added: its first parameter is searched over the range that the catalogue proposes. @param {Indicator} indicator @returns {Chosen} */
+export function chosen(indicator) {
+  return {
+    key: ++keys,
+    id: indicator.id,
+    inputs: Object.fromEntries(indicator.inputs.filter((one) => one.columns.length > 1).map((one) => [one.name, [one.default]])),
+    params: Object.fromEntries(indicator.params.map((param, at) => [param.name, axisOf(param, at === 0)])),
+    signal: Object.fromEntries(indicator.rule.params.map((param) => [param.name, axisOf(param)])),
+  };
+}
+
+/** @param {string} kind @returns {Axis} */
+export function levelAxis(kind) {
+  return { kind: "range", one: kind === "sl" ? "2" : "4", start: "1", stop: "5", step: "1", list: "" };
+}
+
+/** How many variants the draft has at most; NaN while a field says nothing. @param {Draft} draft */
+export function variantsOf(draft) {
+  if (draft.signals) return NaN;
+  const axes = draft.indicators.flatMap((one) => [...Object.values(one.params), ...Object.values(one.signal)]);
+  const stops = [draft.sl, draft.tp].filter((one) => one !== null);
+  const inputs = draft.indicators.flatMap((one) => Object.values(one.inputs).map((columns) => columns.length));
+  const counts = [...[...axes, ...stops].map(countOf), ...inputs];
+  return draft.indicators.length ? counts.reduce((product, one) => product * one, 1) : NaN;
+}
+
+/** @param {Draft} draft @param {Map<string, Indicator>} catalogue @returns {string[]} what must be typed before anything can be asked */
+export function missingIn(draft, catalogue) {
+  const found = [];
+  if (!draft.symbol) found.push("Choose an instrument.");
+  if (!draft.start || !draft.end) found.push("Say from when to when.");
+  else if (draft.start >= draft.end) found.push("The range ends before it begins.");
+  if (!draft.signals && !draft.indicators.length) found.push("Add an indicator.");
+  for (const one of draft.indicators) {
+    const info = catalogue.get(one.id);
+    const params = [...(info?.params ?? []).map((param) => [param, one.params[param.name]]), ...(info?.rule.params ?? []).map((param) => [param, one.signal[param.name]])];
+    for (const [param, axis] of /** @type {[Param, Axis][]} */ (params)) {
+      const problem = axis && problemOf(axis, param);
+      if (problem) found.push(`${one.id} ${param.name}: ${problem}`);
+    }
+  }
+  for (const [name, axis] of /** @type {[string, Axis | null][]} */ ([["Stop-loss", draft.sl], ["Take-profit", draft.tp]])) {
+    const problem = axis && problemOf(axis, LEVEL);
+    if (problem) found.push(`${name}: ${problem}`);
+  }
+  return found;
+}
+
+/** The request that a draft stands for. @param {Draft} draft */
+export function requestOf(draft) {
+  const axes = (/** @type {Record<string, Axis>} */ all) => Object.fromEntries(Object.entries(all).map(([name, axis]) => [name, sentAxis(axis)]));
+  const pruning = Object.fromEntries(Object.entries({ max_drawdown_pct: draft.max_drawdown }).filter(([, text]) => text).map(([name, text]) => [name, typed(text)]));
+  return {
+    instrument: { market_id: draft.market_id, symbol: draft.symbol },
+    timeframe: draft.timeframe,
+    time_range: { start: `${draft.start}T00:00:00Z`, end: `${draft.end}T00:00:00Z` },
+    ...(draft.signals ?? {
+      indicators: draft.indicators.map((one) => ({
+        id: one.id,
+        ...(Object.keys(one.inputs).length && {
+          inputs: Object.fromEntries(Object.entries(one.inputs).map(([name, columns]) => [name, columns.length === 1 ? columns[0] : columns])),
+        }),
+        params: axes(one.params),
+        ...(Object.keys(one.signal).length && { signal: axes(one.signal) }),
+      })),
+    }),
+    direction: draft.direction,
+    exit_on: draft.exit_on,
+    ...((draft.sl || draft.tp) && {
+      risk: { ...(draft.sl && { sl_pct: sentAxis(draft.sl) }), ...(draft.tp && { tp_pct: sentAxis(draft.tp) }) },
+    }),
+    ...(Object.keys(pruning).length && { pruning }),
+    ...(draft.min_trades && { min_trades: typed(draft.min_trades) }),
+    ...(draft.rank_by && { rank_by: draft.rank_by }),
+    ...(draft.cash && { init_cash_quote: typed(draft.cash) }),
+    ...(draft.allow_gaps && { allow_gaps: true }),
+  };
+}
+
+/** The draft of a request, of a search or of a strategy. @param {any} request @param {Map<string, Indicator>} catalogue @returns {Draft} */
+export function draftOf(request, catalogue) {
+  const range = request.time_range ?? {};
+  const limits = request.pruning ?? {};
+  const level = (/** @type {string} */ kind, /** @type {any} */ sent) => (sent === null || sent === undefined ? null : axisOfRequest(sent, levelAxis(kind)));
+  return {
+    ...emptyDraft(),
+    market_id: request.instrument.market_id, symbol: request.instrument.symbol, timeframe: request.timeframe,
+    start: (range.start ?? "").slice(0, 10), end: (range.end ?? "").slice(0, 10),
+    direction: request.direction ?? "long-short", exit_on: request.exit_on ?? "opposite",
+    indicators: (request.indicators ?? []).flatMap((/** @type {any} */ sent) => restored(sent, catalogue)),
+    signals: request.signals ? { let: request.let ?? {}, signals: request.signals, ...(request.where && { where: request.where }) } : null,
+    sl: level("sl", request.risk?.sl_pct), tp: level("tp", request.risk?.tp_pct),
+    min_trades: String(request.min_trades ?? limits.min_trades ?? ""), max_drawdown: String(limits.max_drawdown_pct ?? ""),
+    rank_by: request.rank_by ?? "", cash: request.init_cash_quote ? String(request.init_cash_quote) : "",
+    allow_gaps: Boolean(request.allow_gaps),
+  };
+}
+
+/** @param {any} sent @param {Map<string, Indicator>} catalogue @returns {Chosen[]} */
+function restored(sent, catalogue) {
+  const info = catalogue.get(sent.id);
+  if (!info) return [];
+  const base = chosen(info);
+  const axes = (/** @type {Record<string, Axis>} */ own, /** @type {any} */ given) =>
+    Object.fromEntries(Object.entries(own).map(([name, axis]) => [name, axisOfRequest(given?.[name], { ...axis, kind: "one" })]));
+  const inputs = Object.fromEntries(Object.entries(base.inputs).map(([name, columns]) => {
+    const given = sent.inputs?.[name];
+    return [name, given === undefined ? columns : Array.isArray(given) ? given : [given]];
+  }));
+  return [{ ...base, inputs, params: axes(base.params, sent.params), signal: axes(base.signal, sent.signal) }];
+}
+
+/** What varies in a request, as `sma.window` → its values in words. @param {any} request @returns {string[]} */
+export function searchedIn(request) {
+  const found = [];
+  for (const one of request.indicators ?? []) {
+    const all = { ...one.inputs, ...one.params, ...one.signal };
+    for (const [name, axis] of Object.entries(all)) if (isSearched(axis)) found.push(`${one.id} ${name}`);
+  }
+  for (const [name, axis] of Object.entries(request.risk ?? {})) if (isSearched(axis)) found.push(name === "sl_pct" ? "stop-loss" : "take-profit");
+  return found;
+}
+
+const isSearched = (/** @type {any} */ axis) => typeof axis === "object" && axis !== null;
+
+/** The indicators of a strategy in a few words. @param {any} strategy */
+export function strategyWords(strategy) {
+  const parts = (strategy.indicators ?? []).map((/** @type {any} */ one) => `${one.id} ${Object.values(one.params ?? {}).filter((value) => typeof value !== "object").join("/")}`.trim());
+  if (strategy.signals) parts.push(...new Set(Object.values(strategy.let ?? {}).map((/** @type {any} */ one) => one.id).filter(Boolean)), "signals");
+  if (typeof strategy.risk?.sl_pct === "number") parts.push(`sl ${strategy.risk.sl_pct} %`);
+  if (typeof strategy.risk?.tp_pct === "number") parts.push(`tp ${strategy.risk.tp_pct} %`);
+  return parts.join(" · ");
+}
