@@ -7,28 +7,25 @@ ONE_INSTANCE = "tests/end_to_end/one_instance/"
 
 LONGEST_FIRST = (
     ONE_INSTANCE,
+    "tests/cluster/test_supervisor.py",
     "tests/end_to_end/test_same_bytes.py",
     "tests/end_to_end/test_story.py",
-    "tests/api/test_contract.py",
-    "tests/cluster/test_supervisor.py",
-    "tests/api/attacks/test_attacks.py",
     "tests/feeds/test_killed_ingestion.py",
     "tests/feeds/test_market_feed_actor.py",
-    "tests/notify/test_faulty_course.py",
-    "tests/api/shares/test_slots.py",
-    "tests/api/test_backtests.py",
-    "tests/market_data/test_candle_store_actor.py",
-    "tests/api/live/test_start_checks.py",
-    "tests/api/test_errors.py",
-    "tests/cluster/test_embedded_services.py",
-    "tests/cluster/test_search.py",
-    "tests/notify/test_telegram_actor.py",
+    "tests/market_data/test_clickhouse_http.py",
     "tests/kernels/test_new_indicator.py",
     "tests/market_data/test_candle_store.py",
-    "tests/notify/test_notifier.py",
+    "tests/market_data/test_candle_store_actor.py",
+    "tests/cluster/test_embedded_services.py",
+    "tests/search/test_rank_by.py",
+    "tests/cluster/test_search.py",
+    "tests/feeds/ingestion/test_store_and_stream.py",
+    "tests/feeds/ingestion/test_socket_faults.py",
     "tests/live/runners/test_killed_runners.py",
+    "tests/notify/test_telegram_actor.py",
+    "tests/feeds/ingestion/test_holes_and_scans.py",
 )
-"""Files that take more than twenty seconds on a quiet machine, by `--durations=0`."""
+"""Files that take more than 17 s on a quiet machine with compiled kernels, by `--durations=0`."""
 
 
 def group_of(nodeid: str) -> str:

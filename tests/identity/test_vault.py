@@ -30,7 +30,7 @@ from candleray.identity.local_secrets import (
     new_key_encryption_key,
     with_local_secrets,
 )
-from candleray.identity.vault import CannotOpen, KeyRing, Secret
+from candleray.identity.vault import CannotOpen, KeyRing, Sealed, Secret
 from candleray.settings import Settings
 from tests.support.canaries import dump_postgres
 from tests.support.waiting import let_work_until
@@ -137,11 +137,13 @@ async def test_nothing_that_stands_in_a_dump_opens_a_record_of_it(
     await dump_postgres(postgres_url, lines.append)
     tried = {key for line in lines for key in key_shaped(line)}
     assert len(tried) > 2
+    row = await postgres.fetch_one("sealed_exchange_key", user_id, added.key_id)
+    assert row is not None
+    sealed, bound_to = Sealed(**row["sealed"]), (user_id, added.key_id, row["exchange"])
+    assert RING.open(sealed, *bound_to)
     for key in tried:
         with pytest.raises(CannotOpen):
-            await ExchangeKeys(postgres, lambda key=key: KeyRing({"1": key}, "1")).credentials(
-                user_id, added.key_id
-            )
+            KeyRing({"1": key}, "1").open(sealed, *bound_to)
     async with postgres.connection() as connection:
         await connection.execute("DELETE FROM exchange_keys WHERE key_id = $1", added.key_id)
 

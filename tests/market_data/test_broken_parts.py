@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,10 +64,17 @@ def opened_again(path: Path) -> dict[str, Any]:
     return told
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("whole")
+    in_a_process_of_its_own(FILL, path)
+    return path
+
+
 @pytest.fixture
-def filled(tmp_path: Path) -> Path:
-    in_a_process_of_its_own(FILL, tmp_path)
-    return tmp_path
+def filled(whole: Path, tmp_path: Path) -> Path:
+    """A copy of the filled store, to be damaged."""
+    return Path(shutil.copytree(whole, tmp_path / "store", symlinks=True))
 
 
 def part_of(path: Path, level: str, rows: int) -> Path:

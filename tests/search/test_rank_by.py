@@ -106,8 +106,15 @@ def test_the_ranking_is_the_full_reports_of_all_variants_sorted(name: str, metri
             other.strategy,
             other.total_return_pct,
         )
-    few = run(**SEARCHES[name], rank_by=metric.id, top_k=5, trades_for=1000)
-    assert few.top == result.top[:5]
+
+
+@pytest.mark.parametrize("metric", RANKED, ids=lambda metric: metric.id)
+@pytest.mark.parametrize("name", ["long", "signals, under stops"])
+def test_of_few_rows_the_ranking_is_the_beginning_of_that_of_all(name: str, metric: Metric):
+    wanted = in_order(whole(name).top, metric)[:5]
+    few = run(**SEARCHES[name], rank_by=metric.id, top_k=5, trades_for=1000).top
+    assert [row.variant_index for row in few] == [row.variant_index for row in wanted]
+    assert [row.trades for row in few] == [row.trades for row in wanted]
 
 
 @pytest.mark.parametrize("name", ["both directions", "signals, under stops"])

@@ -14,6 +14,7 @@ from tests.support.api.in_process_api import backend, fresh_login
 from tests.support.api.served import served
 from tests.support.canaries import watched
 from tests.support.instances.slow_callers import LOGIN, answer_of, many_stalled, stalled
+from tests.support.waiting import PATIENCE_S
 
 TIMEOUT_S = 0.5
 
@@ -22,7 +23,8 @@ TIMEOUT_S = 0.5
 def url() -> Iterator[str]:
     rules = {"request_timeout_s": TIMEOUT_S, "body_timeout_s": 2 * TIMEOUT_S, "max_requests_per_user": 3}
     rules |= {"max_ongoing_requests": 6, "max_waiting_per_user": 2, "slot_wait_s": 0.2}
-    with served(watched(build_api(backend(object(), api=rules)))) as address:
+    # A connection that was answered and is not closed would be waited for five seconds.
+    with served(watched(build_api(backend(object(), api=rules))), timeout_keep_alive=1) as address:
         yield address
 
 
@@ -85,7 +87,7 @@ def test_nothing_of_a_stranger_s_large_body_is_read(url: str) -> None:
 
 def test_every_answer_has_headers_that_keep_browsers_from_misusing_it(url: str) -> None:
     for path in ("/health", "/me", "/nowhere", "/docs"):
-        headers = httpx.get(url + path, timeout=60).headers
+        headers = httpx.get(url + path, timeout=PATIENCE_S).headers
         assert headers["X-Content-Type-Options"] == "nosniff", path
         assert headers["X-Frame-Options"] == "DENY", path
         assert "frame-ancestors 'none'" in headers["Content-Security-Policy"], path
