@@ -6,7 +6,7 @@ import yaml
 
 from candleray.backtests.axes import Number
 from candleray.errors import BadFile, InvalidInput, NotFound
-from candleray.settings import CONFIGS
+from candleray.settings import CONFIGS, read_yaml
 from candleray.validation import Model, validated
 from kernels.declare import Param
 from kernels.indicators import INDICATORS
@@ -79,7 +79,7 @@ def read_ranges(environment: str) -> RangesFile:
     if not path.exists():
         return RangesFile()
     try:
-        content = yaml.safe_load(path.read_bytes())
+        content = read_yaml(path)
     except (yaml.YAMLError, UnicodeError, OSError) as exc:
         raise BadFile(f"{path} cannot be read as YAML: {' '.join(str(exc).split())[:200]}") from exc
     return validated(RangesFile, content or {}, str(path))
