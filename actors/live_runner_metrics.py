@@ -20,6 +20,12 @@ class LiveRunnerMetrics:
             "candleray_shard_last_failed_time_seconds", "Time at which a run failed last.", by_shard
         )
         self._bars = Gauge("candleray_shard_bars", "Bars taken, each run's counted.", by_shard)
+        self._restored = Gauge(
+            "candleray_shard_runs_restored", "Runs taken up from snapshots, not over their histories.", by_shard
+        )
+        self._refused = Gauge(
+            "candleray_shard_snapshots_refused", "Snapshots that were broken, or of another version.", by_shard
+        )
         self._events = Gauge("candleray_shard_events", "Events committed.", by_shard)
         self._lag = Gauge("candleray_shard_lag_seconds", "Since the last minute taken has closed.", by_shard)
         self._waited_for = Gauge(
@@ -38,6 +44,8 @@ class LiveRunnerMetrics:
         if figures.last_failed_s is not None:
             self._last_failed.set(figures.last_failed_s, shard)
         self._bars.set(figures.bars, shard)
+        self._restored.set(figures.restored, shard)
+        self._refused.set(figures.snapshots_refused, shard)
         self._events.set(figures.events, shard)
         if figures.lag_s is not None:
             self._lag.set(figures.lag_s, shard)

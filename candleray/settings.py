@@ -338,6 +338,9 @@ class LiveRunSettings(_Section):
     late_every_s: float = Field(
         10.0, gt=0, description="between two looks for candles that came after the runs had gone on without them"
     )
+    snapshot_minutes: int = Field(
+        60, ge=1, description="minutes of candles after which a snapshot of an instrument's runs is made anew"
+    )
 
 
 FAST_CLOCK_BEHIND_MS = 30 * DAY_MS

@@ -7,6 +7,7 @@ its phase on; a recursive one goes on from its state. Both run the kernel that a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +71,21 @@ def _cast(declared: Mapping[str, Param], given: Mapping[str, Number]) -> dict[st
     return {name: param.cast(given[name]) for name, param in declared.items()}
 
 
+class SeriesState(NamedTuple):
+    """All that the next bars of a series, and of its rule, depend on besides the bars themselves."""
+
+    seen: int
+    state: FloatArray
+    """Floats of a recursive indicator; a windowed one has none."""
+    kept: FloatArray
+    """`(outputs, bars)` that the rule reads again."""
+
+    @classmethod
+    def of(cls, seen: int, state: FloatArray | None, kept: FloatArray | None = None) -> SeriesState:
+        none = np.empty(0) if state is None else state.copy()
+        return cls(seen, none, np.empty((0, 0)) if kept is None else kept.copy())
+
+
 class GrowingSeries:
     """The outputs of an indicator from a first bar on."""
 
@@ -94,6 +110,22 @@ class GrowingSeries:
         """The number of bars before the next one that `advance` wants to see again; never more than were seen."""
         first = max(0, self.seen - self.reach)
         return self.seen - (first - first % self.phase)
+
+    def saved(self) -> SeriesState:
+        return SeriesState.of(self.seen, self.state)
+
+    def restore(self, saved: SeriesState) -> None:
+        """Go on from there.
+
+        Raises:
+            ValueError: it is the state of another series.
+        """
+        size = 0 if self.state is None else self.state.size
+        if saved.seen < 0 or saved.state.shape != (size,):
+            raise ValueError(f"{self.indicator.name} has {size} floats of state: got {saved.state.shape}")
+        self.seen = saved.seen
+        if self.state is not None:
+            self.state = saved.state.copy()
 
     def advance(self, values: FloatArray, new: int) -> dict[str, FloatArray]:
         """The outputs on the last `new` bars of the candles `values[5, n]`; those before them were seen.
@@ -127,6 +159,21 @@ class GrowingSignal:
         self.rows = [COLUMNS.index(name) for name in self.family.columns]
         self.kept = np.empty((len(rule.outputs), 0))
         """The outputs that it reads again."""
+
+    def saved(self) -> SeriesState:
+        return SeriesState.of(self.series.seen, self.series.state, self.kept)
+
+    def restore(self, saved: SeriesState) -> None:
+        """Go on from there.
+
+        Raises:
+            ValueError: it is the state of another signal.
+        """
+        wanted = len(self.outputs), min(saved.seen, self.lookback)
+        if saved.kept.shape != wanted:
+            raise ValueError(f"{self.series.indicator.name} keeps outputs {wanted}: got {saved.kept.shape}")
+        self.series.restore(saved)
+        self.kept = saved.kept.copy()
 
     def advance(self, values: FloatArray, new: int) -> NDArray[np.uint64]:
         """Long and short bits `uint64[2, words]` of the last `new` bars, as `GrowingSeries.advance` takes them."""

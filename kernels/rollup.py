@@ -102,6 +102,17 @@ class GrowingBars:
             self._stamps, self._values = [stamps[open_:].copy()], [candles[:, open_:].copy()]
         return rollup(stamps[:open_], candles[:, :open_], self.minutes)
 
+    def saved(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The minutes of the bar that is open."""
+        if not self._stamps:
+            return np.empty(0, np.int64), np.empty((5, 0))
+        return np.concatenate(self._stamps), np.concatenate(self._values, axis=1)
+
+    def restore(self, ts_open_ms: NDArray[np.int64], values: NDArray[np.float64], next_ms: int) -> None:
+        """Go on with these minutes of the bar that is open, and with those from that one on."""
+        self._stamps, self._values = ([ts_open_ms], [values]) if ts_open_ms.size else ([], [])
+        self._last_ms = next_ms - _MINUTE_MS
+
     def _refuse_earlier(self, ts_open_ms: NDArray[np.int64]) -> None:
         if self._last_ms is not None and ts_open_ms[0] <= self._last_ms:
             raise ValueError(f"minute {ts_open_ms[0]} comes after minute {self._last_ms}")

@@ -86,6 +86,17 @@ class Stepped:
     conflicts: IntArray
     """Bars on which a run's two sides signal together."""
 
+    def of(self, rows: Sequence[int], places: Sequence[int]) -> Stepped:
+        """The outcome for some of the runs alone.
+
+        Args:
+            rows: theirs.
+            places: theirs among all accounts.
+        """
+        events = self.events[np.isin(self.events["account"], places)]
+        kept = np.array(rows, np.int64)
+        return Stepped(events, self.equity[kept], self.signals[kept], self.conflicts[kept])
+
 
 @dataclass(frozen=True)
 class PaperAccounts:

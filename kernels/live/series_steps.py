@@ -13,7 +13,7 @@ import numpy as np
 from numba import carray, from_dtype, types
 from numpy.typing import NDArray
 
-from kernels.advance import BarWindow, GrowingSeries, GrowingSignal
+from kernels.advance import BarWindow, GrowingSeries, GrowingSignal, SeriesState
 from kernels.copying import copy
 from kernels.jit import FLOAT, INT, WORD, WORDS, inline, jit, pointer_to
 from kernels.live.calls import ARRAY_SLOTS, DATA_AT, SHAPE_AT, SIZE_AT, address_of, call_at, leaves_of, slots_of
@@ -111,6 +111,17 @@ class SeriesStep:
     def most_bars(self) -> int:
         """The bars that a step reads at most, the new one among them."""
         return int(self._node["reach"][0] + self._node["phase"][0])
+
+    def saved(self) -> SeriesState:
+        """The state that the series it was made of, or its signal, would have now."""
+        node = self._node[0]
+        kept = None
+        if node["rule_call"]:
+            columns, stop = int(node["columns"]), int(node["kept_stop"])
+            kept = np.empty((int(node["read"]), 0))
+            if "kept" in self._kept:
+                kept = self._kept["kept"][columns:, max(0, stop - int(node["lookback"])) : stop]
+        return SeriesState.of(int(node["seen"]), self._kept.get("state"), kept)
 
     def read(self, window: BarWindow) -> None:
         """Go on with the next bars of this window."""

@@ -145,9 +145,20 @@ ON CONFLICT (market_id, symbol) DO UPDATE SET ts_open = excluded.ts_open
 SELECT market_id, symbol, ts_open FROM live_checkpoints
 WHERE (market_id, symbol) IN (SELECT * FROM unnest($1::smallint[], $2::text[]));
 
+-- name: keep_snapshot
+INSERT INTO live_snapshots (instrument_key, code, content) VALUES ($1, $2, $3)
+ON CONFLICT (instrument_key) DO UPDATE SET code = excluded.code, content = excluded.content, at = excluded.at;
+
+-- name: snapshots
+SELECT instrument_key, code, content FROM live_snapshots WHERE instrument_key = ANY ($1::text[]);
+
+-- name: forget_snapshots
+-- Those of instruments without a run: of others one is made every hour or so.
+DELETE FROM live_snapshots WHERE at < clock_timestamp() - interval '30 days';
+
 -- name: specs_of
 -- The strategies of runs, deleted ones too.
-SELECT strategy_id, spec FROM strategies WHERE strategy_id = ANY ($1::uuid[]);
+SELECT strategy_id, spec, spec_hash FROM strategies WHERE strategy_id = ANY ($1::uuid[]);
 
 -- name: instruments_with_work
 -- The keys of instruments on which there are runs in these states.

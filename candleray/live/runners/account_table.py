@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candleray.candles import IntArray
+from candleray.live.bars.lane_bars import LaneBars, tapes_of
 from candleray.live.paper_accounts import PaperAccounts, Stepped
 from candleray.live.runners.attached_run import AttachedRun
-from candleray.live.runners.lane_bars import LaneBars, tapes_of
 from candleray.search.signals.plain_planes import Comparisons, PlainPlanes
 from kernels.live.paper_accounts import PAPER_ACCOUNT
 
@@ -23,6 +23,8 @@ class AccountTable:
     def __init__(self) -> None:
         self._runs: list[AttachedRun | None] = []
         self._states = np.empty(0, PAPER_ACCOUNT)
+        self._new: list[NDArray[np.void]] = []
+        """The accounts of those that have come last: thousands, one by one, are not to be copied each time."""
         self._changed = False
         self._accounts = PaperAccounts.of_terms([])
         self._truths = np.empty((0, 2, 1), np.uint64)
@@ -33,7 +35,7 @@ class AccountTable:
         """Keep a run's account from here on."""
         run.place = len(self._runs)
         self._runs.append(run)
-        self._states = np.concatenate([self._states, state])
+        self._new.append(state)
         self._changed = True
 
     def remove(self, run: AttachedRun) -> None:
@@ -42,8 +44,14 @@ class AccountTable:
 
     def state(self, run: AttachedRun) -> np.void:
         """The account, a record of `PAPER_ACCOUNT`."""
+        self._join()
         state: np.void = self._states[run.place]
         return state
+
+    def _join(self) -> None:
+        if self._new:
+            self._states = np.concatenate([self._states, *self._new])
+            self._new = []
 
     def step(
         self, runs: Sequence[AttachedRun], lane_of: IntArray, bars: Sequence[LaneBars]
@@ -65,6 +73,7 @@ class AccountTable:
         """Lay out arrays for those that are there now."""
         if not self._changed:
             return
+        self._join()
         kept = [run for run in self._runs if run is not None]
         self._states = self._states[[run.place for run in kept]]
         for place, run in enumerate(kept):

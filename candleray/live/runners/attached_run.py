@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
+from candleray.live.bars.lane_bars import LaneBars, tapes_of
 from candleray.live.paper_accounts import PaperAccounts
 from candleray.live.runners.bar_events import signal_events, trade_events
-from candleray.live.runners.lane_bars import LaneBars, tapes_of
 from candleray.live.runners.strategy import Strategy
 from candleray.live.sessions import LiveRun
+from candleray.live.snapshots.packing import Tree
 from candleray.live.stores.event_store import NewEvent
 from candleray.search.signals.growing_planes import GrowingPlanes
 from candleray.search.signals.plain_planes import PlainPlanes
 from candleray.timeframes import to_ms
 from kernels.advance import BarWindow
 from kernels.bits import pack, unpack
+from kernels.live.series_steps import SeriesSteps
 
 _ONE = np.zeros(1, np.int64)
 _TOLD_AT_ONCE = 16_384
@@ -53,6 +56,33 @@ class AttachedRun:
     def conditions(self) -> int:
         """The number of its conditions, a pair of planes each."""
         return len(self.terms.rows)
+
+    def saved(self, windows: Sequence[BarWindow]) -> Tree:
+        """All that its next bars depend on besides its account and its lane.
+
+        Args:
+            windows: those of its lane.
+        """
+        planes = self._pieces if self.plain is None else self.plain
+        assert planes is not None
+        at = next((at for at, one in enumerate(windows) if one is self.window), None)
+        return {"last_bar_ms": self.last_bar_ms, "window": at, "planes": planes.saved()}
+
+    def restore(self, saved: Tree, windows: Sequence[BarWindow]) -> None:
+        """Go on from there, before any bar.
+
+        Raises:
+            ValueError: it is the state of another run.
+        """
+        assert self._pieces is not None
+        self.last_bar_ms = saved["last_bar_ms"]
+        self.plain = self._pieces.restore(saved["planes"])
+        if self.plain is None:
+            return
+        self._pieces, self.is_stepped = None, self.plain.is_done
+        if saved["window"] is not None:
+            self.window = windows[saved["window"]]
+            SeriesSteps(self.plain.steps).read(self.window)
 
     def take(self, bars: LaneBars, open_ms: int) -> None:
         """Take one more bar, whose steps are taken; write the planes of its conditions but for comparisons."""

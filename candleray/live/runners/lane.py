@@ -8,17 +8,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from candleray.candles import Candles
+from candleray.live.bars.bar_tape import BarTape
+from candleray.live.bars.lane_bars import LaneBars
+from candleray.live.bars.minute_tape import MinuteTape, joined
 from candleray.live.received.session_sources import instrument_of
 from candleray.live.runners.attached_run import AttachedRun
-from candleray.live.runners.bar_tape import BarTape
-from candleray.live.runners.lane_bars import LaneBars
-from candleray.live.runners.minute_tape import MinuteTape, joined
 from candleray.live.runners.strategy import Strategy
+from candleray.live.snapshots.packing import Tree
 from candleray.markets import Instrument
 from candleray.search.signals.expressions import SourceKey
 from candleray.timeframes import iso, minutes_of
 from kernels.advance import BarWindow, with_means
 from kernels.live.series_steps import SeriesSteps
+
+NEVER_MS = -(2**62)
 
 
 class History(NamedTuple):
@@ -46,6 +49,8 @@ class Lane:
         """The last bars, of each history that runs differ in."""
         self.position_ms = min([strategy.first_ms, *strategy.others_ms.values()])
         """The first minute that the lane has not taken."""
+        self.told_until_ms = NEVER_MS
+        """Bars that close by then have been told."""
         self._histories = dict(histories)
         self._max_gap_minutes = max_gap_minutes
         self._own = BarTape(minutes_of(self.key.timeframe), strategy.first_ms)
@@ -61,6 +66,40 @@ class Lane:
             return None
         held = tuple((each.ts_open_ms.tobytes(), each.values.tobytes()) for each in self._held.values())
         return self.position_ms, self._own.state, tuple(tape.state for tape in self._others.values()), held
+
+    @property
+    def has_history(self) -> bool:
+        """Tell if it has minutes of its own to take."""
+        return bool(self._histories)
+
+    def saved(self) -> Tree:
+        """All that its next bars depend on besides what all get."""
+        return {
+            "timeframe": self.key.timeframe,
+            "reads": [list(source) for source in self.key.others],
+            "position_ms": self.position_ms,
+            "own": self._own.saved(),
+            "others": [tape.saved() for tape in self._others.values()],
+            "held": [[each.ts_open_ms, each.values] for each in self._held.values()],
+            "windows": [[window.bars, window.last(window.bars)] for window in self.windows],
+        }
+
+    def restore(self, saved: Tree) -> None:
+        """Go on from there.
+
+        Raises:
+            ValueError: it is the state of another lane.
+        """
+        named = saved["timeframe"], [tuple(source) for source in saved["reads"]]
+        if named != (self.key.timeframe, [tuple(source) for source in self.key.others]):
+            raise ValueError(f"a lane of {named} is not one of {self.key}")
+        self._histories.clear()
+        self.position_ms = saved["position_ms"]
+        self._own.restore(saved["own"])
+        for tape, each in zip(self._others.values(), saved["others"], strict=True):
+            tape.restore(each)
+        self._held = {source: Candles(*each) for source, each in zip(self.key.others, saved["held"], strict=True)}
+        self.windows = [BarWindow(values, bars) for bars, values in saved["windows"]]
 
     def decided_ms(self, instrument: Instrument, tapes: Mapping[Instrument, MinuteTape]) -> int:
         """The first minute of an instrument that is not decided for this lane."""
@@ -82,6 +121,12 @@ class Lane:
     def add(self, runs: Iterable[AttachedRun]) -> None:
         self.runs += runs
         self._steps, self.is_seated = None, False
+
+    def join(self, other: Lane) -> None:
+        """Take the runs of another, which sees the same from now on."""
+        self.add(other.runs)
+        self.told_until_ms = max(self.told_until_ms, other.told_until_ms)
+        other.runs = []
 
     def remove(self, run: AttachedRun) -> None:
         self.runs.remove(run)
@@ -137,7 +182,8 @@ class Lane:
         if len(own.candles):
             others, self._held = self._held, dict.fromkeys(self.key.others, Candles.empty())
         after_gap = (own.missing_before > self._max_gap_minutes).astype(np.uint8)
-        return LaneBars(own.candles, after_gap, others, own.gaps)
+        are_told = self.position_ms <= self.told_until_ms
+        return LaneBars(own.candles, after_gap, others, own.gaps, are_told)
 
     def _between(self, instrument: Instrument, tapes: Mapping[Instrument, MinuteTape], stop_ms: int) -> Candles:
         history = self._histories.get(instrument) if self._histories else None

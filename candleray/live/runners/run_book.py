@@ -15,15 +15,17 @@ import numpy as np
 
 from candleray.candles import Candles
 from candleray.errors import CandlerayError, in_words
+from candleray.live.bars.lane_bars import LaneBars
+from candleray.live.bars.minute_tape import MinuteTape
 from candleray.live.event_bodies import SIGNALS, side_of
 from candleray.live.runners.account_table import AccountTable
 from candleray.live.runners.attached_run import AttachedRun
 from candleray.live.runners.bar_events import gap_events, in_order, signal_events, trade_events
-from candleray.live.runners.lane import History, Lane
-from candleray.live.runners.lane_bars import LaneBars
-from candleray.live.runners.minute_tape import MinuteTape
+from candleray.live.runners.lane import NEVER_MS, History, Lane
+from candleray.live.runners.saved_lanes import Wanted, restored_lane, saved_lane
 from candleray.live.runners.strategy import strategy_of
 from candleray.live.sessions import LiveRun
+from candleray.live.snapshots.packing import Tree
 from candleray.live.standing import RunStanding
 from candleray.live.stores.event_store import NewEvent
 from candleray.logs import get_logger
@@ -35,7 +37,6 @@ from kernels.live.series_steps import take_steps
 
 log = get_logger("runners")
 
-_NEVER = -(2**62)
 ALL_BARS = 2**31
 
 
@@ -117,26 +118,62 @@ class RunBook:
             raise ValueError(f"run {live.run.run_id} is attached already")
         strategy = strategy_of(live, spec)
         for instrument in strategy.key.instruments:
-            tape = self._tapes.get(instrument)
-            if tape is not None and decided_ms[instrument] < tape.first_ms:
-                message = (
-                    f"{instrument.key} up to {iso(decided_ms[instrument])}, kept from {iso(tape.first_ms)} on"
-                )
-                raise StaleHistory(message)
+            self._refuse_forgotten(instrument, decided_ms[instrument])
         given = {one: History(history[one], decided_ms[one]) for one in strategy.key.instruments}
         lane, run = Lane(strategy, given, self._max_gap_minutes), AttachedRun(live, strategy)
         bars = lane.advance({}, min(part.decided_ms for part in given.values()))
-        told_until_ms = _NEVER if told_until_ms is None else told_until_ms
+        told_until_ms = NEVER_MS if told_until_ms is None else told_until_ms
         account, events = run.catch_up(bars, told_until_ms)
         for instrument, part in given.items():
             self._tapes.setdefault(instrument, MinuteTape(part.decided_ms))
         self._accounts.add(run, account)
-        self._runs[run.run_id] = run, lane
-        lane.add([run])
-        self._lanes.append(lane)
-        self._told_ms.pop(strategy.key.instrument, None)  # it may be behind the others
-        self._unsettled = True
+        self._add(lane, [run])
         return in_order([*gap_events(live, bars.gaps, told_until_ms), *events])
+
+    def _add(self, lane: Lane, runs: Sequence[AttachedRun]) -> None:
+        for run in runs:
+            self._runs[run.run_id] = run, lane
+        lane.add(runs)
+        self._lanes.append(lane)
+        self._told_ms.pop(lane.key.instrument, None)  # it may be behind the others
+        self._unsettled = True
+
+    def saved(self, instrument: Instrument) -> list[Tree]:
+        """The lanes on an instrument, as `restore` takes them, but for those with minutes of their own to take."""
+        self._settle()
+        lanes = [lane for lane in self._lanes if lane.key.instrument == instrument and not lane.has_history]
+        return [saved_lane(lane, self._accounts.state) for lane in lanes]
+
+    def restore(self, saved: Tree, wanted: Sequence[Wanted], told_until_ms: int) -> set[UUID]:
+        """Take runs of a saved lane up as they were then; return those that are there now.
+
+        Minutes since then are to be handed in. Of several lanes the one that has come least far is restored first.
+
+        Args:
+            told_until_ms: what bars that close by then have to say is known already.
+
+        Raises:
+            StaleHistory: some of those minutes have been forgotten.
+        """
+        new = [one for one in wanted if one.live.run.run_id not in self._runs]
+        found = restored_lane(saved, new, self._max_gap_minutes)
+        if found is None:
+            return set()
+        lane, runs = found
+        lane.told_until_ms = told_until_ms
+        for instrument in lane.key.instruments:
+            self._refuse_forgotten(instrument, lane.position_ms)
+        for instrument in lane.key.instruments:
+            self._tapes.setdefault(instrument, MinuteTape(lane.position_ms))
+        for run, account in runs:
+            self._accounts.add(run, account)
+        self._add(lane, [run for run, _ in runs])
+        return {run.run_id for run, _ in runs}
+
+    def _refuse_forgotten(self, instrument: Instrument, decided_ms: int) -> None:
+        tape = self._tapes.get(instrument)
+        if tape is not None and decided_ms < tape.first_ms:
+            raise StaleHistory(f"{instrument.key} up to {iso(decided_ms)}, kept from {iso(tape.first_ms)} on")
 
     def detach(self, run_id: UUID) -> None:
         """Let go of a run; of one that is not there nothing happens."""
@@ -175,7 +212,7 @@ class RunBook:
                 break
             for lane, bars in moved:
                 for run in lane.runs if bars.gaps else ():
-                    outcome.events += gap_events(run.live, bars.gaps, _NEVER)
+                    outcome.events += gap_events(run.live, bars.gaps, lane.told_until_ms)
             self._step([one for one in moved if len(one.bars.candles)], outcome)
         for run_id in outcome.failed:
             self.detach(run_id)
@@ -252,6 +289,10 @@ class RunBook:
             for run, at in zip(runs, lane_of, strict=True):
                 self._step_accounts([run], [0], [bars[at]], outcome)
             return
+        if any(each.are_told for each in bars):
+            new = [row for row, at in enumerate(lane_of) if not bars[at].are_told]
+            runs, lane_of = [runs[row] for row in new], [lane_of[row] for row in new]
+            before, stepped = before[new], stepped.of(new, [run.place for run in runs])
         candles = [bars[at].candles for at in lane_of]
         outcome.events += signal_events([run.live for run in runs], candles, before, stepped.signals)
         outcome.events += trade_events({run.place: run.live for run in runs}, stepped.events)
@@ -262,7 +303,7 @@ class RunBook:
             last_ms = lane.position_ms - MINUTE_MS
             instrument = lane.key.instrument
             taken[instrument] = min(last_ms, taken.get(instrument, last_ms))
-        new = {one: last_ms for one, last_ms in taken.items() if last_ms > self._told_ms.get(one, _NEVER)}
+        new = {one: last_ms for one, last_ms in taken.items() if last_ms > self._told_ms.get(one, NEVER_MS)}
         self._told_ms |= new
         return new
 
@@ -277,10 +318,9 @@ class RunBook:
             state = lane.state if of_key[lane.key] > 1 else None
             first = lane if state is None else found.setdefault((lane.key, state), lane)
             if first is not lane:
-                first.add(lane.runs)
                 for run in lane.runs:
                     self._runs[run.run_id] = run, first
-                lane.runs = []
+                first.join(lane)
         self._lanes = [lane for lane in self._lanes if lane.runs]
         for lane in self._lanes:
             if not lane.is_seated:

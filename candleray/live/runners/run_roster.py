@@ -17,9 +17,11 @@ from candleray.live.received.received_tape import OPEN_END_MS, KnownMinutes, Rec
 from candleray.live.received.session_sources import sources_of
 from candleray.live.run import ACTIVE_STATES, RunAction, RunState
 from candleray.live.runners.commits import Move
+from candleray.live.runners.restoring import SnapshotRestorer
 from candleray.live.runners.run_book import StaleHistory
-from candleray.live.runners.shard_state import AttachedRun, ShardState, ToCome
+from candleray.live.runners.shard_state import ShardState, ToCome
 from candleray.live.runners.sharding import shard_of
+from candleray.live.runners.strategy import strategy_texts
 from candleray.live.sessions import LiveRun
 from candleray.logs import get_logger
 from candleray.markets import Instrument
@@ -44,6 +46,7 @@ class Ready:
 
     live: LiveRun
     spec: StrategySpec
+    spec_hash: str
     first_ms: Mapping[Instrument, int]
     tapes: dict[Instrument, ReceivedTape]
     seams_ms: dict[Instrument, int]
@@ -52,6 +55,7 @@ class Ready:
 class RunRoster:
     def __init__(self, state: ShardState) -> None:
         self._state = state
+        self._restorer = SnapshotRestorer(state)
         self._again_s: dict[UUID, float] = {}
         """Runs that are tried again, with the moment."""
         self._faults: dict[UUID, tuple[LiveRun, str]] = {}
@@ -130,7 +134,7 @@ class RunRoster:
         async with self._state.turn():
             for live in stopping:
                 self._state.detach(live.run.run_id)
-                self._forget(live)
+                self._state.forget(live)
                 self._move(live, RunAction.HALT, f"let go of by {self._state.name}")
             await self._state.commit()
         await self._state.commits.tell()
@@ -138,7 +142,7 @@ class RunRoster:
     async def _take_up(self, due: Sequence[LiveRun]) -> None:
         settled_ms = (time.time() - SETTLED_S) * 1000
         settled = [one for one in due if to_ms(one.last.started_at) <= settled_ms]
-        settled = await self._within_limit(settled)
+        settled = await self._restorer.restore(await self._within_limit(settled))
         await self._say_that_they_are_taken([one for one in settled if one.run.state is RunState.STARTING])
         by_instrument: dict[str, list[LiveRun]] = {}
         for live in settled:
@@ -179,7 +183,7 @@ class RunRoster:
     async def _take_up_together(self, runs: Sequence[LiveRun]) -> None:
         """Take up runs on one instrument; what is wrong with one is its own fault."""
         specs = await self._specs(runs)
-        ready = await self._read([(live, specs[live.run.run_id]) for live in runs if live.run.run_id in specs])
+        ready = await self._read([(live, *specs[live.run.run_id]) for live in runs if live.run.run_id in specs])
         async with self._state.turn():
             # Within the turn: nobody moves them before these runs are there.
             checkpoints = await self._state.store.checkpoints(list({one.spec.instrument for one in ready}))
@@ -194,25 +198,25 @@ class RunRoster:
         await self._state.commits.tell()
         await asyncio.sleep(0)
 
-    async def _specs(self, runs: Sequence[LiveRun]) -> dict[UUID, StrategySpec]:
-        """The strategies of runs, by run; a run whose strategy cannot be read fails."""
-        rows = await self._state.services.postgres.fetch("specs_of", [one.run.strategy_id for one in runs])
-        texts = {row["strategy_id"]: row["spec"] for row in rows}
-        found: dict[UUID, StrategySpec] = {}
+    async def _specs(self, runs: Sequence[LiveRun]) -> dict[UUID, tuple[StrategySpec, str]]:
+        """The strategies of runs with their hashes, by run; a run whose strategy cannot be read fails."""
+        texts = await strategy_texts(self._state.services.postgres, runs)
+        found: dict[UUID, tuple[StrategySpec, str]] = {}
         for live in runs:
             try:
-                found[live.run.run_id] = StrategySpec.model_validate_json(texts[live.run.strategy_id])
+                text = texts[live.run.strategy_id]
+                found[live.run.run_id] = text.spec, text.hash
             except (KeyError, ValidationError, CandlerayError) as error:
                 reason = f"this version cannot read its strategy: {in_words(error)}"
                 self._faults[live.run.run_id] = live, reason
         return found
 
-    async def _read(self, wanted: Sequence[tuple[LiveRun, StrategySpec]]) -> list[Ready]:
+    async def _read(self, wanted: Sequence[tuple[LiveRun, StrategySpec, str]]) -> list[Ready]:
         """Read the received tapes of runs, each instrument once for all of them."""
         ready: list[Ready] = []
-        for live, spec in wanted:
+        for live, spec, spec_hash in wanted:
             try:
-                ready.append(Ready(live, spec, sources_of(live, spec), {}, {}))
+                ready.append(Ready(live, spec, spec_hash, sources_of(live, spec), {}, {}))
             except Exception as error:  # noqa: BLE001 - whatever it was: the others go on
                 self._faults[live.run.run_id] = live, _told_to_owner(live, error)
         starts: dict[Instrument, int] = {}
@@ -263,8 +267,7 @@ class RunRoster:
         except Exception as error:  # noqa: BLE001 - whatever it was: the others go on
             self._state.fail(live, _told_to_owner(live, error))
             return False
-        self._state.attached[run_id] = AttachedRun(live, one.seams_ms)
-        self._forget(live)
+        self._state.attach(live, one.seams_ms, one.spec_hash)
         self._state.commits.batch.events += events
         self._again_s.pop(run_id, None)
         return True
@@ -276,10 +279,6 @@ class RunRoster:
         waits = ToCome(words, instrument, one.spec.init_cash_quote or 0.0)
         self._state.to_come[one.live.run.run_id] = one.live, waits
         self._state.looks_at_all |= after_s == 0.0
-
-    def _forget(self, live: LiveRun) -> None:
-        self._state.not_taken_up.pop(live.run.run_id, None)
-        self._state.to_come.pop(live.run.run_id, None)
 
     def _move(self, live: LiveRun, action: RunAction, cause: str) -> None:
         self._state.commits.batch.moves.append(Move(live.user_id, live.run.run_id, action, cause))

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from candleray.errors import CandlerayError, in_words
+from candleray.live.runners.keeping import SnapshotKeeper
 from candleray.live.runners.late_candles import LateCandles
 from candleray.live.runners.live_minutes import LiveMinutes
 from candleray.live.runners.run_roster import RunRoster
@@ -35,6 +36,7 @@ class ShardCourse:
         self._roster = RunRoster(self.state)
         self._minutes = LiveMinutes(self.state)
         self._late = LateCandles(self.state)
+        self._keeper = SnapshotKeeper(self.state)
         self._standings = ShardStandings(self.state, settings.live)
         self.waits: dict[str, str] = {}
         """Steps that failed last time, with the reason."""
@@ -55,6 +57,7 @@ class ShardCourse:
                 ("without streams", self._minutes.read_without_streams),
                 ("late candles", self._late.look),
                 ("standings", self._standings.tell),
+                ("snapshots", self._keeper.look),
                 ("waits", self._standings.find_waits),
                 ("events", self._tell_what_waits),
                 ("figures", self._tell_figures),
@@ -75,6 +78,8 @@ class ShardCourse:
             failed=commits.failed,
             last_failed_s=commits.last_failed_s,
             bars=state.bars,
+            restored=state.restored,
+            snapshots_refused=state.snapshots_refused,
             events=commits.events,
             lag_s=state.lag_s(state.book.reads),
             waited_for=len(state.waits),

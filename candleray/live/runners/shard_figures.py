@@ -20,6 +20,10 @@ class ShardFigures(NamedTuple):
     """Time at which a run failed last; None for never."""
     bars: int
     """Bars that runs have taken, each run's counted."""
+    restored: int
+    """Runs that were taken up from snapshots, not over their histories."""
+    snapshots_refused: int
+    """Snapshots that were broken, or made by another version."""
     events: int
     """Events that were committed."""
     lag_s: float | None

@@ -45,6 +45,7 @@ class AttachedRun:
 
     live: LiveRun
     seams_ms: dict[Instrument, int]
+    spec_hash: str
 
 
 PIECE_BARS = 20
@@ -91,6 +92,11 @@ class ShardState:
         """Runs may have left the states that they are known in: look at all of them."""
         self.bars = 0
         """Bars that runs have taken."""
+        self.kept_ms: dict[Instrument, int] = {}
+        """The first minute that the last snapshot of each instrument's runs has not taken."""
+        self.restored = 0
+        """Runs that were taken up from snapshots."""
+        self.snapshots_refused = 0
         self._turn = asyncio.Lock()
         self._frozen_runs = 0
 
@@ -137,16 +143,17 @@ class ShardState:
         for instrument, taken_ms in advanced.taken_ms.items():
             self.time.closed(instrument.market_id, taken_ms + MINUTE_MS)
         await self.commit()
-        if len(self.attached) >= 1.02 * self._frozen_runs + FROZEN_TOGETHER:
-            self._freeze()
+        self.freeze()
         return advanced.is_piece
 
-    def _freeze(self) -> None:
-        """Have the garbage collector leave out what runs consist of.
+    def freeze(self) -> None:
+        """Have the garbage collector leave out what runs consist of, where many have come.
 
         To look through 5,000 of them it stands still for half a second, now and then, while minutes wait. A run
         that ends is freed all the same, but for cycles; so this is done for many new runs at once.
         """
+        if len(self.attached) < 1.02 * self._frozen_runs + FROZEN_TOGETHER:
+            return
         gc.collect(1)
         gc.freeze()
         self._frozen_runs = len(self.attached)
@@ -173,9 +180,18 @@ class ShardState:
 
     def fail(self, live: LiveRun, reason: str) -> None:
         """Have a run fail with the next commit; the others go on."""
+        self.forget(live)
+        self.commits.batch.moves.append(Move(live.user_id, live.run.run_id, RunAction.FAIL, reason))
+
+    def attach(self, live: LiveRun, seams_ms: dict[Instrument, int], spec_hash: str) -> None:
+        """Note that the book has a run."""
+        self.attached[live.run.run_id] = AttachedRun(live, seams_ms, spec_hash)
+        self.forget(live)
+
+    def forget(self, live: LiveRun) -> None:
+        """Wait no longer until a run can be taken up."""
         self.not_taken_up.pop(live.run.run_id, None)
         self.to_come.pop(live.run.run_id, None)
-        self.commits.batch.moves.append(Move(live.user_id, live.run.run_id, RunAction.FAIL, reason))
 
     def detach(self, run_id: UUID) -> None:
         if self.attached.pop(run_id, None) is not None:

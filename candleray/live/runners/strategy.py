@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
+from uuid import UUID
 
+from candleray.databases.postgres import Postgres
 from candleray.live.paper_accounts import PaperRun, RunTerms
 from candleray.live.received.session_sources import first_other_bars, grid_of, instrument_of, told_to_its_owner
 from candleray.live.sessions import LiveRun
@@ -39,6 +42,27 @@ class Strategy(NamedTuple):
     others_ms: dict[SourceKey, int]
     terms: RunTerms
     planes: GrowingPlanes
+
+
+class StrategyText(NamedTuple):
+    """A strategy as it is kept."""
+
+    text: str
+    hash: str
+
+    @property
+    def spec(self) -> StrategySpec:
+        """
+        Raises:
+            ValidationError: this version cannot read it.
+        """
+        return StrategySpec.model_validate_json(self.text)
+
+
+async def strategy_texts(postgres: Postgres, runs: Iterable[LiveRun]) -> dict[UUID, StrategyText]:
+    """The strategies of runs, deleted ones too, by their ids."""
+    rows = await postgres.fetch("specs_of", [one.run.strategy_id for one in runs])
+    return {row["strategy_id"]: StrategyText(row["spec"], row["spec_hash"]) for row in rows}
 
 
 def strategy_of(live: LiveRun, spec: StrategySpec) -> Strategy:

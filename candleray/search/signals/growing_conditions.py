@@ -8,7 +8,7 @@ candles, as in an `Evaluator` whose warm-up is all there is.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -26,13 +26,15 @@ from candleray.search.signals.expressions import (
     parts_of,
 )
 from candleray.timeframes import MINUTE_MS, minutes_of
-from kernels.advance import GrowingSeries, GrowingSignal
+from kernels.advance import GrowingSeries, GrowingSignal, SeriesState
 from kernels.bits import unpack
 from kernels.indicators import INDICATORS
 from kernels.pairs import Pair
 
 Key: TypeAlias = tuple[Chosen, str]
 """An indicator, and one of its outputs or a side of its rule."""
+
+Growing = TypeVar("Growing")
 
 _NO_COVERAGE = RangeCoverage((0, 0), (0, 0), 0, np.empty((0, 4), np.int64), np.empty((0, 2), np.int64))
 _SIDES = ("long", "short")
@@ -87,6 +89,20 @@ class GrowingConditions:
         self._forget()
         return planes
 
+    def saved(self) -> dict[str, Any]:
+        """All that the next planes depend on besides the bars that come."""
+        return {"own": self.own.saved(), "others": [tape.saved() for tape in self.tapes.values()]}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Go on from what was `saved`, before any bar.
+
+        Raises:
+            ValueError: it is the state of other conditions.
+        """
+        self.own.restore(saved["own"])
+        for tape, each in zip(self.tapes.values(), saved["others"], strict=True):
+            tape.restore(each)
+
     def _evaluator(self, window: Candles, new: int) -> Evaluator:
         """An evaluator of the new bars, the last ones of a window."""
         others = {source: tape.candles for source, tape in self.tapes.items()}
@@ -119,6 +135,25 @@ def _growing(chosen: Chosen) -> GrowingSeries:
     return GrowingSeries(INDICATORS[chosen.id], dict(chosen.inputs), dict(chosen.params))
 
 
+def in_order(series: Mapping[Chosen, Growing]) -> list[Growing]:
+    """The series or signals of indicators, in an order that is the same in every process."""
+    return [series[chosen] for chosen in sorted(series, key=_order)]
+
+
+def _order(chosen: Chosen) -> tuple[Any, ...]:
+    return chosen.id, chosen.inputs, chosen.params, chosen.signal
+
+
+class _Saved(Protocol):
+    def saved(self) -> SeriesState: ...
+
+
+def saved_series(series: Mapping[Chosen, _Saved], signals: Mapping[Chosen, _Saved]) -> dict[str, Any]:
+    """The states of series, and of signals, that are read of some candles."""
+    of_series, of_signals = ([one.saved() for one in in_order(each)] for each in (series, signals))
+    return {"series": of_series, "signals": of_signals}
+
+
 class GrowingTape:
     """The last candles of a source, and the last values of what is read of them, bar by bar as the candles."""
 
@@ -149,6 +184,30 @@ class GrowingTape:
             flags[:, : max(0, chosen.rule_lookback_bars - seen)] = np.nan
             for side, made in zip(_SIDES, flags, strict=True):
                 self._extend((chosen, side), made)
+
+    def saved(self) -> dict[str, Any]:
+        return {
+            "candles": [self.candles.ts_open_ms, self.candles.values],
+            "values": [self.values[key] for key in self._keys()],
+            **saved_series(self.series, self.signals),
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Go on from what was `saved`.
+
+        Raises:
+            ValueError: it is the state of others.
+        """
+        for series, state in zip(in_order(self.series), saved["series"], strict=True):
+            series.restore(SeriesState(*state))
+        for signal, state in zip(in_order(self.signals), saved["signals"], strict=True):
+            signal.restore(SeriesState(*state))
+        if "candles" in saved:
+            self.candles = Candles(*saved["candles"])
+            self.values = dict(zip(self._keys(), saved["values"], strict=True))
+
+    def _keys(self) -> list[Key]:
+        return sorted(self.values, key=lambda key: (*_order(key[0]), key[1]))
 
     def _extend(self, key: Key, made: FloatArray) -> None:
         earlier = self.values.get(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from candleray.search.signals.expressions import SourceKey
 from candleray.search.signals.growing_conditions import GrowingConditions
 from candleray.search.signals.plain_planes import PlainPlanes, PlainSignals, plain_conditions
 from candleray.search.variants import VariantGrid
-from kernels.advance import GrowingSeries, GrowingSignal
+from kernels.advance import GrowingSeries, GrowingSignal, SeriesState
 from kernels.indicators import INDICATORS
 
 
@@ -38,6 +38,18 @@ class GrowingPlanes(Protocol):
         """The same planes, going on by single bars of candles that runs share; None where they are not plain."""
         ...
 
+    def saved(self) -> dict[str, Any]:
+        """All that the next planes depend on besides the bars that come, as arrays and whole numbers."""
+        ...
+
+    def restore(self, saved: Mapping[str, Any]) -> PlainPlanes | None:
+        """Go on from what was `saved`, of these or of the plain ones: as plain ones where they are plain.
+
+        Raises:
+            ValueError: it is the state of others.
+        """
+        ...
+
 
 def growing_planes(grid: VariantGrid, bar_ms: int) -> GrowingPlanes:
     if grid.request.signals is None:
@@ -55,6 +67,16 @@ class _ConditionPlanes:
 
     def plain(self) -> PlainPlanes | None:
         return plain_conditions(self._conditions)
+
+    def saved(self) -> dict[str, Any]:
+        return self._conditions.saved()
+
+    def restore(self, saved: Mapping[str, Any]) -> PlainPlanes | None:
+        self._conditions.restore(saved)
+        plain = plain_conditions(self._conditions)
+        if plain is not None:
+            plain.restore(saved)
+        return plain
 
 
 class _IndicatorPlanes:
@@ -76,4 +98,12 @@ class _IndicatorPlanes:
         return planes
 
     def plain(self) -> PlainPlanes:
+        return PlainSignals(self._signals, self._values)
+
+    def saved(self) -> dict[str, Any]:
+        return {"signals": [signal.saved() for signal in self._signals]}
+
+    def restore(self, saved: Mapping[str, Any]) -> PlainPlanes:
+        for signal, state in zip(self._signals, saved["signals"], strict=True):
+            signal.restore(SeriesState(*state))
         return PlainSignals(self._signals, self._values)

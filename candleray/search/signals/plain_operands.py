@@ -51,8 +51,9 @@ class PlainOperands:
             pairs.append(self._last_two(operand, pairs, growing))
         self.values = np.array(pairs).reshape(-1, 2).T.copy()
         self.are_derived = bool(self._derived)
+        self.series = {chosen: SeriesStep(series) for chosen, series in tape.series.items()}
         self._read: list[tuple[SeriesStep, list[tuple[int, int]]]] = [
-            (SeriesStep(series), self._places_of(chosen, series)) for chosen, series in tape.series.items()
+            (step, self._places_of(chosen, tape.series[chosen])) for chosen, step in self.series.items()
         ]
         prices = [
             (COLUMNS.index(operand.column), at) for operand, at in self._own() if isinstance(operand, PriceSeries)
@@ -79,6 +80,24 @@ class PlainOperands:
         for derived in self._derived:
             before[derived.place] = now[derived.place]
             derived.write(now, open_ms)
+
+    def saved(self) -> dict[str, Any]:
+        """The values, and those of the bars before that some are still to have."""
+        delayed = [np.array(one.earlier) for one in self._derived if isinstance(one, _Delayed)]
+        return {"values": self.values, "delayed": delayed}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Go on from what was `saved`, before any bar.
+
+        Raises:
+            ValueError: it is the state of other operands.
+        """
+        if saved["values"].shape != self.values.shape:
+            raise ValueError(f"{self.values.shape[1]} operands have values {saved['values'].shape}")
+        self.values = saved["values"].copy()
+        delayed = [one for one in self._derived if isinstance(one, _Delayed)]
+        for one, earlier in zip(delayed, saved["delayed"], strict=True):
+            one.go_on(earlier)
 
     def _give_place(self, operand: Expression) -> None:
         if operand not in self.places:
@@ -228,8 +247,13 @@ class _Aligned:
 class _Delayed:
     def __init__(self, place: int, of: int, earlier: Sequence[float]) -> None:
         self.place, self._of = place, of
-        self._earlier = deque(earlier, maxlen=len(earlier))
+        self.earlier = deque(earlier, maxlen=len(earlier))
+
+    def go_on(self, earlier: FloatArray) -> None:
+        if earlier.shape != (self.earlier.maxlen,):
+            raise ValueError(f"a shift of {self.earlier.maxlen} bars goes on from {earlier.shape}")
+        self.earlier.extend(earlier.tolist())
 
     def write(self, now: FloatArray, open_ms: int) -> None:
-        now[self.place] = self._earlier[0]
-        self._earlier.append(float(now[self._of]))
+        now[self.place] = self.earlier[0]
+        self.earlier.append(float(now[self._of]))

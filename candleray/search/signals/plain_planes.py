@@ -7,7 +7,7 @@ A shard has thousands of runs, most made of these. Their series go on one by one
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from candleray.search.signals.expressions import (
     RuleSide,
     SourceKey,
 )
-from candleray.search.signals.growing_conditions import GrowingConditions
+from candleray.search.signals.growing_conditions import GrowingConditions, saved_series
 from candleray.search.signals.plain_operands import OtherSeries, OtherTapes, PlainOperands, is_plain
 from kernels import pairs
 from kernels.advance import GrowingSignal
@@ -124,6 +124,18 @@ class PlainPlanes(Protocol):
         """
         ...
 
+    def saved(self) -> dict[str, Any]:
+        """All that the next bars depend on besides themselves and those of the window."""
+        ...
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Go on from what was `saved`, before any bar; the steps of its series do already.
+
+        Raises:
+            ValueError: it is the state of other planes.
+        """
+        ...
+
 
 class PlainSignals:
     """Indicators that must agree, a pair of long and short each."""
@@ -143,6 +155,12 @@ class PlainSignals:
     def complete(self, open_ms: int, others: Mapping[SourceKey, Candles]) -> None:
         pass
 
+    def saved(self) -> dict[str, Any]:
+        return {"signals": [step.saved() for step in self.steps]}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        pass
+
 
 class PlainConditions:
     """The conditions of signals, where each is plain."""
@@ -160,7 +178,7 @@ class PlainConditions:
         read = [one for one in self._operands.places if getattr(one, "source", None)]
         self._others = OtherTapes(read, growing)
         self._truths = np.empty((0, 2), np.uint64)
-        self._reads_others = bool(growing.others)
+        self._reads_others, self._tapes = bool(growing.others), growing.tapes
 
     def _comparison(self, at: int, condition: Expression) -> tuple[int, ...]:
         operands = _operands(condition)
@@ -189,12 +207,20 @@ class PlainConditions:
             flag = other.value(open_ms)
             self._truths[at, HOLDS], self._truths[at, FAILS] = flag == 1.0, flag == 0.0
 
+    def saved(self) -> dict[str, Any]:
+        rules = {rule.chosen: rule.step for rule in self._rules}
+        others = [tape.saved() for tape in self._tapes.values()]
+        return {"own": saved_series(self._operands.series, rules), "others": others, **self._operands.saved()}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        self._operands.restore(saved)
+
 
 class _Rule:
     """The conditions that read the signal of one indicator by its own rule."""
 
     def __init__(self, signal: GrowingSignal, chosen: Chosen, conditions: Sequence[Expression]) -> None:
-        self.step, self._lookback = SeriesStep(signal), chosen.rule_lookback_bars
+        self.chosen, self.step, self._lookback = chosen, SeriesStep(signal), chosen.rule_lookback_bars
         self._places = [
             (at, ("long", "short").index(condition.side))
             for at, condition in enumerate(conditions)

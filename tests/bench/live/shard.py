@@ -27,7 +27,10 @@ from candleray.candles import Candles
 from candleray.errors import InvalidInput
 from candleray.live.run import RunMetadata
 from candleray.live.runners.run_book import RunBook
+from candleray.live.runners.saved_lanes import Wanted
+from candleray.live.runners.strategy import StrategyText
 from candleray.live.sessions import LiveRun
+from candleray.live.snapshots.snapshot_store import packed, unpacked
 from candleray.markets import Instrument
 from candleray.settings import BacktestSettings
 from candleray.strategies.saving import spec_of
@@ -41,6 +44,8 @@ from tests.support.random_walk import random_walk
 MIDNIGHT_MS = 1_767_225_600_000  # 2026-01-01
 SHARDS, SPECS = 2, 200
 BTC = {"market_id": 1, "symbol": "BTCUSDT"}
+WALKED_MINUTES = 59
+"""Minutes since a snapshot, at most, by the settings."""
 FLIPPING = {"indicators": [{"id": "sma", "params": {"window": 2}}]}
 """Says something else on every bar that goes up and down by turns."""
 
@@ -102,6 +107,7 @@ class Shard:
                 each[:, 1::2] = each[:, ::2] * 1.01
         stamps = first_ms + np.arange(history + 60) * MINUTE_MS
         self.candles = {one: Candles(stamps, values[at % len(values)]) for at, one in enumerate(self.instruments)}
+        self.specs: dict[UUID, StrategySpec] = {}
         self.attach_s = self._attach(specs, runs, first_ms)
 
     def _attach(self, specs: Sequence[StrategySpec], runs: int, first_ms: int) -> float:
@@ -111,6 +117,7 @@ class Shard:
             instrument = self.instruments[number % len(self.instruments)]
             spec = specs[number % len(specs)].model_copy(update={"instrument": instrument})
             live = self._live(spec, number, first_ms)
+            self.specs[live.run.run_id] = spec
             part = {instrument: histories[instrument]}
             began = time.process_time()
             self.book.attach(live, spec, part, {instrument: self.now_ms}, self.now_ms)
@@ -192,10 +199,45 @@ def taken_up(runs: int, instruments: int, days: int) -> dict[str, float]:
     return {"ms_a_run": 1000 * shard.attach_s / some, "s_of_all": shard.attach_s / some * runs}
 
 
+def restart(runs: int, instruments: int) -> dict[str, float]:
+    """All runs kept, and an hour later brought back by a book that begins: how old they are does not matter."""
+    shard = Shard(drawn_specs(random.Random(1), ["1m"]), runs, instruments, 2_000, flips=False)
+    shard.minute()
+    contents, keep_ms = [], []
+    for instrument in shard.instruments:
+        began = time.process_time()
+        contents.append(packed(instrument.key, {"lanes": shard.book.saved(instrument)}))
+        keep_ms.append((time.process_time() - began) * 1000)
+    kept_at_ms = shard.now_ms
+    for _ in range(WALKED_MINUTES):
+        shard.minute()
+    texts = {one: StrategyText(spec.model_dump_json(by_alias=True), "") for one, spec in shard.specs.items()}
+    lives = {instrument: shard.book.runs_of(instrument) for instrument in shard.instruments}
+    gc.collect()
+    book = RunBook(BacktestSettings())
+    began = time.process_time()
+    for instrument, content in zip(shard.instruments, contents, strict=True):
+        for lane in unpacked(instrument.key, content)["lanes"]:
+            wanted = [Wanted(one, texts[one.run.run_id]) for one in lives[instrument]]
+            assert len(book.restore(lane, wanted, shard.now_ms)) == len(wanted)
+        book.take(instrument, shard.candles[instrument].between(kept_at_ms, shard.now_ms), shard.now_ms)
+        gc.collect(1)  # as a runner does
+        gc.freeze()
+    restored = time.process_time()
+    assert not book.advance().events
+    return {
+        "restore_s": restored - began,
+        "walk_s": time.process_time() - restored,
+        "keep_ms_an_instrument": statistics.median(keep_ms),
+        "kb_an_instrument": statistics.median(map(len, contents)) / 1000,
+    }
+
+
 PARTS: dict[str, Callable[[int, int], dict[str, float]]] = {
     "ordinary": ordinary,
     "midnight": midnight,
     "all_emit": all_emit,
+    "restart": restart,
     "month": lambda runs, instruments: taken_up(runs, instruments, 30),
     "year": lambda runs, instruments: taken_up(runs, instruments, 365),
 }

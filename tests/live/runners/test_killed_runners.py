@@ -38,6 +38,8 @@ async def test_kills_at_every_point_cost_no_event_and_double_none_and_a_zombie_w
         await rig.close_minutes(1)
         await rig.taken()
         print(f"without Valkey: {time.monotonic() - began_s:.1f} s from the close to the checkpoint")
-    print(f"{killer.kills.total()} kills {dict(killer.kills)}: {account.line()}")
+    told = f"{killer.kills.total()} kills {dict(killer.kills)}, {killer.spoiled} with broken snapshots"
+    print(f"{told}: {account.line()}")
+    assert killer.spoiled > 1
     assert account.faults() == {}
     assert account.events > 100

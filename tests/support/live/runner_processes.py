@@ -16,7 +16,10 @@ import psutil
 from candleray.settings import ROOT
 from tests.support.instances.processes import started
 
-LIMITS = {"look_s": 0.1, "standing_every_s": 0.5, "without_stream_s": 0.2, "late_every_s": 1.0}
+LIMITS = {
+    **{"look_s": 0.1, "standing_every_s": 0.5, "without_stream_s": 0.2, "late_every_s": 1.0},
+    "snapshot_minutes": 2,
+}
 
 
 class RunnerProcesses:

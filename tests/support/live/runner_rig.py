@@ -38,6 +38,7 @@ from tests.support.live.saved_runs import SavedRun
 from tests.support.waiting import let_work_until, wait_until
 
 SPEED = 60.0
+SPOIL = "UPDATE live_snapshots SET content = substring(content FROM 1 FOR octet_length(content) / 2)"
 RUNS = 8
 
 
@@ -130,6 +131,12 @@ class RunnerRig:
 
     def kill_all(self) -> None:
         self.runners.kill_all()
+
+    async def spoil_snapshots(self) -> None:
+        """Leave half of each."""
+        with suppress(ServiceUnavailable):
+            async with self.postgres.connection() as connection:
+                await connection.execute(SPOIL)
 
     async def close_minutes(self, count: int = 1, to_stream: bool = True) -> None:
         """Let minutes close: in the store for certain, in the streams where Valkey takes them."""
@@ -242,8 +249,13 @@ class RunnerKiller:
         self.rig = rig
         self.random = random.Random(seed)
         self.kills: Counter[str] = Counter()
+        self.spoiled = 0
+        """Lives that have begun with broken snapshots."""
 
     async def live_once(self) -> None:
+        if self.random.random() < 0.3:
+            await self.rig.spoil_snapshots()
+            self.spoiled += 1
         point = self.random.choice([*POINTS, "anywhere"])
         if point == "anywhere":
             process = self.rig.begin()

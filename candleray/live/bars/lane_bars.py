@@ -23,6 +23,8 @@ class LaneBars(NamedTuple):
     """The other candles since the last bar; none where there is no new bar."""
     gaps: list[tuple[int, int]]
     """Runs of missing minutes of its instrument, `[start, end)` in ms; the minute at the end has come."""
+    are_told: bool = False
+    """True where what the bars have to say is known already."""
 
     @property
     def close(self) -> FloatArray:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from candleray.candles import Candles, IntArray
+from candleray.live.snapshots.packing import Tree
 from candleray.timeframes import MINUTE_MS
 from kernels.rollup import GrowingBars
 
@@ -36,6 +37,20 @@ class BarTape:
         """Everything that its next bars depend on besides the minutes that come."""
         since = None if self._last_close is None else (self._last_close[0], self._seen - self._last_close[1])
         return self._expected_ms, since, self._open.digest
+
+    def saved(self) -> Tree:
+        stamps, values = self._bars.saved()
+        since = None if self._last_close is None else [self._last_close[0], self._seen - self._last_close[1]]
+        return {"expected_ms": self._expected_ms, "since": since, "open": [stamps, values]}
+
+    def restore(self, saved: Tree) -> None:
+        """Go on from there."""
+        minutes = Candles(*saved["open"])
+        self._expected_ms, self._seen = saved["expected_ms"], 0
+        self._last_close = None if saved["since"] is None else (saved["since"][0], -saved["since"][1])
+        self._bars.restore(minutes.ts_open_ms, minutes.values, self._expected_ms)
+        if len(minutes):
+            self._open.add(minutes)
 
     def advance(self, minutes: Candles) -> NewBars:
         """Take minutes; those before the first one that is read are passed over.

@@ -1,0 +1,1 @@
+"""Bars of runs as their minutes come."""
