@@ -92,6 +92,10 @@ AllowGaps: TypeAlias = Annotated[bool, Field(strict=True, exclude_if=lambda allo
 """True for an answer although the range has long holes; left out where it is false, so that hashes stay."""
 
 
+WantsVerdict: TypeAlias = Annotated[bool, Field(strict=True, exclude_if=lambda wanted: wanted)]
+"""True for a verdict over all variants with the answer; left out where it is true, so that hashes stay."""
+
+
 def _is_empty(value: Any) -> bool:
     return not value
 
@@ -196,6 +200,7 @@ class BacktestRequest(StrategyAxes):
     """Variants returned; the configuration's default where left out."""
     preselect: Annotated[int, Field(ge=1, strict=True)] | Literal["all"] | None = None
     """Base variants, the best without stops, that are tried under all stop levels; or `all`."""
+    verdict: WantsVerdict = True
     trades_for: Annotated[int, Field(ge=0, strict=True)] = 0
     """Number of the best variants whose trades are listed."""
 

@@ -14,6 +14,7 @@ from candleray.backtests.phase import SEARCH_PHASES, Phase
 from candleray.backtests.rank_by import order_text, ranking_metric
 from candleray.backtests.report import shown, variant_text
 from candleray.backtests.request import BacktestRequest
+from candleray.backtests.verdict import VariantTrust, Verdict
 from candleray.errors import NotFound
 from candleray.timeframes import iso
 from candleray.validation import Model
@@ -55,6 +56,8 @@ class RankedVariant(Model):
     metrics: dict[str, float | int | None]
     """Name to number; times in ms since the epoch, durations in ms, `null` where undefined."""
     table_md: str
+    trust: Annotated[VariantTrust | None, Field(exclude_if=lambda trust: trust is None)] = None
+    """Its part of the verdict; left out where there is none."""
     trades: tuple[Trade, ...] | None = None
     strategy: dict[str, object]
     """This variant alone, as a request that gives the same result."""
@@ -144,6 +147,8 @@ class BacktestResult(Model):
     notes: tuple[str, ...] = ()
     """Remarks for the reader, such as indicators that need more bars than there are."""
     elapsed_s: Elapsed
+    verdict: Annotated[Verdict | None, Field(exclude_if=lambda verdict: verdict is None)] = None
+    """Is the best more than luck? Left out where the request says `"verdict": false`."""
     top: tuple[RankedVariant, ...]
 
     def to_arrow(self) -> pa.Table:
@@ -217,6 +222,7 @@ class BacktestResult(Model):
             + self._ranked_by()
             + (f"; pruned {sum(self.pruned.values()):,}: {', '.join(pruned)}" if pruned else "")
             + (self.shortlist.note if self.shortlist else "")
+            + (f"\n{self.verdict.line}" if self.verdict else "")
             + "".join(f"\n{note}" for note in self.notes)
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -11,6 +12,10 @@ import numpy as np
 from candleray.backtests.phase import Phase
 from candleray.search.rankings import Ranking
 from candleray.search.sweep import Intervals, Sweep
+from candleray.trust.evidence import Evidence
+
+EVIDENCE = "evidence"
+"""The field of a ranking that has arrays of its own; checkpoints of former versions have none."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +39,10 @@ class Checkpoint:
                 {"phase": sweep.phase, "total": sweep.total, "k": sweep.k, "covered": list(sweep.covered)}
             )
             ranking = sweep.ranking
-            for one in fields(Ranking):
-                if (column := getattr(ranking, one.name)) is not None:
-                    arrays[f"{sweep.phase}.{one.name}"] = column
+            columns = {one.name: getattr(ranking, one.name) for one in fields(Ranking) if one.name != EVIDENCE}
+            if ranking.evidence is not None:
+                columns |= {f"{EVIDENCE}.{name}": column for name, column in ranking.evidence.arrays().items()}
+            arrays |= {f"{sweep.phase}.{name}": column for name, column in columns.items() if column is not None}
         about = {
             "candles_hash": self.candles_hash,
             "engine_params_hash": self.engine_params_hash,
@@ -58,15 +64,16 @@ class Checkpoint:
                     one["total"],
                     one["k"],
                     Intervals(tuple(pair) for pair in one["covered"]),
-                    Ranking(
-                        **{
-                            column.name: arrays[name]
-                            for column in fields(Ranking)
-                            if (name := f"{one['phase']}.{column.name}") in arrays
-                        }
-                    ),
+                    _ranking_of(arrays, f"{one['phase']}."),
                 )
                 for one in about["sweeps"]
             )
         elapsed_s = {Phase(phase): seconds for phase, seconds in about["elapsed_s"].items()}
         return Checkpoint(about["candles_hash"], about["engine_params_hash"], sweeps, elapsed_s)
+
+
+def _ranking_of(arrays: Mapping[str, np.ndarray], prefix: str) -> Ranking:
+    columns = {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
+    own = f"{EVIDENCE}."
+    parts = {name.removeprefix(own): columns.pop(name) for name in list(columns) if name.startswith(own)}
+    return Ranking(**columns, evidence=Evidence.of_arrays(parts) if parts else None)

@@ -13,9 +13,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from candleray.backtests.phase import Phase
 from candleray.candles import IntArray
 from candleray.search.bars import Bars
 from candleray.search.indicator_grid import IndicatorVariant
+from candleray.search.judged.verdicts import evidence_of, marks_of
 from candleray.search.kernel_types import pruning_of, trading_rules
 from candleray.search.ranges import ranges
 from candleray.search.rankings import Ranking
@@ -168,7 +170,7 @@ def outcomes_of(
     bars: Bars, grid: VariantGrid, planes: PlaneGrid, first: int, last: int, prices: Prices
 ) -> Outcomes:
     """Simulate the base variants `[first, last)` without stops."""
-    outcomes = Outcomes.for_variants(last - first)
+    outcomes = Outcomes.for_variants(last - first, marks_of(grid, Phase.STAGE_A, bars.count))
     # Without its stops a variant is another one: what it would be pruned for then says nothing.
     pruning = None if grid.has_stops else pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms)
     rank_range(planes, first, prices, trading_rules(grid.request), outcomes, pruning)
@@ -183,7 +185,9 @@ def rank_variants(
 
     def rank(first: int, last: int) -> Ranking:
         outcomes = outcomes_of(bars, grid, own, first, last, shared)
-        ranking = Ranking(np.arange(first, last), outcomes.total_return_pct, outcomes.conflicts)
+        numbers = np.arange(first, last)
+        evidence = evidence_of(outcomes, numbers, bars.count, grid.radix.size)
+        ranking = Ranking(numbers, outcomes.total_return_pct, outcomes.conflicts, evidence=evidence)
         return scored(ranking.without(outcomes.fates), own, outcomes, first, None)
 
     scored = _scoring(bars, grid, planes, None, shared)
@@ -214,7 +218,7 @@ def outcomes_under(
     prices: Prices,
 ) -> Outcomes:
     """Simulate the variants `[first, last)` of these base variants under all combinations."""
-    outcomes = Outcomes.for_variants(last - first)
+    outcomes = Outcomes.for_variants(last - first, marks_of(grid, Phase.STAGE_B, bars.count))
     pruning = pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms)
     rank_combinations(planes, bases, tables.stops, first, prices, trading_rules(grid.request), outcomes, pruning)
     return outcomes
@@ -243,7 +247,8 @@ def rank_under_stops(
         at = np.arange(offset, offset + count)
         outcomes = outcomes_under(bars, grid, own, tables, chosen, offset, offset + count, shared)
         numbers = chosen[at // each] * each + at % each
-        ranking = Ranking(numbers, outcomes.total_return_pct, outcomes.conflicts)
+        evidence = evidence_of(outcomes, numbers, bars.count, grid.size)
+        ranking = Ranking(numbers, outcomes.total_return_pct, outcomes.conflicts, evidence=evidence)
         return scored(ranking.without(outcomes.fates), own, outcomes, offset, chosen)
 
     scored = _scoring(bars, grid, planes, tables, shared)

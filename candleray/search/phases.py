@@ -6,6 +6,7 @@ carry the steps out, and in who watches.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
@@ -18,6 +19,7 @@ from candleray.market_data.bar_reader import CandleReader
 from candleray.search.bars import Bars, read_bars
 from candleray.search.engine import stage_a_keeps
 from candleray.search.estimate import require_sync_guards
+from candleray.search.judged.verdicts import judged_phase, with_verdict
 from candleray.search.rankings import Ranking
 from candleray.search.reports import result_of
 from candleray.search.stop_tables import shortlisted
@@ -89,12 +91,12 @@ async def search(
     """Search every variant of a resolved request over its bars."""
     watch.begin(Phase.PLANES)
     await workers.planes(watch.tell)
-    ranking, shortlist = Ranking.empty(), None
+    ranking, judged, shortlist = Ranking.empty(), Ranking.empty(), None
     if grid.needs_stage_a:
         sweep = watch.take_up(stage_a(grid))
         watch.begin(Phase.STAGE_A)
         await workers.rank(sweep, watch.tell)
-        ranking = sweep.ranking
+        ranking = judged = sweep.ranking
     if grid.has_stops:
         bases, shortlist = shortlisted(grid, ranking)
         sweep = watch.take_up(stage_b(grid))
@@ -103,11 +105,13 @@ async def search(
         watch.begin(Phase.STAGE_B)
         await workers.rank_under_stops(sweep, bases, watch.tell)
         ranking = sweep.ranking
+        judged = ranking if judged_phase(grid) is Phase.STAGE_B else judged
     watch.begin(Phase.REPORTS)
     top = await workers.report(ranking, watch.tell)
     notes = await workers.constant_conditions()
+    verdict, top = await asyncio.to_thread(with_verdict, bars, grid, judged, top)
     watch.begin(Phase.DONE)
-    return result_of(bars, grid, defaults, watch.elapsed(), top, shortlist, ranking.pruned, notes)
+    return result_of(bars, grid, defaults, watch.elapsed(), top, shortlist, ranking.pruned, notes, verdict)
 
 
 def stage_a(grid: VariantGrid) -> Sweep:

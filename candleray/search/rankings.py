@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candleray.candles import FloatArray, IntArray
+from candleray.trust.evidence import Evidence
 from kernels.simulation.limits import REASONS
 
 
@@ -20,7 +21,7 @@ def no_pruned() -> IntArray:
 class Ranking:
     """Variants best first: score descending, what has none last, then index ascending.
 
-    All arrays but `pruned` are `(k,)`.
+    All arrays but `pruned`, and those of the evidence, are `(k,)`.
     """
 
     index: IntArray
@@ -30,6 +31,8 @@ class Ranking:
     """Numbers of variants that were pruned, by reason in the order of `REASONS`; none of them is here."""
     scores: FloatArray | None = None
     """Numbers that are higher where a variant is better, NaN where undefined; None for the total return itself."""
+    evidence: Evidence | None = None
+    """Evidence of all variants that were seen, for the verdict; None where there is none."""
 
     def __len__(self) -> int:
         return int(self.index.shape[0])
@@ -76,12 +79,17 @@ class Ranking:
             np.concatenate((self.conflicts, other.conflicts)),
             self.pruned + other.pruned,
             np.concatenate((self.ranked_by, other.ranked_by)) if has_scores else None,
+            _of_both(self.evidence, other.evidence),
         ).best(k)
 
     def between(self, first: int, last: int) -> Ranking:
-        """Return the ranks from `first` on, counted from 0; the pruned belong to the whole ranking alone."""
-        return replace(self._at(slice(first, last)), pruned=no_pruned())
+        """Return the ranks from `first` on, from 0; pruned and evidence belong to the whole ranking alone."""
+        return replace(self._at(slice(first, last)), pruned=no_pruned(), evidence=None)
 
     @staticmethod
     def empty() -> Ranking:
         return Ranking(np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))
+
+
+def _of_both(one: Evidence | None, other: Evidence | None) -> Evidence | None:
+    return other if one is None else one if other is None else one.merged(other)

@@ -10,9 +10,11 @@ from candleray.backtests.metrics import report
 from candleray.backtests.report import table_md
 from candleray.backtests.request import BacktestRequest, OverGaps
 from candleray.backtests.result import BacktestResult, Elapsed, RankedVariant, Shortlist
+from candleray.backtests.verdict import Verdict
 from candleray.candles import IntArray
 from candleray.search.bars import Bars, gaps_of
 from candleray.search.engine import Planes, prices_of
+from candleray.search.judged.verdicts import trust_of
 from candleray.search.kernel_types import pruned_by_name, trade_of
 from candleray.search.rankings import Ranking
 from candleray.search.retraced import Retracing
@@ -35,7 +37,8 @@ def _report(bars: Bars, retracing: Retracing, ranking: Ranking, position: int, r
     """Report the variant at that position of the ranking."""
     grid, index = retracing.grid, int(ranking.index[position])
     trades = retracing.trades(index)
-    metrics = report(retracing.performance(trades), grid.ranked_by)
+    performance = retracing.performance(trades)
+    metrics = report(performance, grid.ranked_by)
     return RankedVariant(
         rank=rank,
         variant_index=index,
@@ -44,6 +47,7 @@ def _report(bars: Bars, retracing: Retracing, ranking: Ranking, position: int, r
         closed_before_gaps=int(np.count_nonzero(trades["exit_reason"] == EXIT_GAP)),
         metrics=metrics,
         table_md=table_md(metrics),
+        trust=trust_of(grid, trades, performance, bars, retracing.rules.init_cash_quote),
         trades=(
             tuple(trade_of(row, bars.ts_open_ms + bars.bar_ms) for row in trades)
             if rank <= grid.request.trades_for
@@ -62,6 +66,7 @@ def result_of(
     shortlist: Shortlist | None,
     pruned: IntArray,
     notes: Sequence[str],
+    verdict: Verdict | None = None,
 ) -> BacktestResult:
     """Return the answer; `pruned` is that of the ranking of which `top` are the reports.
 
@@ -86,6 +91,7 @@ def result_of(
             *notes,
         ),
         elapsed_s=elapsed_s,
+        verdict=verdict,
         top=tuple(top),
     )
 

@@ -216,7 +216,7 @@ class VariantGrid:
 
 
 _NOT_OF_ONE_VARIANT = {"indicators", "let", "signals", "where"} | {
-    *("pruning", "rank_by", "min_trades", "top_k", "preselect", "trades_for"),
+    *("pruning", "rank_by", "min_trades", "top_k", "preselect", "verdict", "trades_for"),
 }
 
 

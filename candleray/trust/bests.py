@@ -6,6 +6,10 @@ import math
 from functools import cache
 from statistics import NormalDist
 
+import numpy as np
+
+from candleray.candles import FloatArray
+
 NORMAL = NormalDist()
 EULER = 0.5772156649015329
 
@@ -29,7 +33,7 @@ def expected_best(variants: float) -> float:
 
 
 @cache
-def _turned_law() -> list[float]:
+def _turned_law() -> FloatArray:
     """Return the distribution of a turned row in its own deviation, at `_STEPS` + 1 even places.
 
     A row of independent Gaussian blocks less its mean points anywhere in 15 dimensions with equal right: the
@@ -43,14 +47,14 @@ def _turned_law() -> list[float]:
 
     whole = integral(1.0)
     places = (2 * at / _STEPS - 1 for at in range(_STEPS + 1))
-    return [(integral(place) / whole + 1) / 2 for place in places]
+    return np.array([(integral(place) / whole + 1) / 2 for place in places])
 
 
 def expected_turned_best(variants: float) -> float:
     """Return the mean over flips of the best of so many independent Gaussian rows, in their own deviations."""
     highest, law = math.sqrt(DIMENSIONS), _turned_law()
-    beyond = [1 - value**variants if value > 0 else 1.0 for value in law]
-    inner = math.fsum(beyond[1:-1]) + (beyond[0] + beyond[-1]) / 2
+    beyond = 1 - np.clip(law, 0.0, 1.0) ** variants
+    inner = float(beyond[1:-1].sum()) + float(beyond[0] + beyond[-1]) / 2
     return highest * (2 * inner / _STEPS - 1)
 
 

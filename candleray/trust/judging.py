@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -14,8 +15,8 @@ from candleray.trust.bests import expected_best, independent_variants
 from candleray.trust.evidence import Evidence
 from candleray.trust.overfitting import overfitting_of
 from candleray.trust.sharpe import Record, days_to_show, deflated
-from kernels.trust.blocks import BLOCKS, SHARPE_UNIT, UNIT, weighted
-from kernels.trust.flips import FLIPS
+from kernels.trust.blocks import SHARPE_UNIT, UNIT, weighted
+from kernels.trust.winners import BLOCKS, FLIPS
 
 LEAST_BARS = 20 * BLOCKS
 """Blocks of fewer bars hold no trades worth a sum."""
@@ -52,13 +53,13 @@ class Judge:
         reached = int(np.count_nonzero(self.evidence.lucky >= total))
         return (1 + reached) / (1 + FLIPS)
 
-    @property
+    @cached_property
     def independent(self) -> float:
         """The number of independent variants that these count as; no more than they are."""
         best = int(self.evidence.standard.sum(dtype=np.int64)) / FLIPS * UNIT / math.sqrt(BLOCKS)
         return min(independent_variants(best), max(1.0, float(self.evidence.traded)))
 
-    @property
+    @cached_property
     def deviation(self) -> float:
         """The deviation of the variants' daily Sharpe ratios, told from their blocks."""
         _, _, number, total, squares = self.evidence.counts.tolist()

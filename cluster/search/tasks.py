@@ -22,10 +22,14 @@ import kernels.rollup
 import kernels.simulation.entry_bars
 import kernels.simulation.equity_curve
 import kernels.simulation.first_passages
+import kernels.simulation.marks
 import kernels.simulation.prices
 import kernels.simulation.pruning
 import kernels.simulation.under_stops
 import kernels.simulation.without_stops
+import kernels.trust.blocks
+import kernels.trust.flips
+import kernels.trust.halves
 from candleray.backtests.explanation import Explanation
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import RankedVariant
@@ -182,6 +186,10 @@ def load_kernels() -> None:
         kernels.rollup,
         kernels.simulation.without_stops,
         kernels.simulation.first_passages,
+        kernels.simulation.marks,
+        kernels.trust.blocks,
+        kernels.trust.flips,
+        kernels.trust.halves,
     )
 
 

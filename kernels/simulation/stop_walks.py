@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from kernels.jit import inline
 from kernels.simulation.accounts import SHORT, enter_at, entry_fill, leave, settle
 from kernels.simulation.entries import bar_of, between, gather, place_of, reason_of
+from kernels.simulation.marks import Marking, mark_until, new_marking, some_marking
 from kernels.simulation.stops import end_rows
 from kernels.simulation.trades import TRADE, booked_profit, ruin_before, write_trade
 
@@ -36,6 +37,7 @@ class Accounts(NamedTuple):
     """The place in the list of the first entry that can follow."""
     trades: NDArray[np.int64]
     """Trades that have closed."""
+    marking: Marking
 
 
 class Window(NamedTuple):
@@ -66,11 +68,12 @@ def entries_a_window(n_levels):
 
 
 @inline
-def new_accounts(count, rules):
-    """The accounts of so many combinations before their first trade."""
+def new_accounts(count, rules, marks, rows):
+    """The accounts of so many combinations before their first trade, and their rows to write at some marks."""
     available = np.full(count, rules.budget_quote)
     reserve = np.full(count, rules.init_cash_quote - rules.budget_quote)
-    return Accounts(available, reserve, np.zeros(count, np.int64), np.zeros(count, np.int64))
+    marking = new_marking(marks, rows, count, rules.init_cash_quote)
+    return Accounts(available, reserve, np.zeros(count, np.int64), np.zeros(count, np.int64), marking)
 
 
 @inline
@@ -99,6 +102,8 @@ def walk(window, levels, prices, rules, accounts, trades):
         accounts.next_entry,
         accounts.trades,
     )
+    marking = accounts.marking
+    due, in_market = marking.due, marking.in_market
     walking = available.size
     while walking:
         walking = 0
@@ -116,6 +121,10 @@ def walk(window, levels, prices, rules, accounts, trades):
             if prices.exposed > 0 and side == SHORT and bars[place] < prices.exposed:
                 exit_bar, reason = ruin_before(position, bars[place], exit_bar, reason, prices)
                 price = prices.close[exit_bar]
+            if due[lane] < exit_bar:
+                settled = cash + reserve[lane]
+                mark_until(exit_bar, bars[place], position, settled, marking, lane, prices, rules.init_cash_quote)
+            in_market[lane] += exit_bar - bars[place]
             closed = leave(position, price, rules)
             profit, reason = booked_profit(cash, closed.profit, reason)
             available[lane], reserve[lane] = settle(cash, reserve[lane], profit, rules)
@@ -153,5 +162,6 @@ def walk_all(entries, stops, combination, prices, rules, accounts):
                 accounts.reserve[begin:stop],
                 accounts.next_entry[begin:stop],
                 accounts.trades[begin:stop],
+                some_marking(accounts.marking, begin, stop),
             )
             walk(window, levels, prices, rules, abreast, unrecorded)

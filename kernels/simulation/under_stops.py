@@ -13,6 +13,7 @@ from kernels.jit import INT, INTS, inline, jit
 from kernels.simulation.accounts import RULES, Rules, total_return_pct
 from kernels.simulation.entries import bar_of, gather, gather_under, list_entries, place_of
 from kernels.simulation.final_signals import decide, empty_final, partial_ands
+from kernels.simulation.marks import mark_rest
 from kernels.simulation.outcomes import OUTCOMES, Outcomes
 from kernels.simulation.plane_grid import PLANE_GRID, PlaneGrid
 from kernels.simulation.prices import PRICES, Prices
@@ -21,6 +22,7 @@ from kernels.simulation.pruning import PRUNING, Pruning
 from kernels.simulation.stop_walks import Levels, Window, fetch_prices, new_accounts, walk, walk_all
 from kernels.simulation.stops import STOPS, Stops, combinations_of, end_rows
 from kernels.simulation.trades import TRADE, TRADES_OUT
+from kernels.trust.winners import BLOCKS
 
 
 def rank_combinations(
@@ -103,7 +105,7 @@ def _check(
 
 @jit(PLANE_GRID, INTS, STOPS, INT, PRICES, RULES, OUTCOMES)
 def _rank(planes, bases, stops, first, prices, rules, outcomes):
-    n_variants = outcomes.trades.size
+    n_variants, marks = outcomes.trades.size, outcomes.marks
     final = empty_final(planes, prices.close.size)
     partial = partial_ands(planes, final)
     n_combinations = combinations_of(stops)
@@ -113,12 +115,15 @@ def _rank(planes, bases, stops, first, prices, rules, outcomes):
         until = min(n_variants, at + n_combinations - combination)
         outcomes.conflicts[at:until] = decide(bases[base], planes, partial, final, rules)
         entries = list_entries(final, stops.entry_bars, prices, rules)
-        accounts = new_accounts(until - at, rules)
+        accounts = new_accounts(until - at, rules, marks, outcomes.rows[at:until])
         walk_all(entries, stops, combination, prices, rules, accounts)
         for place in range(until - at):
             equity = accounts.available[place] + accounts.reserve[place]
             outcomes.total_return_pct[at + place] = total_return_pct(equity, rules.init_cash_quote)
             outcomes.trades[at + place] = accounts.trades[place]
+            if marks.size:
+                mark_rest(accounts.marking, place, equity, rules.init_cash_quote)
+                outcomes.in_market[at + place] = accounts.marking.in_market[place]
         at = until
 
 
@@ -166,7 +171,7 @@ def _trace_entries(entries, stops, combination, prices, rules, trades):
     gather_under(entries, stops, combination, prices.close.size - 1, rules, ends)
     window = Window(0, entries.bars, entries.sides, np.empty(count), ends, np.empty((3, count)))
     fetch_prices(window, prices.close, rules.slippage)
-    accounts = new_accounts(1, rules)
+    accounts = new_accounts(1, rules, np.empty(0, np.int64), np.empty((0, BLOCKS), np.int32))
     walk(window, Levels(np.full(1, 1), np.full(1, 2)), prices, rules, accounts, trades)
     return accounts.trades[0]
 

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.jit import INT, INTS, INTS_OUT, SHORT_INT_ROWS, SHORT_INT_ROWS_OUT, inline, jit
-
-BLOCKS = 16
+from kernels.trust.winners import BLOCKS
 
 UNIT = 2.0**-24
 """The log return of 1 in a row."""
@@ -53,7 +52,7 @@ def sharpe_sums(rows: NDArray[np.int32]) -> NDArray[np.int64]:
 
 
 @inline
-def _clipped(value):
+def clipped(value):
     """The nearest whole number, half to even, within the limit."""
     return np.int32(min(max(np.rint(value), -float(LIMIT)), float(LIMIT)))
 
@@ -74,7 +73,7 @@ def _weigh(rows, in_market, bars, out):
     for at in range(rows.shape[0]):
         weight = math.sqrt(bars / max(in_market[at], 1))
         for block in range(BLOCKS):
-            out[at, block] = _clipped(rows[at, block] * weight)
+            out[at, block] = clipped(rows[at, block] * weight)
 
 
 @jit(SHORT_INT_ROWS, SHORT_INT_ROWS_OUT)
@@ -83,7 +82,7 @@ def _standardize(rows, out):
         total, spread = _moments(rows, at)
         scale = 0.0 if spread == 0 else math.sqrt(240.0) / (math.sqrt(float(spread)) * UNIT * BLOCKS)
         for block in range(BLOCKS):
-            out[at, block] = _clipped((BLOCKS * np.int64(rows[at, block]) - total) * scale)
+            out[at, block] = clipped((BLOCKS * np.int64(rows[at, block]) - total) * scale)
 
 
 @jit(SHORT_INT_ROWS, INTS_OUT)

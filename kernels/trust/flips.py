@@ -11,13 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.jit import INTS, SHORT_INT_ROWS, SHORT_INTS_OUT, jit
-from kernels.trust.halves import LEAST, PAIRS, TILE, fill_sums
+from kernels.trust.halves import TILE, fill_sums
 from kernels.trust.mixing import mixed
-
-TURNED = 1024
-
-FLIPS = 2 * TURNED
-"""The number of flips: those of `TURNED` pairs of halves, either half up."""
+from kernels.trust.winners import LEAST, PAIRS, TURNED, no_flips
 
 
 def _turned_pairs() -> NDArray[np.int64]:
@@ -27,11 +23,6 @@ def _turned_pairs() -> NDArray[np.int64]:
 
 
 TURNED_PAIRS = _turned_pairs()
-
-
-def no_flips() -> NDArray[np.int32]:
-    """Return the bests of no variants."""
-    return np.full(FLIPS, LEAST, np.int32)
 
 
 def best_flips(rows: NDArray[np.int32]) -> NDArray[np.int32]:

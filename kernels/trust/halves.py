@@ -7,8 +7,6 @@ stay in the core's own cache: 12,870 halves of 100,000 variants take 0.1 s.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,59 +19,10 @@ from kernels.jit import (
     inline,
     jit,
 )
-from kernels.trust.blocks import BLOCKS
+from kernels.trust.winners import BLOCKS, HALVES, LEAST, PAIRS, PREFIXES, Winners
 
 TILE = 256
 """Variants whose partial sums are there at once: 512 kB."""
-
-LEAST = -(1 << 31)
-"""The sum of a winner that is not there yet."""
-
-FIRST_PREFIX, LAST_PREFIX = 4, BLOCKS - 1
-"""Blocks at the beginning of the range that choose the variant for the block after them."""
-
-
-def _pairs() -> NDArray[np.int64]:
-    """Every half that holds the first block, the fewest of the first eight blocks first.
-
-    So of the sums of the other byte a few rows are in use at a time.
-    """
-    masks = [mask for mask in range(1, 1 << BLOCKS, 2) if mask.bit_count() == BLOCKS // 2]
-    return np.array(sorted(masks, key=lambda mask: ((mask & 255).bit_count(), mask & 255, mask)), np.int64)
-
-
-PAIRS = _pairs()
-"""A half and what it leaves make a pair: 6,435 of them."""
-
-PREFIXES = np.array([(1 << blocks) - 1 for blocks in range(FIRST_PREFIX, LAST_PREFIX + 1)], np.int64)
-
-HALVES = 2 * PAIRS.size
-"""The number of halves: those of `PAIRS` in their order, then what each leaves."""
-
-
-class Winners(NamedTuple):
-    """The variant with the highest sum over each of some sets of blocks; of equals the lowest index."""
-
-    sums: NDArray[np.int32]
-    indices: NDArray[np.int64]
-    """-1 where there is none."""
-    others: NDArray[np.int32]
-    """Its sum over the blocks that are not in the set."""
-
-    @classmethod
-    def none_of(cls, sets: int) -> Winners:
-        return cls(np.full(sets, LEAST, np.int32), np.full(sets, -1, np.int64), np.zeros(sets, np.int32))
-
-    def merged(self, other: Winners) -> Winners:
-        """Return the winners among the variants of both; in any order, because theirs is total."""
-        none, theirs = self.indices < 0, other.indices >= 0
-        lower = (other.sums == self.sums) & (other.indices < self.indices)
-        better = theirs & (none | (other.sums > self.sums) | lower)
-        return Winners(
-            np.where(better, other.sums, self.sums),
-            np.where(better, other.indices, self.indices),
-            np.where(better, other.others, self.others),
-        )
 
 
 def winners(rows: NDArray[np.int32], indices: NDArray[np.int64]) -> tuple[Winners, Winners]:
@@ -95,16 +44,22 @@ def below_and_equal(
 
 @inline
 def fill_sums(rows, begin, width, low, high, totals):
-    """Write the sums over every set of the first and of the last eight blocks, and over all, of some variants."""
+    """Write the sums over every set of the first and of the last eight blocks, and over all, of some variants.
+
+    First the blocks alone: a read of a row's block jumps 64 bytes, and is done once.
+    """
+    for block in range(8):
+        for at in range(width):
+            low[1 << block, at] = rows[begin + at, block]
+            high[1 << block, at] = rows[begin + at, block + 8]
     for at in range(width):
         low[0, at], high[0, at] = np.int32(0), np.int32(0)
     for mask in range(1, 256):
-        top, block = 128, 7
-        while mask < top:
-            top, block = top >> 1, block - 1
-        for at in range(width):
-            low[mask, at] = np.int32(low[mask - top, at] + rows[begin + at, block])
-            high[mask, at] = np.int32(high[mask - top, at] + rows[begin + at, block + 8])
+        one, others = np.uint64(mask & -mask), np.uint64(mask & (mask - 1))
+        if others:
+            for at in range(width):
+                low[mask, at] = np.int32(low[others, at] + low[one, at])
+                high[mask, at] = np.int32(high[others, at] + high[one, at])
     for at in range(width):
         totals[at] = np.int32(low[255, at] + high[255, at])
 

@@ -10,6 +10,7 @@ from candleray.backtests.phase import Phase
 from candleray.jobs.checkpoint import Checkpoint
 from candleray.search.rankings import Ranking
 from candleray.search.sweep import Sweep, newest_ranked
+from candleray.trust.gathering import Rows, gathered
 
 TOTAL = 500
 
@@ -70,3 +71,29 @@ def test_until_a_phase_has_ranked_something_the_one_before_it_holds_the_best():
     assert newest_ranked([first, second]) is first
     second.add(8, 9, Ranking(np.array([9]), np.array([7.0]), np.zeros(1, np.int64)))
     assert newest_ranked([first, second]) is second
+
+
+def test_the_evidence_for_the_verdict_is_taken_up_too():
+    draw = np.random.default_rng(4)
+    rows = draw.integers(-9, 10, (40, 16)).astype(np.int32)
+
+    def part(first: int) -> tuple[int, int, Ranking]:
+        index = np.arange(first, first + 10)
+        left = Rows(index, rows[first : first + 10], np.full(10, 5))
+        return first, first + 10, Ranking(index, np.zeros(10), index, evidence=gathered(left, 1600, 40))
+
+    undisturbed, stopped = Sweep(Phase.STAGE_A, 40, 3), Sweep(Phase.STAGE_A, 40, 3)
+    for first in (0, 10, 20, 30):
+        undisturbed.add(*part(first))
+    for first in (20, 0):
+        stopped.add(*part(first))
+    kept = Checkpoint.from_bytes(Checkpoint("hash", "engine", (stopped,), {}).to_bytes())
+    taken_up = kept.sweep(Phase.STAGE_A)
+    assert taken_up is not None
+    for first in (30, 10):
+        taken_up.add(*part(first))
+    whole, again = undisturbed.ranking.evidence, taken_up.ranking.evidence
+    assert whole is not None
+    assert again is not None
+    assert whole.traded == 40
+    assert all(np.array_equal(column, again.arrays()[name]) for name, column in whole.arrays().items())

@@ -235,7 +235,7 @@ def test_entries_of_many_windows_equal_the_oracle(direction: str, exit_on: str):
         a != b and b in {"long-only": "L", "short-only": "S"}.get(direction, "LS") for a, b in pairwise(signal)
     )
     assert fresh > 4 * entries_a_window(len(stop_losses) + len(take_profits))
-    whole = totals, counts, _, _ = grid.rank()
+    whole = totals, counts, *_ = grid.rank()
     for at, levels in enumerate(grid.levels):
         trades, _ = grid.trades(0, levels)  # in one window
         assert (counts[at], totals[at]) == (trades.size, (trades["equity_quote"][-1] / 10_000 - 1) * 100)

@@ -231,7 +231,7 @@ def test_every_variant_equals_the_oracle(case):
     bars = ReportedBars.of(prices.close, np.array(stamps, np.int64), bar_ms)
     chunks = [np.stack([pack(signal_flags(signal)) for signal in axis]) for axis in axes]
     planes = plane_grid(chunks)
-    totals, counts, conflicts, _ = rank(planes, prices, terms)
+    totals, counts, conflicts, *_ = rank(planes, prices, terms)
     for index, digits in enumerate(np.ndindex(*planes.sizes)):
         chosen = [signal_flags(axis[digit]) for axis, digit in zip(axes, digits, strict=True)]
         expected = oracle.simulate([f[0] for f in chosen], [f[1] for f in chosen], closes, rules)

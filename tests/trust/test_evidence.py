@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from candleray.trust import evidence
-from candleray.trust.evidence import Evidence, Rows
+from candleray.trust import gathering
+from candleray.trust.evidence import Evidence
+from candleray.trust.gathering import Rows, gathered
 from candleray.trust.overfitting import overfitting_of
 from kernels.trust.blocks import LIMIT, SHARPE_UNIT, UNIT, sharpe_sums, standardized, weighted
-from kernels.trust.flips import FLIPS, TURNED, TURNED_PAIRS, best_flips
-from kernels.trust.halves import HALVES, PAIRS, PREFIXES
+from kernels.trust.flips import TURNED_PAIRS, best_flips
+from kernels.trust.winners import FLIPS, HALVES, PAIRS, PREFIXES, TURNED
 from tests.support.oracles import naive_trust as naive
 
 BARS = 1600
@@ -38,7 +39,7 @@ def drawn(variants: int, seed: int = 1, kind: str = "plain") -> np.ndarray:
 
 def evidence_of(rows: np.ndarray, first: int = 0, total: int | None = None, in_market: int = 100) -> Evidence:
     indices = np.arange(first, first + len(rows))
-    return Evidence.of(Rows(indices, rows, np.full(len(rows), in_market)), BARS, total or len(rows))
+    return gathered(Rows(indices, rows, np.full(len(rows), in_market)), BARS, total or len(rows))
 
 
 def blocks_of(mask: int) -> list[int]:
@@ -140,19 +141,19 @@ def test_any_cut_and_order_of_merging_gives_the_same_bytes(cuts, random, kind):
 def test_variants_that_never_traded_are_counted_and_take_no_part():
     rows = drawn(9)
     traded = np.array([100, 0, 0, 50, 1, 0, 9, 9, 9])
-    found = Evidence.of(Rows(np.arange(9), rows, traded), BARS, 9)
+    found = gathered(Rows(np.arange(9), rows, traded), BARS, 9)
     assert (found.traded, found.never_traded) == (6, 3)
     assert found.sampled_indices.tolist() == [0, 3, 4, 6, 7, 8]
     assert not set(found.halves.indices.tolist()) & {1, 2, 5}
 
 
 def test_of_a_large_search_some_are_ranked_and_the_winner_is_among_them(monkeypatch):
-    monkeypatch.setattr(evidence, "SAMPLE", 200)
+    monkeypatch.setattr(gathering, "SAMPLE", 200)
     rows = drawn(2000, 8)
     some = evidence_of(rows)
     assert 150 < some.sampled_indices.size < 250
     assert np.array_equal(some.sampled_rows, rows[some.sampled_indices])
-    monkeypatch.setattr(evidence, "SAMPLE", 2000)
+    monkeypatch.setattr(gathering, "SAMPLE", 2000)
     every = evidence_of(rows)
     ranked = {"sampled_indices": every.sampled_indices, "sampled_rows": every.sampled_rows}
     assert same(replace(some, **ranked), every)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from candleray.backtests.verdict import Saying, TrackRecord, Verdict
-from candleray.trust.evidence import Evidence, Rows
+from candleray.trust.gathering import Rows, gathered
 from candleray.trust.judging import Judge, judged
 from kernels.trust.blocks import UNIT, weighted
 from kernels.trust.flips import TURNED_PAIRS
@@ -29,7 +29,7 @@ def noise(variants: int, seed: int, cost: float = 0.0) -> np.ndarray:
 
 def judge_of(rows: np.ndarray, in_market: int = 9_000) -> Judge:
     indices = np.arange(len(rows))
-    evidence = Evidence.of(Rows(indices, rows, np.full(len(rows), in_market)), BARS, len(rows))
+    evidence = gathered(Rows(indices, rows, np.full(len(rows), in_market)), BARS, len(rows))
     return Judge(evidence, BARS, DAYS)
 
 
