@@ -30,6 +30,7 @@ from candleray.sdk.jobs import JobMethods
 from candleray.sdk.market_data import MarketDataMethods, Time
 from candleray.sdk.messages import MessageMethods
 from candleray.sdk.references import request_body
+from candleray.sdk.report_methods import ReportMethods
 from candleray.sdk.run_events import RunEventMethods
 from candleray.sdk.runs import RunMethods
 from candleray.sdk.saved_requests import request_of_saved
@@ -45,6 +46,7 @@ class Client(
     MarketDataMethods,
     SubscriptionMethods,
     JobMethods,
+    ReportMethods,
     StrategyMethods,
     RunMethods,
     RunEventMethods,

@@ -4,7 +4,7 @@ import { logIn, reachable, readSession, session } from "./api.js";
 import { Fault, Loading } from "./parts/states.js";
 import { SignIn } from "./parts/sign_in.js";
 import { Toasts } from "./parts/toast.js";
-import { addressOf, go, place, unpacked } from "./routing.js";
+import { addressOf, goInstead, place, unpacked } from "./routing.js";
 
 /** @type {Record<string, {title: string, load: () => Promise<{Screen: any}>}>} */
 const SCREENS = {
@@ -71,8 +71,8 @@ function Page() {
 function Home() {
   useEffect(() => {
     import("./screens/home.js").then(({ firstScreen }) => firstScreen()).then(
-      (screen) => go(addressOf(screen)),
-      () => go(addressOf("build")),
+      (screen) => goInstead(addressOf(screen)),
+      () => goInstead(addressOf("build")),
     );
   }, []);
   return h(Loading, {});
@@ -80,7 +80,7 @@ function Home() {
 
 /** Take a signed login out of the address, at once, and use it. */
 async function logInByAddress() {
-  const found = /^#(login|tgAuthResult)=([\w-]+)$/.exec(location.hash);
+  const found = /^#(login|tgAuthResult)=([\w+/=-]+)$/.exec(location.hash);
   if (!found) return;
   history.replaceState(null, "", "#/");
   place.value = { screen: "", id: "", query: new URLSearchParams() };

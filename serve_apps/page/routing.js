@@ -24,6 +24,11 @@ export function go(address) {
   location.hash = address;
 }
 
+/** Go there in place of here: the way back leads past it. @param {string} address */
+export function goInstead(address) {
+  location.replace(address);
+}
+
 /** Keep this address without a step to go back to; nothing where another screen has come meanwhile. @param {string} address */
 export function keep(address) {
   if (location.hash === address || here().screen !== address.split(/[/?]/)[1]) return;

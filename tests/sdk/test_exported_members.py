@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import pandas as pd
 import pyarrow as pa
 
 import candleray
@@ -15,7 +16,7 @@ from candleray import Client, ListedJob, SubmittedJob
 from candleray.candles import CandleRows
 from candleray.errors import Problem, error_classes
 
-TYPE_CHECKING_NAMES = {"pa": pa, "CandleRows": CandleRows}
+TYPE_CHECKING_NAMES = {"pa": pa, "pd": pd, "CandleRows": CandleRows}
 
 
 def classes_in(hint: Any) -> Iterator[str]:
