@@ -41,6 +41,7 @@ class DutyMetrics:
         self._done = Gauge(
             "candleray_duty_last_done_time_seconds", "Time at which a duty was last done.", ("duty",)
         )
+        self._took = Gauge("candleray_duty_seconds", "Length of the last attempt at a duty.", ("duty",))
         self._failures = Counter("candleray_duty_failures", "Times that a duty was not done.", ("duty",))
 
         self._runs = Gauge(
@@ -51,7 +52,8 @@ class DutyMetrics:
         for parity in Parity:
             self._runs.set(counts.get(parity, 0), {"parity": parity.value})
 
-    def tell(self, duty: str, is_done: bool) -> None:
+    def tell(self, duty: str, is_done: bool, took_s: float) -> None:
+        self._took.set(took_s, {"duty": duty})
         if is_done:
             self._done.set(time.time(), {"duty": duty})
         else:

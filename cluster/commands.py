@@ -108,7 +108,7 @@ def status(data: DataDir = None, as_json: AsJson = False) -> None:
     """
     from candleray.terminal.console import output
     from candleray.terminal.exit_codes import ExitCode
-    from cluster.instance.status import inspect, status_table
+    from cluster.instance.status import duties_table, inspect, status_table
     from cluster.machine.data_folder import DataFolder
 
     found = inspect(DataFolder(_settings(data, None).data_path))
@@ -116,6 +116,8 @@ def status(data: DataDir = None, as_json: AsJson = False) -> None:
         output().print(found.model_dump_json(indent=2), soft_wrap=True)
     else:
         output().print(status_table(found) if found.parts else f"{found.data_dir}: {found.state}", soft_wrap=True)
+        if found.duties:
+            output().print(duties_table(found), soft_wrap=True)
     if not found.ready:
         raise typer.Exit(ExitCode.FAILED)
 

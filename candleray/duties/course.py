@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from candleray.duties.duty import Duty
-from candleray.duties.outcomes import DutyOutcomes
+from candleray.duties.outcomes import Attempt, DutyOutcomes
 from candleray.errors import CandlerayError, in_words
 from candleray.logs import get_logger
 
@@ -22,24 +23,29 @@ JUST_NOW_S = 60.0
 async def follow(
     duty: Duty,
     outcomes: DutyOutcomes,
-    tell: Callable[[str, bool], None],
+    tell: Callable[[str, bool, float], None],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
     """Do the duty for ever; whatever it raises, it goes on.
 
     Args:
-        tell: told the duty's name and whether it was done, each time.
+        tell: told the duty's name, whether it was done and how many seconds that took, each time.
     """
     if await _is_just_done(duty, outcomes):
         await sleep(min(JUST_NOW_S, duty.every_s))
     failures = 0
     while True:
-        failure = await _attempt(duty, outcomes)
-        tell(duty.name, not failure)
+        began = time.monotonic()
+        said, failure = await _attempt(duty)
+        took_s = time.monotonic() - began
         failures = failures + 1 if failure else 0
-        retry_s = min(FIRST_RETRY_S * 2 ** min(failures - 1, 10), LONGEST_RETRY_S)
+        retry_s = min(FIRST_RETRY_S * 2 ** min(failures - 1, 10), LONGEST_RETRY_S, duty.every_s)
+        attempt = Attempt(took_s, duty.every_s, retry_s if failures else duty.every_s)
+        with suppress(CandlerayError):
+            await (outcomes.failed if failures else outcomes.done)(duty.name, failure or said, attempt)
+        tell(duty.name, not failure, took_s)
         if failures:
-            await sleep(min(retry_s, duty.every_s))
+            await sleep(retry_s)
         else:
             await _until_due(duty, sleep)
 
@@ -56,8 +62,8 @@ async def _until_due(duty: Duty, sleep: Callable[[float], Awaitable[None]]) -> N
                     return
 
 
-async def _attempt(duty: Duty, outcomes: DutyOutcomes) -> str:
-    """Do it once and note the outcome; return why it was not done, or nothing."""
+async def _attempt(duty: Duty) -> tuple[str, str]:
+    """Do it once; return what was done, and why it was not, one of them empty."""
     try:
         async with asyncio.timeout(duty.timeout_s):
             said = await duty.run()
@@ -70,13 +76,9 @@ async def _attempt(duty: Duty, outcomes: DutyOutcomes) -> str:
         failure = in_words(error)
     else:
         log.info("duty_done", duty=duty.name, said=said)
-        with suppress(CandlerayError):
-            await outcomes.done(duty.name, said)
-        return ""
+        return said, ""
     log.warning("duty_failed", duty=duty.name, reason=failure)
-    with suppress(CandlerayError):
-        await outcomes.failed(duty.name, failure)
-    return failure
+    return "", failure
 
 
 async def _is_just_done(duty: Duty, outcomes: DutyOutcomes) -> bool:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import psutil
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.table import Table
 
 from actors.answering import socket_of
 from actors.options import RAY_DRIVER
 from candleray.build import difference
-from candleray.heartbeats import WorkerBeat, WorkerBeats
+from candleray.duties.outcomes import Activity, DutyCourse
+from candleray.errors import CandlerayError
+from candleray.heartbeats import WorkerBeat
 from candleray.terminal.tables import second_text
 from cluster.instance.api_deployment import readiness, told_at
 from cluster.instance.asking import listener_of
@@ -56,6 +59,8 @@ class InstanceStatus(BaseModel):
     """Sentences that the owner should know, by the thing that each is about."""
     troubles: dict[str, Trouble] = {}
     """Troubles by the part that the supervisor cannot put right at the moment."""
+    duties: tuple[DutyCourse, ...] = ()
+    """Work that it does by itself again and again."""
 
 
 def inspect(folder: DataFolder) -> InstanceStatus:
@@ -71,6 +76,7 @@ def inspect(folder: DataFolder) -> InstanceStatus:
         left = tuple(_part(name, "left running", tree, addresses[name]) for name, tree in trees.items() if tree)
         return InstanceStatus(ready=False, state="not running", data_dir=folder.path, parts=left)
     status, answer = readiness(instance.api_url)
+    activity = _activity(instance.api_url)
     told = _told(answer)
     tree = tree_of(process_of(instance.pid))
     apart = {process.pid for tree in trees.values() for process in tree}
@@ -87,7 +93,7 @@ def inspect(folder: DataFolder) -> InstanceStatus:
             if tree or name != SimulatedExchanges.name
         ),
         _part("ray", told.get("ray", "running" if ray else "elsewhere"), ray, instance.ray_address),
-        *_workers(answering, _beats(instance.api_url)),
+        *_workers(answering, {one.worker: one for one in activity.workers}),
         *([_part("disk", told["disk"], [], str(folder))] if "disk" in told else []),
         *([_part("dashboard", "", [], instance.dashboard_url)] if instance.dashboard_url else []),
     )
@@ -101,6 +107,7 @@ def inspect(folder: DataFolder) -> InstanceStatus:
         parts=tuple(part.model_copy(update={"restarts": restarts.get(part.name)}) for part in parts),
         cautions={**instance.cautions, **_noticed(answer)},
         troubles=instance.troubles,
+        duties=activity.duties,
     )
 
 
@@ -112,10 +119,13 @@ def _answering(ray_dir: Path) -> dict[str, psutil.Process | None]:
     return dict(sorted(found.items()))
 
 
-def _beats(api_url: str) -> dict[str, WorkerBeat]:
-    """The last beats of the workers, by `/status`; none where that does not answer."""
+def _activity(api_url: str) -> Activity:
+    """The last beats of the workers and the courses of duties, by `/status`; none where that does not answer."""
     code, answer = told_at(f"{api_url}/status")
-    return {one.worker: one for one in WorkerBeats.model_validate(answer).workers} if code == OK else {}
+    with suppress(CandlerayError, ValidationError):  # another version may tell other things
+        if code == OK:
+            return Activity.model_validate(answer)
+    return Activity(late=(), workers=())
 
 
 def _workers(
@@ -151,6 +161,20 @@ def status_table(status: InstanceStatus) -> Table:
         table.add_row(part.name, part.state, str(part.pid or ""), memory, restarts, beat, part.address or "")
     lasting = (*status.cautions.values(), *([status.other_build] if status.other_build else []))
     table.caption = "\n".join((*_restarts_told(status), *_troubles_told(status), *lasting))
+    return table
+
+
+def duties_table(status: InstanceStatus) -> Table:
+    """Make a table of the duties: how often each is due, when it was done and is next, how long the last took."""
+    table = Table("Duty", "Every", "Last done", "Took", "Next", "Failures", title="duties")
+    for column in (table.columns[1], table.columns[3], table.columns[5]):
+        column.justify = "right"
+    for duty in status.duties:
+        moments = [second_text(at) if at else "never" for at in (duty.done_at, duty.next_at)]
+        every, took = (
+            f"{seconds:,.0f} s" if seconds is not None else "" for seconds in (duty.every_s, duty.took_s)
+        )
+        table.add_row(duty.name, every, moments[0], took, moments[1], str(duty.failures_in_row or ""))
     return table
 
 

@@ -13,7 +13,7 @@ from candleray.databases.postgres import Postgres
 from candleray.duties.course import follow
 from candleray.duties.duty import Duty, Means
 from candleray.duties.instrument_lists import Doubts
-from candleray.duties.outcomes import DutyOutcomes
+from candleray.duties.outcomes import Attempt, DutyOutcomes
 from candleray.duties.roster import find_duties
 from candleray.errors import CandlerayError, RateLimited, ServiceUnavailable
 from candleray.exchanges.exchange import Listing
@@ -58,7 +58,7 @@ async def course(
             raise Ended
 
     with pytest.raises(Ended):
-        await follow(Duty("a duty", every_s, run), outcomes, lambda _, done: told.append(done), sleep)
+        await follow(Duty("a duty", every_s, run), outcomes, lambda _, done, took_s: told.append(done), sleep)
     return pauses, told
 
 
@@ -99,9 +99,25 @@ async def test_the_last_success_and_the_last_failure_are_kept_and_only_what_fail
     notice = await outcomes.notice()
     assert notice.startswith("a duty: failed 2 times in a row, last done 20")
     assert notice.endswith("UTC: still none")
-    await outcomes.done("a duty", "8 listed")
+    await outcomes.done("a duty", "8 listed", Attempt(1.5, 3600.0, 3600.0))
     assert await outcomes.notice() == ""
     assert (await outcomes.all())[0].failure == "still none"
+
+
+async def test_its_course_tells_when_it_is_next_and_how_long_it_took_and_not_why_it_failed(outcomes: DutyOutcomes):
+    await course([ServiceUnavailable("a reason for operators alone")], outcomes)
+    (failed,) = [outcome.course() for outcome in await outcomes.all()]
+    assert (failed.name, failed.every_s, failed.done_at, failed.failures_in_row) == ("a duty", 3600, None, 1)
+    assert failed.next_at is not None
+    assert 0 < (failed.next_at - datetime.now(UTC)).total_seconds() <= 30
+    assert failed.took_s is not None
+    assert 0 <= failed.took_s < 10
+    assert "reason" not in failed.model_dump_json()
+    await course(["7 listed"], outcomes)
+    (done,) = [outcome.course() for outcome in await outcomes.all()]
+    assert done.done_at is not None
+    assert done.next_at is not None
+    assert (done.next_at - done.done_at).total_seconds() == pytest.approx(3600)
 
 
 async def test_who_is_started_again_and_again_does_not_ask_each_time(outcomes: DutyOutcomes):

@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from actors.options import workers
-from candleray.heartbeats import WorkerBeats
+from candleray.duties.outcomes import Activity
+from candleray.markets import MARKETS
 from candleray.settings import Settings, TelegramSettings
 from cluster.instance.status import inspect
 from tests.support.instances.real_instance import RealInstance
@@ -18,12 +19,14 @@ EXPECTED = set(workers(Settings(telegram=TelegramSettings(enabled=False))))
 
 
 def test_the_status_tells_when_every_worker_has_beaten_last(instance: RealInstance) -> None:
-    def status() -> WorkerBeats:
+    def status() -> Activity:
         answer = httpx.get(f"{instance.url}/status", trust_env=False, timeout=60)
-        return WorkerBeats.model_validate_json(answer.content)
+        return Activity.model_validate_json(answer.content)
 
     told = wait_until(status, lambda seen: seen.late == ())
     assert {one.worker for one in told.workers} == EXPECTED
+    tried = wait_until(status, lambda seen: len(seen.duties) >= len(MARKETS))
+    assert all(duty.every_s and duty.next_at and duty.took_s is not None for duty in tried.duties)
     parts = {part.name: part for part in inspect(instance.folder).parts}
     assert all(parts[name].state == "running" for name in EXPECTED)
     assert all((parts[name].beaten_ago_s or 0.0) < 30 for name in EXPECTED)
