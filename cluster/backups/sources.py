@@ -49,9 +49,9 @@ def _of_running(settings: Settings, folder: DataFolder, instance: Instance) -> I
         with stored_candles(settings, folder) as store:
             yield Sources(postgres, called(store))
         return
-    from actors.candle_store import ActorCall  # here: Ray takes seconds to import, and is not always asked
-
     with _joined(instance):
+        from actors.candle_store import ActorCall
+
         embedded = SecretStr(f"chdb://{folder.clickhouse}")
         services = settings.services.model_copy(update={"clickhouse_url": embedded})
         yield Sources(postgres, ActorCall(settings.model_copy(update={"services": services})))
@@ -111,7 +111,10 @@ def called(store: CandleStore) -> StoreCall:
 
 @contextmanager
 def _joined(instance: Instance) -> Iterator[None]:
-    """Join the instance's Ray as one who only asks."""
+    """Join the instance's Ray as one who only asks.
+
+    Ray reads how it is to prove itself when it is imported: nothing may import it before.
+    """
     if instance.ray_token and not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(instance.ray_token)}
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
