@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from kernels.jit import WORD, inline, pointer_to
 
 WORD_BITS = 64
+WORD_BYTES = 8
 
 
 def words(n_bars: int) -> int:
@@ -93,3 +94,9 @@ _word_pointer = pointer_to(WORD)
 def plane_at(address, n_words):
     """The plane pair at an address as an array `uint64[2, n_words]`; for compiled code."""
     return carray(_word_pointer(address), (2, n_words))
+
+
+@inline
+def row_at(address, n_words):
+    """The words at an address as an array; for compiled code."""
+    return carray(_word_pointer(address), (n_words,))

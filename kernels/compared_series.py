@@ -15,7 +15,7 @@ import numpy as np
 from numba import carray
 from numpy.typing import NDArray
 
-from kernels.bits import WORD_BITS, row_addresses, words
+from kernels.bits import WORD_BITS, WORD_BYTES, row_addresses, words
 from kernels.codes import CODE_BYTES, CODES_OUT, MOST, encode_octet
 from kernels.compared_blocks import (
     ABOVE,
@@ -36,6 +36,7 @@ from kernels.jit import (
     WORD,
     WORD_ROWS,
     WORDS,
+    fetch_to_write,
     inline,
     jit,
     pointer_to,
@@ -43,13 +44,14 @@ from kernels.jit import (
 )
 from kernels.pairs import Series
 
-BLOCK_WORDS = 128
-"""Words of a block: of ten series that pass by, the codes take 160 KB of a core's second cache, and a plane gets
-1 KB at a time; in blocks of a quarter of that, a comparison took a third longer."""
+BLOCK_WORDS = 64
+"""Words of a block: of ten series that pass by, the codes take 80 KB of a core's second cache, and a plane gets
+512 bytes at a time; in blocks of half of that, a comparison took a third longer, in blocks of twice a tenth."""
 BLOCK_BARS = BLOCK_WORDS * WORD_BITS
 SAMPLED = 32
 """The span of a block's codes is that of every so manieth number: those outside only leave more to the floats."""
 
+_LINE_WORDS = 8
 _EVERY, _NONE = np.uint64(0xFFFF_FFFF_FFFF_FFFF), np.uint64(0)
 _ROW_BYTES = np.uint64(BLOCK_BARS * CODE_BYTES)
 
@@ -64,7 +66,7 @@ class Codes(NamedTuple):
     whole: NDArray[np.uint8]
     """The blocks of a series that have a code for every bar."""
     spans: NDArray[np.float64]
-    """The middle and the scale of a block's codes."""
+    """The middle and the scale of a block's codes, and the number of the series of reference."""
 
 
 CODES = record_of(Codes, CODES_OUT, OCTET_ROWS_OUT, FLOAT_ROWS_OUT)
@@ -88,7 +90,7 @@ class StayingSeries:
         self._codes = Codes(
             np.empty((blocks, len(series), BLOCK_BARS), np.int16),
             np.empty((blocks, len(series)), np.uint8),
-            np.empty((blocks, 2)),
+            np.empty((blocks, 3)),
         )
         self._encoded = False
 
@@ -152,11 +154,24 @@ def _row_at(codes, number):
 
 
 @inline
-def _extremes(series, n_values, first, last, least, most):
+def _reference_of(series, n_values, first, last):
+    """The number of a series that is a number on every bar of a block, the middle one if it is; else of any."""
+    for turn in range(series.size):
+        number = (series.size // 2 + turn) % series.size
+        values, unknown = _values(series[number], n_values), False
+        for bar in range(first, min(last, n_values)):
+            unknown |= np.isnan(values[bar])
+        if not unknown:
+            return number
+    return 0
+
+
+@inline
+def _extremes(series, reference, n_values, first, last, least, most):
     for number in range(series.size):
         values = _values(series[number], n_values)
         for bar in range(first, min(last, n_values), SAMPLED):
-            value = values[bar]
+            value = values[bar] - reference[bar]
             if abs(value) < np.inf:
                 least, most = min(least, value), max(most, value)
     return least, most
@@ -164,16 +179,21 @@ def _extremes(series, n_values, first, last, least, most):
 
 @inline
 def _write_span(staying, passing, n_values, first, last, span):
-    """Write the middle and the scale of a block's codes; a scale of 0 where there is no span of finite numbers."""
-    least, most = _extremes(staying, n_values, first, last, np.inf, -np.inf)
-    least, most = _extremes(passing, n_values, first, last, least, most)
+    """Write the middle and the scale of a block's codes, and the number of the series of reference.
+
+    The scale is 0 where there is no span of finite numbers.
+    """
+    number = _reference_of(staying, n_values, first, last)
+    reference = _values(staying[number], n_values)
+    least, most = _extremes(staying, reference, n_values, first, last, np.inf, -np.inf)
+    least, most = _extremes(passing, reference, n_values, first, last, least, most)
     wide = most - least
     scale = 2.0 * MOST / wide if 0.0 < wide < np.inf else 0.0
-    span[0], span[1] = least + wide / 2.0, scale if scale < np.inf else 0.0
+    span[0], span[1], span[2] = least + wide / 2.0, scale if scale < np.inf else 0.0, number
 
 
 @inline
-def _encode_block(series, n_values, first, last, before, span, codes, whole):
+def _encode_block(series, reference, n_values, first, last, before, span, codes, whole):
     """Write the codes of a block; tell of each series if all of its bars are there and are numbers."""
     middle, scale = span[0], span[1]
     for number in range(series.size):
@@ -183,8 +203,18 @@ def _encode_block(series, n_values, first, last, before, span, codes, whole):
             unknown = np.uint8(1)
         if unknown == 0:
             for octet in range((last - first) // OCTET):
-                unknown |= encode_octet(values, first + OCTET * octet, middle, scale, out, OCTET * octet)
+                bar = first + OCTET * octet
+                unknown |= encode_octet(values, reference, bar, middle, scale, out, OCTET * octet)
         whole[number] = unknown == 0
+
+
+@inline
+def _fetch(wanted, pair, first, last):
+    """Have the lines fetched that the planes of a pair, if there is one, are written to: each would be a wait."""
+    for reading in range(READINGS if pair < wanted.shape[0] else 0):
+        if wanted[pair, reading] != _NONE:
+            for word in range(first, last, _LINE_WORDS):
+                fetch_to_write(wanted[pair, reading] + np.uint64(word) * np.uint64(WORD_BYTES))
 
 
 @jit(WORDS, WORDS, INT, INT, INT_ROWS, WORD_ROWS, CODES, INT)
@@ -201,13 +231,16 @@ def _compare(staying, passing, n_values, before, sides, wanted, kept, encoded):
         bar, behind = first * WORD_BITS + before, last * WORD_BITS + before
         if encoded == 0:
             _write_span(staying, passing, n_values, bar, behind, spans[block])
-            _encode_block(staying, n_values, bar, behind, before, spans[block], codes[block], whole[block])
-        _encode_block(passing, n_values, bar, behind, before, spans[block], passing_codes, passing_whole)
+        span, reference = spans[block], _values(staying[np.int64(spans[block, 2])], n_values)
+        if encoded == 0:
+            _encode_block(staying, reference, n_values, bar, behind, before, span, codes[block], whole[block])
+        _encode_block(passing, reference, n_values, bar, behind, before, span, passing_codes, passing_whole)
         stop, crossing = last - first + 1, before == 1
         # Views and calls of each pair would count references: half of the time of a comparison.
         over, same = states[ABOVE, 1:stop], states[BELOW, 1:stop]
         staying_at, passing_at = codes[block].ctypes.data, passing_codes.ctypes.data
         for pair in range(sides.shape[0]):
+            _fetch(wanted, pair + 1, first, last)
             one, other = sides[pair, 0], sides[pair, 1]
             left, right = _values(staying[one], n_values), _values(passing[other], n_values)
             if not (whole[block, one] and passing_whole[other]):

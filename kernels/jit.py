@@ -15,7 +15,9 @@ from types import ModuleType
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import numba
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
+from numba.core import cgutils
 from numba.core.datamodel.models import TupleModel
 from numba.core.typeconv import Conversion
 from numba.extending import intrinsic, register_model, typeof_impl
@@ -165,6 +167,19 @@ def pointer_to(kind: Any) -> Any:
         return types.CPointer(kind)(WORD), generate
 
     return pointer
+
+
+@intrinsic
+def fetch_to_write(_context, address):
+    """Have the cache line at an address fetched that is soon written; for compiled code."""
+
+    def generate(_target, builder, _signature, arguments):
+        small, line = ir.IntType(32), ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [line, small, small, small])
+        fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        builder.call(fetch, [builder.inttoptr(arguments[0], line), small(1), small(2), small(1)])
+
+    return types.void(WORD), generate
 
 
 @intrinsic

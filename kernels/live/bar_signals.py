@@ -21,7 +21,7 @@ from kernels.simulation.final_signals import (
     LONGS,
     SHORT_EXITS,
     SHORTS,
-    close_positions,
+    close_by_rule,
     decide,
     empty_final,
     has_own_exits,
@@ -125,10 +125,10 @@ def _planes_of(decisions, run, addresses):
 
 
 @inline
-def _exits_by_rule(final, none, exit_on, exits):
+def _exits_by_rule(final, exit_on, exits):
     """Write the bars that close a position where no exit is a condition of its own."""
-    close_positions(none, ABSENT, final[LONGS], final[SHORTS], exit_on, exits[0])
-    close_positions(none, ABSENT, final[SHORTS], final[LONGS], exit_on, exits[1])
+    close_by_rule(final[LONGS], final[SHORTS], exit_on, exits[0])
+    close_by_rule(final[SHORTS], final[LONGS], exit_on, exits[1])
 
 
 @inline
@@ -148,7 +148,7 @@ def _decide(decisions, terms, places, addresses, signals, conflicts):
         exits = final[LONG_EXITS:]
         if not has_own_exits(final):
             exits = np.empty_like(final)
-            _exits_by_rule(final, partial.nodes, terms[run].exit_on, exits)
+            _exits_by_rule(final, terms[run].exit_on, exits)
         for bar in range(n_bars):
             said = _bit(final[LONGS], bar) << np.uint8(LONGS) | _bit(final[SHORTS], bar) << np.uint8(SHORTS)
             said |= _bit(exits[0], bar) << np.uint8(LONG_EXITS) | _bit(exits[1], bar) << np.uint8(SHORT_EXITS)

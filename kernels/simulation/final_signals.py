@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.bits import WORD_BITS, plane_at, popcount, trailing_zeros
+from kernels.bits import WORD_BITS, plane_at, popcount, row_at, trailing_zeros
 from kernels.jit import inline
 from kernels.simulation.accounts import LONG_ONLY, NEUTRAL, SHORT_ONLY
 from kernels.simulation.plane_grid import address_of, set_digits
@@ -46,7 +46,9 @@ class PartialAnds(NamedTuple):
     digits: NDArray[np.int64]
     """The digits of the variant that the ANDs are of."""
     nodes: NDArray[np.uint64]
-    """The planes of a program's nodes, a row each."""
+    """What a program's nodes join, a row each."""
+    rows: NDArray[np.uint64]
+    """The address of each node's bits."""
 
 
 @inline
@@ -54,9 +56,8 @@ def partial_ands(planes, final):
     """Room for the partial results that `decide` keeps from variant to variant."""
     n_axes, n_nodes, n_words = planes.sizes.size, planes.program.nodes.shape[0], final.shape[1]
     n_ands = n_axes if n_nodes == 0 else 0
-    return PartialAnds(
-        np.full((n_ands, 2, n_words), EVERY), np.full(n_axes, -1), np.empty((n_nodes, n_words), np.uint64)
-    )
+    ands, nodes = np.full((n_ands, 2, n_words), EVERY), np.empty((n_nodes, n_words), np.uint64)
+    return PartialAnds(ands, np.full(n_axes, -1), nodes, np.empty(n_nodes, np.uint64))
 
 
 @inline
@@ -75,39 +76,53 @@ def decide(index, planes, partial, final, rules):
 @inline
 def _run_program(index, planes, partial, final, rules):
     changed = changed_axes(planes.sizes, index, partial.digits)
-    join_nodes(planes, partial.digits, changed, partial.nodes)
-    nodes, roots = partial.nodes, planes.program.roots
+    join_nodes(planes, partial.digits, changed, partial.nodes, partial.rows)
+    rows, roots = partial.rows, planes.program.roots
     longs, shorts = final[LONGS], final[SHORTS]
-    _copy_root(nodes, roots[0], longs)
-    _copy_root(nodes, roots[1], shorts)
-    conflicts = np.uint64(0)
-    for word in range(longs.size):
-        both = longs[word] & shorts[word]
-        conflicts += popcount(both)
-        longs[word] ^= both
-        shorts[word] ^= both
+    conflicts = _copy_entries(rows, roots[0], roots[1], longs, shorts)
     if has_own_exits(final):
-        close_positions(nodes, roots[2], longs, shorts, rules.exit_on, final[LONG_EXITS])
-        close_positions(nodes, roots[3], shorts, longs, rules.exit_on, final[SHORT_EXITS])
+        _copy_exits(rows, roots[2], longs, shorts, rules.exit_on, final[LONG_EXITS])
+        _copy_exits(rows, roots[3], shorts, longs, rules.exit_on, final[SHORT_EXITS])
+    return conflicts
+
+
+@inline
+def _copy_entries(rows, long_root, short_root, longs, shorts):
+    """Write the entries of both sides without the conflicting bars; return how many bars conflict."""
+    conflicts = NONE
+    if long_root != ABSENT and short_root != ABSENT:
+        all_longs, all_shorts = row_at(rows[long_root], longs.size), row_at(rows[short_root], longs.size)
+        for word in range(longs.size):
+            both = all_longs[word] & all_shorts[word]
+            conflicts += popcount(both)
+            longs[word], shorts[word] = all_longs[word] ^ both, all_shorts[word] ^ both
+    else:
+        _copy_root(rows, long_root, longs)
+        _copy_root(rows, short_root, shorts)
     return np.int64(conflicts)
 
 
 @inline
-def _copy_root(nodes, root, out):
-    for word in range(out.size):
-        out[word] = NONE if root == ABSENT else nodes[root, word]
+def _copy_root(rows, root, out):
+    if root == ABSENT:
+        out[:] = NONE
+    else:
+        out[:] = row_at(rows[root], out.size)
 
 
 @inline
-def close_positions(nodes, root, own, other, exit_on, out):
-    """Write the bars that close a position: of its exit condition, or of the rule where it has none."""
+def _copy_exits(rows, root, own, other, exit_on, out):
+    if root == ABSENT:
+        close_by_rule(own, other, exit_on, out)
+    else:
+        _copy_root(rows, root, out)
+
+
+@inline
+def close_by_rule(own, other, exit_on, out):
+    """Write the bars that close a position where no exit is a condition of its own."""
     for word in range(out.size):
-        if root != ABSENT:
-            out[word] = nodes[root, word]
-        elif exit_on == NEUTRAL:
-            out[word] = ~own[word]
-        else:
-            out[word] = other[word]
+        out[word] = ~own[word] if exit_on == NEUTRAL else other[word]
 
 
 @inline

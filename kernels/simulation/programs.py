@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.bits import plane_at
+from kernels.bits import WORD_BYTES, row_at
 from kernels.jit import INT_ROWS, INTS, inline, record_of
 
 LEAF, AND, OR = range(3)
@@ -88,32 +88,38 @@ def changed_axes(sizes, index, digits):
 
 
 @inline
-def plane_of_leaf(planes, leaf, digits, n_words):
-    """The pair of planes of a leaf in the variant of these digits."""
+def row_of_leaf(planes, leaf, row, digits, n_words):
+    """The address of the row of a leaf's planes in the variant of these digits."""
     place = planes.offsets[leaf]
     for axis in range(digits.size):
         start = planes.program.places[leaf, axis]
         if start != ABSENT:
             place += planes.program.steps[start + digits[axis]]
-    return plane_at(planes.addresses[place], n_words)
+    return planes.addresses[place] + np.uint64(row * n_words * WORD_BYTES)
 
 
 @inline
-def join_nodes(planes, digits, changed, words):
-    """Make the nodes anew that depend on axes of `changed`, a bit each: a row of `words` a node."""
-    nodes = planes.program.nodes
+def join_nodes(planes, digits, changed, words, rows):
+    """Make the nodes anew that depend on axes of `changed`, a bit each.
+
+    Args:
+        words: room for what each node joins.
+        rows: the address of each node's bits, which are written here; those of a leaf stay where its plane is.
+    """
+    nodes, n_words = planes.program.nodes, words.shape[1]
     for node in range(nodes.shape[0]):
         kind, left, right = nodes[node, 0], nodes[node, 1], nodes[node, 2]
         if not nodes[node, 3] & changed:
             continue
-        out = words[node]
         if kind == LEAF:
-            pair = plane_of_leaf(planes, left, digits, out.size)
+            rows[node] = row_of_leaf(planes, left, right, digits, n_words)
+            continue
+        out = words[node]
+        rows[node] = out.ctypes.data
+        one, other = row_at(rows[left], n_words), row_at(rows[right], n_words)
+        if kind == AND:
             for word in range(out.size):
-                out[word] = pair[right, word]
-        elif kind == AND:
-            for word in range(out.size):
-                out[word] = words[left, word] & words[right, word]
+                out[word] = one[word] & other[word]
         else:
             for word in range(out.size):
-                out[word] = words[left, word] | words[right, word]
+                out[word] = one[word] | other[word]
