@@ -193,9 +193,9 @@ def _write_span(staying, passing, n_values, first, last, span):
 
 
 @inline
-def _encode_block(series, reference, n_values, first, last, before, span, codes, whole):
+def _encode_block(series, reference, first, last, before, span, codes, whole):
     """Write the codes of a block; tell of each series if all of its bars are there and are numbers."""
-    middle, scale = span[0], span[1]
+    middle, scale, n_values = span[0], span[1], reference.size
     for number in range(series.size):
         values, out = _values(series[number], n_values), codes[number]
         unknown = np.uint8(not 0.0 < scale < np.inf or last > n_values)
@@ -233,8 +233,8 @@ def _compare(staying, passing, n_values, before, sides, wanted, kept, encoded):
             _write_span(staying, passing, n_values, bar, behind, spans[block])
         span, reference = spans[block], _values(staying[np.int64(spans[block, 2])], n_values)
         if encoded == 0:
-            _encode_block(staying, reference, n_values, bar, behind, before, span, codes[block], whole[block])
-        _encode_block(passing, reference, n_values, bar, behind, before, span, passing_codes, passing_whole)
+            _encode_block(staying, reference, bar, behind, before, span, codes[block], whole[block])
+        _encode_block(passing, reference, bar, behind, before, span, passing_codes, passing_whole)
         stop, crossing = last - first + 1, before == 1
         # Views and calls of each pair would count references: half of the time of a comparison.
         over, same = states[ABOVE, 1:stop], states[BELOW, 1:stop]

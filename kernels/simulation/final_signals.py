@@ -46,7 +46,7 @@ class PartialAnds(NamedTuple):
     digits: NDArray[np.int64]
     """The digits of the variant that the ANDs are of."""
     nodes: NDArray[np.uint64]
-    """What a program's nodes join, a row each."""
+    """The words that a program's nodes join, a row each."""
     rows: NDArray[np.uint64]
     """The address of each node's bits."""
 
