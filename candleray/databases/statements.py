@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from candleray.errors import InstanceError
@@ -54,8 +55,21 @@ def _named(texts: Iterable[str]) -> dict[str, str]:
 
 @cache
 def migrations(database: str) -> tuple[Migration, ...]:
-    """The migrations of a database, ordered by their numbers."""
-    return tuple(_read_migration(path) for path in sorted(SQL.glob(f"{database}_[0-9]*.sql")))
+    """The migrations of a database, ordered by their numbers.
+
+    Raises:
+        ValueError: two have one number, so that one of them would never be applied.
+    """
+    return in_order(_read_migration(path) for path in SQL.glob(f"{database}_[0-9]*.sql"))
+
+
+def in_order(found: Iterable[Migration]) -> tuple[Migration, ...]:
+    """Order migrations by their numbers; raises ValueError where two have the same."""
+    ordered = tuple(sorted(found, key=lambda migration: migration.number))
+    for one, other in pairwise(ordered):
+        if one.number == other.number:
+            raise ValueError(f"migrations {one.name} and {other.name} have one number: {one.number}")
+    return ordered
 
 
 def pending(migrations: Iterable[Migration], applied: Mapping[int, str]) -> list[Migration]:

@@ -9,11 +9,12 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from candleray.databases.statements import migrations, pending
+from candleray.databases.statements import in_order, migrations, pending
 from candleray.errors import InstanceError
 from candleray.market_data.candle_store import CandleStore
 from candleray.market_data.insert_report import InsertReport
@@ -181,6 +182,12 @@ def test_an_applied_migration_that_reads_differently_now_is_an_error() -> None:
         pending(known, {**applied, 1: "0" * 64})
     with pytest.raises(InstanceError, match="a newer version has written it"):
         pending(known, {**applied, 9999: "0" * 64})
+
+
+def test_two_migrations_of_one_number_are_an_error() -> None:
+    first, *others = migrations("postgres")
+    with pytest.raises(ValueError, match="have one number: 1"):
+        in_order([first, *others, replace(first, name="other")])
 
 
 def import_file(store: CandleStore, symbol: str, path: Path) -> InsertReport:
