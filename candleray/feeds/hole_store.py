@@ -61,6 +61,19 @@ class HoleStore:
             found.setdefault(one, []).append(to_ms(row["ts_open"]))
         return found
 
+    async def asked_holes(self, instrument: Instrument, start_ms: int, end_ms: int) -> dict[int, int]:
+        """The open holes of `[start_ms, end_ms)`, each with the moment at which it was asked for last."""
+        window = from_ms(start_ms), from_ms(end_ms)
+        rows = await self._postgres.fetch("open_holes", instrument.market_id, instrument.symbol, *window)
+        return {to_ms(row["ts_open"]): to_ms(row["last_asked_at"]) for row in rows}
+
+    async def note_asked(self, instrument: Instrument, holes_ms: Sequence[int], asked_ms: int) -> None:
+        """Note of holes that they were asked for once more; one that was filled meanwhile stays so."""
+        stamps = [from_ms(ts_ms) for ts_ms in holes_ms]
+        await self._postgres.fetch(
+            "note_holes_asked", instrument.market_id, instrument.symbol, stamps, from_ms(asked_ms)
+        )
+
     async def open_holes(self, instrument: Instrument, start_ms: int, end_ms: int) -> list[int]:
         """The minutes of `[start_ms, end_ms)` that the exchange does not have."""
         window = from_ms(start_ms), from_ms(end_ms)

@@ -6,6 +6,10 @@ SELECT $1, hole.* FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[], 
 ON CONFLICT (market_id, symbol, ts_open) DO UPDATE
     SET last_asked_at = excluded.last_asked_at, filled_at = NULL;
 
+-- name: note_holes_asked
+UPDATE candle_holes SET last_asked_at = $4
+WHERE market_id = $1 AND symbol = $2 AND ts_open = ANY ($3::timestamptz[]) AND filled_at IS NULL;
+
 -- name: fill_holes
 UPDATE candle_holes SET filled_at = now()
 WHERE market_id = $1 AND filled_at IS NULL

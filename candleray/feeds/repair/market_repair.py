@@ -70,15 +70,16 @@ class MarketRepair:
         """
         self.gaps = Gaps(ingestion.feed.pace)
         self.scanned_ms: int | None = None
-        """The venue's time at the end of the last scan of the whole history."""
+        """The venue's time at the end of the last scan of the whole history, its holes asked for."""
         self._ingestion, self._live, self._rest = ingestion, live, rest
         self._questions = RepairQuestions(ingestion, rest)
         self._store, self._holes, self._on_filled = store, holes, on_filled
         self._market, self._feed = ingestion.market, ingestion.feed
         self._scans: Sequence[Scan] = ()
         self._to_scan: deque[str] = deque()
+        self._scans_whole = False
         self._second_look = SecondLook(ingestion, self._questions, self._first_of, self._keep_revised)
-        self._hole_look = HoleLook(ingestion, self._questions, self._keep_revised)
+        self._hole_look = HoleLook(ingestion, self._questions, self._keep_revised, self._note_asked)
         self._first_ms: dict[str, int] = {}
         self._open_holes: defaultdict[str, set[int]] = defaultdict(set)
         self._told_at_ms = 0
@@ -103,7 +104,13 @@ class MarketRepair:
                 break
             await asyncio.sleep(0)  # others come in between, however fast the answers are
         await self._second_look.step()
-        await self._hole_look.step()
+        for _ in range(_PAGES_A_STEP):
+            if not await self._hole_look.step():
+                break
+            await asyncio.sleep(0)
+        if self._scans_whole and not self._to_scan and self._hole_look.is_over:
+            self._scans_whole, self.scanned_ms = False, self._ingestion.now_ms
+            log.info("feed_scanned", market=self._market.name, instruments=len(self._feed.minutes))
         self._tell(self._ingestion.now_ms)
 
     def miss(self, symbol: str, start_ms: int, end_ms: int) -> None:
@@ -127,7 +134,7 @@ class MarketRepair:
 
     async def _scan(self, scan: Scan, now_ms: int) -> None:
         if scan.window_ms is None:
-            self._to_scan = deque(self._feed.minutes)
+            self._to_scan, self._scans_whole = deque(self._feed.minutes), True
             self._first_ms.clear()
             return
         if scan.asks_again:
@@ -154,23 +161,26 @@ class MarketRepair:
             raise
 
     async def _scan_whole(self, symbol: str) -> None:
-        """Compare all that is stored of an instrument; of holes that may have come by now, ask again."""
+        """Compare all that is stored of an instrument; holes are asked for again from here on."""
         if minutes := self._feed.minutes.get(symbol):
             until_ms, first_ms = minutes.settled_until_ms, await self._first_of(symbol)
             if first_ms < until_ms:
-                holes = await self._holes_of(symbol, first_ms, until_ms)
-                await self._compare(symbol, first_ms, until_ms, holes)
-                asked_from_ms = self._ingestion.now_ms - HOLES_ASKED_MS
-                self._hole_look.begin(symbol, [ts_ms for ts_ms in holes if ts_ms >= asked_from_ms])
-        if not self._to_scan:
-            self.scanned_ms = self._ingestion.now_ms
-            log.info("feed_scanned", market=self._market.name, instruments=len(self._feed.minutes))
+                asked_ms = await self._holes_of(symbol, first_ms, until_ms)
+                await self._compare(symbol, first_ms, until_ms, list(asked_ms))
+                from_ms = self._ingestion.now_ms - HOLES_ASKED_MS
+                self._hole_look.begin(symbol, {ts_ms: at for ts_ms, at in asked_ms.items() if ts_ms >= from_ms})
 
-    async def _holes_of(self, symbol: str, first_ms: int, end_ms: int) -> list[int]:
-        instrument = Instrument(market_id=self._market.market_id, symbol=symbol)
+    async def _holes_of(self, symbol: str, first_ms: int, end_ms: int) -> dict[int, int]:
         with suppress(CandlerayError):  # without them REST is asked, and says the same again
-            return await (await self._holes()).open_holes(instrument, first_ms, end_ms)
-        return []
+            return await (await self._holes()).asked_holes(self._instrument(symbol), first_ms, end_ms)
+        return {}
+
+    async def _note_asked(self, symbol: str, holes_ms: Sequence[int], asked_ms: int) -> None:
+        with suppress(CandlerayError):  # else they come first once more
+            await (await self._holes()).note_asked(self._instrument(symbol), holes_ms, asked_ms)
+
+    def _instrument(self, symbol: str) -> Instrument:
+        return Instrument(market_id=self._market.market_id, symbol=symbol)
 
     async def _compare(self, symbol: str, start_ms: int, end_ms: int, holes: Sequence[int]) -> None:
         missing = await self._store.missing_ranges(self._market.market_id, symbol, start_ms, end_ms)
@@ -247,7 +257,7 @@ class MarketRepair:
         return report.written
 
     async def _insert(self, symbol: str, rows: CandleRows) -> InsertReport:
-        instrument = Instrument(market_id=self._market.market_id, symbol=symbol)
+        instrument = self._instrument(symbol)
         venue_ms = {self._market.market_id: self._ingestion.closed_until_ms}
         (report,) = await self._store.insert_many([(instrument, rows)], "rest", venue_ms)
         for refused in report.refused:
@@ -258,7 +268,7 @@ class MarketRepair:
     async def _fill_holes(self, symbol: str, brought_ms: list[int]) -> None:
         """Note of the holes among these minutes that they came after all."""
         filled = set(brought_ms)
-        instrument = Instrument(market_id=self._market.market_id, symbol=symbol)
+        instrument = self._instrument(symbol)
         with suppress(CandlerayError):  # else all are noted, once Postgres answers
             window = min(brought_ms), max(brought_ms) + MINUTE_MS
             filled &= set(await (await self._holes()).open_holes(instrument, *window))

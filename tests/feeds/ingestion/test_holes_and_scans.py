@@ -160,10 +160,35 @@ class Witness(GeneratedCandles):
     def __init__(self) -> None:
         super().__init__(seed=5)
         self.asked_ms: list[int] = []
+        self.absent_ms = 0
 
     def candles(self, market: Market, symbol: str, start_ms: int, end_ms: int) -> CandleRows:
         self.asked_ms.append(start_ms)
-        return super().candles(market, symbol, start_ms, end_ms)
+        rows = super().candles(market, symbol, start_ms, end_ms)
+        return rows.take(np.flatnonzero(rows.ts_open_ms != self.absent_ms))
+
+
+async def test_holes_that_were_asked_for_longest_ago_come_first(holes: HoleStore) -> None:
+    course = Course("binance", [BTC], **quick_scans())
+    now_ms = course.played.now_ms() // MINUTE_MS * MINUTE_MS
+    old, young, absent = (now_ms - days * 1440 * MINUTE_MS for days in (8, 4, 2))
+    course.played.source = source = Witness()
+    source.absent_ms = absent
+    course.ingestion, course.holes = course.process(), holes
+    asked_ms = {old: now_ms - MINUTE_MS, young: young, absent: now_ms - 3 * MINUTE_MS}
+    await holes.declare(BTC.market, [Verdict("BTCUSDT", ts_ms, ts_ms, at) for ts_ms, at in asked_ms.items()])
+    rows = source.candles(BTC.market, "BTCUSDT", old - MINUTE_MS, now_ms)
+    kept = rows.take(np.flatnonzero(~np.isin(rows.ts_open_ms, list(asked_ms))))
+    await course.store.insert_many([(BTC, kept)], "rest", {1: course.played.now_ms()})
+
+    async def is_over() -> bool:
+        left = await holes.asked_holes(BTC, old, now_ms)
+        return left.keys() == {absent} and left[absent] > asked_ms[absent]
+
+    async with course.running():
+        await let_work_until(is_over, what="two have come, and that the third was asked for is noted")
+    assert [ts_ms for ts_ms in source.asked_ms if ts_ms in asked_ms][:3] == [young, absent, old]
+    course.hold()
 
 
 async def test_many_scattered_holes_that_have_come_take_few_questions(holes: HoleStore) -> None:
