@@ -145,7 +145,7 @@ def _rank(planes, first, prices, rules, outcomes):
     with the most trades.
 
     Where blocks are marked, a trade leaves its account in a list, and a lane that is through reads its marks from
-    there: a question in each trade, or a stop at each mark, took 6 to 15 % of a search, and the list takes 2.
+    there: a question in each trade, or a stop at each mark, would slow every walk, marked or not.
     """
     n_variants, n_bars = outcomes.trades.size, prices.close.size
     final, positions = empty_final(planes, n_bars), room_for_positions(prices, LANES)
