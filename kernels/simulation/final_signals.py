@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.bits import WORD_BITS, plane_at, popcount, row_at, trailing_zeros
+from kernels.copying import copy
 from kernels.jit import inline
 from kernels.simulation.accounts import LONG_ONLY, NEUTRAL, SHORT_ONLY
 from kernels.simulation.plane_grid import address_of, set_digits
@@ -107,7 +108,7 @@ def _copy_root(rows, root, out):
     if root == ABSENT:
         out[:] = NONE
     else:
-        out[:] = row_at(rows[root], out.size)
+        copy(row_at(rows[root], out.size), out)
 
 
 @inline

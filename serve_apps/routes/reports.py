@@ -33,7 +33,7 @@ router = APIRouter(prefix="/backtests/report", tags=["backtests"], route_class=S
 T = TypeVar("T")
 
 _STREAM: dict[int | str, dict[str, Any]] = {
-    200: {"content": {ARROW: {"schema": {"type": "string", "format": "binary"}}}}
+    200: {"content": {ARROW: {"schema": {"type": "string", "format": "binary"}, "example": "ARROW1…"}}}
 }
 
 

@@ -230,7 +230,8 @@ def test_a_result_shows_itself_as_a_table_of_what_varies(client):
     assert all(
         name in text and name in html for name in ("ema.window", "sma.source", "sma.window", "Sharpe Ratio")
     )
-    assert text.splitlines()[-1].endswith("10 of 12 shown")
+    assert text.splitlines()[-2].endswith("10 of 12 shown")
+    assert text.splitlines()[-1].startswith("verdict: ")
     assert html.count("<tr>") == 11
 
 

@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import httpx
+import pandas as pd
 import pyarrow as pa
 import pytest
 from pydantic import BaseModel
@@ -50,6 +51,9 @@ REQUESTS: dict[str, tuple[BaseModel, Callable[[Client, Any], object]]] = {
     "explain": (BACKTEST, lambda client, request: client.explain(request)),
     "preflight": (BACKTEST, lambda client, request: client.preflight(request)),
     "submit": (BACKTEST, lambda client, request: client.submit(request)),
+    "report": (BACKTEST, lambda client, request: client.report(request)),
+    "report_curve": (BACKTEST, lambda client, request: client.report_curve(request)),
+    "report_trades": (BACKTEST, lambda client, request: client.report_trades(request)),
     "compute": (SERIES, lambda client, request: client.compute(request)),
     "save_strategy": (SPEC, lambda client, request: client.save_strategy(request)),
     "verify_certificate": (CERTIFICATE, lambda client, request: client.verify_certificate(request)),
@@ -107,7 +111,7 @@ def takes_mapping(kind: Any) -> bool:
 
 def test_every_method_that_takes_a_dict_is_tried_here():
     hints = {
-        name: get_type_hints(method, localns={"pa": pa, "CandleRows": CandleRows})
+        name: get_type_hints(method, localns={"pa": pa, "pd": pd, "CandleRows": CandleRows})
         for name, method in inspect.getmembers(Client, inspect.isfunction)
         if not name.startswith("_") and name != "send"
     }

@@ -92,10 +92,10 @@ def test_a_grid_of_any_size_is_measured_without_being_walked(minutes):
 
 def test_another_metric_than_the_total_return_costs_its_own_measured_seconds(minutes):
     by_return, by_ratio = costs_of(grid_of(), minutes), costs_of(grid_of(rank_by="sharpe_ratio"), minutes)
-    assert by_ratio.signals.variant_s > 2 * by_return.signals.variant_s
+    assert by_ratio.signals.variant_s > by_return.signals.variant_s
     stops = {"risk": STOPS, "preselect": "all"}
     by_return, by_ratio = (costs_of(grid_of(**stops, rank_by=one), minutes) for one in (None, "sharpe_ratio"))
-    assert by_ratio.stops.combination_s > 2 * by_return.stops.combination_s
+    assert by_ratio.stops.combination_s > by_return.stops.combination_s
 
 
 @pytest.mark.parametrize("changes", [{}, {"indicators": [{"id": "sma"}]}, {"risk": {"sl_pct": 1}}])

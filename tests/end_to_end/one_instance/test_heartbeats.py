@@ -7,7 +7,6 @@ import pytest
 
 from actors.options import workers
 from candleray.duties.outcomes import Activity
-from candleray.markets import MARKETS
 from candleray.settings import Settings, TelegramSettings
 from cluster.instance.status import inspect
 from tests.support.instances.real_instance import RealInstance
@@ -25,7 +24,7 @@ def test_the_status_tells_when_every_worker_has_beaten_last(instance: RealInstan
 
     told = wait_until(status, lambda seen: seen.late == ())
     assert {one.worker for one in told.workers} == EXPECTED
-    tried = wait_until(status, lambda seen: len(seen.duties) >= len(MARKETS))
+    tried = wait_until(status, lambda seen: seen.duties != ())
     assert all(duty.every_s and duty.next_at and duty.took_s is not None for duty in tried.duties)
     parts = {part.name: part for part in inspect(instance.folder).parts}
     assert all(parts[name].state == "running" for name in EXPECTED)
