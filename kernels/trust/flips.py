@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.jit import INTS, SHORT_INT_ROWS, SHORT_INTS_OUT, jit
-from kernels.trust.halves import TILE, fill_sums
+from kernels.trust.halves import TILE, fill_sums, sums_of_a_tile
 from kernels.trust.mixing import mixed
 from kernels.trust.winners import LEAST, PAIRS, TURNED, no_flips
 
@@ -34,11 +34,9 @@ def best_flips(rows: NDArray[np.int32]) -> NDArray[np.int32]:
 
 @jit(SHORT_INT_ROWS, INTS, SHORT_INTS_OUT)
 def _flip(rows, pairs, best):
-    low, high = np.empty((256, TILE), np.int32), np.empty((256, TILE), np.int32)
-    totals = np.empty(TILE, np.int32)
+    low, high, totals = sums_of_a_tile()
     for begin in range(0, rows.shape[0], TILE):
-        width = min(TILE, rows.shape[0] - begin)
-        fill_sums(rows, begin, width, low, high, totals)
+        width = fill_sums(rows, begin, low, high, totals)
         for place in range(pairs.size):
             first, last = np.uint64(pairs[place] & 255), np.uint64(pairs[place] >> 8)
             up = down = np.int32(LEAST)

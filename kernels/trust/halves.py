@@ -43,11 +43,18 @@ def below_and_equal(
 
 
 @inline
-def fill_sums(rows, begin, width, low, high, totals):
-    """Write the sums over every set of the first and of the last eight blocks, and over all, of some variants.
+def sums_of_a_tile():
+    """Room for a tile's sums over every set of the first and of the last eight blocks, and over all blocks."""
+    return np.empty((256, TILE), np.int32), np.empty((256, TILE), np.int32), np.empty(TILE, np.int32)
+
+
+@inline
+def fill_sums(rows, begin, low, high, totals):
+    """Write the sums of the variants from `begin` on, a tile of them at most; return how many these are.
 
     First the blocks alone: a read of a row's block jumps 64 bytes, and is done once.
     """
+    width = min(TILE, rows.shape[0] - begin)
     for block in range(8):
         for at in range(width):
             low[1 << block, at] = rows[begin + at, block]
@@ -62,15 +69,14 @@ def fill_sums(rows, begin, width, low, high, totals):
                 high[mask, at] = np.int32(high[others, at] + high[one, at])
     for at in range(width):
         totals[at] = np.int32(low[255, at] + high[255, at])
+    return width
 
 
 @jit(SHORT_INT_ROWS, INTS, INTS, SHORT_INTS_OUT, INTS_OUT, SHORT_INTS_OUT)
 def _win_halves(rows, indices, pairs, sums, winning, others):
-    low, high = np.empty((256, TILE), np.int32), np.empty((256, TILE), np.int32)
-    totals = np.empty(TILE, np.int32)
+    low, high, totals = sums_of_a_tile()
     for begin in range(0, rows.shape[0], TILE):
-        width = min(TILE, rows.shape[0] - begin)
-        fill_sums(rows, begin, width, low, high, totals)
+        width = fill_sums(rows, begin, low, high, totals)
         for place in range(pairs.size):
             first, last = np.uint64(pairs[place] & 255), np.uint64(pairs[place] >> 8)
             best = rest = np.int32(LEAST)
@@ -107,11 +113,9 @@ def _win_sets(rows, indices, masks, sums, winning, others):
 
 @jit(SHORT_INT_ROWS, INTS, SHORT_INTS, INTS_OUT, INTS_OUT)
 def _count(rows, pairs, others, below, equal):
-    low, high = np.empty((256, TILE), np.int32), np.empty((256, TILE), np.int32)
-    totals = np.empty(TILE, np.int32)
+    low, high, totals = sums_of_a_tile()
     for begin in range(0, rows.shape[0], TILE):
-        width = min(TILE, rows.shape[0] - begin)
-        fill_sums(rows, begin, width, low, high, totals)
+        width = fill_sums(rows, begin, low, high, totals)
         for place in range(pairs.size):
             first, last = np.uint64(pairs[place] & 255), np.uint64(pairs[place] >> 8)
             there = place + pairs.size
