@@ -138,7 +138,7 @@ class MarketRepair:
             self._first_ms.clear()
             return
         if scan.asks_again:
-            self._second_look.begin(scan.every_ms)
+            self._second_look.begin(scan.window_ms)
         start_ms, end_ms = _minute(now_ms - scan.window_ms), _minute(now_ms - _BEHIND_MS)
         settled_ms = {symbol: minutes.settled_until_ms for symbol, minutes in self._feed.minutes.items()}
         await self._learn_holes(start_ms, end_ms)

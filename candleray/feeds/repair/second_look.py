@@ -42,12 +42,15 @@ class SecondLook:
         self._waiting: deque[str] = deque()
         self._looked_until_ms: dict[str, int] = {}
 
-    def begin(self, every_ms: int) -> None:
-        """Look at each that is followed, from its last look on; that of a process before was so long ago."""
+    def begin(self, window_ms: int) -> None:
+        """Look at each that is followed, from its last look on, for the first time so far back.
+
+        Nobody knows how much of its looks the process before has come to: none while REST was away.
+        """
         heard_until_ms = self._ingestion.feed.heard_until_ms
         self._waiting = deque(self._ingestion.feed.minutes)
         self._looked_until_ms = {
-            one: self._looked_until_ms.get(one, heard_until_ms[one] - every_ms) for one in self._waiting
+            one: self._looked_until_ms.get(one, heard_until_ms[one] - window_ms) for one in self._waiting
         }
 
     async def step(self) -> None:
@@ -64,6 +67,8 @@ class SecondLook:
             asked_for = (rows.ts_open_ms >= ask.start_ms) & (rows.ts_open_ms < ask.end_ms)
             await self._take(symbol, rows.take(np.flatnonzero(asked_for)))
             self._looked_until_ms[symbol] = ask.end_ms
+            if ask.end_ms - ask.start_ms == self._ingestion.feed.page_ms:
+                self._waiting.append(symbol)  # there may be more
 
     def _put_back(self, symbol: str, wait_ms: int) -> None:
         if not wait_ms:  # else the exchange does not know it; the next look asks again

@@ -101,6 +101,25 @@ async def test_what_a_socket_told_otherwise_than_rest_has_it_is_revised_within_a
     course.hold()
 
 
+async def test_what_a_socket_told_otherwise_is_revised_however_many_looks_the_process_before_missed() -> None:
+    """REST was away for many hours, and then the process ended."""
+    scans = quick_scans(long_scan_every_s=3600.0, long_scan_window_s=172_800.0)
+    async with Course("binance", [BTC], **scans).running() as course:
+        await course.has_all(BTC)
+    told_ms = course.played.now_ms() // MINUTE_MS * MINUTE_MS - 2000 * MINUTE_MS
+    rows = course.played.source.candles(BTC.market, "BTCUSDT", told_ms, told_ms + 2000 * MINUTE_MS)
+    await course.store.insert_many([(BTC, rows)], "websocket", {1: course.played.now_ms()})
+    told = 1, "BTCUSDT", told_ms + 3 * MINUTE_MS
+    (known,) = course.store.versions[told]
+    course.store.versions[told] = [("websocket", (*known[1][:4], known[1][4] + 1.0))]
+    course.ingestion = course.process()
+    async with course.running():
+        await let_work_until(lambda: len(course.store.versions[told]) == 2, what="the revision")
+        assert course.store.versions[told][-1] == ("rest", known[1])
+        del course.store.versions[told][0]
+    course.hold()
+
+
 async def test_repair_asks_for_a_page_a_minute_where_live_questions_never_end() -> None:
     async with Course("binance", [BTC], **quick_scans()).running() as course:
         await course.has_all(BTC)

@@ -32,6 +32,8 @@ _START_SPEED = 60.0
 _SLOWER = 3.0
 """Divides the speed, no more: while REST is away, ingestion counts on at the usual speed, also in its waits."""
 _REST_WITHIN_S, _SETTLED_WITHIN_S = 1800.0, 60.0
+_SETTLED_LOOKS = 3
+"""Comparisons that find the same, at the least: one of thirty days takes longer than the time above."""
 _REST_MS = 110 * MINUTE_MS
 """The end of the last day, without new faults: the longest outage, the hour after which some of its minutes come,
 and the next question for them."""
@@ -175,7 +177,7 @@ class FaultyDays:
             self._rig.kill(venue)
             self._rig.begin(venue)
         self._pass_time(end_ms + 3 * MINUTE_MS, whitelist)
-        least, changed_s, over_s = math.inf, time.monotonic(), time.time()
+        least, changed_s, same, over_s = math.inf, time.monotonic(), 0, time.time()
         for _ in polls(_REST_WITHIN_S, 5 * _LOOK_S):
             self._require_alive()
             self._wait_for_ingestion(self._now_ms(), whitelist)
@@ -184,8 +186,10 @@ class FaultyDays:
                 break
             if count < least or not all(_is_at_rest(state, over_s) for state in self._feeds()):
                 self._say(f"{difference.counts()}")
-                least, changed_s = min(count, least), time.monotonic()
-            if time.monotonic() - changed_s > _SETTLED_WITHIN_S:
+                least, changed_s, same = min(count, least), time.monotonic(), 0
+            else:
+                same += 1
+            if same >= _SETTLED_LOOKS and time.monotonic() - changed_s > _SETTLED_WITHIN_S:
                 break
         return difference
 
