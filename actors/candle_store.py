@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 import ray
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
     from candleray.market_data.candle_store import CandleStore
     from candleray.market_data.ledger.raw_copies import RawMonth
+
+Outcome = TypeVar("Outcome")
 
 log = get_logger("candle-store")
 
@@ -75,7 +77,7 @@ class CandleStoreActor:
         return condition.notice()
 
     def insert(self, market_id: int, symbol: str, rows: CandleRows, source: CandleSourceWord) -> InsertReport:
-        return self._store().insert(market_id, symbol, rows, source)
+        return self._kept(self._store().insert(market_id, symbol, rows, source))
 
     def insert_many(
         self,
@@ -83,7 +85,7 @@ class CandleStoreActor:
         source: CandleSourceWord,
         venue_ms: Mapping[int, int] | None,
     ) -> list[InsertReport]:
-        return self._store().insert_many(batch, source, venue_ms)
+        return self._kept(self._store().insert_many(batch, source, venue_ms))
 
     def read(self, market_id: int, symbol: str, start_ms: int, end_ms: int) -> Candles:
         return self._store().read(market_id, symbol, start_ms, end_ms)
@@ -137,12 +139,12 @@ class CandleStoreActor:
         return self._store().instruments(market_id, q, limit, offset)
 
     def put_instruments(self, instruments: Iterable[InstrumentReference]) -> int:
-        return self._store().put_instruments(instruments)
+        return self._kept(self._store().put_instruments(instruments))
 
     def refresh_instruments(
         self, market_id: int, listed: Sequence[InstrumentReference], may_shrink: bool = False
     ) -> ListingReport:
-        return self._store().refresh_instruments(market_id, listed, may_shrink)
+        return self._kept(self._store().refresh_instruments(market_id, listed, may_shrink))
 
     def instrument_changes(
         self, market_id: int | None = None, symbol: str = "", since_ms: int = 0, limit: int = 100, offset: int = 0
@@ -188,6 +190,17 @@ class CandleStoreActor:
         self._checked_at = time.monotonic()
         log.error("candle_store_damaged", action="all parts are held against their checksums")
         store.repair(check=True)
+
+    def _kept(self, outcome: Outcome) -> Outcome:
+        """The outcome of a write, whose folder is where it was.
+
+        Moved away in the middle of the write, the engine made the folder anew and wrote there.
+
+        Raises:
+            ServiceUnavailable: the folder has gone; nothing is to be acknowledged.
+        """
+        self._require_place()
+        return outcome
 
     def _require_place(self) -> None:
         """Acknowledge nothing where the folder has been moved away under the open engine.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,8 +16,10 @@ from ray.actor import ActorHandle
 from actors.candle_store import candle_store
 from actors.options import CANDLE_STORE, NAMESPACE
 from actors.ray_errors import translated_errors
-from candleray.errors import InstanceError, NotFound, ServiceUnavailable
+from candleray.errors import CandlerayError, InstanceError, NotFound, ServiceUnavailable
+from candleray.inventory import Inventory
 from candleray.settings import ServiceSettings, Settings
+from cluster.machine.polls import polls
 from tests.support.candle_store.rows import FOREVER, candle_rows
 from tests.support.instances.processes import process_of_actor, running_script
 from tests.support.instances.ray_workers import ray_workers
@@ -102,6 +107,40 @@ def test_a_part_that_breaks_is_found_by_the_read_that_fails_and_the_next_read_ha
     assert "1 broken part set aside (1 of canonical_candles_1m) with 7,000 rows" in ray.get(store.ping.remote())
     kill_process_of(store)
     assert "restored 0 raw rows" in ray.get(store.ping.remote())
+    end(store)
+
+
+def put_back(away: Path, path: Path) -> None:
+    """Replace what is there now, which the engine may go on making."""
+    for _ in polls(PATIENCE_S, every_s=0.01):
+        shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):
+            away.rename(path)
+            return
+
+
+@pytest.mark.faults
+def test_rows_are_not_acknowledged_where_the_folder_is_moved_away_during_their_write(
+    settings: Settings, tmp_path: Path, fault_rounds: int
+) -> None:
+    """The engine makes a folder that it misses anew, and writes there."""
+    end(candle_store(settings))
+    inventory, path = Inventory(tmp_path), tmp_path / "clickhouse"
+    inventory.begin()
+    path.mkdir()
+    store = candle_store(settings_for(path))
+    ray.get(store.insert.remote(1, "MOVEDUSDT", candle_rows([0]), "rest"))
+    inventory.note("clickhouse")
+    moments, acknowledged = random.Random(3), 1
+    for first in range(1, 5000 * fault_rounds, 500):
+        write = store.insert.remote(1, "MOVEDUSDT", candle_rows(range(first, first + 500)), "rest")
+        time.sleep(moments.uniform(0, 0.03))
+        path.rename(tmp_path / "away")
+        with suppress(CandlerayError), translated_errors("the candle store"):
+            acknowledged += ray.get(write).written
+        put_back(tmp_path / "away", path)
+    kill_process_of(store)
+    assert acknowledged <= sum(row.canonical for row in ray.get(store.counts.remote()))
     end(store)
 
 
