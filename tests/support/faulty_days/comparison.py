@@ -44,7 +44,7 @@ class Difference:
     doubled: dict[str, list[int]] = field(default_factory=dict)
     """Minutes of which one version follows an equal one."""
     told: list[str] = field(default_factory=list)
-    """Words on each minute that is wrong."""
+    """Words on each minute that is wrong or invented."""
 
     @property
     def kinds(self) -> dict[str, dict[str, list[int]]]:
@@ -92,11 +92,12 @@ class Comparison:
         stamps, key = truth[:, 0], one.instrument.key
         _note(found.lost, key, _missing(stamps, canonical[:, 0]))
         _note(found.not_in_raw, key, _missing(stamps, versions[:, 0]))
-        _note(found.invented, key, _missing(np.concatenate([canonical[:, 0], versions[:, 0]]), stamps))
+        invented = _missing(np.concatenate([canonical[:, 0], versions[:, 0]]), stamps)
+        _note(found.invented, key, invented)
         told = set(self._told_otherwise(one))
         wrong = _wrong(truth, canonical, versions)
         _note(found.wrong, key, [ts_ms for ts_ms in wrong if ts_ms not in told])
-        found.told += [f"{key} {_words(ts_ms, truth, versions)}" for ts_ms in wrong]
+        found.told += [f"{key} {_words(ts_ms, truth, versions)}" for ts_ms in (*wrong, *invented)]
         _note(found.as_told, key, [ts_ms for ts_ms in wrong if ts_ms in told])
         _note(found.doubled, key, _doubled(versions))
 
