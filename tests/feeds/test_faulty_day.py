@@ -10,7 +10,6 @@ from tests.support.feeds.ingestion_rig import ingestion_rig
 
 
 @pytest.mark.skipif(not is_available(), reason=MISSING)
-@pytest.mark.faults
 @pytest.mark.timeout(1500)
 def test_after_a_day_of_every_fault_raw_and_canonical_have_what_the_exchanges_have() -> None:
     plan = Plan(days=1)
