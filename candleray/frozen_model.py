@@ -12,12 +12,13 @@ import sys
 from functools import cache
 from itertools import pairwise
 from threading import RLock
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic._internal._model_construction import ModelMetaclass
 from pydantic_core import CoreSchema
 
+_set = object.__setattr__
 _LOCK = RLock()
 _under_way: set[type[BaseModel]] = set()
 """The models that are being built, within the lock."""
@@ -40,6 +41,19 @@ class FrozenModel(BaseModel, metaclass=BuiltAtFirstUse):
     """A frozen model without unknown fields; the docstring below a field is its description in schemas."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def of_fields(cls, fields: dict[str, Any]) -> Self:
+        """Make one of all of its fields, unchecked; the mapping is kept.
+
+        `model_construct` does the same in more than twice the time.
+        """
+        made = cls.__new__(cls)
+        _set(made, "__dict__", fields)
+        _set(made, "__pydantic_fields_set__", set(fields))
+        _set(made, "__pydantic_extra__", None)
+        _set(made, "__pydantic_private__", None)
+        return made
 
     @classmethod
     def model_rebuild(cls, **options: Any) -> bool | None:

@@ -38,6 +38,6 @@ def test_bodies_of_both_courses_are_what_their_models_take(dtype: np.dtype[np.vo
 
 
 def test_a_body_of_a_bar_is_worded_in_one_place() -> None:
-    makes = re.compile(r"\b(SignalChange|Entry|Exit|Annulled|Gap)(\.model_construct)?\((?!Model)")
+    makes = re.compile(r"\b(SignalChange|Entry|Exit|Annulled|Gap)(\.model_construct|\.of_fields)?\((?!Model)")
     sources = (ROOT / "candleray" / "live").rglob("*.py")
     assert [path.name for path in sources if makes.search(path.read_text())] == ["event_bodies.py"]

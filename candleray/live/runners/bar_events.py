@@ -9,11 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candleray.candles import Candles, IntArray
-from candleray.live.event_bodies import ON_ONE_BAR, annulled_of, entry_of, exit_of, gap_of, signal_change
+from candleray.live.event_bodies import (
+    ON_ONE_BAR,
+    annulled_of,
+    entry_of,
+    exit_of,
+    gap_of,
+    moment_of,
+    signal_change,
+)
 from candleray.live.events import Annulled, Entry, EventBody, Exit
 from candleray.live.sessions import LiveRun
 from candleray.live.stores.event_store import NewEvent
-from candleray.timeframes import MINUTE_MS, from_ms, to_ms
+from candleray.timeframes import MINUTE_MS, to_ms
 from kernels.live.paper_accounts import LONG_BIT, SHORT_BIT
 from kernels.live.trade_events import CLOSED, OPENED
 
@@ -50,7 +58,7 @@ def trade_events(runs: Mapping[int, LiveRun], rows: NDArray[np.void]) -> Iterato
 
 
 def event_of(live: LiveRun, ts_open_ms: int, body: EventBody) -> NewEvent:
-    return NewEvent(live.user_id, live.run.run_id, live.last.session, from_ms(ts_open_ms), body)
+    return NewEvent(live.user_id, live.run.run_id, live.last.session, moment_of(ts_open_ms), body)
 
 
 def _trade_body(told: Mapping[str, Any]) -> Entry | Exit | Annulled:
