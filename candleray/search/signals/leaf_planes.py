@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from candleray.candles import IntArray
 from candleray.search.signals.evaluator import Evaluator
 from candleray.search.signals.expressions import Crosses, Expression, parts_of
+from candleray.search.signals.plane_memory import room_for
 from candleray.search.signals.signal_grid import Leaf
 from kernels.bits import WORD_BITS, words
 from kernels.compared_blocks import READINGS
@@ -29,7 +30,7 @@ PlaneArray = NDArray[np.uint64]
 
 def leaf_planes(evaluator: Evaluator, leaves: Sequence[Leaf], numbers: IntArray, n_words: int) -> PlaneArray:
     """Return the planes of these numbers, ascending, the leaves' planes counted one after the other."""
-    planes = np.empty((len(numbers), len(leaves[0].rows), n_words), np.uint64)
+    planes = room_for((len(numbers), len(leaves[0].rows), n_words))
     compared: dict[object, _Comparisons] = {}
     alone: list[_Alone] = []
     offset = 0
