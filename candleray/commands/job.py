@@ -277,6 +277,7 @@ def _print_jobs(jobs: Sequence[Job]) -> None:
     rows = [
         (
             str(job.job_id),
+            f"{job.instrument.symbol} {job.timeframe}",
             job.state.value,
             job.phase,
             f"{100 * job.variants_done / max(1, job.simulations):.0f} %",
@@ -287,8 +288,8 @@ def _print_jobs(jobs: Sequence[Job]) -> None:
         )
         for job in jobs
     ]
-    names = ("job", "state", "phase", "done", "variants", "best return [%]", "created", "why")
-    print_table(output(), names, rows, text=("job", "state", "phase", "created", "why"))
+    names = ("job", "market", "state", "phase", "done", "variants", "best return [%]", "created", "why")
+    print_table(output(), names, rows, text=("job", "market", "state", "phase", "created", "why"))
 
 
 def _print_detail(detail: JobDetail) -> None:
@@ -343,5 +344,7 @@ def _print_top(best: JobTop) -> None:
     progress_text = f"{best.state}, {best.variants_done:,} of {best.simulations:,} simulations"
     title = f"the best so far ({progress_text})" if best.partial else f"the best ({progress_text})"
     print_table(output(), ("rank", "variant", *leading, TOTAL_RETURN.name, *names), rows, title=title)
+    if best.verdict_text:
+        output().print(best.verdict_text)
     for note in best.notes:
         output().print(note)

@@ -169,4 +169,6 @@ async def _save_answer(transaction: Transaction, job_id: UUID, result: BacktestR
     blocks = packed(reports)
     await transaction.fetch("save_reports", job_id, [rank for rank, _ in blocks], [block for _, block in blocks])
     await transaction.fetch("drop_checkpoint", job_id)
+    if result.top:  # the last heartbeat may have been before the best one was found
+        await transaction.fetch("tell_best", job_id, result.top[0].total_return_pct)
     await transaction.fetch("count_what_job_keeps", job_id)

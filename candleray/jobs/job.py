@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from uuid import UUID
 
 from pydantic import Field
@@ -25,6 +25,9 @@ from candleray.backtests.phase import Phase
 from candleray.backtests.report import variant_text
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import RankedVariant
+from candleray.backtests.verdict import Verdict
+from candleray.markets import Instrument
+from candleray.timeframes import Timeframe
 from candleray.validation import Model
 
 _SHOWN_VARIANTS = 10
@@ -59,6 +62,8 @@ class Job(Model):
     """The state and progress of a job; its request and its answer have routes of their own."""
 
     job_id: UUID
+    instrument: Instrument
+    timeframe: Timeframe
     state: JobState
     phase: Phase
     done: int
@@ -211,6 +216,13 @@ class JobVariant(Model):
     """This variant alone, as a request that gives the same result."""
 
 
+class Conclusion(NamedTuple):
+    """Words on a result as a whole, beside its table."""
+
+    notes: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+
+
 class JobTop(Model):
     """The best variants of a job: so far while it runs, for good once it has succeeded."""
 
@@ -224,6 +236,10 @@ class JobTop(Model):
     """Name of the metric that the job ranks by; absent where it is the total return."""
     notes: tuple[str, ...] = ()
     """Remarks as in the result; while there is none, about the candles of the range as they are now."""
+    verdict: Annotated[Verdict | None, Field(exclude_if=lambda verdict: verdict is None)] = None
+    """The verdict on luck, once the job has succeeded; absent where its request says `"verdict": false`."""
+    verdict_text: Annotated[str | None, Field(exclude_if=lambda text: text is None)] = None
+    """The verdict as a trader reads it."""
     top: tuple[Annotated[RankedVariant | BestVariant, Field(union_mode="left_to_right")], ...]
 
     @property
@@ -236,6 +252,7 @@ class JobTop(Model):
         lines = (f"  {variant}" for variant in self.top[:_SHOWN_VARIANTS])
         more = len(self.top) - _SHOWN_VARIANTS
         last = [f"  and {more:,} more"] if more > 0 else []
-        return "\n".join([f"<job {self.job_id}: {self.state}, {so_far}>", *lines, *last])
+        judged = [f"  {self.verdict.line}"] if self.verdict else []
+        return "\n".join([f"<job {self.job_id}: {self.state}, {so_far}>", *lines, *last, *judged])
 
     __str__ = __repr__

@@ -11,11 +11,12 @@ from uuid import UUID
 from candleray.backtests.preflight import Pace, SizedRequest
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult, RankedVariant
+from candleray.backtests.verdict import Verdict
 from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict, GuardExceeded, NotFound, Problem
 from candleray.hashes import canonical_json
 from candleray.jobs.checkpoint import Checkpoint
-from candleray.jobs.job import NOT_LAUNCHED, Job, JobEvent, JobState
+from candleray.jobs.job import NOT_LAUNCHED, Conclusion, Job, JobEvent, JobState
 from candleray.jobs.report_blocks import REPORT_BYTES, unpacked
 from candleray.logs import get_logger
 from candleray.paging import PagePosition
@@ -160,10 +161,14 @@ class Jobs:
         top = ",".join(await self._reports(job_id, None))
         return BacktestResult.model_validate_json(f'{content["content"][:-1]},"top":[{top}]}}')
 
-    async def notes(self, job_id: UUID) -> tuple[str, ...]:
-        """The notes of a result, without its reports."""
-        content = await self._postgres.fetch_one("read_result", job_id)
-        return tuple(json.loads(content["content"])["notes"]) if content else ()
+    async def conclusion(self, job_id: UUID) -> Conclusion:
+        """The notes and the verdict of a result, without its reports."""
+        row = await self._postgres.fetch_one("read_result", job_id)
+        if row is None:
+            return Conclusion()
+        content = json.loads(row["content"])
+        verdict = content.get("verdict")
+        return Conclusion(tuple(content["notes"]), verdict and Verdict.model_validate(verdict))
 
     async def pace(self) -> Pace:
         """The medians of the newest jobs that have succeeded."""
@@ -183,6 +188,7 @@ class Jobs:
         return [
             Job(
                 **{name: row[name] for name in Job.model_fields if name in row},
+                **_market(row["request"]),
                 waiting_for=_waiting_for(
                     row, others, places.get(row["job_id"], 0), last.get(row["job_id"]), self._limits
                 ),
@@ -193,6 +199,12 @@ class Jobs:
 
 MOMENT_S = 15.0
 """Longest time to a driver's first word on a machine that works: 5 s, and three times that where it is busy."""
+
+
+def _market(request: str) -> dict[str, Any]:
+    """The market and timeframe of a request, by which a person knows a job again."""
+    content = json.loads(request)
+    return {name: content[name] for name in ("instrument", "timeframe")}
 
 
 def _waits(row: dict[str, Any]) -> bool:

@@ -8,6 +8,8 @@ from serve_apps.examples.backtests import BACKTEST_RESULT
 
 JOB: dict[str, Any] = {
     "job_id": "0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90",
+    "instrument": BACKTEST_RESULT["request"]["instrument"],
+    "timeframe": BACKTEST_RESULT["request"]["timeframe"],
     "state": "running",
     "phase": "stage-b",
     "done": 420000,

@@ -19,7 +19,17 @@ from candleray.backtests.preflight import Preflight
 from candleray.backtests.rank_by import ranking_metric, value_of
 from candleray.backtests.result import BacktestResult, table_of
 from candleray.errors import CandlerayError
-from candleray.jobs.job import AcceptedJob, BestVariant, Job, JobDetail, JobPage, JobState, JobTop, JobVariant
+from candleray.jobs.job import (
+    AcceptedJob,
+    BestVariant,
+    Conclusion,
+    Job,
+    JobDetail,
+    JobPage,
+    JobState,
+    JobTop,
+    JobVariant,
+)
 from candleray.jobs.store import Jobs
 from candleray.market_data.arrow_stream import ARROW, stream_of
 from candleray.paging import CURSOR_PATTERN, PagePosition, cursor_of, position_of
@@ -138,6 +148,7 @@ async def get_job_top(
     if ARROW in request.headers.get("accept", ""):
         table = table_of(await jobs.request(user.user_id, job.job_id), top)
         return Response(stream_of(table), media_type=ARROW, headers={"Vary": "Accept"})
+    notes, verdict = await _conclusion(jobs, job, user.user_id, backend)
     return JobTop(
         job_id=job.job_id,
         state=job.state,
@@ -145,7 +156,9 @@ async def get_job_top(
         variants_done=job.variants_done,
         simulations=job.simulations,
         ranked_by=ranking_metric((await jobs.request(user.user_id, job.job_id)).rank_by).name,
-        notes=await _notes(jobs, job, user.user_id, backend),
+        notes=notes,
+        verdict=verdict,
+        verdict_text=verdict.text if verdict else None,
         top=top,
     )
 
@@ -223,13 +236,13 @@ async def delete_job(job_id: JobId, backend: InBackend, user: InUser) -> Respons
     return Response(status_code=204)
 
 
-async def _notes(jobs: Jobs, job: Job, user_id: UUID, backend: Backend) -> tuple[str, ...]:
+async def _conclusion(jobs: Jobs, job: Job, user_id: UUID, backend: Backend) -> Conclusion:
     if job.state is JobState.SUCCEEDED:
-        return await jobs.notes(job.job_id)
+        return await jobs.conclusion(job.job_id)
     request = await jobs.request(user_id, job.job_id)
     grid = await asyncio.to_thread(VariantGrid, request)
     warmup = warmup_bars(grid, backend.settings.backtests.warmup_bars)
-    return (await coverage_of(backend.candles, grid.request, warmup)).notes
+    return Conclusion((await coverage_of(backend.candles, grid.request, warmup)).notes)
 
 
 async def _top(jobs: Jobs, job: Job, user_id: UUID, limit: int) -> tuple[Any, ...]:

@@ -179,8 +179,14 @@ async def test_the_answer_of_a_job_is_that_of_a_backtest(api: httpx.AsyncClient,
     assert {**result, "elapsed_s": None} == {**direct, "elapsed_s": None}
     top = (await api.get(f"/backtests/jobs/{job_id}/top", params={"limit": 2})).json()
     assert (top["partial"], top["top"]) == (False, direct["top"][:2])
+    assert top["verdict"] == direct["verdict"]
+    assert top["verdict_text"].startswith(
+        direct["verdict"]["says"].capitalize() if direct["verdict"]["says"] else "No verdict: "
+    )
     done = (await api.get(f"/backtests/jobs/{job['job_id']}")).json()
     assert (done["state"], done["phase"], done["partial"]) == ("succeeded", "done", False)
+    assert done["best_total_return_pct"] == direct["top"][0]["total_return_pct"]
+    assert (done["instrument"], done["timeframe"]) == (REQUEST["instrument"], REQUEST["timeframe"])
 
 
 async def test_progress_comes_as_events_until_the_end(

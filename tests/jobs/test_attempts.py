@@ -247,6 +247,7 @@ async def test_where_its_answer_cannot_be_kept_whole_a_job_still_runs(
     assert await rows_of(postgres, job_id) == before
     await attempts.finish(job_id, 1, result())
     kept = await rows_of(postgres, job_id)
+    assert kept["jobs"][0]["best_total_return_pct"] == -1.0 != before["jobs"][0]["best_total_return_pct"]
     assert {table: len(rows) for table, rows in kept.items()} == {
         "jobs": 1,
         "job_events": 3,

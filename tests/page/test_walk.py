@@ -61,6 +61,8 @@ def barriers(tab: Tab) -> list[str]:
 
 def test_from_an_idea_to_a_running_strategy(tab: Tab, link: str, tmp_path: Path):
     searched(tab, link)
+    tab.see("Skill or luck:")
+    tab.screenshot(tmp_path / "result.png")
     best = tab.evaluate("document.querySelector('tbody td.number.gain, tbody td.number.loss').innerText")
     tab.click("a.row", "Report")
     tab.see("All metrics")
@@ -122,7 +124,7 @@ def test_every_screen_is_whole_light_dark_and_on_a_phone(tab: Tab, link: str, tm
 def test_a_delete_is_taken_back(tab: Tab, link: str):
     searched(tab, link)
     tab.click("nav a", "Searches")
-    tab.see("Begun")
+    tab.see("BTCUSDT · binance-spot · 1h")
     tab.click("button", "Delete")
     tab.see("The search and its results are deleted.")
     tab.see("No search yet")

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from candleray.backtests.result import RankedVariant
+from candleray.backtests.verdict import Verdict
 from candleray.errors import CandlerayError, InvalidInput, Problem, invalid
 from candleray.jobs.job import BestVariant, Job, JobState, JobTop
 from candleray.sdk.jobs import ListedJob
@@ -55,6 +56,8 @@ def test_the_best_of_a_job_are_a_line_each_and_the_rest_is_counted():
     first, *lines = repr(top).splitlines()
     assert first == f"<job {JOB_ID}: running, 1 of 9 simulations>"
     assert lines == [f"  {TEXT}"] * 10 + ["  and 2 more"]
+    judged = top.model_copy(update={"verdict": Verdict(says=None, reason="too few bars")})
+    assert repr(judged).splitlines()[-1] == "  verdict: none, too few bars"
 
 
 def test_a_listed_job_keeps_what_the_list_said():

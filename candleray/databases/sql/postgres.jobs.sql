@@ -130,6 +130,9 @@ UPDATE jobs SET kept_bytes = octet_length(request)
     + coalesce((SELECT octet_length(content) FROM job_results WHERE job_id = $1), 0)
 WHERE job_id = $1;
 
+-- name: tell_best
+UPDATE jobs SET best_total_return_pct = $2 WHERE job_id = $1;
+
 -- name: save_result
 INSERT INTO job_results (job_id, content) VALUES ($1, $2) ON CONFLICT (job_id) DO UPDATE SET content = excluded.content;
 

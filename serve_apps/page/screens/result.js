@@ -6,7 +6,7 @@ import { columns } from "../model/arrow.js";
 import { markets } from "../model/lists.js";
 import { searchedIn, strategyWords } from "../model/requests.js";
 import { Report } from "../parts/report.js";
-import { Answered, Fault, Loading, useAnswer } from "../parts/states.js";
+import { Answered, Fault, Loading, sentence, useAnswer } from "../parts/states.js";
 import { Table } from "../parts/table.js";
 import { say, sayFault } from "../parts/toast.js";
 import { addressOf, go, packed, place } from "../routing.js";
@@ -37,6 +37,7 @@ function Search({ id }) {
     ${!isOver(job) && h(Progress, { job })}
     ${job.state === "failed" && h(Fault, { error: new Error(`The search failed: ${job.error}`) })}
     ${job.state === "cancelled" && html`<p class="note">Cancelled after ${count(job.variants_done)} of ${count(job.simulations)} simulations. What was found is kept.</p>`}
+    ${job.state === "succeeded" && h(Judgement, { id })}
     <${Ranking} job=${job} />`;
 }
 
@@ -66,6 +67,36 @@ export function Progress({ job }) {
 const phaseWords = (/** @type {string} */ phase) => ({
   queued: "Starting", candles: "Reading candles", compile: "Compiling", planes: "Computing indicators", "stage-a": "Searching", tables: "Preparing stops", "stage-b": "Searching under stops", reports: "Writing reports",
 }[phase] ?? phase);
+
+/** Is the best more than luck, and what is to know of the candles. @param {{id: string}} props */
+function Judgement({ id }) {
+  const told = useAnswer(() => get(`/backtests/jobs/${id}/top`, { limit: 1 }), [id]);
+  return html`<${Answered} of=${told}>${(/** @type {any} */ { verdict, verdict_text: text, notes }) => html`
+    ${verdict && html`<section class="card" aria-label="Verdict"><h2>Skill or luck: <span class=${TONES[verdict.says] ?? "quiet"}>${verdict.says ?? "no verdict"}</span></h2>
+      <p class="prose">${verdict.says ? text.slice(text.indexOf(". ") + 2) : text}</p>
+      ${verdict.says && h(Evidence, { verdict })}</section>`}
+    ${notes.map((/** @type {string} */ note) => html`<p key=${note} class="note small">${sentence(note)}</p>`)}`}<//>`;
+}
+
+const TONES = /** @type {Record<string, string>} */ ({ "likely an edge": "gain", "likely noise": "loss", "not proven": "warn" });
+
+/** The numbers behind a verdict; the first two decide. @param {{verdict: any}} props */
+function Evidence({ verdict }) {
+  const rows = /** @type {[string, string][]} */ ([
+    ["Winners that lost on the other half", share(verdict.losing_splits)],
+    ["Luck p, of the whole grid", decimal(verdict.luck_p, 3)],
+    ["Variants that traded", count(verdict.variants)],
+    ["Count as independent ones", decimal(verdict.independent_variants, 1)],
+    ["Probability of overfitting (PBO)", share(verdict.pbo)],
+    ["Return kept on the other half", share(verdict.return_kept)],
+    ["Best Sharpe", decimal(verdict.best_sharpe, 2)],
+    ["Sharpe that luck alone reaches", decimal(verdict.luck_sharpe, 2)],
+  ]);
+  return html`<dl class="pairs small">${rows.map(([name, value]) => html`<div key=${name}><dt class="quiet">${name}</dt><dd class="number">${value}</dd></div>`)}</dl>`;
+}
+
+const decimal = (/** @type {number | null} */ value, /** @type {number} */ digits) => (value === null ? "–" : value.toFixed(digits));
+const share = (/** @type {number | null} */ value) => (value === null ? "–" : `${Math.round(100 * value)} %`);
 
 /** @param {{job: any}} props */
 function Ranking({ job }) {

@@ -1,7 +1,8 @@
 // Searches: every job of the user, with its state, its best, and its form to begin again with.
 import { h, html, useEffect, useState } from "../vendor/preact.js";
 import { call, get } from "../api.js";
-import { count, percent, time, tone } from "../model/formats.js";
+import { count, instrumentName, percent, time, tone } from "../model/formats.js";
+import { markets } from "../model/lists.js";
 import { Answered, Empty, useAnswer } from "../parts/states.js";
 import { deleteSoon, sayFault } from "../parts/toast.js";
 import { addressOf, go, packed } from "../routing.js";
@@ -50,6 +51,7 @@ function remove(job, setGone) {
 
 /** @param {any} props */
 function Jobs({ jobs, remove }) {
+  const every = useAnswer(markets);
   const again = async (/** @type {string} */ id) => {
     try {
       go(addressOf("build", "", { d: packed((await get(`/backtests/jobs/${id}`)).request) }));
@@ -58,9 +60,10 @@ function Jobs({ jobs, remove }) {
     }
   };
   return html`<div class="rows" tabindex="0" role="region" aria-label="Searches"><table>
-    <thead><tr><th scope="col">Begun</th><th scope="col">State</th><th scope="col" class="number">Variants</th><th scope="col" class="number">Best</th><th scope="col"><span class="visually-hidden">Actions</span></th></tr></thead>
+    <thead><tr><th scope="col">Begun</th><th scope="col">Market</th><th scope="col">State</th><th scope="col" class="number">Variants</th><th scope="col" class="number">Best</th><th scope="col"><span class="visually-hidden">Actions</span></th></tr></thead>
     <tbody>${jobs.map((/** @type {any} */ job) => html`<tr key=${job.job_id}>
       <td><a class="row" href=${addressOf("result", job.job_id)}>${time(job.created_at)}</a></td>
+      <td>${instrumentName(job.instrument, every.answer)} · ${job.timeframe}</td>
       <td><span class=${`state ${TONES[job.state] ?? ""}`}>${job.state}${job.state === "running" && job.simulations ? ` ${Math.floor((100 * job.variants_done) / job.simulations)} %` : ""}</span></td>
       <td class="number">${count(job.variants_total)}</td>
       <td class=${`number ${tone(job.best_total_return_pct)}`}>${percent(job.best_total_return_pct)}</td>
