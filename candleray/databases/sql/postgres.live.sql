@@ -16,7 +16,8 @@ ON CONFLICT (user_id) DO UPDATE SET last = event_numbers.last;
 
 -- name: append_strategy_events
 -- What is there already stays as it is. Users' numbers are locked as in `lock_event_numbers`, to the end of the
--- transaction; one that writes more after this has locked all of its users before.
+-- transaction; one that writes more after this has locked all of its users before. All are written at one moment:
+-- a subquery in place of `clock` may be asked again for each row.
 WITH given AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[], $5::text[], $6::text[])
         WITH ORDINALITY AS event (user_id, run_id, session, ts_open, kind, body, place)
@@ -32,9 +33,11 @@ WITH given AS (
     SELECT user_id, count(*) FROM fresh GROUP BY user_id ORDER BY user_id
     ON CONFLICT (user_id) DO UPDATE SET last = known.last + excluded.last
     RETURNING user_id, last
+), clock AS MATERIALIZED (
+    SELECT clock_timestamp() AS at
 ), numbered AS MATERIALIZED (
     SELECT fresh.*, last - count(*) OVER (PARTITION BY user_id) + nth AS number, clock.at
-    FROM fresh JOIN counted USING (user_id) CROSS JOIN (SELECT clock_timestamp() AS at) AS clock
+    FROM fresh JOIN counted USING (user_id) CROSS JOIN clock
 ), written AS (
     INSERT INTO strategy_events (user_id, number, run_id, session, ts_open, kind, body, at)
     SELECT user_id, number, run_id, session, ts_open, kind, body::jsonb, at FROM numbered
