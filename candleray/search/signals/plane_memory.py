@@ -11,6 +11,7 @@ import math
 import mmap
 import weakref
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ class _Region:
 
 def _fresh_memory(n_bytes: int) -> mmap.mmap:
     memory = mmap.mmap(-1, n_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    memory.madvise(mmap.MADV_HUGEPAGE)
+    _advise(memory, mmap.MADV_HUGEPAGE)
     return memory
 
 
@@ -62,5 +63,10 @@ def _spare_memory(n_bytes: int) -> mmap.mmap | None:
 
 def _let_go(memory: mmap.mmap) -> None:
     """Keep memory for the next planes; until then the system takes its pages when it has no others."""
-    memory.madvise(mmap.MADV_FREE)
+    _advise(memory, mmap.MADV_FREE)
     _spare.append(memory)
+
+
+def _advise(memory: mmap.mmap, advice: int) -> None:
+    with suppress(OSError):  # kernels are built without it: then it only costs what it would have saved
+        memory.madvise(advice)

@@ -58,6 +58,13 @@ def test_few_planes_come_from_the_allocator():
     assert not plane_memory._spare
 
 
+def test_a_kernel_that_takes_no_advice_gives_memory_all_the_same(monkeypatch: pytest.MonkeyPatch):
+    for name in ("MADV_HUGEPAGE", "MADV_FREE"):
+        monkeypatch.setattr(plane_memory.mmap, name, 12_345)
+    room_for(ENOUGH)[...] = 7
+    assert len(plane_memory._spare) == 1
+
+
 def test_planes_do_not_depend_on_what_their_memory_held(monkeypatch: pytest.MonkeyPatch):
     averages = {"fast": ema([3, 5]), "slow": ema([20, 30])}
     crossed = {"cross_above": ["fast", "slow"]}
