@@ -48,6 +48,9 @@ log = get_logger("candle-store")
 TIMEOUT_S = 120.0
 """The longest call: a restarted store repairs before it answers."""
 
+MEND_AGAIN_S = 30.0
+"""The least time between two openings of a store that stays damaged."""
+
 CHECK_AGAIN_S = 600.0
 """The least time between two checks of all parts, each of which reads the whole store."""
 
@@ -61,7 +64,7 @@ class CandleStoreActor:
         self._url = url
         self._opened: CandleStore | None = None
         self._metrics = CandleStoreMetrics()
-        self._checked_at = -CHECK_AGAIN_S
+        self._mended_at = self._checked_at = -CHECK_AGAIN_S
         path = url.get_secret_value().partition("?")[0]
         self._place = Place(Path(unquote(path.removeprefix("chdb://")))) if path.startswith("chdb://") else None
         # A store that cannot be opened must say so to its callers, not die and be restarted for ever.
@@ -166,30 +169,40 @@ class CandleStoreActor:
     def _store(self) -> CandleStore:
         self._require_place()
         if self._opened is None:
-            # Imported here: drivers and replicas import this module and only call; each would pay 0.5 s and 60 MB.
-            from candleray.market_data.candle_store import CandleStore
-
-            if self._place:
-                Inventory(self._place.path.parent).require(self._place.path.name)
-            store = CandleStore.open(self._url.get_secret_value())
-            try:
-                store.migrate()
-                log.info("candle_store_opened", restored_minutes=store.repair().canonical_restored)
-            except CandlerayError:
-                store.close()
-                raise
-            self._opened = store
-        elif self._opened.is_damaged:
-            self._check(self._opened)
+            self._opened = self._open()
+        elif self._opened.is_damaged and time.monotonic() - self._mended_at >= MEND_AGAIN_S:
+            self._mend(self._opened)
         return self._opened
 
-    def _check(self, store: CandleStore) -> None:
-        """Look for the part on which a read has failed; where none is found, not with every call."""
-        if time.monotonic() - self._checked_at < CHECK_AGAIN_S:
-            return
-        self._checked_at = time.monotonic()
-        log.error("candle_store_damaged", action="all parts are held against their checksums")
-        store.repair(check=True)
+    def _open(self) -> CandleStore:
+        # Imported here: drivers and replicas import this module and only call; each would pay 0.5 s and 60 MB.
+        from candleray.market_data.candle_store import CandleStore
+
+        if self._place:
+            Inventory(self._place.path.parent).require(self._place.path.name)
+        store = CandleStore.open(self._url.get_secret_value())
+        try:
+            store.migrate()
+            log.info("candle_store_opened", restored_minutes=store.repair().canonical_restored)
+        except CandlerayError:
+            store.close()
+            raise
+        return store
+
+    def _mend(self, store: CandleStore) -> None:
+        """Open the store anew, and look for the part on which a read has failed; that not with every call.
+
+        Where a file may not grow, the engine ends a merge with empty files and no error. Opened anew, it takes the
+        parts that were merged again. It deletes them 8 minutes after the merge.
+        """
+        self._mended_at = time.monotonic()
+        log.error("candle_store_damaged", action="opened anew, all parts are held against their checksums")
+        self._opened = None
+        store.close()
+        self._opened = self._open()
+        if self._mended_at - self._checked_at >= CHECK_AGAIN_S:
+            self._checked_at = self._mended_at
+            self._opened.repair(check=True)
 
     def _kept(self, outcome: Outcome) -> Outcome:
         """The outcome of a write, whose folder is where it was.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,7 +20,6 @@ from actors.ray_errors import translated_errors
 from candleray.errors import CandlerayError, InstanceError, NotFound, ServiceUnavailable
 from candleray.inventory import Inventory
 from candleray.settings import ServiceSettings, Settings
-from cluster.machine.polls import polls
 from tests.support.candle_store.rows import FOREVER, candle_rows
 from tests.support.instances.processes import process_of_actor, running_script
 from tests.support.instances.ray_workers import ray_workers
@@ -110,13 +110,45 @@ def test_a_part_that_breaks_is_found_by_the_read_that_fails_and_the_next_read_ha
     end(store)
 
 
+MERGED_WITHOUT_ROOM = """
+import resource, sys
+from pydantic import SecretStr
+from actors.candle_store import CandleStoreActor
+from candleray.errors import ServiceUnavailable
+from tests.support.candle_store.rows import FOREVER, candle_rows
+store = CandleStoreActor(SecretStr(f"chdb://{sys.argv[1]}"), "INFO")
+for first in range(0, 240, 60):
+    store.insert(1, "MERGEDUSDT", candle_rows(range(first, first + 60)), "rest")
+_, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, most))
+for table in ("raw_binance_klines_1m", "canonical_candles_1m"):
+    store._opened._session._client.command(f"OPTIMIZE TABLE {table} FINAL")
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+try:
+    store.read(1, "MERGEDUSDT", *FOREVER)
+except ServiceUnavailable as error:
+    print(error.message.replace("\\n", " "), file=sys.stderr)
+stored = len(store.read(1, "MERGEDUSDT", *FOREVER))
+print(stored, *[(row.raw, row.canonical) for row in store.counts()], flush=True)
+"""
+
+
+def test_a_merge_that_ended_with_empty_files_where_none_may_grow_costs_no_row(tmp_path: Path) -> None:
+    with running_script(MERGED_WITHOUT_ROOM, tmp_path, stderr=subprocess.PIPE) as (process, told):
+        assert told == "240 (240, 240)"
+        assert process.stderr
+        assert "Empty marks file" in process.stderr.read(), "the merge was refused: nothing was tried"
+
+
 def put_back(away: Path, path: Path) -> None:
     """Replace what is there now, which the engine may go on making."""
-    for _ in polls(PATIENCE_S, every_s=0.01):
+
+    def is_back() -> bool:
         shutil.rmtree(path, ignore_errors=True)
-        with suppress(OSError):
-            away.rename(path)
-            return
+        away.rename(path)
+        return True
+
+    wait_until(is_back, what="the folder is back", every_s=0.01, passing=(OSError,))
 
 
 @pytest.mark.faults
