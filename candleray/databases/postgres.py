@@ -16,7 +16,7 @@ import asyncpg
 
 from candleray.databases.statements import Migration, migrations, named_statements, pending
 from candleray.databases.urls import split_url, without_credentials
-from candleray.errors import CandlerayError, ServiceUnavailable, StatementRefused, first_line
+from candleray.errors import ServiceUnavailable, StatementRefused, first_line
 from candleray.network.forks import require_own
 
 _CONNECT_TIMEOUT_S = 10.0
@@ -74,7 +74,7 @@ class Postgres:
         store = cls(pool, address)
         try:
             await store.migrate()
-        except CandlerayError:
+        except BaseException:  # who is cancelled meanwhile leaves nothing open
             await store.close()
             raise
         return store

@@ -78,7 +78,7 @@ class Valkey:
             ) from None
         try:
             await store.ping()
-        except ServiceUnavailable:
+        except BaseException:  # who is cancelled meanwhile leaves nothing open
             await store.close()
             raise
         return store
