@@ -61,13 +61,17 @@ class RunRoster:
         self._faults: dict[UUID, tuple[LiveRun, str]] = {}
         """Runs that are to fail with the next turn, each with the reason."""
         self._looked_s = -LOOK_AT_ALL_S
-        self.untaken: Counter[RunState] = Counter()
-        """Runs that are to live and are not taken up, by state, as of the last look."""
+        self._untaken: dict[UUID, RunState] = {}
+        """Runs that are to live and were not taken up at the last look."""
+
+    def untaken(self) -> Counter[RunState]:
+        """Runs that are to live and are not taken up, by state."""
+        return Counter(state for run_id, state in self._untaken.items() if run_id not in self._state.attached)
 
     def counts(self) -> Mapping[RunState, int]:
         """Runs that are to live, by state: those that are taken up run."""
-        taken = Counter({RunState.RUNNING: len(self._state.attached)})
-        return {state: (self.untaken + taken)[state] for state in ACTIVE_STATES}
+        known = self.untaken() + Counter({RunState.RUNNING: len(self._state.attached)})
+        return {state: known[state] for state in ACTIVE_STATES}
 
     async def look(self) -> float:
         """Take up and let go what is due; return how long to pause before the next look."""
@@ -85,9 +89,8 @@ class RunRoster:
                 self._note_who_is_to_come_back(found)
                 self._looked_s = now_s
             await self._stop([one for one in found if one.run.state is RunState.STOPPING])
-            self._count_untaken(found, is_whole)
+            self._note_untaken(found, is_whole)
             await self._take_up([one for one in found if self._is_due(one, now_s)])
-            self._count_untaken(found, is_whole)
         except BaseException:
             self._state.looks_at_all |= is_whole
             raise
@@ -105,12 +108,13 @@ class RunRoster:
         known = self._state.attached.get(live.run.run_id)
         return known is None or known.live.last.session != live.last.session
 
-    def _count_untaken(self, found: Sequence[LiveRun], is_whole: bool) -> None:
-        to_live = [one.run for one in found if one.run.state is not RunState.STOPPING]
-        untaken = Counter(run.state for run in to_live if run.run_id not in self._state.attached)
+    def _note_untaken(self, found: Sequence[LiveRun], is_whole: bool) -> None:
+        to_live = {one.run.run_id: one.run.state for one in found if one.run.state is not RunState.STOPPING}
         if not is_whole:  # those that run were not looked at
-            untaken[RunState.RUNNING] = self.untaken[RunState.RUNNING]
-        self.untaken = untaken
+            looked_at = {one.run.run_id for one in found}
+            running = {one for one, state in self._untaken.items() if state is RunState.RUNNING}
+            to_live |= dict.fromkeys(running - looked_at, RunState.RUNNING)
+        self._untaken = {one: state for one, state in to_live.items() if one not in self._state.attached}
 
     async def _let_go(self, active: set[UUID]) -> None:
         """Let go of runs that have ended without us."""

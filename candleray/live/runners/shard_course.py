@@ -74,7 +74,7 @@ class ShardCourse:
             shard=state.shard,
             epoch=state.store.epoch,
             runs=self._roster.counts(),
-            untaken=self._roster.untaken.total(),
+            untaken=self._roster.untaken().total(),
             failed=commits.failed,
             last_failed_s=commits.last_failed_s,
             bars=state.bars,

@@ -12,6 +12,7 @@ from candleray.feeds.hole_store import HoleStore
 from candleray.feeds.minutes import Verdict
 from candleray.live.events import EventKind
 from candleray.live.run import RunAction, RunState
+from candleray.live.runners.shard_course import ShardCourse
 from candleray.live.stores.event_store import StrategyEvents
 from candleray.live.stores.shard_store import EpochOver
 from candleray.live.stores.standings import standings_of
@@ -53,6 +54,28 @@ async def test_a_run_is_taken_up_says_what_a_whole_course_says_and_is_let_go(rig
         assert figures.commit_ms["0.5"] is not None
         assert figures.lag_s is not None
         assert {one.epoch for one in rig.observed} == {1}
+
+
+async def test_a_run_that_comes_back_counts_once_at_every_moment(rig: Rig) -> None:
+    for number in range(4):
+        await rig.start(number)
+    async with rig.running() as course:
+        await let_work_until(lambda: course.figures().runs[RunState.RUNNING] == 4, what="runs")
+    counted: set[tuple[int, int]] = set()
+
+    async def count(course: ShardCourse) -> None:
+        while True:
+            figures = course.figures()
+            counted.add((sum(figures.runs.values()), figures.untaken + len(course.state.attached)))
+            await asyncio.sleep(0)
+
+    async with rig.running() as course, asyncio.TaskGroup() as tasks:
+        counting = tasks.create_task(count(course))
+        await let_work_until(lambda: len(course.state.attached) == 4, what="runs")
+        await rig.close(range(3))
+        await rig.taken(2)
+        counting.cancel()
+    assert counted == {(0, 0), (4, 4)}, "before the first look, and after it"
 
 
 async def test_the_users_stream_has_every_event_once_and_in_order_with_its_number(rig: Rig) -> None:
