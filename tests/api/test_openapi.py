@@ -14,6 +14,7 @@ import serve_apps.routes
 from candleray.backtests.explanation import Explanation
 from candleray.backtests.preflight import Preflight
 from candleray.backtests.result import BacktestResult
+from candleray.backtests.robustness import Robustness
 from candleray.errors import error_classes
 from candleray.feeds.subscriptions import (
     NewSubscriptions,
@@ -33,7 +34,7 @@ from candleray.market_data.instruments.changes import ListingReport
 from candleray.market_data.pages import CandlePage, ChangesPage, InstrumentPage
 from candleray.markets import InstrumentReference
 from kernels.indicators import INDICATORS
-from serve_apps.examples import backtests, indicators, jobs, market_data, subscriptions
+from serve_apps.examples import backtests, indicators, jobs, market_data, robustness, subscriptions
 from serve_apps.http.openapi import ERRORS, ErrorAnswer
 from serve_apps.http.readiness import NotReady
 from serve_apps.routes.health import _NOT_READY
@@ -153,6 +154,7 @@ def test_the_examples_of_a_backtest_are_valid(example):
         *((BackfillRequest, one["value"]) for one in market_data.BACKFILL_BODIES.values()),
         (BacktestResult, backtests.BACKTEST_RESULT),
         (Explanation, backtests.EXPLANATION),
+        (Robustness, robustness.ROBUSTNESS),
         (CandlePage, market_data.CANDLES),
         (Job, jobs.JOB),
         (JobDetail, jobs.JOB_DETAIL),

@@ -64,6 +64,7 @@ SCOPES: dict[str | None, str] = {
         POST /backtests/report
         POST /backtests/report/curve
         POST /backtests/report/trades
+        POST /backtests/robustness
         POST /certificates/verify
         POST /indicators/compute
         POST /logout

@@ -1,0 +1,127 @@
+"""The answer to a robustness check: one strategy as it is, and beside it under what could have been otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from pydantic import Field
+
+from candleray.backtests.axes import Number
+from candleray.backtests.report import shown
+from candleray.backtests.request import BacktestRequest
+from candleray.validation import Model
+
+MAX_SEED = 2**53 - 1
+"""The largest whole number that every reader of JSON takes for itself."""
+
+
+class Check(StrEnum):
+    """The kinds of what could have been otherwise."""
+
+    COSTS = "costs"
+    PARAMETERS = "parameters"
+    YEARS = "years"
+    STARTS = "starts"
+
+
+CHECKS = tuple(Check)
+
+TITLES = {
+    Check.COSTS: "higher costs",
+    Check.PARAMETERS: "neighbouring parameters",
+    Check.YEARS: "each year alone",
+    Check.STARTS: "a later start",
+}
+"""The checks in words."""
+
+
+class RobustnessQuery(Model):
+    """The variant that is checked, and the checks that are made of it."""
+
+    variant_index: int = Field(0, ge=0, description="the variant that is checked; the first one if not given")
+    check: list[Check] = Field(
+        [], max_length=len(CHECKS), description="a check to make, once for each; all where none is given"
+    )
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The checks in their own order, each once."""
+        return tuple(check for check in CHECKS if not self.check or check in self.check)
+
+
+class Figures(Model):
+    """The numbers of one simulation that stand in the table; each is that of the report."""
+
+    total_return_pct: float
+    sharpe_ratio: float | None
+    """Null where it is undefined."""
+    max_drawdown_pct: float
+    trades: int
+    benchmark_return_pct: float
+    """Buy and hold over the same bars, without costs."""
+    bars: int
+
+
+class Case(Model):
+    """The strategy with one thing otherwise."""
+
+    check: Check
+    name: str
+    """The thing that is otherwise, in words."""
+    changed: dict[str, Number | str]
+    """The same as numbers: `{"fee_pct": 0.15, "slippage_pct": 0.02}`, `{"sma.window": 22}`."""
+    figures: Figures
+
+
+class Robustness(Model):
+    """One strategy beside itself under each check."""
+
+    request: BacktestRequest
+    """The variant alone, resolved: what all cases are made of."""
+    variant_index: int
+    """Its number in the request that was sent."""
+    sentences: tuple[str, ...]
+    """The strategy in words."""
+    base: Figures
+    """The strategy as it is."""
+    cases: tuple[Case, ...]
+    worst: int | None
+    """The place in `cases` of the lowest total return; null where no case could be made."""
+    summary: tuple[str, ...]
+    """The worst case in words, then a line for each check."""
+    notes: tuple[str, ...] = ()
+    """Cases that could not be made, and why; remarks on the candles."""
+
+
+def worst_of(cases: Sequence[Case]) -> int | None:
+    """Return the place of the lowest total return, the first of equals."""
+    return min(range(len(cases)), key=lambda at: cases[at].figures.total_return_pct, default=None)
+
+
+def summary_of(base: Figures, cases: Sequence[Case]) -> tuple[str, ...]:
+    """Say the worst case, and of each check how many cases lose and which is its worst."""
+    worst = worst_of(cases)
+    if worst is None:
+        return ()
+    one = cases[worst]
+    where = f"{one.name} ({TITLES[one.check]})"
+    first = f"Worst of {len(cases)} cases: {where}, {_told(one)}; as it is {_return(base)}."
+    made = dict.fromkeys(case.check for case in cases)
+    return (first, *(_line(check, [case for case in cases if case.check is check]) for check in made))
+
+
+def _line(check: Check, cases: Sequence[Case]) -> str:
+    worst = min(cases, key=lambda case: case.figures.total_return_pct)
+    losing = sum(case.figures.total_return_pct < 0 for case in cases)
+    title = TITLES[check][0].upper() + TITLES[check][1:]
+    return f"{title}: {losing} of {len(cases)} lose; the worst, {worst.name}, {_told(worst)}."
+
+
+def _told(case: Case) -> str:
+    drawdown = shown("Max. Drawdown [%]", case.figures.max_drawdown_pct)
+    return f"{_return(case.figures)} with a drawdown of {drawdown} %"
+
+
+def _return(figures: Figures) -> str:
+    return f"{figures.total_return_pct:+,.2f} %"

@@ -1,0 +1,1 @@
+"""Robustness checks: one strategy under what could have been otherwise."""
