@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from candleray.sdk.jobs import SubmittedJob as SubmittedJob
     from candleray.strategies.strategy import Strategy as Strategy
     from candleray.strategies.strategy import StrategySpec as StrategySpec
+    from candleray.trials.trial import Trial as Trial
 
     __version__: str
 
@@ -114,6 +115,7 @@ _HOMES = {
     "candleray.sdk.client": ("Client",),
     "candleray.sdk.jobs": ("ListedJob", "SubmittedJob"),
     "candleray.strategies.strategy": ("Strategy", "StrategySpec"),
+    "candleray.trials.trial": ("Trial",),
 }
 """Exported names beside the errors, by module. The imports above are for type checkers; a test compares both."""
 

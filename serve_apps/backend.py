@@ -23,6 +23,7 @@ from candleray.live.starting.start_checks import CheckedStart, Starter
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import Settings
 from candleray.strategies.strategy import StrategySpec
+from candleray.trials.store import Trials
 from serve_apps.backfills import Backfills
 from serve_apps.event_watch import EventWatch
 from serve_apps.fair_shares import FairShares, search_turns
@@ -89,6 +90,9 @@ class Backend:
 
     async def jobs(self) -> Jobs:
         return Jobs(await self.postgres(), self.settings.jobs)
+
+    async def trials(self) -> Trials:
+        return Trials(await self.postgres())
 
 
 async def _backend_of(request: Request) -> Backend:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
 
 from candleray.validation import Model
 
@@ -60,6 +63,16 @@ class VariantTrust(Model):
     record: TrackRecord
 
 
+class EarlierSearches(Model):
+    """The searches of the same user before this one, over candles of the same symbol in the same time."""
+
+    searches: int
+    variants: int
+    """Variants that they tried."""
+    independent_variants: float
+    """Independent variants that these count as, each search by the share of this range that it went over."""
+
+
 class Verdict(Model):
     """The judgement of a search: is its best more than luck? It is about all variants that traded."""
 
@@ -93,6 +106,11 @@ class Verdict(Model):
     """Days of record that would show the best one's ratio to be above luck's; null where no length would."""
     benchmark_pct: float | None = None
     """Return of buying and holding, in percent."""
+    earlier: Annotated[EarlierSearches | None, Field(exclude_if=lambda earlier: earlier is None)] = None
+    """Left out where there are none."""
+    luck_p_with_earlier: Annotated[float | None, Field(exclude_if=lambda luck_p: luck_p is None)] = None
+    """The luck p of the best of this search and the earlier ones together: it decides where there are earlier
+    ones."""
 
     @property
     def line(self) -> str:
@@ -101,7 +119,8 @@ class Verdict(Model):
             return f"verdict: none, {self.reason}"
         return (
             f"verdict: {self.says}; winners of half the range lost on the other half in "
-            f"{_percent(self.losing_splits)}, luck p {_number(self.luck_p, 2)}, {self._counted}"
+            f"{_percent(self.losing_splits)}, luck p {_number(self.luck_p, 2)}{self._with_earlier}, "
+            f"{self._counted}"
         )
 
     @property
@@ -110,7 +129,7 @@ class Verdict(Model):
         if self.says is None:
             return f"No verdict: {self.reason}."
         sentences = [f"{self.says.value.capitalize()}.", self._halves, self._luck, f"{self._counted}."]
-        sentences += [one for one in (self._sharpe, self._kept, self._stable) if one]
+        sentences += [one for one in (self._before, self._sharpe, self._kept, self._stable) if one]
         return " ".join(sentences)
 
     @property
@@ -122,10 +141,25 @@ class Verdict(Model):
 
     @property
     def _luck(self) -> str:
-        assert self.luck_p is not None
-        times = round(100 * self.luck_p)
-        share = f"in {times} of 100 histories" if times else "in fewer than 1 of 100 histories"
-        return f"Luck alone gives a grid of this kind its best result {share}."
+        return f"Luck alone gives a grid of this kind its best result {_histories(self.luck_p)}."
+
+    @property
+    def _before(self) -> str:
+        if self.earlier is None:
+            return ""
+        count, variants = self.earlier.searches, self.earlier.variants
+        searches = "1 other search" if count == 1 else f"{count:,} other searches"
+        tried = "1 variant" if variants == 1 else f"{variants:,} variants"
+        return (
+            f"You have made {searches} over these candles before, of {tried}: with them luck alone gives such "
+            f"a result {_histories(self.luck_p_with_earlier)}, and that is what counts."
+        )
+
+    @property
+    def _with_earlier(self) -> str:
+        if self.earlier is None:
+            return ""
+        return f" ({_number(self.luck_p_with_earlier, 2)} with {self.earlier.searches:,} earlier searches)"
 
     @property
     def _counted(self) -> str:
@@ -159,6 +193,11 @@ class Verdict(Model):
         if self.says is not Saying.NOISE or self.pbo is None or self.pbo >= STABLE_PBO:
             return ""
         return f"(The ranking is stable, PBO {_percent(self.pbo)}: costs decide it, not skill.)"
+
+
+def _histories(luck_p: float | None) -> str:
+    times = round(100 * (luck_p or 0.0))
+    return f"in {times} of 100 histories" if times else "in fewer than 1 of 100 histories"
 
 
 def _percent(share: float | None) -> str:

@@ -54,9 +54,12 @@ def create(
 
     Example: candleray strategy create --last --rank 1
     """
-    content = None if job else _content(file, last, back, rank)
+    content = None if job else read_content(file, last, back)
     with connect(api, data) as client:
-        saved = client.save_strategy(content) if content else client.save_job_variant(job or "", variant)
+        if content:
+            saved = client.save_strategy(_chosen(content, rank), request_hash=_search_of(content))
+        else:
+            saved = client.save_job_variant(job or "", variant)
     _show(saved, as_json)
     if not as_json:
         show_next(
@@ -166,10 +169,14 @@ def delete(strategy_id: StrategyId, as_json: AsJson = False, api: ApiUrl = None,
         notes().print(f"deleted: {deleted.name}")
 
 
-def _content(file: str | None, last: bool, back: int, rank: int) -> Mapping[str, Any]:
+def _chosen(content: Mapping[str, Any], rank: int) -> Mapping[str, Any]:
     """The strategy as it stands there, or the one of that rank in an answer."""
-    content = read_content(file, last, back)
     return variant_of(content, rank)["strategy"] if "top" in content else content
+
+
+def _search_of(content: Mapping[str, Any]) -> str | None:
+    """Return the name of the search that an answer is to, so that its verdict is kept with the strategy."""
+    return content.get("request_hash") if "top" in content else None
 
 
 def _show(saved: Strategy, as_json: bool) -> None:
@@ -217,4 +224,6 @@ def _print_strategy(saved: Strategy) -> None:
     rows = [(name, str(value)) for name, value in values.items()]
     console = output()
     print_meaning(console, saved.name, saved.spec)
+    if saved.verdict is not None:
+        console.print(f"{saved.verdict.line} (of the search that it was saved from)", highlight=False)
     print_table(console, ("field", "value"), rows, text=("field", "value"))

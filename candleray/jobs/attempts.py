@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
 from candleray.databases.postgres import Postgres, Transaction
+from candleray.errors import first_line
 from candleray.jobs.checkpoint import Checkpoint
-from candleray.jobs.job import JobState, Progress, Superseded, UnfinishedJob, sources
+from candleray.jobs.job import ENDED, JobState, Progress, Superseded, UnfinishedJob, sources
 from candleray.jobs.report_blocks import packed
 from candleray.logs import get_logger
 from candleray.settings import JobSettings
+from candleray.trials.store import count_result, record
+from candleray.trials.trial import TriedGrid
 
 log = get_logger("jobs")
 
@@ -32,7 +38,10 @@ class Attempts:
         Args:
             attempt: the job must be at this attempt.
         """
-        row = await _move(self._postgres, job_id, target, cause, attempt, error)
+        async with self._postgres.transaction() as transaction:
+            row = await _move(transaction, job_id, target, cause, attempt, error)
+            if row and target in ENDED and row["variants_done"]:  # its best so far could be seen
+                await _record_part(transaction, row)
         _log_move(row, cause)
         return row is not None
 
@@ -122,7 +131,9 @@ class Attempts:
             row = await _move(transaction, job_id, JobState.SUCCEEDED, cause, attempt)
             if row is None:
                 raise _superseded(job_id, attempt)
-            await _save_answer(transaction, job_id, result)
+            await _save_answer(
+                transaction, job_id, await count_result(transaction, row["user_id"], job_id, result)
+            )
         _log_move(row, cause)
 
     async def count_by_state(self) -> dict[str, int]:
@@ -143,6 +154,17 @@ async def _move(
     error: str | None = None,
 ) -> dict[str, Any] | None:
     return await store.fetch_one("move_job", job_id, sources(target), target.value, attempt, cause, error)
+
+
+async def _record_part(transaction: Transaction, job: Mapping[str, Any]) -> None:
+    """Put a job on the record of trials that ended before it had tried everything."""
+    try:
+        request = BacktestRequest.model_validate_json(job["request"])
+    except ValidationError as error:  # of a version that knew other fields; that must not keep a job from ending
+        log.warning("trial_not_recorded", job_id=str(job["job_id"]), reason=first_line(error))
+        return
+    tried = TriedGrid.of(request, job["request_hash"], job["variants_done"])
+    await record(transaction, job["user_id"], job["job_id"], tried)
 
 
 def _log_move(row: dict[str, Any] | None, cause: str) -> None:

@@ -36,6 +36,7 @@ from candleray.sdk.runs import RunMethods
 from candleray.sdk.saved_requests import request_of_saved
 from candleray.sdk.strategies import StrategyMethods
 from candleray.sdk.subscriptions import SubscriptionMethods
+from candleray.sdk.trials import TrialMethods
 from candleray.strategies.strategy import Strategy
 
 DEFAULT_TIMEOUT_S = 330.0
@@ -48,6 +49,7 @@ class Client(
     JobMethods,
     ReportMethods,
     StrategyMethods,
+    TrialMethods,
     RunMethods,
     RunEventMethods,
     MessageMethods,

@@ -21,20 +21,25 @@ class StrategyMethods(Sender):
     """Saved strategies; `backtest` and `submit` take `{"strategy_id": …}`."""
 
     def save_strategy(
-        self, strategy: RankedVariant | BestVariant | StrategySpec | Mapping[str, Any] | bytes
+        self,
+        strategy: RankedVariant | BestVariant | StrategySpec | Mapping[str, Any] | bytes,
+        *,
+        request_hash: str | None = None,
     ) -> Strategy:
         """Save a strategy for good; where it is saved already, return that one.
 
         Args:
             strategy: a row of a backtest's or job's table, its `strategy`, a spec, or the bytes of its JSON.
+            request_hash: of the answer that has it: the verdict of that search is kept with the strategy.
 
-        >>> best = client.backtest(request).top[0]
-        >>> strategy = client.save_strategy(best)
+        >>> result = client.backtest(request)
+        >>> strategy = client.save_strategy(result.top[0], request_hash=result.request_hash)
         >>> strategy.name.startswith("BTCUSDT-5m-sma")
         True
         """
         content = strategy.strategy if isinstance(strategy, RankedVariant | BestVariant) else strategy
-        body = b'{"strategy":' + encoded(content) + b"}"
+        search = b"" if request_hash is None else b',"request_hash":' + encoded(request_hash)
+        body = b'{"strategy":' + encoded(content) + search + b"}"
         return read(Strategy, self.send("POST", "/strategies", content=body))
 
     def save_job_variant(self, job_id: UUID | str, variant_index: int) -> Strategy:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from candleray.backtests.verdict import Verdict
 from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict, NotFound
 from candleray.hashes import canonical_json
 from candleray.paging import PagePosition, cursor_of
 from candleray.strategies.strategy import Strategy, StrategyFilter, StrategyPage, StrategySpec
+from candleray.trials.trial import Trial
 
 _ATTEMPTS = 5
 
@@ -19,8 +21,18 @@ class Strategies:
         self._postgres = postgres
         self._max_per_user = max_per_user
 
-    async def save(self, user_id: UUID, name: str, spec: StrategySpec, parent_id: UUID | None = None) -> Strategy:
+    async def save(
+        self,
+        user_id: UUID,
+        name: str,
+        spec: StrategySpec,
+        parent_id: UUID | None = None,
+        trial: Trial | None = None,
+    ) -> Strategy:
         """Save a strategy; where the user has one of the same content already, that one comes back unchanged.
+
+        Args:
+            trial: the search that found it, whose verdict is kept with it.
 
         Raises:
             Conflict: the user has as many strategies as one may have.
@@ -28,10 +40,11 @@ class Strategies:
         row = (user_id, name, spec.hash, canonical_json(spec.model_dump(mode="json")).decode())
         indicators = sorted({one.id for one in spec.named_indicators})
         place = (spec.instrument.market_id, spec.instrument.symbol, spec.timeframe, indicators)
+        found_by = (trial.trial_id, trial.verdict and trial.verdict.model_dump_json()) if trial else (None, None)
         for _ in range(_ATTEMPTS):
             async with self._postgres.transaction() as transaction:
                 saved = await self._saved_when_full(transaction, user_id, spec.hash)
-                saved = saved or await transaction.fetch_one("save_strategy", *row, *place, parent_id)
+                saved = saved or await transaction.fetch_one("save_strategy", *row, *place, parent_id, *found_by)
             if saved is not None:
                 return _strategy(saved)
         raise Conflict(f"the strategy {name} is being saved and deleted at the same time: try again")
@@ -99,4 +112,5 @@ def _known(row: dict[str, Any] | None, strategy_id: UUID) -> Strategy:
 
 
 def _strategy(row: dict[str, Any]) -> Strategy:
-    return Strategy(**{**row, "spec": StrategySpec.model_validate_json(row["spec"])})
+    verdict = row["verdict"] and Verdict.model_validate_json(row["verdict"])
+    return Strategy(**{**row, "spec": StrategySpec.model_validate_json(row["spec"]), "verdict": verdict})

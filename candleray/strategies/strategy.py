@@ -19,6 +19,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from candleray.backtests.axes import Steps, Values
 from candleray.backtests.request import AllowGaps, BacktestRequest, HeldOverGaps, OverGaps, StrategyAxes
 from candleray.backtests.signals.cross_references import axes_of, read_names
+from candleray.backtests.verdict import Verdict
 from candleray.errors import invalid
 from candleray.hashes import content_hash
 from candleray.timeframes import TimeRange
@@ -139,11 +140,17 @@ class NewStrategy(Model):
     strategy: StrategyDraft | None = None
     """A strategy: written by hand, or the `strategy` of a backtest's variant as it came."""
     variant: JobVariant | None = None
+    request_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """The `request_hash` of the answer that has it: the verdict of that search is kept with the strategy."""
 
     @model_validator(mode="after")
     def _one_of_the_two(self) -> Self:
         if (self.strategy is None) == (self.variant is None):
             raise PydanticCustomError("not_one_source", "either a strategy or the variant of a job is needed")
+        if self.variant is not None and self.request_hash is not None:
+            raise PydanticCustomError(
+                "not_one_search", "a job's variant has a search already: leave request_hash out"
+            )
         return self
 
 
@@ -161,6 +168,10 @@ class Strategy(Model):
     spec: StrategySpec
     parent_id: UUID | None = None
     """The strategy it was cloned from."""
+    verdict: Annotated[Verdict | None, Field(exclude_if=lambda verdict: verdict is None)] = None
+    """The verdict of the search that it was saved from, as it was then; left out where there is none."""
+    trial_id: Annotated[UUID | None, Field(exclude_if=lambda trial_id: trial_id is None)] = None
+    """The trial that this search is on record as."""
     created_at: datetime
     deleted_at: datetime | None = None
 

@@ -9,8 +9,10 @@ from pydantic import Field
 
 from candleray.backtests.explanation import Explanation
 from candleray.backtests.result import BacktestResult
+from candleray.errors import ServiceUnavailable
+from candleray.identity.models import User
 from candleray.validation import Model
-from serve_apps.backend import InBackend
+from serve_apps.backend import Backend, InBackend
 from serve_apps.examples import backtests as examples
 from serve_apps.http.access import needs
 from serve_apps.http.backtest_body import InRequest
@@ -30,7 +32,8 @@ async def run_backtest(request: Request, backtest: InRequest, backend: InBackend
     An axis is a scalar, `{"values": […]}` or `{"start", "stop", "step"}` with `stop` included. What is left out
     takes its default, and the answer echoes the resolved request. Each variant's `strategy`, sent back as a
     request or saved and run by its `strategy_id`, gives the same result. What is named beside a `strategy_id`
-    replaces that part of the saved strategy. Nothing is stored. Searches of one user take turns, so that those of
+    replaces that part of the saved strategy. The answer is not stored; that the search was made is, as a trial:
+    earlier ones over the same candles count in the verdict. Searches of one user take turns, so that those of
     others never wait for many.
     """
     timeout_s = backend.settings.api.backtest_timeout_s
@@ -41,7 +44,16 @@ async def run_backtest(request: Request, backtest: InRequest, backend: InBackend
 
     result = await answer_in_time(request, in_turn(), timeout_s, "the backtest")
     backend.metrics.backtest_ended(result.variants_evaluated, result.elapsed_s.total)
-    return result
+    return await _counted(result, user, backend)
+
+
+async def _counted(result: BacktestResult, user: User, backend: Backend) -> BacktestResult:
+    """Put a search on the user's record; an answer that was computed is not lost because that does not answer."""
+    try:
+        return await (await backend.trials()).count(user.user_id, result)
+    except ServiceUnavailable as error:
+        note = f"this search is not on your record of trials, and earlier ones are not counted: {error.message}"
+        return result.model_copy(update={"notes": (*result.notes, note)})
 
 
 class ExplainQuery(Model):

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Path, Query
 from pydantic import Field
 
+from candleray.errors import invalid
 from candleray.identity.models import User
 from candleray.indicators.catalogue import get_catalogue
 from candleray.indicators.request_models import get_request_models
@@ -22,9 +23,11 @@ from candleray.strategies.strategy import (
     StrategyChanges,
     StrategyFilter,
     StrategyPage,
+    StrategySpec,
     changed,
 )
 from candleray.timeframes import Timeframe
+from candleray.trials.trial import Trial
 from serve_apps.backend import Backend, InBackend
 from serve_apps.examples import strategies as examples
 from serve_apps.http.callers import InUser
@@ -55,12 +58,35 @@ async def save_strategy(
 ) -> Any:
     """Save a strategy, such as the `strategy` of a backtest's variant or a job's variant; it never changes.
 
-    Its time range is not saved. What is left out takes its default now, for good. Content that is saved already
+    The verdict of its search is kept with it: that of the job, or of the search with this `request_hash`. Its time
+    range is not saved. What is left out takes its default now, for good. Content that is saved already
     is answered with the strategy that has it.
     """
     content = await _content(body, user, backend)
     spec = spec_of(get_request_models().validated_draft(content), backend.settings.backtests)
-    return await (await _strategies(backend)).save(user.user_id, name_of(spec), spec)
+    trial = await _trial(body, spec, user, backend)
+    return await (await _strategies(backend)).save(user.user_id, name_of(spec), spec, trial=trial)
+
+
+async def _trial(body: NewStrategy, spec: StrategySpec, user: User, backend: Backend) -> Trial | None:
+    """Return the search that a new strategy comes from; None where nobody says so, or the job has not ended.
+
+    Raises:
+        NotFound: the user has made no such search.
+        InvalidInput: that search was over other candles.
+    """
+    trials = await backend.trials()
+    if body.variant is not None:
+        job = await (await backend.jobs()).get(user.user_id, body.variant.job_id)
+        return await trials.find(user.user_id, job.request_hash) if job.ended else None
+    if body.request_hash is None:
+        return None
+    trial = await trials.get(user.user_id, body.request_hash)
+    if (trial.instrument, trial.timeframe) != (spec.instrument, spec.timeframe):
+        searched = f"{trial.instrument.key} {trial.timeframe}"
+        message = f"that search was over {searched}, the strategy trades {spec.instrument.key} {spec.timeframe}"
+        raise invalid("request_hash", "another_search", message)
+    return trial
 
 
 async def _content(body: NewStrategy, user: User, backend: Backend) -> dict[str, Any]:

@@ -58,6 +58,7 @@ SCOPES: dict[str | None, str] = {
         GET /runs/{run_id}/trades
         GET /strategies
         GET /strategies/{strategy_id}
+        GET /trials
         POST /backtests
         POST /backtests/explain
         POST /backtests/preflight
