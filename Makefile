@@ -90,7 +90,7 @@ lock: $(READY) ## resolve the dependencies anew
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header \
 		pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header \
-		pyproject.toml --extra notify --group dev -c requirements.lock -o requirements-dev.lock
+		pyproject.toml --extra notify --extra agents --group dev -c requirements.lock -o requirements-dev.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header \
 		pyproject.toml --group bench -c requirements-dev.lock -o requirements-bench.lock
 

@@ -1,0 +1,30 @@
+"""The door over stdin and stdout, as programs on the same machine start it."""
+
+from __future__ import annotations
+
+import anyio
+import httpx
+from mcp.server.stdio import stdio_server
+
+from candleray.agents.door import Door
+from candleray.network.clients import async_client
+from candleray.network.own_addresses import is_own
+from candleray.sdk.client import Client
+
+_THREADS = 16
+"""Calls at once: an assistant makes a few."""
+
+
+async def serve_pipes(url: str, token: str | None) -> None:
+    """Answer until stdin ends; a job that was submitted goes on."""
+
+    async def send(request: httpx.Request) -> httpx.Response:
+        return await over_network.send(request, stream=True)
+
+    def connect(transport: httpx.BaseTransport) -> Client:
+        return Client(url, token=token, transport=transport)
+
+    async with async_client(direct=is_own(httpx.URL(url).host)) as over_network:
+        server = Door(connect, send, anyio.CapacityLimiter(_THREADS)).server()
+        async with stdio_server() as (incoming, outgoing):
+            await server.run(incoming, outgoing, server.create_initialization_options())

@@ -1,0 +1,46 @@
+"""Errors as an assistant gets them: the API's payload, and what it can do about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from candleray.agents.foreign_text import marked
+from candleray.errors import (
+    CandlerayError,
+    Conflict,
+    ExchangeError,
+    Forbidden,
+    GapsInRange,
+    GuardExceeded,
+    InvalidInput,
+    NotFound,
+    ServiceUnavailable,
+    TooManyRequests,
+    Unauthenticated,
+)
+
+_REMEDIES: tuple[tuple[type[CandlerayError], str], ...] = (
+    (GuardExceeded, "preflight names each limit: narrow the axes, or send the request with submit_job"),
+    (GapsInRange, "call backfill for the missing minutes, choose a range without them, or say allow_gaps"),
+    (InvalidInput, "mend the named fields and call again"),
+    (NotFound, "find_instruments, find_indicators, list_strategies and run_status say what there is"),
+    (Conflict, "run_status or follow_job says how it stands now"),
+    (Unauthenticated, "ask the person for a token: `candleray tokens create NAME --scope read`"),
+    (Forbidden, "ask the person: only they can make a token that may do this"),
+    (TooManyRequests, "wait as long as the message says, then call again"),
+    (ExchangeError, "wait a minute, then call again"),
+    (ServiceUnavailable, "wait some seconds, then call again; tell the person if it stays so"),
+)
+_OTHERWISE = "tell the person: this is a mistake of the instance's"
+
+
+def refusal_of(error: CandlerayError) -> dict[str, Any]:
+    """The payload of the API, with the remedy beside it; an exchange's own words are marked as data."""
+    payload = error.payload()
+    if isinstance(error, ExchangeError):
+        payload["error"]["message"] = marked(error.message)
+    return {**payload, "remedy": remedy_of(error)}
+
+
+def remedy_of(error: CandlerayError) -> str:
+    return next((remedy for kind, remedy in _REMEDIES if isinstance(error, kind)), _OTHERWISE)

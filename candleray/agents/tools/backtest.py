@@ -1,0 +1,60 @@
+"""Search every variant of a request at once, for what takes seconds: the best variants and the verdict, skill or
+luck. Nothing is kept; report the verdict with every return.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from candleray.agents.answers import Answer, NextCall
+from candleray.agents.handles import exact_backtest
+from candleray.agents.ranked_rows import Row, rows_of
+from candleray.agents.schemas import Request
+from candleray.agents.tool import Call, Tool
+from candleray.backtests.rank_by import ranking_metric
+from candleray.backtests.result import BacktestResult
+from candleray.validation import Model
+
+
+class Arguments(Model):
+    request: Request
+    rows: Annotated[int, Field(ge=1, le=20)] = 5
+
+
+class Ranking(Answer):
+    title: str
+    verdict: str | None = None
+    """Is the best more than luck? Left out where the request wants none."""
+    best: tuple[Row, ...]
+    variants_evaluated: int
+    bars: int
+    notes: tuple[str, ...] = ()
+
+
+def _run(call: Call, asked: Arguments) -> Ranking:
+    result = call.client.backtest(asked.request)
+    return Ranking(
+        title=result.headlines(1).title,
+        verdict=result.verdict and result.verdict.text,
+        best=rows_of(result.top, asked.rows, ranking_metric(result.request.rank_by).name),
+        variants_evaluated=result.variants_evaluated,
+        bars=result.bars,
+        notes=result.notes,
+        exact=exact_backtest(asked.request),
+        next=tuple(_next(result)),
+    )
+
+
+def _next(result: BacktestResult) -> list[NextCall]:
+    if not result.top:
+        return [NextCall(tool="explain_strategy", why="nothing ranks: see what blocks it")]
+    best = {"variant_index": result.top[0].variant_index}
+    return [
+        NextCall(tool="report", arguments=best, why="one variant in full, with the same request"),
+        NextCall(tool="save_strategy", arguments=best, why="keep a variant, with the same request"),
+    ]
+
+
+TOOL = Tool("Search at once", Arguments, Ranking, _run)

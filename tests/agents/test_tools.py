@@ -1,0 +1,144 @@
+"""Tools over an API in this process: real answers fit their schemas, wrong calls get the API's own words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from candleray import Client, InvalidInput
+from candleray.agents.toolbox import description_of, toolbox
+from candleray.market_data.candle_store import CandleStore
+from tests.support.agents.assistant import Assistant, assistant_at
+from tests.support.api.in_process_api import stored_walk
+from tests.support.api.served import served_api
+
+SYMBOL = "AGENTUSDT"
+REQUEST: dict[str, Any] = {
+    "instrument": {"market_id": 1, "symbol": SYMBOL},
+    "timeframe": "5m",
+    "time_range": {"start": "2025-01-01T12:00:00Z", "end": "2025-01-03"},
+    "indicators": [{"id": "sma", "params": {"window": {"start": 10, "stop": 40, "step": 5}}}],
+}
+
+
+@pytest.fixture(scope="module")
+def api_url(embedded_store: CandleStore) -> Iterator[str]:
+    stored_walk(embedded_store, SYMBOL, 3000)
+    with served_api(embedded_store) as url:
+        yield url
+
+
+@pytest.fixture
+async def assistant(api_url: str) -> AsyncIterator[Assistant]:
+    async with assistant_at(api_url) as one:
+        yield one
+
+
+async def test_an_instrument_is_found_with_its_candles_as_a_request_takes_it(assistant: Assistant):
+    (found,) = (await assistant.call("find_instruments", letters="agent"))["instruments"]
+    assert found["instrument"] == REQUEST["instrument"]
+    assert found["candles"]["first"] == "2025-01-01T00:00:00Z"
+    assert found["candles"]["missing_minutes"] == 0
+
+
+async def test_indicators_are_found_by_what_they_measure_and_by_their_id(assistant: Assistant):
+    found = (await assistant.call("find_indicators", measures="overbought volatility bands"))["indicators"]
+    assert found
+    (first, *_) = (await assistant.call("find_indicators", measures="rsi"))["indicators"]
+    assert (first["id"], [one["name"] for one in first["params"]]) == ("rsi", ["window"])
+
+
+async def test_without_words_every_indicator_is_named(assistant: Assistant):
+    assert "sma" in (await assistant.call("find_indicators"))["ids"]
+
+
+async def test_a_request_is_said_in_words_and_sized(assistant: Assistant):
+    told = await assistant.call("explain_strategy", request=REQUEST)
+    assert "SMA" in told["sentences"][0]
+    size = await assistant.call("preflight", request=REQUEST)
+    assert (size["mode"], size["variants_total"], size["next"][0]["tool"]) == ("sync", 7, "backtest")
+
+
+async def test_a_search_answers_with_rows_to_go_on_with_and_with_its_verdict(assistant: Assistant):
+    ranking = await assistant.call("backtest", request=REQUEST, rows=3)
+    assert [row["rank"] for row in ranking["best"]] == [1, 2, 3]
+    assert list(ranking["best"][0]["parameters"]) == ["sma.window"]
+    assert ranking["verdict"]
+    variant = ranking["best"][0]["variant_index"]
+    report = await assistant.call("report", request=REQUEST, variant_index=variant)
+    assert report["metrics"]["Total Return [%]"] == ranking["best"][0]["metrics"]["Total Return [%]"]
+
+
+async def test_a_saved_strategy_is_listed_and_reported_by_its_name(assistant: Assistant, api_url: str):
+    with Client(api_url) as client:
+        saved = client.save_strategy(client.backtest(REQUEST).top[0])
+    listed = (await assistant.call("list_strategies", symbol=SYMBOL))["strategies"]
+    assert [one["strategy_id"] for one in listed] == [str(saved.strategy_id)]
+    assert (await assistant.call("report", strategy=saved.name))["metrics"]
+    assert (await assistant.call("explain_strategy", strategy=saved.name))["bars"] > 0
+
+
+async def test_runs_are_told_one_by_one_with_their_standing(assistant: Assistant, api_url: str):
+    with Client(api_url) as client:
+        run = client.start_run(client.save_strategy(client.backtest(REQUEST).top[1]).strategy_id)
+    listed = (await assistant.call("run_status"))["runs"]
+    assert str(run.run_id) in [one["run_id"] for one in listed]
+    alone = await assistant.call("run_status", run=str(run.run_id))
+    assert alone["runs"][0]["state"] == "starting"
+    assert alone["next"][0]["tool"] == "control_run"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"indicators": [{"id": "smaa"}]},
+        {"indicators": [{"id": "sma", "params": {"window": 1}}]},
+        {"timeframe": "7m"},
+        {"stop_loss": 2},
+    ],
+)
+async def test_a_wrong_request_is_answered_with_the_api_s_own_words(
+    assistant: Assistant, api_url: str, changes: dict[str, Any]
+):
+    wrong = {**REQUEST, **changes}
+    with Client(api_url) as client, pytest.raises(InvalidInput) as refused:
+        client.preflight(wrong)
+    told = await assistant.refusal("preflight", request=wrong)
+    assert told == {**refused.value.payload()["error"], "remedy": told["remedy"]}
+
+
+async def test_wrong_arguments_are_named_with_the_nearest_right_ones(assistant: Assistant):
+    told = await assistant.refusal("find_instruments", letter="SOL")
+    assert "did you mean 'letters'?" in told["problems"][0]["message"]
+    told = await assistant.refusal("find_instrument")
+    assert (told["code"], "find_instruments" in told["message"]) == ("not_found", True)
+    told = await assistant.refusal("report")
+    assert "one of request, job and strategy" in told["message"]
+
+
+async def test_another_s_strategy_is_not_found(assistant: Assistant):
+    stranger = "0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90"
+    told = await assistant.refusal("explain_strategy", strategy=stranger)
+    assert (told["code"], told["problems"]) == ("not_found", [])
+
+
+async def test_a_token_that_is_not_valid_is_refused_as_by_the_api(api_url: str):
+    async with assistant_at(api_url, token="crt_nobody") as nobody:
+        told = await nobody.refusal("list_strategies")
+        assert told["code"] == "unauthenticated"
+        assert "candleray tokens create" in told["remedy"]
+
+
+def test_every_tool_says_what_it_does_in_few_words():
+    for name, tool in toolbox().items():
+        assert 20 < len(description_of(name)) < 300, name
+        assert tool.title
+
+
+async def test_the_list_of_tools_is_short_enough_to_be_kept_in_mind(assistant: Assistant):
+    listed = [tool.model_dump(mode="json", exclude_none=True, by_alias=True) for tool in assistant.tools.values()]
+    assert len(json.dumps(listed, separators=(",", ":"))) < 40_000
+    assert all(tool.input_schema["type"] == "object" for tool in assistant.tools.values())

@@ -1,0 +1,1 @@
+"""Assistants without a model: scripted clients of the agents' door."""
