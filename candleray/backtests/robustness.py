@@ -20,6 +20,7 @@ class Check(StrEnum):
     """The kinds of what could have been otherwise."""
 
     COSTS = "costs"
+    DELAY = "delay"
     PARAMETERS = "parameters"
     YEARS = "years"
     STARTS = "starts"
@@ -29,6 +30,7 @@ CHECKS = tuple(Check)
 
 TITLES = {
     Check.COSTS: "higher costs",
+    Check.DELAY: "later entries",
     Check.PARAMETERS: "neighbouring parameters",
     Check.YEARS: "each year alone",
     Check.STARTS: "a later start",

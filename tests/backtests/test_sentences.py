@@ -75,6 +75,7 @@ def test_the_strategy_of_the_requirements_reads_as_they_say_it():
         ({"rising": ["trend", 3]}, "the daily SMA(200) has risen on 3 daily bars in a row"),
         ({"not": {"falling": [CLOSE, {"values": [2, 3]}]}}, "the close has not fallen on (2 or 3) bars in a row"),
         ({"held_for": [UP, 3]}, "on each of the last 3 bars the close is above 5"),
+        ({"all": [{"earlier": [UP, 1]}, DRY]}, "(1 bar earlier the close is above 5) and ADX(14) is below 20"),
         (
             {"not": {"within_last": [UP, 5]}},
             "it is not so that (on at least one of the last 5 bars the close is above 5)",

@@ -83,6 +83,7 @@ SPOKEN: dict[str, tuple[Condition, Any]] = {
         (rsi() < 30).within_last(values(5, 10)),
         {"within_last": [{"below": [RSI, 30]}, {"values": [5, 10]}]},
     ),
+    "earlier": ((rsi() < 30).earlier(3), {"earlier": [{"below": [RSI, 30]}, 3]}),
     "and": (
         (rsi() > 1) & (rsi() > 2) & (rsi() > 3),
         {"all": [{"above": [RSI, 1]}, {"above": [RSI, 2]}, {"above": [RSI, 3]}]},

@@ -15,6 +15,7 @@ from candleray.search.signals.evaluator import Evaluator
 from candleray.search.signals.expressions import (
     Chosen,
     Crosses,
+    Earlier,
     Expression,
     IndicatorSeries,
     IsAbove,
@@ -94,6 +95,7 @@ BY_HAND = {
     "a cross of averages": Crosses(ema(5), ema(50)),
     "a cross of an average of earlier bars": Crosses(ema(5), ema(50, 30)),
     "a cross within the last bars": Spell(Crosses(PriceSeries("close", None, 0), ema(100)), 40, False),
+    "a cross of some bars before": Earlier(Crosses(ema(5), ema(50)), 30),
     "an average that rose for a while": Trend(ema(20), 7, True),
     "a rule held for a while": Spell(RuleSide(OVERSOLD, "long", None), 9, True),
     "a change over a thousand bars": RuleSide(Chosen("atr", (), (("window", 14),), LONGEST_CHANGE), "short", None),

@@ -87,6 +87,8 @@ BEFORE = {"price": "close", "shift": 1}
         ({"rising": [CLOSE, 2]}, "..TTFF"),
         ({"held_for": [{"above": [CLOSE, 1]}, 2]}, "FFTTTF"),
         ({"within_last": [{"above": [CLOSE, 3]}, 2]}, ".FFTTF"),
+        ({"earlier": [{"above": [CLOSE, 2]}, 2]}, "..FFTT"),
+        ({"not": {"earlier": [{"held_for": [{"above": [CLOSE, 1]}, 2]}, 1]}}, ".TTFFF"),
         ({"all": [{"above": [CLOSE, 1]}, {"above": [CLOSE, BEFORE]}]}, "FTTTFF"),
         ({"any": [{"above": [CLOSE, 3]}, {"above": [CLOSE, BEFORE]}]}, ".TTTFF"),
         ({"above": [{"over": [CLOSE, {"minus": [CLOSE, 2]}]}, 3]}, "F.FF.F"),

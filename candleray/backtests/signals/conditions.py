@@ -40,6 +40,7 @@ _OTHER_WORDS = {
     **dict.fromkeys(("or", "|", "||"), "any"),
     **dict.fromkeys(("cross", "crosses", "crossover", "cross_over"), "cross_above"),
     **dict.fromkeys(("crossunder", "cross_under"), "cross_below"),
+    **dict.fromkeys(("ago", "before", "delay", "delayed", "lag", "previous"), "earlier"),
 }
 """Words of other languages for kinds of conditions."""
 
@@ -60,7 +61,8 @@ Condition: TypeAlias = Annotated[
         {
             "title": "Condition",
             "description": "An object with one of the keys `above`, `below`, `between`, `cross_above`, "
-            "`cross_below`, `rising`, `falling`, `held_for`, `within_last`, `all`, `any`, `not`, `rule`.",
+            "`cross_below`, `rising`, `falling`, `held_for`, `within_last`, `earlier`, `all`, `any`, `not`, "
+            "`rule`.",
             "type": "object",
         }
     ),
@@ -174,6 +176,18 @@ class WithinLast(ConditionNode):
         return _denied(f"{some_bar} {speech.clause(condition)}", denied)
 
 
+class Earlier(ConditionNode):
+    """`[condition, n]`: true n bars before this one."""
+
+    is_compound: ClassVar[bool] = True
+
+    earlier: Spell
+
+    def words(self, speech: Speech, denied: bool = False) -> str:
+        condition, count = self.earlier
+        return _denied(f"{bars(count)} earlier {speech.clause(condition)}", denied)
+
+
 class AllOf(ConditionNode):
     is_compound: ClassVar[bool] = True
 
@@ -245,7 +259,7 @@ def _denied(words: str, denied: bool) -> str:
 
 COMPARISONS: tuple[type[Node], ...] = (Above, Below, Between, CrossAbove, CrossBelow)
 TRENDS: tuple[type[Node], ...] = (Rising, Falling)
-SPELLS: tuple[type[Node], ...] = (HeldFor, WithinLast)
+SPELLS: tuple[type[Node], ...] = (HeldFor, WithinLast, Earlier)
 
 CONDITIONS: dict[str, type[ConditionNode]] = {
     "above": Above,
@@ -257,6 +271,7 @@ CONDITIONS: dict[str, type[ConditionNode]] = {
     "falling": Falling,
     "held_for": HeldFor,
     "within_last": WithinLast,
+    "earlier": Earlier,
     "all": AllOf,
     "any": AnyOf,
     "not": Not,

@@ -285,6 +285,10 @@ class Condition(Term):
         """True where it is true on this bar or one of the `bars` - 1 before it."""
         return Listed("within_last", (self, operand_of(bars)))
 
+    def earlier(self, bars: Number) -> Condition:
+        """True where it was true `bars` bars before."""
+        return Listed("earlier", (self, operand_of(bars)))
+
 
 class Listed(Condition):
     """A condition that is written as a list: `{"between": [x, low, high]}`."""

@@ -192,7 +192,7 @@ class _Writing:
 
 def _counts_bars(term: Term) -> bool:
     """Tell if the last part of a term is a number of bars, which can have no name."""
-    return isinstance(term, Listed) and term.key in ("rising", "falling", "held_for", "within_last")
+    return isinstance(term, Listed) and term.key in ("rising", "falling", "held_for", "within_last", "earlier")
 
 
 def _axes(leaf: Leaf) -> Iterator[str]:

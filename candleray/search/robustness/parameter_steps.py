@@ -19,7 +19,7 @@ from kernels.indicators import INDICATORS
 Place: TypeAlias = tuple[str | int, ...]
 """A path within a request as JSON."""
 
-_COUNTED = ("rising", "falling", "held_for", "within_last")
+_COUNTED = ("rising", "falling", "held_for", "within_last", "earlier")
 """Conditions whose second part is a number of bars."""
 _NO_NODES = ("inputs", "instrument", "timeframe", "output", "side", "price", "time")
 """Fields of a node in which no number of the strategy stands."""

@@ -12,12 +12,14 @@ from candleray.backtests.request import BacktestRequest
 from candleray.backtests.robustness import Check
 from candleray.errors import InvalidInput
 from candleray.search.robustness.parameter_steps import NoStep, replaced, steps_of
+from candleray.search.signals.delays import delayed
 from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import BacktestSettings
 from candleray.timeframes import DAY_MS, from_ms, iso, ms_of
 from candleray.validation import validated
 
 COST_FACTORS = (2, 3, 4)
+DELAY_BARS = (1, 2, 3)
 START_DAYS = (1, 7, 30)
 """Days by which the start is later; each only where it is at most a quarter of the range."""
 
@@ -67,6 +69,12 @@ class Planner:
         for factor in (1, *COST_FACTORS) if whose else COST_FACTORS:
             changed = {"fee_pct": _times(fee_pct, factor), "slippage_pct": _times(slippage_pct, factor)}
             yield from self._plan(Check.COSTS, f"{whose}fees and slippage × {factor}", changed, changed)
+
+    def delay(self) -> Iterator[Plan]:
+        """Yield entries one to three bars later, and with them the exits that follow from an entry's condition."""
+        for bars in DELAY_BARS:
+            words = f"entries {bars} {'bar' if bars == 1 else 'bars'} later"
+            yield Plan(Check.DELAY, words, {"entry_delay_bars": bars}, delayed(self.strategy, bars))
 
     def parameters(self) -> Iterator[Plan]:
         """Yield every number of the strategy one step lower, and one higher."""
@@ -127,6 +135,7 @@ Planned: TypeAlias = Callable[[Planner], Iterator[Plan]]
 
 _PLANNED: Mapping[Check, Planned] = {
     Check.COSTS: Planner.costs,
+    Check.DELAY: Planner.delay,
     Check.PARAMETERS: Planner.parameters,
     Check.YEARS: Planner.years,
     Check.STARTS: Planner.starts,

@@ -21,6 +21,7 @@ from candleray.search.signals.expressions import (
     Arithmetic,
     Chosen,
     Crosses,
+    Earlier,
     Every,
     Expression,
     IndicatorSeries,
@@ -112,6 +113,9 @@ class Evaluator:
             case Spell(inner, length, held):
                 join = pairs.held if held else pairs.within
                 return join(self._pair(inner, extra + int(length) - 1), int(length), bars)
+            case Earlier(inner, length):
+                # Held for one bar, the first of those that the pair begins with.
+                return pairs.held(self._pair(inner, extra + int(length)), 1, bars)
             case Every(parts):
                 return reduce(pairs.both, (self._pair(part, extra) for part in parts))
             case Some(parts):

@@ -122,6 +122,14 @@ class Spell:
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """A condition so many bars before."""
+
+    condition: Any
+    bars: Any
+
+
+@dataclass(frozen=True)
 class Every:
     parts: tuple[Any, ...]
 
@@ -213,6 +221,8 @@ def needs(expression: Expression, extra_bars: int = 0) -> Iterator[Need]:
             yield from needs(expression.operand, extra_bars + bars)
     elif isinstance(expression, Spell):
         yield from needs(expression.condition, extra_bars + int(expression.bars) - 1)
+    elif isinstance(expression, Earlier):
+        yield from needs(expression.condition, extra_bars + int(expression.bars))
     elif type(expression) is tuple:
         yield from _needs_of(expression, extra_bars)
     elif is_dataclass(expression):

@@ -27,6 +27,7 @@ from candleray.search.indicator_grid import MAX_CONSTRAINED, Radix
 from candleray.search.signals.expressions import (
     Chosen,
     Crosses,
+    Earlier,
     Expression,
     IndicatorSeries,
     IsAbove,
@@ -155,7 +156,10 @@ class Leaf:
 
         None of a spell or a trend: one bar may settle it, so that depends on the values.
         """
-        if isinstance(self.condition, Spell | Trend):
+        condition = self.condition
+        while isinstance(condition, Earlier):
+            condition = condition.condition
+        if isinstance(condition, Spell | Trend):
             return 0
         return max((_bars_before(need) for need in needs(self.at(number))), default=0)
 

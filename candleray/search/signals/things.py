@@ -20,6 +20,7 @@ from candleray.search.signals.expressions import (
     Arithmetic,
     Chosen,
     Crosses,
+    Earlier,
     Every,
     Expression,
     IndicatorSeries,
@@ -191,8 +192,8 @@ class ExpressionBuilder:
             return Trend(series, self._number(bars, (*place, key, 1)), key == "rising")
         if isinstance(node, written.SPELLS):
             condition, bars = (part for _, part in node.parts())
-            inner = self._condition(condition, (*place, key, 0))
-            return Spell(inner, self._number(bars, (*place, key, 1)), key == "held_for")
+            inner, count = self._condition(condition, (*place, key, 0)), self._number(bars, (*place, key, 1))
+            return Earlier(inner, count) if key == "earlier" else Spell(inner, count, key == "held_for")
         if isinstance(node, written.RuleCondition):
             axes = IndicatorAxes(id=node.rule, inputs=node.inputs, params=node.params, signal=node.signal)
             return RuleSide(self._indicator(place, axes, has_signal=True), node.side, self._source(node))

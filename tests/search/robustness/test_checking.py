@@ -59,12 +59,14 @@ def naive(
     window: int = 20,
     costs: float = 1,
     stop: float = 0.5,
+    delay: int = 0,
 ) -> dict[str, Any]:
     """Return the report of the strategy by the oracle, its average made of plain sums."""
     closes = [float(close) for close in WALK.values[3, 4::5]]
     first = (ms_of(start) - START_MS) // (5 * MINUTE_MS)
     last = (ms_of(end) - START_MS) // (5 * MINUTE_MS)
-    above = [closes[t] > sum(closes[t - window + 1 : t + 1]) / window for t in range(first, last)]
+    told = range(first - delay, last - delay)  # the bars whose signals are heard of
+    above = [closes[t] > sum(closes[t - window + 1 : t + 1]) / window for t in told]
     rules = oracle.Rules("long-only", "neutral", 0.1 * costs, 0.05 * costs, sl_pct=stop)
     run = oracle.simulate([above], [[False] * len(above)], closes[first:last], rules)
     opens = [START_MS + t * 5 * MINUTE_MS for t in range(first, last)]
@@ -93,6 +95,22 @@ def test_costs_are_fees_and_slippage_times_two_to_four():
     ]
     for factor, case in zip((2, 3, 4), cases(Check.COSTS), strict=True):
         assert_same(case, naive(costs=factor))
+
+
+def test_a_delay_has_entries_hear_of_the_signals_of_some_bars_before():
+    for bars, case in zip((1, 2, 3), cases(Check.DELAY), strict=True):
+        assert_same(case, naive(delay=bars))
+
+
+def test_a_strategy_of_indicators_is_delayed_as_one_of_signals():
+    rule = {"id": "sma", "params": {"window": 20}}
+    parts = {"direction": "long-short", "let": {}, "check": ["delay"]}
+    sides = {
+        f"{side}_entry": {"rule": "sma", "side": side, "params": {"window": 20}} for side in ("long", "short")
+    }
+    one, other = check(signals=None, indicators=[rule], **parts), check(signals=sides, **parts)
+    assert (one.base, [case.figures for case in one.cases]) == (other.base, [case.figures for case in other.cases])
+    assert len({case.figures.total_return_pct for case in one.cases} | {one.base.total_return_pct}) == 4
 
 
 def test_every_number_is_moved_by_a_tenth_to_both_sides():

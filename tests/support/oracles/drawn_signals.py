@@ -125,7 +125,7 @@ class DrawnSignals:
         draw = self.draw
         self._nodes += 1
         if depth and self._nodes < 9 and draw.random() < 0.75:
-            name = draw.choice(["all", "any", "all", "any", "not", "held_for", "within_last"])
+            name = draw.choice(["all", "any", "all", "any", "not", "held_for", "within_last", "earlier"])
             if name in ("all", "any"):
                 return {name: [self.condition(depth - 1) for _ in range(draw.choice([1, 2, 2, 3]))]}
             if name == "not":

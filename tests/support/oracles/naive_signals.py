@@ -175,6 +175,8 @@ class NaiveSignals:
             inner, length = written
             spell = [self.holds(inner, t - back, extra + length - 1) for back in range(length)]
             return every(spell) if kind == "held_for" else some(spell)
+        if kind == "earlier":
+            return self.holds(written[0], t - written[1], extra + written[1])
         if kind in ("rising", "falling"):
             return self.trend(written[0], written[1], kind == "rising", t, extra)
         if kind == "between":
