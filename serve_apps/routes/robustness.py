@@ -29,7 +29,7 @@ async def check_robustness(
     backend: InBackend,
     user: InUser,
 ) -> Any:
-    """Run one strategy beside itself with one thing otherwise: costs, delays, parameters, years, starts.
+    """Run one strategy beside itself with one thing otherwise: costs, delays, parameters, years, chance.
 
     The answer is a table with the strategy as it is beside every case, and names the worst in words. The guards
     are asked about that variant alone, and the time that all cases take is limited as that of a backtest is. The

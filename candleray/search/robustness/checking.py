@@ -7,12 +7,19 @@ share their bars.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
 
 from candleray.backtests.preflight import Guard
 from candleray.backtests.request import BacktestRequest
-from candleray.backtests.robustness import Case, Figures, Robustness, RobustnessQuery, summary_of, worst_of
+from candleray.backtests.robustness import (
+    Case,
+    Draws,
+    Figures,
+    Robustness,
+    RobustnessQuery,
+    summary_of,
+    worst_of,
+)
 from candleray.backtests.sentences import sentences
 from candleray.errors import NotFound
 from candleray.market_data.bar_reader import CandleReader
@@ -20,13 +27,11 @@ from candleray.search.bars import Bars, read_bars
 from candleray.search.estimate import refuse_exceeded, require_sync_guards
 from candleray.search.one_variant import OneVariant, one_variant
 from candleray.search.reports import notes_of, notes_on_gaps
+from candleray.search.robustness.chance import Chance, Compute
 from candleray.search.robustness.figures import figures_over, timed_figures
 from candleray.search.robustness.plans import Plan, Planner
 from candleray.search.variants import VariantGrid
 from candleray.settings import Settings
-
-Compute: TypeAlias = Callable[..., Awaitable[Any]]
-"""Calls a function with its arguments, wherever there is room for its work."""
 
 PARTS = 4
 """Parts of the cases that are run at once, where there are cores for them."""
@@ -45,20 +50,24 @@ async def checked(
     """
     variant = one_variant(request, query.variant_index, settings)
     planner = Planner(variant.alone, settings.backtests)
-    plans = [plan for check in query.checks for plan in planner.plans(check)]
+    plans = planner.plans(query.checks)
     course = _Course(variant.alone, store, settings, compute)
     bars = await course.bars_for([variant.alone, *(plan.request for plan in plans)])
     base, seconds = await compute(timed_figures, bars, variant.alone, settings.backtests)
-    course.require_time(plans, seconds)
+    chance = Chance(variant.alone, query, settings.backtests, compute, PARTS)
+    course.require_time(plans, seconds, chance.runs(base))
     cases = await course.run(plans, bars, planner.notes)
-    return _answer(variant, bars, base, cases, planner.notes, settings)
+    drawn, draws = await chance.cases(bars, base, planner.notes)
+    return _answer(variant, query, bars, base, [*cases, *drawn], draws, planner.notes, settings)
 
 
 def _answer(
     variant: OneVariant,
+    query: RobustnessQuery,
     bars: Bars,
     base: Figures,
     cases: Sequence[Case],
+    draws: Sequence[Draws],
     notes: Sequence[str],
     settings: Settings,
 ) -> Robustness:
@@ -69,8 +78,10 @@ def _answer(
         sentences=sentences(request),
         base=base,
         cases=tuple(cases),
+        draws=tuple(draws),
+        seed=query.seed,
         worst=worst_of(cases),
-        summary=summary_of(base, cases),
+        summary=summary_of(base, cases, draws),
         notes=(
             *bars.coverage.notes,
             *notes_on_gaps(bars, request, defaults, None),
@@ -99,20 +110,21 @@ class _Course:
         await require_sync_guards(longest, self._store, self._settings)
         return await read_bars(self._store, longest, self._settings.backtests)
 
-    def require_time(self, plans: Sequence[Plan], seconds: float) -> None:
+    def require_time(self, plans: Sequence[Plan], seconds: float, drawn: float) -> None:
         """Refuse cases that take longer than an answer may.
 
         Args:
             seconds: what the strategy takes over its whole range.
+            drawn: how many times as long all draws take.
 
         Raises:
             GuardExceeded: with the seconds, and the limit.
         """
         whole = self._length(self._strategy)
-        shares = sum(self._length(plan.request) / whole for plan in plans)
+        shares = drawn + sum(self._length(plan.request) / whole for plan in plans)
         limit = self._settings.api.backtest_timeout_s
         guard = Guard(name="seconds", number=round(shares * seconds, 3), limit=limit)
-        refuse_exceeded([guard], f"one synchronous answer: {len(plans)} cases, of which `check` names fewer")
+        refuse_exceeded([guard], "one synchronous answer; `check` names fewer checks")
 
     async def run(self, plans: Sequence[Plan], bars: Bars, notes: list[str]) -> list[Case]:
         """Run every case; of a range without candles none is made, and a note says so."""

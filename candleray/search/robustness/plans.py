@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -43,9 +43,9 @@ class Planner:
     defaults: BacktestSettings
     notes: list[str] = field(default_factory=list)
 
-    def plans(self, check: Check) -> list[Plan]:
-        """Return the cases of a check."""
-        return list(_PLANNED[check](self))
+    def plans(self, checks: Sequence[Check]) -> list[Plan]:
+        """Return the cases of these checks; none of one that is drawn at random."""
+        return [plan for check in checks if check in _PLANNED for plan in _PLANNED[check](self)]
 
     def otherwise(self, **changes: Any) -> BacktestRequest:
         """Return the strategy with these fields otherwise.
