@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from candleray.feeds.subscriptions import Subscription as Subscription
     from candleray.feeds.subscriptions import SubscriptionRequest as SubscriptionRequest
     from candleray.feeds.subscriptions import SubscriptionsReport as SubscriptionsReport
+    from candleray.holdouts.holdout import Holdout as Holdout
     from candleray.identity.models import CodeAccepted as CodeAccepted
     from candleray.identity.models import ExchangeKey as ExchangeKey
     from candleray.identity.models import Me as Me
@@ -78,6 +79,7 @@ _HOMES = {
     "candleray.backtests.result": ("BacktestResult", "RankedVariant"),
     "candleray.backtests.variant_report": ("VariantReport",),
     "candleray.candles": ("CandleRows",),
+    "candleray.holdouts.holdout": ("Holdout",),
     "candleray.identity.models": (
         "CodeAccepted",
         "ExchangeKey",

@@ -81,6 +81,12 @@ class GapsInRange(InvalidInput):
     code = "gaps_in_range"
 
 
+class SealedCandles(InvalidInput):
+    """Candles are held out and would be read: with the holdout, and the end that a range may have."""
+
+    code = "sealed_candles"
+
+
 class BadFile(InvalidInput):
     """A file is not what it claims to be."""
 

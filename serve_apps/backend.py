@@ -16,6 +16,7 @@ from candleray.backtests.result import BacktestResult
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.feeds.subscription_store import SubscriptionStore
+from candleray.holdouts.store import Holdouts
 from candleray.jobs.store import Jobs
 from candleray.live.certificates.certification import Compute
 from candleray.live.run import RunMetadata
@@ -90,6 +91,9 @@ class Backend:
 
     async def jobs(self) -> Jobs:
         return Jobs(await self.postgres(), self.settings.jobs)
+
+    async def holdouts(self) -> Holdouts:
+        return Holdouts(await self.postgres())
 
     async def trials(self) -> Trials:
         return Trials(await self.postgres())

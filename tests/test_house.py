@@ -33,7 +33,7 @@ ONE_CONCEPT_ON_TWO_FLOORS = {
     "subscriptions",  # and its command and methods
     *("binance", "bybit"),  # the client's side, and the simulator's
     "store",  # each room's own
-    "trials",  # the command, the methods and the routes
+    *("holdout", "holdouts", "trials"),  # the methods, the routes and the command
     "telegram",  # the login by it, and the command of its messages
 }
 

@@ -96,6 +96,13 @@ WantsVerdict: TypeAlias = Annotated[bool, Field(strict=True, exclude_if=lambda w
 """True for a verdict over all variants with the answer; left out where it is true, so that hashes stay."""
 
 
+class Reserve(Model):
+    """The part of a range that is left out and sealed."""
+
+    months: Annotated[int, Field(ge=1, le=120, strict=True)]
+    """Calendar months at the end of the range."""
+
+
 def _is_empty(value: Any) -> bool:
     return not value
 
@@ -201,6 +208,8 @@ class BacktestRequest(StrategyAxes):
     preselect: Annotated[int, Field(ge=1, strict=True)] | Literal["all"] | None = None
     """Base variants, the best without stops, that are tried under all stop levels; or `all`."""
     verdict: WantsVerdict = True
+    holdout: Annotated[Reserve | None, Field(exclude_if=_is_none)] = None
+    """The last part of the range is not searched but sealed: nothing of yours reads it until you open it, once."""
     trades_for: Annotated[int, Field(ge=0, strict=True)] = 0
     """Number of the best variants whose trades are listed."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from uuid import UUID
 
 from pydantic import AliasChoices, ConfigDict, Field
 
@@ -16,7 +17,7 @@ from candleray.backtests.report import shown, variant_text
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.verdict import VariantTrust, Verdict
 from candleray.errors import NotFound
-from candleray.timeframes import iso
+from candleray.timeframes import TimeRange, iso
 from candleray.validation import Model
 
 if TYPE_CHECKING:
@@ -128,6 +129,23 @@ class Shortlist(Model):
         )
 
 
+class SealedHoldout(Model):
+    """Candles that a request reserved: not searched, and sealed until they are opened once."""
+
+    holdout_id: UUID
+    time_range: TimeRange
+    searched_before: int
+    """Earlier searches of the same user over these candles: of more than 0, they have been seen."""
+
+    @property
+    def line(self) -> str:
+        """The holdout on one line, for the foot of a table."""
+        span, seen = self.time_range, self.searched_before
+        searches = "1 search of yours has" if seen == 1 else f"{seen:,} searches of yours have"
+        before = f"; {searches} seen them before" if seen else ""
+        return f"sealed: {iso(span.start_ms)} to {iso(span.end_ms)}, holdout {self.holdout_id}{before}"
+
+
 class BacktestResult(Model):
     """The answer: the resolved request, the names of everything that made the numbers, and the best variants."""
 
@@ -149,6 +167,8 @@ class BacktestResult(Model):
     elapsed_s: Elapsed
     verdict: Annotated[Verdict | None, Field(exclude_if=lambda verdict: verdict is None)] = None
     """Is the best more than luck? Left out where the request says `"verdict": false`."""
+    holdout: Annotated[SealedHoldout | None, Field(exclude_if=lambda holdout: holdout is None)] = None
+    """The candles that the request reserved; left out where it reserved none."""
     top: tuple[RankedVariant, ...]
 
     def to_arrow(self) -> pa.Table:
@@ -223,6 +243,7 @@ class BacktestResult(Model):
             + (f"; pruned {sum(self.pruned.values()):,}: {', '.join(pruned)}" if pruned else "")
             + (self.shortlist.note if self.shortlist else "")
             + (f"\n{self.verdict.line}" if self.verdict else "")
+            + (f"\n{self.holdout.line}" if self.holdout else "")
             + "".join(f"\n{note}" for note in self.notes)
         )
 

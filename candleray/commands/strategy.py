@@ -226,4 +226,6 @@ def _print_strategy(saved: Strategy) -> None:
     print_meaning(console, saved.name, saved.spec)
     if saved.verdict is not None:
         console.print(f"{saved.verdict.line} (of the search that it was saved from)", highlight=False)
+    for one in saved.holdouts:
+        console.print(one.line, highlight=False)
     print_table(console, ("field", "value"), rows, text=("field", "value"))

@@ -24,7 +24,7 @@ from candleray.backtests.metrics import TOTAL_RETURN
 from candleray.backtests.phase import Phase
 from candleray.backtests.report import variant_text
 from candleray.backtests.request import BacktestRequest
-from candleray.backtests.result import RankedVariant
+from candleray.backtests.result import RankedVariant, SealedHoldout
 from candleray.backtests.verdict import Verdict
 from candleray.markets import Instrument
 from candleray.timeframes import Timeframe
@@ -179,6 +179,8 @@ class AcceptedJob(Job):
 
     notes: tuple[str, ...] = ()
     """Remarks about the candles of the range, as in a preflight."""
+    holdout: Annotated[SealedHoldout | None, Field(exclude_if=lambda holdout: holdout is None)] = None
+    """The candles that the request reserved; absent where it reserved none."""
 
 
 class JobPage(Model):

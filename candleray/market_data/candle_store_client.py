@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from candleray.candles import CandleRows, Candles, IntArray
@@ -25,6 +25,10 @@ class CandleStoreClient:
 
     def __init__(self, call: StoreCall) -> None:
         self._call = call
+
+    def through(self, wrap: Callable[[StoreCall], StoreCall]) -> CandleStoreClient:
+        """A client whose calls go through what `wrap` makes of the calls of this one."""
+        return CandleStoreClient(wrap(self._call))
 
     async def ping(self) -> str | None:
         """Tell what an operator should know of the store, if anything."""

@@ -25,6 +25,7 @@ from candleray.errors import invalid
 from candleray.indicators.info import IndicatorInfo
 from candleray.indicators.series import IndicatorSeries, SeriesRequest
 from candleray.sdk.connection import Connection, encoded, find_api_url, read, segment
+from candleray.sdk.holdouts import HoldoutMethods
 from candleray.sdk.identity import IdentityMethods
 from candleray.sdk.jobs import JobMethods
 from candleray.sdk.market_data import MarketDataMethods, Time
@@ -50,6 +51,7 @@ class Client(
     ReportMethods,
     StrategyMethods,
     TrialMethods,
+    HoldoutMethods,
     RunMethods,
     RunEventMethods,
     MessageMethods,

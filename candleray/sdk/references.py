@@ -44,6 +44,7 @@ class Kind:
 JOB = Kind("job", "/backtests/jobs", "job_id", "jobs", about_fields=("state", "created_at"))
 STRATEGY = Kind("strategy", "/strategies", "strategy_id", "strategies", "name", has_name_filter=True)
 RUN = Kind("run", "/runs", "run_id", "runs", about_fields=("state", "state_since"))
+HOLDOUT = Kind("holdout", "/holdouts", "holdout_id", "holdouts", about_fields=("created_at",))
 TOKEN = Kind("token", "/tokens", "token_id", name_field="name", about_fields=("created_at",))
 SESSION = Kind("session", "/sessions", "token_id", about_fields=("created_at",))
 WISH = Kind(

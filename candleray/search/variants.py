@@ -231,8 +231,10 @@ def resolve(request: BacktestRequest, defaults: BacktestSettings) -> BacktestReq
     """The request with nothing left out, its indicators in canonical order, and each limit in one place.
 
     Raises:
-        InvalidInput: the sizing's budget is more than the initial cash.
+        InvalidInput: the sizing's budget is more than the initial cash; it reserves candles, which the API keeps.
     """
+    if request.holdout is not None:
+        raise invalid("holdout", "not_kept_here", "only the API seals candles: leave holdout out")
     whole = filled_in(request, defaults)
     top_k = defaults.top_k if whole.top_k is None else whole.top_k
     pruning = whole.pruning

@@ -22,7 +22,7 @@ from candleray.backtests.signals.cross_references import axes_of, read_names
 from candleray.backtests.verdict import Verdict
 from candleray.errors import invalid
 from candleray.hashes import content_hash
-from candleray.timeframes import TimeRange
+from candleray.timeframes import TimeRange, iso
 from candleray.validation import Model
 
 SHORT_HASH = 8
@@ -154,6 +154,30 @@ class NewStrategy(Model):
         return self
 
 
+class OpenedHoldout(Model):
+    """Sealed candles that were opened for a strategy, and what it did on them."""
+
+    holdout_id: UUID
+    time_range: TimeRange
+    opened_at: datetime
+    chosen: int
+    """Strategies that were chosen with it, itself among them."""
+    total_return_pct: float
+    benchmark_pct: float | None
+    luck_p_among: float | None
+
+    @property
+    def line(self) -> str:
+        """The look on one line."""
+        span, among = self.time_range, "" if self.chosen == 1 else f", one of {self.chosen} that were chosen"
+        held = "" if self.benchmark_pct is None else f", holding {self.benchmark_pct:,.2f} %"
+        luck = "" if self.luck_p_among is None else f", luck p {self.luck_p_among:.2f}"
+        return (
+            f"held out: {iso(span.start_ms)} to {iso(span.end_ms)} returned {self.total_return_pct:,.2f} %"
+            f"{held}{luck}{among}"
+        )
+
+
 class Strategy(Model):
     """A saved strategy; it never changes, but it may be deleted."""
 
@@ -172,6 +196,8 @@ class Strategy(Model):
     """The verdict of the search that it was saved from, as it was then; left out where there is none."""
     trial_id: Annotated[UUID | None, Field(exclude_if=lambda trial_id: trial_id is None)] = None
     """The trial that this search is on record as."""
+    holdouts: Annotated[tuple[OpenedHoldout, ...], Field(exclude_if=lambda holdouts: not holdouts)] = ()
+    """Its looks at sealed candles, where the strategy alone is asked for; left out where there is none."""
     created_at: datetime
     deleted_at: datetime | None = None
 

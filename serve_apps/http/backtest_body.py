@@ -8,10 +8,13 @@ from fastapi import Body, Depends
 from pydantic import Discriminator, Tag
 
 from candleray.backtests.request import BacktestRequest
+from candleray.backtests.result import SealedHoldout
+from candleray.holdouts.seal import Reserved, refuse_sealed, reserved
+from candleray.identity.models import User
 from candleray.indicators.request_models import get_request_models
 from candleray.strategies.store import Strategies
 from candleray.strategies.strategy import SavedBacktest, request_of
-from serve_apps.backend import InBackend
+from serve_apps.backend import Backend, InBackend
 from serve_apps.examples import backtests, strategies
 from serve_apps.http.callers import InUser
 
@@ -32,9 +35,16 @@ else:
 _EXAMPLES: Any = {**backtests.BACKTEST_REQUESTS, **strategies.SAVED_BACKTESTS}
 
 
-async def _requested(
+async def _asked(
     body: Annotated[AnyBacktest, Body(openapi_examples=_EXAMPLES)], user: InUser, backend: InBackend
-) -> BacktestRequest:
+) -> Reserved:
+    asked = reserved(await _validated(body, user, backend))
+    sealed = await (await backend.holdouts()).sealed(user.user_id)
+    refuse_sealed(sealed, asked.request, asked.request.time_range.end_ms)
+    return asked
+
+
+async def _validated(body: BacktestRequest | SavedBacktest, user: User, backend: Backend) -> BacktestRequest:
     if not isinstance(body, SavedBacktest):
         return get_request_models().validated_request(body)
     strategy = await Strategies(await backend.postgres()).get(user.user_id, body.strategy_id)
@@ -42,5 +52,22 @@ async def _requested(
     return get_request_models().validated_request(request.model_dump(exclude_unset=True))
 
 
+InAsked = Annotated[Reserved, Depends(_asked)]
+"""The request of the body without the candles that it reserves, and these."""
+
+
+async def _requested(asked: InAsked) -> BacktestRequest:
+    return asked.request
+
+
 InRequest = Annotated[BacktestRequest, Depends(_requested)]
-"""The request of the body, with every name and bound checked; another user's strategy is not found."""
+"""The request of the body, with every name and bound checked: another user's strategy is not found, what would
+read sealed candles is refused, and what it reserves is cut off."""
+
+
+async def seal(asked: Reserved, user: User, backend: Backend) -> SealedHoldout | None:
+    """Seal the candles that a request reserves, before anything is searched; None where it reserves none."""
+    if asked.holdout is None:
+        return None
+    holdouts = await backend.holdouts()
+    return (await holdouts.seal(user.user_id, asked.request.instrument, asked.holdout)).sealed_as

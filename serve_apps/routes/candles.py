@@ -31,6 +31,7 @@ from serve_apps.examples import market_data as examples
 from serve_apps.http.access import operators_only
 from serve_apps.http.callers import InCaller
 from serve_apps.http.openapi import example, json_of_arrays
+from serve_apps.http.own_candles import InCandles
 from serve_apps.shared_writes import SourceQuery
 
 router = APIRouter(prefix="/market-data", tags=["market data"])
@@ -83,16 +84,18 @@ def require_order(start: datetime | None, end: datetime | None) -> None:
         }
     },
 )
-async def get_candles(request: Request, query: Annotated[CandlesQuery, Query()], backend: InBackend) -> Response:
+async def get_candles(
+    request: Request, query: Annotated[CandlesQuery, Query()], backend: InBackend, candles: InCandles
+) -> Response:
     """Closed and full bars of a timeframe, a page at a time: `next_start` is the `start` of the next one.
 
     Without `start`: the newest `limit` bars. With `as_of`: what was known at that moment, also where a minute was
     changed or came later.
     """
     _check_limit(query.limit, backend, "begins at next_start")
-    known: CandleReader = backend.candles
+    known: CandleReader = candles
     if query.as_of is not None:
-        known = KnownCandles(backend.candles, to_ms(query.as_of))
+        known = KnownCandles(candles, to_ms(query.as_of))
     bars, next_start_ms = await _page(query, BarReader(known, query.instrument, query.timeframe))
     if ARROW in request.headers.get("accept", ""):
         return Response(encode_bars(bars, next_start_ms), media_type=ARROW, headers={"Vary": "Accept"})
@@ -139,13 +142,13 @@ class RevisionsQuery(InstrumentQuery):
 
 
 @router.get("/revisions", response_model=RevisionPage, responses=example(examples.REVISIONS))
-async def get_revisions(query: Annotated[RevisionsQuery, Query()], backend: InBackend) -> Any:
+async def get_revisions(query: Annotated[RevisionsQuery, Query()], backend: InBackend, candles: InCandles) -> Any:
     """The minutes that were given other values after they were known, every version of each, oldest first.
 
     A version that only adds a quote volume or a number of trades that was unknown makes no such minute.
     """
     _check_limit(query.limit, backend, "has the cursor next_cursor")
-    return await backend.candles.revisions(
+    return await candles.revisions(
         query.market_id,
         query.symbol,
         0 if query.start is None else to_ms(query.start),

@@ -20,6 +20,7 @@ from serve_apps.http.access import needs
 from serve_apps.http.callers import InUser
 from serve_apps.http.json_body import StrictRoute
 from serve_apps.http.openapi import example
+from serve_apps.http.own_candles import InCandles
 from serve_apps.http.timeouts import answer_in_time
 from serve_apps.routes.runs import RunId
 
@@ -61,6 +62,7 @@ async def verify_certificate(
     request: Request,
     certificate: Annotated[Certificate, Body(openapi_examples=examples.CERTIFICATES)],
     backend: InBackend,
+    candles: InCandles,
     user: InUser,
 ) -> Any:
     """Compute a certificate again from the candles of this instance, whoever has made it, and say what differs.
@@ -71,7 +73,7 @@ async def verify_certificate(
 
     async def in_turn() -> Verification:
         async with backend.searches.held(f"user {user.user_id}"):
-            return await Verifier(backend.candles, backend.settings, backend.compute).verify(certificate)
+            return await Verifier(candles, backend.settings, backend.compute).verify(certificate)
 
     return await answer_in_time(request, in_turn(), _timeout_s(backend), "the verification")
 

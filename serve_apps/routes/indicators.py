@@ -17,6 +17,7 @@ from serve_apps.examples import indicators as examples
 from serve_apps.http.access import needs
 from serve_apps.http.json_body import StrictRoute
 from serve_apps.http.openapi import example, json_of_arrays
+from serve_apps.http.own_candles import InCandles
 
 if TYPE_CHECKING:
     NarrowSeriesRequest = SeriesRequest
@@ -45,7 +46,9 @@ async def get_indicator(
 @router.post("/compute", response_model=IndicatorSeries, responses=example(examples.SERIES))
 @needs("read")
 async def compute_indicator(
-    body: Annotated[NarrowSeriesRequest, Body(openapi_examples=examples.SERIES_REQUESTS)], backend: InBackend
+    body: Annotated[NarrowSeriesRequest, Body(openapi_examples=examples.SERIES_REQUESTS)],
+    backend: InBackend,
+    candles: InCandles,
 ) -> Response:
     """An indicator's outputs over closed and full bars: the newest of them, or those of a time range.
 
@@ -53,7 +56,7 @@ async def compute_indicator(
     hole among them is refused unless `allow_gaps` is true; `notes` say what is missing.
     """
     request = widened(body)
-    computed = await compute_outputs(request, backend.candles, backend.settings)
+    computed = await compute_outputs(request, candles, backend.settings)
     return json_of_arrays(
         {
             "instrument": request.instrument,

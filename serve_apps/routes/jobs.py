@@ -42,7 +42,7 @@ from serve_apps.backend import Backend, InBackend
 from serve_apps.examples import backtests
 from serve_apps.examples import jobs as examples
 from serve_apps.http.access import needs
-from serve_apps.http.backtest_body import InRequest
+from serve_apps.http.backtest_body import InAsked, InRequest, seal
 from serve_apps.http.callers import InUser
 from serve_apps.http.errors import error_payload
 from serve_apps.http.event_streams import EventStream, SameCaller
@@ -83,15 +83,16 @@ async def preflight_backtest(backtest: InRequest, backend: InBackend, user: InUs
 
 @router.post("/jobs", response_model=AcceptedJob, status_code=202, responses=example(examples.ACCEPTED_JOB, 202))
 async def submit_job(
-    backtest: InRequest, backend: InBackend, user: InUser, idempotency_key: IdempotencyKey = None
+    asked: InAsked, backend: InBackend, user: InUser, idempotency_key: IdempotencyKey = None
 ) -> Any:
     """Submit a search of any size that the guards allow: it is kept before this answers, and runs in its turn.
 
-    `notes` say what is missing in the candles of its range.
+    `notes` say what is missing in the candles of its range. `holdout` leaves its last months out and seals them.
     """
-    sized = await backend.job_request(backtest)
+    sized = await backend.job_request(asked.request)
+    sealed = await seal(asked, user, backend)
     job = await (await backend.jobs()).submit(user.user_id, sized, idempotency_key)
-    return AcceptedJob(**dict(job), notes=sized.notes)
+    return AcceptedJob(**dict(job), notes=sized.notes, holdout=sealed)
 
 
 class JobsQuery(Model):

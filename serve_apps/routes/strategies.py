@@ -123,7 +123,9 @@ async def list_strategies(query: Annotated[StrategiesQuery, Query()], user: InUs
 @router.get("/{strategy_id}", response_model=Strategy, responses=example(examples.STRATEGY))
 async def get_strategy(strategy_id: StrategyId, user: InUser, backend: InBackend) -> Any:
     """One strategy of the user with everything that makes it: with a `time_range` its `spec` is a request."""
-    return await (await _strategies(backend)).get(user.user_id, strategy_id)
+    strategy = await (await _strategies(backend)).get(user.user_id, strategy_id)
+    opened = await (await backend.holdouts()).of_strategy(user.user_id, strategy_id)
+    return strategy.model_copy(update={"holdouts": tuple(one.of_strategy(strategy_id) for one in opened)})
 
 
 @router.post("/{strategy_id}/clone", response_model=Strategy, responses=example(examples.CLONE))

@@ -59,6 +59,8 @@ SCOPES: dict[str | None, str] = {
         GET /strategies
         GET /strategies/{strategy_id}
         GET /trials
+        GET /holdouts
+        GET /holdouts/{holdout_id}
         POST /backtests
         POST /backtests/explain
         POST /backtests/preflight
@@ -84,6 +86,7 @@ SCOPES: dict[str | None, str] = {
         POST /market-data/subscription-requests/{request_id}/accept
         POST /market-data/subscription-requests/{request_id}/refuse
         POST /market-data/subscriptions
+        POST /holdouts/{holdout_id}/open
         POST /runs
         POST /runs/{run_id}/run
         POST /runs/{run_id}/stop

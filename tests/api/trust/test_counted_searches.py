@@ -11,6 +11,8 @@ from uuid import UUID
 import httpx
 import pytest
 
+from candleray.backtests.request import BacktestRequest
+from candleray.backtests.result import BacktestResult
 from candleray.databases.postgres import Postgres
 from candleray.errors import ServiceUnavailable
 from candleray.identity.models import User
@@ -113,19 +115,20 @@ async def test_a_job_is_counted_at_its_end_however_it_ends(api: httpx.AsyncClien
 
 
 async def test_an_answer_comes_though_the_record_does_not(behind: Backend, user: User, postgres: Postgres):
-    calls = 0
+    is_searched = False
 
-    async def away_after_the_login() -> Postgres:
-        nonlocal calls
-        calls += 1
-        if calls > 1:
+    async def away_after_the_search() -> Postgres:
+        if is_searched:
             raise ServiceUnavailable("Postgres is away")
         return postgres
 
-    async with serving(behind, user) as client:
-        token = client.headers["Authorization"]
-    async with serving(replace(behind, postgres=away_after_the_login), user) as client:
-        client.headers["Authorization"] = token
+    async def search(request: BacktestRequest) -> BacktestResult:
+        nonlocal is_searched
+        result = await behind.run_backtest(request)
+        is_searched = True
+        return result
+
+    async with serving(replace(behind, postgres=away_after_the_search, run_backtest=search), user) as client:
         answer = await answered(client, grid(5, 10))
     assert answer["notes"][-1] == (
         "this search is not on your record of trials, and earlier ones are not counted: Postgres is away"

@@ -72,6 +72,14 @@ async def job_id(api: httpx.AsyncClient) -> str:
     return await _posted(api, "/backtests/jobs", GRID, "job_id")
 
 
+async def holdout_id(api: httpx.AsyncClient) -> str:
+    """Seal candles that no other example reads; that there are none to search does not matter."""
+    grid = {**GRID, "instrument": {"market_id": 1, "symbol": "HELDUSDT"}, "holdout": {"months": 1}}
+    times = {"start": "2025-01-01T00:00:00Z", "end": "2025-06-01T00:00:00Z"}
+    await api.post("/backtests", json={**grid, "time_range": times})
+    return str((await api.get("/holdouts")).json()["holdouts"][0]["holdout_id"])
+
+
 async def session_id(api: httpx.AsyncClient) -> str:
     return str((await api.get("/sessions")).json()[0]["token_id"])
 
@@ -91,6 +99,6 @@ async def _posted(api: httpx.AsyncClient, path: str, body: Any, field: str) -> s
 
 
 OWNED: dict[str, Callable[[httpx.AsyncClient], Awaitable[str]]] = {
-    make.__name__: make for make in (strategy_id, run_id, job_id, session_id, token_id, key_id)
+    make.__name__: make for make in (strategy_id, run_id, job_id, holdout_id, session_id, token_id, key_id)
 }
 """Makers of one of each kind, which return its id, by the name that routes and bodies have for it."""

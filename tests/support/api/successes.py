@@ -22,7 +22,17 @@ from candleray.market_data.arrow_stream import ARROW, encode_rows
 from candleray.notify.bot_store import BotStates
 from candleray.settings import JobSettings
 from tests.api.attacks.target import Target
-from tests.support.api.accounts import KEY, OWNED, job_id, log_in, log_in_operator, post_code, run_id, set_up
+from tests.support.api.accounts import (
+    KEY,
+    OWNED,
+    holdout_id,
+    job_id,
+    log_in,
+    log_in_operator,
+    post_code,
+    run_id,
+    set_up,
+)
 from tests.support.api.api_document import Operation, places, with_ids
 from tests.support.api.in_process_api import BOT_TOKEN, fresh_login, random_walk
 from tests.support.searches import search_over
@@ -136,6 +146,10 @@ async def unwanted_wish(somebody: Target) -> Wanted:
     return Wanted((await waiting_wish(somebody)).ids, body={"reason": "too little volume"})
 
 
+async def sealed_holdout(somebody: Target) -> Wanted:
+    return Wanted({"holdout_id": await holdout_id(somebody.api)}, body={"strategies": []})
+
+
 async def telegram_bot(somebody: Target) -> Wanted:
     """Have a bot, as its actor tells of it."""
     await BotStates(somebody.postgres).tell("candleray_test_bot", None)
@@ -157,6 +171,7 @@ MADE: dict[str, Callable[[Target], Awaitable[Wanted]]] = {
     "POST /market-data/subscription-requests": wish,
     "POST /market-data/subscription-requests/{request_id}/accept": waiting_wish,
     "POST /market-data/subscription-requests/{request_id}/refuse": unwanted_wish,
+    "POST /holdouts/{holdout_id}/open": sealed_holdout,
     "GET /events": events_there_are,
     "GET /backtests/jobs/{job_id}/events": cancelled_job,
     "GET /backtests/jobs/{job_id}/result": succeeded_job,

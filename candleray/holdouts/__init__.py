@@ -1,0 +1,1 @@
+"""Holdouts: candles that a user sealed before searching, and looks at once."""
