@@ -5,27 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import anyio
-import httpx
 from mcp import types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 
-from candleray.agents.answers import readable, text_of
 from candleray.agents.bridge import Bridge, Send
+from candleray.agents.cancellations import Cancellations
 from candleray.agents.foreign_text import RULE
-from candleray.agents.refusals import refusal_of
-from candleray.agents.schemas import schema_of
-from candleray.agents.tool import Call, Effect, Tool
-from candleray.agents.toolbox import description_of, run_tool, toolbox
-from candleray.errors import CandlerayError
-from candleray.logs import get_logger
-from candleray.sdk.client import Client
+from candleray.agents.schemas import schema_given, schema_taken
+from candleray.agents.tool import Effect, Tool
+from candleray.agents.toolbox import description_of, toolbox
+from candleray.agents.work import Connect, Progress, Work
 
-Connect: TypeAlias = Callable[[httpx.BaseTransport], Client]
-"""Opens a client of whoever makes a call, over that transport."""
+T = TypeVar("T")
 
 Context: TypeAlias = ServerRequestContext[Any, Any]
 
@@ -35,8 +30,6 @@ INSTRUCTIONS = (
     "(skill or luck) with every return: a high return of many variants is mostly luck. Nothing here trades money. "
     f"Answers are rounded; `exact` names the resource that holds the exact values. {RULE}"
 )
-
-log = get_logger("agents")
 
 
 class Door:
@@ -51,9 +44,10 @@ class Door:
         self._connect = connect
         self._send = send
         self._threads = threads
+        self._cancellations = Cancellations()
 
     def server(self) -> Server[Any]:
-        return Server(
+        server: Server[Any] = Server(
             "candleray",
             version=version("candleray"),
             title="Candleray",
@@ -61,33 +55,29 @@ class Door:
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
         )
+        server.middleware.append(self._cancellations)
+        return server
 
     async def _list_tools(self, context: Context, params: object) -> types.ListToolsResult:
         return types.ListToolsResult(tools=[_described(name, tool) for name, tool in toolbox().items()])
 
     async def _call_tool(self, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        bridge = Bridge(self._send)
-        answered = partial(self._answered, bridge, params.name, params.arguments or {})
-        try:
-            return await anyio.to_thread.run_sync(answered, abandon_on_cancel=True, limiter=self._threads)
-        finally:
-            bridge.cut()
+        progress = Progress(context.session.report_progress)
+        work = Work(self._connect, Bridge(self._send), progress.tell)
+        run = partial(work.result, params.name, params.arguments or {})
+        with self._cancellations.heard(context.request_id) as is_cancelled:
+            try:
+                return await self._on_thread(run)
+            except anyio.get_cancelled_exc_class():
+                work.bridge.cut()
+                with anyio.CancelScope(shield=True):
+                    if work.undo is not None and await is_cancelled():
+                        undoing = Work(self._connect, Bridge(self._send), progress.tell)
+                        await self._on_thread(partial(undoing.undone, work.undo))
+                raise
 
-    def _answered(self, bridge: Bridge, name: str, arguments: dict[str, Any]) -> types.CallToolResult:
-        """The outcome of a call, on its own thread."""
-        try:
-            with self._connect(bridge) as client:
-                answer = run_tool(name, Call(client, _silent), arguments)
-        except CandlerayError as error:
-            return _result(refusal_of(error), is_error=True)
-        except Exception:
-            log.exception("tool_failed", tool=name)
-            return _result(refusal_of(CandlerayError("the tool failed; the log says why")), is_error=True)
-        return _result(readable(answer))
-
-
-def _silent(done: float, total: float | None, words: str) -> None:
-    pass
+    async def _on_thread(self, run: Callable[[], T]) -> T:
+        return await anyio.to_thread.run_sync(run, abandon_on_cancel=True, limiter=self._threads)
 
 
 def _described(name: str, tool: Tool) -> types.Tool:
@@ -95,8 +85,8 @@ def _described(name: str, tool: Tool) -> types.Tool:
         name=name,
         title=tool.title,
         description=description_of(name),
-        input_schema=schema_of(tool.takes),
-        output_schema=schema_of(tool.gives),
+        input_schema=schema_taken(tool.takes),
+        output_schema=schema_given(tool.gives),
         annotations=types.ToolAnnotations(
             title=tool.title,
             read_only_hint=tool.effect is Effect.READS,
@@ -105,9 +95,3 @@ def _described(name: str, tool: Tool) -> types.Tool:
             open_world_hint=tool.asks_exchanges,
         ),
     )
-
-
-def _result(content: dict[str, Any], *, is_error: bool = False) -> types.CallToolResult:
-    """The content twice: as text, which every assistant reads, and as data under the tool's schema."""
-    text = types.TextContent(text=text_of(content))
-    return types.CallToolResult(content=[text], structured_content=content, is_error=is_error)

@@ -67,6 +67,11 @@ def exact_report(request: Mapping[str, Any], variant_index: int) -> str | None:
     return packed and f"{SCHEME}reports/{packed}/{variant_index}"
 
 
+def exact_robustness(request: Mapping[str, Any], variant_index: int) -> str | None:
+    packed = _packed(request)
+    return packed and f"{SCHEME}robustness/{packed}/{variant_index}"
+
+
 def _packed(request: Mapping[str, Any]) -> str | None:
     text = base64.urlsafe_b64encode(zlib.compress(encoded(request), 9)).decode().rstrip("=")
     return text if len(text) <= MOST_PACKED else None
@@ -100,10 +105,12 @@ def _backtest(client: Client, parts: tuple[str, ...]) -> bytes:
     return client.send("POST", "/backtests", content=request_body(client, _unpacked(parts[0])))
 
 
-def _report(client: Client, parts: tuple[str, ...]) -> bytes:
-    params = {"variant_index": parts[1]}
-    body = request_body(client, _unpacked(parts[0]))
-    return client.send("POST", "/backtests/report", content=body, params=params)
+def _of_variant(path: str) -> Callable[[Client, tuple[str, ...]], bytes]:
+    def read(client: Client, parts: tuple[str, ...]) -> bytes:
+        body = request_body(client, _unpacked(parts[0]))
+        return client.send("POST", path, content=body, params={"variant_index": parts[1]})
+
+    return read
 
 
 KINDS = (
@@ -117,7 +124,16 @@ KINDS = (
     Exact(f"{SCHEME}runs/{{id}}", "a run and how it came to its state", _got("/runs/{0}")),
     Exact(f"{SCHEME}runs/{{id}}/certificate", "a run beside its backtest", _got("/runs/{0}/certificate")),
     Exact(f"{SCHEME}backtests/{{packed}}", "the whole answer of a search, computed again", _backtest),
-    Exact(f"{SCHEME}reports/{{packed}}/{{variant_index}}", "the report of a variant, computed again", _report),
+    Exact(
+        f"{SCHEME}reports/{{packed}}/{{variant_index}}",
+        "the report of a variant, computed again",
+        _of_variant("/backtests/report"),
+    ),
+    Exact(
+        f"{SCHEME}robustness/{{packed}}/{{variant_index}}",
+        "the robustness of a variant, computed again",
+        _of_variant("/backtests/robustness"),
+    ),
 )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, GetJsonSchemaHandler
+from pydantic import BaseModel, Field, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
 from candleray.backtests.request import BacktestRequest
@@ -18,16 +18,36 @@ _LIMITS_OF_NUMBERS = {"minimum": -1e15, "maximum": 1e15}
 _ALTERNATIVES = ("anyOf", "oneOf")
 _OUTLINED = ("type", "enum", "const", "properties", "items", "required")
 _DEPTH = 2
+_LONG_LIST = 12
+"""An enumeration with more names is described elsewhere, and an error names the nearest."""
 _GUIDE = (
     'An axis is a number, {"values": [...]} or {"start", "stop", "step"}. '
     "More: resource candleray://docs/howto/write-a-request"
 )
 
 
-def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The schema of what a tool takes or gives."""
+def schema_taken(model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of what a tool takes."""
     schema: dict[str, Any] = _trimmed(model.model_json_schema())
     return schema
+
+
+def schema_given(model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of what a tool gives, whose names say enough."""
+    schema: dict[str, Any] = _without_words(schema_taken(model))
+    return schema
+
+
+def _without_words(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_words(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: _without_words(one)
+        for name, one in value.items()
+        if name != "description" or not isinstance(one, str)
+    }
 
 
 def _trimmed(value: Any) -> Any:
@@ -72,6 +92,8 @@ def _outlined(schema: Mapping[str, Any], defs: Mapping[str, Any], depth: int) ->
     if "$ref" in schema:
         return _outlined({**defs[schema["$ref"].rpartition("/")[2]]}, defs, depth)
     kept = {name: value for name, value in schema.items() if name in _OUTLINED}
+    if len(kept.get("enum", ())) > _LONG_LIST:
+        del kept["enum"]
     if depth == 0 and "enum" not in kept:
         return {"type": kept["type"]} if "type" in kept else {}
     if "properties" in kept:
@@ -91,3 +113,6 @@ class _Outlined:
 
 Request: TypeAlias = Annotated[dict[str, Any], _Outlined]
 """A request of a backtest as the API takes it."""
+
+SameRequest: TypeAlias = Annotated[dict[str, Any], Field(description="The request that was searched.")]
+"""A request that was written for another tool: its outline stands there."""

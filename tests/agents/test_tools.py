@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from candleray import Client, InvalidInput
+from candleray.agents.tool import Effect
 from candleray.agents.toolbox import description_of, toolbox
 from candleray.market_data.candle_store import CandleStore
 from tests.support.agents.assistant import Assistant, assistant_at
@@ -22,6 +23,8 @@ REQUEST: dict[str, Any] = {
     "time_range": {"start": "2025-01-01T12:00:00Z", "end": "2025-01-03"},
     "indicators": [{"id": "sma", "params": {"window": {"start": 10, "stop": 40, "step": 5}}}],
 }
+
+STRANGE_ID = "0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90"
 
 
 @pytest.fixture(scope="module")
@@ -72,23 +75,64 @@ async def test_a_search_answers_with_rows_to_go_on_with_and_with_its_verdict(ass
     assert report["metrics"]["Total Return [%]"] == ranking["best"][0]["metrics"]["Total Return [%]"]
 
 
-async def test_a_saved_strategy_is_listed_and_reported_by_its_name(assistant: Assistant, api_url: str):
-    with Client(api_url) as client:
-        saved = client.save_strategy(client.backtest(REQUEST).top[0])
+async def test_a_variant_is_saved_with_its_verdict_listed_cloned_and_reported_by_its_name(assistant: Assistant):
+    ranking = await assistant.call("backtest", request=REQUEST)
+    kept = await assistant.call("save_strategy", request=REQUEST, **ranking["next"][-1]["arguments"])
+    strategy = kept["strategy"]
+    assert kept["verdict"] == ranking["verdict"]
+    changes = {"risk": {"sl_pct": 2}}
+    clone = await assistant.call("save_strategy", strategy=strategy["name"], changes=changes)
     listed = (await assistant.call("list_strategies", symbol=SYMBOL))["strategies"]
-    assert [one["strategy_id"] for one in listed] == [str(saved.strategy_id)]
-    assert (await assistant.call("report", strategy=saved.name))["metrics"]
-    assert (await assistant.call("explain_strategy", strategy=saved.name))["bars"] > 0
+    assert [one["strategy_id"] for one in listed] == [clone["strategy"]["strategy_id"], strategy["strategy_id"]]
+    assert listed[0]["cloned_from"] == strategy["strategy_id"]
+    report = await assistant.call("report", strategy=strategy["name"])
+    assert report["metrics"]
+    assert (await assistant.call("explain_strategy", strategy=strategy["name"]))["bars"] > 0
 
 
-async def test_runs_are_told_one_by_one_with_their_standing(assistant: Assistant, api_url: str):
-    with Client(api_url) as client:
-        run = client.start_run(client.save_strategy(client.backtest(REQUEST).top[1]).strategy_id)
-    listed = (await assistant.call("run_status"))["runs"]
-    assert str(run.run_id) in [one["run_id"] for one in listed]
-    alone = await assistant.call("run_status", run=str(run.run_id))
+async def test_the_worst_case_of_a_variant_comes_first(assistant: Assistant):
+    checked = await assistant.call("robustness", request=REQUEST, variant_index=2)
+    returns = [case["total_return_pct"] for case in checked["cases"]]
+    assert returns == sorted(returns)
+    assert checked["summary"][0].startswith("Worst of")
+
+
+async def test_a_strategy_is_run_and_stopped_and_tells_how_it_stands(assistant: Assistant):
+    kept = await assistant.call("save_strategy", request=REQUEST, variant_index=1)
+    started = await assistant.call("control_run", **kept["next"][1]["arguments"])
+    run_id = started["run"]["run_id"]
+    assert run_id in [one["run_id"] for one in (await assistant.call("run_status"))["runs"]]
+    alone = await assistant.call("run_status", run=run_id)
     assert alone["runs"][0]["state"] == "starting"
-    assert alone["next"][0]["tool"] == "control_run"
+    stopped = await assistant.call("control_run", **alone["next"][0]["arguments"])
+    assert stopped["run"]["state"] == "stopping"
+    assert (await assistant.refusal("control_run", action="stop", run=run_id))["code"] == "conflict"
+
+
+async def test_candles_are_fetched_from_the_exchange(assistant: Assistant):
+    asked = {"market": "binance-spot", "symbol": "BTCUSDT", "start": "2025-01-01", "end": "2025-01-02"}
+    fetched = await assistant.call("backfill", **asked)
+    assert (fetched["is_done"], fetched["written"]) == (True, 1440)
+    (found,) = (await assistant.call("find_instruments", letters="BTCUSDT"))["instruments"]
+    assert found["candles"]["first"] == "2025-01-01T00:00:00Z"
+
+
+async def test_a_token_that_may_read_changes_nothing(api_url: str):
+    with Client(api_url) as client:
+        token = client.create_token({"name": "reader", "scopes": ["read"]}).token
+    changing = {
+        "backfill": {"market": "binance-spot", "symbol": "BTCUSDT", "start": "2025-01-01"},
+        "submit_job": {"request": REQUEST},
+        "cancel_job": {"job": STRANGE_ID},
+        "save_strategy": {"request": REQUEST},
+        "control_run": {"action": "start", "strategy": STRANGE_ID},
+    }
+    assert set(changing) == {name for name, tool in toolbox().items() if tool.effect is not Effect.READS}
+    async with assistant_at(api_url, token=token) as reader:
+        assert (await reader.call("preflight", request=REQUEST))["mode"] == "sync"
+        for tool, arguments in changing.items():
+            told = await reader.refusal(tool, **arguments)
+            assert (told["code"], "lacks the scope 'trade'" in told["message"]) == ("forbidden", True), tool
 
 
 @pytest.mark.parametrize(
@@ -119,10 +163,23 @@ async def test_wrong_arguments_are_named_with_the_nearest_right_ones(assistant: 
     assert "one of request, job and strategy" in told["message"]
 
 
-async def test_another_s_strategy_is_not_found(assistant: Assistant):
-    stranger = "0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90"
-    told = await assistant.refusal("explain_strategy", strategy=stranger)
-    assert (told["code"], told["problems"]) == ("not_found", [])
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("explain_strategy", {"strategy": STRANGE_ID}),
+        ("report", {"job": STRANGE_ID}),
+        ("robustness", {"strategy": STRANGE_ID}),
+        ("follow_job", {"job": STRANGE_ID}),
+        ("cancel_job", {"job": STRANGE_ID}),
+        ("save_strategy", {"job": STRANGE_ID}),
+        ("save_strategy", {"strategy": STRANGE_ID, "changes": {}}),
+        ("run_status", {"run": STRANGE_ID}),
+        ("control_run", {"action": "stop", "run": STRANGE_ID}),
+        ("control_run", {"action": "start", "strategy": STRANGE_ID}),
+    ],
+)
+async def test_what_is_another_s_is_not_found(assistant: Assistant, tool: str, arguments: dict[str, Any]):
+    assert (await assistant.refusal(tool, **arguments))["code"] == "not_found"
 
 
 async def test_a_token_that_is_not_valid_is_refused_as_by_the_api(api_url: str):
@@ -141,4 +198,5 @@ def test_every_tool_says_what_it_does_in_few_words():
 async def test_the_list_of_tools_is_short_enough_to_be_kept_in_mind(assistant: Assistant):
     listed = [tool.model_dump(mode="json", exclude_none=True, by_alias=True) for tool in assistant.tools.values()]
     assert len(json.dumps(listed, separators=(",", ":"))) < 40_000
+    assert 12 <= len(listed) <= 15
     assert all(tool.input_schema["type"] == "object" for tool in assistant.tools.values())

@@ -30,6 +30,8 @@ class Ranking(Answer):
     best: tuple[Row, ...]
     variants_evaluated: int
     bars: int
+    request_hash: str
+    """The search's name on record: save_strategy takes it, and keeps the verdict with the strategy."""
     notes: tuple[str, ...] = ()
 
 
@@ -41,6 +43,7 @@ def _run(call: Call, asked: Arguments) -> Ranking:
         best=rows_of(result.top, asked.rows, ranking_metric(result.request.rank_by).name),
         variants_evaluated=result.variants_evaluated,
         bars=result.bars,
+        request_hash=result.request_hash,
         notes=result.notes,
         exact=exact_backtest(asked.request),
         next=tuple(_next(result)),
@@ -53,7 +56,12 @@ def _next(result: BacktestResult) -> list[NextCall]:
     best = {"variant_index": result.top[0].variant_index}
     return [
         NextCall(tool="report", arguments=best, why="one variant in full, with the same request"),
-        NextCall(tool="save_strategy", arguments=best, why="keep a variant, with the same request"),
+        NextCall(tool="robustness", arguments=best, why="how it does where things are otherwise"),
+        NextCall(
+            tool="save_strategy",
+            arguments={**best, "request_hash": result.request_hash},
+            why="keep a variant, with the same request",
+        ),
     ]
 
 

@@ -4,30 +4,13 @@ over the last year of its candles.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-from pydantic import Field
-
 from candleray.agents.answers import Answer, NextCall
 from candleray.agents.handles import exact_report
-from candleray.agents.schemas import Request
+from candleray.agents.subjects import Subject, request_about
 from candleray.agents.tool import Call, Tool
 from candleray.backtests.report import shown
-from candleray.errors import invalid
-from candleray.sdk.client import Client
-from candleray.sdk.saved_requests import request_of_saved
-from candleray.validation import Model
 
 _MONTHS = 24
-
-
-class Arguments(Model):
-    request: Request | None = None
-    job: Annotated[str, Field(max_length=64)] | None = None
-    strategy: Annotated[str, Field(max_length=300)] | None = None
-    """One of the three: the id of a job, a saved strategy's id or name, or a request."""
-    variant_index: Annotated[int, Field(ge=0)] = 0
-    """The variant, as a row of the ranking has it; of a strategy there is one."""
 
 
 class Report(Answer):
@@ -42,8 +25,8 @@ class Report(Answer):
     notes: tuple[str, ...] = ()
 
 
-def _run(call: Call, asked: Arguments) -> Report:
-    request = _request_of(call.client, asked)
+def _run(call: Call, asked: Subject) -> Report:
+    request = request_about(call.client, asked)
     told = call.client.report(request, asked.variant_index)
     months = told.months[-_MONTHS:]
     return Report(
@@ -59,15 +42,4 @@ def _run(call: Call, asked: Arguments) -> Report:
     )
 
 
-def _request_of(client: Client, asked: Arguments) -> dict[str, Any]:
-    given = [one for one in (asked.request, asked.job, asked.strategy) if one is not None]
-    if len(given) != 1:
-        raise invalid("request", "not_one_subject", "give one of request, job and strategy")
-    if asked.job is not None:
-        return client.job(asked.job).status().request.model_dump(mode="json", exclude_none=True)
-    if asked.strategy is not None:
-        return dict(request_of_saved(client.strategy(asked.strategy), client.coverage, None, None))
-    return asked.request or {}
-
-
-TOOL = Tool("Report a variant", Arguments, Report, _run)
+TOOL = Tool("Report a variant", Subject, Report, _run)
