@@ -21,7 +21,6 @@ import pytest
 
 from candleray import Client
 from candleray.backtests.request import BacktestRequest
-from candleray.backtests.result import BacktestResult
 from candleray.candles import Candles
 from candleray.identity.local_secrets import BOT_TOKEN
 from candleray.identity.telegram import sign_widget
@@ -36,6 +35,7 @@ from tests.support import forty_days
 from tests.support.forty_days import LONG_REQUEST
 from tests.support.instances.ports import free_port
 from tests.support.instances.ray_nodes import RayNodes, ray_nodes
+from tests.support.sample_search import numbers_of
 from tests.support.searches import MinutesInMemory, search_over
 from tests.support.waiting import wait_until
 
@@ -72,10 +72,6 @@ def three_nodes() -> Iterator[RayNodes]:
     """A cluster that lives to the end of the module: what needs one of its own comes before."""
     with ray_nodes(1, 1, 1) as nodes:
         yield nodes
-
-
-def numbers_of(result: BacktestResult) -> str:
-    return result.model_dump_json(exclude={"elapsed_s"})
 
 
 def search(candles: Candles, settings: Settings) -> str:

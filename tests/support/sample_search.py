@@ -8,6 +8,7 @@ import numpy as np
 
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
+from candleray.backtests.verdict import Saying
 from candleray.candles import Candles
 from candleray.indicators.request_models import get_request_models
 from candleray.search.variants import resolve
@@ -60,6 +61,14 @@ def run(**changes: Any) -> BacktestResult:
 
 
 def numbers_of(result: BacktestResult) -> str:
+    """Return the bytes of an answer, but for its times and the earlier searches of whoever asked."""
+    verdict = result.verdict
+    if verdict is not None and verdict.earlier is not None:
+        assert verdict.luck_p is not None
+        assert verdict.losing_splits is not None
+        says = Saying.of(verdict.luck_p, verdict.losing_splits)
+        alone = verdict.model_copy(update={"says": says, "earlier": None, "luck_p_with_earlier": None})
+        result = result.model_copy(update={"verdict": alone})
     return result.model_dump_json(exclude={"elapsed_s"})
 
 

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 from candleray import Client, GuardExceeded, InvalidInput, NotFound
-from candleray.backtests.result import BacktestResult
 from candleray.candles import Candles
 from candleray.indicators.request_models import get_request_models
 from candleray.live.certificates.verification import Finding
@@ -27,6 +26,7 @@ from serve_apps.examples import certificates
 from tests.support import forty_days
 from tests.support.forty_days import LONG_REQUEST, REQUEST
 from tests.support.instances.real_instance import RealInstance, kill
+from tests.support.sample_search import numbers_of
 from tests.support.searches import search_over
 from tests.support.waiting import wait_until
 
@@ -52,10 +52,6 @@ def candles() -> Candles:
 def client(instance: RealInstance) -> Iterator[Client]:
     with Client(instance.url, timeout_s=600) as client:
         yield client
-
-
-def numbers_of(result: BacktestResult) -> str:
-    return result.model_dump_json(exclude={"elapsed_s"})
 
 
 @pytest.fixture(scope="module")
