@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from candleray.backtests.request import BacktestRequest as BacktestRequest
     from candleray.backtests.result import BacktestResult as BacktestResult
     from candleray.backtests.result import RankedVariant as RankedVariant
+    from candleray.backtests.robustness import Robustness as Robustness
     from candleray.backtests.variant_report import VariantReport as VariantReport
     from candleray.candles import CandleRows as CandleRows
     from candleray.errors import *  # noqa: F403
@@ -77,6 +78,7 @@ _HOMES = {
     "candleray.backtests.preflight": ("Preflight",),
     "candleray.backtests.request": ("BacktestRequest",),
     "candleray.backtests.result": ("BacktestResult", "RankedVariant"),
+    "candleray.backtests.robustness": ("Robustness",),
     "candleray.backtests.variant_report": ("VariantReport",),
     "candleray.candles": ("CandleRows",),
     "candleray.holdouts.holdout": ("Holdout",),

@@ -29,7 +29,7 @@ ROOMS_OF_ONE_KIND = {"kernels/indicators", "candleray/commands", "cluster/operat
 
 ONE_CONCEPT_ON_TWO_FLOORS = {
     *("backfill", "candles", "compute", "job", "report", "run", "strategy", "tokens"),  # and its command
-    *("backtest", "preflight", "robustness"),  # and its tool
+    *("backtest", "preflight", "robustness"),  # and its tool, or its command
     "subscriptions",  # and its command and methods
     *("binance", "bybit"),  # the client's side, and the simulator's
     "store",  # each room's own

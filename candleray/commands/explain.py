@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-import typer
-
-from candleray.errors import invalid
 from candleray.terminal.console import notes, output
 from candleray.terminal.hints import here, show_next
-from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect, read_request
+from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect
 from candleray.terminal.progress import working
+from candleray.terminal.strategy_requests import (
+    RangeEnd,
+    RangeStart,
+    RequestOrStrategy,
+    VariantNumber,
+    is_file,
+    request_content,
+)
 from candleray.terminal.tables import print_table
 
 if TYPE_CHECKING:
     from candleray.backtests.explanation import Explanation
-    from candleray.sdk.client import Client
 
 
 def explain(
-    request: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE|-|STRATEGY",
-            help="The request as JSON, - reads it from stdin; or a saved strategy by its name or id.",
-        ),
-    ],
-    variant: Annotated[int, typer.Option(min=0, help="The variant that is looked at, by its number.")] = 0,
-    start: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Of a saved strategy: look at the range from here on.")
-    ] = None,
-    end: Annotated[str | None, typer.Option(metavar="TIME", help="The same, up to here.")] = None,
+    request: RequestOrStrategy,
+    variant: VariantNumber = 0,
+    start: RangeStart = None,
+    end: RangeEnd = None,
     as_json: AsJson = False,
     api: ApiUrl = None,
     data: DataDir = None,
@@ -50,7 +44,7 @@ def explain(
     from candleray.sdk.references import request_body
 
     with connect(api, data) as client, working("looking"):
-        content = request_body(client, _request(client, request, start, end))
+        content = request_body(client, request_content(client, request, start, end))
         answer = client.send("POST", "/backtests/explain", content=content, params={"variant_index": variant})
     if as_json:
         sys.stdout.buffer.write(answer)
@@ -58,25 +52,8 @@ def explain(
     from candleray.backtests.explanation import Explanation
 
     _show(read(Explanation, answer))
-    if _is_file(request):
+    if is_file(request):
         show_next(f"backtest {request}{here(api, data)}")
-
-
-def _is_file(request: str) -> bool:
-    """Tell a file from a strategy: by what no name has, or because it is there."""
-    return request != "-" and ("/" in request or request.endswith(".json") or Path(request).exists())
-
-
-def _request(client: Client, request: str, start: str | None, end: str | None) -> bytes | Mapping[str, Any]:
-    if request != "-" and not _is_file(request):
-        from candleray.sdk.saved_requests import request_of_saved
-
-        return request_of_saved(client.strategy(request), client.coverage, start, end)
-    if start is not None or end is not None:
-        raise invalid(
-            "--start", "two_ranges", "the request has its time_range: --start and --end are of a strategy"
-        )
-    return read_request(request)
 
 
 def _show(told: Explanation) -> None:

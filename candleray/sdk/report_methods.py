@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from candleray.backtests.request import BacktestRequest
+from candleray.backtests.robustness import Robustness
 from candleray.backtests.variant_report import VariantReport
 from candleray.sdk.connection import Sender, read
 from candleray.sdk.references import request_body
@@ -59,6 +60,50 @@ class ReportMethods(Sender):
         True
         """
         return _frame(self._report("/trades", request, variant_index), ["entry_ms", "exit_ms"])
+
+    def robustness(
+        self,
+        request: AnyRequest,
+        variant_index: int = 0,
+        checks: Sequence[str] = (),
+        *,
+        seed: int = 0,
+        draws: int = 1000,
+        noise_draws: int = 20,
+        skipped_pct: float = 10,
+        noise_pct: float = 10,
+    ) -> Robustness:
+        """Run one strategy beside itself with one thing otherwise: costs, delays, parameters, years, chance.
+
+        Args:
+            request: a search, one strategy over a range, or `{"strategy_id": …, "time_range": …}`.
+            variant_index: which of a search's variants.
+            checks: names of `Check`; all where none is given.
+            seed: of what is drawn at random.
+            draws: of trades that are left out, each with a chance of `skipped_pct`.
+            noise_draws: of candles each price of which is moved by up to `noise_pct` of a bar's median height.
+
+        Raises:
+            InvalidInput: one problem a field; the request has no variant of that number.
+            GuardExceeded: the range or the cases are too many for one answer.
+
+        >>> checked = client.robustness(request, checks=["costs", "delay"])
+        >>> [case.name for case in checked.cases[:3]]
+        ['fees and slippage × 2', 'fees and slippage × 3', 'fees and slippage × 4']
+        >>> checked.summary[0].startswith("Worst of 6 cases: ")
+        True
+        """
+        query: dict[str, str | int | list[str] | None] = {
+            "variant_index": variant_index,
+            "check": list(checks),
+            "seed": seed,
+            "draws": draws,
+            "noise_draws": noise_draws,
+            "skipped_pct": str(skipped_pct),
+            "noise_pct": str(noise_pct),
+        }
+        body = request_body(self, request)
+        return read(Robustness, self.send("POST", "/backtests/robustness", content=body, params=query))
 
     def _report(self, below: str, request: AnyRequest, variant_index: int, **query: Any) -> bytes:
         params = {"variant_index": variant_index, **query}

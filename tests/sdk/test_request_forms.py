@@ -51,6 +51,7 @@ REQUESTS: dict[str, tuple[BaseModel, Callable[[Client, Any], object]]] = {
     "explain": (BACKTEST, lambda client, request: client.explain(request)),
     "preflight": (BACKTEST, lambda client, request: client.preflight(request)),
     "submit": (BACKTEST, lambda client, request: client.submit(request)),
+    "robustness": (BACKTEST, lambda client, request: client.robustness(request)),
     "report": (BACKTEST, lambda client, request: client.report(request)),
     "report_curve": (BACKTEST, lambda client, request: client.report_curve(request)),
     "report_trades": (BACKTEST, lambda client, request: client.report_trades(request)),

@@ -274,3 +274,21 @@ def test_a_certificate_names_what_the_backtest_of_today_says_and_by_which_minute
     assert "signal long, before short" in told
     assert "BTCUSDT 2026-01-05T12:03Z: high 93875 → 93895, close 93700 → 93890" in told
     assert "explained: over the candles it received the run has said what the backtest says" in told
+
+
+def test_a_saved_strategy_is_checked_beside_itself_and_the_worst_case_is_named(run: Run, client: Client):
+    strategy = saved(client, 12)
+    asked = ("robustness", strategy.name, "--start", "2025-01-01", "--end", "2025-01-02", "--only", "costs")
+    told = run(*asked)
+    assert told.exit_code == 0, told.stderr
+    assert "fees and slippage × 4" in told.stdout
+    assert "Worst of 3 cases: " in told.stdout
+    request = {
+        "strategy_id": str(strategy.strategy_id),
+        "time_range": {"start": "2025-01-01", "end": "2025-01-02"},
+    }
+    checked = client.robustness(request, checks=["costs"])
+    assert json.loads(run(*asked, "--json").stdout) == checked.model_dump(mode="json")
+    unknown = run(*asked[:-1], "luck")
+    assert unknown.exit_code == 2
+    assert "check" in unknown.stderr
