@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from candleray.candles import FloatArray
 from candleray.trust.bests import NORMAL
 
 CONFIDENCE = 0.95
@@ -32,15 +33,16 @@ class Record(NamedTuple):
         return 1 - self.skewness * self.sharpe + (self.kurtosis - 1) / 4 * self.sharpe**2
 
 
-def record_of(mean: float, deviation: float, returns: list[float]) -> Record | None:
+def record_of(mean: float, deviation: float, returns: FloatArray) -> Record | None:
     """Return the record of these daily returns; None without a deviation."""
-    days = len(returns)
-    spread = math.fsum((one - mean) ** 2 for one in returns) / days if days else 0.0
+    days, away = returns.size, returns - mean
+    squares = away * away
+    # Sums are exact: theirs would otherwise depend on the processor's width.
+    spread, third, fourth = (math.fsum(each.tolist()) for each in (squares, squares * away, squares * squares))
     if days < 2 or deviation <= 0 or spread <= 0:
         return None
-    third = math.fsum((one - mean) ** 3 for one in returns) / days
-    fourth = math.fsum((one - mean) ** 4 for one in returns) / days
-    return Record(days, mean / deviation, third / spread**1.5, fourth / spread**2)
+    spread /= days
+    return Record(days, mean / deviation, third / days / spread**1.5, fourth / days / spread**2)
 
 
 def deflated(record: Record, luck: float) -> float | None:

@@ -58,9 +58,10 @@ def test_no_length_of_record_shows_what_is_not_above_luck():
 
 
 def test_moments_are_those_of_the_returns():
-    returns = [0.01, -0.02, 0.03, 0.0, -0.01]
+    returns = np.array([0.01, -0.02, 0.03, 0.0, -0.01])
     record = record_of(float(np.mean(returns)), float(np.std(returns, ddof=1)), returns)
     spread = np.std(returns)
     assert record.kurtosis == pytest.approx(np.mean((returns - np.mean(returns)) ** 4) / spread**4)
     assert record.skewness == pytest.approx(np.mean((returns - np.mean(returns)) ** 3) / spread**3)
-    assert record_of(0.0, 0.0, [0.0, 0.0]) is None
+    assert record_of(0.0, 0.0, np.zeros(2)) is None
+    assert record_of(0.0, 0.0, np.empty(0)) is None

@@ -68,7 +68,7 @@ def track_record(
     equity = np.empty(ends.size)
     mark_equity(trades, close, init_cash_quote, ends, equity)
     returns = performance.daily_returns
-    daily = record_of(returns.mean, returns.deviation, returns.values.tolist())
+    daily = record_of(returns.mean, returns.deviation, returns.values)
     return TrackRecord(
         block_log_returns=tuple((log_growths(equity, init_cash_quote) * UNIT).tolist()),
         bars_in_market=performance.bars_in_position,
