@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeAlias
 
 from candleray.backtests.verdict import Saying
 from tests.bench.trust.bounds import Number, Table, at_least, at_most, near, number, percent
 from tests.bench.trust.families import FAMILIES, NOTED
 from tests.bench.trust.trials import Runner, Setting, Trials
+from tests.bench.trust.users import user_of
 
 FEES = (0.0, 0.02, 0.1)
 FIRST = NOTED[0].name
@@ -132,6 +134,42 @@ def shortlists(runner: Runner, walks: int, families: Sequence[str]) -> Table:
     return Table("Shortlists of luck", header, rows)
 
 
+def ten_searches(runner: Runner, walks: int, families: Sequence[str]) -> Table:
+    """Answer what ten searches of one user over the same luck find, alone and with the earlier ones counted."""
+    header = (
+        "fee",
+        "users",
+        "the first says likely an edge",
+        "the tenth, alone",
+        f"the tenth, counting nine (≤ {percent(FALSE_ALARMS)})",
+        "any of ten, alone",
+        "any of ten, counting",
+    )
+    table = Table("Ten searches of one user over luck", header)
+    for fee in FEES[:2]:
+        users = runner.each(partial(user_of, fee), walks)
+        shares = [
+            [one.alone[0] is Saying.EDGE for one in users],
+            [one.alone[-1] is Saying.EDGE for one in users],
+            [one.counted[-1] is Saying.EDGE for one in users],
+            [Saying.EDGE in one.alone for one in users],
+            [Saying.EDGE in one.counted for one in users],
+        ]
+        first, last, last_counted, alone, counting = (sum(one) / len(users) for one in shares)
+        table.rows.append(
+            [
+                f"{fee:g} %",
+                f"{len(users):,}",
+                percent(first),
+                percent(last),
+                at_most(last_counted, FALSE_ALARMS),
+                percent(alone),
+                percent(counting),
+            ]
+        )
+    return table
+
+
 STOPPED = "small take-profits"
 
 QUESTIONS: Mapping[str, Question] = {
@@ -140,5 +178,6 @@ QUESTIONS: Mapping[str, Question] = {
     "power": power,
     "misleading": misleading_pbo,
     "shortlist": shortlists,
+    "users": ten_searches,
 }
 assert STOPPED in FAMILIES

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing import get_context
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,8 @@ from candleray.settings import BacktestSettings
 from candleray.timeframes import iso
 from tests.bench.trust.families import FAMILIES, Family
 from tests.bench.trust.walks import START_MS, WARMUP, bar_ms_of, noise, planted
+
+T = TypeVar("T")
 
 SURE = 0.95
 """The probability from which a deflated Sharpe ratio would say that a strategy has skill."""
@@ -162,13 +164,14 @@ class Runner:
     def __init__(self, seed: int, workers: int) -> None:
         self._seed = seed
         self._done: dict[Setting, list[tuple[Trial, float]]] = {}
+        self._others_s = 0.0
         # Forked processes would share numba's locks.
         self._pool = ProcessPoolExecutor(workers, get_context("spawn"))
 
     @property
     def cpu_s(self) -> float:
         """Seconds of CPU that all walks and searches took."""
-        return sum(cpu_s for trials in self._done.values() for _, cpu_s in trials)
+        return self._others_s + sum(cpu_s for trials in self._done.values() for _, cpu_s in trials)
 
     def trials(self, setting: Setting, walks: int) -> Trials:
         """Return so many walks of this setting, the first ones."""
@@ -178,6 +181,12 @@ class Runner:
             found += self._pool.map(one, range(len(found), walks), chunksize=max(1, walks // 50))
             self._tell(setting, found)
         return Trials(setting, [trial for trial, _ in found[:walks]])
+
+    def each(self, make: Callable[[int, int], tuple[T, float]], count: int) -> list[T]:
+        """Return so many of what `make` gives for the seed and a number, with its CPU seconds."""
+        made = list(self._pool.map(partial(make, self._seed), range(count), chunksize=max(1, count // 50)))
+        self._others_s += sum(cpu_s for _, cpu_s in made)
+        return [one for one, _ in made]
 
     def _tell(self, setting: Setting, found: Sequence[tuple[Trial, float]]) -> None:
         edge = f", edge {setting.sharpe:g}" if setting.sharpe else ""
