@@ -35,9 +35,11 @@ def reserved(request: BacktestRequest) -> Reserved:
     span = request.time_range
     start = months_before(span.end, request.holdout.months)
     if start <= span.start:
+        months = request.holdout.months
+        last = "the last month" if months == 1 else f"the last {months} months"
         message = (
-            f"the last {request.holdout.months} months of {iso(span.start_ms)} to {iso(span.end_ms)} are all of "
-            "it, and nothing is left to search: reserve fewer, or begin earlier"
+            f"{last} of {iso(span.start_ms)} to {iso(span.end_ms)} leave nothing to search: "
+            "reserve less, or begin earlier"
         )
         raise invalid("holdout.months", "nothing_left", message)
     searched = {"time_range": TimeRange(start=span.start, end=start), "holdout": None}

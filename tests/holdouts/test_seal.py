@@ -63,7 +63,7 @@ def test_what_is_reserved_is_not_searched_and_nowhere_in_the_request():
 
 
 def test_a_range_that_would_be_reserved_whole_is_refused():
-    with pytest.raises(InvalidInput, match=r"the last 12 months of 2025-01-01.* are all of it"):
+    with pytest.raises(InvalidInput, match=r"the last 12 months of 2025-01-01.* leave nothing to search"):
         reserved(request(holdout={"months": 12}))
 
 

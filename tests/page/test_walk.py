@@ -22,6 +22,7 @@ NARROW = 320
 @pytest.fixture(scope="module")
 def api_url(embedded_store: CandleStore, postgres_url: str) -> Iterator[str]:
     stored_walk(embedded_store, "BTCUSDT", 20 * 1440)
+    stored_walk(embedded_store, "HELDUSDT", 60 * 1440)
     with served_api(embedded_store) as url, running_jobs(embedded_store, postgres_url):
         yield url
 
@@ -143,3 +144,53 @@ def test_text_of_others_is_text(tab: Tab, link: str):
     tab.evaluate("location.reload()")
     tab.wait_for("document.querySelector('select')?.innerText.includes('<img')")
     assert tab.evaluate("document.images.length") == 0
+
+
+def chosen(tab: Tab, label: str, option: str) -> None:
+    """Choose the option of a select whose words have this text."""
+    fields = "[...document.querySelectorAll('select')]"
+    found = f"{fields}.find((one) => (one.ariaLabel ?? one.parentElement.innerText).startsWith({label!r}))"
+    pick = f"[...field.options].find((one) => one.text.includes({option!r})).value"
+    tab.evaluate(f"(() => {{ const field = {found}; field.value = {pick}; {_told('change')}; }})()")
+
+
+def dated(tab: Tab, label: str, day: str) -> None:
+    """Have a date typed."""
+    fields = "[...document.querySelectorAll('input[type=date]')]"
+    found = f"{fields}.find((one) => one.parentElement.innerText.startsWith({label!r}))"
+    tab.evaluate(f"(() => {{ const field = {found}; field.value = {day!r}; {_told('input')}; }})()")
+
+
+def _told(event: str) -> str:
+    return f"field.dispatchEvent(new Event({event!r}, {{ bubbles: true }}))"
+
+
+def test_candles_are_held_out_and_looked_at_once(tab: Tab, link: str, tmp_path: Path):
+    tab.open(link)
+    tab.see("Add an indicator")
+    chosen(tab, "Instrument", "HELDUSDT")
+    chosen(tab, "Hold out", "the last month")
+    dated(tab, "Until", "2025-03-01")
+    tab.see("Nothing of yours reads them until you open them")
+    add_indicator(tab, "Simple Moving Average")
+    tab.see("variants over ")
+    tab.screenshot(tmp_path / "holdout-build.png")
+    tab.click("button", "Search")
+    tab.see("Sealed: ")
+    tab.see("Best variants")
+    tab.click("a.row", "Report")
+    tab.see("All metrics")
+    tab.click("button", "Save as strategy")
+    tab.see("Held-out candles")
+    tab.see("sealed")
+    tab.screenshot(tmp_path / "holdout-sealed.png")
+    chosen(tab, "Strategy to open them with", "HELDUSDT")
+    tab.click("button", "Open once")
+    tab.see("On the held-out candles: ")
+    tab.see("opened ")
+    tab.screenshot(tmp_path / "holdout-opened.png")
+    tab.click("a.row", "HELDUSDT")
+    tab.see("Saved from a search whose verdict was")
+    tab.see("On the held-out candles of")
+    tab.screenshot(tmp_path / "holdout-strategy.png")
+    assert barriers(tab) == []

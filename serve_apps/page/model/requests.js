@@ -9,7 +9,7 @@ import { axisOf, axisOfRequest, countOf, problemOf, sentAxis, typed } from "./ax
  * @typedef {{key: number, id: string, inputs: Record<string, string[]>, params: Record<string, Axis>, signal: Record<string, Axis>}} Chosen
  * @typedef {{market_id: number, symbol: string, timeframe: string, start: string, end: string, direction: string, exit_on: string,
  *   indicators: Chosen[], signals: null | {let?: unknown, signals: unknown, where?: unknown}, sl: Axis | null, tp: Axis | null,
- *   min_trades: string, max_drawdown: string, rank_by: string, cash: string, allow_gaps: boolean}} Draft
+ *   min_trades: string, max_drawdown: string, rank_by: string, cash: string, allow_gaps: boolean, holdout: string}} Draft
  */
 
 export const TIMEFRAMES = ["1m", "5m", "15m", "1h", "4h", "1d"];
@@ -21,7 +21,7 @@ let keys = 0;
 export function emptyDraft() {
   return {
     market_id: 0, symbol: "", timeframe: "1h", start: "", end: "", direction: "long-short", exit_on: "opposite",
-    indicators: [], signals: null, sl: null, tp: null, min_trades: "", max_drawdown: "", rank_by: "", cash: "", allow_gaps: false,
+    indicators: [], signals: null, sl: null, tp: null, min_trades: "", max_drawdown: "", rank_by: "", cash: "", allow_gaps: false, holdout: "",
   };
 }
 
@@ -101,6 +101,7 @@ export function requestOf(draft) {
     ...(draft.rank_by && { rank_by: draft.rank_by }),
     ...(draft.cash && { init_cash_quote: typed(draft.cash) }),
     ...(draft.allow_gaps && { allow_gaps: true }),
+    ...(draft.holdout && { holdout: { months: Number(draft.holdout) } }),
   };
 }
 
@@ -119,7 +120,7 @@ export function draftOf(request, catalogue) {
     sl: level("sl", request.risk?.sl_pct), tp: level("tp", request.risk?.tp_pct),
     min_trades: String(request.min_trades ?? limits.min_trades ?? ""), max_drawdown: String(limits.max_drawdown_pct ?? ""),
     rank_by: request.rank_by ?? "", cash: request.init_cash_quote ? String(request.init_cash_quote) : "",
-    allow_gaps: Boolean(request.allow_gaps),
+    allow_gaps: Boolean(request.allow_gaps), holdout: request.holdout ? String(request.holdout.months) : "",
   };
 }
 

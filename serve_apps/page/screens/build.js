@@ -7,6 +7,7 @@ import { Answered, Command, Empty, Fault, useAnswer } from "../parts/states.js";
 import { count, day, duration, instrumentName } from "../model/formats.js";
 import { catalogue, coverage, markets } from "../model/lists.js";
 import { LEVEL, TIMEFRAMES, chosen, draftOf, emptyDraft, levelAxis, missingIn, requestOf, variantsOf } from "../model/requests.js";
+import { say } from "../parts/toast.js";
 import { addressOf, go, keep, packed, place, unpacked } from "../routing.js";
 
 const RESTS_MS = 450;
@@ -90,7 +91,9 @@ function Size({ draft, missing, size, request }) {
     setSending(true);
     setFault(null);
     try {
-      go(addressOf("result", (await post("/backtests/jobs", request)).job_id));
+      const { job_id: id, holdout } = await post("/backtests/jobs", request);
+      if (holdout) say(`Sealed: ${day(holdout.time_range.start)} to ${day(holdout.time_range.end)}${holdout.searched_before ? `, though ${count(holdout.searched_before)} searches of yours have seen them` : ""}.`);
+      go(addressOf("result", id));
     } catch (failed) {
       setFault(failed);
       setSending(false);
@@ -112,6 +115,8 @@ function Size({ draft, missing, size, request }) {
   </section>`;
 }
 
+const HOLDOUTS = /** @type {[string, string][]} */ ([["", "nothing"], ["1", "the last month"], ...["2", "3", "6", "12"].map((months) => [months, `the last ${months} months`])]);
+
 /** @param {any} props */
 function Market({ draft, change, stored, every, problems }) {
   const own = stored.find((/** @type {any} */ one) => one.market_id === draft.market_id && one.symbol === draft.symbol);
@@ -122,7 +127,7 @@ function Market({ draft, change, stored, every, problems }) {
     change({ market_id: one.market_id, symbol: one.symbol, ...(fits ? {} : { start: first, end: last }) });
   };
   const field = (/** @type {string} */ name) => (/** @type {any} */ event) => change({ [name]: event.target.value });
-  const problem = problems.find((/** @type {any} */ one) => /^(time_range|timeframe|instrument|allow_gaps)/.test(one.field));
+  const problem = problems.find((/** @type {any} */ one) => /^(time_range|timeframe|instrument|allow_gaps|holdout)/.test(one.field));
   return html`<section class="card" aria-label="Market">
     <h2>Market</h2>
     <label class="field">Instrument<select onChange=${take}>
@@ -137,6 +142,9 @@ function Market({ draft, change, stored, every, problems }) {
       <label class="field">From<input type="date" value=${draft.start} onInput=${field("start")} /></label>
       <label class="field">Until<input type="date" value=${draft.end} onInput=${field("end")} /></label>
     </div>
+    <label class="field">Hold out, and seal<select value=${draft.holdout} onChange=${field("holdout")}>
+      ${HOLDOUTS.map(([value, name]) => html`<option key=${value} value=${value} selected=${value === draft.holdout}>${name}</option>`)}</select></label>
+    ${draft.holdout && html`<p class="small quiet">Nothing of yours reads them until you open them, once, with the strategies that you have chosen.</p>`}
     ${own && html`<p class="small quiet">Stored from ${day(own.first)} to ${day(own.last)}, UTC${own.missing_minutes ? html`, ${count(own.missing_minutes)} minutes missing` : ""}</p>`}
     ${problem && html`<p class="problem">${problem.message}</p>`}
     ${problem?.code === "gaps_in_range" && html`<label class="chips"><input type="checkbox" checked=${draft.allow_gaps} onChange=${() => change({ allow_gaps: true })} /> Search all the same</label>`}
@@ -203,7 +211,7 @@ const STOPS = /** @type {["sl" | "tp", string, string][]} */ ([["sl", "Stop-loss
 /** @param {any} props */
 function Rules({ draft, change, problems }) {
   const field = (/** @type {string} */ name) => (/** @type {any} */ event) => change({ [name]: event.target.value });
-  const loose = problems.filter((/** @type {any} */ one) => !/^(indicators|risk|time_range|timeframe|instrument|allow_gaps)/.test(one.field));
+  const loose = problems.filter((/** @type {any} */ one) => !/^(indicators|risk|time_range|timeframe|instrument|allow_gaps|holdout)/.test(one.field));
   return html`<section class="card" aria-label="Stops and rules">
     <h2>Stops and rules</h2>
     <div>${STOPS.map(([name, title, sent]) => draft[name] && html`<${AxisField} key=${name} title=${title} bounds=${LEVEL} axis=${draft[name]}

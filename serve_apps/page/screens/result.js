@@ -85,6 +85,7 @@ function Evidence({ verdict }) {
   const rows = /** @type {[string, string][]} */ ([
     ["Winners that lost on the other half", share(verdict.losing_splits)],
     ["Luck p, of the whole grid", decimal(verdict.luck_p, 3)],
+    ...(verdict.earlier ? [[`With ${count(verdict.earlier.searches)} earlier searches`, decimal(verdict.luck_p_with_earlier, 3)]] : []),
     ["Variants that traded", count(verdict.variants)],
     ["Count as independent ones", decimal(verdict.independent_variants, 1)],
     ["Probability of overfitting (PBO)", share(verdict.pbo)],
@@ -156,13 +157,19 @@ function StrategyReport({ id }) {
     const { instrument } = strategy.spec;
     const [stored] = await get("/market-data/coverage", instrument);
     if (!stored) throw new Error(`No candles of ${instrument.symbol} are stored.`);
-    const end = new Date(stored.last).getTime() + 60_000;
+    const { holdouts } = await get("/holdouts");
+    const sealed = holdouts.filter((/** @type {any} */ one) => one.opened_at === null && one.instrument.symbol === instrument.symbol);
+    const end = Math.min(new Date(stored.last).getTime() + 60_000, ...sealed.map((/** @type {any} */ one) => new Date(one.time_range.start).getTime()));
     const start = Math.max(new Date(stored.first).getTime(), end - 365 * 86_400_000);
     const { spec_version: _, ...spec } = strategy.spec;
-    return { ...spec, time_range: { start: new Date(start).toISOString(), end: new Date(end).toISOString() } };
+    const ranged = { ...spec, time_range: { start: new Date(start).toISOString(), end: new Date(end).toISOString() } };
+    return { strategy: ranged, verdict: strategy.verdict, looks: strategy.holdouts ?? [] };
   }, [id]);
-  return html`<${Answered} of=${saved}>${(/** @type {any} */ strategy) => html`
+  return html`<${Answered} of=${saved}>${(/** @type {any} */ { strategy, verdict, looks }) => html`
     <${Head} strategy=${strategy} back=${html`<a href=${addressOf("strategies")}>Strategies</a>`} saved=${id} />
+    ${verdict && html`<p>Saved from a search whose verdict was <b class=${TONES[verdict.says] ?? "quiet"}>${verdict.says ?? "none"}</b>.</p>`}
+    ${looks.map((/** @type {any} */ one) => html`<p key=${one.holdout_id}>On the held-out candles of ${day(one.time_range.start)} to ${day(one.time_range.end)}: ${" "}
+      <b class=${`number ${tone(one.total_return_pct)}`}>${percent(one.total_return_pct)}</b>${one.benchmark_pct !== null && html` <span class="quiet">(holding ${percent(one.benchmark_pct)})</span>`}${one.chosen > 1 && ` as one of ${one.chosen} that were chosen`}.</p>`)}
     <${Report} strategy=${strategy} />`}<//>`;
 }
 
