@@ -30,6 +30,7 @@ from candleray.sdk.identity import IdentityMethods
 from candleray.sdk.jobs import JobMethods
 from candleray.sdk.market_data import MarketDataMethods, Time
 from candleray.sdk.messages import MessageMethods
+from candleray.sdk.null_methods import NullMethods
 from candleray.sdk.references import request_body
 from candleray.sdk.report_methods import ReportMethods
 from candleray.sdk.run_events import RunEventMethods
@@ -49,6 +50,7 @@ class Client(
     SubscriptionMethods,
     JobMethods,
     ReportMethods,
+    NullMethods,
     StrategyMethods,
     TrialMethods,
     HoldoutMethods,

@@ -46,11 +46,11 @@ async def run_backtest(request: Request, asked: InAsked, backend: InBackend, use
 
     result = await answer_in_time(request, in_turn(), timeout_s, "the backtest")
     backend.metrics.backtest_ended(result.variants_evaluated, result.elapsed_s.total)
-    counted = await _counted(result, user, backend)
+    counted = await on_record(result, user, backend)
     return counted.model_copy(update={"holdout": sealed}) if sealed else counted
 
 
-async def _counted(result: BacktestResult, user: User, backend: Backend) -> BacktestResult:
+async def on_record(result: BacktestResult, user: User, backend: Backend) -> BacktestResult:
     """Put a search on the user's record; an answer that was computed is not lost because that does not answer."""
     try:
         return await (await backend.trials()).count(user.user_id, result)

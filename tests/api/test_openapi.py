@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 import serve_apps.routes
 from candleray.backtests.explanation import Explanation
+from candleray.backtests.null_model import NullModel
 from candleray.backtests.preflight import Preflight
 from candleray.backtests.result import BacktestResult
 from candleray.backtests.robustness import Robustness
@@ -34,7 +35,7 @@ from candleray.market_data.instruments.changes import ListingReport
 from candleray.market_data.pages import CandlePage, ChangesPage, InstrumentPage
 from candleray.markets import InstrumentReference
 from kernels.indicators import INDICATORS
-from serve_apps.examples import backtests, indicators, jobs, market_data, robustness, subscriptions
+from serve_apps.examples import backtests, indicators, jobs, market_data, nulls, robustness, subscriptions
 from serve_apps.http.openapi import ERRORS, ErrorAnswer
 from serve_apps.http.readiness import NotReady
 from serve_apps.routes.health import _NOT_READY
@@ -154,6 +155,7 @@ def test_the_examples_of_a_backtest_are_valid(example):
         *((BackfillRequest, one["value"]) for one in market_data.BACKFILL_BODIES.values()),
         (BacktestResult, backtests.BACKTEST_RESULT),
         (Explanation, backtests.EXPLANATION),
+        (NullModel, nulls.NULL_MODEL),
         (Robustness, robustness.ROBUSTNESS),
         (CandlePage, market_data.CANDLES),
         (Job, jobs.JOB),

@@ -63,6 +63,7 @@ SCOPES: dict[str | None, str] = {
         GET /holdouts/{holdout_id}
         POST /backtests
         POST /backtests/explain
+        POST /backtests/null
         POST /backtests/preflight
         POST /backtests/report
         POST /backtests/report/curve

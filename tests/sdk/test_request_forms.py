@@ -51,6 +51,8 @@ REQUESTS: dict[str, tuple[BaseModel, Callable[[Client, Any], object]]] = {
     "explain": (BACKTEST, lambda client, request: client.explain(request)),
     "preflight": (BACKTEST, lambda client, request: client.preflight(request)),
     "submit": (BACKTEST, lambda client, request: client.submit(request)),
+    "null": (BACKTEST, lambda client, request: client.null(request)),
+    "null_parts": (BACKTEST, lambda client, request: next(client.null_parts(request))),
     "robustness": (BACKTEST, lambda client, request: client.robustness(request)),
     "report": (BACKTEST, lambda client, request: client.report(request)),
     "report_curve": (BACKTEST, lambda client, request: client.report_curve(request)),

@@ -292,3 +292,18 @@ def test_a_saved_strategy_is_checked_beside_itself_and_the_worst_case_is_named(r
     unknown = run(*asked[:-1], "luck")
     assert unknown.exit_code == 2
     assert "check" in unknown.stderr
+
+
+def test_a_search_is_held_against_histories_of_chance_some_at_a_time(run: Run, client: Client, tmp_path: Path):
+    file = tmp_path / "request.json"
+    file.write_text(json.dumps(REQUEST))
+    told = run("null", str(file), "--walks", "5", "--model", "blocks", "--seed", "3")
+    assert told.exit_code == 0, told.stderr
+    assert "the best of each history" in told.stdout
+    assert "of 5 shuffles of these candles, a day of bars at a time: p " in told.stdout
+    whole = client.null(REQUEST, 5, model="blocks", seed=3)
+    parts = list(client.null_parts(REQUEST, 5, model="blocks", seed=3, at_once=2))
+    assert [part.walks for part in parts] == [2, 4, 5]
+    assert parts[-1].model_dump_json() == whole.model_dump_json()
+    assert whole.best == client.backtest(REQUEST).top[0].total_return_pct
+    assert client.trials(symbol="SAVECLIUSDT")[0].variants == 7

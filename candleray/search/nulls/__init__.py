@@ -1,0 +1,1 @@
+"""Null models: a search over histories of chance, in which there is nothing to find."""
