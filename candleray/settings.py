@@ -138,6 +138,7 @@ class ApiSettings(_Section):
     )
     max_streams: int = Field(1000, ge=1, description="event streams that a replica has open at once")
     max_streams_per_user: int = Field(8, ge=1, description="those of one user; more answer 429")
+    max_agent_calls: int = Field(128, ge=8, description="assistants' calls at once; of one user an eighth")
     proxy_key: SecretStr | None = Field(
         None, description="by which the instance's own proxy proves itself to the replicas; drawn at every start"
     )

@@ -25,6 +25,7 @@ from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import Settings
 from candleray.strategies.strategy import StrategySpec
 from candleray.trials.store import Trials
+from serve_apps.agent_calls import AgentCalls
 from serve_apps.backfills import Backfills
 from serve_apps.event_watch import EventWatch
 from serve_apps.fair_shares import FairShares, search_turns
@@ -83,6 +84,10 @@ class Backend:
     @cached_property
     def event_watch(self) -> EventWatch:
         return EventWatch(self.postgres, self.valkey)
+
+    @cached_property
+    def agent_calls(self) -> AgentCalls:
+        return AgentCalls(self.settings.api.max_agent_calls)
 
     @cached_property
     def searches(self) -> FairShares:

@@ -15,9 +15,18 @@ from mcp.server.lowlevel import Server
 from candleray.agents.bridge import Bridge, Send
 from candleray.agents.cancellations import Cancellations
 from candleray.agents.foreign_text import RULE
-from candleray.agents.schemas import schema_given, schema_taken
-from candleray.agents.tool import Effect, Tool
-from candleray.agents.toolbox import description_of, toolbox
+from candleray.agents.handles import strategy_of
+from candleray.agents.listings import (
+    JSON,
+    LISTS_HOLD_MS,
+    contents_of,
+    described_tools,
+    fixed_resources,
+    prompt_of,
+    prompts,
+    resource,
+    templates,
+)
 from candleray.agents.work import Connect, Progress, Work
 
 T = TypeVar("T")
@@ -54,12 +63,18 @@ class Door:
             instructions=INSTRUCTIONS,
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
+            get_tool_input_schema=_input_schema_of,
+            on_list_resources=self._list_resources,
+            on_list_resource_templates=self._list_templates,
+            on_read_resource=self._read_resource,
+            on_list_prompts=self._list_prompts,
+            on_get_prompt=self._get_prompt,
         )
         server.middleware.append(self._cancellations)
         return server
 
     async def _list_tools(self, context: Context, params: object) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=[_described(name, tool) for name, tool in toolbox().items()])
+        return types.ListToolsResult(tools=list(described_tools()), ttl_ms=LISTS_HOLD_MS)
 
     async def _call_tool(self, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         progress = Progress(context.session.report_progress)
@@ -76,22 +91,38 @@ class Door:
                         await self._on_thread(partial(undoing.undone, work.undo))
                 raise
 
+    async def _list_resources(self, context: Context, params: object) -> types.ListResourcesResult:
+        work = Work(self._connect, Bridge(self._send), _silent)
+        saved = await self._on_thread(work.strategies)
+        own = [resource(strategy_of(one.strategy_id), one.name, JSON) for one in saved]
+        return types.ListResourcesResult(resources=[*fixed_resources(), *own])
+
+    async def _list_templates(self, context: Context, params: object) -> types.ListResourceTemplatesResult:
+        return types.ListResourceTemplatesResult(resource_templates=templates(), ttl_ms=LISTS_HOLD_MS)
+
+    async def _read_resource(
+        self, context: Context, params: types.ReadResourceRequestParams
+    ) -> types.ReadResourceResult:
+        work = Work(self._connect, Bridge(self._send), _silent)
+        try:
+            content = await self._on_thread(partial(work.exact, params.uri))
+        finally:
+            work.bridge.cut()
+        return types.ReadResourceResult(contents=[contents_of(params.uri, content)])
+
+    async def _list_prompts(self, context: Context, params: object) -> types.ListPromptsResult:
+        return types.ListPromptsResult(prompts=prompts(), ttl_ms=LISTS_HOLD_MS)
+
+    async def _get_prompt(self, context: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+        return prompt_of(params.name, params.arguments or {})
+
     async def _on_thread(self, run: Callable[[], T]) -> T:
         return await anyio.to_thread.run_sync(run, abandon_on_cancel=True, limiter=self._threads)
 
 
-def _described(name: str, tool: Tool) -> types.Tool:
-    return types.Tool(
-        name=name,
-        title=tool.title,
-        description=description_of(name),
-        input_schema=schema_taken(tool.takes),
-        output_schema=schema_given(tool.gives),
-        annotations=types.ToolAnnotations(
-            title=tool.title,
-            read_only_hint=tool.effect is Effect.READS,
-            destructive_hint=tool.effect is Effect.ENDS,
-            idempotent_hint=tool.is_repeatable,
-            open_world_hint=tool.asks_exchanges,
-        ),
-    )
+def _silent(done: float, total: float | None, words: str) -> None:
+    """Tell nobody: reading has no progress."""
+
+
+def _input_schema_of(name: str) -> dict[str, Any] | None:
+    return next((tool.input_schema for tool in described_tools() if tool.name == name), None)

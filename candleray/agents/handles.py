@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 from uuid import UUID
 
+from candleray.agents.documentation import page_named
 from candleray.errors import NotFound
 from candleray.sdk.client import Client
 from candleray.sdk.connection import QueryValue, encoded, segment
@@ -18,6 +19,7 @@ from candleray.sdk.references import request_body
 SCHEME = "candleray://"
 INDICATORS = f"{SCHEME}indicators"
 STRATEGIES = f"{SCHEME}strategies"
+DOCS = f"{SCHEME}docs/"
 MOST_PACKED = 1500
 """Characters of a packed request: with more, a handle would fill the answer that it stands in."""
 
@@ -137,12 +139,18 @@ KINDS = (
 )
 
 
+def docs_of(page: str) -> str:
+    return f"{DOCS}{page}"
+
+
 def read_exact(client: Client, handle: str) -> bytes:
-    """The exact bytes behind a handle, as the API gives them.
+    """The exact bytes behind a handle: a page of the documentation, or what the API gives.
 
     Raises:
         NotFound: there is no such kind of handle.
     """
+    if handle.startswith(DOCS):
+        return page_named(handle.removeprefix(DOCS)).read_bytes()
     parts = handle.removeprefix(SCHEME).split("/") if handle.startswith(SCHEME) else []
     for kind in KINDS:
         places = kind.template.removeprefix(SCHEME).split("/")

@@ -7,19 +7,23 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 import httpx
-from mcp import types
+from mcp import MCPError, types
 
 from candleray.agents.answers import readable, text_of
 from candleray.agents.bridge import Bridge
+from candleray.agents.handles import read_exact
 from candleray.agents.refusals import refusal_of
 from candleray.agents.tool import Call, Tell
 from candleray.agents.toolbox import run_tool
 from candleray.errors import CandlerayError
 from candleray.logs import get_logger
 from candleray.sdk.client import Client
+from candleray.strategies.strategy import Strategy
 
 Connect: TypeAlias = Callable[[httpx.BaseTransport], Client]
 """Opens a client of whoever makes a call, over that transport."""
+
+_LISTED = 50
 
 log = get_logger("agents")
 
@@ -63,6 +67,26 @@ class Work:
         except Exception:
             log.exception("tool_failed", tool=name)
             return _result(refusal_of(CandlerayError("the tool failed; the log says why")), is_error=True)
+
+    def exact(self, handle: str) -> bytes:
+        """The bytes behind a handle.
+
+        Raises:
+            MCPError: the protocol's own; the API's payload is its data.
+        """
+        try:
+            with self._connect(self.bridge) as client:
+                return read_exact(client, handle)
+        except CandlerayError as error:
+            raise MCPError(types.INVALID_PARAMS, error.message, refusal_of(error)) from None
+
+    def strategies(self) -> list[Strategy]:
+        """The user's newest; none where they cannot be asked for: the list that they stand in has more."""
+        try:
+            with self._connect(self.bridge) as client:
+                return client.strategies(limit=_LISTED)
+        except CandlerayError:
+            return []
 
     def undone(self, undo: Callable[[Client], object]) -> None:
         """End what another call has begun."""

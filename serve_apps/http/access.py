@@ -168,6 +168,18 @@ async def require_same_caller(request: Request, backend: Backend) -> None:
         raise BAD_TOKEN
 
 
+def bearer_of(request: Request) -> str:
+    """The token that a program sent by itself.
+
+    Raises:
+        Unauthenticated: a browser sent a cookie in its place.
+    """
+    token, by_cookie = _token(request.headers)
+    if token is None or by_cookie:
+        raise NOBODY
+    return token
+
+
 def _token(headers: Headers) -> tuple[str | None, bool]:
     """The token, and whether a browser sent it by itself."""
     given = headers.get("authorization")

@@ -18,7 +18,7 @@ from serve_apps.http.callers import address_of
 from serve_apps.http.errors import error_response
 from serve_apps.http.middleware import HttpLayer
 
-Kind = Literal["request", "stream", "none"]
+Kind = Literal["request", "stream", "agent", "none"]
 
 _KIND = "__candleray_slot__"
 
@@ -65,6 +65,14 @@ class Slots(HttpLayer):
                 total=rules.max_streams,
                 each=rules.max_streams_per_user,
                 waiting=0,
+                wait_s=rules.slot_wait_s,
+            ),
+            # Apart from requests: what such a call asks of the API takes slots of requests in its turn.
+            "agent": FairShares(
+                "calls of assistants",
+                total=rules.max_agent_calls,
+                each=rules.max_agent_calls // 8,
+                waiting=rules.max_waiting_per_user,
                 wait_s=rules.slot_wait_s,
             ),
         }

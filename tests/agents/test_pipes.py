@@ -14,11 +14,10 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from typer.testing import CliRunner
 
 from candleray import Client, cli
-from candleray.backtests.request import BacktestRequest
-from candleray.backtests.result import BacktestResult
 from candleray.market_data.candle_store import CandleStore
 from candleray.sdk.credentials import token_for
 from tests.support.agents.assistant import Assistant, assistant_over
+from tests.support.agents.endless_search import EndlessSearch
 from tests.support.api.in_process_api import stored_walk
 from tests.support.api.served import served_api
 from tests.support.waiting import let_work_until
@@ -30,22 +29,6 @@ REQUEST: dict[str, Any] = {
     "time_range": {"start": "2025-01-01T12:00:00Z", "end": "2025-01-03"},
     "indicators": [{"id": "sma", "params": {"window": {"start": 10, "stop": 40, "step": 5}}}],
 }
-
-
-class EndlessSearch:
-    """A search in the API's place, which ends when it is cancelled."""
-
-    def __init__(self) -> None:
-        self.begun = self.cancelled = 0
-
-    async def __call__(self, request: BacktestRequest) -> BacktestResult:
-        self.begun += 1
-        try:
-            await asyncio.sleep(600)
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
-        raise AssertionError
 
 
 endless = EndlessSearch()

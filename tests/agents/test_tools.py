@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from mcp import MCPError
 
 from candleray import Client, InvalidInput
+from candleray.agents.conversations import CONVERSATIONS
 from candleray.agents.tool import Effect
 from candleray.agents.toolbox import description_of, toolbox
+from candleray.backtests.result import BacktestResult
 from candleray.market_data.candle_store import CandleStore
 from tests.support.agents.assistant import Assistant, assistant_at
 from tests.support.api.in_process_api import stored_walk
@@ -133,6 +137,53 @@ async def test_a_token_that_may_read_changes_nothing(api_url: str):
         for tool, arguments in changing.items():
             told = await reader.refusal(tool, **arguments)
             assert (told["code"], "lacks the scope 'trade'" in told["message"]) == ("forbidden", True), tool
+
+
+async def test_the_exact_values_are_behind_the_handle_of_an_answer(assistant: Assistant, api_url: str):
+    ranking = await assistant.call("backtest", request=REQUEST)
+    exact = BacktestResult.model_validate_json(await assistant.read(ranking["exact"]))
+    with Client(api_url) as client:
+        assert exact.top == client.backtest(REQUEST).top
+    report = await assistant.call("report", request=REQUEST, variant_index=2)
+    assert json.loads(await assistant.read(report["exact"]))["variant_index"] == 2
+
+
+async def test_pages_the_catalogue_and_own_strategies_are_resources(assistant: Assistant):
+    kept = await assistant.call("save_strategy", request=REQUEST, variant_index=3)
+    listed = {one.uri: one.name for one in (await assistant.client.list_resources()).resources}
+    assert listed["candleray://docs/howto/write-a-request"] == "Write a request"
+    assert listed[kept["strategy"]["exact"]] == kept["strategy"]["name"]
+    for uri in ("candleray://indicators", "candleray://strategies", "candleray://docs/howto/write-a-request"):
+        assert uri in listed
+        assert await assistant.read(uri)
+    templates = (await assistant.client.list_resource_templates()).resource_templates
+    assert "candleray://jobs/{id}/top" in [one.uri_template for one in templates]
+
+
+@pytest.mark.parametrize(
+    "uri", ["candleray://docs/../../etc/passwd", "file:///etc/passwd", "candleray://jobs/x/top"]
+)
+async def test_what_is_no_resource_is_refused_with_the_payload(assistant: Assistant, uri: str):
+    with pytest.raises(MCPError) as refused:
+        await assistant.read(uri)
+    assert refused.value.data["error"]["code"] in ("not_found", "invalid_input")
+    assert refused.value.data["remedy"]
+
+
+async def test_conversations_are_filled_with_the_words_given(assistant: Assistant):
+    names = [prompt.name for prompt in (await assistant.client.list_prompts()).prompts]
+    assert names == list(CONVERSATIONS)
+    words = {"symbol": "SOLUSDT", "idea": "dips"}
+    filled = await assistant.client.get_prompt("find-a-strategy", words)
+    assert "SOLUSDT" in str(filled.messages[0].content)
+    assert "{" not in "".join(str(message.content) for message in filled.messages)
+    with pytest.raises(MCPError, match="idea is required"):
+        await assistant.client.get_prompt("find-a-strategy", {"symbol": "SOLUSDT"})
+
+
+def test_every_tool_that_a_conversation_names_is_there():
+    told = " ".join(turn.text for one in CONVERSATIONS.values() for turn in one.turns)
+    assert set(re.findall(r"[a-z]+_[a-z]+", told)) <= set(toolbox())
 
 
 @pytest.mark.parametrize(
