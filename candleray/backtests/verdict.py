@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -73,6 +75,58 @@ class EarlierSearches(Model):
     """Independent variants that these count as, each search by the share of this range that it went over."""
 
 
+class WalkForwardFold(Model):
+    """One block, walked by the variant that was the best over all blocks before it."""
+
+    start: datetime
+    """Opening of the first bar that trades, after the embargo."""
+    end: datetime
+    variant_index: int
+    """The variant by its number; of base variants without stops where these are judged."""
+    chosen_return_pct: float
+    """Its return over the blocks that chose it."""
+    return_pct: float
+    """Its return over this block, flat at its start and closed at its end with costs."""
+    trades: int
+
+
+class WalkForward(Model):
+    """The returns of whoever chooses by the past, block after block; the first four blocks only choose."""
+
+    return_pct: float
+    """The return of all folds, each with what the ones before it left."""
+    profitable: int
+    """The number of folds with a profit."""
+    embargo_bars: int
+    """Bars at the start of each block on which nothing trades."""
+    folds: tuple[WalkForwardFold, ...]
+
+    @classmethod
+    def of(cls, embargo_bars: int, folds: Sequence[WalkForwardFold]) -> WalkForward:
+        growth = math.prod(1 + fold.return_pct / 100 for fold in folds)
+        return cls(
+            return_pct=round((growth - 1) * 100, 4),
+            profitable=sum(fold.return_pct > 0 for fold in folds),
+            embargo_bars=embargo_bars,
+            folds=tuple(folds),
+        )
+
+    @property
+    def text(self) -> str:
+        """The walk-forward as a sentence."""
+        return f"Walk-forward {self.return_pct:+,.1f} %, {self.profitable} of {len(self.folds)} blocks in profit."
+
+    @property
+    def table(self) -> str:
+        """The folds as text, a line each."""
+        lines = [
+            f"{fold.start:%Y-%m-%d %H:%M}  variant {fold.variant_index}, {fold.chosen_return_pct:+,.1f} % before: "
+            f"{fold.return_pct:+,.2f} % in {fold.trades:,} trades"
+            for fold in self.folds
+        ]
+        return "\n".join([self.text, *lines])
+
+
 class Verdict(Model):
     """The judgement of a search: is its best more than luck? It is about all variants that traded."""
 
@@ -106,6 +160,8 @@ class Verdict(Model):
     """Days of record that would show the best one's ratio to be above luck's; null where no length would."""
     benchmark_pct: float | None = None
     """Return of buying and holding, in percent."""
+    walk_forward: Annotated[WalkForward | None, Field(exclude_if=lambda walk: walk is None)] = None
+    """Left out of answers that are older than it."""
     earlier: Annotated[EarlierSearches | None, Field(exclude_if=lambda earlier: earlier is None)] = None
     """Left out where there are none."""
     luck_p_with_earlier: Annotated[float | None, Field(exclude_if=lambda luck_p: luck_p is None)] = None
@@ -129,7 +185,7 @@ class Verdict(Model):
         if self.says is None:
             return f"No verdict: {self.reason}."
         sentences = [f"{self.says.value.capitalize()}.", self._halves, self._luck, f"{self._counted}."]
-        sentences += [one for one in (self._before, self._sharpe, self._kept, self._stable) if one]
+        sentences += [one for one in (self._before, self._sharpe, self._walked, self._kept, self._stable) if one]
         return " ".join(sentences)
 
     @property
@@ -179,6 +235,10 @@ class Verdict(Model):
             compared
             + f"{self.days_to_show:,} days of record at this Sharpe would prove it, {self.days:,} are there."
         )
+
+    @property
+    def _walked(self) -> str:
+        return "" if self.walk_forward is None else self.walk_forward.text
 
     @property
     def _kept(self) -> str:

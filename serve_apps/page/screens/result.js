@@ -92,6 +92,7 @@ function Evidence({ verdict }) {
     ["Return kept on the other half", share(verdict.return_kept)],
     ["Best Sharpe", decimal(verdict.best_sharpe, 2)],
     ["Sharpe that luck alone reaches", decimal(verdict.luck_sharpe, 2)],
+    ...(verdict.walk_forward ? [["Walk-forward", `${verdict.walk_forward.return_pct.toFixed(1)} %`]] : []),
   ]);
   return html`<dl class="pairs small">${rows.map(([name, value]) => html`<div key=${name}><dt class="quiet">${name}</dt><dd class="number">${value}</dd></div>`)}</dl>`;
 }
