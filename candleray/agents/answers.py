@@ -36,9 +36,10 @@ class Answer(Model):
 
 
 def readable(answer: Answer) -> dict[str, Any]:
-    """The answer as JSON: rounded, without what is empty, and short."""
+    """The answer as JSON: rounded, without what is empty and need not be there, and short."""
+    needed = {name for name, field in type(answer).model_fields.items() if field.is_required()}
     content = _rounded(answer.model_dump(mode="json", exclude_none=True))
-    return fitted({name: value for name, value in content.items() if value not in ([], {}, "")})
+    return fitted({name: one for name, one in content.items() if name in needed or one not in ([], {}, "")})
 
 
 def _rounded(value: Any) -> Any:

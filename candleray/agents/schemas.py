@@ -57,6 +57,9 @@ def _trimmed(value: Any) -> Any:
         return value
     if (other := _without_null(value)) is not None:
         return _trimmed({**other, **{name: one for name, one in value.items() if name not in _ALTERNATIVES}})
+    if needed := value.get("required"):
+        fields = value["properties"]
+        value = {**value, "required": [name for name in needed if _without_null(fields[name]) is None]}
     return {
         name: {key: _trimmed(one) for key, one in inner.items()}
         if name in ("properties", "$defs")
@@ -67,7 +70,7 @@ def _trimmed(value: Any) -> Any:
 
 
 def _without_null(schema: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The only kind of value beside null, which is never sent; None where there is no such kind."""
+    """The only kind of value beside null; None where there is no such kind. Null itself is left out, not sent."""
     kinds = schema.get("anyOf", schema.get("oneOf", []))
     others = [kind for kind in kinds if kind != {"type": "null"}]
     return dict(others[0]) if len(others) == 1 and len(kinds) == 2 else None

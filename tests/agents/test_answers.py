@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import jsonschema
+import pytest
+
 from candleray.agents.answers import MOST_BYTES, Answer, NextCall, fitted, readable, size_of
 from candleray.agents.foreign_text import MOST_CHARACTERS, ForeignText, marked
+from candleray.agents.schemas import schema_given
 
 
 class Table(Answer):
@@ -17,6 +21,20 @@ def test_numbers_are_rounded_and_what_is_empty_is_left_out():
         "title": "t",
         "rows": [1234600.0, 0.00012346],
     }
+
+
+class Needed(Answer):
+    rows: tuple[float, ...]
+    ratio: float | None
+    words: tuple[str, ...] = ()
+
+
+def test_an_answer_fits_its_schema_where_nothing_was_found():
+    told = readable(Needed(rows=(), ratio=None))
+    assert told == {"rows": []}
+    jsonschema.validate(told, schema_given(Needed))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({}, schema_given(Needed))
 
 
 def test_a_long_answer_loses_the_ends_of_its_longest_lists_and_says_how_many():
