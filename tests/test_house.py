@@ -28,7 +28,17 @@ ROOMS_OF_ONE_KIND = {"kernels/indicators", "candleray/commands", "cluster/operat
 """Each of their files is discovered and like the others: they may be many."""
 
 ONE_CONCEPT_ON_TWO_FLOORS = {
-    *("backfill", "candles", "compute", "job", "report", "run", "strategy", "tokens"),  # and its command
+    *(
+        "backfill",
+        "candles",
+        "compute",
+        "job",
+        "report",
+        "run",
+        "strategy",
+        "tokens",
+        "verdict",
+    ),  # and its command
     *("backtest", "preflight", "robustness"),  # and its tool, or its command
     "subscriptions",  # and its command and methods
     *("binance", "bybit"),  # the client's side, and the simulator's

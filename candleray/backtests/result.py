@@ -12,6 +12,7 @@ from candleray.backtests.headlines import Headlines
 from candleray.backtests.metrics import HEADLINE_METRICS, MetricKind, kind_of
 from candleray.backtests.parameters import parameters, varied
 from candleray.backtests.phase import SEARCH_PHASES, Phase
+from candleray.backtests.pictures.drawing import drawn
 from candleray.backtests.rank_by import order_text, ranking_metric
 from candleray.backtests.report import shown, variant_text
 from candleray.backtests.request import BacktestRequest
@@ -252,8 +253,12 @@ class BacktestResult(Model):
 
     __repr__ = __str__
 
+    def verdict_svg(self) -> str | None:
+        """The pictures of the verdict as SVG; None where it has none."""
+        return None if self.verdict is None else drawn(self.verdict)
+
     def _repr_html_(self) -> str:
-        return self.headlines().as_html()
+        return self.headlines().as_html() + (self.verdict_svg() or "")
 
 
 class Ranked(Protocol):

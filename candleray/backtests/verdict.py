@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from candleray.backtests.pictures.distributions import VerdictPictures
 from candleray.validation import Model
 
 SPLITS = 12_870
@@ -162,6 +163,8 @@ class Verdict(Model):
     """Return of buying and holding, in percent."""
     walk_forward: Annotated[WalkForward | None, Field(exclude_if=lambda walk: walk is None)] = None
     """Left out of answers that are older than it."""
+    pictures: Annotated[VerdictPictures | None, Field(exclude_if=lambda pictures: pictures is None)] = None
+    """The distributions behind it; left out of answers that are older than they, and of trials and strategies."""
     earlier: Annotated[EarlierSearches | None, Field(exclude_if=lambda earlier: earlier is None)] = None
     """Left out where there are none."""
     luck_p_with_earlier: Annotated[float | None, Field(exclude_if=lambda luck_p: luck_p is None)] = None
@@ -187,6 +190,32 @@ class Verdict(Model):
         sentences = [f"{self.says.value.capitalize()}.", self._halves, self._luck, f"{self._counted}."]
         sentences += [one for one in (self._before, self._sharpe, self._walked, self._kept, self._stable) if one]
         return " ".join(sentences)
+
+    @property
+    def numbers(self) -> tuple[tuple[str, str], ...]:
+        """The numbers behind it with their names, as tables show them; the first two decide."""
+        earlier = () if self.earlier is None else (self._row_of_earlier(self.earlier),)
+        return (
+            ("winners that lost on the other half", _percent(self.losing_splits)),
+            ("luck p of the whole grid", _number(self.luck_p, 4)),
+            *earlier,
+            ("variants that traded", f"{self.variants:,}"),
+            ("variants that never traded", f"{self.never_traded:,}"),
+            ("count as independent ones", _number(self.independent_variants, 1)),
+            ("probability of overfitting (PBO)", _percent(self.pbo)),
+            ("return kept on the other half", _percent(self.return_kept)),
+            ("best Sharpe", _number(self.best_sharpe, 2)),
+            ("Sharpe that luck alone reaches", _number(self.luck_sharpe, 2)),
+            ("days of record", "–" if self.days is None else f"{self.days:,}"),
+            (
+                "days that would prove the best",
+                "no number" if self.days_to_show is None else f"{self.days_to_show:,}",
+            ),
+            ("buying and holding", "–" if self.benchmark_pct is None else f"{self.benchmark_pct:+,.2f} %"),
+        )
+
+    def _row_of_earlier(self, earlier: EarlierSearches) -> tuple[str, str]:
+        return f"luck p with {earlier.searches:,} earlier searches", _number(self.luck_p_with_earlier, 4)
 
     @property
     def _halves(self) -> str:

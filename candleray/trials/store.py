@@ -88,7 +88,7 @@ async def record(
     others = await transaction.fetch_one("count_trials", user_id, tried.request_hash)
     if others is not None and others["trials"] >= MOST_TRIALS:
         return verdict, False
-    hashes, said = (tried.grid_hash, tried.request_hash), verdict and verdict.model_dump_json()
+    hashes, said = (tried.grid_hash, tried.request_hash), verdict and verdict.model_dump_json(exclude={"pictures"})
     numbers = (tried.variants, tried.independent_variants, tried.best_total_return_pct)
     await transaction.fetch("record_trial", user_id, job_id, *place, *hashes, *numbers, said)
     return verdict, True

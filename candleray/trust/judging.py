@@ -14,6 +14,7 @@ from candleray.candles import IntArray
 from candleray.trust.bests import expected_best, independent_variants
 from candleray.trust.evidence import Evidence
 from candleray.trust.overfitting import overfitting_of
+from candleray.trust.pictures import pictures_of
 from candleray.trust.sharpe import Record, days_to_show, deflated
 from kernels.trust.blocks import SHARPE_UNIT, UNIT, weighted
 from kernels.trust.winners import BLOCKS, FLIPS
@@ -46,6 +47,7 @@ class Judge:
             losing_splits=overfitting.losing,
             pbo=overfitting.pbo,
             return_kept=None if overfitting.kept is None else round(overfitting.kept, 4),
+            pictures=pictures_of(evidence, overfitting),
         )
 
     def luck_p(self, total: int) -> float:

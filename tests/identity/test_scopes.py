@@ -32,6 +32,7 @@ SCOPES: dict[str | None, str] = {
         GET /backtests/jobs/{job_id}/result
         GET /backtests/jobs/{job_id}/top
         GET /backtests/jobs/{job_id}/variant
+        GET /backtests/jobs/{job_id}/verdict.svg
         GET /events
         GET /indicators
         GET /indicators/{indicator_id}

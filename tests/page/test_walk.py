@@ -63,6 +63,7 @@ def barriers(tab: Tab) -> list[str]:
 def test_from_an_idea_to_a_running_strategy(tab: Tab, link: str, tmp_path: Path):
     searched(tab, link)
     tab.see("Skill or luck:")
+    tab.wait_for("document.querySelector('img.pictures')?.naturalWidth > 0")
     tab.screenshot(tmp_path / "result.png")
     best = tab.evaluate("document.querySelector('tbody td.number.gain, tbody td.number.loss').innerText")
     tab.click("a.row", "Report")

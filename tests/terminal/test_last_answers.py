@@ -74,6 +74,30 @@ def test_a_rank_of_the_last_search_is_reported_and_saved(run: Run) -> None:
     assert saved["spec"]["indicators"][0]["params"] == third["strategy"]["indicators"][0]["params"]
 
 
+def test_the_verdict_of_the_last_search_is_told_drawn_and_kept_with_what_is_saved(
+    run: Run, tmp_path: Path
+) -> None:
+    answer = json.loads(run("backtest", "-", "--json", stdin=json.dumps(REQUEST)).stdout)
+    told = run("verdict", "--last", "--out", tmp_path / "verdict.html")
+    assert told.exit_code == 0, told.output
+    says = answer["verdict"]["says"].capitalize()
+    assert told.stdout.startswith(says)
+    assert f"luck p of the whole grid {answer['verdict']['luck_p']:.4f}" in " ".join(told.stdout.split())
+    page = (tmp_path / "verdict.html").read_text()
+    assert (says in page, page.count('class="title"')) == (True, 4)
+    assert run("verdict", "--last", "--out", tmp_path / "verdict.svg").exit_code == 0
+    assert (tmp_path / "verdict.svg").read_text().startswith("<svg ")
+    saved = json.loads(run("strategy", "create", "--last", "--json").stdout)
+    assert saved["verdict"]["luck_p"] == answer["verdict"]["luck_p"]
+    shown = run("strategy", "show", saved["name"]).stdout
+    assert f"verdict: {answer['verdict']['says']}; winners of half" in " ".join(shown.split())
+    assert [one["request_hash"] for one in json.loads(run("trials", "--json").stdout)][:1] == [
+        answer["request_hash"]
+    ]
+    (tmp_path / "none.json").write_text("{}")
+    assert run("verdict", tmp_path / "none.json").exit_code == 2
+
+
 def test_an_older_search_is_counted_back(run: Run) -> None:
     for timeframe in ("5m", "15m"):
         run("backtest", "-", "--no-report", stdin=json.dumps({**REQUEST, "timeframe": timeframe}))

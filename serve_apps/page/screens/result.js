@@ -74,6 +74,7 @@ function Judgement({ id }) {
   return html`<${Answered} of=${told}>${(/** @type {any} */ { verdict, verdict_text: text, notes }) => html`
     ${verdict && html`<section class="card" aria-label="Verdict"><h2>Skill or luck: <span class=${TONES[verdict.says] ?? "quiet"}>${verdict.says ?? "no verdict"}</span></h2>
       <p class="prose">${verdict.says ? text.slice(text.indexOf(". ") + 2) : text}</p>
+      ${verdict.pictures && html`<img class="pictures" src=${`/backtests/jobs/${id}/verdict.svg`} alt="The verdict in pictures: ranks and returns of the winners on the other half, the best results of luck, and the walk-forward" />`}
       ${verdict.says && h(Evidence, { verdict })}</section>`}
     ${notes.map((/** @type {string} */ note) => html`<p key=${note} class="note small">${sentence(note)}</p>`)}`}<//>`;
 }

@@ -175,6 +175,7 @@ MADE: dict[str, Callable[[Target], Awaitable[Wanted]]] = {
     "GET /events": events_there_are,
     "GET /backtests/jobs/{job_id}/events": cancelled_job,
     "GET /backtests/jobs/{job_id}/result": succeeded_job,
+    "GET /backtests/jobs/{job_id}/verdict.svg": succeeded_job,
     "DELETE /backtests/jobs/{job_id}": cancelled_job,
     "POST /runs/{run_id}/stop": running_run,
     "POST /runs/{run_id}/run": stopping_run,
