@@ -82,18 +82,17 @@ class Door:
         run = partial(work.result, params.name, params.arguments or {})
         with self._cancellations.heard(context.request_id) as is_cancelled:
             try:
-                return await self._on_thread(run)
+                return await self._done(work, run)
             except anyio.get_cancelled_exc_class():
-                work.bridge.cut()
                 with anyio.CancelScope(shield=True):
                     if work.undo is not None and await is_cancelled():
                         undoing = Work(self._connect, Bridge(self._send), progress.tell)
-                        await self._on_thread(partial(undoing.undone, work.undo))
+                        await self._done(undoing, partial(undoing.undone, work.undo))
                 raise
 
     async def _list_resources(self, context: Context, params: object) -> types.ListResourcesResult:
         work = Work(self._connect, Bridge(self._send), _silent)
-        saved = await self._on_thread(work.strategies)
+        saved = await self._done(work, work.strategies)
         own = [resource(strategy_of(one.strategy_id), one.name, JSON) for one in saved]
         return types.ListResourcesResult(resources=[*fixed_resources(), *own])
 
@@ -104,10 +103,7 @@ class Door:
         self, context: Context, params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
         work = Work(self._connect, Bridge(self._send), _silent)
-        try:
-            content = await self._on_thread(partial(work.exact, params.uri))
-        finally:
-            work.bridge.cut()
+        content = await self._done(work, partial(work.exact, params.uri))
         return types.ReadResourceResult(contents=[contents_of(params.uri, content)])
 
     async def _list_prompts(self, context: Context, params: object) -> types.ListPromptsResult:
@@ -116,8 +112,12 @@ class Door:
     async def _get_prompt(self, context: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
         return prompt_of(params.name, params.arguments or {})
 
-    async def _on_thread(self, run: Callable[[], T]) -> T:
-        return await anyio.to_thread.run_sync(run, abandon_on_cancel=True, limiter=self._threads)
+    async def _done(self, work: Work, run: Callable[[], T]) -> T:
+        """The outcome on a thread, which asks nothing more once its caller has gone."""
+        try:
+            return await anyio.to_thread.run_sync(run, abandon_on_cancel=True, limiter=self._threads)
+        finally:
+            work.bridge.cut()
 
 
 def _silent(done: float, total: float | None, words: str) -> None:

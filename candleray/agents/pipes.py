@@ -26,5 +26,8 @@ async def serve_pipes(url: str, token: str | None) -> None:
 
     async with async_client(direct=is_own(httpx.URL(url).host)) as over_network:
         server = Door(connect, send, anyio.CapacityLimiter(_THREADS)).server()
-        async with stdio_server() as (incoming, outgoing):
-            await server.run(incoming, outgoing, server.create_initialization_options())
+        try:
+            async with stdio_server() as (incoming, outgoing):
+                await server.run(incoming, outgoing, server.create_initialization_options())
+        except* BrokenPipeError:
+            pass  # whoever started it is gone, and reads no answer more

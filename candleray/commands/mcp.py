@@ -27,10 +27,14 @@ def mcp(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> No
     if as_json:
         _print_entry(url)
         return
+    import signal
+
     import anyio
 
     from candleray.agents.pipes import serve_pipes
 
+    # At once: a thread waits for stdin, which ends no sooner, and nothing is left to be put in order.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     anyio.run(serve_pipes, url, None)
 
 

@@ -14,13 +14,16 @@ import pytest
 from mcp.client.streamable_http import streamable_http_client
 
 from candleray import Client
+from candleray.identity.models import WidgetLogin
 from candleray.market_data.candle_store import CandleStore
 from candleray.sdk.credentials import token_for
 from serve_apps import agent_calls
+from serve_apps.api import build_api
 from tests.support.agents.assistant import Assistant, assistant_over
 from tests.support.agents.endless_search import EndlessSearch
-from tests.support.api.in_process_api import stored_walk
-from tests.support.api.served import served_api
+from tests.support.api.in_process_api import backend, fresh_login, stored_walk
+from tests.support.api.served import served, served_api
+from tests.support.canaries import watched
 from tests.support.waiting import let_work_until
 
 SYMBOL = "HTTPUSDT"
@@ -105,6 +108,28 @@ async def test_a_token_that_is_revoked_in_the_middle_is_refused_as_by_the_api(ap
             assert told.structured_content["error"]["code"] == "unauthenticated"
         job.cancel()
     assert posted(api_url, created.token).status_code == 401
+
+
+async def test_calls_have_a_share_of_their_own_and_leave_requests_theirs(embedded_store: CandleStore):
+    behind = backend(embedded_store, api={"max_agent_calls": 8, "slot_wait_s": 0.2})
+    with served(watched(build_api(behind))) as url, Client(url) as anybody:
+        token = anybody.log_in(WidgetLogin(**fresh_login(7))).token
+        told: list[str] = []
+
+        async def tell(done: float, total: float | None, words: str | None) -> None:
+            told.append(words or "")
+
+        async with at(url, token=token) as assistant:
+            arguments = {"request": REQUEST, "wait_s": 120}
+            waiting = asyncio.create_task(
+                assistant.client.call_tool("submit_job", arguments, progress_callback=tell)
+            )
+            await let_work_until(lambda: bool(told))
+            refused = await asyncio.to_thread(posted, url, token)
+            assert (refused.status_code, "calls of assistants" in refused.text) == (429, True)
+            with Client(url, token=token) as client:
+                assert client.jobs(limit=1)[0].cancel().cancel_requested
+            waiting.cancel()
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer crt_x"}, {"Cookie": "candleray_session=x"}])

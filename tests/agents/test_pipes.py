@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -101,6 +103,39 @@ async def test_a_search_that_is_waited_for_ends_with_its_call(api_url: str):
         await let_work_until(lambda: endless.begun > endless.cancelled)
         waiting.cancel()
         await let_work_until(lambda: endless.begun == endless.cancelled)
+
+
+PING = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n'
+
+
+@asynccontextmanager
+async def started(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The command, once it has answered."""
+    command = (sys.executable, "-m", "candleray", "mcp", "--api", url)
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write(PING)
+    assert await process.stdout.readline()
+    yield process
+    assert process.stderr
+    assert await process.stderr.read() == b""
+
+
+async def test_ctrl_c_ends_the_command_although_stdin_stays_open(api_url: str):
+    async with started(api_url) as process:
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == -signal.SIGINT
+
+
+async def test_the_command_ends_without_a_word_when_nobody_reads_its_answers(api_url: str):
+    async with started(api_url) as process:
+        assert process.stdin
+        process._transport.get_pipe_transport(1).close()
+        process.stdin.write(PING)
+        process.stdin.close()
+        assert await process.wait() == 0
 
 
 def test_the_command_prints_how_a_program_starts_it():

@@ -32,6 +32,8 @@ class Ranking(Answer):
     bars: int
     request_hash: str
     """The search's name on record: save_strategy takes it, and keeps the verdict with the strategy."""
+    holdout: str | None = None
+    """The candles that this search was kept from, where it asked for that."""
     notes: tuple[str, ...] = ()
 
 
@@ -44,6 +46,7 @@ def _run(call: Call, asked: Arguments) -> Ranking:
         variants_evaluated=result.variants_evaluated,
         bars=result.bars,
         request_hash=result.request_hash,
+        holdout=result.holdout and result.holdout.line,
         notes=result.notes,
         exact=exact_backtest(asked.request),
         next=tuple(_next(result)),

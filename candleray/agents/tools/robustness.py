@@ -8,9 +8,7 @@ from candleray.agents.answers import Answer, NextCall
 from candleray.agents.handles import exact_robustness
 from candleray.agents.subjects import Subject, request_about
 from candleray.agents.tool import Call, Tool
-from candleray.backtests.robustness import Figures, Robustness
-from candleray.sdk.connection import read
-from candleray.sdk.references import request_body
+from candleray.backtests.robustness import Figures
 
 
 class Row(Figures):
@@ -31,9 +29,7 @@ class Checked(Answer):
 
 def _run(call: Call, asked: Subject) -> Checked:
     request = request_about(call.client, asked)
-    content, params = request_body(call.client, request), {"variant_index": asked.variant_index}
-    answer = call.client.send("POST", "/backtests/robustness", content=content, params=params)
-    told = read(Robustness, answer)
+    told = call.client.robustness(request, asked.variant_index)
     ranked = sorted(told.cases, key=lambda case: case.figures.total_return_pct)
     return Checked(
         summary=told.summary,

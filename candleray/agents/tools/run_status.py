@@ -81,7 +81,8 @@ def _run(call: Call, asked: Arguments) -> Runs:
         one = NextCall(tool="run_status", why="one run, with its last signals")
         return Runs(runs=tuple(map(run_line, runs)), next=(one,) if runs else ())
     run = call.client.run(asked.run)
-    signals = call.client.run_signals(run.run_id)[-_SIGNALS:]
+    session = run.standing.session if run.standing else None
+    signals = call.client.run_signals(run.run_id, session=session)[-_SIGNALS:]
     return Runs(
         runs=(run_line(run),),
         standing=_standing(run),
