@@ -128,6 +128,23 @@ class WalkForward(Model):
         return "\n".join([self.text, *lines])
 
 
+class Plateau(Model):
+    """The neighbours of the best variant: one step aside on each axis that is a number, in all combinations."""
+
+    score: float | None
+    """Lead of the median neighbour over the median of all variants, as a share of the best's; null where the best
+    has none. Smooth is not proof: neighbours share trades, and luck under costs makes smooth hills."""
+    neighbours: int
+    at_ends: tuple[str, ...]
+    """Parameters at whose first or last value the best stands: better ones may lie beyond."""
+
+    @property
+    def text(self) -> str:
+        """The parameters at whose ends the best stands, as a sentence; empty where there are none."""
+        names = ", ".join(self.at_ends)
+        return f"The best stands at an end of {names}: better ones may lie beyond." if names else ""
+
+
 class Verdict(Model):
     """The judgement of a search: is its best more than luck? It is about all variants that traded."""
 
@@ -161,6 +178,8 @@ class Verdict(Model):
     """Days of record that would show the best one's ratio to be above luck's; null where no length would."""
     benchmark_pct: float | None = None
     """Return of buying and holding, in percent."""
+    plateau: Annotated[Plateau | None, Field(exclude_if=lambda plateau: plateau is None)] = None
+    """Left out where no axis is a number with several values, and of older answers. It does not vote."""
     walk_forward: Annotated[WalkForward | None, Field(exclude_if=lambda walk: walk is None)] = None
     """Left out of answers that are older than it."""
     pictures: Annotated[VerdictPictures | None, Field(exclude_if=lambda pictures: pictures is None)] = None
@@ -188,7 +207,9 @@ class Verdict(Model):
         if self.says is None:
             return f"No verdict: {self.reason}."
         sentences = [f"{self.says.value.capitalize()}.", self._halves, self._luck, f"{self._counted}."]
-        sentences += [one for one in (self._before, self._sharpe, self._walked, self._kept, self._stable) if one]
+        sentences += [
+            one for one in (self._before, self._sharpe, self._walked, self._kept, self._stable, self._ends) if one
+        ]
         return " ".join(sentences)
 
     @property
@@ -268,6 +289,10 @@ class Verdict(Model):
     @property
     def _walked(self) -> str:
         return "" if self.walk_forward is None else self.walk_forward.text
+
+    @property
+    def _ends(self) -> str:
+        return "" if self.plateau is None else self.plateau.text
 
     @property
     def _kept(self) -> str:

@@ -19,6 +19,7 @@ from candleray.market_data.bar_reader import CandleReader
 from candleray.search.bars import Bars, read_bars
 from candleray.search.engine import stage_a_keeps
 from candleray.search.estimate import require_sync_guards
+from candleray.search.judged.plateau import with_plateau
 from candleray.search.judged.verdicts import judged_phase, with_verdict
 from candleray.search.judged.walk_forward import with_walk_forward
 from candleray.search.rankings import Ranking
@@ -111,7 +112,8 @@ async def search(
     top = await workers.report(ranking, watch.tell)
     notes = await workers.constant_conditions()
     verdict, top = await asyncio.to_thread(with_verdict, bars, grid, judged, top)
-    verdict = await asyncio.to_thread(with_walk_forward, bars, grid, judged, verdict, defaults)
+    for more in (with_walk_forward, with_plateau):
+        verdict = await asyncio.to_thread(more, bars, grid, judged, verdict, defaults)
     watch.begin(Phase.DONE)
     return result_of(bars, grid, defaults, watch.elapsed(), top, shortlist, ranking.pruned, notes, verdict)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,13 @@ def judged_phase(grid: VariantGrid) -> Phase:
 def judges_answer(grid: VariantGrid) -> bool:
     """Return whether the variants of the answer are among those that are judged."""
     return not (grid.has_stops and grid.needs_stage_a)
+
+
+def strategy_of(grid: VariantGrid, index: int) -> Mapping[str, Any]:
+    """Return the request of one judged variant alone, without the stops that it was judged without."""
+    if judges_answer(grid):
+        return grid.strategy(index)
+    return {**grid.strategy(index * grid.combinations.size), "risk": {}}
 
 
 def no_verdict(grid: VariantGrid, bars: int) -> str | None:

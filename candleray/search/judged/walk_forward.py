@@ -7,7 +7,6 @@ flat, so nothing of a position that chose it goes on, trades nothing within the 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 
@@ -19,7 +18,7 @@ from candleray.backtests.verdict import Verdict, WalkForward, WalkForwardFold
 from candleray.candles import Candles
 from candleray.search import engine
 from candleray.search.bars import Bars
-from candleray.search.judged.verdicts import judges_answer
+from candleray.search.judged.verdicts import strategy_of
 from candleray.search.rankings import Ranking
 from candleray.search.retraced import Retracing
 from candleray.search.variants import VariantGrid, resolve
@@ -85,7 +84,7 @@ class _Chosen:
 
     def __init__(self, bars: Bars, grid: VariantGrid, index: int, defaults: BacktestSettings) -> None:
         self.index, self._bars, self._defaults = index, bars, defaults
-        self._strategy = _strategy(grid, index)
+        self._strategy = strategy_of(grid, index)
 
     @cached_property
     def _grid(self) -> VariantGrid:
@@ -108,13 +107,6 @@ class _Chosen:
         if not trades.size:
             return 0, 1.0
         return trades.size, float(trades["equity_quote"][-1]) / retracing.rules.init_cash_quote
-
-
-def _strategy(grid: VariantGrid, index: int) -> Mapping[str, object]:
-    """Return the request of one judged variant alone, without the stops that it was judged without."""
-    if judges_answer(grid):
-        return grid.strategy(index)
-    return {**grid.strategy(index * grid.combinations.size), "risk": {}}
 
 
 def _some(bars: Bars, first: int, last: int) -> Bars:
