@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.verdict import Verdict, WalkForward, WalkForwardFold
@@ -25,7 +24,7 @@ from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import BacktestSettings
 from candleray.timeframes import DAY_MS, from_ms
 from candleray.trust.evidence import Evidence
-from kernels.bits import pack, unpack
+from kernels.bits import WORD_BITS, pack, unpack
 from kernels.simulation.marks import block_ends
 from kernels.trust.blocks import UNIT
 from kernels.trust.winners import FIRST_PREFIX
@@ -91,15 +90,19 @@ class _Chosen:
         return VariantGrid(resolve(BacktestRequest.model_validate(self._strategy), self._defaults))
 
     @cached_property
-    def _flags(self) -> NDArray[np.bool_]:
-        """The signals of each plane, one flag a bar."""
-        planes = engine.planes_of(self._bars, self._grid, 0, self._grid.planes, self._defaults.warmup_bars)
-        return unpack(planes, self._bars.count)
+    def _planes(self) -> engine.PlaneArray:
+        return engine.planes_of(self._bars, self._grid, 0, self._grid.planes, self._defaults.warmup_bars)
+
+    def _planes_over(self, first: int, last: int) -> engine.Planes:
+        """Return the signals of some bars of the range, as planes of their own."""
+        word = first // WORD_BITS
+        some = unpack(self._planes[..., word : last // WORD_BITS + 1], last + 1 - WORD_BITS * word)
+        return engine.Planes.over([pack(some[..., first - WORD_BITS * word :])])
 
     def over(self, first: int, last: int) -> tuple[int, float]:
         """Return how many trades it makes on these bars alone, and what they make of one unit of cash."""
         bars = _some(self._bars, first, last)
-        planes = engine.Planes.over([pack(self._flags[..., first : last + 1])])
+        planes = self._planes_over(first, last)
         tables = engine.all_tables(bars, self._grid, planes) if self._grid.has_stops else None
         prices = engine.prices_of(bars, self._grid)
         retracing = Retracing.of(bars, self._grid, planes.addresses, tables, prices)

@@ -191,8 +191,10 @@ class Runner:
     def _tell(self, setting: Setting, found: Sequence[tuple[Trial, float]]) -> None:
         edge = f", edge {setting.sharpe:g}" if setting.sharpe else ""
         each_ms = 1e3 * sum(cpu_s for _, cpu_s in found) / len(found)
-        what = f"{setting.family}, fee {setting.fee_pct:g} %{edge}"
-        print(f"{what}: {len(found):,} walks, {each_ms:.0f} ms of CPU each", file=sys.stderr, flush=True)
+        what = f"{setting.family}, fee {setting.fee_pct:g} %{edge}: {len(found):,} walks"
+        made = Trials(setting, [trial for trial, _ in found])
+        said = ", ".join(f"{saying.value} {100 * made.says(saying):.3g} %" for saying in Saying)
+        print(f"{what}, {each_ms:.0f} ms of CPU each: {said}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
