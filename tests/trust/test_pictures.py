@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from candleray.backtests.pictures.drawing import drawn, page_of
+from candleray.backtests.pictures.drawing import HEIGHT, drawn, page_of
 from candleray.backtests.verdict import Saying, Verdict, WalkForward, WalkForwardFold
 from candleray.trust.gathering import Rows, gathered
 from candleray.trust.judging import Judge
@@ -50,6 +50,17 @@ def test_the_cells_below_zero_are_the_splits_that_lose():
     below = sum(n for _, row, n in cloud.cells if edges[row + 1] < 0)
     holding_zero = sum(n for _, row, n in cloud.cells if edges[row] <= 0 <= edges[row + 1])
     assert 0 <= verdict.losing_splits - below / 12_870 <= holding_zero / 12_870 < 0.3
+
+
+def test_the_red_line_parts_the_rows_that_lose_from_those_that_earn():
+    verdict = judge_of(60).verdict()
+    cloud = verdict.pictures.halves
+    low, high = (math.log1p(one / 100) for one in (cloud.outside_low_pct, cloud.outside_high_pct))
+    tree = ElementTree.fromstring(drawn(verdict))
+    panel = next(one for one in tree.iter(f"{SVG}g") if "other half" in one[0].text and "returned" in one[0].text)
+    (line,) = [one.get("d") for one in panel.iter(f"{SVG}path") if one.get("class") == "mark"]
+    height = HEIGHT - float(line.removeprefix("M0 ").partition("H")[0])
+    assert height / HEIGHT == pytest.approx(-low / (high - low), abs=0.01)
 
 
 def test_luck_p_is_the_share_of_luck_beyond_the_grids_own_best():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import NamedTuple
@@ -53,9 +54,9 @@ def drawn(verdict: Verdict) -> str | None:
         Panel(
             "What the winners returned on the other half",
             _cells(pictures.halves),
-            f"own half {pictures.halves.inside_low_pct:+.1f} %",
-            f"{pictures.halves.inside_high_pct:+.1f} %",
-            f"below 0: {100 * (verdict.losing_splits or 0.0):.0f} %",
+            f"{pictures.halves.inside_low_pct:+,.0f} %",
+            f"{pictures.halves.inside_high_pct:+,.0f} %",
+            f"on their own half; {100 * (verdict.losing_splits or 0.0):.0f} % lost",
         ),
         Panel(
             "What luck alone gives the grid",
@@ -112,8 +113,8 @@ def _cells(cloud: Cloud) -> list[str]:
         for column, row, count in cloud.cells
     ]
     low, high = cloud.outside_low_pct, cloud.outside_high_pct
-    if low < 0 < high:
-        y = HEIGHT - _along(0.0, low, high, HEIGHT)
+    if low < 0 < high:  # rows are equal in logs
+        y = HEIGHT - _along(0.0, math.log1p(low / 100), math.log1p(high / 100), HEIGHT)
         shapes.append(f'<path class="mark" d="M0 {y:.1f}H{WIDTH}"/>')
     return [*shapes, _beside(f"{high:+.0f} %", 8), _beside(f"{low:+.0f} %", HEIGHT)]
 
@@ -140,7 +141,7 @@ def _walked(verdict: Verdict) -> Panel:
     shapes += [f'<polyline class="mark" points="{line}"/>', *names]
     shapes += [_beside(f"{100 * (high - 1):+.0f} %", 8), _beside(f"{100 * (low - 1):+.0f} %", HEIGHT)]
     return Panel(
-        "Walk-forward: chosen by the past, then traded",
+        "Walk-forward: chosen, then traded",
         shapes,
         f"{walked.folds[0].start:%Y-%m-%d}" if walked.folds else "",
         f"{walked.folds[-1].end:%Y-%m-%d}" if walked.folds else "",
