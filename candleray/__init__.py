@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from candleray.backtests.chance.null_model import NullModel as NullModel
     from candleray.backtests.explanation import Explanation as Explanation
-    from candleray.backtests.null_model import NullModel as NullModel
     from candleray.backtests.preflight import Preflight as Preflight
     from candleray.backtests.request import BacktestRequest as BacktestRequest
     from candleray.backtests.result import BacktestResult as BacktestResult
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "candleray.backtests.explanation": ("Explanation",),
-    "candleray.backtests.null_model": ("NullModel",),
+    "candleray.backtests.chance.null_model": ("NullModel",),
     "candleray.backtests.preflight": ("Preflight",),
     "candleray.backtests.request": ("BacktestRequest",),
     "candleray.backtests.result": ("BacktestResult", "RankedVariant"),

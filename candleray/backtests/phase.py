@@ -20,6 +20,8 @@ class Phase(StrEnum):
     STAGE_B = "stage-b"
     """The shortlist under every combination of stop levels."""
     REPORTS = "reports"
+    LUCK = "luck"
+    """The same search over histories of chance, where a request asks for them."""
     DONE = "done"
 
 

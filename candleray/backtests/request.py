@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from candleray.backtests.axes import Axis, Number, Steps, Values, levels
+from candleray.backtests.chance.luck import Luck
 from candleray.backtests.indicator_axes import IndicatorAxes
 from candleray.backtests.pruning import Count, Pruning
 from candleray.backtests.rank_by import RankBy
@@ -210,6 +211,8 @@ class BacktestRequest(StrategyAxes):
     verdict: WantsVerdict = True
     holdout: Annotated[Reserve | None, Field(exclude_if=_is_none)] = None
     """The last part of the range is not searched but sealed: nothing of yours reads it until you open it, once."""
+    luck: Annotated[Luck | None, Field(exclude_if=_is_none)] = None
+    """Searches the same over histories of chance as well, and says how often luck alone reaches the best."""
     trades_for: Annotated[int, Field(ge=0, strict=True)] = 0
     """Number of the best variants whose trades are listed."""
 

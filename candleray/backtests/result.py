@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import AliasChoices, ConfigDict, Field
 
+from candleray.backtests.chance.null_model import NullModel
 from candleray.backtests.headlines import Headlines
 from candleray.backtests.metrics import HEADLINE_METRICS, MetricKind, kind_of
 from candleray.backtests.parameters import parameters, varied
@@ -91,6 +92,8 @@ class Elapsed(Model):
     )
     """The shortlist under every combination of stop levels."""
     reports: float
+    luck: float = Field(0.0, exclude_if=lambda seconds: not seconds)
+    """Histories of chance; absent where none were asked for."""
     total: float
 
     @classmethod
@@ -170,6 +173,8 @@ class BacktestResult(Model):
     """Is the best more than luck? Left out where the request says `"verdict": false`."""
     holdout: Annotated[SealedHoldout | None, Field(exclude_if=lambda holdout: holdout is None)] = None
     """The candles that the request reserved; left out where it reserved none."""
+    luck: Annotated[NullModel | None, Field(exclude_if=lambda luck: luck is None)] = None
+    """The best beside that of histories of chance; left out where the request asks for none."""
     top: tuple[RankedVariant, ...]
 
     def to_arrow(self) -> pa.Table:
@@ -245,6 +250,7 @@ class BacktestResult(Model):
             + (self.shortlist.note if self.shortlist else "")
             + (f"\n{self.verdict.line}" if self.verdict else "")
             + (f"\n{self.holdout.line}" if self.holdout else "")
+            + "".join(f"\n{line}" for line in (self.luck.summary if self.luck else ()))
             + "".join(f"\n{note}" for note in self.notes)
         )
 

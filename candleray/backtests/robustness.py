@@ -8,12 +8,10 @@ from enum import StrEnum
 from pydantic import Field
 
 from candleray.backtests.axes import Number
+from candleray.backtests.chance.luck import MAX_SEED
 from candleray.backtests.report import shown
 from candleray.backtests.request import BacktestRequest
 from candleray.validation import Model
-
-MAX_SEED = 2**53 - 1
-"""The largest whole number that every reader of JSON takes for itself."""
 
 
 class Check(StrEnum):

@@ -13,7 +13,7 @@ from candleray.terminal.progress import working
 from candleray.terminal.tables import print_table
 
 if TYPE_CHECKING:
-    from candleray.backtests.null_model import NullModel
+    from candleray.backtests.chance.null_model import NullModel
 
 WIDEST_BAR = 40
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from candleray.backtests.null_model import NullModel, joined
+from candleray.backtests.chance.null_model import NullModel, joined
 from candleray.backtests.request import BacktestRequest
 from candleray.errors import GuardExceeded
 from candleray.sdk.connection import Sender, read

@@ -96,6 +96,12 @@ class Costs:
         return min(grid.request.top_k or 1, grid.evaluated) * self.signals.report_s
 
     def by_phase(self, grid: VariantGrid) -> dict[Phase, float]:
+        walks = 0 if grid.request.luck is None else grid.request.luck.walks
+        own = self.of_a_history(grid)
+        return own | ({Phase.LUCK: walks * sum(own.values())} if walks else {})
+
+    def of_a_history(self, grid: VariantGrid) -> dict[Phase, float]:
+        """Return the seconds of the phases that are made over one history: the candles, or one of chance."""
         return {
             Phase.PLANES: self.signals.plane_s,
             Phase.STAGE_A: self.stage_a_s(grid),

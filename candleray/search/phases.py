@@ -22,6 +22,7 @@ from candleray.search.estimate import require_sync_guards
 from candleray.search.judged.plateau import with_plateau
 from candleray.search.judged.verdicts import judged_phase, with_verdict
 from candleray.search.judged.walk_forward import with_walk_forward
+from candleray.search.nulls.bests_of_histories import bests_of, held_against
 from candleray.search.rankings import Ranking
 from candleray.search.reports import result_of
 from candleray.search.stop_tables import shortlisted
@@ -60,6 +61,10 @@ class Workers(Protocol):
 
     async def report(self, ranking: Ranking, tell: Tell) -> list[RankedVariant]:
         """Report the variants of a ranking in full, in its order."""
+        ...
+
+    async def histories(self, sweep: Sweep, tell: Tell) -> None:
+        """Search what is left of the histories of chance; each is ranked by its best."""
         ...
 
     async def constant_conditions(self) -> tuple[str, ...]:
@@ -114,8 +119,15 @@ async def search(
     verdict, top = await asyncio.to_thread(with_verdict, bars, grid, judged, top)
     for more in (with_walk_forward, with_plateau):
         verdict = await asyncio.to_thread(more, bars, grid, judged, verdict, defaults)
+    luck = None
+    if (asked := grid.request.luck) is not None:
+        sweep = watch.take_up(Sweep(Phase.LUCK, asked.walks, asked.walks))
+        watch.begin(Phase.LUCK)
+        await workers.histories(sweep, watch.tell)
+        luck = held_against(asked, grid.request, top, bests_of(sweep.ranking))
     watch.begin(Phase.DONE)
-    return result_of(bars, grid, defaults, watch.elapsed(), top, shortlist, ranking.pruned, notes, verdict)
+    result = result_of(bars, grid, defaults, watch.elapsed(), top, shortlist, ranking.pruned, notes, verdict)
+    return result.model_copy(update={"luck": luck})
 
 
 def stage_a(grid: VariantGrid) -> Sweep:

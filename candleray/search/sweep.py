@@ -110,5 +110,6 @@ class Sweep:
 
 
 def newest_ranked(sweeps: Iterable[Sweep]) -> Sweep | None:
-    """Return the last sweep that has ranked anything: before Stage B has, that is the one without stops."""
-    return next((sweep for sweep in reversed(list(sweeps)) if len(sweep.ranking)), None)
+    """Return the last sweep that has ranked variants: before Stage B has, that is the one without stops."""
+    of_variants = [sweep for sweep in sweeps if sweep.phase is not Phase.LUCK]
+    return next((sweep for sweep in reversed(of_variants) if len(sweep.ranking)), None)

@@ -29,6 +29,11 @@ from kernels.simulation.programs import Program
 
 BARS_PER_WORD = 64
 
+OTHER_CANDLES = (
+    "its conditions read another timeframe or instrument, and a history of chance has the bars of one instrument "
+    "alone: leave these conditions out"
+)
+
 
 class Numbering(Protocol):
     """The base variants of a request: which planes each of them reads, and what becomes of these."""
@@ -133,6 +138,8 @@ class VariantGrid:
         self.combinations = Radix((_count(self.stop_losses), _count(self.take_profits)))
         self.ranked_by = ranking_metric(request.rank_by)
         self._require_all_to_rank()
+        if request.luck is not None and self.numbering.sources:
+            raise invalid("luck", "other_candles", OTHER_CANDLES)
 
     def _require_all_to_rank(self) -> None:
         if self.request.rank_by is not None and self.has_stops and self.kept < self.radix.size:
@@ -168,7 +175,12 @@ class VariantGrid:
 
     @property
     def simulations(self) -> int:
-        """Number of accounts that are walked through the bars."""
+        """Number of accounts that are walked through bars, of the candles and of histories of chance."""
+        return self.simulations_of_a_history * (1 if self.request.luck is None else 1 + self.request.luck.walks)
+
+    @property
+    def simulations_of_a_history(self) -> int:
+        """Number of accounts that are walked through the bars of one history."""
         return self.evaluated + (self.radix.size if self.has_stops and self.needs_stage_a else 0)
 
     @property
@@ -216,7 +228,7 @@ class VariantGrid:
 
 
 _NOT_OF_ONE_VARIANT = {"indicators", "let", "signals", "where"} | {
-    *("pruning", "rank_by", "min_trades", "top_k", "preselect", "verdict", "trades_for"),
+    *("pruning", "rank_by", "min_trades", "top_k", "preselect", "verdict", "trades_for", "luck"),
 }
 
 

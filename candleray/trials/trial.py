@@ -15,7 +15,7 @@ from candleray.markets import Instrument
 from candleray.timeframes import Timeframe, TimeRange
 from candleray.validation import Model
 
-OF_THE_ANSWER = frozenset({"top_k", "trades_for", "verdict", "rank_by", "preselect", "allow_gaps"})
+OF_THE_ANSWER = frozenset({"top_k", "trades_for", "verdict", "rank_by", "preselect", "allow_gaps", "luck"})
 """Fields that choose what of a grid is answered, and not what it tries."""
 
 

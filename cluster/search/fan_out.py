@@ -22,7 +22,7 @@ from candleray.market_data.bar_reader import CandleReader
 from candleray.search import phases
 from candleray.search.bars import Bars
 from candleray.search.costs import Costs
-from candleray.search.estimate import needs_measuring, require_in_time
+from candleray.search.estimate import compute_bytes, needs_measuring, require_in_time
 from candleray.search.phases import Bases, Tell, Watch
 from candleray.search.ranges import by_part, cuts, even_shares, tapered_shares
 from candleray.search.rankings import Ranking
@@ -34,6 +34,9 @@ from cluster.search.compiling import compile_kernels
 from cluster.search.measured_costs import measured_costs, rough_costs
 from cluster.search.shared_arrays import SHORTEST_TASK_S, SharedArrays
 from cluster.search.tasks import all_finished, cancel, submit
+
+HISTORIES_BYTES = 3_000_000_000
+"""Planes of histories of chance that are searched at once, on all nodes together."""
 
 
 async def backtest(request: BacktestRequest, store: CandleReader, settings: Settings) -> BacktestResult:
@@ -151,6 +154,20 @@ class FanOut:
         constant = submit(Phase.REPORTS, tasks.constant_conditions, *self._shared)
         *tops, self._constant = await all_finished([*reports, constant], tell)
         return [row for rows in tops for row in rows]
+
+    async def histories(self, sweep: Sweep, tell: Tell) -> None:
+        # Each task holds all planes of a search: no more at once than there is room for.
+        bars: Bars = await self._arrays.bars_ref
+        room = HISTORIES_BYTES // max(1, compute_bytes(self.grid, bars.count))
+        at_once = max(1, min(self._arrays.cpus, room))
+        each_s = sum(self._costs.of_a_history(self.grid).values())
+        size = max(1, int(self._compute.task_seconds / max(each_s, 1e-3)))
+        left = list(sweep.left(range(0, sweep.total, size)))
+        refs = self._arrays.bars_ref, self._arrays.request_ref, self._arrays.warmup
+        for at in range(0, len(left), at_once):
+            spans = left[at : at + at_once]
+            pending = {submit(sweep.phase, tasks.rank_histories, *refs, *span): span for span in spans}
+            await _swept(sweep, pending, tell)
 
     async def constant_conditions(self) -> tuple[str, ...]:
         return self._constant

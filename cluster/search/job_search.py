@@ -94,7 +94,7 @@ class Search:
         if phase is Phase.PLANES:
             self._search_began = time.monotonic()
         if sweep := self._sweep:
-            self._ranked_since = (time.monotonic(), sweep.done)
+            self._ranked_since = (time.monotonic(), self._simulated(sweep))
             self._forecast.shorten(phase, sweep.done / max(1, sweep.total))
         self.news.set()
 
@@ -117,7 +117,7 @@ class Search:
             phase=self.phase,
             done=sweep.done if sweep else self.done,
             total=sweep.total if sweep else self.total,
-            variants_done=sum(each.done for each in self.sweeps.values()),
+            variants_done=sum(map(self._simulated, self.sweeps.values())),
             variants_per_s=self._rate(),
             best_total_return_pct=self._best(),
             candles_hash=self.candles_hash,
@@ -126,6 +126,10 @@ class Search:
             tasks_total=self.total,
             eta_s=None if left_s is None else round(left_s, 1),
         )
+
+    def _simulated(self, sweep: Sweep) -> int:
+        """Return how many accounts a sweep has walked through bars: one a variant, many a history of chance."""
+        return sweep.done * (self.grid.simulations_of_a_history if sweep.phase is Phase.LUCK else 1)
 
     def checkpoint(self) -> Checkpoint | None:
         """Return what is ranked so far; None before anything is."""
@@ -176,5 +180,5 @@ class Search:
             return None
         began, done = self._ranked_since
         seconds = time.monotonic() - began
-        ranked = self._sweep.done - done
+        ranked = self._simulated(self._sweep) - done
         return ranked / seconds if ranked and seconds > 0 else None

@@ -32,7 +32,7 @@ class SharedArrays:
     def __init__(
         self, grid: VariantGrid, bars_ref: Any, costs: SignalCosts, compute: ComputeSettings, default_warmup: int
     ) -> None:
-        self.grid = grid
+        self.grid, self.warmup = grid, default_warmup
         self.cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
         self.bars_ref = bars_ref
         self.request_ref = ray.put(grid.request)

@@ -34,7 +34,7 @@ from candleray.backtests.explanation import Explanation
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import RankedVariant
 from candleray.candles import IntArray
-from candleray.search import costs, engine
+from candleray.search import costs, engine, in_process
 from candleray.search.bars import Bars
 from candleray.search.explaining import looked_at
 from candleray.search.phases import Tell
@@ -162,6 +162,10 @@ def report_variants(
 def _tables(grid: VariantGrid, parts: Sequence[TablePart]) -> Tables:
     tables = {number: table for _, part in parts for number, table in part.items()}
     return Tables.over(grid, [tables[number] for number in sorted(tables)], EntryBars.of(parts[0][0]))
+
+
+def rank_histories(bars: Bars, request: BacktestRequest, default_warmup: int, first: int, last: int) -> Ranking:
+    return in_process.rank_histories(bars, request, default_warmup, first, last)
 
 
 def measure_signals(bars: Bars, request: BacktestRequest, default_warmup: int) -> costs.SignalCosts:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
-from candleray.backtests.null_model import NullModel, NullQuery
+from candleray.backtests.chance.null_model import NullModel, NullQuery
 from candleray.search.nulls.null_search import nulls, of_best
 from serve_apps.backend import InBackend
 from serve_apps.examples import nulls as examples

@@ -11,8 +11,8 @@ import pytest
 from pydantic import TypeAdapter
 
 import serve_apps.routes
+from candleray.backtests.chance.null_model import NullModel
 from candleray.backtests.explanation import Explanation
-from candleray.backtests.null_model import NullModel
 from candleray.backtests.preflight import Preflight
 from candleray.backtests.result import BacktestResult
 from candleray.backtests.robustness import Robustness

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from candleray.backtests.null_model import History
+from candleray.backtests.chance.luck import History
 from candleray.candles import Candles, FloatArray, IntArray
 from candleray.search.bars import Bars
 from candleray.timeframes import DAY_MS

@@ -7,22 +7,21 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
+from candleray.backtests.chance.luck import History
+from candleray.backtests.chance.null_model import NullModel, NullQuery
 from candleray.backtests.metrics import MetricValue
-from candleray.backtests.null_model import History, NullModel, NullQuery, NullSearch, null_model
-from candleray.backtests.phase import Phase
 from candleray.backtests.preflight import Guard
-from candleray.backtests.rank_by import ranking_metric
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
 from candleray.errors import invalid
 from candleray.market_data.bar_reader import CandleReader
 from candleray.search.bars import Bars, read_bars
 from candleray.search.estimate import compute_bytes, refuse_exceeded
-from candleray.search.in_process import InProcess
+from candleray.search.in_process import best_of
+from candleray.search.nulls.bests_of_histories import held_against
 from candleray.search.nulls.histories import history
-from candleray.search.phases import Stopwatch, search
 from candleray.search.ranges import ranges
-from candleray.search.variants import VariantGrid, resolve
+from candleray.search.variants import OTHER_CANDLES, VariantGrid, resolve
 from candleray.settings import BacktestSettings, Settings
 
 Compute: TypeAlias = Callable[..., Awaitable[Any]]
@@ -41,14 +40,10 @@ def of_best(request: BacktestRequest, settings: Settings) -> BacktestRequest:
     Raises:
         InvalidInput: it reads other candles than its own, which no history of chance goes with.
     """
-    whole = resolve(request, settings.backtests).model_copy(update={"top_k": 1, "trades_for": 0})
+    alone = {"top_k": 1, "trades_for": 0, "luck": None}
+    whole = resolve(request, settings.backtests).model_copy(update=alone)
     if VariantGrid(whole).numbering.sources:
-        raise invalid(
-            "signals",
-            "other_candles",
-            "its conditions read another timeframe or instrument, and a history of chance has the bars of one "
-            "instrument alone: leave these conditions out",
-        )
+        raise invalid("signals", "other_candles", OTHER_CANDLES)
     return whole
 
 
@@ -60,7 +55,7 @@ async def nulls(
     Raises:
         GuardExceeded: the histories take too much memory, or too long for one answer.
     """
-    request = result.request.model_copy(update={"verdict": False})
+    request = result.request
     grid, defaults = VariantGrid(request), settings.backtests
     bars = await read_bars(store, grid, defaults)
     _require_room(grid, bars, settings)
@@ -73,21 +68,8 @@ async def nulls(
             for begin, end in ranges(query.walks - 1, PARTS)
         )
     )
-    return null_model(_searched(result, query), [first, *(one for part in parts for one in part)])
-
-
-def _searched(result: BacktestResult, query: NullQuery) -> NullSearch:
-    best = result.top[0] if result.top else None
-    return NullSearch(
-        request=result.request,
-        model=query.model,
-        seed=query.seed,
-        first=query.first,
-        best=None if best is None else best.metrics[ranking_metric(result.request.rank_by).name],
-        variant_index=None if best is None else best.variant_index,
-        strategy=None if best is None else best.strategy,
-        notes=result.notes,
-    )
+    luck = [first, *(one for part in parts for one in part)]
+    return held_against(query, result.request, result.top, luck, result.notes)
 
 
 def bests(
@@ -100,7 +82,9 @@ def bests(
     last: int,
 ) -> list[MetricValue]:
     """Return the best by the metric that ranks, over each of the histories `[first, last)`."""
-    return [best_of(history(bars, model, seed, number), request, defaults) for number in range(first, last)]
+    return [
+        best_of(history(bars, model, seed, number), request, defaults.warmup_bars) for number in range(first, last)
+    ]
 
 
 def timed_best(
@@ -108,17 +92,9 @@ def timed_best(
 ) -> tuple[MetricValue, float]:
     """Return the best over one history, and the seconds that it takes once every kernel is compiled."""
     made = history(bars, model, seed, number)
-    best_of(made.head(min(bars.stop, COMPILED_OVER)), request, defaults)
+    best_of(made.head(min(bars.stop, COMPILED_OVER)), request, defaults.warmup_bars)
     began = time.perf_counter()
-    return best_of(made, request, defaults), time.perf_counter() - began
-
-
-def best_of(bars: Bars, request: BacktestRequest, defaults: BacktestSettings) -> MetricValue:
-    """Return the metric of the variant that ranks first, by the course of every search; None where none ranks."""
-    grid = VariantGrid(request)
-    workers = InProcess(grid, bars, defaults.warmup_bars)
-    top = asyncio.run(search(grid, bars, workers, Stopwatch(Phase.CANDLES), defaults)).top
-    return top[0].metrics[ranking_metric(request.rank_by).name] if top else None
+    return best_of(made, request, defaults.warmup_bars), time.perf_counter() - began
 
 
 def _require_room(grid: VariantGrid, bars: Bars, settings: Settings) -> None:

@@ -65,7 +65,7 @@ export function Progress({ job }) {
 }
 
 const phaseWords = (/** @type {string} */ phase) => ({
-  queued: "Starting", candles: "Reading candles", compile: "Compiling", planes: "Computing indicators", "stage-a": "Searching", tables: "Preparing stops", "stage-b": "Searching under stops", reports: "Writing reports",
+  queued: "Starting", candles: "Reading candles", compile: "Compiling", planes: "Computing indicators", "stage-a": "Searching", tables: "Preparing stops", "stage-b": "Searching under stops", reports: "Writing reports", luck: "Searching histories of chance",
 }[phase] ?? phase);
 
 /** Is the best more than luck, and what is to know of the candles. @param {{id: string}} props */

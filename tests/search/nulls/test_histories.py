@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from candleray.backtests.null_model import History
+from candleray.backtests.chance.luck import History
 from candleray.backtests.request import BacktestRequest
 from candleray.candles import Candles
 from candleray.search.bars import Bars

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from candleray.backtests.null_model import History, NullModel, NullQuery, joined
+from candleray.backtests.chance.luck import History
+from candleray.backtests.chance.null_model import NullModel, NullQuery, joined
 from candleray.backtests.request import BacktestRequest
 from candleray.candles import Candles
 from candleray.errors import GuardExceeded, InvalidInput

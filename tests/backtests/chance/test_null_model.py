@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from candleray.backtests.null_model import History, NullModel, NullSearch, null_model, wilson
+from candleray.backtests.chance.luck import History
+from candleray.backtests.chance.null_model import NullModel, NullSearch, null_model, wilson
 from candleray.backtests.request import BacktestRequest
 
 REQUEST = BacktestRequest.model_validate(

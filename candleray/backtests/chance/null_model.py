@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Any
 
 from pydantic import Field
 
+from candleray.backtests.chance.luck import MAX_SEED, MAX_WALKS, History
 from candleray.backtests.metrics import Better
 from candleray.backtests.rank_by import ranking_metric, score_of
 from candleray.backtests.report import shown
 from candleray.backtests.request import BacktestRequest
-from candleray.backtests.robustness import MAX_SEED
 from candleray.validation import Model
 
 BINS = 20
 TOLD_PERCENTILES = (5, 25, 50, 75, 95)
 SURE = 1.959963984540054
 """Standard deviations within which a normal number is in 95 of 100 cases."""
-
-
-class History(StrEnum):
-    """The kinds of candles in which there is nothing to find."""
-
-    WALK = "walk"
-    BLOCKS = "blocks"
 
 
 _IN_WORDS = {
@@ -39,7 +31,7 @@ class NullQuery(Model):
     """The histories of chance that a search is made over."""
 
     model: History = Field(History.WALK, description="random walks, or blocks of the candles in another order")
-    walks: int = Field(20, ge=1, le=2000, description="histories to search, one after the other")
+    walks: int = Field(20, ge=1, le=MAX_WALKS, description="histories to search, one after the other")
     first: int = Field(0, ge=0, le=1_000_000, description="number of the first of them: where an answer ended")
     seed: int = Field(0, ge=0, le=MAX_SEED, description="of all histories; each depends on it and its own number")
 
