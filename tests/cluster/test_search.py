@@ -26,6 +26,7 @@ from candleray.databases.postgres import Postgres
 from candleray.errors import GuardExceeded
 from candleray.indicators.request_models import get_request_models
 from candleray.jobs.attempts import Attempts
+from candleray.jobs.checkpoint import Checkpoint
 from candleray.jobs.job import JobState
 from candleray.jobs.store import Jobs
 from candleray.search.costs import SignalCosts, StopCosts
@@ -41,7 +42,7 @@ from cluster.search.preflight import weigh
 from cluster.search.shared_arrays import SharedArrays
 from tests.support.instances.ray_workers import ray_workers
 from tests.support.sample_search import CANDLES, resolved
-from tests.support.searches import MinutesInMemory, bars_over
+from tests.support.searches import MinutesInMemory, bars_over, search_over
 from tests.support.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.cluster
@@ -433,3 +434,21 @@ def test_tasks_of_signals_give_the_planes_in_their_order(
     chunks = ray.get(arrays.plane_refs)
     assert [len(chunk) for chunk in chunks] == chunk_lengths
     assert (np.concatenate(chunks) == planes_of(bars, grid, 0, grid.planes, 200)).all()
+
+
+async def test_a_search_that_ends_among_histories_of_chance_goes_on_from_there_to_the_same_bytes():
+    quick = SETTINGS.model_copy(update={"compute": ComputeSettings(task_seconds=0.02)})
+    request = resolved(**ONE_TABLE, luck={"walks": 60, "model": "blocks"})
+    ended = Search(request, None, quick)
+    running = asyncio.ensure_future(ended.run(STORE))
+    await eventually(lambda: ended.phase is Phase.LUCK and 3 <= ended.progress().done < 60)
+    kept = ended.checkpoint()
+    running.cancel()
+    await asyncio.wait({running})
+    assert kept is not None
+    taken_up = Search(request, Checkpoint.from_bytes(kept.to_bytes()), quick)
+    result = await taken_up.run(STORE)
+    assert taken_up.progress().variants_done == taken_up.grid.simulations
+    whole = search_over(CANDLES, request, quick.backtests.warmup_bars)
+    told, expected = (one.model_dump_json(exclude={"elapsed_s"}) for one in (result, whole))
+    assert told == expected
