@@ -23,6 +23,7 @@ from candleray.notify.bot_store import BotStates
 from candleray.settings import JobSettings
 from tests.api.attacks.target import Target
 from tests.support.api.accounts import (
+    GRID,
     KEY,
     OWNED,
     holdout_id,
@@ -55,13 +56,25 @@ async def cancelled_job(somebody: Target) -> Wanted:
 
 
 async def succeeded_job(somebody: Target) -> Wanted:
-    made = UUID(await job_id(somebody.api))
+    return Wanted({"job_id": await _succeeded(somebody, await job_id(somebody.api))})
+
+
+async def judged_job(somebody: Target) -> Wanted:
+    """Have a search end that has bars enough for a verdict."""
+    whole = {"start": "2025-01-01T00:00:00Z", "end": "2025-01-03T00:00:00Z"}
+    grid = {**GRID, "timeframe": "1m", "time_range": whole}
+    made = (await somebody.api.post("/backtests/jobs", json=grid)).json()["job_id"]
+    return Wanted({"job_id": await _succeeded(somebody, made)})
+
+
+async def _succeeded(somebody: Target, job: str) -> str:
+    made = UUID(job)
     attempts = Attempts(somebody.postgres, JobSettings())
     assert await attempts.move(made, JobState.RUNNING, "for a test")
     request, _ = await attempts.job_to_run(made, 1)
     result = await asyncio.to_thread(search_over, random_walk(3000), request, 200)
     await attempts.finish(made, 1, result)
-    return Wanted({"job_id": str(made)})
+    return job
 
 
 async def running_run(somebody: Target) -> Wanted:
@@ -175,7 +188,7 @@ MADE: dict[str, Callable[[Target], Awaitable[Wanted]]] = {
     "GET /events": events_there_are,
     "GET /backtests/jobs/{job_id}/events": cancelled_job,
     "GET /backtests/jobs/{job_id}/result": succeeded_job,
-    "GET /backtests/jobs/{job_id}/verdict.svg": succeeded_job,
+    "GET /backtests/jobs/{job_id}/verdict.svg": judged_job,
     "DELETE /backtests/jobs/{job_id}": cancelled_job,
     "POST /runs/{run_id}/stop": running_run,
     "POST /runs/{run_id}/run": stopping_run,
