@@ -7,11 +7,9 @@ A variable is the field's name in capitals after `CANDLERAY_`, with two undersco
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
@@ -33,9 +31,10 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
-from candleray.errors import first_line, invalid, nearest
-from candleray.markets import MARKET_NAMES, Symbol
+from candleray.errors import first_line, invalid
+from candleray.markets import Symbol
 from candleray.private_files import expanded
+from candleray.setting_checks import addresses, http_address, of_known_markets
 from candleray.timeframes import DAY_MS
 from candleray.validation import invalid_from
 
@@ -53,39 +52,6 @@ class _Section(BaseModel):
     def _without_space_around(cls, value: Any) -> Any:
         """A value read from a file ends with its line: `TOKEN=$(cat file)` does not, an `env_file` may."""
         return value.strip() if isinstance(value, str) else value
-
-
-def _of_known_markets(named: dict[str, Any]) -> dict[str, Any]:
-    for market in named:
-        if market not in MARKET_NAMES:
-            raise ValueError(f"{market[:40]!r} is no market; {nearest(market, MARKET_NAMES)}")
-    return named
-
-
-def _addresses(example: str, *schemes: str) -> AfterValidator:
-    """A check of addresses by market, which begin with one of these schemes; a slash at the end is cut off."""
-
-    def checked(urls: dict[str, str]) -> dict[str, str]:
-        for market, url in urls.items():
-            if not _is_url(url, schemes):
-                raise ValueError(f"the address of {market} is {url[:80]!r}, which is none like {example}")
-        return {market: url.rstrip("/") for market, url in urls.items()}
-
-    return AfterValidator(checked)
-
-
-def _http_address(url: str) -> str:
-    if not _is_url(url, ("http", "https")):
-        raise ValueError(f"the address is {url[:80]!r}, which is none like https://host:port")
-    return url.rstrip("/")
-
-
-def _is_url(url: str, schemes: Collection[str]) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 class ServiceSettings(_Section):
@@ -224,8 +190,8 @@ class HistorySettings(_Section):
 
     base_urls: Annotated[
         dict[str, str],
-        AfterValidator(_of_known_markets),
-        _addresses("http://host:9900", "http", "https"),
+        AfterValidator(of_known_markets),
+        addresses("http://host:9900", "http", "https"),
     ] = Field(
         default_factory=dict,
         description="market name -> REST address, in place of the exchange's own (the simulator's)",
@@ -249,14 +215,14 @@ class HistorySettings(_Section):
 class LiveSettings(_Section):
     """Live candles. Every time is one of the exchange's clock, which a simulator may let run fast."""
 
-    subscriptions: Annotated[dict[str, tuple[Symbol, ...]], AfterValidator(_of_known_markets)] = Field(
+    subscriptions: Annotated[dict[str, tuple[Symbol, ...]], AfterValidator(of_known_markets)] = Field(
         default_factory=dict,
         description="market name -> symbols that are ingested, besides those that operators add",
     )
     stream_urls: Annotated[
         dict[str, str],
-        AfterValidator(_of_known_markets),
-        _addresses("ws://host:9900", "ws", "wss"),
+        AfterValidator(of_known_markets),
+        addresses("ws://host:9900", "ws", "wss"),
     ] = Field(
         default_factory=dict,
         description="market name -> websocket address like ws://host:9900, in place of the exchange's own",
@@ -392,7 +358,7 @@ class TelegramSettings(_Section):
         None,
         description="send messages and read what people write; by default where `identity.bot_token` is given",
     )
-    api_url: Annotated[str, AfterValidator(_http_address)] = Field(
+    api_url: Annotated[str, AfterValidator(http_address)] = Field(
         "https://api.telegram.org", description="address of the Bot API; https alone in the environment prod"
     )
     link_minutes: int = Field(10, ge=1, le=1440, description="how long a link that starts the bot is good for")

@@ -18,13 +18,13 @@ from candleray.databases.valkey import Valkey
 from candleray.feeds.subscription_store import SubscriptionStore
 from candleray.holdouts.store import Holdouts
 from candleray.jobs.store import Jobs
-from candleray.live.certificates.certification import Compute
 from candleray.live.run import RunMetadata
 from candleray.live.starting.start_checks import CheckedStart, Starter
 from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.settings import Settings
 from candleray.strategies.strategy import StrategySpec
 from candleray.trials.store import Trials
+from candleray.work_elsewhere import Compute
 from serve_apps.agent_calls import AgentCalls
 from serve_apps.backfills import Backfills
 from serve_apps.event_watch import EventWatch

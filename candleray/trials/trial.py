@@ -19,53 +19,21 @@ OF_THE_ANSWER = frozenset({"top_k", "trades_for", "verdict", "rank_by", "presele
 """Fields that choose what of a grid is answered, and not what it tries."""
 
 
-class Trial(Model):
-    """A search that was made; the same request again is the same trial."""
+class TriedGrid(Model):
+    """A grid that a search tried."""
 
-    trial_id: UUID
-    job_id: UUID | None
-    """The job, where it was one; it may be deleted, its trial never is."""
     instrument: Instrument
     timeframe: Timeframe
     time_range: TimeRange
     grid_hash: str
     """Name of what was tried: trials with the same one count once."""
     request_hash: str
-    searches: int
-    """Times that it was made."""
     variants: int
     """Variants that were tried."""
     independent_variants: float | None
     """Independent variants that they count as; null where the search was without a verdict, and each counts."""
     best_total_return_pct: float | None
     verdict: Annotated[Verdict | None, Field(exclude_if=lambda verdict: verdict is None)] = None
-    first_at: datetime
-    last_at: datetime
-
-
-class TrialPage(Model):
-    """Trials, the newest first."""
-
-    trials: tuple[Trial, ...]
-    next_cursor: str | None = None
-    """The `cursor` of the next page; `null` after the last."""
-
-
-class TriedGrid(Model):
-    """A search that is to be a trial."""
-
-    instrument: Instrument
-    timeframe: Timeframe
-    time_range: TimeRange
-    grid_hash: str
-    request_hash: str
-    variants: int
-    verdict: Verdict | None
-    best_total_return_pct: float | None
-
-    @property
-    def independent_variants(self) -> float | None:
-        return None if self.verdict is None else self.verdict.independent_variants
 
     @classmethod
     def of(
@@ -76,16 +44,37 @@ class TriedGrid(Model):
         verdict: Verdict | None = None,
         best_total_return_pct: float | None = None,
     ) -> TriedGrid:
-        return cls(
+        return TriedGrid(
             instrument=request.instrument,
             timeframe=request.timeframe,
             time_range=request.time_range,
             grid_hash=grid_hash(request),
             request_hash=request_hash,
             variants=variants,
+            independent_variants=None if verdict is None else verdict.independent_variants,
             verdict=verdict,
             best_total_return_pct=best_total_return_pct,
         )
+
+
+class Trial(TriedGrid):
+    """A search that was made, on record; the same request again is the same trial."""
+
+    trial_id: UUID
+    job_id: UUID | None
+    """The job, where it was one; it may be deleted, its trial never is."""
+    searches: int
+    """Times that it was made."""
+    first_at: datetime
+    last_at: datetime
+
+
+class TrialPage(Model):
+    """Trials, the newest first."""
+
+    trials: tuple[Trial, ...]
+    next_cursor: str | None = None
+    """The `cursor` of the next page; `null` after the last."""
 
 
 def grid_hash(request: BacktestRequest) -> str:

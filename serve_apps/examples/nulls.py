@@ -24,7 +24,7 @@ NULL_MODEL: dict[str, Any] = {
     "p_low": 0.15,
     "p_high": 0.85,
     "percentiles": {"5": 1.5, "25": 1.5, "50": 2.5, "75": 4.5, "95": 6.5},
-    "histogram": {"edges": [1.5, 4.0, 6.5], "counts": [2, 2]},
+    "histogram": {"low": 1.5, "high": 6.5, "counts": [2, 2]},
     "summary": [
         "Luck alone reached the best of this search, Total Return [%] 2.92, in 2 of 4 random walks with the "
         "volatility of these candles: p 0.6, and 0.15 to 0.85 in 95 of 100 cases.",

@@ -21,18 +21,12 @@ from serve_apps import agent_calls
 from serve_apps.api import build_api
 from tests.support.agents.assistant import Assistant, assistant_over
 from tests.support.agents.endless_search import EndlessSearch
+from tests.support.agents.small_search import REQUEST, SYMBOL
 from tests.support.api.in_process_api import backend, fresh_login, stored_walk
 from tests.support.api.served import served, served_api
 from tests.support.canaries import watched
 from tests.support.waiting import let_work_until
 
-SYMBOL = "HTTPUSDT"
-REQUEST: dict[str, Any] = {
-    "instrument": {"market_id": 1, "symbol": SYMBOL},
-    "timeframe": "5m",
-    "time_range": {"start": "2025-01-01T12:00:00Z", "end": "2025-01-03"},
-    "indicators": [{"id": "sma", "params": {"window": {"start": 10, "stop": 40, "step": 5}}}],
-}
 MESSAGE = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
 
 endless = EndlessSearch()
@@ -62,7 +56,7 @@ def posted(url: str, token: str | None) -> httpx.Response:
 async def test_assistants_of_this_year_and_of_last_year_call_tools(api_url: str, era: str):
     async with at(api_url, mode=era) as assistant:
         assert (await assistant.call("preflight", request=REQUEST))["variants_total"] == 7
-        found = await assistant.call("find_instruments", letters="HTTP")
+        found = await assistant.call("find_instruments", letters="agent")
         assert found["instruments"][0]["instrument"] == REQUEST["instrument"]
         told = await assistant.refusal("preflight", request={**REQUEST, "indicators": [{"id": "smaa"}]})
         assert "did you mean 'sma'" in told["message"]

@@ -20,18 +20,10 @@ from candleray.market_data.candle_store import CandleStore
 from candleray.sdk.credentials import token_for
 from tests.support.agents.assistant import Assistant, assistant_over
 from tests.support.agents.endless_search import EndlessSearch
+from tests.support.agents.small_search import REQUEST, SYMBOL
 from tests.support.api.in_process_api import stored_walk
 from tests.support.api.served import served_api
 from tests.support.waiting import let_work_until
-
-SYMBOL = "PIPEUSDT"
-REQUEST: dict[str, Any] = {
-    "instrument": {"market_id": 1, "symbol": SYMBOL},
-    "timeframe": "5m",
-    "time_range": {"start": "2025-01-01T12:00:00Z", "end": "2025-01-03"},
-    "indicators": [{"id": "sma", "params": {"window": {"start": 10, "stop": 40, "step": 5}}}],
-}
-
 
 endless = EndlessSearch()
 

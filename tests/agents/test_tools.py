@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,16 +17,9 @@ from candleray.agents.toolbox import description_of, toolbox
 from candleray.backtests.result import BacktestResult
 from candleray.market_data.candle_store import CandleStore
 from tests.support.agents.assistant import Assistant, assistant_at
+from tests.support.agents.small_search import REQUEST, SYMBOL
 from tests.support.api.in_process_api import stored_walk
 from tests.support.api.served import served_api
-
-SYMBOL = "AGENTUSDT"
-REQUEST: dict[str, Any] = {
-    "instrument": {"market_id": 1, "symbol": SYMBOL},
-    "timeframe": "5m",
-    "time_range": {"start": "2025-01-01T12:00:00Z", "end": "2025-01-03"},
-    "indicators": [{"id": "sma", "params": {"window": {"start": 10, "stop": 40, "step": 5}}}],
-}
 
 STRANGE_ID = "0198a3f2-5d3e-7c41-9b6a-2f4d8e1c7a90"
 
@@ -36,12 +29,6 @@ def api_url(embedded_store: CandleStore) -> Iterator[str]:
     stored_walk(embedded_store, SYMBOL, 3000)
     with served_api(embedded_store) as url:
         yield url
-
-
-@pytest.fixture
-async def assistant(api_url: str) -> AsyncIterator[Assistant]:
-    async with assistant_at(api_url) as one:
-        yield one
 
 
 async def test_an_instrument_is_found_with_its_candles_as_a_request_takes_it(assistant: Assistant):

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from candleray.backtests.chance.luck import Luck
 from candleray.backtests.verdict import EarlierSearches, Saying, Verdict
 from candleray.databases.postgres import Postgres
 from candleray.errors import NotFound
@@ -31,6 +32,7 @@ def tried(name: str, **changes: Any) -> TriedGrid:
         "grid_hash": name,
         "request_hash": content_hash(name),
         "variants": 500,
+        "independent_variants": 40.0,
         "verdict": VERDICT,
         "best_total_return_pct": 12.5,
     }
@@ -91,7 +93,7 @@ async def test_a_search_that_comes_again_counts_those_before_its_first_time(post
         ({"time_range": {"start": "2024-01-01T00:00:00Z", "end": "2025-01-01T00:00:00Z"}}, None),
         ({"time_range": {"start": "2024-07-01T00:00:00Z", "end": "2025-07-02T12:00:00Z"}}, 20.0),
         ({"time_range": {"start": "2020-01-01T00:00:00Z", "end": "2030-01-01T00:00:00Z"}}, 40.0),
-        ({"verdict": None}, 500.0),
+        ({"verdict": None, "independent_variants": None}, 500.0),
     ],
 )
 async def test_the_share_of_the_range_that_was_seen_counts(
@@ -140,4 +142,5 @@ def test_a_grid_has_one_name_whatever_of_it_is_answered():
         return grid_hash(REQUEST.model_copy(update=changes))
 
     assert name(top_k=7) == name(trades_for=3) == name(verdict=False) == name()
+    assert name(luck=Luck(walks=5)) == name(), "histories of chance are no candles"
     assert name(fee_pct=0.2) != name()

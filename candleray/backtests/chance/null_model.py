@@ -9,7 +9,9 @@ from typing import Any
 from pydantic import Field
 
 from candleray.backtests.chance.luck import MAX_SEED, MAX_WALKS, History
+from candleray.backtests.chance.percentiles import place_of
 from candleray.backtests.metrics import Better
+from candleray.backtests.pictures.distributions import Histogram
 from candleray.backtests.rank_by import ranking_metric, score_of
 from candleray.backtests.report import shown
 from candleray.backtests.request import BacktestRequest
@@ -34,13 +36,6 @@ class NullQuery(Model):
     walks: int = Field(20, ge=1, le=MAX_WALKS, description="histories to search, one after the other")
     first: int = Field(0, ge=0, le=1_000_000, description="number of the first of them: where an answer ended")
     seed: int = Field(0, ge=0, le=MAX_SEED, description="of all histories; each depends on it and its own number")
-
-
-class Histogram(Model):
-    """Numbers counted in bins of equal width, both ends of the last one included."""
-
-    edges: tuple[float, ...]
-    counts: tuple[int, ...]
 
 
 class NullSearch(Model):
@@ -107,7 +102,7 @@ def null_model(search: NullSearch, luck: Sequence[float | None]) -> NullModel:
         p=(1 + reached) / (1 + len(luck)),
         p_low=low,
         p_high=high,
-        percentiles={str(one): ordered[_place(one, len(ordered))] for one in TOLD_PERCENTILES if ordered},
+        percentiles={str(one): ordered[place_of(one, len(ordered))] for one in TOLD_PERCENTILES if ordered},
         histogram=_histogram(ordered),
         summary=(),
     )
@@ -140,10 +135,6 @@ def wilson(reached: int, of: int) -> tuple[float, float]:
     return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
-def _place(percent: int, count: int) -> int:
-    return max(0, -(-percent * count // 100) - 1)
-
-
 def _histogram(ordered: Sequence[float]) -> Histogram | None:
     if not ordered:
         return None
@@ -152,8 +143,7 @@ def _histogram(ordered: Sequence[float]) -> Histogram | None:
     counts = [0] * BINS
     for one in ordered:
         counts[min(BINS - 1, int((one - low) / width)) if width > 0 else 0] += 1
-    edges = (*(low + at * width for at in range(BINS)), high)
-    return Histogram(edges=edges, counts=tuple(counts))
+    return Histogram(low=low, high=high, counts=tuple(counts))
 
 
 def _summary(told: NullModel, is_lower_better: bool) -> list[str]:

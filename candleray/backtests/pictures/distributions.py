@@ -6,11 +6,17 @@ from candleray.validation import Model
 
 
 class Histogram(Model):
-    """Counts in equal bins from `low` to `high`."""
+    """Counts in equal bins from `low` to `high`, which lies in the last."""
 
     low: float
     high: float
     counts: tuple[int, ...]
+
+    @property
+    def edges(self) -> tuple[float, ...]:
+        """The ends of all bins, one more than there are."""
+        width = (self.high - self.low) / len(self.counts)
+        return (*(self.low + at * width for at in range(len(self.counts))), self.high)
 
 
 class Cloud(Model):

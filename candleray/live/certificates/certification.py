@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from candleray.candles import Candles, IntArray
@@ -43,18 +42,11 @@ from kernels import ENGINE_VERSION
 from kernels.indicators import INDICATORS
 from kernels.simulation.trades import EXIT_GAP, EXIT_REASONS
 
-Compute: TypeAlias = Callable[..., Awaitable[Any]]
-"""Calls a function with its arguments, wherever there is room for its work."""
-
 MAX_MINUTES = 2_000
 """Differing minutes that a session lists."""
 
 MAX_SAID = 1_000
 """Events that a session lists."""
-
-
-async def on_a_thread(step: Callable[..., Any], *arguments: Any) -> Any:
-    return await asyncio.to_thread(step, *arguments)
 
 
 class CertifiedRun(NamedTuple):

@@ -16,10 +16,8 @@ from candleray.feeds.hole_store import HoleStore
 from candleray.live.certificates.certificate import Certificate
 from candleray.live.certificates.certification import (
     CertifiedRun,
-    Compute,
     SessionRecord,
     certificate_of,
-    on_a_thread,
 )
 from candleray.live.certificates.comparison import Place
 from candleray.live.certificates.tape_differences import SessionTapes
@@ -34,6 +32,7 @@ from candleray.markets import Instrument
 from candleray.settings import Settings
 from candleray.strategies.strategy import StrategySpec
 from candleray.timeframes import MINUTE_MS, from_ms, iso, minutes_of, to_ms
+from candleray.work_elsewhere import Compute, on_a_thread
 
 MAX_EVENTS = 200_000
 """Events of one session that a certificate reads."""

@@ -12,7 +12,7 @@ from uuid import UUID
 from candleray.candles import Candles
 from candleray.errors import GuardExceeded, NotFound, Problem, invalid
 from candleray.live.certificates.certificate import Certificate, CertifiedSession
-from candleray.live.certificates.certification import Compute, engine_of, on_a_thread, tape_hash
+from candleray.live.certificates.certification import engine_of, tape_hash
 from candleray.live.certificates.comparison import Events, Place, differing_places, events_hash, events_of
 from candleray.live.certificates.replay import Replay, SessionSpan, replayed
 from candleray.live.certificates.tape_differences import Tapes, changed
@@ -30,6 +30,7 @@ from candleray.market_data.candle_store_client import CandleStoreClient
 from candleray.markets import Instrument
 from candleray.settings import BacktestSettings, Settings
 from candleray.timeframes import MINUTE_MS, iso, to_ms
+from candleray.work_elsewhere import Compute, on_a_thread
 
 MAX_NAMED = 5
 """Events that differ and are named."""

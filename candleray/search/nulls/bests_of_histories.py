@@ -42,15 +42,16 @@ def held_against(
     request: BacktestRequest,
     top: Sequence[RankedVariant],
     luck: Sequence[MetricValue],
+    first: int = 0,
     notes: Sequence[str] = (),
 ) -> NullModel:
-    """Return the best of a search beside that of each of these histories, the first of them by its number."""
+    """Return the best of a search beside that of each of these histories, from that number on."""
     best = top[0] if top else None
     search = NullSearch(
         request=request,
         model=histories.model,
         seed=histories.seed,
-        first=getattr(histories, "first", 0),
+        first=first,
         best=None if best is None else best.metrics[ranking_metric(request.rank_by).name],
         variant_index=None if best is None else best.variant_index,
         strategy=None if best is None else best.strategy,

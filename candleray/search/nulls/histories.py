@@ -6,7 +6,6 @@ no function of a library of mathematics but the square root.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from candleray.backtests.chance.luck import History
 from candleray.candles import Candles, FloatArray, IntArray
+from candleray.random_words import words_of
 from candleray.search.bars import Bars
 from candleray.timeframes import DAY_MS
 
@@ -31,7 +31,7 @@ def history(bars: Bars, kind: History, seed: int, number: int) -> Bars:
     as they move from close to close, and in a day of bars one after the other, in another order: the same trend
     from end to end, the same bars, and no pattern longer than a day.
     """
-    words = _words(f"{seed}/{kind}/{number}")
+    words = words_of(seed, f"history of chance/{kind}/{number}")
     candles = bars.candles
     made = _walk(candles, words) if kind is History.WALK else _shuffled(candles, block_bars(bars), words)
     return replace(bars, candles=Candles(candles.ts_open_ms, np.ascontiguousarray(made)))
@@ -71,11 +71,6 @@ def _shuffled(candles: Candles, block: int, words: np.random.Philox) -> FloatArr
 def _before(candles: Candles) -> FloatArray:
     """Return the close before each bar; before the first its open."""
     return np.concatenate([candles.values[0, :1], candles.values[3, :-1]])
-
-
-def _words(stream: str) -> np.random.Philox:
-    key = int.from_bytes(hashlib.sha256(f"candleray/null/{stream}".encode()).digest()[:16], "little")
-    return np.random.Philox(key=key)
 
 
 def _normal(words: NDArray[np.uint64]) -> FloatArray:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
 
 from candleray.backtests.chance.luck import History
 from candleray.backtests.chance.null_model import NullModel, NullQuery
@@ -23,9 +21,7 @@ from candleray.search.nulls.histories import history
 from candleray.search.ranges import ranges
 from candleray.search.variants import OTHER_CANDLES, VariantGrid, resolve
 from candleray.settings import BacktestSettings, Settings
-
-Compute: TypeAlias = Callable[..., Awaitable[Any]]
-"""Calls a function with its arguments, wherever there is room for its work."""
+from candleray.work_elsewhere import Compute
 
 PARTS = 2
 """Parts of the histories that are searched at once; each holds all planes of the search."""
@@ -69,7 +65,7 @@ async def nulls(
         )
     )
     luck = [first, *(one for part in parts for one in part)]
-    return held_against(query, result.request, result.top, luck, result.notes)
+    return held_against(query, result.request, result.top, luck, query.first, result.notes)
 
 
 def bests(

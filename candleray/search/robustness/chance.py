@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -26,9 +25,7 @@ from candleray.search.robustness.draws import Drawn, chosen, in_order, percentil
 from candleray.search.robustness.noisy_candles import figures_under_noise
 from candleray.search.robustness.skipped_trades import without_some
 from candleray.settings import BacktestSettings
-
-Compute: TypeAlias = Callable[..., Awaitable[Any]]
-"""Calls a function with its arguments, wherever there is room for its work."""
+from candleray.work_elsewhere import Compute
 
 TRADES_A_RUN = 100_000
 """Trades of draws that take about as long as one run: 0.1 µs each, and a run over a year of hours some 10 ms."""

@@ -27,11 +27,12 @@ from candleray.search.bars import Bars, read_bars
 from candleray.search.estimate import refuse_exceeded, require_sync_guards
 from candleray.search.one_variant import OneVariant, one_variant
 from candleray.search.reports import notes_of, notes_on_gaps
-from candleray.search.robustness.chance import Chance, Compute
+from candleray.search.robustness.chance import Chance
 from candleray.search.robustness.figures import figures_over, timed_figures
 from candleray.search.robustness.plans import Plan, Planner
 from candleray.search.variants import VariantGrid
 from candleray.settings import Settings
+from candleray.work_elsewhere import Compute
 
 PARTS = 4
 """Parts of the cases that are run at once, where there are cores for them."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from candleray.backtests.chance.percentiles import place_of
 from candleray.backtests.robustness import SHOWN_PERCENTILES, Figures
 from candleray.candles import FloatArray
 
@@ -21,15 +21,6 @@ class Drawn(NamedTuple):
     """The figures of the draws that are shown, by their numbers."""
 
 
-def words_of(seed: int, stream: str) -> np.random.Philox:
-    """Return a source of random words of a seed's stream.
-
-    Its raw output is what numpy promises for good; its distributions are not.
-    """
-    key = int.from_bytes(hashlib.sha256(f"candleray/{seed}/{stream}".encode()).digest()[:16], "little")
-    return np.random.Philox(key=key)
-
-
 def uniform(words: NDArray[np.uint64]) -> FloatArray:
     """Return numbers in [-1, 1), each from one word, to the same bits on every machine."""
     numbers: FloatArray = (words >> np.uint64(11)).astype(np.float64) * 2.0**-52 - 1.0
@@ -38,7 +29,7 @@ def uniform(words: NDArray[np.uint64]) -> FloatArray:
 
 def percentile(ordered: NDArray[np.int64], percent: int) -> int:
     """Return the draw at a percentile of draws in order, the nearest of them that is not below it."""
-    return int(ordered[max(0, -(-percent * ordered.size // 100) - 1)])
+    return int(ordered[place_of(percent, ordered.size)])
 
 
 def in_order(returns_pct: FloatArray) -> NDArray[np.int64]:

@@ -9,8 +9,9 @@ import numpy as np
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.robustness import Figures
 from candleray.candles import Candles
+from candleray.random_words import words_of
 from candleray.search.bars import Bars
-from candleray.search.robustness.draws import uniform, words_of
+from candleray.search.robustness.draws import uniform
 from candleray.search.robustness.figures import figures_over
 from candleray.settings import BacktestSettings
 

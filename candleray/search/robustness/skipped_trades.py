@@ -17,8 +17,9 @@ from candleray.backtests.facts import Performance
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.robustness import Figures
 from candleray.candles import FloatArray
+from candleray.random_words import words_of
 from candleray.search.bars import Bars
-from candleray.search.robustness.draws import Drawn, chosen, words_of
+from candleray.search.robustness.draws import Drawn, chosen
 from candleray.search.robustness.figures import figures_of, traced
 from candleray.search.variant_reports import Traced
 from candleray.settings import BacktestSettings

@@ -101,8 +101,8 @@ def test_a_block_is_a_day_but_five_bars_of_long_ones():
 @pytest.mark.parametrize(
     ("kind", "closes"),
     [
-        (History.WALK, [96.25580127714946, 96.20377947038399]),
-        (History.BLOCKS, [95.91608558213011, 95.72881095472005]),
+        (History.WALK, [95.55174055081831, 94.75295318829654]),
+        (History.BLOCKS, [95.39036226257228, 95.12565846416777]),
     ],
 )
 def test_a_history_has_the_same_bits_on_every_machine(kind: History, closes: list[float]):

@@ -12,10 +12,10 @@ from candleray.backtests.chance.null_model import NullModel, NullQuery, joined
 from candleray.backtests.request import BacktestRequest
 from candleray.candles import Candles
 from candleray.errors import GuardExceeded, InvalidInput
-from candleray.live.certificates.certification import on_a_thread
 from candleray.search.nulls.histories import history
 from candleray.search.nulls.null_search import nulls, of_best
 from candleray.settings import Settings
+from candleray.work_elsewhere import on_a_thread
 from tests.support.api.in_process_api import random_walk
 from tests.support.oracles import oracle
 from tests.support.searches import MinutesInMemory, bars_over, search_over

@@ -10,17 +10,18 @@ import pytest
 
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.robustness import Check, Robustness, RobustnessQuery
-from candleray.live.certificates.certification import on_a_thread
+from candleray.random_words import words_of
 from candleray.search.bars import Bars
 from candleray.search.robustness import skipped_trades
 from candleray.search.robustness.checking import checked
-from candleray.search.robustness.draws import in_order, percentile, uniform, words_of
+from candleray.search.robustness.draws import in_order, percentile, uniform
 from candleray.search.robustness.figures import figures_of, traced
 from candleray.search.robustness.noisy_candles import noisy
 from candleray.search.robustness.skipped_trades import LoneTrades, kept_trades
 from candleray.search.variant_reports import Traced
 from candleray.search.variants import resolve
 from candleray.settings import BacktestSettings, Settings
+from candleray.work_elsewhere import on_a_thread
 from tests.support.api.in_process_api import random_walk
 from tests.support.oracles import oracle
 from tests.support.searches import MinutesInMemory, bars_over

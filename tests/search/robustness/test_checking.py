@@ -11,10 +11,10 @@ import pytest
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.robustness import Case, Check, Robustness, RobustnessQuery
 from candleray.errors import GuardExceeded, InvalidInput
-from candleray.live.certificates.certification import on_a_thread
 from candleray.search.robustness.checking import checked
 from candleray.settings import Settings
 from candleray.timeframes import DAY_MS, MINUTE_MS, ms_of
+from candleray.work_elsewhere import on_a_thread
 from tests.support.api.in_process_api import random_walk
 from tests.support.oracles import oracle
 from tests.support.searches import MinutesInMemory

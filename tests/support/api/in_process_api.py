@@ -25,7 +25,6 @@ from candleray.databases.valkey import Valkey
 from candleray.errors import ServiceUnavailable
 from candleray.identity.models import User
 from candleray.identity.telegram import sign_widget
-from candleray.live.certificates.certification import on_a_thread
 from candleray.live.run import RunMetadata
 from candleray.live.starting.start_checks import CheckedStart, Starter
 from candleray.live.starting.warm_up import run_metadata
@@ -48,6 +47,7 @@ from candleray.settings import (
 )
 from candleray.strategies.strategy import StrategySpec
 from candleray.timeframes import MINUTE_MS
+from candleray.work_elsewhere import on_a_thread
 from serve_apps.api import build_api
 from serve_apps.backend import Backend
 from serve_apps.backfills import Backfills
