@@ -80,6 +80,18 @@ def operators_only(endpoint: EndpointT) -> EndpointT:
     return endpoint
 
 
+def require_scope(caller: Caller, needed: TokenScope) -> None:
+    """Raise Forbidden where the caller's token may not do that."""
+    if needed in caller.scopes:
+        return
+    has = ", ".join(caller.scopes)
+    made = f"`candleray tokens create NAME --scope {needed}` makes one"
+    raise Forbidden(
+        f"this token lacks the scope {needed!r}, it has {has}: {made}, and a login has all (but "
+        "CANDLERAY_TOKEN comes before it)"
+    )
+
+
 def role_for(route: APIRoute) -> Role | None:
     """The role that a caller of the route needs; None where every user will do."""
     marked: Role | None = getattr(route.endpoint, _ROLE, None)
@@ -135,13 +147,7 @@ class Authentication(HttpLayer):
             raise BAD_TOKEN
         if by_cookie and scope["method"] not in _SAFE:
             _require_csrf(headers, token)
-        if needed not in caller.scopes:
-            has = ", ".join(caller.scopes)
-            made = f"`candleray tokens create NAME --scope {needed}` makes one"
-            raise Forbidden(
-                f"this token lacks the scope {needed!r}, it has {has}: {made}, and a login has all (but "
-                "CANDLERAY_TOKEN comes before it)"
-            )
+        require_scope(caller, needed)
         return caller
 
 

@@ -8,7 +8,6 @@ from fastapi import Body, Depends
 from pydantic import Discriminator, Tag
 
 from candleray.backtests.request import BacktestRequest
-from candleray.backtests.result import SealedHoldout
 from candleray.holdouts.seal import Reserved, refuse_sealed, reserved
 from candleray.identity.models import User
 from candleray.indicators.request_models import get_request_models
@@ -63,11 +62,3 @@ async def _requested(asked: InAsked) -> BacktestRequest:
 InRequest = Annotated[BacktestRequest, Depends(_requested)]
 """The request of the body, with every name and bound checked: another user's strategy is not found, what would
 read sealed candles is refused, and what it reserves is cut off."""
-
-
-async def seal(asked: Reserved, user: User, backend: Backend) -> SealedHoldout | None:
-    """Seal the candles that a request reserves, before anything is searched; None where it reserves none."""
-    if asked.holdout is None:
-        return None
-    holdouts = await backend.holdouts()
-    return (await holdouts.seal(user.user_id, asked.request.instrument, asked.holdout)).sealed_as

@@ -9,54 +9,44 @@ from pydantic import Field
 
 from candleray.backtests.explanation import Explanation
 from candleray.backtests.result import BacktestResult
-from candleray.errors import ServiceUnavailable
-from candleray.identity.models import User
 from candleray.validation import Model
-from serve_apps.backend import Backend, InBackend
+from serve_apps.backend import InBackend
 from serve_apps.examples import backtests as examples
 from serve_apps.http.access import needs
-from serve_apps.http.backtest_body import InAsked, InRequest, seal
-from serve_apps.http.callers import InUser
+from serve_apps.http.backtest_body import InAsked, InRequest
+from serve_apps.http.callers import InCaller, InUser
 from serve_apps.http.json_body import StrictRoute
 from serve_apps.http.openapi import example
 from serve_apps.http.timeouts import answer_in_time
+from serve_apps.recorded_searches import on_record, seal
 
 router = APIRouter(tags=["backtests"], route_class=StrictRoute)
 
 
 @router.post("/backtests", response_model=BacktestResult, responses=example(examples.BACKTEST_RESULT))
 @needs("read")
-async def run_backtest(request: Request, asked: InAsked, backend: InBackend, user: InUser) -> Any:
+async def run_backtest(request: Request, asked: InAsked, backend: InBackend, caller: InCaller) -> Any:
     """Search every variant of a request and answer with the best, ranked by total return or by `rank_by`.
 
     An axis is a scalar, `{"values": […]}` or `{"start", "stop", "step"}` with `stop` included. What is left out
     takes its default, and the answer echoes the resolved request. Each variant's `strategy`, sent back as a
     request or saved and run by its `strategy_id`, gives the same result. What is named beside a `strategy_id`
     replaces that part of the saved strategy. The answer is not stored; that the search was made is, as a trial:
-    earlier ones over the same candles count in the verdict. `holdout` leaves the last months of the range
-    out and seals them for you. Searches of one user take turns, so that those of
-    others never wait for many.
+    earlier ones over the same candles count in the verdict. `holdout` leaves the last months of the range out and
+    seals them for you, which needs the scope `trade`. Searches of one user take turns, so that those of others
+    never wait for many.
     """
     timeout_s = backend.settings.api.backtest_timeout_s
-    sealed = await seal(asked, user, backend)
+    sealed = await seal(asked, caller, backend)
 
     async def in_turn() -> BacktestResult:
-        async with backend.searches.held(f"user {user.user_id}"):
+        async with backend.searches.held(f"user {caller.user.user_id}"):
             return await backend.run_backtest(asked.request)
 
     result = await answer_in_time(request, in_turn(), timeout_s, "the backtest")
     backend.metrics.backtest_ended(result.variants_evaluated, result.elapsed_s.total)
-    counted = await on_record(result, user, backend)
+    counted = await on_record(result, caller.user, backend)
     return counted.model_copy(update={"holdout": sealed}) if sealed else counted
-
-
-async def on_record(result: BacktestResult, user: User, backend: Backend) -> BacktestResult:
-    """Put a search on the user's record; an answer that was computed is not lost because that does not answer."""
-    try:
-        return await (await backend.trials()).count(user.user_id, result)
-    except ServiceUnavailable as error:
-        note = f"this search is not on your record of trials, and earlier ones are not counted: {error.message}"
-        return result.model_copy(update={"notes": (*result.notes, note)})
 
 
 class ExplainQuery(Model):

@@ -42,13 +42,14 @@ from serve_apps.backend import Backend, InBackend
 from serve_apps.examples import backtests
 from serve_apps.examples import jobs as examples
 from serve_apps.http.access import needs
-from serve_apps.http.backtest_body import InAsked, InRequest, seal
-from serve_apps.http.callers import InUser
+from serve_apps.http.backtest_body import InAsked, InRequest
+from serve_apps.http.callers import InCaller, InUser
 from serve_apps.http.errors import error_payload
 from serve_apps.http.event_streams import EventStream, SameCaller
 from serve_apps.http.json_body import StrictRoute
 from serve_apps.http.openapi import example
 from serve_apps.http.slots import slot
+from serve_apps.recorded_searches import seal
 
 router = APIRouter(prefix="/backtests", tags=["jobs"], route_class=StrictRoute)
 
@@ -83,15 +84,15 @@ async def preflight_backtest(backtest: InRequest, backend: InBackend, user: InUs
 
 @router.post("/jobs", response_model=AcceptedJob, status_code=202, responses=example(examples.ACCEPTED_JOB, 202))
 async def submit_job(
-    asked: InAsked, backend: InBackend, user: InUser, idempotency_key: IdempotencyKey = None
+    asked: InAsked, backend: InBackend, caller: InCaller, idempotency_key: IdempotencyKey = None
 ) -> Any:
     """Submit a search of any size that the guards allow: it is kept before this answers, and runs in its turn.
 
     `notes` say what is missing in the candles of its range. `holdout` leaves its last months out and seals them.
     """
     sized = await backend.job_request(asked.request)
-    sealed = await seal(asked, user, backend)
-    job = await (await backend.jobs()).submit(user.user_id, sized, idempotency_key)
+    sealed = await seal(asked, caller, backend)
+    job = await (await backend.jobs()).submit(caller.user.user_id, sized, idempotency_key)
     return AcceptedJob(**dict(job), notes=sized.notes, holdout=sealed)
 
 

@@ -7,16 +7,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from candleray.backtests.chance.null_model import NullModel, NullQuery
+from candleray.errors import invalid
 from candleray.search.nulls.null_search import nulls, of_best
 from serve_apps.backend import InBackend
 from serve_apps.examples import nulls as examples
 from serve_apps.http.access import needs
-from serve_apps.http.backtest_body import InRequest
+from serve_apps.http.backtest_body import InAsked
 from serve_apps.http.callers import InUser
 from serve_apps.http.json_body import StrictRoute
 from serve_apps.http.openapi import example
 from serve_apps.http.timeouts import answer_in_time
-from serve_apps.routes.backtests import on_record
+from serve_apps.recorded_searches import on_record
 
 router = APIRouter(tags=["backtests"], route_class=StrictRoute)
 
@@ -25,7 +26,7 @@ router = APIRouter(tags=["backtests"], route_class=StrictRoute)
 @needs("read")
 async def run_null_model(
     request: Request,
-    backtest: InRequest,
+    asked: InAsked,
     query: Annotated[NullQuery, Query()],
     backend: InBackend,
     user: InUser,
@@ -36,7 +37,11 @@ async def run_null_model(
     goes on where it ended. The search over the candles is put on the record of trials, as every search is.
     """
     settings = backend.settings
-    whole = of_best(backtest, settings)
+    if asked.holdout is not None:
+        raise invalid(
+            "holdout", "not_sealed_here", "only a search seals candles: search with holdout, then leave it out"
+        )
+    whole = of_best(asked.request, settings)
 
     async def in_turn() -> NullModel:
         async with backend.searches.held(f"user {user.user_id}"):

@@ -1,5 +1,6 @@
 """Search every variant of a request at once, for what takes seconds: the best variants and the verdict, skill or
-luck. Nothing is kept; report the verdict with every return.
+luck. The answer is not kept; that it was searched is, and later verdicts count it. Report the verdict with every
+return.
 """
 
 from __future__ import annotations

@@ -96,6 +96,8 @@ ATTACKS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "a report's curve": ("POST", "/backtests/report/curve", grid(5)),
     "a report's trades": ("POST", "/backtests/report/trades", grid(5)),
     "a robustness check": ("POST", "/backtests/robustness", grid(5)),
+    "a null model": ("POST", "/backtests/null", grid(5)),
+    "histories of chance": ("POST", "/backtests", grid(5, luck={"walks": 2})),
     "another timeframe": ("POST", "/backtests", grid(5, timeframe="5m")),
     "another market": ("POST", "/backtests", grid(5, instrument={"market_id": 3, "symbol": "HOLUSDT"})),
     "a condition of another instrument": (
@@ -262,3 +264,19 @@ async def test_a_job_seals_before_it_is_kept(api: httpx.AsyncClient, postgres: P
     assert (await api.get(f"/backtests/jobs/{made.json()['job_id']}")).json()["request"]["time_range"][
         "end"
     ] == SEALED_FROM
+
+
+async def test_a_token_that_may_read_seals_nothing(api: httpx.AsyncClient, behind: Backend, user: User):
+    token = (await api.post("/tokens", json={"name": "reader", "scopes": ["read"]})).json()["token"]
+    async with serving(behind, user) as reader:
+        reader.headers["Authorization"] = f"Bearer {token}"
+        refused = await reader.post("/backtests", json=grid(5, holdout={"months": 1}))
+        assert (refused.status_code, "lacks the scope 'trade'" in refused.text) == (403, True)
+        assert (await reader.post("/backtests", json=grid(5))).status_code == 200
+    assert (await api.get("/holdouts")).json() == {"holdouts": []}
+
+
+async def test_where_nothing_is_sealed_a_request_cannot_seem_to_seal(api: httpx.AsyncClient):
+    refused = await api.post("/backtests/null", json=grid(5, holdout={"months": 1}))
+    assert (refused.status_code, "only a search seals candles" in refused.text) == (422, True)
+    assert (await api.get("/holdouts")).json() == {"holdouts": []}
