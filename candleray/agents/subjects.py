@@ -25,18 +25,19 @@ class Subject(Model):
     """The variant, as a row of the ranking has it; of a strategy there is one."""
 
 
-def require_one(asked: Subject) -> None:
+def require_one(**subjects: object) -> None:
     """
     Raises:
-        InvalidInput: it is not exactly one of the three.
+        InvalidInput: not exactly one of them is given.
     """
-    if sum(one is not None for one in (asked.request, asked.job, asked.strategy)) != 1:
-        raise invalid("request", "not_one_subject", "give one of request, job and strategy")
+    if sum(one is not None for one in subjects.values()) != 1:
+        *names, last = subjects
+        raise invalid(names[0], "not_one_subject", f"give one of {', '.join(names)} and {last}")
 
 
 def request_about(client: Client, asked: Subject) -> dict[str, Any]:
     """The request that the subject is a variant of; of a strategy over the last year of its candles."""
-    require_one(asked)
+    require_one(request=asked.request, job=asked.job, strategy=asked.strategy)
     if asked.job is not None:
         return client.job(asked.job).status().request.model_dump(mode="json", exclude_none=True)
     if asked.strategy is not None:

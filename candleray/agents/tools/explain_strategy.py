@@ -4,15 +4,15 @@ what blocks it where nothing opens.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from candleray.agents.answers import Answer, NextCall
 from candleray.agents.schemas import Request
+from candleray.agents.subjects import require_one
 from candleray.agents.tool import Call, Tool
 from candleray.backtests.explanation import Explanation
-from candleray.errors import invalid
 from candleray.validation import Model
 
 
@@ -44,8 +44,8 @@ class Explained(Answer):
 
 
 def _run(call: Call, asked: Arguments) -> Explained:
-    subject = one_subject(asked.request, asked.strategy)
-    told = call.client.explain(subject, asked.variant_index)
+    require_one(request=asked.request, strategy=asked.strategy)
+    told = call.client.explain(asked.request or str(asked.strategy), asked.variant_index)
     return Explained(
         sentences=told.sentences,
         variants_total=told.variants_total,
@@ -57,16 +57,6 @@ def _run(call: Call, asked: Arguments) -> Explained:
         notes=told.notes,
         next=(_next(told),),
     )
-
-
-def one_subject(request: dict[str, Any] | None, strategy: str | None) -> dict[str, Any] | str:
-    """
-    Raises:
-        InvalidInput: it is not exactly one of the two.
-    """
-    if (request is None) == (strategy is None):
-        raise invalid("request", "not_one_subject", "give either request or strategy")
-    return request if request is not None else str(strategy)
 
 
 def _next(told: Explanation) -> NextCall:

@@ -48,7 +48,7 @@ def _run(call: Call, asked: Arguments) -> Kept:
 
 
 def _kept(client: Client, asked: Arguments) -> Strategy:
-    require_one(asked)
+    require_one(request=asked.request, job=asked.job, strategy=asked.strategy)
     if (asked.strategy is None) != (asked.changes is None):
         raise invalid("changes", "not_a_clone", "changes and strategy belong together: they make a clone")
     if asked.strategy is not None:
