@@ -166,6 +166,24 @@ def _told(event: str) -> str:
     return f"field.dispatchEvent(new Event({event!r}, {{ bubbles: true }}))"
 
 
+def test_no_row_of_an_ended_search_moves_once_it_is_there(tab: Tab, link: str):
+    searched(tab, link)
+    tab.wait_for("location.hash.startsWith('#/result/')")
+    tab.click("a", "Account")
+    tab.see("Tokens")
+    # At every frame: where the first row is.
+    tab.evaluate(
+        "(() => { window.places = new Set(); const look = () => { const row = document.querySelector('a.row');"
+        "if (row) window.places.add(Math.round(row.getBoundingClientRect().top)); requestAnimationFrame(look); };"
+        "look(); })()"
+    )
+    tab.evaluate("history.back()")
+    tab.see("Skill or luck")
+    tab.wait_for("document.querySelector('img.pictures')?.complete")
+    tab.wait_for("document.querySelector('a.row') !== null")
+    assert len(tab.evaluate("[...window.places]")) == 1
+
+
 def test_candles_are_held_out_and_looked_at_once(tab: Tab, link: str, tmp_path: Path):
     tab.open(link)
     tab.see("Add an indicator")

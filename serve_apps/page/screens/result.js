@@ -1,5 +1,5 @@
 // The result of one search: its progress while it runs, its ranking, and the report of any of its variants.
-import { h, html, useState } from "../vendor/preact.js";
+import { h, html, useRef, useState } from "../vendor/preact.js";
 import { get, post } from "../api.js";
 import { count, day, duration, instrumentName, metric, percent, tone } from "../model/formats.js";
 import { columns } from "../model/arrow.js";
@@ -24,8 +24,14 @@ export function Screen({ id }) {
 
 /** @param {{id: string}} props */
 function Search({ id }) {
-  const { job, error } = useJob(id);
+  const { job: latest, error } = useJob(id);
   const every = useAnswer(markets);
+  const hasSucceeded = latest?.state === "succeeded";
+  const judged = useAnswer(async () => (hasSucceeded ? get(`/backtests/jobs/${id}/top`, { limit: 1 }) : null), [id, hasSucceeded]);
+  const shown = useRef(/** @type {any} */ (null));
+  // The end is shown together with the verdict above the ranking: rows that move later are clicked wrongly.
+  if (latest && (!hasSucceeded || judged.answer || judged.error)) shown.current = latest;
+  const job = shown.current;
   if (!job) return error ? h(Fault, { error }) : h(Loading, {});
   const { request } = job;
   const what = searchedIn(request);
@@ -37,7 +43,7 @@ function Search({ id }) {
     ${!isOver(job) && h(Progress, { job })}
     ${job.state === "failed" && h(Fault, { error: new Error(`The search failed: ${job.error}`) })}
     ${job.state === "cancelled" && html`<p class="note">Cancelled after ${count(job.variants_done)} of ${count(job.simulations)} simulations. What was found is kept.</p>`}
-    ${job.state === "succeeded" && h(Judgement, { id })}
+    ${job.state === "succeeded" && h(Judgement, { id, judged })}
     <${Ranking} job=${job} />`;
 }
 
@@ -68,13 +74,12 @@ const phaseWords = (/** @type {string} */ phase) => ({
   queued: "Starting", candles: "Reading candles", compile: "Compiling", planes: "Computing indicators", "stage-a": "Searching", tables: "Preparing stops", "stage-b": "Searching under stops", reports: "Writing reports", luck: "Searching histories of chance",
 }[phase] ?? phase);
 
-/** Is the best more than luck, and what is to know of the candles. @param {{id: string}} props */
-function Judgement({ id }) {
-  const told = useAnswer(() => get(`/backtests/jobs/${id}/top`, { limit: 1 }), [id]);
-  return html`<${Answered} of=${told}>${(/** @type {any} */ { verdict, verdict_text: text, notes }) => html`
+/** Is the best more than luck, and what is to know of the candles. @param {{id: string, judged: any}} props */
+function Judgement({ id, judged }) {
+  return html`<${Answered} of=${judged}>${(/** @type {any} */ { verdict, verdict_text: text, notes }) => html`
     ${verdict && html`<section class="card" aria-label="Verdict"><h2>Skill or luck: <span class=${TONES[verdict.says] ?? "quiet"}>${verdict.says ?? "no verdict"}</span></h2>
       <p class="prose">${verdict.says ? text.slice(text.indexOf(". ") + 2) : text}</p>
-      ${verdict.pictures && html`<img class="pictures" src=${`/backtests/jobs/${id}/verdict.svg`} alt="The verdict in pictures: ranks and returns of the winners on the other half, the best results of luck, and the walk-forward" />`}
+      ${verdict.pictures && html`<img class="pictures" width="728" height="448" src=${`/backtests/jobs/${id}/verdict.svg`} alt="The verdict in pictures: ranks and returns of the winners on the other half, the best results of luck, and the walk-forward" />`}
       ${verdict.says && h(Evidence, { verdict })}</section>`}
     ${notes.map((/** @type {string} */ note) => html`<p key=${note} class="note small">${sentence(note)}</p>`)}`}<//>`;
 }
