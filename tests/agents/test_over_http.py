@@ -14,7 +14,9 @@ import pytest
 from mcp.client.streamable_http import streamable_http_client
 
 from candleray import Client
+from candleray.databases.postgres import Postgres
 from candleray.identity.models import WidgetLogin
+from candleray.identity.tokens import token_hash
 from candleray.market_data.candle_store import CandleStore
 from candleray.sdk.credentials import token_for
 from serve_apps import agent_calls
@@ -52,6 +54,13 @@ def posted(url: str, token: str | None) -> httpx.Response:
     return httpx.post(f"{url}/mcp", json=MESSAGE, headers={"Authorization": f"Bearer {token}"})
 
 
+async def expire(postgres: Postgres, token: str) -> None:
+    """Bring about what only time would."""
+    async with postgres.connection() as connection:
+        change = "UPDATE access_tokens SET expires_at = now() - interval '1 second' WHERE token_hash = $1"
+        await connection.execute(change, token_hash(token))
+
+
 @pytest.mark.parametrize("era", ["auto", "legacy"])
 async def test_assistants_of_this_year_and_of_last_year_call_tools(api_url: str, era: str):
     async with at(api_url, mode=era) as assistant:
@@ -87,7 +96,10 @@ async def test_a_search_that_is_waited_for_ends_when_the_caller_hangs_up(api_url
         await let_work_until(lambda: endless.begun == endless.cancelled)
 
 
-async def test_a_token_that_is_revoked_in_the_middle_is_refused_as_by_the_api(api_url: str):
+@pytest.mark.parametrize("ended_by", ["revoked", "expired"])
+async def test_a_token_that_ends_in_the_middle_is_refused_as_by_the_api(
+    api_url: str, postgres: Postgres, ended_by: str
+):
     with Client(api_url) as client:
         created = client.create_token({"name": "middle", "scopes": ["read", "trade"]})
         job = client.submit(REQUEST)
@@ -96,7 +108,10 @@ async def test_a_token_that_is_revoked_in_the_middle_is_refused_as_by_the_api(ap
                 assistant.client.call_tool("follow_job", {"job": str(job.job_id), "wait_s": 120})
             )
             assert (await assistant.call("follow_job", job=str(job.job_id), wait_s=0))["job"]["state"] == "queued"
-            client.revoke_token(created.info.token_id)
+            if ended_by == "revoked":
+                client.revoke_token(created.info.token_id)
+            else:
+                await expire(postgres, created.token)
             told = await following
             assert told.is_error
             assert told.structured_content["error"]["code"] == "unauthenticated"
