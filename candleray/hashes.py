@@ -7,6 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from candleray.candles import Candles
 
 
@@ -41,8 +43,12 @@ def content_hash(content: Any) -> str:
 
 def candles_hash(candles: Candles) -> str:
     """SHA-256 over the stamps and the values, in hex: names the data a result was made from."""
+    return arrays_hash(candles.ts_open_ms, *candles.values)
+
+
+def arrays_hash(*arrays: NDArray[Any]) -> str:
+    """SHA-256 over contiguous arrays, one after the other, in hex."""
     digest = hashlib.sha256()
-    digest.update(candles.ts_open_ms.data.cast("B"))
-    for row in candles.values:
-        digest.update(row.data.cast("B"))
+    for array in arrays:
+        digest.update(array.data.cast("B"))
     return digest.hexdigest()

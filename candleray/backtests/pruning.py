@@ -1,6 +1,6 @@
 """Pruning: limits that end a variant before the end of the bars, so that it never ranks.
 
-The fields of a request are made from `kernels.simulation.limits`, which declares each limit once.
+The fields of a request are made from `kernels.simulation.pruned.limits`, which declares each limit once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from candleray.backtests.axes import Number
 from candleray.validation import Model
-from kernels.simulation.limits import LIMITS, Limit
+from kernels.simulation.pruned.limits import LIMITS, Limit
 
 Count: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)]
 

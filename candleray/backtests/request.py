@@ -16,6 +16,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from candleray.backtests.axes import Axis, Number, Steps, Values, levels
 from candleray.backtests.chance.luck import Luck
+from candleray.backtests.fill import AnyFill, Fill
 from candleray.backtests.indicator_axes import IndicatorAxes
 from candleray.backtests.pruning import Count, Pruning
 from candleray.backtests.rank_by import RankBy
@@ -142,7 +143,9 @@ class StrategyAxes(Model):
     fee_pct: Percent | None = None
     """Fee of each fill in percent of its notional; the market's default where left out."""
     slippage_pct: Percent | None = None
-    """Percent by which each fill is worse than the close; the configuration's default where left out."""
+    """Percent by which each fill is worse than its price; the configuration's default where left out."""
+    fill: AnyFill = Fill()
+    """The places where signals and levels fill; at closes where left out."""
     risk: Risk = Risk.model_construct()
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import AliasChoices, ConfigDict, Field
 
 from candleray.backtests.chance.null_model import NullModel
+from candleray.backtests.fill import Ties
 from candleray.backtests.headlines import Headlines
 from candleray.backtests.metrics import HEADLINE_METRICS, MetricKind, kind_of
 from candleray.backtests.parameters import parameters, varied
@@ -56,6 +57,8 @@ class RankedVariant(Model):
     """Bars on which every indicator said both LONG and SHORT: no trade there."""
     closed_before_gaps: Annotated[int, Field(exclude_if=lambda count: not count)] = 0
     """Positions that were closed because the candles have a long hole; left out where there are none."""
+    ties: Annotated[Ties | None, Field(exclude_if=lambda ties: ties is None)] = None
+    """Exits that nobody can order; left out where levels are looked at on closes."""
     metrics: dict[str, float | int | None]
     """Name to number; times in ms since the epoch, durations in ms, `null` where undefined."""
     table_md: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Literal, TypeAlias
 
+from candleray.backtests.fill import EntryFill, Fill, Tie
 from candleray.backtests.request import ExitOn, StrategyAxes
 from candleray.backtests.signals.conditions import (
     AllOf,
@@ -40,8 +41,17 @@ def _sentences(axes: StrategyAxes) -> Iterator[str]:
     if levels:
         told = joined([f"a {name} of {levels_in_words(axis)} %" for name, axis in levels], "or")
         yield f"Before that, {told} closes."
+    yield from _fills(axes.fill)
     if axes.where:
         yield f"Only where {joined([f'{left} {sign} {right}' for left, sign, right in axes.where], 'and')}."
+
+
+def _fills(fill: Fill) -> Iterator[str]:
+    if fill.entry is EntryFill.NEXT_OPEN:
+        yield "Signals fill at the open of the next bar."
+    if fill.looks_inside:
+        first = "stop-loss" if fill.tie is Tie.STOP_FIRST else "take-profit"
+        yield f"Levels fill inside bars, by the minute; a minute that touches both is a {first}."
 
 
 _STOPS = (("stop-loss", "sl_pct"), ("take-profit", "tp_pct"))

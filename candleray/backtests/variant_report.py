@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
+from candleray.backtests.fill import Ties
 from candleray.backtests.request import BacktestRequest
 from candleray.validation import Model
 
@@ -31,4 +36,6 @@ class VariantReport(Model):
     metrics: dict[str, float | int | None]
     """Name to number, as in the answer of a backtest."""
     months: tuple[MonthReturn, ...]
+    ties: Annotated[Ties | None, Field(exclude_if=lambda ties: ties is None)] = None
+    """Exits that nobody can order; left out where levels are looked at on closes."""
     notes: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from typing import Any
 
 from candleray.live.events import Annulled, Entry, EventKind, Exit, Gap, Side, Signal, SignalChange
 from candleray.timeframes import MINUTE_MS, from_ms
-from kernels.simulation.trades import EXIT_REASONS
+from kernels.simulation.exits import EXIT_REASONS
 
 ON_ONE_BAR = (EventKind.GAP, EventKind.SIGNAL, EventKind.EXIT, EventKind.ENTRY, EventKind.ANNULLED)
 """The kinds of events that bars lead to, as they follow from each other on one bar."""

@@ -39,13 +39,14 @@ class Window:
     bars: Candles
     start: int
     coverage: RangeCoverage
+    minutes: Candles
+    """The minutes that the bars are made of, and others near them."""
 
     @staticmethod
-    def of_last(bars: Candles, count: int, warmup: int, coverage: RangeCoverage) -> Window:
+    def of_last(bars: Candles, count: int, warmup: int, coverage: RangeCoverage, minutes: Candles) -> Window:
         first = max(0, len(bars) - count - warmup)
-        return Window(
-            Candles(bars.ts_open_ms[first:], bars.values[:, first:]), len(bars) - count - first, coverage
-        )
+        last_bars = Candles(bars.ts_open_ms[first:], bars.values[:, first:])
+        return Window(last_bars, len(bars) - count - first, coverage, minutes)
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,8 @@ class BarReader:
     ) -> Window:
         """The last bars with their coverage; consistent with the minutes read, whatever is written meanwhile."""
         missing = missing_ranges(minutes.ts_open_ms, *answered(asked, stored))
-        window = Window.of_last(bars, count, warmup, RangeCoverage.of(missing, asked, stored, self.bar_ms))
+        coverage = RangeCoverage.of(missing, asked, stored, self.bar_ms)
+        window = Window.of_last(bars, count, warmup, coverage, minutes)
         if not window.start:
             return window
         first_ms = int(window.bars.ts_open_ms[0])

@@ -11,7 +11,7 @@ import numpy as np
 
 from candleray.backtests.request import BacktestRequest, OverGaps
 from candleray.candles import Candles, FloatArray, IntArray
-from candleray.hashes import candles_hash, content_hash
+from candleray.hashes import arrays_hash, candles_hash, content_hash
 from candleray.market_data.bar_reader import BarReader, CandleReader, Window
 from candleray.market_data.range_coverage import RangeCoverage
 from candleray.markets import Instrument
@@ -37,6 +37,9 @@ class Bars:
     """The range's bars after which a long hole comes that no position is held over."""
     others: Mapping[SourceKey, Candles] = field(default_factory=dict)
     """Other candles that conditions read, with what they need before the range."""
+    inside: FloatArray | None = None
+    """Opens, highs and lows of the minutes of all these bars, `(3, minutes)`, where they are longer than a minute
+    and a request looks inside them."""
 
     @property
     def stop(self) -> int:
@@ -48,9 +51,38 @@ class Bars:
 
     def head(self, count: int) -> Bars:
         """Return the first bars alone, all of which trade, as if they had no hole."""
-        ts_open_ms, values = self.candles.ts_open_ms[:count], self.candles.values[:, :count]
-        candles = Candles(ts_open_ms.copy(), np.ascontiguousarray(values))
-        return replace(self, candles=candles, start=0, gaps=_NO_GAPS)
+        return replace(self._cut(0, count), start=0, gaps=_NO_GAPS)
+
+    def some(self, first: int, last: int) -> Bars:
+        """Return bars of the range alone, the last among them; all of them trade."""
+        gaps = self.gaps[(self.gaps >= first) & (self.gaps < last)] - first
+        return replace(self._cut(self.start + first, self.start + last + 1), start=0, gaps=gaps)
+
+    def _cut(self, first: int, stop: int) -> Bars:
+        candles = Candles(
+            self.candles.ts_open_ms[first:stop].copy(), np.ascontiguousarray(self.candles.values[:, first:stop])
+        )
+        if self.inside is None:
+            return replace(self, candles=candles)
+        cut = slice(first * self.bar_minutes, stop * self.bar_minutes)
+        return replace(self, candles=candles, inside=np.ascontiguousarray(self.inside[:, cut]))
+
+    @property
+    def bar_minutes(self) -> int:
+        return self.bar_ms // MINUTE_MS
+
+    @property
+    def minutes(self) -> FloatArray:
+        """Opens, highs and lows of the minutes of the range.
+
+        Raises:
+            ValueError: nobody has looked inside these bars.
+        """
+        rows = self.candles.values[:3] if self.bar_minutes == 1 else self.inside
+        if rows is None:
+            raise ValueError("these bars were read without their minutes")
+        cut: FloatArray = rows[:, self.start * self.bar_minutes :]
+        return cut
 
     @property
     def close(self) -> FloatArray:
@@ -117,7 +149,20 @@ async def read_bars(store: CandleReader, grid: VariantGrid, defaults: BacktestSe
         if need.source is not None
     }
     gaps = gaps_of(window.coverage, defaults) if request.over_gaps is OverGaps.CLOSE else _NO_GAPS
-    return await asyncio.to_thread(_named, window, reader.bar_ms, gaps, others)
+    bars = await asyncio.to_thread(_named, window, reader.bar_ms, gaps, others)
+    if not grid.looks_inside or bars.bar_minutes == 1:
+        return bars
+    return await asyncio.to_thread(_looked_into, bars, window)
+
+
+def _looked_into(bars: Bars, window: Window) -> Bars:
+    """Return the bars with their minutes, by which they have another name."""
+    minutes, opens = window.minutes, bars.candles.ts_open_ms
+    # A bar is whole, so that its minutes are the ones that open in it; those of other bars are none of ours.
+    own = np.searchsorted(opens, minutes.ts_open_ms, side="right") - 1
+    is_inside = (own >= 0) & (minutes.ts_open_ms < opens[np.maximum(own, 0)] + bars.bar_ms)
+    inside = np.ascontiguousarray(minutes.values[:3, is_inside])
+    return replace(bars, inside=inside, hash=content_hash({"bars": bars.hash, "inside": arrays_hash(*inside)}))
 
 
 def gaps_of(coverage: RangeCoverage, defaults: BacktestSettings) -> IntArray:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from candleray.backtests.phase import Phase
 from candleray.candles import IntArray
 from candleray.search.bars import Bars
+from candleray.search.filled.order_fills import fills_of
 from candleray.search.indicator_grid import IndicatorVariant
 from candleray.search.judged.verdicts import evidence_of, marks_of
 from candleray.search.kernel_types import pruning_of, trading_rules
@@ -163,7 +164,8 @@ def _scoring(bars: Bars, grid: VariantGrid, planes: Planes, tables: Tables | Non
 
 def prices_of(bars: Bars, grid: VariantGrid) -> Prices:
     """Return the prices that all variants share; a caller that ranks many small parts passes them on."""
-    return Prices.over(bars.close, trading_rules(grid.request).slippage, bars.gaps)
+    fills = fills_of(bars, grid.request, looks_inside=grid.looks_inside)
+    return Prices.over(bars.close, trading_rules(grid.request).slippage, bars.gaps, fills)
 
 
 def outcomes_of(
@@ -198,7 +200,7 @@ def tables_of(bars: Bars, grid: VariantGrid, entries: EntryBars, numbers: Sequen
     """Make the tables of these numbers, among those that the grid needs."""
     tables = stop_tables(grid)
     slippage = trading_rules(grid.request).slippage
-    return passages(bars.close, slippage, [tables[number] for number in numbers], entries)
+    return passages(prices_of(bars, grid), slippage, [tables[number] for number in numbers], entries)
 
 
 def all_tables(bars: Bars, grid: VariantGrid, planes: Planes) -> Tables:

@@ -9,9 +9,9 @@ from candleray.backtests.result import Trade
 from candleray.candles import IntArray
 from candleray.timeframes import DAY_MS, iso
 from kernels.simulation.accounts import Rules
-from kernels.simulation.limits import REASONS
-from kernels.simulation.pruning import Pruning, deadlines, limits_of, no_deadlines
-from kernels.simulation.trades import EXIT_REASONS
+from kernels.simulation.exits import EXIT_REASONS
+from kernels.simulation.pruned.limits import REASONS
+from kernels.simulation.pruned.pruning import Pruning, deadlines, limits_of, no_deadlines
 
 
 def trading_rules(request: BacktestRequest) -> Rules:
@@ -46,12 +46,12 @@ def pruned_by_name(request: BacktestRequest, pruned: IntArray) -> dict[str, int]
     return {name: counts[name] for name in request.pruning.values}
 
 
-def trade_of(row: Any, close_time_ms: Any) -> Trade:
-    """Return a row of the kernel's trade list as a trade, its bars as the times of their closes."""
+def trade_of(row: Any, entry_ms: int, exit_ms: int) -> Trade:
+    """Return a row of the kernel's trade list as a trade, which filled at these times."""
     return Trade(
         side="long" if row["side"] > 0 else "short",
-        entry_time=iso(int(close_time_ms[row["entry_bar"]])),
-        exit_time=iso(int(close_time_ms[row["exit_bar"]])),
+        entry_time=iso(entry_ms),
+        exit_time=iso(exit_ms),
         entry_fill=float(row["entry_fill"]),
         exit_fill=float(row["exit_fill"]),
         quantity=float(row["quantity"]),

@@ -10,24 +10,30 @@ from numpy.typing import NDArray
 
 from candleray.backtests.facts import Drawdowns, Performance, Sample, Setting
 from candleray.candles import FloatArray, IntArray
+from candleray.search.filled.trade_times import trade_times
 from kernels.simulation.accounts import total_return_pct
 from kernels.simulation.equity_curve import Curve, ReportedBars, follow_equity, mark_equity, moments
+from kernels.simulation.fills import Fills
 
 
-def performance_of(trades: NDArray[np.void], bars: ReportedBars, init_cash_quote: float) -> Performance:
+def performance_of(
+    trades: NDArray[np.void], bars: ReportedBars, init_cash_quote: float, fills: Fills | None = None
+) -> Performance:
     """Return the performance of a simulation.
 
     Args:
         trades: the simulation's trades, of `kernels.simulation.trades.TRADE`, which count in these bars.
+        fills: where they filled; at closes where left out.
     """
-    return _Simulated(trades, bars, init_cash_quote)
+    return _Simulated(trades, bars, init_cash_quote, fills or Fills.at_closes(bars.close))
 
 
 class _Simulated(Performance):
     """Trades tell most facts; the equity curve and the ends of the days are followed for the metrics that ask."""
 
-    def __init__(self, trades: NDArray[np.void], bars: ReportedBars, init_cash_quote: float) -> None:
+    def __init__(self, trades: NDArray[np.void], bars: ReportedBars, init_cash_quote: float, fills: Fills) -> None:
         self._trades = trades
+        self._fills = fills
         self._bars = bars
         self._init_cash_quote = init_cash_quote
 
@@ -69,9 +75,8 @@ class _Simulated(Performance):
 
     @cached_property
     def durations_ms(self) -> IntArray:
-        stamps: IntArray = self._bars.ts_open_ms
-        durations: IntArray = stamps[self._trades["exit_bar"]] - stamps[self._trades["entry_bar"]]
-        return durations
+        times = trade_times(self._trades, self._bars, self._fills)
+        return times.exit_ms - times.entry_ms
 
     @property
     def exposure(self) -> float:

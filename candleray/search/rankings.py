@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from candleray.candles import FloatArray, IntArray
 from candleray.trust.evidence import Evidence
-from kernels.simulation.limits import REASONS
+from kernels.simulation.pruned.limits import REASONS
 
 
 def no_pruned() -> IntArray:
-    """Return 0 for each of `kernels.simulation.limits.REASONS`, in their order."""
+    """Return 0 for each of `kernels.simulation.pruned.limits.REASONS`, in their order."""
     return np.zeros(len(REASONS), np.int64)
 
 

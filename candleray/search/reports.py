@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from candleray.backtests.verdict import Verdict
 from candleray.candles import IntArray
 from candleray.search.bars import Bars, gaps_of
 from candleray.search.engine import Planes, prices_of
+from candleray.search.filled.tied_exits import ties_of
 from candleray.search.judged.verdicts import trust_of
 from candleray.search.kernel_types import pruned_by_name, trade_of
 from candleray.search.rankings import Ranking
@@ -22,7 +23,7 @@ from candleray.search.signals.signal_notes import signal_notes
 from candleray.search.stop_tables import Tables
 from candleray.search.variants import VariantGrid, engine_params_hash, request_hash
 from candleray.settings import BacktestSettings
-from kernels.simulation.trades import EXIT_GAP
+from kernels.simulation.exits import EXIT_GAP
 
 
 def report_variants(
@@ -49,10 +50,14 @@ def _report(bars: Bars, retracing: Retracing, ranking: Ranking, position: int, r
         table_md=table_md(metrics),
         trust=trust_of(grid, trades, performance, bars, retracing.rules.init_cash_quote),
         trades=(
-            tuple(trade_of(row, bars.ts_open_ms + bars.bar_ms) for row in trades)
+            tuple(
+                trade_of(row, int(entry_ms), int(exit_ms))
+                for row, entry_ms, exit_ms in zip(trades, *retracing.times(trades), strict=True)
+            )
             if rank <= grid.request.trades_for
             else None
         ),
+        ties=ties_of(retracing, index, trades),
         strategy=grid.strategy(index),
     )
 
@@ -88,12 +93,26 @@ def result_of(
             *notes_on_gaps(bars, grid.request, defaults, top),
             *notes_of(grid, bars.start, bars.stop, defaults.warmup_bars),
             *signal_notes(grid, bars),
+            *_notes_on_fills(grid, top),
             *notes,
         ),
         elapsed_s=elapsed_s,
         verdict=verdict,
         top=tuple(top),
     )
+
+
+def _notes_on_fills(grid: VariantGrid, top: Sequence[RankedVariant]) -> Iterator[str]:
+    """Yield what looking inside bars has left open for the best variant."""
+    if grid.request.fill.looks_inside and not grid.has_stops:
+        yield "fill.stops: risk has no level, so that nothing fills inside a bar"
+    ties = top[0].ties if top else None
+    if ties is not None and ties.exits:
+        exits = "1 exit" if ties.exits == 1 else f"{ties.exits:,} exits"
+        yield (
+            f"fill.tie: {exits} of rank 1 came in a minute that touched both levels; under "
+            f"{grid.request.fill.other_tie.tie} it returns {ties.other_return_pct:.2f} %"
+        )
 
 
 def notes_on_gaps(

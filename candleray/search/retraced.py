@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from candleray.backtests.facts import Performance
 from candleray.backtests.rank_by import score_of
 from candleray.candles import IntArray
 from candleray.search.bars import Bars
+from candleray.search.filled.trade_times import TradeTimes, trade_times
 from candleray.search.kernel_types import trading_rules
 from candleray.search.performance import performance_of
 from candleray.search.rankings import Ranking
@@ -19,10 +20,10 @@ from candleray.search.stop_tables import Tables
 from candleray.search.variants import VariantGrid
 from kernels.simulation.accounts import Rules
 from kernels.simulation.equity_curve import ReportedBars
-from kernels.simulation.limits import KEPT
 from kernels.simulation.outcomes import Outcomes
 from kernels.simulation.plane_grid import PlaneGrid
 from kernels.simulation.prices import Prices
+from kernels.simulation.pruned.limits import KEPT
 from kernels.simulation.under_stops import trades_of_combinations, trades_under
 from kernels.simulation.without_stops import trades_of, trades_of_range
 
@@ -64,8 +65,17 @@ class Retracing:
             return trades_of(planes, self.prices, self.rules)[0]
         return trades_under(planes, self.tables.stops, combination, self.prices, self.rules)[0]
 
+    def with_other_tie(self) -> Retracing:
+        """Return the same, with a minute that touches both levels decided the other way."""
+        fills = self.prices.fills
+        other = fills._replace(target_first=1 - fills.target_first)
+        return replace(self, prices=self.prices._replace(fills=other))
+
+    def times(self, trades: NDArray[np.void]) -> TradeTimes:
+        return trade_times(trades, self.reported, self.prices.fills)
+
     def performance(self, trades: NDArray[np.void]) -> Performance:
-        return performance_of(trades, self.reported, self.rules.init_cash_quote)
+        return performance_of(trades, self.reported, self.rules.init_cash_quote, self.prices.fills)
 
     def scored(
         self, ranking: Ranking, planes: PlaneGrid, outcomes: Outcomes, first: int, bases: IntArray | None = None

@@ -59,6 +59,7 @@ class Tables:
     @staticmethod
     def over(grid: VariantGrid, chunks: Sequence[PassageArray], entries: EntryBars) -> Tables:
         losses, profits = grid.stop_losses, grid.take_profits
+        levels = [axis.at(place) for axis in (losses, profits) if axis is not None for place in range(axis.count)]
         return Tables(
             chunks,
             Stops(
@@ -66,6 +67,7 @@ class Tables:
                 0 if losses is None else losses.count,
                 0 if profits is None else profits.count,
                 entries,
+                np.array(levels, np.float64),
             ),
         )
 

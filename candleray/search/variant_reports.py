@@ -20,13 +20,14 @@ from candleray.candles import FloatArray, IntArray
 from candleray.market_data.arrow_stream import stream_of
 from candleray.search import engine
 from candleray.search.bars import Bars
+from candleray.search.filled.tied_exits import ties_of
 from candleray.search.one_variant import OneVariant
 from candleray.search.reports import notes_of, notes_on_gaps
 from candleray.search.retraced import Retracing
 from candleray.search.variants import VariantGrid
 from candleray.settings import BacktestSettings
 from kernels.simulation.equity_curve import mark_equity
-from kernels.simulation.trades import EXIT_REASONS
+from kernels.simulation.exits import EXIT_REASONS
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class Traced:
             trades=int(self.trades.size),
             metrics=report(self.retracing.performance(self.trades)),
             months=tuple(self._months()),
+            ties=ties_of(self.retracing, 0, self.trades),
             notes=notes,
         )
 
@@ -137,12 +139,12 @@ def curve_stream(curve: CurvePoints) -> bytes:
 
 
 def trades_stream(traced: Traced) -> bytes:
-    """An Arrow stream of a row a trade, its times those of the closes at which it was made."""
-    trades, closes_ms = traced.trades, traced.closes_ms
+    """An Arrow stream of a row a trade, its times those at which it filled."""
+    trades, times = traced.trades, traced.retracing.times(traced.trades)
     reasons = np.array(EXIT_REASONS)[trades["exit_reason"]].tolist()
     columns = {
-        "entry_ms": closes_ms[trades["entry_bar"]],
-        "exit_ms": closes_ms[trades["exit_bar"]],
+        "entry_ms": times.entry_ms,
+        "exit_ms": times.exit_ms,
         "side": trades["side"].astype(np.int8),
         **{
             name: np.ascontiguousarray(trades[name])

@@ -35,6 +35,12 @@ OTHER_CANDLES = (
 )
 
 
+MINUTES_INSIDE = (
+    "fill.stops is intrabar, and a bar of a history of chance has no minutes inside: search bars of 1m, or leave "
+    "fill.stops out"
+)
+
+
 class Numbering(Protocol):
     """The base variants of a request: which planes each of them reads, and what becomes of these."""
 
@@ -138,8 +144,19 @@ class VariantGrid:
         self.combinations = Radix((_count(self.stop_losses), _count(self.take_profits)))
         self.ranked_by = ranking_metric(request.rank_by)
         self._require_all_to_rank()
-        if request.luck is not None and self.numbering.sources:
-            raise invalid("luck", "other_candles", OTHER_CANDLES)
+        if request.luck is not None:
+            self.require_lone_bars("luck")
+
+    def require_lone_bars(self, field: str) -> None:
+        """Let through what bars of one instrument and timeframe are enough for, such as histories of chance.
+
+        Raises:
+            InvalidInput: it reads other candles than these bars, or the minutes inside them; of that field.
+        """
+        if self.numbering.sources:
+            raise invalid(field, "other_candles", OTHER_CANDLES)
+        if self.looks_inside and self.request.timeframe != "1m":
+            raise invalid("fill.stops", "inside_of_bars", MINUTES_INSIDE)
 
     def _require_all_to_rank(self) -> None:
         if self.request.rank_by is not None and self.has_stops and self.kept < self.radix.size:
@@ -156,6 +173,11 @@ class VariantGrid:
     @property
     def has_stops(self) -> bool:
         return self.stop_losses is not None or self.take_profits is not None
+
+    @property
+    def looks_inside(self) -> bool:
+        """True where levels are looked at in the minutes of bars."""
+        return self.has_stops and self.request.fill.looks_inside
 
     @property
     def kept(self) -> int:

@@ -24,7 +24,7 @@ import kernels.simulation.equity_curve
 import kernels.simulation.first_passages
 import kernels.simulation.marks
 import kernels.simulation.prices
-import kernels.simulation.pruning
+import kernels.simulation.pruned.pruning
 import kernels.simulation.under_stops
 import kernels.simulation.without_stops
 import kernels.trust.blocks
@@ -186,7 +186,7 @@ def load_kernels() -> None:
         kernels.simulation.entry_bars,
         kernels.simulation.equity_curve,
         kernels.simulation.prices,
-        kernels.simulation.pruning,
+        kernels.simulation.pruned.pruning,
         kernels.rollup,
         kernels.simulation.without_stops,
         kernels.simulation.first_passages,

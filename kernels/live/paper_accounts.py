@@ -34,17 +34,10 @@ from kernels.simulation.accounts import (
     settle,
 )
 from kernels.simulation.equity_curve import marked
+from kernels.simulation.exits import EXIT_GAP, EXIT_RUIN, EXIT_SIGNAL, EXIT_STOP_LOSS, EXIT_TAKE_PROFIT
 from kernels.simulation.final_signals import LONG_EXITS, LONGS, SHORT_EXITS, SHORTS
 from kernels.simulation.first_passages import STOP_LOSS, TAKE_PROFIT, reaches
-from kernels.simulation.trades import (
-    EXIT_GAP,
-    EXIT_RUIN,
-    EXIT_SIGNAL,
-    EXIT_STOP_LOSS,
-    EXIT_TAKE_PROFIT,
-    booked_profit,
-    write_trade,
-)
+from kernels.simulation.trades import booked_profit, write_trade
 
 LONG_BIT, SHORT_BIT = np.uint8(1 << LONGS), np.uint8(1 << SHORTS)
 LONG_EXIT_BIT, SHORT_EXIT_BIT = np.uint8(1 << LONG_EXITS), np.uint8(1 << SHORT_EXITS)
@@ -182,7 +175,7 @@ def close_position(account, rules, bar, close, reason, event):
     account.trades += 1
     event.kind, event.bar = CLOSED, bar
     equity = account.available + account.reserve
-    write_trade(event, account.entry_bar, bar, position, closed, profit, equity, reason)
+    write_trade(event, account.entry_bar, position, closed, profit, equity, (bar, reason, bar))
 
 
 @inline

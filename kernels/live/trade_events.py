@@ -52,3 +52,4 @@ def write_open_trade(event, entry_bar, position, equity):
     event.return_pct = math.nan
     event.equity_quote = equity
     event.exit_reason = -1
+    event.exit_time = -1

@@ -110,9 +110,19 @@ def enter_at(side, fill, available, rules):
 
 
 @inline
+def exit_fill(side, price, slippage):
+    return price * (1.0 - side * slippage)
+
+
+@inline
 def leave(position, price, rules):
     """Close a position at a close."""
-    fill = price * (1.0 - position.side * rules.slippage)
+    return leave_at(position, exit_fill(position.side, price, rules.slippage), rules)
+
+
+@inline
+def leave_at(position, fill, rules):
+    """Close a position at a fill that is known already."""
     fee = rules.fee * position.quantity * fill
     return Exit(fill, fee, position.side * position.quantity * (fill - position.fill) - position.fee - fee)
 

@@ -1,8 +1,8 @@
 """The fresh entries of a base variant, and the end of each: by its signal, and at every stop level.
 
-An end is one number: the bar of the exit, its reason, and the place in the list of the next entry that can follow.
-Bars come first in it, and reasons are numbered by precedence. So where several ends are possible, the least number
-is the one that the rules of trading prescribe.
+An end is one number: the time of the exit, its reason, and the place in the list of the next entry that can
+follow. Times come first in it, and reasons are numbered by precedence. So where several ends are possible, the
+least number is the one that the rules of trading prescribe.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from kernels.copying import copy
 from kernels.jit import inline
 from kernels.simulation.accounts import LONG, LONG_SHORT, NEUTRAL, SHORT
 from kernels.simulation.entry_bars import row_of
+from kernels.simulation.exits import EXIT_GAP, EXIT_LAST_BAR, EXIT_SIGNAL, EXIT_STOP_LOSS, EXIT_TAKE_PROFIT
+from kernels.simulation.fills import bar_at, closing_time
 from kernels.simulation.final_signals import (
     EVERY,
     LONG_EXITS,
@@ -29,7 +31,6 @@ from kernels.simulation.final_signals import (
     next_bar,
 )
 from kernels.simulation.first_passages import BLOCK_LEVELS, passages_at
-from kernels.simulation.trades import EXIT_GAP, EXIT_LAST_BAR, EXIT_SIGNAL, EXIT_STOP_LOSS, EXIT_TAKE_PROFIT
 
 _PLACE_BITS, _REASON_BITS = 32, 3
 _PLACE = (1 << _PLACE_BITS) - 1
@@ -52,13 +53,20 @@ class Entries(NamedTuple):
 
 
 @inline
-def bar_of(end):
+def time_of(end):
     return end >> (_PLACE_BITS + _REASON_BITS)
 
 
 @inline
-def reason_of(end):
+def packed_reason(end):
+    """The reason as it orders ends; where every exit is at a close, that is the reason itself."""
     return end >> _PLACE_BITS & _REASON
+
+
+@inline
+def reason_of(end, fills):
+    reason = packed_reason(end)
+    return reason ^ fills.target_first if reason <= EXIT_TAKE_PROFIT else reason
 
 
 @inline
@@ -79,16 +87,16 @@ def _places(entries):
 
 
 @inline
-def _end(bar, reason, word, before_word):
-    """An end as one number; `word` is the entries' word of that bar."""
+def _end(time, reason, bar, word, before_word):
+    """An end as one number; `word` is the entries' word of its bar."""
     place = before_word + np.int64(popcount(word & ~(EVERY << np.uint64(bar % WORD_BITS))))
-    return (bar << _REASON_BITS | reason) << _PLACE_BITS | place
+    return (time << _REASON_BITS | reason) << _PLACE_BITS | place
 
 
 @inline
 def _list_entries(final, entries, prices, exit_on, before, bars, sides, ends):
     """Write the bars of the entries, their sides, and their ends without any stop."""
-    gaps, last = prices.gaps, prices.close.size - 1
+    gaps, last, fills = prices.gaps, prices.close.size - 1, prices.fills
     longs, shorts = final[LONGS], final[SHORTS]
     flip = EVERY if exit_on == NEUTRAL else NONE
     long_ending, short_ending = (longs, shorts) if exit_on == NEUTRAL else (shorts, longs)
@@ -113,13 +121,14 @@ def _list_entries(final, entries, prices, exit_on, before, bars, sides, ends):
             while part < gaps.size and gaps[part] <= bar:
                 part += 1
             reason = EXIT_SIGNAL
-            if part < gaps.size and exit_bar > gaps[part]:
+            if part < gaps.size and exit_bar + fills.delay > gaps[part]:
                 exit_bar, reason = gaps[part], EXIT_GAP
-            elif exit_bar > last:
+            elif exit_bar + fills.delay > last:
                 exit_bar, reason = last, EXIT_LAST_BAR
             bars[place], sides[place] = bar, side
             there = exit_bar // WORD_BITS
-            ends[place] = _end(exit_bar, reason, entries[there], before[there])
+            time = closing_time(fills, exit_bar)
+            ends[place] = _end(time, reason, exit_bar, entries[there], before[there])
             place += 1
 
 
@@ -149,37 +158,39 @@ def _gather_block(tables, n_sides, n_rows, entries, ends):
 
 
 @inline
-def _pack_ends(reason, entries, last, ends):
-    """Turn the bars at which levels stop the entries into their ends, at the level or before by the signal."""
+def _pack_ends(kind, entries, prices, ends):
+    """Turn the times at which levels stop the entries into their ends, at the level or before by the signal."""
+    last, reason = prices.close.size - 1, kind ^ prices.fills.target_first
     for level in range(ends.shape[0]):
         for place in range(entries.bars.size):
-            bar = ends[level, place]
-            word = min(bar, last) // WORD_BITS
-            stopped = _end(bar, reason, entries.words[word], entries.before[word])
+            time = ends[level, place]
+            bar = min(bar_at(prices.fills, time), last)
+            word = bar // WORD_BITS
+            stopped = _end(time, reason, bar, entries.words[word], entries.before[word])
             ends[level, place] = min(entries.ends[place], stopped)
 
 
 @inline
-def _gather_kind(tables, n_sides, reason, entries, last, ends):
-    """Write the ends of some entries at all levels of one kind."""
+def _gather_kind(tables, n_sides, kind, entries, prices, ends):
+    """Write the ends of some entries at all levels of one kind: the reason of these exits."""
     n_levels = ends.shape[0]
     for level in range(0, n_levels, BLOCK_LEVELS):
         block = ends[level : min(level + BLOCK_LEVELS, n_levels)]
-        _gather_block(tables[_table_count(level, n_sides) :], n_sides, last + 1, entries, block)
-    _pack_ends(reason, entries, last, ends)
+        _gather_block(tables[_table_count(level, n_sides) :], n_sides, prices.close.size, entries, block)
+    _pack_ends(kind, entries, prices, ends)
 
 
 @inline
-def _gather_level(tables, n_sides, level, n_levels, reason, entries, last, ends):
+def _gather_level(tables, n_sides, level, n_levels, kind, entries, prices, ends):
     """Write the ends of the entries at one level of a kind: of its block, only each row's column is read."""
     rows, sides = entries.rows, entries.sides
     first = level // BLOCK_LEVELS * BLOCK_LEVELS
     width = min(BLOCK_LEVELS, n_levels - first)
     block = tables[_table_count(first, n_sides) :]
     for place in range(rows.size):
-        table = passages_at(block[np.int64(sides[place] == SHORT) * (n_sides - 1)], last + 1, width)
+        table = passages_at(block[np.int64(sides[place] == SHORT) * (n_sides - 1)], prices.close.size, width)
         ends[0, place] = table[rows[place], level - first]
-    _pack_ends(reason, entries, last, ends)
+    _pack_ends(kind, entries, prices, ends)
 
 
 @inline
@@ -211,19 +222,19 @@ def between(entries, first, stop):
 
 
 @inline
-def gather(entries, stops, last, rules, ends):
+def gather(entries, stops, prices, rules, ends):
     """Write the ends of some entries, a row a level: row 0 by their signal, the others by their signal or at the
     level, first of all stop-losses, then of all take-profits."""
     tables, stop_losses = stops.addresses, stops.stop_losses
     n_sides = 2 if rules.direction == LONG_SHORT else 1
     copy(entries.ends, ends[0, : entries.bars.size])
-    _gather_kind(tables, n_sides, EXIT_STOP_LOSS, entries, last, ends[1 : 1 + stop_losses])
+    _gather_kind(tables, n_sides, EXIT_STOP_LOSS, entries, prices, ends[1 : 1 + stop_losses])
     profits = tables[_table_count(stop_losses, n_sides) :]
-    _gather_kind(profits, n_sides, EXIT_TAKE_PROFIT, entries, last, ends[1 + stop_losses :])
+    _gather_kind(profits, n_sides, EXIT_TAKE_PROFIT, entries, prices, ends[1 + stop_losses :])
 
 
 @inline
-def gather_under(entries, stops, combination, last, rules, ends):
+def gather_under(entries, stops, combination, prices, rules, ends):
     """Write the ends of all entries under one combination of the levels: row 1 at its stop-loss, row 2 at its
     take-profit, row 0 without a stop. Where a kind has no levels, its row is row 0."""
     tables, stop_losses, take_profits = stops.addresses, stops.stop_losses, stops.take_profits
@@ -232,7 +243,7 @@ def gather_under(entries, stops, combination, last, rules, ends):
     for row in range(3):
         copy(entries.ends, ends[row])
     if stop_losses:
-        _gather_level(tables, n_sides, stop_loss, stop_losses, EXIT_STOP_LOSS, entries, last, ends[1:2])
+        _gather_level(tables, n_sides, stop_loss, stop_losses, EXIT_STOP_LOSS, entries, prices, ends[1:2])
     if take_profits:
         profits = tables[_table_count(stop_losses, n_sides) :]
-        _gather_level(profits, n_sides, take_profit, take_profits, EXIT_TAKE_PROFIT, entries, last, ends[2:])
+        _gather_level(profits, n_sides, take_profit, take_profits, EXIT_TAKE_PROFIT, entries, prices, ends[2:])

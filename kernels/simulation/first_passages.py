@@ -1,4 +1,4 @@
-"""First passages: the first later bar whose close reaches a price.
+"""First passages: the first later time at which a price is reached, by a close or by a minute's high or low.
 
 They depend on bars and prices alone, never on a variant. So each stop level has one table for each side, and every
 variant of a search looks its exits up in it.
@@ -17,6 +17,7 @@ from kernels.bits import WORD_BITS, popcount, row_addresses
 from kernels.jit import FLOAT, FLOATS, INTS, WORDS, inline, jit, pointer_to, record_of
 from kernels.simulation.accounts import LONG, SHORT, entry_fill
 from kernels.simulation.entry_bars import ENTRY_BARS, EntryBars
+from kernels.simulation.prices import PRICES, Prices
 
 STOP_LOSS, TAKE_PROFIT = -1.0, 1.0
 """The direction from the entry to a level of a long position; for a short one it is the opposite."""
@@ -52,13 +53,13 @@ class StopTable(NamedTuple):
 
 
 def passages(
-    close: NDArray[np.float64], slippage: float, tables: Sequence[StopTable], entries: EntryBars
+    prices: Prices, slippage: float, tables: Sequence[StopTable], entries: EntryBars
 ) -> list[NDArray[np.int32]]:
-    """Tables `(rows, levels)`: for each marked bar the first bar after it that stops a position entered there.
+    """Tables `(rows, levels)`: for each marked bar the first time after it that stops a position entered there.
 
     A level lies its percent off the entry fill, against the position for `STOP_LOSS` and with it for
-    `TAKE_PROFIT`; a close at the level stops. A table says n, the number of bars, where no bar stops. A level of
-    100 % or more below the fill is never reached.
+    `TAKE_PROFIT`; a price at the level stops. A table says `prices.fills.times` where none does. A level of 100 %
+    or more below the fill is never reached.
 
     Raises:
         ValueError: for a level that is not above 0, or too many of them in a table.
@@ -78,7 +79,7 @@ def passages(
             np.array([0, longs, len(chosen)]),
             row_addresses([outs[place][None] for place in chosen]),
         )
-        _passages(close, slippage, towards, shared, entries)
+        _passages(prices, slippage, towards, shared, entries)
     return outs
 
 
@@ -94,30 +95,30 @@ class _Pass(NamedTuple):
     addresses: NDArray[np.uint64]
 
 
-@jit(FLOATS, FLOAT, FLOAT, record_of(_Pass, FLOATS, INTS, INTS, WORDS), ENTRY_BARS)
-def _passages(close, slippage, towards, shared, entry_bars):
-    """Go backwards over the bars, with a stack of the records that lie ahead, the nearest on top.
+@jit(PRICES, FLOAT, FLOAT, record_of(_Pass, FLOATS, INTS, INTS, WORDS), ENTRY_BARS)
+def _passages(shared_prices, slippage, towards, shared, entry_bars):
+    """Go backwards over the times, with a stack of the records that lie ahead, the nearest on top.
 
-    Seen from a bar, only a close that is further than all closes before it can be the first to reach a level.
-    Those records are sorted, so halving finds the first one beyond a level: n · log n for any prices.
+    Seen from a bar, only a price that is further than all before it can be the first to reach a level. Those
+    records are sorted, so halving finds the first one beyond a level: n · log n for any prices.
     """
     levels_pct, bounds, of_side, tables = shared.levels_pct, shared.bounds, shared.of_side, shared.addresses
-    marks = entry_bars.marks
-    ahead = np.empty(close.size)
-    bars = np.empty(close.size, np.int32)
+    marks, fills = entry_bars.marks, shared_prices.fills
+    reached = _reached(shared_prices, towards)
+    times_a_bar = fills.times_a_bar
+    ahead = np.empty(reached.size)
+    times = np.empty(reached.size, np.int32)
     factors = level_factor(towards, levels_pct)
     prices, below = np.empty(levels_pct.size), np.empty(levels_pct.size, np.int64)
     rows = np.empty(2, np.int64)
     for short in range(2):
         rows[short] = entry_bars.before[short, -1] + np.int64(popcount(marks[short, -1]))
     count = 0
-    for bar in range(close.size - 1, -1, -1):
-        # Mirrored where the level lies above, so that a passage is always a fall.
-        price = -towards * close[bar]
+    for bar in range(shared_prices.close.size - 1, -1, -1):
         for short in range(2):
             if marks[short, bar // WORD_BITS] >> np.uint64(bar % WORD_BITS) & np.uint64(1):
                 rows[short] -= 1
-                fill = -towards * entry_fill(SHORT if short else LONG, close[bar], slippage)
+                fill = -towards * entry_fill(SHORT if short else LONG, fills.prices[bar], slippage)
                 first, last = bounds[of_side[short]], bounds[of_side[short + 1]]
                 for level in range(last - first):
                     prices[level] = fill * factors[first + level]
@@ -127,11 +128,22 @@ def _passages(close, slippage, towards, shared, entry_bars):
                     out = passages_at(tables[table], rows[short] + 1, stop - start)
                     for column in range(stop - start):
                         place = below[start - first + column]
-                        out[rows[short], column] = bars[place - 1] if place else close.size
-        while count and ahead[count - 1] >= price:
-            count -= 1
-        ahead[count], bars[count] = price, bar
-        count += 1
+                        out[rows[short], column] = times[place - 1] if place else reached.size
+        for time in range((bar + 1) * times_a_bar - 1, bar * times_a_bar - 1, -1):
+            # Mirrored where the level lies above, so that a passage is always a fall.
+            price = -towards * reached[time]
+            while count and ahead[count - 1] >= price:
+                count -= 1
+            ahead[count], times[count] = price, time
+            count += 1
+
+
+@inline
+def _reached(prices, towards):
+    """The prices that may reach a level in that direction, one a time."""
+    if prices.fills.opens.size == 0:
+        return prices.close
+    return prices.fills.lows if towards < 0.0 else prices.fills.highs
 
 
 @inline

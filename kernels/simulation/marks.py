@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from kernels.jit import FLOAT, FLOATS, SHORT_INTS_OUT, inline, jit, splice
 from kernels.simulation.accounts import SHORT, enter
 from kernels.simulation.equity_curve import marked
-from kernels.simulation.trades import EXIT_SIGNAL, ruin_before
+from kernels.simulation.exits import EXIT_SIGNAL
+from kernels.simulation.trades import ruin_before
 from kernels.trust.blocks import LIMIT, UNIT, clipped
 from kernels.trust.winners import BLOCKS
 

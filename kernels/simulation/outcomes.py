@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.jit import FLOATS_OUT, INTS, INTS_OUT, SHORT_INT_ROWS_OUT, record_of
-from kernels.simulation.limits import KEPT
 from kernels.simulation.marks import no_marks
+from kernels.simulation.pruned.limits import KEPT
 from kernels.trust.winners import BLOCKS
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from kernels.bits import WORD_BITS, popcount, trailing_zeros
 from kernels.jit import inline
 from kernels.simulation.accounts import LONG, LONG_SHORT, NEUTRAL, SHORT, SHORT_ONLY
+from kernels.simulation.exits import EXIT_GAP, EXIT_LAST_BAR, EXIT_SIGNAL
 from kernels.simulation.final_signals import (
     LONG_EXITS,
     LONGS,
@@ -30,7 +31,6 @@ from kernels.simulation.final_signals import (
     has_own_exits,
     next_bar,
 )
-from kernels.simulation.trades import EXIT_GAP, EXIT_LAST_BAR, EXIT_SIGNAL
 
 _ONE, _TWO = np.uint64(1), np.uint64(2)
 _TOP = np.uint64(WORD_BITS - 1)
@@ -153,9 +153,16 @@ def _find(final, n_bars, rules, room, bars, sides):
 
 
 @inline
+def ends_a_part(prices, bar):
+    """Tell if no position is held beyond that bar: it is the last one, or the last before a gap."""
+    at = np.searchsorted(prices.gaps, bar)
+    return bar == prices.close.size - 1 or (at < prices.gaps.size and prices.gaps[at] == bar)
+
+
+@inline
 def exit_reason(final, side, bar, prices, exit_on):
     """The reason of an exit at that bar which is no ruin."""
-    if _closes(final, side, np.uint64(bar), exit_on):
+    if _closes(final, side, np.uint64(bar), exit_on) and not (prices.fills.delay and ends_a_part(prices, bar)):
         return EXIT_SIGNAL
     return EXIT_LAST_BAR if bar == prices.close.size - 1 else EXIT_GAP
 

@@ -1,4 +1,4 @@
-"""The closes that a search trades at, and what of them every variant shares."""
+"""The prices that a search trades at, and what of them every variant shares."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.jit import FLOAT, FLOATS, INT, INTS, inline, jit, record_of
+from kernels.simulation.fills import FILLS, Fills
 
 BLOCK = 64
 """Bars of a block, whose highest and lowest close tell whether any of its bars needs a look."""
 
 
 class Prices(NamedTuple):
-    """The closes of some bars; one is enough for any number of variants with the same slippage."""
+    """The prices of some bars; one is enough for any number of variants with the same slippage and fills."""
 
     close: NDArray[np.float64]
     highs: NDArray[np.float64]
@@ -26,24 +27,36 @@ class Prices(NamedTuple):
     """Shorts that open before this bar may be ruined; no later one can."""
     gaps: NDArray[np.int64]
     """The bars after which time is missing, ascending: no position is held from them to the next bar."""
+    fills: Fills
 
     @classmethod
     def over(
-        cls, close: NDArray[np.float64], slippage: float, gaps: NDArray[np.int64] | Sequence[int] = ()
+        cls,
+        close: NDArray[np.float64],
+        slippage: float,
+        gaps: NDArray[np.int64] | Sequence[int] = (),
+        fills: Fills | None = None,
     ) -> Prices:
         """
+        Args:
+            fills: where signals and levels fill; at the closes where left out.
+
         Raises:
-            ValueError: without bars, or for gaps that are not ascending bars before the last one.
+            ValueError: without bars, for fills of other bars, or for gaps that are not ascending bars before the
+                last one.
         """
         if close.size == 0:
             raise ValueError("no bars to simulate")
         after = np.array(gaps, np.int64)
         if (np.diff(after, prepend=-1, append=close.size - 1) <= 0).any() and after.size:
             raise ValueError(f"gaps after the bars {after.tolist()} of {close.size}")
-        return cls(close, block_highs(close), block_lows(close), _exposed_bars(close, slippage), after)
+        filled = fills or Fills.at_closes(close)
+        filled.check(close.size)
+        exposed = _exposed_bars(close, filled.prices, slippage) + filled.delay
+        return cls(close, block_highs(close), block_lows(close), exposed, after, filled)
 
 
-PRICES = record_of(Prices, FLOATS, FLOATS, FLOATS, INT, INTS)
+PRICES = record_of(Prices, FLOATS, FLOATS, FLOATS, INT, INTS, FILLS)
 """The compiled type of `Prices`."""
 
 
@@ -57,12 +70,12 @@ def block_lows(close: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.minimum.reduceat(close, np.arange(0, close.size, BLOCK))
 
 
-@jit(FLOATS, FLOAT)
-def _exposed_bars(close, slippage):
+@jit(FLOATS, FLOATS, FLOAT)
+def _exposed_bars(close, fills, slippage):
     """Return the first bar from which on no short can see its price double, where ruin begins."""
     highest = 0.0
     for bar in range(close.size - 1, -1, -1):
-        if highest >= 2.0 * (close[bar] * (1.0 - slippage)):
+        if highest >= 2.0 * (fills[bar] * (1.0 - slippage)):
             return bar + 1
         highest = max(highest, close[bar])
     return 0

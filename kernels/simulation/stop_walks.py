@@ -14,9 +14,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.jit import inline
-from kernels.simulation.accounts import SHORT, enter_at, entry_fill, leave, settle
-from kernels.simulation.entries import bar_of, between, gather, place_of, reason_of
+from kernels.jit import inline, splice
+from kernels.simulation.accounts import SHORT, enter_at, entry_fill, exit_fill, leave_at, settle
+from kernels.simulation.entries import between, gather, packed_reason, place_of, reason_of, time_of
+from kernels.simulation.exits import EXIT_RUIN, EXIT_TAKE_PROFIT
+from kernels.simulation.fills import (
+    bar_at,
+    closing_time,
+    exits_early,
+    filled_bar,
+    price_at_level,
+    price_of_exit,
+)
+from kernels.simulation.first_passages import level_factor
 from kernels.simulation.marks import Marking, mark_until, new_marking, some_marking
 from kernels.simulation.stops import end_rows
 from kernels.simulation.trades import TRADE, booked_profit, ruin_before, write_trade
@@ -51,7 +61,7 @@ class Window(NamedTuple):
     ends: NDArray[np.int64]
     """`(rows, entries)`, as `entries.gather` writes them."""
     exits: NDArray[np.float64]
-    """The closes of those ends."""
+    """The fills of those ends."""
 
 
 class Levels(NamedTuple):
@@ -77,13 +87,47 @@ def new_accounts(count, rules, marks, rows):
 
 
 @inline
-def fetch_prices(window, close, slippage):
-    """Write the fills of entries and the closes of their ends: reads from afar, which many walks share."""
+def fetch_fills(window, prices, levels_pct, slippage):
+    """Write the fills of entries and of their ends: reads from afar, which many walks share.
+
+    Args:
+        levels_pct: those of the rows of ends after the first.
+    """
+    fills = prices.fills
     for place in range(window.bars.size):
-        window.fills[place] = entry_fill(window.sides[place], close[window.bars[place]], slippage)
+        window.fills[place] = entry_fill(window.sides[place], fills.prices[window.bars[place]], slippage)
+    if exits_early(fills):
+        _fetch_exits(window, prices, levels_pct, slippage)
+        return
     for row in range(window.ends.shape[0]):
         for place in range(window.bars.size):
-            window.exits[row, place] = close[bar_of(window.ends[row, place])]
+            price = prices.close[time_of(window.ends[row, place])]
+            window.exits[row, place] = exit_fill(window.sides[place], price, slippage)
+
+
+@splice
+def _fetch_exits(window, prices, levels_pct, slippage):
+    """Write the fills of ends some of which are not at closes; where no level ends an entry, its signal's."""
+    fills, ends, exits = prices.fills, window.ends, window.exits
+    for place in range(window.bars.size):
+        end = ends[0, place]
+        price = price_of_exit(prices, bar_at(fills, time_of(end)), reason_of(end, fills))
+        exits[0, place] = exit_fill(window.sides[place], price, slippage)
+    for row in range(1, ends.shape[0]):
+        for place in range(window.bars.size):
+            end, side = ends[row, place], window.sides[place]
+            exits[row, place] = exits[0, place]
+            if end == ends[0, place]:
+                continue
+            time, is_profit = time_of(end), reason_of(end, fills) == EXIT_TAKE_PROFIT
+            if fills.opens.size == 0:
+                exits[row, place] = exit_fill(side, prices.close[time], slippage)
+                continue
+            towards = side if is_profit else -side
+            level = window.fills[place] * level_factor(towards, levels_pct[row - 1])
+            price = price_at_level(fills, time, level, towards)
+            # A take-profit is a limit order: it fills at its price or better.
+            exits[row, place] = price if is_profit else exit_fill(side, price, slippage)
 
 
 @inline
@@ -104,6 +148,7 @@ def walk(window, levels, prices, rules, accounts, trades):
     )
     marking = accounts.marking
     due, in_market = marking.due, marking.in_market
+    is_early = exits_early(prices.fills) == 1
     walking = available.size
     while walking:
         walking = 0
@@ -113,26 +158,32 @@ def walk(window, levels, prices, rules, accounts, trades):
                 continue
             walking += 1
             side = sides[place]
-            end, price = ends[stop_rows[lane], place], exits[stop_rows[lane], place]
+            end, fill = ends[stop_rows[lane], place], exits[stop_rows[lane], place]
             if ends[profit_rows[lane], place] < end:
-                end, price = ends[profit_rows[lane], place], exits[profit_rows[lane], place]
-            exit_bar, reason = bar_of(end), reason_of(end)
+                end, fill = ends[profit_rows[lane], place], exits[profit_rows[lane], place]
+            time = time_of(end)
+            bar, exit_bar, reason = bars[place], time, packed_reason(end)
+            if is_early:
+                reason = reason_of(end, prices.fills)
+                bar += prices.fills.delay
+                exit_bar = filled_bar(prices.fills, bar_at(prices.fills, time), reason)
             position = enter_at(side, fills[place], cash, rules)
-            if prices.exposed > 0 and side == SHORT and bars[place] < prices.exposed:
-                exit_bar, reason = ruin_before(position, bars[place], exit_bar, reason, prices)
-                price = prices.close[exit_bar]
+            if prices.exposed > 0 and side == SHORT and bar < prices.exposed:
+                exit_bar, reason = ruin_before(position, bar, exit_bar, reason, prices)
+                if reason == EXIT_RUIN:
+                    fill = exit_fill(side, prices.close[exit_bar], rules.slippage)
+                    time = closing_time(prices.fills, exit_bar)
             if due[lane] < exit_bar:
                 settled = cash + reserve[lane]
-                mark_until(exit_bar, bars[place], position, settled, marking, lane, prices, rules.init_cash_quote)
-            in_market[lane] += exit_bar - bars[place]
-            closed = leave(position, price, rules)
+                mark_until(exit_bar, bar, position, settled, marking, lane, prices, rules.init_cash_quote)
+            in_market[lane] += exit_bar - bar
+            closed = leave_at(position, fill, rules)
             profit, reason = booked_profit(cash, closed.profit, reason)
             available[lane], reserve[lane] = settle(cash, reserve[lane], profit, rules)
             if n_trades[lane] < trades.size:
                 equity = available[lane] + reserve[lane]
-                write_trade(
-                    trades[n_trades[lane]], bars[place], exit_bar, position, closed, profit, equity, reason
-                )
+                ended = exit_bar, reason, time
+                write_trade(trades[n_trades[lane]], bar, position, closed, profit, equity, ended)
             next_entry[lane] = place_of(end)
             n_trades[lane] += 1
 
@@ -149,9 +200,9 @@ def walk_all(entries, stops, combination, prices, rules, accounts):
     unrecorded = np.empty(0, TRADE)
     for first in range(0, count, max(1, width)):
         some = between(entries, first, first + width)
-        gather(some, stops, prices.close.size - 1, rules, ends)
+        gather(some, stops, prices, rules, ends)
         window = Window(first, some.bars, some.sides, fills, ends, exits)
-        fetch_prices(window, prices.close, rules.slippage)
+        fetch_fills(window, prices, stops.levels_pct, rules.slippage)
         for begin in range(0, accounts.available.size, LANES):
             stop = min(begin + LANES, accounts.available.size)
             for lane in range(stop - begin):

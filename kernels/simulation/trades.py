@@ -7,13 +7,9 @@ from numba import from_dtype, types
 
 from kernels.jit import inline
 from kernels.simulation.accounts import ruin_price
+from kernels.simulation.exits import EXIT_RUIN
+from kernels.simulation.fills import exits_early
 from kernels.simulation.prices import first_at_or_above
-
-EXIT_STOP_LOSS, EXIT_TAKE_PROFIT, EXIT_SIGNAL, EXIT_LAST_BAR, EXIT_RUIN, EXIT_GAP = range(6)
-"""The reasons of an exit. Where several hold on one bar the lowest wins, but ruin over all; a bar before a gap
-is never the last one."""
-EXIT_REASONS = ("stop_loss", "take_profit", "signal", "last_bar", "ruin", "gap")
-"""The name of each `exit_reason`."""
 
 TRADE = np.dtype(
     [
@@ -30,13 +26,14 @@ TRADE = np.dtype(
         ("return_pct", np.float64),
         ("equity_quote", np.float64),
         ("exit_reason", np.int64),
+        ("exit_time", np.int64),
     ],
     align=True,
 )
 """One closed trade. Bars count from the first of the range, `side` is +1 or -1, `pnl_quote` is net of `fees_quote`
 (both fees), `return_pct` is the profit as a share of the entry notional, `equity_quote` is the whole account after
-the trade. A ruined account loses exactly what was available: there `pnl_quote` does not follow from fills and
-fees."""
+the trade, `exit_time` is the time of the exit as `Fills` counts them. A ruined account loses exactly what was
+available: there `pnl_quote` does not follow from fills and fees."""
 
 TRADES = types.Array(from_dtype(TRADE), 1, "C", readonly=True)
 TRADES_OUT = types.Array(from_dtype(TRADE), 1, "C")
@@ -48,9 +45,10 @@ TRADES_OUT = types.Array(from_dtype(TRADE), 1, "C")
 
 @inline
 def ruin_before(position, bar, exit_bar, reason, prices):
-    """The bar and the reason of the exit, which may be the ruin of a short that was entered at `bar`."""
-    ruined = first_at_or_above(prices, ruin_price(position), bar + 1, exit_bar + 1)
-    return (ruined, EXIT_RUIN) if ruined <= exit_bar else (exit_bar, reason)
+    """The bar and the reason of the exit, which may be the ruin of a short whose entry filled at `bar`."""
+    stop = exit_bar + 1 - exits_early(prices.fills)
+    ruined = first_at_or_above(prices, ruin_price(position), bar + 1 - prices.fills.delay, stop)
+    return (ruined, EXIT_RUIN) if ruined < stop else (exit_bar, reason)
 
 
 @inline
@@ -62,7 +60,11 @@ def booked_profit(available, profit, reason):
 
 
 @inline
-def write_trade(trade, entry_bar, exit_bar, position, closed, profit, equity, reason):
+def write_trade(trade, entry_bar, position, closed, profit, equity, ended):
+    """Args:
+    ended: bar, reason and time of the exit.
+    """
+    exit_bar, reason, time = ended
     trade.entry_bar = entry_bar
     trade.exit_bar = exit_bar
     trade.side = int(position.side)
@@ -76,3 +78,4 @@ def write_trade(trade, entry_bar, exit_bar, position, closed, profit, equity, re
     trade.return_pct = profit / position.notional * 100.0
     trade.equity_quote = equity
     trade.exit_reason = reason
+    trade.exit_time = time

@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 
 from kernels.jit import INT, INTS, inline, jit
 from kernels.simulation.accounts import RULES, Rules, total_return_pct
-from kernels.simulation.entries import bar_of, gather, gather_under, list_entries, place_of
+from kernels.simulation.entries import gather, gather_under, list_entries, place_of, reason_of, time_of
+from kernels.simulation.fills import bar_at, filled_bar
 from kernels.simulation.final_signals import decide, empty_final, partial_ands
 from kernels.simulation.marks import mark_rest
 from kernels.simulation.outcomes import OUTCOMES, Outcomes
 from kernels.simulation.plane_grid import PLANE_GRID, PlaneGrid
 from kernels.simulation.prices import PRICES, Prices
-from kernels.simulation.pruned_accounts import close_account, may_trade, open_account, trade
-from kernels.simulation.pruning import PRUNING, Pruning
-from kernels.simulation.stop_walks import Levels, Window, fetch_prices, new_accounts, walk, walk_all
-from kernels.simulation.stops import STOPS, Stops, combinations_of, end_rows
+from kernels.simulation.pruned.pruned_accounts import Deal, close_account, may_trade, open_account, trade
+from kernels.simulation.pruned.pruning import PRUNING, Pruning
+from kernels.simulation.stop_walks import Levels, Window, fetch_fills, new_accounts, walk, walk_all
+from kernels.simulation.stops import STOPS, Stops, combinations_of, end_rows, levels_under
 from kernels.simulation.trades import TRADE, TRADES_OUT
 from kernels.trust.winners import BLOCKS
 
@@ -128,14 +129,19 @@ def _rank(planes, bases, stops, first, prices, rules, outcomes):
 
 
 @inline
-def _pruned_combination(entries, ends, rows, prices, rules, pruning):
+def _pruned_combination(window, rows, prices, rules, pruning):
     """The account of one combination at its end, or where it breaks a limit."""
     account = open_account(rules, pruning)
     stop_row, profit_row = rows
     place = 0
-    while place < entries.bars.size and may_trade(account):
-        end = min(ends[stop_row, place], ends[profit_row, place])
-        account = trade(account, entries.sides[place], entries.bars[place], bar_of(end), prices, rules, pruning)
+    while place < window.bars.size and may_trade(account):
+        end, fill = window.ends[stop_row, place], window.exits[stop_row, place]
+        if window.ends[profit_row, place] < end:
+            end, fill = window.ends[profit_row, place], window.exits[profit_row, place]
+        exit_bar = filled_bar(prices.fills, bar_at(prices.fills, time_of(end)), reason_of(end, prices.fills))
+        bar = window.bars[place] + prices.fills.delay
+        deal = Deal(window.sides[place], bar, exit_bar, window.fills[place], fill)
+        account = trade(account, deal, prices, rules, pruning)
         place = place_of(end)
     return account
 
@@ -152,11 +158,14 @@ def _rank_pruned(planes, bases, stops, first, prices, rules, pruning, outcomes):
         base, combination = divmod(first + at, n_combinations)
         conflicts = decide(bases[base], planes, partial, final, rules)
         entries = list_entries(final, stops.entry_bars, prices, rules)
-        ends = np.empty((1 + stops.stop_losses + stops.take_profits, entries.bars.size), np.int64)
-        gather(entries, stops, n_bars - 1, rules, ends)
+        shape = 1 + stops.stop_losses + stops.take_profits, entries.bars.size
+        ends, fills = np.empty(shape, np.int64), np.empty(entries.bars.size)
+        gather(entries, stops, prices, rules, ends)
+        window = Window(0, entries.bars, entries.sides, fills, ends, np.empty(shape))
+        fetch_fills(window, prices, stops.levels_pct, rules.slippage)
         until = min(n_variants, at + n_combinations - combination)
         while at < until:
-            account = _pruned_combination(entries, ends, end_rows(stops, combination), prices, rules, pruning)
+            account = _pruned_combination(window, end_rows(stops, combination), prices, rules, pruning)
             close_account(account, n_bars, rules, pruning, outcomes, at)
             outcomes.conflicts[at] = conflicts
             at += 1
@@ -168,9 +177,9 @@ def _trace_entries(entries, stops, combination, prices, rules, trades):
     """Write one combination's trades, as many as there is room for; return their number."""
     count = entries.bars.size
     ends = np.empty((3, count), np.int64)
-    gather_under(entries, stops, combination, prices.close.size - 1, rules, ends)
+    gather_under(entries, stops, combination, prices, rules, ends)
     window = Window(0, entries.bars, entries.sides, np.empty(count), ends, np.empty((3, count)))
-    fetch_prices(window, prices.close, rules.slippage)
+    fetch_fills(window, prices, levels_under(stops, combination), rules.slippage)
     accounts = new_accounts(1, rules, np.empty(0, np.int64), np.empty((0, BLOCKS), np.int32))
     walk(window, Levels(np.full(1, 1), np.full(1, 2)), prices, rules, accounts, trades)
     return accounts.trades[0]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.jit import INT, INTS, inline, jit
+from kernels.jit import INT, INTS, inline, jit, splice
 from kernels.simulation.accounts import (
     LONG,
     LONG_ONLY,
@@ -19,26 +19,23 @@ from kernels.simulation.accounts import (
     SHORT,
     Rules,
     enter,
+    entry_fill,
+    exit_fill,
     leave,
     settle,
     total_return_pct,
 )
+from kernels.simulation.exits import EXIT_LAST_BAR, EXIT_RUIN, EXIT_SIGNAL
+from kernels.simulation.fills import closing_time, filled_bar, price_of_exit
 from kernels.simulation.final_signals import decide, empty_final, partial_ands
 from kernels.simulation.marks import Walked, mark_walk
 from kernels.simulation.outcomes import OUTCOMES, Outcomes
 from kernels.simulation.plane_grid import PLANE_GRID, PlaneGrid
-from kernels.simulation.positions import exit_reason, find_positions, room_for_positions
+from kernels.simulation.positions import ends_a_part, exit_reason, find_positions, room_for_positions
 from kernels.simulation.prices import PRICES, Prices
-from kernels.simulation.pruned_accounts import close_account, may_trade, open_account, trade
-from kernels.simulation.pruning import PRUNING, Pruning
-from kernels.simulation.trades import (
-    EXIT_SIGNAL,
-    TRADE,
-    TRADES_OUT,
-    booked_profit,
-    ruin_before,
-    write_trade,
-)
+from kernels.simulation.pruned.pruned_accounts import Deal, close_account, may_trade, open_account, trade
+from kernels.simulation.pruned.pruning import PRUNING, Pruning
+from kernels.simulation.trades import TRADE, TRADES_OUT, booked_profit, ruin_before, write_trade
 
 LANES = 8
 """Variants walked abreast."""
@@ -110,30 +107,50 @@ def _only_side(rules):
 def _walk(final, positions, count, prices, rules, trades):
     """The trades of one variant; writes as many as there is room for, and returns how many there are."""
     available, reserve = rules.budget_quote, rules.init_cash_quote - rules.budget_quote
-    only_side = _only_side(rules)
+    fills, only_side = prices.fills, _only_side(rules)
     n_trades = 0
     while n_trades < count and available > 0.0:
         side = positions.sides[0, n_trades] if only_side == 0.0 else only_side
         bar, exit_bar = np.int64(positions.bars[0, 2 * n_trades]), np.int64(positions.bars[0, 2 * n_trades + 1])
         reason = exit_reason(final, side, exit_bar, prices, rules.exit_on)
-        position = enter(side, prices.close[bar], available, rules)
+        position, price = enter(side, fills.prices[bar], available, rules), price_of_exit(prices, exit_bar, reason)
+        time = closing_time(fills, exit_bar)
+        bar, exit_bar = bar + fills.delay, filled_bar(fills, exit_bar, reason)
         if bar < prices.exposed and side == SHORT:
             exit_bar, reason = ruin_before(position, bar, exit_bar, reason, prices)
-        closed = leave(position, prices.close[exit_bar], rules)
+            if reason == EXIT_RUIN:
+                price, time = prices.close[exit_bar], closing_time(fills, exit_bar)
+        closed = leave(position, price, rules)
         profit, reason = booked_profit(available, closed.profit, reason)
         available, reserve = settle(available, reserve, profit, rules)
         if n_trades < trades.size:
             equity = available + reserve
-            write_trade(trades[n_trades], bar, exit_bar, position, closed, profit, equity, reason)
+            write_trade(trades[n_trades], bar, position, closed, profit, equity, (exit_bar, reason, time))
         n_trades += 1
     return n_trades
 
 
 @inline
-def _gather(close, bars, count, out):
-    """Fetch the closes that a walk will need together: each is a wait that the walk could not hide."""
+def _gather(prices, bars, count, out):
+    """Fetch the prices that a walk will need together: each is a wait that the walk could not hide.
+
+    Bars of signals become those of their fills.
+    """
+    if prices.fills.delay:
+        _gather_delayed(prices, bars, count, out)
+        return
+    for place in range(2 * count):
+        out[place] = prices.close[bars[place]]
+
+
+@splice
+def _gather_delayed(prices, bars, count, out):
     for place in range(count):
-        out[place] = close[bars[place]]
+        entry, exit_ = np.int64(bars[2 * place]), np.int64(bars[2 * place + 1])
+        reason = EXIT_LAST_BAR if ends_a_part(prices, exit_) else EXIT_SIGNAL
+        out[2 * place], out[2 * place + 1] = prices.fills.prices[entry], price_of_exit(prices, exit_, reason)
+        bars[2 * place] = entry + prices.fills.delay
+        bars[2 * place + 1] = filled_bar(prices.fills, exit_, reason)
 
 
 @jit(PLANE_GRID, INT, PRICES, RULES, OUTCOMES)
@@ -186,22 +203,29 @@ def _rank(planes, first, prices, rules, outcomes):
             if begun < n_variants:
                 outcomes.conflicts[begun] = decide(first + begun, planes, partial, final, rules)
                 counts[lane] = find_positions(final, prices, rules, positions, lane)
-                _gather(prices.close, positions.bars[lane], 2 * counts[lane], closes[lane])
+                _gather(prices, positions.bars[lane], counts[lane], closes[lane])
                 available[lane], reserve[lane] = rules.budget_quote, rules.init_cash_quote - rules.budget_quote
                 variants[lane], places[lane] = begun, 0
                 begun += 1
 
 
 @inline
-def _pruned_variant(positions, count, prices, rules, pruning):
-    """The account of one variant at its end, or where it breaks a limit; the trades are those of `_walk`."""
+def _pruned_variant(positions, count, prices, rules, pruning, room):
+    """The account of one variant at its end, or where it breaks a limit; the trades are those of `_walk`.
+
+    Args:
+        room: for a price a fill.
+    """
     account = open_account(rules, pruning)
+    _gather(prices, positions.bars[0], count, room)
     only_side = _only_side(rules)
     while account.tally.trades < count and may_trade(account):
         place = account.tally.trades
         side = positions.sides[0, place] if only_side == 0.0 else only_side
         bar, exit_bar = np.int64(positions.bars[0, 2 * place]), np.int64(positions.bars[0, 2 * place + 1])
-        account = trade(account, side, bar, exit_bar, prices, rules, pruning)
+        fill = entry_fill(side, room[2 * place], rules.slippage)
+        deal = Deal(side, bar, exit_bar, fill, exit_fill(side, room[2 * place + 1], rules.slippage))
+        account = trade(account, deal, prices, rules, pruning)
     return account
 
 
@@ -210,11 +234,11 @@ def _rank_pruned(planes, first, prices, rules, pruning, outcomes):
     """A kernel of its own: limits that are not set must cost a search nothing."""
     n_bars = prices.close.size
     final, positions = empty_final(planes, n_bars), room_for_positions(prices, 1)
-    partial = partial_ands(planes, final)
+    partial, room = partial_ands(planes, final), np.empty(2 * n_bars)
     for at in range(outcomes.trades.size):
         outcomes.conflicts[at] = decide(first + at, planes, partial, final, rules)
         count = find_positions(final, prices, rules, positions, 0)
-        account = _pruned_variant(positions, count, prices, rules, pruning)
+        account = _pruned_variant(positions, count, prices, rules, pruning, room)
         close_account(account, n_bars, rules, pruning, outcomes, at)
 
 

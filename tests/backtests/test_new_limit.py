@@ -11,7 +11,7 @@ from tests.support.house_copy import change, changed_files, copy_house, run_in
 
 pytestmark = [pytest.mark.slow]
 
-FILE = "kernels/simulation/limits.py"
+FILE = "kernels/simulation/pruned/limits.py"
 END_OF_LIMITS = ')\n"""Limits in the order of the request'
 
 MAX_LOSSES_IN_A_ROW = """    Limit(

@@ -24,6 +24,7 @@ SECTIONS: dict[str, Section] = {
     "parity": parity.rows,
     "stage-a": stage_a.rows,
     "stage-b": stage_b.rows,
+    "fills": stage_b.fill_rows,
     "signals": signals.rows,
     "rank-by": ranking.rows,
     "indicators": indicators.rows,

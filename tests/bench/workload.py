@@ -38,6 +38,7 @@ RSI = {
 }
 EMA = {"id": "ema", "params": {"window": {"values": [20, 50, 100, 200]}}}
 ROC = {"id": "roc", "params": {"window": {"values": [5, 10, 20, 40, 60]}}}
+LEVELS = {"sl_pct": {"start": 0.5, "stop": 5.0, "step": 0.5}, "tp_pct": {"start": 0.5, "stop": 10.0, "step": 0.5}}
 
 
 @dataclass(frozen=True)

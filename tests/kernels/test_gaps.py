@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels.simulation.limits import REASONS
+from kernels.simulation.exits import EXIT_REASONS
 from kernels.simulation.outcomes import Outcomes
 from kernels.simulation.prices import Prices
-from kernels.simulation.pruning import Pruning, limits_of, no_deadlines
-from kernels.simulation.trades import EXIT_REASONS
+from kernels.simulation.pruned.limits import REASONS
+from kernels.simulation.pruned.pruning import Pruning, limits_of, no_deadlines
 from kernels.simulation.without_stops import rank_range, trades_of
 from tests.support.oracles import oracle
 from tests.support.oracles.drawn_cases import cases, drawn_closes, drawn_rules, drawn_signal

@@ -16,8 +16,8 @@ from kernels.live.paper_accounts import NO_BAR, PAPER_ACCOUNT, TERMS, Terms, new
 from kernels.live.steps import Tapes, step_accounts
 from kernels.live.trade_events import ANNULLED, CLOSED, EVENT_KINDS, OPENED
 from kernels.simulation.accounts import Rules
+from kernels.simulation.exits import EXIT_REASONS
 from kernels.simulation.programs import ABSENT, AND, LEAF, Program
-from kernels.simulation.trades import EXIT_REASONS
 from tests.support.oracles.drawn_runs import ALWAYS, DrawnRun
 from tests.support.oracles.oracle_comparison import kernel_rules, signal_flags
 from tests.support.oracles.step_comparison import SteppedRun

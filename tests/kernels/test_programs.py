@@ -12,13 +12,13 @@ import pytest
 from kernels.bits import pack, plane_addresses, row_addresses
 from kernels.simulation.accounts import LONG, SHORT
 from kernels.simulation.entry_bars import EntryBars
+from kernels.simulation.exits import EXIT_REASONS
 from kernels.simulation.first_passages import STOP_LOSS, TAKE_PROFIT, StopTable, passages
 from kernels.simulation.outcomes import Outcomes
 from kernels.simulation.plane_grid import PlaneGrid
 from kernels.simulation.prices import Prices
 from kernels.simulation.programs import ABSENT, AND, LEAF, OR, Program
 from kernels.simulation.stops import Stops
-from kernels.simulation.trades import EXIT_REASONS
 from kernels.simulation.under_stops import rank_combinations, trades_under
 from kernels.simulation.without_stops import rank_range, trades_of
 from tests.support.oracles import oracle
@@ -108,7 +108,7 @@ class DrawnProgram:
 def assert_same_trades(trades: np.ndarray, expected: oracle.Run) -> None:
     assert [EXIT_REASONS[row["exit_reason"]] for row in trades] == [trade.exit_reason for trade in expected.trades]
     for row, trade in zip(trades, expected.trades, strict=True):
-        for name in trades.dtype.names[:-1]:
+        for name in trades.dtype.names[:-2]:
             assert_close(row[name].item(), getattr(trade, name), name)
 
 
@@ -136,8 +136,8 @@ def test_variants_under_stops_equal_the_oracle(seed: int):
         for kind, levels in ((STOP_LOSS, losses), (TAKE_PROFIT, profits))
         for side in SIDES[case.rules.direction]
     ]
-    made = passages(np.array(case.closes), case.terms.slippage, tables, entries)
-    stops = Stops(row_addresses([table[None] for table in made]), 2, 2, entries)
+    made = passages(case.prices, case.terms.slippage, tables, entries)
+    stops = Stops(row_addresses([table[None] for table in made]), 2, 2, entries, np.array(losses + profits))
     bases = np.arange(case.grid.variants)
     outcomes = Outcomes.for_variants(4 * bases.size)
     rank_combinations(case.grid, bases, stops, 0, case.prices, case.terms, outcomes)

@@ -12,10 +12,10 @@ from candleray.search.performance import performance_of
 from kernels.bits import pack, plane_addresses
 from kernels.simulation import accounts
 from kernels.simulation.equity_curve import ReportedBars
+from kernels.simulation.exits import EXIT_REASONS
 from kernels.simulation.outcomes import Outcomes
 from kernels.simulation.plane_grid import PlaneGrid
 from kernels.simulation.prices import Prices
-from kernels.simulation.trades import EXIT_REASONS
 from kernels.simulation.without_stops import rank_range, trades_of
 from tests.support.oracles import oracle
 from tests.support.oracles.drawn_cases import cases
@@ -244,7 +244,7 @@ def test_every_variant_equals_the_oracle(case):
         assert_close(totals[index], expected.total_return_pct, "total return")
         for row, trade in zip(trades, expected.trades, strict=True):
             assert EXIT_REASONS[row["exit_reason"]] == trade.exit_reason
-            for name in trades.dtype.names[:-1]:
+            for name in trades.dtype.names[:-2]:
                 assert_close(row[name].item(), getattr(trade, name), name)
         wanted = oracle.report(expected, closes, stamps, bar_ms, rules.init_cash_quote)
         assert list(metrics) == list(wanted)

@@ -14,7 +14,8 @@ from candleray.live.events import EventBody
 from candleray.settings import ROOT
 from candleray.timeframes import MINUTE_MS
 from kernels.live.trade_events import TRADE_EVENT
-from kernels.simulation.trades import EXIT_REASONS, TRADE
+from kernels.simulation.exits import EXIT_REASONS
+from kernels.simulation.trades import TRADE
 
 
 def _record(dtype: np.dtype[np.void], side: int, reason: int) -> dict[str, Any]:

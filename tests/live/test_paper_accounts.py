@@ -16,7 +16,7 @@ from candleray.search.variants import VariantGrid
 from kernels.bits import pack, unpack
 from kernels.live.steps import Tapes
 from kernels.live.trade_events import CLOSED
-from kernels.simulation.trades import EXIT_LAST_BAR
+from kernels.simulation.exits import EXIT_LAST_BAR
 from tests.support.oracles.signal_comparison import Case
 from tests.support.sample_search import CANDLES, WARMUP, resolved
 from tests.support.searches import bars_over

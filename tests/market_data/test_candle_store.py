@@ -211,14 +211,17 @@ def test_two_years_go_in_once_and_a_year_is_read_in_a_moment(
     embedded_store: CandleStore, shared_data: Path
 ) -> None:
     path = shared_data / "candles/binance_spot_BTCUSDT_2024-2025.parquet"
+    began_s = time.process_time()
     first = import_file(embedded_store, "TWOYEARS", path)
+    importing_s = time.process_time() - began_s
     again = import_file(embedded_store, "TWOYEARS", path)
     assert (first.written, again.written, again.unchanged) == (1_052_640, 0, 1_052_640)
     assert TestEmbedded.counts(embedded_store, "TWOYEARS") == (1_052_640, 1_052_640)
     durations_s = []
     for _ in range(5):
-        began = time.perf_counter()
+        began_s = time.process_time()
         year = embedded_store.read(1, "TWOYEARS", *YEAR_2025_MS)
-        durations_s.append(time.perf_counter() - began)
+        durations_s.append(time.process_time() - began_s)
     assert len(year) == 525_600
-    assert min(durations_s) < 0.3
+    # By the processor's time, and beside the import: a machine with other work is slower at both.
+    assert min(durations_s) < importing_s / 10, (durations_s, importing_s)

@@ -20,9 +20,9 @@ from candleray.search.stop_tables import shortlisted
 from candleray.search.variants import VariantGrid, request_hash, resolve
 from candleray.settings import BacktestSettings
 from candleray.timeframes import MINUTE_MS
-from kernels.simulation.limits import KEPT, REASONS
 from kernels.simulation.outcomes import Outcomes
-from kernels.simulation.pruning import Pruning, deadlines, limits_of, no_deadlines
+from kernels.simulation.pruned.limits import KEPT, REASONS
+from kernels.simulation.pruned.pruning import Pruning, deadlines, limits_of, no_deadlines
 from kernels.simulation.without_stops import rank_range
 from tests.support.oracles import oracle
 from tests.support.oracles.drawn_cases import drawn_closes, drawn_rules, drawn_signal

@@ -40,7 +40,7 @@ from candleray.strategies.strategy import StrategySpec, request_of
 from candleray.timeframes import MINUTE_MS, TimeRange, from_ms, minutes_of
 from kernels import ENGINE_VERSION
 from kernels.indicators import INDICATORS
-from kernels.simulation.trades import EXIT_GAP, EXIT_REASONS
+from kernels.simulation.exits import EXIT_GAP, EXIT_REASONS
 
 MAX_MINUTES = 2_000
 """Differing minutes that a session lists."""

@@ -39,7 +39,7 @@ from kernels.live.bar_signals import Decisions, bar_signals
 from kernels.live.paper_accounts import LONG_BIT, SHORT_BIT, TERMS
 from kernels.rollup import rollup
 from kernels.simulation.equity_curve import mark_equity
-from kernels.simulation.trades import EXIT_GAP, EXIT_REASONS
+from kernels.simulation.exits import EXIT_GAP, EXIT_REASONS
 
 ALL_THERE_IS = 1 << 40
 """A warm-up that begins every series with the first bar of its candles."""

@@ -7,14 +7,12 @@ flat, so nothing of a position that chose it goes on, trades nothing within the 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.verdict import Verdict, WalkForward, WalkForwardFold
-from candleray.candles import Candles
 from candleray.search import engine
 from candleray.search.bars import Bars
 from candleray.search.judged.verdicts import strategy_of
@@ -101,7 +99,7 @@ class _Chosen:
 
     def over(self, first: int, last: int) -> tuple[int, float]:
         """Return how many trades it makes on these bars alone, and what they make of one unit of cash."""
-        bars = _some(self._bars, first, last)
+        bars = self._bars.some(first, last)
         planes = self._planes_over(first, last)
         tables = engine.all_tables(bars, self._grid, planes) if self._grid.has_stops else None
         prices = engine.prices_of(bars, self._grid)
@@ -110,14 +108,3 @@ class _Chosen:
         if not trades.size:
             return 0, 1.0
         return trades.size, float(trades["equity_quote"][-1]) / retracing.rules.init_cash_quote
-
-
-def _some(bars: Bars, first: int, last: int) -> Bars:
-    """Return bars of the range alone, all of which trade."""
-    places = slice(bars.start + first, bars.start + last + 1)
-    candles = Candles(
-        np.ascontiguousarray(bars.candles.ts_open_ms[places]),
-        np.ascontiguousarray(bars.candles.values[:, places]),
-    )
-    gaps = bars.gaps[(bars.gaps >= first) & (bars.gaps < last)] - first
-    return replace(bars, candles=candles, start=0, gaps=gaps)

@@ -11,7 +11,6 @@ from candleray.backtests.metrics import MetricValue
 from candleray.backtests.preflight import Guard
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult
-from candleray.errors import invalid
 from candleray.market_data.bar_reader import CandleReader
 from candleray.search.bars import Bars, read_bars
 from candleray.search.estimate import compute_bytes, refuse_exceeded
@@ -19,7 +18,7 @@ from candleray.search.in_process import best_of
 from candleray.search.nulls.bests_of_histories import held_against
 from candleray.search.nulls.histories import history
 from candleray.search.ranges import ranges
-from candleray.search.variants import OTHER_CANDLES, VariantGrid, resolve
+from candleray.search.variants import VariantGrid, resolve
 from candleray.settings import BacktestSettings, Settings
 from candleray.work_elsewhere import Compute
 
@@ -38,8 +37,7 @@ def of_best(request: BacktestRequest, settings: Settings) -> BacktestRequest:
     """
     alone = {"top_k": 1, "trades_for": 0, "luck": None}
     whole = resolve(request, settings.backtests).model_copy(update=alone)
-    if VariantGrid(whole).numbering.sources:
-        raise invalid("signals", "other_candles", OTHER_CANDLES)
+    VariantGrid(whole).require_lone_bars("signals")
     return whole
 
 

@@ -54,11 +54,20 @@ class Chance:
         for check in self.query.checks:
             if check is Check.SKIPPED and not base.trades:
                 notes.append(f"{check}: the strategy has no trades to leave out")
+            elif (reason := self._not_drawn(check, bars)) is not None:
+                notes.append(f"{check}: {reason}")
             elif check in (Check.SKIPPED, Check.NOISE):
                 drawn = await (self._skipped(bars) if check is Check.SKIPPED else self._noise(bars))
                 cases += self._shown(check, drawn)
                 told.append(_told(check, drawn.returns_pct))
         return cases, told
+
+    def _not_drawn(self, check: Check, bars: Bars) -> str | None:
+        if check is Check.SKIPPED and not self.strategy.fill.is_usual:
+            return "it walks from close to close, and fill has orders fill elsewhere"
+        if check is Check.NOISE and bars.inside is not None:
+            return "it moves prices of bars, and fill.stops looks at the minutes inside them"
+        return None
 
     async def _skipped(self, bars: Bars) -> Drawn:
         query = self.query

@@ -66,9 +66,10 @@ class DrawnRun:
         sides = {"long-only": [LONG], "short-only": [SHORT], "long-short": [LONG, SHORT]}[self.rules.direction]
         levels = ((STOP_LOSS, self.rules.sl_pct), (TAKE_PROFIT, self.rules.tp_pct))
         wanted = [StopTable(side, kind, [level]) for kind, level in levels if level is not None for side in sides]
-        tables = passages(self.close, rules.slippage, wanted, every)
+        tables = passages(prices, rules.slippage, wanted, every)
+        levels_pct = np.array([level for _, level in levels if level is not None], float)
         counts = [int(level is not None) for _, level in levels]
-        stops = Stops(row_addresses([table[None] for table in tables]), *counts, every)
+        stops = Stops(row_addresses([table[None] for table in tables]), *counts, every, levels_pct)
         return trades_under(planes, stops, 0, prices, rules)[0]
 
     @cached_property

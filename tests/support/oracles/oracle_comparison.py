@@ -12,12 +12,12 @@ from kernels.bits import pack, plane_addresses, row_addresses
 from kernels.simulation import accounts
 from kernels.simulation.accounts import LONG, SHORT
 from kernels.simulation.entry_bars import EntryBars
+from kernels.simulation.exits import EXIT_REASONS
 from kernels.simulation.first_passages import BLOCK_LEVELS, STOP_LOSS, TAKE_PROFIT, StopTable, passages
 from kernels.simulation.outcomes import Outcomes
 from kernels.simulation.plane_grid import PlaneGrid
 from kernels.simulation.prices import Prices
 from kernels.simulation.stops import Stops
-from kernels.simulation.trades import EXIT_REASONS
 from kernels.simulation.under_stops import rank_combinations, trades_under
 from tests.support.oracles import oracle
 
@@ -55,14 +55,16 @@ def assert_close(got, expected, name: str) -> None:
 class Grid:
     """Base variants over some closes, and the combinations of some stop levels."""
 
-    def __init__(self, closes, axes, rules: oracle.Rules, stop_losses=(), take_profits=(), gaps=()) -> None:
+    def __init__(
+        self, closes, axes, rules: oracle.Rules, stop_losses=(), take_profits=(), gaps=(), fills=None
+    ) -> None:
         self.close, self.axes, self.rules = np.array(closes, float), axes, rules
         self.terms = kernel_rules(rules)
         self.sizes = np.array([len(axis) for axis in axes])
         self.offsets = np.cumsum([0, *self.sizes[:-1]])
         self._chunks = [np.stack([pack(signal_flags(signal)) for signal in axis]) for axis in axes]
         self.planes = PlaneGrid(plane_addresses(self._chunks), self.offsets, self.sizes)
-        self.prices = Prices.over(self.close, self.terms.slippage, gaps)
+        self.prices = Prices.over(self.close, self.terms.slippage, gaps, fills)
         self.levels = list(product(stop_losses or [None], take_profits or [None]))
         self.stops = self.tables(stop_losses, take_profits)
 
@@ -76,9 +78,10 @@ class Grid:
             for first in range(0, len(levels), BLOCK_LEVELS)
             for side in sides
         ]
-        tables = passages(self.close, self.terms.slippage, wanted, entries)
+        tables = passages(self.prices, self.terms.slippage, wanted, entries)
         addresses = row_addresses([table[None] for table in tables])
-        stops = Stops(addresses, len(stop_losses), len(take_profits), entries)
+        levels = np.array([*stop_losses, *take_profits], float)
+        stops = Stops(addresses, len(stop_losses), len(take_profits), entries, levels)
         self._tables = tables
         return stops
 
@@ -116,5 +119,5 @@ class Grid:
             assert_close(outcomes.total_return_pct[at], expected.total_return_pct, "total return")
             for row, trade in zip(trades, expected.trades, strict=True):
                 assert EXIT_REASONS[row["exit_reason"]] == trade.exit_reason
-                for name in trades.dtype.names[:-1]:
+                for name in trades.dtype.names[:-2]:
                     assert_close(row[name].item(), getattr(trade, name), name)

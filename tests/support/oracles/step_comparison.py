@@ -19,13 +19,8 @@ from kernels.live.paper_accounts import TERMS, new_accounts
 from kernels.live.steps import Tapes, step_accounts
 from kernels.live.trade_events import ANNULLED, CLOSED
 from kernels.simulation.equity_curve import mark_equity
-from kernels.simulation.trades import (
-    EXIT_GAP,
-    EXIT_LAST_BAR,
-    EXIT_REASONS,
-    EXIT_RUIN,
-    TRADE,
-)
+from kernels.simulation.exits import EXIT_GAP, EXIT_LAST_BAR, EXIT_REASONS, EXIT_RUIN
+from kernels.simulation.trades import TRADE
 from tests.support.oracles.drawn_runs import DrawnRun
 from tests.support.oracles.oracle_comparison import assert_close
 
@@ -109,7 +104,7 @@ class SteppedRun:
         assert len(oracle_run.trades) - len(expected) in (0, 1)
         for row, trade in zip(trades, expected, strict=True):
             assert EXIT_REASONS[row["exit_reason"]] == trade.exit_reason
-            for name in trades.dtype.names[:-1]:
+            for name in trades.dtype.names[:-2]:
                 assert_close(row[name].item(), getattr(trade, name), name)
 
 

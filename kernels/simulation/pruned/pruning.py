@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.jit import FLOAT, INT, INTS, INTS_OUT, inline, jit, record_of, splice
-from kernels.simulation.limits import KEPT, LIMITS, AccountState, Predicate
 from kernels.simulation.prices import BLOCK
+from kernels.simulation.pruned.limits import KEPT, LIMITS, AccountState, Predicate
 
 ROUNDING = 1e-12
 """A high counts only if it is above the one before by more than this share of it; less is rounding."""
@@ -189,6 +189,8 @@ def after_idle_bars(standing, tally, equity, first, stop, pruning):
 def _after_held_bars(standing, tally, position, equity, bars, prices, pruning):
     """Fate and standing after the bars at whose closes a position is open; `equity` is that before its entry."""
     close, deadlines, limits = prices.close, pruning.deadlines, pruning.limits
+    if bars[0] >= bars[1]:  # it has filled and ended before the first close
+        return KEPT, standing
     base = equity - position.fee
     side, quantity, fill = position.side, position.quantity, position.fill
     first, stop = bars

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from kernels.jit import inline, splice
-from kernels.simulation.accounts import SHORT, enter, leave, settle, total_return_pct
-from kernels.simulation.limits import KEPT
-from kernels.simulation.pruning import (
+from kernels.simulation.accounts import SHORT, enter_at, exit_fill, leave_at, settle, total_return_pct
+from kernels.simulation.exits import EXIT_RUIN, EXIT_SIGNAL
+from kernels.simulation.pruned.limits import KEPT
+from kernels.simulation.pruned.pruning import (
     Standing,
     Tally,
     TradeBars,
@@ -19,7 +22,7 @@ from kernels.simulation.pruning import (
     tally_with,
     until_exit,
 )
-from kernels.simulation.trades import EXIT_SIGNAL, booked_profit, ruin_before
+from kernels.simulation.trades import booked_profit, ruin_before
 
 
 class PrunedAccount(NamedTuple):
@@ -31,6 +34,16 @@ class PrunedAccount(NamedTuple):
     last_exit: int
     standing: Standing
     fate: int
+
+
+class Deal(NamedTuple):
+    """A trade as its signals and levels make it: the bars of its fills, and the fills."""
+
+    side: float
+    bar: np.int64
+    exit_bar: np.int64
+    fill: float
+    exit_fill: float
 
 
 @inline
@@ -46,21 +59,24 @@ def may_trade(account):
 
 
 @splice
-def trade(account, side, bar, exit_bar, prices, rules, pruning):
+def trade(account, deal, prices, rules, pruning):
     """The account after one more trade; where that breaks a limit, money and trades are those before it."""
     available, reserve, tally = account.available, account.reserve, account.tally
-    position, reason = enter(side, prices.close[bar], available, rules), EXIT_SIGNAL
-    if bar < prices.exposed and side == SHORT:
-        exit_bar, reason = ruin_before(position, bar, exit_bar, reason, prices)
-    bars = TradeBars(account.last_exit, bar, exit_bar)
+    position, reason = enter_at(deal.side, deal.fill, available, rules), EXIT_SIGNAL
+    exit_bar, fill = deal.exit_bar, deal.exit_fill
+    if deal.bar < prices.exposed and deal.side == SHORT:
+        exit_bar, reason = ruin_before(position, deal.bar, exit_bar, reason, prices)
+        if reason == EXIT_RUIN:
+            fill = exit_fill(deal.side, prices.close[exit_bar], rules.slippage)
+    bars = TradeBars(account.last_exit, deal.bar, exit_bar)
     fate, standing = until_exit(account.standing, tally, position, available + reserve, bars, prices, pruning)
     if fate != KEPT:
         return PrunedAccount(available, reserve, tally, account.last_exit, standing, fate)
-    exit_ = leave(position, prices.close[exit_bar], rules)
+    exit_ = leave_at(position, fill, rules)
     profit, _ = booked_profit(available, exit_.profit, reason)
     settled = settle(available, reserve, profit, rules)
     closed = tally_with(tally, profit)
-    state = state_of(standing, closed, settled[0] + settled[1], exit_bar, exit_bar - bar)
+    state = state_of(standing, closed, settled[0] + settled[1], exit_bar, exit_bar - deal.bar)
     fate = fate_at_exit(state, pruning.limits)
     if fate != KEPT:
         return PrunedAccount(available, reserve, tally, account.last_exit, standing, fate)

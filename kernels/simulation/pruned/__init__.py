@@ -1,0 +1,1 @@
+"""Limits that end a variant before its last bar."""

@@ -1,0 +1,205 @@
+"""Whole searches under other fills than at closes, against a clock of minutes, and what their answers say."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from candleray.backtests.result import BacktestResult
+from candleray.backtests.sentences import sentences
+from candleray.candles import Candles
+from candleray.errors import InvalidInput
+from candleray.indicators.request_models import get_request_models
+from candleray.search.variants import VariantGrid, request_hash, resolve
+from candleray.settings import BacktestSettings
+from candleray.timeframes import MINUTE_MS, iso
+from tests.support.oracles.naive_fills import Bar, Clock, Minute, Policy, trade
+from tests.support.oracles.oracle import Rules
+from tests.support.sample_search import START_MS, WARMUP, numbers_of, resolved
+from tests.support.searches import search_over
+
+INTRABAR = {"entry": "next_open", "stops": "intrabar"}
+RSI = {
+    "id": "rsi",
+    "params": {"window": {"values": [5, 9]}},
+    "signal": {"long_threshold": 45, "short_threshold": 55},
+}
+ASKED = {
+    "timeframe": "15m",
+    "time_range": {"start": "2025-01-02", "end": "2025-01-12"},
+    "indicators": [RSI],
+    "allow_gaps": True,
+}
+
+
+def holed_walk(minutes: int, missing: int, seed: int = 3) -> Candles:
+    """A walk whose minutes reach far and leap, of which some are missing."""
+    random = np.random.default_rng(seed)
+    steps = random.normal(0, 0.002, minutes) + random.choice([0, 0.02, -0.02], minutes, p=[0.98, 0.01, 0.01])
+    close = 100 * np.exp(np.cumsum(steps))
+    open_ = np.concatenate(([100.0], close[:-1])) * (1 + random.choice([0, 0.01], minutes, p=[0.99, 0.01]))
+    reach = random.random((2, minutes)) * random.choice([0.001, 0.02], minutes, p=[0.9, 0.1])
+    high, low = np.maximum(open_, close) * (1 + reach[0]), np.minimum(open_, close) * (1 - reach[1])
+    kept = np.sort(random.permutation(minutes)[missing:])
+    values = np.ascontiguousarray(np.array([open_, high, low, close, np.ones(minutes)])[:, kept])
+    return Candles(START_MS + kept * MINUTE_MS, values)
+
+
+CANDLES = holed_walk(15 * 1440, 40)
+
+
+def searched(fill: dict[str, str] | None, **changes: Any) -> BacktestResult:
+    return search_over(CANDLES, resolved(**{**ASKED, "fill": fill, **changes}), WARMUP)
+
+
+def whole_bars(minutes: int) -> dict[int, Bar]:
+    """The bars that have all of their minutes, by the time they open."""
+    found: dict[int, list[Minute]] = {}
+    closes: dict[int, float] = {}
+    for stamp, row in zip(CANDLES.ts_open_ms.tolist(), CANDLES.values.T.tolist(), strict=True):
+        opened = stamp - stamp % (minutes * MINUTE_MS)
+        found.setdefault(opened, []).append(Minute(*row[:3]))
+        closes[opened] = row[3]
+    return {
+        opened: Bar(inside[0].open, closes[opened], inside)
+        for opened, inside in found.items()
+        if len(inside) == minutes
+    }
+
+
+def levels_of_rsi(closes: list[float], window: int, first: int) -> list[int]:
+    """Wilder's RSI from the bar `first` on, as the rule of a band: long below 45, short above 55."""
+    moves = [later - before for before, later in pairwise(closes[first:])]
+    signals = [0] * (first + window)
+    gain = sum(max(move, 0.0) for move in moves[:window]) / window
+    loss = sum(max(-move, 0.0) for move in moves[:window]) / window
+    for place in range(window, len(moves) + 1):
+        value = 100.0 if loss == 0 else 100.0 - 100.0 / (1.0 + gain / loss)
+        signals.append(1 if value <= 45 else -1 if value >= 55 else 0)
+        if place < len(moves):
+            gain = (gain * (window - 1) + max(moves[place], 0.0)) / window
+            loss = (loss * (window - 1) + max(-moves[place], 0.0)) / window
+    return signals
+
+
+def clock_of(variant: dict[str, Any], fill: dict[str, str], minutes: int) -> tuple[Clock, list[int]]:
+    """The variant by the clock of minutes, and the times at which its bars open."""
+    whole = whole_bars(minutes)
+    opens = sorted(whole)
+    start_ms = START_MS + 1440 * MINUTE_MS
+    place = next(at for at, opened in enumerate(opens) if opened >= start_ms)
+    stop = next(at for at, opened in enumerate(opens) if opened >= START_MS + 11 * 1440 * MINUTE_MS)
+    window = variant["indicators"][0]["params"]["window"]
+    closes = [whole[opened].close for opened in opens]
+    signals = levels_of_rsi(closes, window, max(0, place - WARMUP))[place:stop]
+    rules = Rules(
+        direction=variant["direction"],
+        exit_on=variant["exit_on"],
+        fee_pct=variant["fee_pct"],
+        slippage_pct=variant["slippage_pct"],
+        init_cash_quote=variant["init_cash_quote"],
+        sl_pct=variant["risk"]["sl_pct"],
+        tp_pct=variant["risk"]["tp_pct"],
+    )
+    bars = [whole[opened] for opened in opens[place:stop]]
+    return trade(signals, bars, rules, Policy(**fill)), opens[place:stop]
+
+
+@pytest.mark.parametrize("minutes", [1, 15, 60])
+@pytest.mark.parametrize("entry", ["close", "next_open"])
+@pytest.mark.parametrize(
+    "stops", [{"stops": "close"}, {"stops": "intrabar"}, {"stops": "intrabar", "tie": "target_first"}]
+)
+@pytest.mark.parametrize("direction", ["long-short", "long-only"])
+def test_every_variant_is_what_the_clock_of_minutes_says(
+    minutes: int, entry: str, stops: dict[str, str], direction: str
+):
+    fill = {"entry": entry, **stops}
+    risk = {"sl_pct": {"values": [0.6, 1.5]}, "tp_pct": {"values": [0.7, 3]}}
+    timeframe = {1: "1m", 15: "15m", 60: "1h"}[minutes]
+    span = {"start": "2025-01-02", "end": "2025-01-12"}
+    result = searched(fill, timeframe=timeframe, time_range=span, risk=risk, direction=direction)
+    assert len(result.top) == 8
+    for variant in result.top:
+        clock, opens = clock_of(variant.strategy, fill, minutes)
+        assert variant.total_return_pct == pytest.approx(clock.run.total_return_pct, rel=1e-9, abs=1e-9)
+        told = [(one.exit_reason, one.entry_fill, one.exit_fill) for one in variant.trades or ()]
+        expected = [(one.exit_reason, one.entry_fill, one.exit_fill) for one in clock.run.trades]
+        assert [one[0] for one in told] == [one[0] for one in expected]
+        assert np.allclose([one[1:] for one in told], [one[1:] for one in expected], rtol=1e-12, atol=0)
+        for one, naive in zip(variant.trades or (), clock.run.trades, strict=True):
+            before, after = opens[naive.exit_bar], opens[naive.exit_bar] + minutes * MINUTE_MS
+            assert iso(before) <= one.exit_time <= iso(after)
+            assert one.entry_time <= one.exit_time
+            entered = opens[naive.entry_bar] + (0 if entry == "next_open" else minutes * MINUTE_MS)
+            assert one.entry_time == iso(entered)
+        if stops["stops"] == "intrabar":
+            other = {**fill, "tie": "target_first" if fill.get("tie") is None else "stop_first"}
+            assert variant.ties is not None
+            assert variant.ties.exits == clock.ties
+            decided = clock_of(variant.strategy, other, minutes)[0].run.total_return_pct
+            assert variant.ties.other_return_pct == pytest.approx(decided, rel=1e-9, abs=1e-9)
+        else:
+            assert variant.ties is None
+
+
+def test_ties_are_counted_somewhere_and_told_of_the_best():
+    result = searched({"stops": "intrabar"}, timeframe="1h", risk={"sl_pct": 0.6, "tp_pct": 0.7}, top_k=1)
+    best = result.top[0]
+    assert best.ties is not None
+    assert best.ties.exits > 0
+    exits = "1 exit" if best.ties.exits == 1 else f"{best.ties.exits} exits"
+    assert result.notes[-1] == (
+        f"fill.tie: {exits} of rank 1 came in a minute that touched both levels; under target_first it returns "
+        f"{best.ties.other_return_pct:.2f} %"
+    )
+
+
+def test_a_variant_alone_gives_the_same_numbers():
+    result = searched(INTRABAR, risk={"sl_pct": {"values": [1, 2]}})
+    for best in result.top:
+        request = resolve(get_request_models().validated_request(best.strategy), BacktestSettings())
+        alone = search_over(CANDLES, request, WARMUP).top[0]
+        assert (alone.metrics, alone.ties) == (best.metrics, best.ties)
+
+
+def test_what_says_nothing_of_fills_has_the_bytes_it_had():
+    closes = {"entry": "close", "stops": "close", "tie": "stop_first"}
+    assert "fill" not in resolved().model_dump_json()
+    assert request_hash(resolved()) == request_hash(resolved(fill=closes)) != request_hash(resolved(fill=INTRABAR))
+    assert numbers_of(searched(None)) == numbers_of(searched(closes))
+    assert searched(None).candles_hash == searched({"entry": "next_open"}).candles_hash
+
+
+def test_the_candles_of_a_search_that_looks_inside_bars_have_another_name():
+    usual, inside = (searched(fill, risk={"sl_pct": 2}).candles_hash for fill in (None, {"stops": "intrabar"}))
+    assert usual != inside
+
+
+def test_levels_of_closes_have_no_tie():
+    with pytest.raises(InvalidInput, match="no close reaches both levels: a tie belongs to stops 'intrabar'"):
+        resolved(fill={"tie": "target_first"})
+
+
+def test_without_levels_nothing_fills_inside_a_bar_and_the_answer_says_so():
+    result = searched({"stops": "intrabar"})
+    assert "fill.stops: risk has no level, so that nothing fills inside a bar" in result.notes
+    assert [one.metrics for one in result.top] == [one.metrics for one in searched(None).top]
+
+
+def test_histories_of_chance_have_no_minutes_inside_their_bars():
+    risk = {"sl_pct": 2}
+    with pytest.raises(InvalidInput, match=r"fill.stops is intrabar, and a bar of a history of chance"):
+        VariantGrid(resolved(**{**ASKED, "fill": {"stops": "intrabar"}, "risk": risk, "luck": {"walks": 10}}))
+    VariantGrid(resolved(fill={"stops": "intrabar"}, risk=risk, luck={"walks": 10}))
+
+
+def test_fills_are_said_in_words():
+    said = sentences(resolved(fill={**INTRABAR, "tie": "target_first"}, risk={"sl_pct": 2, "tp_pct": 4}))
+    assert said[-2:] == (
+        "Signals fill at the open of the next bar.",
+        "Levels fill inside bars, by the minute; a minute that touches both is a take-profit.",
+    )

@@ -1,0 +1,196 @@
+"""Trading under any policy of fills, minute by minute in plain Python, from the rules of trading.
+
+It goes along the clock: the open of a bar, its minutes, its close. It shares no code with the kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from tests.support.oracles.oracle import Account, Position, Rules, Run, Trade
+
+
+@dataclass(frozen=True)
+class Minute:
+    open: float
+    high: float
+    low: float
+
+
+@dataclass(frozen=True)
+class Bar:
+    open: float
+    close: float
+    minutes: Sequence[Minute]
+
+
+@dataclass(frozen=True)
+class Policy:
+    entry: str = "close"
+    stops: str = "close"
+    tie: str = "stop_first"
+
+
+@dataclass
+class Clock:
+    """An account on its way along the bars."""
+
+    rules: Rules
+    policy: Policy
+    account: Account
+    run: Run = field(default_factory=Run)
+    position: Position | None = None
+    ties: int = 0
+    exits_at_open: bool = False
+    enters_at_open: int = 0
+    """The side of the position to open; 0 for none."""
+
+    def pass_open(self, bar: int, passed: Bar) -> None:
+        """Fill what waits for the open, then look at levels in each minute."""
+        if self.exits_at_open:
+            self.leave(bar, passed.open, "signal")
+        if self.enters_at_open and not self.account.ruined:
+            self.enter(self.enters_at_open, bar, passed.open)
+        self.exits_at_open, self.enters_at_open = False, 0
+        if self.policy.stops == "intrabar":
+            for minute in passed.minutes:
+                if self.position is not None:
+                    self.pass_minute(bar, minute)
+
+    def pass_close(self, bar: int, price: float, signal: int, end: str | None) -> None:
+        """Close the position at a level, by its signal, or because the bars end here."""
+        reason = self.reason_at_close(price)
+        if reason is not None:
+            self.leave(bar, price, reason)
+        if self.position is None:
+            return
+        side, waits = self.position.side, self.policy.entry == "next_open"
+        gone = signal == -side if self.rules.exit_on == "opposite" else signal != side
+        if gone and waits and end is None:
+            self.exits_at_open = True
+        elif gone and not waits:
+            self.leave(bar, price, "signal")
+        elif end is not None:
+            self.leave(bar, price, end)
+
+    def ask_to_enter(self, bar: int, price: float, side: int) -> None:
+        if self.account.ruined:
+            return
+        if self.policy.entry == "next_open" and (self.position is None or self.exits_at_open):
+            self.enters_at_open = side
+        elif self.policy.entry == "close" and self.position is None:
+            self.enter(side, bar, price)
+
+    def marked(self, price: float) -> float:
+        position, equity = self.position, self.account.equity
+        if position is None:
+            return equity
+        return equity - position.fee + position.side * position.quantity * (price - position.fill)
+
+    def enter(self, side: int, bar: int, price: float) -> None:
+        fee_rate, slip = self.rules.fee_pct / 100, self.rules.slippage_pct / 100
+        fill = price * (1 + slip) if side == 1 else price * (1 - slip)
+        notional, left = self.account.available / (1 + fee_rate), 0.0
+        if self.rules.sizing == "fixed_quote" and self.rules.fixed_quote < notional:
+            notional = self.rules.fixed_quote
+            left = self.account.available - notional - fee_rate * notional
+        self.position = Position(side, bar, fill, notional / fill, notional, fee_rate * notional, left)
+
+    def leave(self, bar: int, price: float, reason: str) -> None:
+        position, account = self.position, self.account
+        assert position is not None
+        slip = self.rules.slippage_pct / 100
+        fill = price * (1 - slip) if position.side == 1 else price * (1 + slip)
+        if reason == "take_profit" and self.policy.stops == "intrabar":
+            fill = price
+        exit_fee = self.rules.fee_pct / 100 * position.quantity * fill
+        profit = position.side * position.quantity * (fill - position.fill) - position.fee - exit_fee
+        if reason == "ruin" or account.available + profit <= 0:
+            profit, reason, account.ruined = -account.available, "ruin", True
+        locked = 0.0
+        if self.rules.sizing == "strategy_compound_profit_lock" and profit > 0:
+            locked = profit * self.rules.safe_profit_percent / 100
+        account.available += profit - locked
+        account.reserve += locked
+        self.run.trades.append(
+            Trade(
+                position.bar,
+                bar,
+                position.side,
+                position.fill,
+                fill,
+                position.quantity,
+                position.notional,
+                position.fee,
+                position.fee + exit_fee,
+                profit,
+                profit / position.notional * 100,
+                account.equity,
+                reason,
+            )
+        )
+        self.position = None
+
+    def level(self, kind: str) -> float | None:
+        position = self.position
+        assert position is not None
+        pct = self.rules.sl_pct if kind == "stop_loss" else self.rules.tp_pct
+        towards = -position.side if kind == "stop_loss" else position.side
+        return None if pct is None else position.fill * (1 + towards * pct / 100)
+
+    def pass_minute(self, bar: int, minute: Minute) -> None:
+        """Look at both levels in one minute of a bar."""
+        touched = {}
+        for kind in ("stop_loss", "take_profit"):
+            level = self.level(kind)
+            if level is None:
+                continue
+            is_above = (kind == "take_profit") == (self.position.side == 1)
+            if is_above and minute.high >= level:
+                touched[kind] = max(level, minute.open)
+            if not is_above and minute.low <= level:
+                touched[kind] = min(level, minute.open)
+        self.ties += len(touched) == 2
+        first = ("stop_loss", "take_profit") if self.policy.tie == "stop_first" else ("take_profit", "stop_loss")
+        for kind in first:
+            if kind in touched:
+                self.leave(bar, touched[kind], kind)
+                return
+
+    def reason_at_close(self, price: float) -> str | None:
+        """The reason that a close ends the position for, without its signal."""
+        position = self.position
+        if position is None:
+            return None
+        ruin = position.fill * (2 + position.cash_left / position.notional)
+        if position.side == -1 and price >= ruin:
+            return "ruin"
+        if self.policy.stops == "close":
+            for kind in ("stop_loss", "take_profit"):
+                level = self.level(kind)
+                is_above = (kind == "take_profit") == (position.side == 1)
+                if level is not None and (price >= level if is_above else price <= level):
+                    return kind
+        return None
+
+
+def trade(
+    signals: Sequence[int], bars: Sequence[Bar], rules: Rules, policy: Policy, gaps: Collection[int] = ()
+) -> Clock:
+    """Trade one final signal a bar: 1, -1 or 0."""
+    compounds_a_part = rules.sizing.startswith("strategy_compound") and rules.budget_quote is not None
+    budget = rules.budget_quote if compounds_a_part else rules.init_cash_quote
+    clock = Clock(rules, policy, Account(budget, rules.init_cash_quote - budget))
+    before, last = 0, len(bars) - 1
+    for t, bar in enumerate(bars):
+        clock.pass_open(t, bar)
+        signal, ends = signals[t], t == last or t in gaps
+        clock.pass_close(t, bar.close, signal, "last_bar" if t == last else "gap" if ends else None)
+        is_long_or_short = "long-only" if signal == 1 else "short-only"
+        if signal not in (0, before) and rules.direction in ("long-short", is_long_or_short) and not ends:
+            clock.ask_to_enter(t, bar.close, signal)
+        before = signal
+        clock.run.equity.append(clock.marked(bar.close))
+    clock.run.total_return_pct = (clock.account.equity / rules.init_cash_quote - 1) * 100
+    return clock
