@@ -48,7 +48,7 @@ class Fill(Model):
     @property
     def is_usual(self) -> bool:
         """True where every order fills at a close."""
-        return self == _USUAL
+        return self.entry is EntryFill.CLOSE and self.stops is StopFill.CLOSE
 
     @property
     def looks_inside(self) -> bool:
@@ -68,8 +68,6 @@ class Ties(Model):
     other_return_pct: float
     """Total return of the variant where they are decided the other way."""
 
-
-_USUAL = Fill()
 
 AnyFill: TypeAlias = Annotated[Fill, Field(exclude_if=lambda fill: fill.is_usual)]
 """Left out where every order fills at a close, so that hashes stay."""

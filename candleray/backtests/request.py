@@ -144,7 +144,7 @@ class StrategyAxes(Model):
     """Fee of each fill in percent of its notional; the market's default where left out."""
     slippage_pct: Percent | None = None
     """Percent by which each fill is worse than its price; the configuration's default where left out."""
-    fill: AnyFill = Fill()
+    fill: AnyFill = Fill.model_construct()
     """The places where signals and levels fill; at closes where left out."""
     risk: Risk = Risk.model_construct()
 
