@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -27,6 +28,7 @@ RSI = {
     "params": {"window": {"values": [5, 9]}},
     "signal": {"long_threshold": 45, "short_threshold": 55},
 }
+FAST = {**RSI, "params": {"window": 5}}
 ASKED = {
     "timeframe": "15m",
     "time_range": {"start": "2025-01-02", "end": "2025-01-12"},
@@ -55,6 +57,7 @@ def searched(fill: dict[str, str] | None, **changes: Any) -> BacktestResult:
     return search_over(CANDLES, resolved(**{**ASKED, "fill": fill, **changes}), WARMUP)
 
 
+@cache
 def whole_bars(minutes: int) -> dict[int, Bar]:
     """The bars that have all of their minutes, by the time they open."""
     found: dict[int, list[Minute]] = {}
@@ -85,13 +88,13 @@ def levels_of_rsi(closes: list[float], window: int, first: int) -> list[int]:
     return signals
 
 
-def clock_of(variant: dict[str, Any], fill: dict[str, str], minutes: int) -> tuple[Clock, list[int]]:
+def clock_of(variant: dict[str, Any], fill: dict[str, str], minutes: int, days: int) -> tuple[Clock, list[int]]:
     """The variant by the clock of minutes, and the times at which its bars open."""
     whole = whole_bars(minutes)
     opens = sorted(whole)
     start_ms = START_MS + 1440 * MINUTE_MS
     place = next(at for at, opened in enumerate(opens) if opened >= start_ms)
-    stop = next(at for at, opened in enumerate(opens) if opened >= START_MS + 11 * 1440 * MINUTE_MS)
+    stop = next(at for at, opened in enumerate(opens) if opened >= START_MS + (1 + days) * 1440 * MINUTE_MS)
     window = variant["indicators"][0]["params"]["window"]
     closes = [whole[opened].close for opened in opens]
     signals = levels_of_rsi(closes, window, max(0, place - WARMUP))[place:stop]
@@ -120,11 +123,20 @@ def test_every_variant_is_what_the_clock_of_minutes_says(
     fill = {"entry": entry, **stops}
     risk = {"sl_pct": {"values": [0.6, 1.5]}, "tp_pct": {"values": [0.7, 3]}}
     timeframe = {1: "1m", 15: "15m", 60: "1h"}[minutes]
-    span = {"start": "2025-01-02", "end": "2025-01-12"}
-    result = searched(fill, timeframe=timeframe, time_range=span, risk=risk, direction=direction)
-    assert len(result.top) == 8
+    days = {1: 1, 15: 4, 60: 10}[minutes]
+    span = {"start": "2025-01-02", "end": f"2025-01-{2 + days:02}"}
+    result = searched(
+        fill,
+        timeframe=timeframe,
+        time_range=span,
+        risk=risk,
+        direction=direction,
+        verdict=False,
+        indicators=[FAST],
+    )
+    assert len(result.top) == 4
     for variant in result.top:
-        clock, opens = clock_of(variant.strategy, fill, minutes)
+        clock, opens = clock_of(variant.strategy, fill, minutes, days)
         assert variant.total_return_pct == pytest.approx(clock.run.total_return_pct, rel=1e-9, abs=1e-9)
         told = [(one.exit_reason, one.entry_fill, one.exit_fill) for one in variant.trades or ()]
         expected = [(one.exit_reason, one.entry_fill, one.exit_fill) for one in clock.run.trades]
@@ -140,7 +152,7 @@ def test_every_variant_is_what_the_clock_of_minutes_says(
             other = {**fill, "tie": "target_first" if fill.get("tie") is None else "stop_first"}
             assert variant.ties is not None
             assert variant.ties.exits == clock.ties
-            decided = clock_of(variant.strategy, other, minutes)[0].run.total_return_pct
+            decided = clock_of(variant.strategy, other, minutes, days)[0].run.total_return_pct
             assert variant.ties.other_return_pct == pytest.approx(decided, rel=1e-9, abs=1e-9)
         else:
             assert variant.ties is None
