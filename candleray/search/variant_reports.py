@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -15,13 +16,16 @@ from numpy.typing import NDArray
 
 from candleray.backtests.metrics import report
 from candleray.backtests.sentences import sentences
-from candleray.backtests.variant_report import MonthReturn, VariantReport
+from candleray.backtests.variant_report import DrawdownEpisode, MonthReturn, VariantReport, YearReturn
 from candleray.candles import FloatArray, IntArray
 from candleray.market_data.arrow_stream import stream_of
 from candleray.search import engine
 from candleray.search.bars import Bars
 from candleray.search.filled.tied_exits import ties_of
 from candleray.search.one_variant import OneVariant
+from candleray.search.reported.deepest_drawdowns import deepest_drawdowns
+from candleray.search.reported.periods import PeriodReturn, period_returns
+from candleray.search.reported.sides_and_costs import costs_of, exposure_by_side
 from candleray.search.reports import notes_of, notes_on_gaps
 from candleray.search.retraced import Retracing
 from candleray.search.variants import VariantGrid
@@ -89,24 +93,30 @@ class Traced:
             bars=bars.count,
             trades=int(self.trades.size),
             metrics=report(self.retracing.performance(self.trades)),
-            months=tuple(self._months()),
+            months=tuple(
+                MonthReturn(month=name, return_pct=ours, benchmark_return_pct=held)
+                for name, ours, held in self._returns("M")
+            ),
+            years=tuple(
+                YearReturn(year=name, return_pct=ours, benchmark_return_pct=held)
+                for name, ours, held in self._returns("Y")
+            ),
+            drawdowns=self._drawdowns(),
+            exposure=exposure_by_side(self.trades, bars.close, self.equity),
+            costs=costs_of(self.trades, self.retracing.rules.slippage, self.retracing.prices.fills),
             ties=ties_of(self.retracing, 0, self.trades),
             notes=notes,
         )
 
-    def _months(self) -> Iterator[MonthReturn]:
-        months = self.bars.ts_open_ms.astype("datetime64[ms]").astype("datetime64[M]")
-        ends = np.append(np.flatnonzero(months[1:] != months[:-1]), months.size - 1)
-        equity, close = self.equity[ends], self.bars.close[ends]
-        before = np.concatenate(([self.retracing.rules.init_cash_quote], equity[:-1]))
-        held = np.concatenate(([self.bars.close[0]], close[:-1]))
-        for at, end in enumerate(ends.tolist()):
-            yield MonthReturn(
-                month=str(months[end]),
-                # A ruined account has nothing left that could return anything.
-                return_pct=float(equity[at] / before[at] - 1.0) * 100.0 if before[at] > 0 else 0.0,
-                benchmark_return_pct=float(close[at] / held[at] - 1.0) * 100.0,
-            )
+    def _returns(self, unit: Literal["M", "Y"]) -> Iterator[PeriodReturn]:
+        cash = self.retracing.rules.init_cash_quote
+        return period_returns(self.bars.ts_open_ms, self.equity, self.bars.close, cash, unit)
+
+    def _drawdowns(self) -> tuple[DrawdownEpisode, ...]:
+        opened_ms, cash = self.bars.ts_open_ms[:1], self.retracing.rules.init_cash_quote
+        return deepest_drawdowns(
+            np.concatenate((opened_ms, self.closes_ms)), np.concatenate(([cash], self.equity))
+        )
 
     def curve(self, points: int, start_ms: int | None, end_ms: int | None) -> CurvePoints:
         """The curve between two moments, in so many buckets at most; its drawdown is that of the whole range."""

@@ -258,5 +258,17 @@ VARIANT_REPORT: dict[str, Any] = {
     "months": [
         {"month": "2025-01", "return_pct": 2.9223283306482273, "benchmark_return_pct": -12.236508122566725}
     ],
+    "years": [{"year": "2025", "return_pct": 2.9223283306482273, "benchmark_return_pct": -12.236508122566725}],
+    "drawdowns": [
+        {
+            "depth_pct": 3.1171,
+            "peak_time": "2025-01-14T09:00:00Z",
+            "lowest_time": "2025-01-16T21:00:00Z",
+            "recovery_time": None,
+            "duration_ms": 396000000,
+        }
+    ],
+    "exposure": {"long": 0.0, "short": 0.2417},
+    "costs": {"fees_quote": 15.2, "slippage_quote": 2.03},
     "notes": [],
 }

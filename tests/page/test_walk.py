@@ -184,6 +184,30 @@ def test_no_row_of_an_ended_search_moves_once_it_is_there(tab: Tab, link: str):
     assert len(tab.evaluate("[...window.places]")) == 1
 
 
+def test_a_search_says_where_orders_fill_and_a_copy_of_it_too(tab: Tab, link: str, tmp_path: Path):
+    tab.open(link)
+    tab.see("Add an indicator")
+    add_indicator(tab, "Relative Strength Index")
+    tab.click("button", "Add stop-loss")
+    tab.click("button", "Add take-profit")
+    chosen(tab, "Signals fill", "at the next open")
+    chosen(tab, "Levels are looked at", "in every minute, a tie is a profit")
+    tab.screenshot(tmp_path / "fills-build.png")
+    tab.click("button", "Search")
+    tab.see("Best variants")
+    tab.click("a.row", "Report")
+    tab.see("Deepest drawdowns")
+    tab.see("Levels fill inside bars, by the minute; a minute that touches both is a take-profit.")
+    tab.see("Exits in a minute that touched both levels")
+    tab.screenshot(tmp_path / "fills-report.png")
+    assert barriers(tab) == []
+    tab.click("a", "Edit a copy")
+    tab.see("Levels are looked at")
+    fields = "[...document.querySelectorAll('select')].map((one) => one.selectedOptions[0]?.text)"
+    said = tab.evaluate(fields)
+    assert {"at the next open", "in every minute, a tie is a profit"} <= set(said)
+
+
 def test_candles_are_held_out_and_looked_at_once(tab: Tab, link: str, tmp_path: Path):
     tab.open(link)
     tab.see("Add an indicator")

@@ -9,7 +9,8 @@ import { axisOf, axisOfRequest, countOf, problemOf, sentAxis, typed } from "./ax
  * @typedef {{key: number, id: string, inputs: Record<string, string[]>, params: Record<string, Axis>, signal: Record<string, Axis>}} Chosen
  * @typedef {{market_id: number, symbol: string, timeframe: string, start: string, end: string, direction: string, exit_on: string,
  *   indicators: Chosen[], signals: null | {let?: unknown, signals: unknown, where?: unknown}, sl: Axis | null, tp: Axis | null,
- *   min_trades: string, max_drawdown: string, rank_by: string, cash: string, allow_gaps: boolean, holdout: string}} Draft
+ *   min_trades: string, max_drawdown: string, rank_by: string, cash: string, allow_gaps: boolean, holdout: string,
+ *   entries_fill: string, levels_fill: string}} Draft
  */
 
 export const TIMEFRAMES = ["1m", "5m", "15m", "1h", "4h", "1d"];
@@ -22,6 +23,7 @@ export function emptyDraft() {
   return {
     market_id: 0, symbol: "", timeframe: "1h", start: "", end: "", direction: "long-short", exit_on: "opposite",
     indicators: [], signals: null, sl: null, tp: null, min_trades: "", max_drawdown: "", rank_by: "", cash: "", allow_gaps: false, holdout: "",
+    entries_fill: "close", levels_fill: "close",
   };
 }
 
@@ -96,6 +98,7 @@ export function requestOf(draft) {
     ...((draft.sl || draft.tp) && {
       risk: { ...(draft.sl && { sl_pct: sentAxis(draft.sl) }), ...(draft.tp && { tp_pct: sentAxis(draft.tp) }) },
     }),
+    ...fillOf(draft),
     ...(Object.keys(pruning).length && { pruning }),
     ...(draft.min_trades && { min_trades: typed(draft.min_trades) }),
     ...(draft.rank_by && { rank_by: draft.rank_by }),
@@ -103,6 +106,13 @@ export function requestOf(draft) {
     ...(draft.allow_gaps && { allow_gaps: true }),
     ...(draft.holdout && { holdout: { months: Number(draft.holdout) } }),
   };
+}
+
+/** Where its orders fill; nothing where that is at closes. @param {Draft} draft */
+function fillOf(draft) {
+  const [stops, tie] = draft.levels_fill.split(" ");
+  if (draft.entries_fill === "close" && stops === "close") return {};
+  return { fill: { entry: draft.entries_fill, stops, ...(tie && { tie }) } };
 }
 
 /** The draft of a request, of a search or of a strategy. @param {any} request @param {Map<string, Indicator>} catalogue @returns {Draft} */
@@ -121,6 +131,8 @@ export function draftOf(request, catalogue) {
     min_trades: String(request.min_trades ?? limits.min_trades ?? ""), max_drawdown: String(limits.max_drawdown_pct ?? ""),
     rank_by: request.rank_by ?? "", cash: request.init_cash_quote ? String(request.init_cash_quote) : "",
     allow_gaps: Boolean(request.allow_gaps), holdout: request.holdout ? String(request.holdout.months) : "",
+    entries_fill: request.fill?.entry ?? "close",
+    levels_fill: request.fill?.stops === "intrabar" ? `intrabar ${request.fill.tie ?? "stop_first"}` : "close",
   };
 }
 

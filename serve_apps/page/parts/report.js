@@ -1,7 +1,7 @@
 // The report of one strategy over a range: numbers beside buy and hold, equity, trades on candles, months, trades.
 import { h, html, useEffect, useMemo, useState } from "../vendor/preact.js";
 import { post } from "../api.js";
-import { count, metric, number, percent, price, time, tone } from "../model/formats.js";
+import { count, duration, metric, number, percent, price, time, tone } from "../model/formats.js";
 import { columns } from "../model/arrow.js";
 import { csvOf, save } from "./downloads.js";
 import { Candles } from "./candles.js";
@@ -56,6 +56,8 @@ function Whole({ report, curve, trades }) {
       ${trades.error ? h(Fault, { error: trades.error, again: trades.again }) : !trades.answer ? h(Loading, {})
         : h(Candles, { instrument: request.instrument, timeframe: request.timeframe, start: metrics.Start, end: metrics.End, trades: trades.answer, focus })}</section>
     <section class="card"><h2>Returns by month</h2>${h(Months, { months: report.months })}</section>
+    <section class="card"><h2>Deepest drawdowns</h2>${h(Drawdowns, { drawdowns: report.drawdowns })}</section>
+    <section class="card"><h2>Exposure and costs</h2>${h(ExposureAndCosts, { report, cash })}</section>
     <section class="card"><div class="head"><h2>Trades</h2><span class="end">
         ${trades.answer && html`<button type="button" class="small" onClick=${() => save("trades.csv", csvOfTrades(trades.answer), "text/csv")}>Save as CSV</button>`}</span></div>
       <${Answered} of=${trades}>${(/** @type {any} */ found) => h(TradesTable, { trades: found, show: setFocus })}<//></section>
@@ -81,6 +83,31 @@ function Months({ months }) {
       ${NAMES.map((name, at) => html`<td key=${name} class="month" style=${shade(all.get(at + 1)?.return_pct, most)}
         title=${all.get(at + 1) ? `buy and hold ${percent(all.get(at + 1).benchmark_return_pct)}` : undefined}>${all.get(at + 1) ? signedShort(all.get(at + 1).return_pct) : ""}</td>`)}
       <td class=${`number ${tone(whole(all))}`}>${signedShort(whole(all))}</td></tr>`)}</tbody></table></div>`;
+}
+
+/** @param {{drawdowns: any[]}} props */
+function Drawdowns({ drawdowns }) {
+  if (!drawdowns.length) return html`<p>Its equity never fell.</p>`;
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Deepest drawdowns"><table><thead><tr>
+      ${["Fall %", "Peak", "Lowest", "Recovered", "Lasted"].map((title, at) => html`<th key=${title} scope="col" class=${at === 0 || at === 4 ? "number" : ""}>${title}</th>`)}</tr></thead>
+    <tbody>${drawdowns.map((one) => html`<tr key=${one.peak_time}><td class="number loss">${signedShort(-one.depth_pct)}</td>
+      <td>${time(Date.parse(one.peak_time))}</td><td>${time(Date.parse(one.lowest_time))}</td>
+      <td>${one.recovery_time ? time(Date.parse(one.recovery_time)) : "not in this range"}</td>
+      <td class="number">${duration(one.duration_ms / 1000)}</td></tr>`)}</tbody></table></div>`;
+}
+
+/** @param {{report: any, cash: number}} props */
+function ExposureAndCosts({ report, cash }) {
+  const { exposure, costs, ties } = report;
+  const ofCash = (/** @type {number} */ paid) => `${number(paid)} (${(100 * paid / cash).toFixed(1)} % of the initial cash)`;
+  const rows = /** @type {[string, string][]} */ ([
+    ["Exposure, long", `${(100 * exposure.long).toFixed(1)} %`],
+    ["Exposure, short", `${(100 * exposure.short).toFixed(1)} %`],
+    ["Fees paid", ofCash(costs.fees_quote)],
+    ["Slippage paid", ofCash(costs.slippage_quote)],
+    ...(ties ? [["Exits in a minute that touched both levels", `${count(ties.exits)}${ties.exits ? `; decided the other way it returns ${percent(ties.other_return_pct)}` : ""}`]] : []),
+  ]);
+  return html`<dl class="facts">${rows.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }
 
 const signedShort = (/** @type {number} */ value) => percent(value).replace(" %", "");

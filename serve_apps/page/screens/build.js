@@ -208,6 +208,8 @@ function Signals({ draft, change }) {
 
 const STOPS = /** @type {["sl" | "tp", string, string][]} */ ([["sl", "Stop-loss %", "sl_pct"], ["tp", "Take-profit %", "tp_pct"]]);
 
+const LEVEL_FILLS = [["close", "on closes"], ["intrabar stop_first", "in every minute, a tie is a loss"], ["intrabar target_first", "in every minute, a tie is a profit"]];
+
 /** @param {any} props */
 function Rules({ draft, change, problems }) {
   const field = (/** @type {string} */ name) => (/** @type {any} */ event) => change({ [name]: event.target.value });
@@ -223,6 +225,10 @@ function Rules({ draft, change, problems }) {
         ${[["long-short", "long and short"], ["long-only", "long only"], ["short-only", "short only"]].map(([value, name]) => html`<option key=${value} value=${value} selected=${value === draft.direction}>${name}</option>`)}</select></label>
       <label class="field">They end<select value=${draft.exit_on} onChange=${field("exit_on")}>
         ${[["opposite", "on the opposite signal"], ["neutral", "when the signal ends"]].map(([value, name]) => html`<option key=${value} value=${value} selected=${value === draft.exit_on}>${name}</option>`)}</select></label>
+      <label class="field">Signals fill<select value=${draft.entries_fill} onChange=${field("entries_fill")}>
+        ${[["close", "at the close that gives them"], ["next_open", "at the next open"]].map(([value, name]) => html`<option key=${value} value=${value} selected=${value === draft.entries_fill}>${name}</option>`)}</select></label>
+      ${(draft.sl || draft.tp) && html`<label class="field">Levels are looked at<select value=${draft.levels_fill} onChange=${field("levels_fill")}>
+        ${LEVEL_FILLS.map(([value, name]) => html`<option key=${value} value=${value} selected=${value === draft.levels_fill}>${name}</option>`)}</select></label>`}
       <label class="field">Ranked by<select value=${draft.rank_by} onChange=${field("rank_by")}>
         ${[["", "total return"], ["sharpe_ratio", "Sharpe ratio"], ["sortino_ratio", "Sortino ratio"], ["calmar_ratio", "Calmar ratio"], ["profit_factor", "profit factor"], ["return_over_drawdown", "return over drawdown"]].map(([value, name]) => html`<option key=${value} value=${value} selected=${value === draft.rank_by}>${name}</option>`)}</select></label>
       <label class="field">Initial cash<input class="number" inputmode="decimal" placeholder="default" value=${draft.cash} onInput=${field("cash")} /></label>
