@@ -34,6 +34,8 @@ class Followed(Answer):
     error: ForeignText | None = None
     verdict: str | None = None
     """Is the best more than luck? Once it has succeeded."""
+    luck: tuple[str, ...] = ()
+    """The share of luck in the best, where the request asked for histories of chance."""
     ranked_by: str
     best: tuple[Row, ...] = ()
     """So far, while it runs."""
@@ -89,8 +91,9 @@ def _told(job: SubmittedJob, now: JobDetail, rows: int) -> Followed:
         waiting_for=now.waiting_for,
         error=now.error,
         verdict=best.verdict_text,
+        luck=best.luck.summary if best.luck else (),
         ranked_by=best.ranked_by,
-        best=rows_of(best.top, rows, best.ranked_by),
+        best=rows_of(now.request, best.top, rows, best.ranked_by),
         notes=best.notes,
         exact=job_of(now.job_id),
         next=tuple(_next(now, best.top[0].variant_index if best.top else None)),

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from candleray.backtests.metrics import HEADLINE_METRICS, TOTAL_RETURN
-from candleray.backtests.parameters import parameters
+from candleray.backtests.parameters import parameters, varied
 from candleray.backtests.report import shown
+from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import Ranked
 from candleray.validation import Model
 
@@ -17,14 +18,17 @@ class Row(Model):
     variant_index: int
     """The number that report and save_strategy take."""
     parameters: dict[str, Any]
-    """Parameters in which the rows differ."""
+    """The parameters that the search varies; of a single variant all."""
     metrics: dict[str, str]
 
 
-def rows_of(top: Sequence[Ranked], count: int, ranked_by: str = TOTAL_RETURN.name) -> tuple[Row, ...]:
+def rows_of(
+    request: BacktestRequest, top: Sequence[Ranked], count: int, ranked_by: str = TOTAL_RETURN.name
+) -> tuple[Row, ...]:
     shown_rows = top[:count]
     flat = [parameters(variant.strategy) for variant in shown_rows]
-    names = [name for name in (flat[0] if flat else {}) if len({repr(one.get(name)) for one in flat}) > 1]
+    # As many rows as are asked for: a parameter is named although all of these have one value of it.
+    names = varied(request)
     return tuple(
         Row(
             rank=variant.rank,

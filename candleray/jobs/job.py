@@ -20,6 +20,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from candleray.backtests.chance.null_model import NullModel
 from candleray.backtests.metrics import TOTAL_RETURN
 from candleray.backtests.phase import Phase
 from candleray.backtests.report import variant_text
@@ -223,6 +224,7 @@ class Conclusion(NamedTuple):
 
     notes: tuple[str, ...] = ()
     verdict: Verdict | None = None
+    luck: NullModel | None = None
 
 
 class JobTop(Model):
@@ -242,6 +244,8 @@ class JobTop(Model):
     """The verdict on luck, once the job has succeeded; absent where its request says `"verdict": false`."""
     verdict_text: Annotated[str | None, Field(exclude_if=lambda text: text is None)] = None
     """The verdict as a trader reads it."""
+    luck: Annotated[NullModel | None, Field(exclude_if=lambda luck: luck is None)] = None
+    """The best beside that of histories of chance, once the job has succeeded; absent where it asks for none."""
     top: tuple[Annotated[RankedVariant | BestVariant, Field(union_mode="left_to_right")], ...]
 
     @property

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
+from candleray.backtests.chance.null_model import NullModel
 from candleray.backtests.preflight import Pace, SizedRequest
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import BacktestResult, RankedVariant
@@ -162,13 +163,17 @@ class Jobs:
         return BacktestResult.model_validate_json(f'{content["content"][:-1]},"top":[{top}]}}')
 
     async def conclusion(self, job_id: UUID) -> Conclusion:
-        """The notes and the verdict of a result, without its reports."""
+        """The notes, the verdict and the histories of chance of a result, without its reports."""
         row = await self._postgres.fetch_one("read_result", job_id)
         if row is None:
             return Conclusion()
         content = json.loads(row["content"])
-        verdict = content.get("verdict")
-        return Conclusion(tuple(content["notes"]), verdict and Verdict.model_validate(verdict))
+        verdict, luck = content.get("verdict"), content.get("luck")
+        return Conclusion(
+            tuple(content["notes"]),
+            verdict and Verdict.model_validate(verdict),
+            luck and NullModel.model_validate(luck),
+        )
 
     async def pace(self) -> Pace:
         """The medians of the newest jobs that have succeeded."""

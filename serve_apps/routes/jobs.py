@@ -150,7 +150,7 @@ async def get_job_top(
     if ARROW in request.headers.get("accept", ""):
         table = table_of(await jobs.request(user.user_id, job.job_id), top)
         return Response(stream_of(table), media_type=ARROW, headers={"Vary": "Accept"})
-    notes, verdict = await _conclusion(jobs, job, user.user_id, backend)
+    notes, verdict, luck = await _conclusion(jobs, job, user.user_id, backend)
     return JobTop(
         job_id=job.job_id,
         state=job.state,
@@ -161,6 +161,7 @@ async def get_job_top(
         notes=notes,
         verdict=verdict,
         verdict_text=verdict.text if verdict else None,
+        luck=luck,
         top=top,
     )
 

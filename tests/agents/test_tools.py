@@ -66,6 +66,25 @@ async def test_a_search_answers_with_rows_to_go_on_with_and_with_its_verdict(ass
     assert report["metrics"]["Total Return [%]"] == ranking["best"][0]["metrics"]["Total Return [%]"]
 
 
+async def test_a_row_names_what_the_search_varies_however_few_rows_there_are(assistant: Assistant):
+    stopped = {**REQUEST, "risk": {"sl_pct": {"values": [2, 50]}}, "fee_pct": 0}
+    for rows in (1, 2, 7):
+        ranking = await assistant.call("backtest", request=stopped, rows=rows)
+        assert [list(row["parameters"]) for row in ranking["best"]] == [["sma.window", "sl_pct"]] * rows
+
+
+async def test_a_search_says_how_often_luck_alone_does_as_well(assistant: Assistant):
+    asked = {**REQUEST, "luck": {"walks": 3, "model": "walk"}}
+    told = (await assistant.call("backtest", request=asked))["luck"]
+    assert told[0].startswith("Luck alone reached the best of this search")
+
+
+@pytest.mark.parametrize("tool", ["save_strategy", "report", "robustness"])
+async def test_of_several_variants_one_is_to_be_named(assistant: Assistant, tool: str):
+    refusal = await assistant.refusal(tool, request=REQUEST)
+    assert "the search has 7 variants: give variant_index, as a row of the ranking has it" in json.dumps(refusal)
+
+
 async def test_a_variant_is_saved_with_its_verdict_listed_cloned_and_reported_by_its_name(assistant: Assistant):
     ranking = await assistant.call("backtest", request=REQUEST)
     kept = await assistant.call("save_strategy", request=REQUEST, **ranking["next"][-1]["arguments"])
@@ -79,6 +98,18 @@ async def test_a_variant_is_saved_with_its_verdict_listed_cloned_and_reported_by
     report = await assistant.call("report", strategy=strategy["name"])
     assert report["metrics"]
     assert (await assistant.call("explain_strategy", strategy=strategy["name"]))["bars"] > 0
+
+
+async def test_a_strategy_that_is_saved_without_its_search_s_verdict_says_so_and_what_it_is(assistant: Assistant):
+    one = {**REQUEST, "indicators": [{"id": "sma", "params": {"window": 12}}]}
+    kept = await assistant.call("save_strategy", request=one)
+    assert kept["notes"][0].startswith("no verdict is kept with it: that takes the request_hash")
+    assert "SMA(12)" in kept["sentences"][0]
+    within = {"start": "2025-01-01T06:00:00Z", "end": "2025-01-02T00:00:00Z"}
+    report = await assistant.call("report", strategy=kept["strategy"]["name"], **within)
+    assert report["bars"] == 18 * 12
+    explained = await assistant.call("explain_strategy", strategy=kept["strategy"]["name"], **within)
+    assert explained["bars"] == 18 * 12
 
 
 async def test_the_worst_case_of_a_variant_comes_first(assistant: Assistant):
@@ -115,7 +146,7 @@ async def test_a_token_that_may_read_changes_nothing(api_url: str):
         "backfill": {"market": "binance-spot", "symbol": "BTCUSDT", "start": "2025-01-01"},
         "submit_job": {"request": REQUEST},
         "cancel_job": {"job": STRANGE_ID},
-        "save_strategy": {"request": REQUEST},
+        "save_strategy": {"request": REQUEST, "variant_index": 0},
         "control_run": {"action": "start", "strategy": STRANGE_ID},
     }
     assert set(changing) == {name for name, tool in toolbox().items() if tool.effect is not Effect.READS}

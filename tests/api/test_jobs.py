@@ -189,6 +189,19 @@ async def test_the_answer_of_a_job_is_that_of_a_backtest(api: httpx.AsyncClient,
     assert (done["instrument"], done["timeframe"]) == (REQUEST["instrument"], REQUEST["timeframe"])
 
 
+async def test_the_table_of_a_job_says_what_its_histories_of_chance_say(
+    api: httpx.AsyncClient, attempts: Attempts, candles: Any
+):
+    job = await submit(api, {**REQUEST, "luck": {"walks": 3, "model": "walk"}})
+    job_id, attempt = (await attempts.take_next()) or pytest.fail("nothing to run")
+    assert "luck" not in (await api.get(f"/backtests/jobs/{job_id}/top")).json()
+    request, _ = await attempts.job_to_run(job_id, attempt)
+    await attempts.finish(job_id, attempt, search_over(candles, request, 200))
+    top = (await api.get(f"/backtests/jobs/{job_id}/top")).json()
+    assert top["luck"] == (await api.get(f"/backtests/jobs/{job['job_id']}/result")).json()["luck"]
+    assert top["luck"]["summary"][0].startswith("Luck alone reached the best of this search")
+
+
 async def test_progress_comes_as_events_until_the_end(
     api: httpx.AsyncClient, attempts: Attempts, monkeypatch: pytest.MonkeyPatch
 ):

@@ -28,6 +28,8 @@ class Ranking(Answer):
     title: str
     verdict: str | None = None
     """Is the best more than luck? Left out where the request wants none."""
+    luck: tuple[str, ...] = ()
+    """The share of luck in the best, where the request asked for histories of chance."""
     best: tuple[Row, ...]
     variants_evaluated: int
     bars: int
@@ -43,7 +45,8 @@ def _run(call: Call, asked: Arguments) -> Ranking:
     return Ranking(
         title=result.headlines(1).title,
         verdict=result.verdict and result.verdict.text,
-        best=rows_of(result.top, asked.rows, ranking_metric(result.request.rank_by).name),
+        luck=result.luck.summary if result.luck else (),
+        best=rows_of(result.request, result.top, asked.rows, ranking_metric(result.request.rank_by).name),
         variants_evaluated=result.variants_evaluated,
         bars=result.bars,
         request_hash=result.request_hash,

@@ -10,16 +10,15 @@ from pydantic import Field
 
 from candleray.agents.answers import Answer, NextCall
 from candleray.agents.schemas import Request
-from candleray.agents.subjects import require_one
+from candleray.agents.subjects import OfStrategy, request_of_strategy, require_one
 from candleray.agents.tool import Call, Tool
 from candleray.backtests.explanation import Explanation
 from candleray.validation import Model
 
 
-class Arguments(Model):
+class Arguments(OfStrategy):
     request: Request | None = None
-    strategy: Annotated[str, Field(max_length=300)] | None = None
-    """A saved strategy's id or name in place of `request`, over the last year of its candles."""
+    """A request, in place of `strategy`."""
     variant_index: Annotated[int, Field(ge=0)] = 0
     """The variant of a grid that is looked at."""
 
@@ -45,7 +44,8 @@ class Explained(Answer):
 
 def _run(call: Call, asked: Arguments) -> Explained:
     require_one(request=asked.request, strategy=asked.strategy)
-    told = call.client.explain(asked.request or str(asked.strategy), asked.variant_index)
+    request = asked.request or request_of_strategy(call.client, asked)
+    told = call.client.explain(request, asked.variant_index)
     return Explained(
         sentences=told.sentences,
         variants_total=told.variants_total,

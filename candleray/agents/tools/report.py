@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from candleray.agents.answers import Answer, NextCall
 from candleray.agents.handles import exact_report
-from candleray.agents.subjects import Subject, request_about
+from candleray.agents.subjects import Subject, request_about, variant_of
 from candleray.agents.tool import Call, Tool
 from candleray.backtests.report import shown
 
@@ -27,7 +27,8 @@ class Report(Answer):
 
 def _run(call: Call, asked: Subject) -> Report:
     request = request_about(call.client, asked)
-    told = call.client.report(request, asked.variant_index)
+    variant_index = variant_of(call.client, asked, request)
+    told = call.client.report(request, variant_index)
     months = told.months[-_MONTHS:]
     return Report(
         sentences=told.sentences,
@@ -37,9 +38,14 @@ def _run(call: Call, asked: Subject) -> Report:
         trades=told.trades,
         bars=told.bars,
         notes=told.notes,
-        exact=exact_report(request, asked.variant_index),
-        next=() if asked.strategy else (NextCall(tool="save_strategy", why="keep this variant"),),
+        exact=exact_report(request, variant_index),
+        next=() if asked.strategy else (_keep(variant_index),),
     )
+
+
+def _keep(variant_index: int) -> NextCall:
+    why = "keep this variant, with the request_hash of its search"
+    return NextCall(tool="save_strategy", arguments={"variant_index": variant_index}, why=why)
 
 
 TOOL = Tool("Report a variant", Subject, Report, _run)

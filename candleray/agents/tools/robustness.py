@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from candleray.agents.answers import Answer, NextCall
 from candleray.agents.handles import exact_robustness
-from candleray.agents.subjects import Subject, request_about
+from candleray.agents.subjects import Subject, request_about, variant_of
 from candleray.agents.tool import Call, Tool
 from candleray.backtests.robustness import Figures
 
@@ -29,16 +29,22 @@ class Checked(Answer):
 
 def _run(call: Call, asked: Subject) -> Checked:
     request = request_about(call.client, asked)
-    told = call.client.robustness(request, asked.variant_index)
+    variant_index = variant_of(call.client, asked, request)
+    told = call.client.robustness(request, variant_index)
     ranked = sorted(told.cases, key=lambda case: case.figures.total_return_pct)
     return Checked(
         summary=told.summary,
         base=told.base,
         cases=tuple(Row(check=case.check, name=case.name, **dict(case.figures)) for case in ranked),
         notes=told.notes,
-        exact=exact_robustness(request, asked.variant_index),
-        next=() if asked.strategy else (NextCall(tool="save_strategy", why="keep this variant"),),
+        exact=exact_robustness(request, variant_index),
+        next=() if asked.strategy else (_keep(variant_index),),
     )
+
+
+def _keep(variant_index: int) -> NextCall:
+    why = "keep this variant, with the request_hash of its search"
+    return NextCall(tool="save_strategy", arguments={"variant_index": variant_index}, why=why)
 
 
 TOOL = Tool("Check robustness", Subject, Checked, _run)

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from candleray.agents.answers import Answer, NextCall
-from candleray.agents.subjects import Subject, require_one
+from candleray.agents.subjects import Subject, require_one, variant_of
 from candleray.agents.tool import Call, Effect, Tool
 from candleray.agents.tools.list_strategies import Saved, saved
+from candleray.backtests.sentences import sentences
 from candleray.errors import invalid
 from candleray.sdk.client import Client
 from candleray.strategies.strategy import Strategy
@@ -28,6 +29,12 @@ class Kept(Answer):
     strategy: Saved
     sentences: tuple[str, ...] = ()
     verdict: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+_NO_VERDICT = (
+    "no verdict is kept with it: that takes the request_hash of the search's answer, or saving it from its job"
+)
 
 
 def _run(call: Call, asked: Arguments) -> Kept:
@@ -35,9 +42,15 @@ def _run(call: Call, asked: Arguments) -> Kept:
     strategy_id = str(kept.strategy_id)
     return Kept(
         strategy=saved(kept),
+        sentences=sentences(kept.spec),
         verdict=kept.verdict and kept.verdict.text,
+        notes=(_NO_VERDICT,) if asked.strategy is None and kept.verdict is None else (),
         next=(
-            NextCall(tool="report", arguments={"strategy": strategy_id}, why="over the last year of its candles"),
+            NextCall(
+                tool="report",
+                arguments={"strategy": strategy_id},
+                why="over the last year of its candles, or give start and end",
+            ),
             NextCall(
                 tool="control_run",
                 arguments={"action": "start", "strategy": strategy_id},
@@ -53,9 +66,11 @@ def _kept(client: Client, asked: Arguments) -> Strategy:
         raise invalid("changes", "not_a_clone", "changes and strategy belong together: they make a clone")
     if asked.strategy is not None:
         return client.clone_strategy(asked.strategy, asked.changes or {})
+    request = asked.request or {}
+    variant_index = variant_of(client, asked, request)
     if asked.job is not None:
-        return client.save_job_variant(asked.job, asked.variant_index)
-    variant = client.explain(asked.request or {}, asked.variant_index).strategy
+        return client.save_job_variant(asked.job, variant_index)
+    variant = client.explain(request, variant_index).strategy
     return client.save_strategy(variant, request_hash=asked.request_hash)
 
 

@@ -76,11 +76,12 @@ const phaseWords = (/** @type {string} */ phase) => ({
 
 /** Is the best more than luck, and what is to know of the candles. @param {{id: string, judged: any}} props */
 function Judgement({ id, judged }) {
-  return html`<${Answered} of=${judged}>${(/** @type {any} */ { verdict, verdict_text: text, notes }) => html`
+  return html`<${Answered} of=${judged}>${(/** @type {any} */ { verdict, verdict_text: text, luck, notes }) => html`
     ${verdict && html`<section class="card" aria-label="Verdict"><h2>Skill or luck: <span class=${TONES[verdict.says] ?? "quiet"}>${verdict.says ?? "no verdict"}</span></h2>
       <p class="prose">${verdict.says ? text.slice(text.indexOf(". ") + 2) : text}</p>
       ${verdict.pictures && html`<img class="pictures" width="728" height="448" src=${`/backtests/jobs/${id}/verdict.svg`} alt="The verdict in pictures: ranks and returns of the winners on the other half, the best results of luck, and the walk-forward" />`}
       ${verdict.says && h(Evidence, { verdict })}</section>`}
+    ${luck && html`<section class="card" aria-label="Histories of chance"><h2>Beside histories of chance</h2><p class="prose">${luck.summary.join(" ")}</p></section>`}
     ${notes.map((/** @type {string} */ note) => html`<p key=${note} class="note small">${sentence(note)}</p>`)}`}<//>`;
 }
 
