@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -59,7 +58,6 @@ class Valkey:
         self.client = client
         self.address = address
         self._pid = os.getpid()
-        self._closed = asyncio.Event()
 
     @classmethod
     async def open(cls, url: str) -> Valkey:
@@ -86,8 +84,6 @@ class Valkey:
         return store
 
     async def close(self) -> None:
-        """End all connections; whoever still asks for something ends what the driver connects for that anew."""
-        self._closed.set()
         await self.client.aclose()
 
     async def eviction_policy(self) -> str:
@@ -182,22 +178,12 @@ class Valkey:
 
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[redis.Redis]:
-        """Borrow the client; the driver's errors are raised as ours.
-
-        Raises:
-            ServiceUnavailable: Valkey does not answer, or this client is closed.
-        """
+        """Borrow the client; the driver's errors are raised as ours."""
         require_own(self._pid, f"the connection to Valkey at {self.address}")
-        if self._closed.is_set():
-            raise ServiceUnavailable(f"Valkey at {self.address}: this client is closed")
         try:
             yield self.client
         except (RedisError, OSError, TimeoutError) as exc:
             raise ServiceUnavailable(f"Valkey at {self.address}: {first_line(exc)}") from exc
-        finally:
-            # The driver connects again where it was cut off: also by a close, while somebody waits for an answer.
-            if self._closed.is_set():
-                await self.client.connection_pool.disconnect()
 
 
 def _id_of(entries: Any) -> str | None:
