@@ -15,6 +15,7 @@ from candleray.search.bars import Bars, allowed_coverage, coverage_of, most_bars
 from candleray.search.costs import Costs
 from candleray.search.variants import BARS_PER_WORD, VariantGrid, request_hash, resolve, sized_request
 from candleray.settings import ApiSettings, GuardSettings, Settings
+from candleray.timeframes import minutes_of
 
 WORD_BYTES = 8
 TABLE_BYTES = 4
@@ -150,11 +151,14 @@ def guards_of(grid: VariantGrid, bars: int, limits: GuardSettings, max_variants:
 
 
 def compute_bytes(grid: VariantGrid, bars: int) -> int:
-    """Return the shared memory of a search at most: planes, bars, tables of first passages for every bar."""
+    """Return the shared memory of a search at most: planes, bars, their minutes where levels are looked at inside,
+    tables of first passages for every bar."""
     words = -(-bars // BARS_PER_WORD)
+    bar_minutes = minutes_of(grid.request.timeframe)
+    inside = 3 * bar_minutes if grid.looks_inside and bar_minutes > 1 else 0
     return (
         grid.planes * grid.numbering.plane_rows * words * WORD_BYTES
-        + bars * 6 * WORD_BYTES
+        + bars * (6 + inside) * WORD_BYTES
         + table_rows(grid) * bars * TABLE_BYTES
     )
 

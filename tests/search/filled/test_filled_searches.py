@@ -14,6 +14,7 @@ from candleray.backtests.sentences import sentences
 from candleray.candles import Candles
 from candleray.errors import InvalidInput
 from candleray.indicators.request_models import get_request_models
+from candleray.search.estimate import compute_bytes
 from candleray.search.variants import VariantGrid, request_hash, resolve
 from candleray.settings import BacktestSettings
 from candleray.timeframes import MINUTE_MS, iso
@@ -215,3 +216,11 @@ def test_fills_are_said_in_words():
         "Signals fill at the open of the next bar.",
         "Levels fill inside bars, by the minute; a minute that touches both is a take-profit.",
     )
+
+
+def test_the_minutes_inside_bars_count_as_memory_of_a_search():
+    usual, inside = (
+        compute_bytes(VariantGrid(resolved(**{**ASKED, "fill": fill, "risk": {"sl_pct": 2}})), 1000)
+        for fill in (None, {"stops": "intrabar"})
+    )
+    assert inside - usual == 1000 * 15 * 3 * 8
