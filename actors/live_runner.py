@@ -121,7 +121,8 @@ async def standings(settings: Settings, user_id: UUID) -> list[RunStanding]:
         handle = await asyncio.to_thread(live_runner, settings, shard)
         try:
             with translated_errors(f"the {name}"):
-                found += await asyncio.wait_for(handle.standings.remote(user_id), STANDINGS_WITHIN_S)
+                async with asyncio.timeout(STANDINGS_WITHIN_S):
+                    found += await handle.standings.remote(user_id)
         except TimeoutError as error:
             raise ServiceUnavailable(f"the {name} does not answer within {STANDINGS_WITHIN_S:g} s") from error
     return found

@@ -60,7 +60,8 @@ async def beats_on_cluster() -> dict[str, float]:
         ServiceUnavailable: Ray's head does not answer.
     """
     try:
-        return await asyncio.wait_for(asyncio.to_thread(last_beats), _BEATS_WITHIN_S)
+        async with asyncio.timeout(_BEATS_WITHIN_S):
+            return await asyncio.to_thread(last_beats)
     except (RayError, ConnectionError, TimeoutError) as exc:
         raise ServiceUnavailable("Ray's head, which keeps the heartbeats, does not answer") from exc
 

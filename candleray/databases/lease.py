@@ -11,6 +11,9 @@ from candleray.databases.postgres import Postgres
 from candleray.errors import ServiceUnavailable
 
 _ANSWERS_WITHIN_S = 10.0
+_ASKED_EVERY_S = 5.0
+_STOPPED_AFTER_S = 30.0
+"""A holder that has not asked for so long is stopped or hangs, and loses it; its connection would live on."""
 
 
 class Lease:
@@ -35,4 +38,20 @@ async def lease(postgres: Postgres, key: int) -> AsyncIterator[Lease | None]:
     """Hold the lease of that number within the block; None where another process has it."""
     async with postgres.connection() as connection:
         held = await connection.fetchval(postgres.statement("try_lease"), key)
-        yield Lease(connection) if held else None
+        if not held:
+            yield None
+            return
+        await connection.execute(postgres.statement("end_idle_session"), f"{_STOPPED_AFTER_S * 1000:.0f}")
+        ours = Lease(connection)
+        asking = asyncio.create_task(_ask_until_lost(ours))
+        try:
+            yield ours
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+
+
+async def _ask_until_lost(ours: Lease) -> None:
+    while True:
+        await asyncio.sleep(_ASKED_EVERY_S)
+        await ours.require()

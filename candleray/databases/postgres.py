@@ -24,7 +24,10 @@ _CONNECT_TIMEOUT_S = 10.0
 _KEPT_OPEN = 4
 """Connections that a pool keeps open. A server whose parent process hangs lets nobody in, and answers on these."""
 
-_TRANSIENT = ("08", "25006", "28", "3D", "40", "53", "55P03", "57", "58")
+_STOPPED_AFTER_S = 20.0
+"""A process that is stopped amid a transaction, or hangs, keeps its locks for no longer than this."""
+
+_TRANSIENT = ("08", "25006", "25P03", "28", "3D", "40", "53", "55P03", "57", "58")
 """Prefixes of SQLSTATE that blame no statement: connections, accounts, resources, shutdowns, deadlocks."""
 
 
@@ -70,6 +73,7 @@ class Postgres:
                 timeout=_CONNECT_TIMEOUT_S,
                 command_timeout=60,
                 init=_decode_json,
+                server_settings={"idle_in_transaction_session_timeout": f"{_STOPPED_AFTER_S * 1000:.0f}"},
             )
         store = cls(pool, address)
         try:

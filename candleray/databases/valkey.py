@@ -12,6 +12,7 @@ from typing import Any
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
+from candleray.databases.cancellation import heeding_cancellation
 from candleray.databases.urls import split_url, without_credentials
 from candleray.errors import ServiceUnavailable, first_line, invalid
 from candleray.network.forks import require_own
@@ -58,6 +59,7 @@ class Valkey:
         self.client = client
         self.address = address
         self._pid = os.getpid()
+        self._is_open = True
 
     @classmethod
     async def open(cls, url: str) -> Valkey:
@@ -84,6 +86,8 @@ class Valkey:
         return store
 
     async def close(self) -> None:
+        """End all connections; whoever still asks for something ends what the driver connects for that anew."""
+        self._is_open = False
         await self.client.aclose()
 
     async def eviction_policy(self) -> str:
@@ -178,12 +182,31 @@ class Valkey:
 
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[redis.Redis]:
-        """Borrow the client; the driver's errors are raised as ours."""
+        """Borrow the client; the driver's errors are raised as ours.
+
+        Raises:
+            ServiceUnavailable: Valkey does not answer, or this client is closed.
+        """
         require_own(self._pid, f"the connection to Valkey at {self.address}")
         try:
-            yield self.client
+            async with heeding_cancellation(), self._connecting() as client:
+                yield client
         except (RedisError, OSError, TimeoutError) as exc:
             raise ServiceUnavailable(f"Valkey at {self.address}: {first_line(exc)}") from exc
+
+    @asynccontextmanager
+    async def _connecting(self) -> AsyncIterator[redis.Redis]:
+        if self._was_closed():
+            raise ServiceUnavailable(f"Valkey at {self.address}: this client is closed")
+        try:
+            yield self.client
+        finally:
+            # The driver connects again where it was cut off: also by `close`, while somebody waits for an answer.
+            if self._was_closed():
+                await self.client.connection_pool.disconnect()
+
+    def _was_closed(self) -> bool:
+        return not self._is_open
 
 
 def _id_of(entries: Any) -> str | None:

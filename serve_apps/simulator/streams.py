@@ -166,7 +166,8 @@ class Streams:
         left_s = self.clock.real_s_until(ts_ms)
         if left_s > 0:
             with suppress(TimeoutError):
-                await asyncio.wait_for(woken.wait(), None if math.isinf(left_s) else min(left_s, _LONGEST_WAIT_S))
+                async with asyncio.timeout(None if math.isinf(left_s) else min(left_s, _LONGEST_WAIT_S)):
+                    await woken.wait()
 
     def inject(self, fault: Fault) -> None:
         """Have a fault begin now."""

@@ -186,7 +186,8 @@ async def test_a_caller_who_leaves_cancels_the_backtest(embedded_store):
         "client": ("here", 1),
         "server": ("api", 80),
     }
-    await asyncio.wait_for(app(scope, receive, send), 60)
+    async with asyncio.timeout(60):
+        await app(scope, receive, send)
     await behind.close()
     assert endless.cancelled
     assert sent[0]["status"] == 499

@@ -206,7 +206,8 @@ async def test_statements_go_on_while_the_parent_of_postgres_lets_nobody_in(fold
     assert service.process
     suspend_all([service.process])
     try:
-        await asyncio.wait_for(asyncio.gather(*(asleep(store) for _ in range(4))), timeout=60)
+        async with asyncio.timeout(60):
+            await asyncio.gather(*(asleep(store) for _ in range(4)))
     finally:
         service.process.resume()
         await store.close()

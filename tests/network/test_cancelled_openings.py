@@ -10,6 +10,7 @@ import pytest
 
 from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
+from candleray.errors import ServiceUnavailable
 from tests.support import embedded
 from tests.support.waiting import let_work_until
 
@@ -72,3 +73,22 @@ async def test_a_postgres_that_is_being_migrated_is_let_go(monkeypatch: pytest.M
 
         await let_work_until(is_let_go, what="its connections are closed")
     await witness.close()
+
+
+async def test_who_waits_for_an_answer_while_its_valkey_is_closed_leaves_nothing_open(valkey_url: str) -> None:
+    store = await Valkey.open(valkey_url)
+
+    async def read() -> None:
+        async with store.answering() as client:
+            await client.xread({"nobody writes here": "$"}, block=500)
+
+    reading = asyncio.ensure_future(read())
+    await asyncio.sleep(0.1)
+    await store.close()
+    await asyncio.wait([reading])
+    pool = store.client.connection_pool
+    # The pool tells of its connections to nobody: of all that it has made, those that are connected.
+    known = [*pool._available_connections, *pool._in_use_connections]
+    assert [one for one in known if one.is_connected] == []
+    with pytest.raises(ServiceUnavailable, match="this client is closed"):
+        await store.ping()

@@ -81,7 +81,8 @@ def test_who_leaves_meanwhile_cancels_the_task_and_the_next_asks_again(
     monkeypatch.setattr(compiling, "cancel", cancelled.extend)
 
     async def leave() -> None:
-        await asyncio.wait_for(compile_kernels(GRID, BARS, 200, lambda phase: None), 0.1)
+        async with asyncio.timeout(0.1):
+            await compile_kernels(GRID, BARS, 200, lambda phase: None)
 
     with pytest.raises(TimeoutError):
         asyncio.run(leave())

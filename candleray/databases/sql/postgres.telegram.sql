@@ -167,3 +167,7 @@ SELECT run_id FROM runs WHERE user_id = $1 AND starts_with(run_id::text, $2) ORD
 
 -- name: try_lease
 SELECT pg_try_advisory_lock($1) AS held;
+
+-- name: end_idle_session
+-- Until the connection is given back to its pool.
+SELECT set_config('idle_session_timeout', $1, false);

@@ -211,7 +211,8 @@ async def test_a_course_that_was_replaced_writes_nothing_more_and_ends(rig: Rig)
     async with rig.running():
         await rig.close(range(5, 10))
         with pytest.raises(ExceptionGroup) as raised:
-            await asyncio.wait_for(task, 60)
+            async with asyncio.timeout(60):
+                await task
         assert raised.value.subgroup(EpochOver)
         await rig.taken(9)
     await rig.has(run, 10)

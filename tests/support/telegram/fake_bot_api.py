@@ -144,7 +144,8 @@ class FakeBotApi:
         if not self._updates and timeout_s:
             self._poller = asyncio.get_running_loop().create_future()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._poller, timeout_s)  # which is done with then
+                async with asyncio.timeout(timeout_s):  # which cancels it
+                    await self._poller
         return list(self._updates)[:100]
 
     def _send(self, chat_id: int, text: str, parse_mode: str | None) -> dict[str, Any]:
