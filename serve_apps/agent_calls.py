@@ -19,7 +19,7 @@ from candleray.errors import NotFound
 from candleray.sdk.client import Client
 
 if TYPE_CHECKING:
-    from candleray.agents.door import Door
+    from candleray.agents.protocol.door import Door
 
 _OWN_URL = "http://localhost"
 
@@ -51,15 +51,15 @@ class AgentCalls:
 
 
 def _load() -> None:
-    from candleray.agents import streamable
-    from candleray.agents.listings import described_tools
+    from candleray.agents.protocol import streamable
+    from candleray.agents.protocol.listings import described_tools
 
     assert streamable
     described_tools()
 
 
 def _door(app: ASGIApp, caller: AgentCaller, threads: anyio.CapacityLimiter) -> Door:
-    from candleray.agents.door import Door
+    from candleray.agents.protocol.door import Door
 
     inner = httpx.ASGITransport(app, raise_app_exceptions=False, client=(caller.address, 0))
 
@@ -77,6 +77,6 @@ class _ProtocolAnswer(Response):
         self._door = door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        from candleray.agents.streamable import serve_request
+        from candleray.agents.protocol.streamable import serve_request
 
         await serve_request(self._door, scope, receive, send)

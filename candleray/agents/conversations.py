@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from candleray.errors import NotFound, invalid, nearest
+
+MOST_CHARACTERS = 300
+_PLACE = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True)
@@ -26,18 +30,24 @@ class Conversation:
         """The turns with the words given in their places.
 
         Raises:
-            InvalidInput: one is missing.
+            InvalidInput: one is missing, or is no line of text.
         """
-        for name in self.takes:
-            if not given.get(name):
-                raise invalid(name, "missing", f"{name} is required: {self.takes[name]}")
-        return tuple(Turn(turn.role, _filled(turn.text, self.takes, given)) for turn in self.turns)
+        words = {name: _line(name, given.get(name, ""), meaning) for name, meaning in self.takes.items()}
+        return tuple(Turn(turn.role, _filled(turn.text, words)) for turn in self.turns)
 
 
-def _filled(text: str, names: Mapping[str, str], given: Mapping[str, str]) -> str:
-    for name in names:
-        text = text.replace(f"{{{name}}}", given[name])
-    return text
+def _line(name: str, word: str, meaning: str) -> str:
+    if not word.strip():
+        raise invalid(name, "missing", f"{name} is required: {meaning}")
+    if len(word) > MOST_CHARACTERS or not word.isprintable():
+        message = f"{name} must be {meaning}: one line of at most {MOST_CHARACTERS} visible characters"
+        raise invalid(name, "no_line", message)
+    return word
+
+
+def _filled(text: str, words: Mapping[str, str]) -> str:
+    """The text with each word in its place; braces within a word are its own."""
+    return _PLACE.sub(lambda place: words.get(place[1], place[0]), text)
 
 
 def conversation_named(name: str) -> Conversation:

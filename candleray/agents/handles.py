@@ -27,9 +27,10 @@ _MOST_UNPACKED = 1_000_000
 
 
 class Exact(NamedTuple):
-    """A kind of handle: how it is written, what it holds, and the bytes behind it."""
+    """A kind of handle: how it is written, its name, what it holds, and the bytes behind it."""
 
     template: str
+    name: str
     holds: str
     read: Callable[[Client, tuple[str, ...]], bytes]
 
@@ -116,23 +117,44 @@ def _of_variant(path: str) -> Callable[[Client, tuple[str, ...]], bytes]:
 
 
 KINDS = (
-    Exact(f"{INDICATORS}", "every indicator with its parameters, bounds and rule", _got("/indicators")),
-    Exact(f"{INDICATORS}/{{id}}", "one indicator", _got("/indicators/{0}")),
-    Exact(f"{STRATEGIES}", "the user's saved strategies", _got("/strategies", limit=500)),
-    Exact(f"{STRATEGIES}/{{id}}", "one saved strategy", _got("/strategies/{0}")),
-    Exact(f"{SCHEME}coverage/{{market_id}}/{{symbol}}", "stored candles of an instrument, every hole", _coverage),
-    Exact(f"{SCHEME}jobs/{{id}}", "a job with its request and its transitions", _got("/backtests/jobs/{0}")),
-    Exact(f"{SCHEME}jobs/{{id}}/top", "the best variants of a job", _got("/backtests/jobs/{0}/top", limit=50)),
-    Exact(f"{SCHEME}runs/{{id}}", "a run and how it came to its state", _got("/runs/{0}")),
-    Exact(f"{SCHEME}runs/{{id}}/certificate", "a run beside its backtest", _got("/runs/{0}/certificate")),
-    Exact(f"{SCHEME}backtests/{{packed}}", "the whole answer of a search, computed again", _backtest),
+    Exact(
+        f"{INDICATORS}", "Indicators", "every indicator with its parameters, bounds and rule", _got("/indicators")
+    ),
+    Exact(f"{INDICATORS}/{{id}}", "Indicator", "one indicator", _got("/indicators/{0}")),
+    Exact(f"{STRATEGIES}", "Strategies", "the user's saved strategies", _got("/strategies", limit=500)),
+    Exact(f"{STRATEGIES}/{{id}}", "Strategy", "one saved strategy", _got("/strategies/{0}")),
+    Exact(
+        f"{SCHEME}coverage/{{market_id}}/{{symbol}}",
+        "Coverage",
+        "stored candles of an instrument, every hole",
+        _coverage,
+    ),
+    Exact(
+        f"{SCHEME}jobs/{{id}}", "Job", "a job with its request and its transitions", _got("/backtests/jobs/{0}")
+    ),
+    Exact(
+        f"{SCHEME}jobs/{{id}}/top",
+        "Best of a job",
+        "the best variants of a job",
+        _got("/backtests/jobs/{0}/top", limit=50),
+    ),
+    Exact(f"{SCHEME}runs/{{id}}", "Run", "a run and how it came to its state", _got("/runs/{0}")),
+    Exact(
+        f"{SCHEME}runs/{{id}}/certificate",
+        "Certificate",
+        "a run beside its backtest",
+        _got("/runs/{0}/certificate"),
+    ),
+    Exact(f"{SCHEME}backtests/{{packed}}", "Search", "the whole answer of a search, computed again", _backtest),
     Exact(
         f"{SCHEME}reports/{{packed}}/{{variant_index}}",
+        "Report",
         "the report of a variant, computed again",
         _of_variant("/backtests/report"),
     ),
     Exact(
         f"{SCHEME}robustness/{{packed}}/{{variant_index}}",
+        "Robustness",
         "the robustness of a variant, computed again",
         _of_variant("/backtests/robustness"),
     ),

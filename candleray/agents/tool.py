@@ -19,6 +19,8 @@ class Effect(StrEnum):
     """The most that a call of the tool does to what the user has."""
 
     READS = "reads"
+    COUNTS = "counts"
+    """Leaves a mark: what was searched counts in later verdicts."""
     ADDS = "adds"
     ENDS = "ends"
     """Ends something that goes on."""

@@ -31,7 +31,7 @@ def mcp(as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> No
 
     import anyio
 
-    from candleray.agents.pipes import serve_pipes
+    from candleray.agents.protocol.pipes import serve_pipes
 
     # At once: a thread waits for stdin, which ends no sooner, and nothing is left to be put in order.
     signal.signal(signal.SIGINT, signal.SIG_DFL)

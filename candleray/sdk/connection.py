@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 
 from candleray.build import BUILD_HEADER, difference
 from candleray.errors import (
@@ -106,12 +106,21 @@ def encoded(content: Any) -> bytes:
     """A JSON body from models, dicts and lists of them, dates, numpy numbers and arrays; bytes are one already.
 
     NaN and infinity go out as they are spelled, so that the API names the field they stand in.
+
+    Raises:
+        InvalidInput: a text holds half of a character, which no JSON in UTF-8 can.
     """
     if isinstance(content, bytes):
         return content
-    if isinstance(content, BaseModel):
-        return content.model_dump_json(exclude_none=True).encode()
-    return to_json(content, inf_nan_mode="constants", fallback=_plain)
+    try:
+        if isinstance(content, BaseModel):
+            return content.model_dump_json(exclude_none=True).encode()
+        return to_json(content, inf_nan_mode="constants", fallback=_plain)
+    except (PydanticSerializationError, UnicodeEncodeError) as error:
+        if "surrogates not allowed" not in str(error):
+            raise
+        message = "a text of it holds half of a character (a lone surrogate): send whole characters"
+        raise invalid("", "cannot_be_sent", message) from None
 
 
 def _plain(value: Any) -> Any:
@@ -401,7 +410,9 @@ def error_in(payload: str) -> CandlerayError:
 
 def segment(part: UUID | str) -> str:
     """One segment of a path, quoted: whatever a caller names stays below that path."""
-    return quote(str(part), safe="")
+    quoted = quote(str(part), safe="")
+    # These would name the path above, or that path itself.
+    return quoted.replace(".", "%2E") if quoted in (".", "..") else quoted
 
 
 def read(kind: type[T], answer: bytes) -> T:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from candleray import Client, ServiceUnavailable
-from candleray.agents.bridge import Bridge
+from candleray.agents.protocol.bridge import Bridge
 
 
 def asks(bridge: Bridge, path: str = "/health") -> bytes:

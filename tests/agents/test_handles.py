@@ -50,6 +50,9 @@ def test_a_request_that_is_too_long_has_no_handle():
         (handles.INDICATORS, "/indicators"),
         (handles.indicator_of("rsi"), "/indicators/rsi"),
         (f"{handles.STRATEGIES}/..%2F..%2Fme", "/strategies/..%2F..%2Fme"),
+        (f"{handles.STRATEGIES}/..", "/strategies/%2E%2E"),
+        ("candleray://jobs/%2e%2e/top", "/backtests/jobs/%2E%2E/top"),
+        ("candleray://runs/./certificate", "/runs/%2E/certificate"),
     ],
 )
 def test_what_a_handle_names_stays_below_its_route(handle: str, path: str):

@@ -63,5 +63,5 @@ def test_the_reasons_of_a_run_are_marked(text: str):
 async def test_hostile_arguments_find_nothing_and_change_nothing(assistant: Assistant, text: str):
     for tool, name in (("find_instruments", "letters"), ("list_strategies", "name"), ("follow_job", "job")):
         result = await assistant.client.call_tool(tool, {name: text})
-        content = result.structured_content
+        content = result.structured_content or {}
         assert result.is_error or not content.get("instruments", content.get("strategies"))

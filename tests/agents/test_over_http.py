@@ -21,7 +21,7 @@ from candleray.market_data.candle_store import CandleStore
 from candleray.sdk.credentials import token_for
 from serve_apps import agent_calls
 from serve_apps.api import build_api
-from tests.support.agents.assistant import Assistant, assistant_over
+from tests.support.agents.assistant import Assistant, assistant_over, refusal_in
 from tests.support.agents.endless_search import EndlessSearch
 from tests.support.agents.small_search import REQUEST, SYMBOL
 from tests.support.api.in_process_api import backend, fresh_login, stored_walk
@@ -30,6 +30,8 @@ from tests.support.canaries import watched
 from tests.support.waiting import let_work_until
 
 MESSAGE = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+
+ACCEPT = "application/json, text/event-stream"
 
 endless = EndlessSearch()
 
@@ -112,9 +114,7 @@ async def test_a_token_that_ends_in_the_middle_is_refused_as_by_the_api(
                 client.revoke_token(created.info.token_id)
             else:
                 await expire(postgres, created.token)
-            told = await following
-            assert told.is_error
-            assert told.structured_content["error"]["code"] == "unauthenticated"
+            assert refusal_in(await following)["code"] == "unauthenticated"
         job.cancel()
     assert posted(api_url, created.token).status_code == 401
 
@@ -152,6 +152,16 @@ def test_a_token_of_another_scope_is_refused_at_the_door(api_url: str):
         token = client.create_token({"name": "trader", "scopes": ["trade"]}).token
     answer = posted(api_url, token)
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://[", "http://localhost.evil.example"])
+def test_a_page_of_another_site_is_refused(api_url: str, origin: str):
+    def asked(origin: str) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {token_for(api_url)}", "Origin": origin, "Accept": ACCEPT}
+        return httpx.post(f"{api_url}/mcp", json=MESSAGE, headers=headers)
+
+    assert (asked(origin).status_code, asked(origin).json()["error"]["code"]) == (403, "forbidden")
+    assert asked(api_url).status_code == 200
 
 
 def test_there_is_no_session_to_open_or_to_end(api_url: str):

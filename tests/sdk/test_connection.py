@@ -283,3 +283,17 @@ def test_the_api_is_found_in_the_settings_then_in_the_data_folder_then_at_the_de
     with pytest.raises(InstanceError, match="no instance runs in"):
         connection.find_api_url(tmp_path)
     get_settings.cache_clear()
+
+
+@pytest.mark.parametrize("content", [{"a": "\ud800"}, {"\ud800": 1}, {"deep": [{"er": ["\udfff"]}]}])
+def test_half_a_character_is_refused_before_it_is_sent(content: object):
+    with pytest.raises(InvalidInput, match="half of a character"):
+        connection.encoded(content)
+
+
+@pytest.mark.parametrize("part", [".", "..", "../..", "a/../b", "...", "a b", "%2e%2e"])
+def test_a_segment_of_a_path_stays_below_it(part: str):
+    url = httpx.Client(base_url="http://api").build_request("GET", f"/jobs/{connection.segment(part)}/top").url
+    assert url.raw_path.startswith(b"/jobs/")
+    assert url.raw_path.endswith(b"/top")
+    assert url.raw_path.count(b"/") == 3

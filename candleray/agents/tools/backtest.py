@@ -13,7 +13,7 @@ from candleray.agents.answers import Answer, NextCall
 from candleray.agents.handles import exact_backtest
 from candleray.agents.ranked_rows import Row, rows_of
 from candleray.agents.schemas import Request
-from candleray.agents.tool import Call, Tool
+from candleray.agents.tool import Call, Effect, Tool
 from candleray.backtests.rank_by import ranking_metric
 from candleray.backtests.result import BacktestResult
 from candleray.validation import Model
@@ -72,4 +72,4 @@ def _next(result: BacktestResult) -> list[NextCall]:
     ]
 
 
-TOOL = Tool("Search at once", Arguments, Ranking, _run)
+TOOL = Tool("Search at once", Arguments, Ranking, _run, effect=Effect.COUNTS)

@@ -17,7 +17,7 @@ from mcp.client import Client as ProtocolClient
 
 from candleray import Client
 from candleray.agents.answers import MOST_BYTES
-from candleray.agents.door import Door
+from candleray.agents.protocol.door import Door
 
 
 @dataclass
@@ -30,8 +30,8 @@ class Assistant:
     async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """The answer, which fits its schema and is short."""
         result = await self.client.call_tool(tool, arguments)
+        assert not result.is_error, _text_of(result)
         content = _content_of(result)
-        assert not result.is_error, content
         jsonschema.validate(arguments, self.tools[tool].input_schema)
         jsonschema.validate(content, self.tools[tool].output_schema or {})
         self.sizes[tool] = len(_text_of(result).encode())
@@ -40,16 +40,21 @@ class Assistant:
 
     async def refusal(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """The payload of an error, and its remedy."""
-        result = await self.client.call_tool(tool, arguments)
-        content = _content_of(result)
-        assert result.is_error, content
-        assert content["remedy"]
-        return {**content["error"], "remedy": content["remedy"]}
+        return refusal_in(await self.client.call_tool(tool, arguments))
 
     async def read(self, uri: str) -> str:
         contents = (await self.client.read_resource(uri)).contents
         assert isinstance(contents[0], types.TextResourceContents)
         return contents[0].text
+
+
+def refusal_in(result: types.CallToolResult) -> dict[str, Any]:
+    """The payload of an error, and its remedy: as text alone, for data must fit the tool's schema."""
+    content = json.loads(_text_of(result))
+    assert result.is_error, content
+    assert result.structured_content is None
+    assert content["remedy"]
+    return {**content["error"], "remedy": content["remedy"]}
 
 
 def _text_of(result: types.CallToolResult) -> str:

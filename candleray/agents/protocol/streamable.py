@@ -6,7 +6,7 @@ from typing import Any
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
-from candleray.agents.door import Door
+from candleray.agents.protocol.door import Door
 
 
 async def serve_request(door: Door, scope: Any, receive: Any, send: Any) -> None:

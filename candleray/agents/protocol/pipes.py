@@ -6,7 +6,8 @@ import anyio
 import httpx
 from mcp.server.stdio import stdio_server
 
-from candleray.agents.door import Door
+from candleray.agents.protocol.door import Door
+from candleray.agents.protocol.unread_lines import answering
 from candleray.network.clients import async_client
 from candleray.network.own_addresses import is_own
 from candleray.sdk.client import Client
@@ -27,7 +28,7 @@ async def serve_pipes(url: str, token: str | None) -> None:
     async with async_client(direct=is_own(httpx.URL(url).host)) as over_network:
         server = Door(connect, send, anyio.CapacityLimiter(_THREADS)).server()
         try:
-            async with stdio_server() as (incoming, outgoing):
-                await server.run(incoming, outgoing, server.create_initialization_options())
+            async with stdio_server() as (incoming, outgoing), answering(incoming, outgoing) as messages:
+                await server.run(messages, outgoing, server.create_initialization_options())
         except* BrokenPipeError:
             pass  # whoever started it is gone, and reads no answer more

@@ -12,26 +12,25 @@ from mcp import types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 
-from candleray.agents.bridge import Bridge, Send
-from candleray.agents.cancellations import Cancellations
 from candleray.agents.foreign_text import RULE
-from candleray.agents.handles import strategy_of
-from candleray.agents.listings import (
-    JSON,
-    LISTS_HOLD_MS,
-    contents_of,
+from candleray.agents.protocol.bridge import Bridge, Send
+from candleray.agents.protocol.cancellations import Cancellations
+from candleray.agents.protocol.listings import (
+    FOR_ALL,
     described_tools,
-    fixed_resources,
     prompt_of,
     prompts,
-    resource,
-    templates,
+    require_known,
+    require_one_page,
 )
-from candleray.agents.work import Connect, Progress, Work
+from candleray.agents.protocol.resources import contents_of, resources_of, templates
+from candleray.agents.protocol.told_progress import Progress
+from candleray.agents.protocol.work import Connect, Work
 
 T = TypeVar("T")
 
 Context: TypeAlias = ServerRequestContext[Any, Any]
+Page: TypeAlias = types.PaginatedRequestParams | None
 
 INSTRUCTIONS = (
     "Candleray searches trading strategies exactly over stored one-minute candles, and runs them on paper. Find "
@@ -73,10 +72,12 @@ class Door:
         server.middleware.append(self._cancellations)
         return server
 
-    async def _list_tools(self, context: Context, params: object) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=list(described_tools()), ttl_ms=LISTS_HOLD_MS)
+    async def _list_tools(self, context: Context, params: Page) -> types.ListToolsResult:
+        require_one_page(params)
+        return types.ListToolsResult(tools=list(described_tools()), **FOR_ALL)
 
     async def _call_tool(self, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+        require_known(params.name)
         progress = Progress(context.session.report_progress)
         work = Work(self._connect, Bridge(self._send), progress.tell)
         run = partial(work.result, params.name, params.arguments or {})
@@ -90,24 +91,25 @@ class Door:
                         await self._done(undoing, partial(undoing.undone, work.undo))
                 raise
 
-    async def _list_resources(self, context: Context, params: object) -> types.ListResourcesResult:
+    async def _list_resources(self, context: Context, params: Page) -> types.ListResourcesResult:
         work = Work(self._connect, Bridge(self._send), _silent)
-        saved = await self._done(work, work.strategies)
-        own = [resource(strategy_of(one.strategy_id), one.name, JSON) for one in saved]
-        return types.ListResourcesResult(resources=[*fixed_resources(), *own])
+        cursor = None if params is None else params.cursor
+        saved = await self._done(work, partial(work.strategies, cursor))
+        return resources_of(saved, is_first=cursor is None)
 
-    async def _list_templates(self, context: Context, params: object) -> types.ListResourceTemplatesResult:
-        return types.ListResourceTemplatesResult(resource_templates=templates(), ttl_ms=LISTS_HOLD_MS)
+    async def _list_templates(self, context: Context, params: Page) -> types.ListResourceTemplatesResult:
+        require_one_page(params)
+        return types.ListResourceTemplatesResult(resource_templates=templates(), **FOR_ALL)
 
     async def _read_resource(
         self, context: Context, params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
         work = Work(self._connect, Bridge(self._send), _silent)
-        content = await self._done(work, partial(work.exact, params.uri))
-        return types.ReadResourceResult(contents=[contents_of(params.uri, content)])
+        return contents_of(params.uri, await self._done(work, partial(work.exact, params.uri)))
 
-    async def _list_prompts(self, context: Context, params: object) -> types.ListPromptsResult:
-        return types.ListPromptsResult(prompts=prompts(), ttl_ms=LISTS_HOLD_MS)
+    async def _list_prompts(self, context: Context, params: Page) -> types.ListPromptsResult:
+        require_one_page(params)
+        return types.ListPromptsResult(prompts=prompts(), **FOR_ALL)
 
     async def _get_prompt(self, context: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
         return prompt_of(params.name, params.arguments or {})

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import httpx
-from mcp import MCPError, types
+from mcp import types
 
 from candleray.agents.answers import readable, text_of
-from candleray.agents.bridge import Bridge
 from candleray.agents.handles import read_exact
+from candleray.agents.protocol.bridge import Bridge
+from candleray.agents.protocol.protocol_errors import protocol_error
 from candleray.agents.refusals import refusal_of
 from candleray.agents.tool import Call, Tell
 from candleray.agents.toolbox import run_tool
 from candleray.errors import CandlerayError
 from candleray.logs import get_logger
 from candleray.sdk.client import Client
-from candleray.strategies.strategy import Strategy
+from candleray.sdk.connection import read
+from candleray.strategies.strategy import StrategyPage
 
 Connect: TypeAlias = Callable[[httpx.BaseTransport], Client]
 """Opens a client of whoever makes a call, over that transport."""
@@ -26,20 +27,6 @@ Connect: TypeAlias = Callable[[httpx.BaseTransport], Client]
 _LISTED = 50
 
 log = get_logger("agents")
-
-
-class Progress:
-    """Progress told from a thread to the loop that made this; what cannot be told any more is dropped."""
-
-    def __init__(self, report: Callable[[float, float | None, str | None], Awaitable[None]]) -> None:
-        self._report = report
-        self._loop = asyncio.get_running_loop()
-
-    def tell(self, done: float, total: float | None, words: str) -> None:
-        asyncio.run_coroutine_threadsafe(self._told(done, total, words), self._loop)
-
-    async def _told(self, done: float, total: float | None, words: str) -> None:
-        await self._report(done, total, words)
 
 
 class Work:
@@ -63,30 +50,37 @@ class Work:
                 self._call = Call(client, self._tell)
                 return _result(readable(run_tool(name, self._call, arguments)))
         except CandlerayError as error:
-            return _result(refusal_of(error), is_error=True)
+            return _refusal(error)
         except Exception:
             log.exception("tool_failed", tool=name)
-            return _result(refusal_of(CandlerayError("the tool failed; the log says why")), is_error=True)
+            return _refusal(CandlerayError("the tool failed; the log says why"))
 
     def exact(self, handle: str) -> bytes:
         """The bytes behind a handle.
 
         Raises:
-            MCPError: the protocol's own; the API's payload is its data.
+            MCPError: the protocol's own.
         """
         try:
             with self._connect(self.bridge) as client:
                 return read_exact(client, handle)
         except CandlerayError as error:
-            raise MCPError(types.INVALID_PARAMS, error.message, refusal_of(error)) from None
+            raise protocol_error(error) from None
 
-    def strategies(self) -> list[Strategy]:
-        """The user's newest; none where they cannot be asked for: the list that they stand in has more."""
+    def strategies(self, cursor: str | None) -> StrategyPage:
+        """A page of the user's, the newest first; the first is empty where they cannot be asked for.
+
+        Raises:
+            MCPError: the protocol's own.
+        """
         try:
             with self._connect(self.bridge) as client:
-                return client.strategies(limit=_LISTED)
-        except CandlerayError:
-            return []
+                params = {"limit": _LISTED, "cursor": cursor}
+                return read(StrategyPage, client.send("GET", "/strategies", params=params))
+        except CandlerayError as error:
+            if cursor is None:
+                return StrategyPage(strategies=())
+            raise protocol_error(error) from None
 
     def undone(self, undo: Callable[[Client], object]) -> None:
         """End what another call has begun."""
@@ -97,7 +91,15 @@ class Work:
             log.warning("not_undone", error=error.message)
 
 
-def _result(content: dict[str, Any], *, is_error: bool = False) -> types.CallToolResult:
+def _result(content: dict[str, Any]) -> types.CallToolResult:
     """The content twice: as text, which every assistant reads, and as data under the tool's schema."""
-    text = types.TextContent(text=text_of(content))
-    return types.CallToolResult(content=[text], structured_content=content, is_error=is_error)
+    return types.CallToolResult(content=[_text(content)], structured_content=content)
+
+
+def _refusal(error: CandlerayError) -> types.CallToolResult:
+    """The error as text alone: programs hold data against the tool's schema, and show that it does not fit."""
+    return types.CallToolResult(content=[_text(refusal_of(error))], is_error=True)
+
+
+def _text(content: dict[str, Any]) -> types.TextContent:
+    return types.TextContent(text=text_of(content))

@@ -1,25 +1,30 @@
-"""Lists of all that the door has, in the protocol's own words: tools, resources, prompts."""
+"""Lists of what the door has for everybody, in the protocol's own words: tools and prompts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from typing import Literal, TypedDict
 
-from mcp import MCPError, types
+from mcp import types
 
 from candleray.agents.conversations import CONVERSATIONS, Conversation, conversation_named
-from candleray.agents.documentation import pages, title_of
-from candleray.agents.handles import DOCS, INDICATORS, KINDS, STRATEGIES, docs_of
-from candleray.agents.refusals import refusal_of
+from candleray.agents.protocol.protocol_errors import protocol_error
 from candleray.agents.schemas import schema_given, schema_taken
 from candleray.agents.tool import Effect, Tool
-from candleray.agents.toolbox import description_of, toolbox
-from candleray.errors import CandlerayError
+from candleray.agents.toolbox import description_of, tool_named, toolbox
+from candleray.errors import CandlerayError, invalid
 
-JSON = "application/json"
-MARKDOWN = "text/markdown"
-LISTS_HOLD_MS = 3_600_000
-"""An hour: these lists change with the build of Candleray alone."""
+
+class Keeping(TypedDict):
+    """Words of how long, and for whom, a program may keep an answer."""
+
+    ttl_ms: int
+    cache_scope: Literal["public", "private"]
+
+
+FOR_ALL: Keeping = {"ttl_ms": 3_600_000, "cache_scope": "public"}
+"""An hour: lists that are everybody's change with the build of Candleray alone."""
 
 
 @cache
@@ -45,30 +50,24 @@ def _described(name: str, tool: Tool) -> types.Tool:
     )
 
 
-def resource(uri: str, name: str, mime_type: str) -> types.Resource:
-    return types.Resource(uri=uri, name=name, mime_type=mime_type)
+def require_known(name: str) -> None:
+    """
+    Raises:
+        MCPError: there is no such tool.
+    """
+    try:
+        tool_named(name)
+    except CandlerayError as error:
+        raise protocol_error(error) from None
 
 
-@cache
-def fixed_resources() -> tuple[types.Resource, ...]:
-    """The pages of the documentation, the catalogue, and the list of the user's strategies."""
-    lists = {kind.template: kind.holds for kind in KINDS}
-    catalogue = (resource(INDICATORS, lists[INDICATORS], JSON), resource(STRATEGIES, lists[STRATEGIES], JSON))
-    return (*catalogue, *(resource(docs_of(name), title_of(name), MARKDOWN) for name in pages()))
-
-
-def templates() -> list[types.ResourceTemplate]:
-    """The kinds of handles that answers name."""
-    return [
-        types.ResourceTemplate(uri_template=kind.template, name=kind.holds, mime_type=JSON)
-        for kind in KINDS
-        if "{" in kind.template
-    ]
-
-
-def contents_of(uri: str, content: bytes) -> types.TextResourceContents:
-    mime_type = MARKDOWN if uri.startswith(DOCS) else JSON
-    return types.TextResourceContents(uri=uri, text=content.decode(), mime_type=mime_type)
+def require_one_page(params: types.PaginatedRequestParams | None) -> None:
+    """
+    Raises:
+        MCPError: another page is asked for than the first, which is the only one.
+    """
+    if params is not None and params.cursor is not None:
+        raise protocol_error(invalid("cursor", "no_such_page", "this list has one page, which needs no cursor"))
 
 
 def prompts() -> list[types.Prompt]:
@@ -86,11 +85,11 @@ def _prompt(name: str, conversation: Conversation) -> types.Prompt:
 def prompt_of(name: str, given: Mapping[str, str]) -> types.GetPromptResult:
     """
     Raises:
-        MCPError: there is no such prompt, or a word of it is missing; the payload is its data.
+        MCPError: there is no such prompt, or a word of it is missing.
     """
     try:
         turns = conversation_named(name).filled(given)
     except CandlerayError as error:
-        raise MCPError(types.INVALID_PARAMS, error.message, refusal_of(error)) from None
+        raise protocol_error(error) from None
     messages = [types.PromptMessage(role=turn.role, content=types.TextContent(text=turn.text)) for turn in turns]
     return types.GetPromptResult(description=CONVERSATIONS[name].title, messages=messages)
