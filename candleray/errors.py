@@ -163,6 +163,31 @@ class RateLimited(ExchangeError):
     status, code = 503, "rate_limited"
 
 
+class OrderRejected(ExchangeError):
+    """An exchange refuses an order, or its cancelling: it has no effect and never will."""
+
+    status, code = 422, "order_rejected"
+
+
+class OrderNotTaken(RateLimited):
+    """An exchange did not take an order this time: it may be sent again after `retry_after_s`."""
+
+    code = "order_not_taken"
+
+    def __init__(self, message: str, problems: Iterable[Problem] = (), *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message, problems)
+        self.retry_after_s = retry_after_s
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message, self.problems), {"retry_after_s": self.retry_after_s}
+
+
+class OutcomeUnknown(ExchangeError):
+    """Nobody knows yet whether an exchange took an order: it is asked, and nothing is sent again before."""
+
+    code = "outcome_unknown"
+
+
 class ServiceUnavailable(CandlerayError):
     """ClickHouse, Postgres, Valkey or Ray does not answer."""
 
