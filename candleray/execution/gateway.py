@@ -1,6 +1,6 @@
 """The contract of whatever sends orders: its calls, and the three ways in which one can fail.
 
-There is no implementation that reaches an exchange.
+`tests/support/execution/conformance.py` is what an implementation must pass. None reaches an exchange.
 """
 
 from __future__ import annotations

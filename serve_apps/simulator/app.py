@@ -19,6 +19,7 @@ from fastapi import FastAPI, HTTPException, Query, Request, Response
 
 from candleray.errors import CandlerayError, invalid, nearest
 from candleray.markets import Market, find_market
+from candleray.simulator.accounts.accounts import PrivateQuestion
 from candleray.simulator.candle_source import CandleSource
 from candleray.simulator.faults.fault import Fault, fault_kinds, find_kind
 from candleray.simulator.faults.fault_book import FaultBook
@@ -27,14 +28,16 @@ from candleray.simulator.kline_frames import candles_of
 from candleray.simulator.market_clock import MarketClock
 from candleray.simulator.sent_log import SentLog
 from candleray.simulator.venue_record import VenueRecord
-from candleray.simulator.venues import simulated_markets
+from candleray.simulator.venues import Reply, simulated_markets
 from candleray.timeframes import MINUTE_MS
 from serve_apps.simulator.models import (
+    AccountState,
     BegunFault,
     ClockChange,
     ClockState,
     FaultCount,
     FaultPlace,
+    KeyOfAccount,
     SentPage,
     SimulatorState,
     StreamState,
@@ -44,6 +47,7 @@ from serve_apps.simulator.requests import Faults, Simulator
 from serve_apps.simulator.streams import MarketStreams, Streams
 
 _MOST_TRUE_MINUTES = 50_000
+_MOST_BODY = 10_000
 _log = logging.getLogger(__name__)
 
 
@@ -84,11 +88,26 @@ def build_simulator(
 
     # A plain route: FastAPI would spend a third of a page's time on parameters, of which there are none.
     async def venue(request: Request) -> Response:
-        reply = await simulator.reply(request.url.path, dict(request.query_params))
+        reply = await _reply(simulator, request)
         return Response(reply.body, reply.status, {"content-type": "application/json", **reply.headers})
 
-    app.add_route("/{path:path}", venue, methods=["GET"])
+    app.add_route("/{path:path}", venue, methods=["GET", "POST", "DELETE"])
     return app
+
+
+async def _reply(simulator: Simulator, request: Request) -> Reply:
+    desk = simulator.accounts.desk_for(request.url.path)
+    if desk is not None:
+        return await simulator.reply_privately(desk, await _private_question(request, simulator.now_ms()))
+    if request.method != "GET":
+        return Reply(405, b"this path takes GET alone", {"content-type": "text/plain"})
+    return await simulator.reply(request.url.path, dict(request.query_params))
+
+
+async def _private_question(request: Request, now_ms: int) -> PrivateQuestion:
+    body = (await request.body())[:_MOST_BODY].decode("utf-8", "replace")
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return PrivateQuestion(request.method, request.url.path, request.url.query, body, headers, now_ms)
 
 
 def _end_with(pushing: asyncio.Task[None]) -> None:
@@ -123,6 +142,11 @@ def _add_own_routes(app: FastAPI, simulator: Simulator, streams: Streams, log: S
             raise HTTPException(422, str(exc)) from exc
         streams.inject(fault)
         return BegunFault.of(fault)
+
+    @app.put("/simulator/keys")
+    async def set_key(key: KeyOfAccount) -> AccountState:
+        simulator.accounts.register(key.exchange, key.as_key())
+        return AccountState.of(simulator.accounts.book(key.exchange, key.api_key))
 
     @app.get("/simulator/truth")
     async def truth(market: str, symbol: str, start: int, end: int) -> TruthPage:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from candleray.execution.dialects.dialect import plain
+from candleray.simulator.accounts.accounts import ApiKey
+from candleray.simulator.accounts.order_book import OrderBook
 from candleray.simulator.faults.fault import Fault
 from serve_apps.simulator.requests import Faults
 
@@ -77,6 +80,34 @@ class BegunFault(BaseModel):
             end_ms=fault.end_ms,
             variant=fault.variant,
         )
+
+
+class KeyOfAccount(BaseModel):
+    """An API key of an account that orders may be sent to; made up, because here is no exchange."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    exchange: Literal["binance", "bybit"]
+    api_key: str = Field(min_length=8, max_length=64)
+    secret: SecretStr = Field(min_length=8, max_length=64)
+    can_trade: bool = True
+    can_withdraw: bool = False
+
+    def as_key(self) -> ApiKey:
+        return ApiKey(self.api_key, self.secret.get_secret_value(), self.can_trade, self.can_withdraw)
+
+
+class AccountState(BaseModel):
+    """An account of perpetuals: how many orders it has, and its positions as decimal text."""
+
+    orders: int
+    fills: int
+    positions: dict[str, str]
+
+    @staticmethod
+    def of(book: OrderBook) -> AccountState:
+        held = {symbol: plain(quantity) for symbol, quantity in book.positions.items() if quantity}
+        return AccountState(orders=len(book.orders), fills=len(book.fills), positions=held)
 
 
 class SimulatorState(BaseModel):

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -17,6 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from candleray.errors import CandlerayError, InvalidInput, Problem
 from candleray.exchanges.exchange import Exchange, Failure
 from candleray.markets import Market
+from candleray.simulator.accounts.accounts import Accounts, Floor, OrderDesk, PrivateQuestion
+from candleray.simulator.accounts.binance_orders import BinanceDesk
+from candleray.simulator.accounts.bybit_orders import BybitDesk
 from candleray.simulator.faults.fault import fault_kinds
 from candleray.simulator.faults.fault_schedule import FaultSchedule
 from candleray.simulator.faults.listing_faults import shown_symbol
@@ -113,6 +118,22 @@ class Simulator:
         self.requests: Counter[str] = Counter()
         self._meter = _Meter() if with_limits else None
         self._clock = clock
+        self.accounts = Accounts([BinanceDesk(), BybitDesk()])
+
+    def now_ms(self) -> int:
+        return self._clock.now_ms()
+
+    async def reply_privately(self, desk: OrderDesk, question: PrivateQuestion) -> Reply:
+        """Answer a signed request; it counts among the market's, and its faults meet it too."""
+        venue = simulated_venues()[desk.market.exchange]
+        public = Question(question.path, {}, question.now_ms)
+        return await self._reply_of(
+            venue, desk.market, public, lambda: self.accounts.answer(desk, question, self._floor)
+        )
+
+    def _floor(self, market: Market) -> Floor:
+        view = self.record.view(self._clock.now_ms())
+        return Floor(view.instruments(market), partial(view.candles, market))
 
     async def reply(self, path: str, params: dict[str, str]) -> Reply:
         question = Question(path, params, self._clock.now_ms())
@@ -122,7 +143,13 @@ class Simulator:
                 return await self._reply_of(venue, market, question)
         return Reply(404, b"no exchange has this path", {"content-type": "text/plain"})
 
-    async def _reply_of(self, venue: SimulatedVenue, market: Market, question: Question) -> Reply:
+    async def _reply_of(
+        self,
+        venue: SimulatedVenue,
+        market: Market,
+        question: Question,
+        answer: Callable[[], Reply] | None = None,
+    ) -> Reply:
         self.requests[market.name] += 1
         refused = self._refuse(venue, market, question)
         if refused:
@@ -134,7 +161,7 @@ class Simulator:
             return Reply(200, BAD_GATEWAY.encode(), {"content-type": "text/html"})
         if fault == "rate_limited" or fault == "banned" or fault == "unavailable":
             return venue.refuse(Failure(fault, "", self.faults.retry_after_s), question.now_ms)
-        reply = self._within_budget(venue, market, question)
+        reply = answer() if answer else self._within_budget(venue, market, question)
         if fault == "truncated":
             return Reply(reply.status, reply.body[: len(reply.body) // 2], reply.headers)
         return reply

@@ -1,0 +1,1 @@
+"""Accounts of the simulated venues: their keys, orders, fills and positions."""

@@ -1,0 +1,1 @@
+"""Gateways of orders, and what each must pass."""
