@@ -60,12 +60,16 @@ def size_of(content: Any) -> int:
 
 
 def fitted(content: dict[str, Any], most: int = MOST_BYTES) -> dict[str, Any]:
-    """The content in at most so many bytes: the longest lists lose their last entries, and it says how many."""
+    """The content in at most so many bytes: the longest lists lose their last entries, and it says how many.
+
+    Where no list is left to shorten, the longest texts are cut.
+    """
     lost: dict[str, int] = {}
     most -= 0 if size_of(content) <= most else _LEFT_OUT_BYTES
     while size_of(content) > most:
         place, entries = max(_lists_of(content), key=lambda found: size_of(found[1]), default=("", []))
         if not entries:
+            _cut_texts(content, most)
             break
         dropped = max(1, len(entries) // 8)
         del entries[-dropped:]
@@ -76,15 +80,34 @@ def fitted(content: dict[str, Any], most: int = MOST_BYTES) -> dict[str, Any]:
 
 
 def _lists_of(content: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
-    """Lists with entries to lose, by the field of the answer that they lie in."""
+    """Lists with entries to lose, by the field that they lie in."""
     for name, value in content.items():
         if name not in _KEPT_WHOLE:
-            yield from ((name, entries) for entries in _lists_in(value))
+            yield from _lists_in(name, value)
 
 
-def _lists_in(value: Any) -> Iterator[list[Any]]:
+def _lists_in(name: str, value: Any) -> Iterator[tuple[str, list[Any]]]:
     if isinstance(value, list) and value:
-        yield value
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for one in inner:
-        yield from _lists_in(one)
+        yield name, value
+        for one in value:
+            yield from _lists_in(name, one)
+    if isinstance(value, dict):
+        for inner, one in value.items():
+            yield from _lists_in(inner, one)
+
+
+def _cut_texts(content: dict[str, Any], most: int) -> None:
+    """Halve the longest text until all fits."""
+    while size_of(content) > most:
+        holder, name = max(_texts_in(content), key=lambda place: len(place[0][place[1]]))
+        holder[name] = f"{holder[name][: len(holder[name]) // 2]}…"
+
+
+def _texts_in(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Places of texts: what holds each, and its name or number there."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, one in pairs:
+        if isinstance(one, str):
+            yield value, name
+        else:
+            yield from _texts_in(one)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from candleray.agents.answers import fitted
+from candleray.agents.commands_as_calls import as_calls, calls_named
 from candleray.agents.foreign_text import marked
 from candleray.errors import (
     CandlerayError,
@@ -35,11 +37,16 @@ _OTHERWISE = "tell the person: this is a mistake of the instance's"
 
 
 def refusal_of(error: CandlerayError) -> dict[str, Any]:
-    """The payload of the API, with the remedy beside it; an exchange's own words are marked as data."""
+    """The payload of the API with the remedy beside it; an exchange's own words are marked as data."""
     payload = error.payload()
+    told = payload["error"]
     if isinstance(error, ExchangeError):
-        payload["error"]["message"] = marked(error.message)
-    return {**payload, "remedy": remedy_of(error)}
+        told["message"] = marked(error.message)
+    calls = calls_named(told["message"])
+    for said in (told, *told["problems"]):
+        said["message"] = as_calls(said["message"])
+    more = {"next": [call.model_dump(mode="json") for call in calls]} if calls else {}
+    return fitted({**payload, "remedy": remedy_of(error), **more})
 
 
 def remedy_of(error: CandlerayError) -> str:

@@ -36,7 +36,19 @@ async def test_an_instrument_is_found_with_its_candles_as_a_request_takes_it(ass
     (found,) = (await assistant.call("find_instruments", letters="agent"))["instruments"]
     assert found["instrument"] == REQUEST["instrument"]
     assert found["candles"]["first"] == "2025-01-01T00:00:00Z"
-    assert found["candles"]["missing_minutes"] == 0
+    assert (found["candles"]["minutes"], found["candles"]["missing_minutes"]) == (3000, 0)
+
+
+async def test_an_instrument_is_found_as_people_write_it_and_few_minutes_are_to_be_fetched(assistant: Assistant):
+    answer = await assistant.call("find_instruments", letters="Agent/USD")
+    assert [one["instrument"]["symbol"] for one in answer["instruments"]] == [SYMBOL]
+    assert answer["why"] == ["symbols are written without signs and blanks: these contain 'AGENTUSD'"]
+    fetch = answer["next"][-1]
+    assert (fetch["tool"], fetch["why"].startswith(f"2.1 days of {SYMBOL} are stored")) == ("backfill", True)
+    taken = toolbox()["backfill"].takes
+    assert taken.model_validate(fetch["arguments"])
+    (alike,) = (await assistant.call("find_instruments", letters="AGNETUSDT"))["why"]
+    assert "spelled most like it" in alike
 
 
 async def test_indicators_are_found_by_what_they_measure_and_by_their_id(assistant: Assistant):
