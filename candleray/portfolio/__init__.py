@@ -1,0 +1,1 @@
+"""Portfolios: several strategies over one account, with shares, rebalances and limits."""

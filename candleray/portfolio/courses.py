@@ -1,0 +1,112 @@
+"""Courses of members: the trades of their own backtests without their money."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candleray.backtests.request import BacktestRequest
+from candleray.backtests.sizing import AllIn, FixedQuote, StrategyCompound
+from candleray.candles import FloatArray, IntArray
+from candleray.errors import invalid
+from candleray.search.bars import Bars
+from candleray.search.one_variant import OneVariant
+from candleray.search.variant_reports import Traced
+from candleray.settings import BacktestSettings
+from candleray.timeframes import DAY_MS
+from kernels.portfolio.plans import AT_CLOSE, AT_OPEN
+from kernels.portfolio.ruins import end_ruined
+from kernels.simulation.exits import EXIT_SIGNAL
+
+_UNENDING_CASH = 1e200
+"""So much beside an entry of 1 that no account ever ends: only what has no money in it is left of the trades."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member with its bars, which others may share."""
+
+    name: str
+    request: BacktestRequest
+    """Resolved, one variant."""
+    bars: Bars
+
+    @property
+    def fixed_quote(self) -> float:
+        sizing = self.request.sizing
+        return sizing.quote if isinstance(sizing, FixedQuote) else float("inf")
+
+    @property
+    def instrument(self) -> tuple[int, str]:
+        return self.request.instrument.market_id, self.request.instrument.symbol
+
+
+@dataclass(frozen=True)
+class Course:
+    """The trades of one member, in order, with the times at which they fill."""
+
+    trades: NDArray[np.void]
+    """Rows of `kernels.simulation.trades.TRADE`; what they say of money counts for nothing."""
+    entry_ms: IntArray
+    exit_ms: IntArray
+    entry_phase: int
+    exit_phases: IntArray
+
+
+def course_of(member: Member, defaults: BacktestSettings) -> Course:
+    """Trace what a member would do."""
+    moneyless = {"sizing": FixedQuote(mode="fixed_quote", quote=1.0), "init_cash_quote": _UNENDING_CASH}
+    traced = _traced(member.request.model_copy(update=moneyless), member.bars, defaults)
+    trades, retracing = traced.trades, traced.retracing
+    end_ruined(trades, retracing.prices, retracing.rules.slippage)
+    times = retracing.times(trades)
+    waits = retracing.prices.fills.delay == 1
+    at_opens = (trades["exit_reason"] == EXIT_SIGNAL) & waits
+    phases = np.where(at_opens, AT_OPEN, AT_CLOSE)
+    return Course(trades, times.entry_ms, times.exit_ms, AT_OPEN if waits else AT_CLOSE, phases)
+
+
+@dataclass(frozen=True)
+class DailyReturns:
+    """The daily returns of a member's own backtest, alone and with everything in."""
+
+    days: IntArray
+    """UTC days since the epoch, ascending."""
+    returns: FloatArray
+
+    def between(self, first: int, stop: int) -> FloatArray:
+        return self.returns[np.searchsorted(self.days, first) : np.searchsorted(self.days, stop)]
+
+    @cached_property
+    def by_day(self) -> dict[int, float]:
+        return dict(zip(self.days.tolist(), self.returns.tolist(), strict=True))
+
+
+def daily_returns_of(request: BacktestRequest, bars: Bars, defaults: BacktestSettings) -> DailyReturns:
+    """Return the daily returns of a strategy's own backtest with everything in."""
+    traced = _traced(request.model_copy(update={"sizing": AllIn()}), bars, defaults)
+    reported = traced.retracing.reported
+    values = traced.retracing.performance(traced.trades).daily_returns.values
+    return DailyReturns(bars.ts_open_ms[reported.day_ends] // DAY_MS, values)
+
+
+def _traced(request: BacktestRequest, bars: Bars, defaults: BacktestSettings) -> Traced:
+    return Traced.over(OneVariant(request, request, 0), bars, defaults)
+
+
+def require_sizing(at: int, request: BacktestRequest) -> None:
+    """
+    Raises:
+        InvalidInput: the sizing is one that a portfolio has no room for.
+    """
+    if not isinstance(request.sizing, AllIn | FixedQuote | StrategyCompound):
+        mode = getattr(request.sizing, "mode", "")
+        raise invalid(
+            f"members.{at}.sizing",
+            "not_in_a_portfolio",
+            f"a portfolio gives member {at} its share and knows no sizing {mode}: use all_in, strategy_compound "
+            "or fixed_quote",
+        )

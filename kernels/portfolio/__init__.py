@@ -1,0 +1,1 @@
+"""Portfolios: the trades of several strategies over one account."""
