@@ -36,7 +36,7 @@ _REMEDIES: tuple[tuple[type[CandlerayError], str], ...] = (
 _OTHERWISE = "tell the person: this is a mistake of the instance's"
 
 
-def refusal_of(error: CandlerayError) -> dict[str, Any]:
+def refusal_of(error: CandlerayError, remedy: str | None = None) -> dict[str, Any]:
     """The payload of the API with the remedy beside it; an exchange's own words are marked as data."""
     payload = error.payload()
     told = payload["error"]
@@ -46,7 +46,7 @@ def refusal_of(error: CandlerayError) -> dict[str, Any]:
     for said in (told, *told["problems"]):
         said["message"] = as_calls(said["message"])
     more = {"next": [call.model_dump(mode="json") for call in calls]} if calls else {}
-    return fitted({**payload, "remedy": remedy_of(error), **more})
+    return fitted({**payload, "remedy": remedy or remedy_of(error), **more})
 
 
 def remedy_of(error: CandlerayError) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,12 +20,15 @@ from candleray.terminal.tables import minute_text
 MAX_LEFT_OUT = 5
 MAX_ABSENT_RUNS = 5
 """Runs of absent minutes that are listed."""
+_PATIENCE_S = 1800.0
+"""Seconds that a step is asked for again while the instance is loaded: longer than it takes to start anew."""
 _ALONE = 0.9
 """Part of a request budget that this process spends where it is alone at an address."""
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from candleray.errors import CandlerayError
     from candleray.market_data.backfill_report import BackfillReport
     from candleray.market_data.history import History
     from candleray.markets import Market
@@ -48,7 +52,8 @@ def backfill(
 ) -> None:
     """Have the instance fetch missing minutes of one-minute candles from the exchange; everybody may.
 
-    What is stored is not asked for again: stopped in any way, the same command goes on where it was. With `--url`
+    What is stored is not asked for again: stopped in any way, the same command goes on where it was. While the
+    instance is loaded it pauses, says so, and goes on; after half an hour without a step it gives up. With `--url`
     this command fetches them itself, from there, and writes them: only an operator may.
 
     Example: candleray backfill --market binance-spot --symbol BTCUSDT --symbol ETHUSDT --start 2025-01-01
@@ -101,6 +106,8 @@ def _by_the_instance(
                     symbol,
                     *times,
                     on_step=lambda done, bar=bar: bars.update(bar, completed=done.fetched),  # type: ignore[misc]
+                    patience_s=_PATIENCE_S,
+                    on_pause=partial(_say_pause, symbol),
                 )
             except NotFound as error:
                 show_error(error)
@@ -110,6 +117,10 @@ def _by_the_instance(
             finally:
                 bars.remove_task(bar)
     return reports
+
+
+def _say_pause(symbol: str, error: CandlerayError, pause_s: float) -> None:
+    notes().print(f"{symbol}: going on in {pause_s:,.0f} s ({error.message})", markup=False)
 
 
 def _history_settings(market: Market, url: str) -> HistorySettings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from candleray.errors import ApiError, BadFile, GuardExceeded, first_line, invalid
@@ -18,6 +19,7 @@ from candleray.market_data.pages import ChangesPage, InstrumentPage, Instruments
 from candleray.markets import InstrumentReference, Market, find_market
 from candleray.paging import collected
 from candleray.sdk.connection import Sender, encoded, read
+from candleray.sdk.pauses import OnPause, with_pauses
 from candleray.timeframes import Timeframe, iso, ms_of, to_ms
 
 if TYPE_CHECKING:
@@ -306,6 +308,8 @@ class MarketDataMethods(Sender):
         end: Time | None = None,
         *,
         on_step: Callable[[BackfillReport], None] = lambda report: None,
+        patience_s: float = 0,
+        on_pause: OnPause = lambda error, pause_s: None,
     ) -> BackfillReport:
         """Have the instance fetch the missing minutes of `[start, end)` from the exchange; everybody may.
 
@@ -314,9 +318,13 @@ class MarketDataMethods(Sender):
         Args:
             end: now where left out.
             on_step: called after every step with the report so far.
+            patience_s: how long a step is asked for again, with pauses, while the instance is loaded; an API that
+                does not answer at all before the first step is not waited for.
+            on_pause: called before each pause with the reason and its seconds.
 
         Raises:
             TooManyRequests: another backfill of yours is under way, or many of others are.
+            ServiceUnavailable: the instance is too loaded for a step.
             NotFound, RateLimited, ExchangeError: of the exchange.
 
         >>> report = client.backfill("bybit-spot", "SOLUSDT", "2025-01-01", "2025-01-02")
@@ -325,11 +333,14 @@ class MarketDataMethods(Sender):
         """
         done: BackfillReport | None = None
         wanted = {"market_id": market_id(market), "symbol": symbol}
+        if patience_s:
+            self.markets()
         until = utc_text(datetime.now(UTC) if end is None else end, "end")
         next_start: str | None = utc_text(start, "start")
         while next_start is not None:
             body = encoded({**wanted, "start": next_start, "end": until})
-            step = read(BackfillStep, self.send("POST", "/market-data/backfills", content=body))
+            send = partial(self.send, "POST", "/market-data/backfills", content=body)
+            step = read(BackfillStep, with_pauses(send, patience_s, on_pause))
             done = done.followed_by(step.report) if done else step.report
             next_start = None if step.next_start is None else iso(to_ms(step.next_start))
             on_step(done)

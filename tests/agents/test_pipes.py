@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -95,6 +95,17 @@ async def test_a_search_that_is_waited_for_ends_with_its_call(api_url: str):
         await let_work_until(lambda: endless.begun > endless.cancelled)
         waiting.cancel()
         await let_work_until(lambda: endless.begun == endless.cancelled)
+
+
+async def test_an_api_that_was_there_a_moment_ago_is_to_be_waited_for(embedded_store: CandleStore):
+    with ExitStack() as up:
+        url = up.enter_context(served_api(embedded_store))
+        async with assistant_over(pipes(url)) as assistant:
+            assert (await assistant.call("find_indicators"))["ids"]
+            await asyncio.to_thread(up.close)
+            told = await assistant.refusal("find_indicators")
+            assert f"the API at {url} answered" in told["message"]
+            assert told["remedy"].startswith("it restarts")
 
 
 PING = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n'

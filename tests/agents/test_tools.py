@@ -17,6 +17,8 @@ from candleray.agents.tool import Effect
 from candleray.agents.toolbox import description_of, toolbox
 from candleray.backtests.result import BacktestResult
 from candleray.market_data.candle_store import CandleStore
+from candleray.sdk import connection, pauses
+from serve_apps import backfills
 from tests.support.agents.assistant import Assistant, assistant_at
 from tests.support.agents.small_search import REQUEST, SYMBOL
 from tests.support.api.in_process_api import stored_walk
@@ -150,6 +152,27 @@ async def test_candles_are_fetched_from_the_exchange(assistant: Assistant):
     assert (fetched["is_done"], fetched["written"]) == (True, 1440)
     (found,) = (await assistant.call("find_instruments", letters="BTCUSDT"))["instruments"]
     assert found["candles"]["first"] == "2025-01-01T00:00:00Z"
+
+
+async def test_a_backfill_goes_on_after_a_pause_while_the_instance_is_loaded(
+    assistant: Assistant, monkeypatch: pytest.MonkeyPatch
+):
+    told: list[str] = []
+
+    async def tell(done: float, total: float | None, words: str | None) -> None:
+        told.append(words or "")
+        monkeypatch.setattr(backfills, "STEP_TIMEOUT_S", 100.0)
+
+    monkeypatch.setattr(backfills, "STEP_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(pauses, "PAUSES_S", (0.01,))
+    monkeypatch.setattr(connection, "RETRY_DELAYS_S", ())
+    asked = {"market": "binance-spot", "symbol": "ETHUSDT", "start": "2025-01-01", "end": "2025-01-02"}
+    fetched = await assistant.client.call_tool("backfill", asked, progress_callback=tell)
+    assert (fetched.structured_content or {})["written"] == 1440
+    assert told[0].startswith("going on in 0 s: the step took over 0 s")
+    monkeypatch.setattr(backfills, "STEP_TIMEOUT_S", 0.0)
+    refusal = await assistant.refusal("backfill", **{**asked, "end": "2025-01-03", "wait_s": 0.1})
+    assert refusal["code"] == "service_unavailable"
 
 
 async def test_a_token_that_may_read_changes_nothing(api_url: str):

@@ -13,6 +13,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 
 from candleray.agents.foreign_text import RULE
+from candleray.agents.presence import Presence
 from candleray.agents.protocol.bridge import Bridge, Send
 from candleray.agents.protocol.cancellations import Cancellations
 from candleray.agents.protocol.listings import (
@@ -26,6 +27,7 @@ from candleray.agents.protocol.listings import (
 from candleray.agents.protocol.resources import contents_of, resources_of, templates
 from candleray.agents.protocol.told_progress import Progress
 from candleray.agents.protocol.work import Connect, Work
+from candleray.agents.tool import Tell
 
 T = TypeVar("T")
 
@@ -43,12 +45,16 @@ INSTRUCTIONS = (
 class Door:
     """Answers the protocol by calls of the SDK, each on a thread of its own."""
 
-    def __init__(self, connect: Connect, send: Send, threads: anyio.CapacityLimiter) -> None:
+    def __init__(
+        self, connect: Connect, send: Send, threads: anyio.CapacityLimiter, presence: Presence | None = None
+    ) -> None:
         """
         Args:
             send: sends what the clients ask, on the loop that runs now.
             threads: as many calls as are worked on at once.
+            presence: of the API, where it may be away while the door is there.
         """
+        self._presence = presence
         self._connect = connect
         self._send = send
         self._threads = threads
@@ -79,7 +85,7 @@ class Door:
     async def _call_tool(self, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         require_known(params.name)
         progress = Progress(context.session.report_progress)
-        work = Work(self._connect, Bridge(self._send), progress.tell)
+        work = self._work(progress.tell)
         run = partial(work.result, params.name, params.arguments or {})
         with self._cancellations.heard(context.request_id) as is_cancelled:
             try:
@@ -87,12 +93,12 @@ class Door:
             except anyio.get_cancelled_exc_class():
                 with anyio.CancelScope(shield=True):
                     if work.undo is not None and await is_cancelled():
-                        undoing = Work(self._connect, Bridge(self._send), progress.tell)
+                        undoing = self._work(progress.tell)
                         await self._done(undoing, partial(undoing.undone, work.undo))
                 raise
 
     async def _list_resources(self, context: Context, params: Page) -> types.ListResourcesResult:
-        work = Work(self._connect, Bridge(self._send), _silent)
+        work = self._work(_silent)
         cursor = None if params is None else params.cursor
         saved = await self._done(work, partial(work.strategies, cursor))
         return resources_of(saved, is_first=cursor is None)
@@ -104,7 +110,7 @@ class Door:
     async def _read_resource(
         self, context: Context, params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
-        work = Work(self._connect, Bridge(self._send), _silent)
+        work = self._work(_silent)
         return contents_of(params.uri, await self._done(work, partial(work.exact, params.uri)))
 
     async def _list_prompts(self, context: Context, params: Page) -> types.ListPromptsResult:
@@ -113,6 +119,9 @@ class Door:
 
     async def _get_prompt(self, context: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
         return prompt_of(params.name, params.arguments or {})
+
+    def _work(self, tell: Tell) -> Work:
+        return Work(self._connect, Bridge(self._send), tell, self._presence)
 
     async def _done(self, work: Work, run: Callable[[], T]) -> T:
         """The outcome on a thread, which asks nothing more once its caller has gone."""

@@ -6,8 +6,10 @@ import anyio
 import httpx
 from mcp.server.stdio import stdio_server
 
+from candleray.agents.presence import Presence
 from candleray.agents.protocol.door import Door
 from candleray.agents.protocol.unread_lines import answering
+from candleray.build import BUILD_HEADER
 from candleray.network.clients import async_client
 from candleray.network.own_addresses import is_own
 from candleray.sdk.client import Client
@@ -19,14 +21,23 @@ _THREADS = 16
 async def serve_pipes(url: str, token: str | None) -> None:
     """Answer until stdin ends; a job that was submitted goes on."""
 
+    presence = Presence(url)
+
     async def send(request: httpx.Request) -> httpx.Response:
-        return await over_network.send(request, stream=True)
+        try:
+            answer = await over_network.send(request, stream=True)
+        except httpx.TransportError:
+            presence.was_silent()
+            raise
+        # What stands before the API answers in its place while it restarts, and knows no build.
+        presence.answered() if BUILD_HEADER in answer.headers else presence.was_silent()
+        return answer
 
     def connect(transport: httpx.BaseTransport) -> Client:
         return Client(url, token=token, transport=transport)
 
     async with async_client(direct=is_own(httpx.URL(url).host)) as over_network:
-        server = Door(connect, send, anyio.CapacityLimiter(_THREADS)).server()
+        server = Door(connect, send, anyio.CapacityLimiter(_THREADS), presence).server()
         try:
             async with stdio_server() as (incoming, outgoing), answering(incoming, outgoing) as messages:
                 await server.run(messages, outgoing, server.create_initialization_options())

@@ -9,7 +9,9 @@ from pydantic import Field
 
 from candleray.agents.answers import Answer, NextCall
 from candleray.agents.following import WaitSeconds
+from candleray.agents.foreign_text import ForeignText
 from candleray.agents.tool import Call, Effect, Tool
+from candleray.errors import CandlerayError, ServiceUnavailable, TooManyRequests
 from candleray.market_data.backfill_report import BackfillReport
 from candleray.timeframes import iso, ms_of, to_ms
 from candleray.validation import Model
@@ -33,6 +35,8 @@ class Fetched(Answer):
     written: int = 0
     still_missing: int = 0
     """Minutes that the exchange does not have either."""
+    waits_for: ForeignText | None = None
+    """The reason that it did not go on meanwhile."""
 
 
 class _TimeIsUp(Exception):
@@ -48,10 +52,20 @@ def _run(call: Call, asked: Arguments) -> Fetched:
         if time.monotonic() > ends_at:
             raise _TimeIsUp
 
+    def on_pause(error: CandlerayError, pause_s: float) -> None:
+        call.tell(0, None, f"going on in {pause_s:,.0f} s: {error.message}")
+
+    times = asked.start, asked.end
     try:
-        call.client.backfill(asked.market, asked.symbol, asked.start, asked.end, on_step=on_step)
+        call.client.backfill(
+            asked.market, asked.symbol, *times, on_step=on_step, patience_s=asked.wait_s, on_pause=on_pause
+        )
     except _TimeIsUp:
         return _fetched(asked, so_far[-1], is_done=False)
+    except (ServiceUnavailable, TooManyRequests) as error:
+        if not so_far:
+            raise
+        return _fetched(asked, so_far[-1], is_done=False, waits_for=error.message)
     return _fetched(asked, so_far[-1], is_done=True)
 
 
@@ -62,7 +76,7 @@ def _tell(call: Call, asked: Arguments, report: BackfillReport) -> None:
     call.tell((until - start) / 60_000, max(until, end) / 60_000 - start / 60_000, words)
 
 
-def _fetched(asked: Arguments, report: BackfillReport, *, is_done: bool) -> Fetched:
+def _fetched(asked: Arguments, report: BackfillReport, *, is_done: bool, waits_for: str | None = None) -> Fetched:
     again = asked.model_dump(exclude_none=True, exclude={"wait_s"})
     return Fetched(
         done_until=iso(to_ms(report.end)),
@@ -70,6 +84,7 @@ def _fetched(asked: Arguments, report: BackfillReport, *, is_done: bool) -> Fetc
         missing_before=report.missing_before,
         written=report.inserted.written,
         still_missing=sum(run.minutes for run in report.absent),
+        waits_for=waits_for,
         next=(_EXPLAIN if is_done else NextCall(tool="backfill", arguments=again, why="the rest"),),
     )
 
