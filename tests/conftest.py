@@ -175,6 +175,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--oracle-cases", type=int, default=1500, help="seeded cases of stops held against the oracle"
     )
     parser.addoption(
+        "--order-histories", type=int, default=12, help="random histories of orders at each hostile venue"
+    )
+    parser.addoption(
         "--chunk-cases", type=int, default=1, help="ways to cut the bars of each indicator into pieces"
     )
     parser.addoption(
@@ -204,6 +207,12 @@ def oracle_cases(request: pytest.FixtureRequest) -> int:
 @pytest.fixture(scope="session")
 def chunk_cases(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("--chunk-cases"))
+
+
+@pytest.fixture
+def order_histories(request: pytest.FixtureRequest) -> int:
+    """The histories of orders that are drawn for each venue."""
+    return int(request.config.getoption("--order-histories"))
 
 
 @pytest.fixture(scope="session")

@@ -83,7 +83,7 @@ def build_simulator(
         log.close()
 
     app = FastAPI(title="Candleray exchange simulator", openapi_url=None, lifespan=push_streams)
-    app.state.streams = streams
+    app.state.streams, app.state.simulator = streams, simulator
     _add_own_routes(app, simulator, streams, log)
 
     # A plain route: FastAPI would spend a third of a page's time on parameters, of which there are none.

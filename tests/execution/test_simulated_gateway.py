@@ -14,7 +14,7 @@ from candleray.errors import ExchangeError, InvalidInput, OrderNotTaken, OrderRe
 from candleray.execution.dialects.binance import BinanceOrders
 from candleray.execution.dialects.bybit import BybitOrders
 from candleray.execution.dialects.dialect import PrivateRequest, SignedRequest
-from candleray.execution.gateway import VALIDITY_MS
+from candleray.execution.gateway import VALIDITY_MS, require_harmless_key
 from candleray.execution.signing import Credentials, bybit_text, signature
 from candleray.execution.simulated_gateway import SimulatedGateway, require_simulator
 from candleray.markets import find_market
@@ -128,13 +128,16 @@ async def test_a_request_holds_from_a_second_before_its_time_to_the_end_of_its_w
 
 async def test_another_secret_and_a_key_that_nobody_has_are_refused_in_the_venues_words(venue: VenueAccount):
     await venue.open()
-    for credentials, code in (
-        (Credentials(venue.credentials.api_key, "another secret"), "-1022|10004"),
-        (Credentials("a key that nobody has", venue.credentials.secret), "-2015|10003"),
-    ):
-        with pytest.raises(OrderRejected, match=code) as refused:
-            await placed(venue.gateway(credentials), order_request(venue))
-        assert venue.credentials.secret not in str(refused.value)
+    stranger = Credentials("a key that nobody has", venue.credentials.secret)
+    with pytest.raises(OrderRejected, match=r"-2015|10003"):
+        await placed(venue.gateway(stranger), order_request(venue))
+    # What a venue takes for a replay looks alike: the order may be there. The probe says that the secret is wrong.
+    forger = venue.gateway(Credentials(venue.credentials.api_key, "another secret"))
+    with pytest.raises(OutcomeUnknown, match=r"-1022|10004") as refused:
+        await placed(forger, order_request(venue))
+    with pytest.raises(ExchangeError, match=r"-1022|10004"):
+        await require_harmless_key(forger)
+    assert venue.credentials.secret not in str(refused.value)
 
 
 async def test_a_request_that_was_changed_on_its_way_is_refused(venue: VenueAccount):

@@ -34,14 +34,15 @@ STATES: Mapping[str, OrderState] = {
     "EXPIRED": OrderState.EXPIRED,
     "EXPIRED_IN_MATCH": OrderState.EXPIRED,
 }
-NO_SUCH_ORDER, DUPLICATE_ID = -2013, -4116
+NO_SUCH_ORDER, DUPLICATE_ID, BAD_SIGNATURE = -2013, -4116, -1022
 _NOT_TAKEN = {
     -1003: "too many requests",
     -1008: "overloaded",
     -1015: "too many orders",
     -1021: "the clock is off",
 }
-_IN_DOUBT = (-1000, -1001, -1006, -1007, DUPLICATE_ID)
+_IN_DOUBT = (-1000, -1001, -1006, -1007, DUPLICATE_ID, BAD_SIGNATURE)
+"""Among them refusals of what it may have taken already, where something on the way sent it twice."""
 
 
 class BinanceOrders:

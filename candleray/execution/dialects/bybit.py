@@ -42,10 +42,11 @@ STATES: Mapping[str, OrderState] = {
     "Deactivated": OrderState.CANCELLED,
     "Rejected": OrderState.REJECTED,
 }
-DUPLICATE_ID, NO_SUCH_ORDER = 110072, 110001
+DUPLICATE_ID, NO_SUCH_ORDER, BAD_SIGNATURE = 110072, 110001, 10004
 _NOT_TAKEN = (10002, 10006, 10018, 10429, 429)
 """The clock is off; too many requests."""
-_IN_DOUBT = (10000, 10016, 10019, DUPLICATE_ID)
+_IN_DOUBT = (10000, 10016, 10019, DUPLICATE_ID, BAD_SIGNATURE)
+"""Among them refusals of what it may have taken already, where something on the way sent it twice."""
 _RISES, _FALLS = 1, 2
 
 

@@ -70,6 +70,7 @@ class GatewayContract:
         assert ended is not None
         assert (ended.state, ended.filled) == (OrderState.CANCELLED, 0)
         assert await gateway.open_orders(venue.instrument) == []
+        venue.clock.now_s += 1
         with pytest.raises(OrderRejected):
             await gateway.cancel(venue.instrument, request.client_order_id)
 

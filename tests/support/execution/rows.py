@@ -1,0 +1,30 @@
+"""Rows that orders need: a run of a strategy, without what made it."""
+
+from __future__ import annotations
+
+import hashlib
+from uuid import UUID, uuid4
+
+from candleray.databases.postgres import Postgres
+from candleray.markets import Instrument
+
+
+async def new_run(postgres: Postgres, user_id: UUID, instrument: Instrument) -> UUID:
+    """A run of a new strategy of the user."""
+    spec, run_id = f'{{"it": "{uuid4()}"}}', uuid4()
+    async with postgres.connection() as connection, connection.transaction():
+        strategy_id = await connection.fetchval(
+            "INSERT INTO strategies (user_id, name, spec_hash, spec, market_id, symbol, timeframe, indicators) "
+            "VALUES ($1, 'one', $2, $3, $4, $5, '1m', '{}') RETURNING strategy_id",
+            user_id, hashlib.sha256(spec.encode()).hexdigest(), spec, instrument.market_id, instrument.symbol,
+        )  # fmt: skip
+        await connection.execute(
+            "INSERT INTO runs (run_id, user_id, strategy_id, state, metadata) VALUES ($1, $2, $3, 'starting', $4)",
+            run_id, user_id, strategy_id, {},
+        )  # fmt: skip
+        await connection.execute(
+            "INSERT INTO run_events (run_id, number, action, to_state, cause) "
+            "VALUES ($1, 1, 'run', 'starting', 'a test')",
+            run_id,
+        )
+    return run_id
