@@ -155,6 +155,11 @@ class InstrumentReference(Instrument):
     quote_asset: ExchangeWord = ""
     price_tick: float | None = Field(None, allow_inf_nan=False)
     quantity_step: float | None = Field(None, allow_inf_nan=False)
+    min_notional: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="least worth of an order, in the quote asset; null where none is named",
+    )
     listed_at: Moment | None = Field(None, description="since when; null where the exchange names no time")
     delisted_at: Moment | None = Field(None, description="when it was no longer in the exchange's list")
 

@@ -120,8 +120,15 @@ def _instrument(market: Market, symbol: str, entry: dict[str, Any]) -> Instrumen
         quote_asset=json_answers.word(entry, "quoteAsset"),
         price_tick=json_answers.step(filters.get("PRICE_FILTER", {}).get("tickSize")),
         quantity_step=json_answers.step(filters.get("LOT_SIZE", {}).get("stepSize")),
+        min_notional=_least_notional(filters),
         listed_at=json_answers.moment(entry.get("onboardDate")),  # the spot market names none
     )
+
+
+def _least_notional(filters: Mapping[str, Mapping[str, Any]]) -> float | None:
+    """The least worth of an order: perpetuals say `notional`, spot `minNotional`, in a filter of either name."""
+    rule = filters.get("MIN_NOTIONAL") or filters.get("NOTIONAL") or {}
+    return json_answers.step(rule.get("notional") or rule.get("minNotional"))
 
 
 def klines_request(market: Market, symbol: str, start_ms: int, end_ms: int) -> RestRequest:

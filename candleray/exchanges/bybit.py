@@ -95,6 +95,7 @@ def _instrument(market: Market, symbol: str, entry: dict[str, Any]) -> Instrumen
         quote_asset=json_answers.word(entry, "quoteCoin"),
         price_tick=json_answers.step(json_answers.member(entry, "priceFilter", kind=dict).get("tickSize")),
         quantity_step=json_answers.step(lot.get("qtyStep") or lot.get("basePrecision")),
+        min_notional=json_answers.step(lot.get("minNotionalValue") or lot.get("minOrderAmt")),
         listed_at=json_answers.moment(entry.get("launchTime")),  # the spot market names none
     )
 

@@ -10,7 +10,7 @@ from candleray.execution.orders import OrderRequest, Side
 from candleray.markets import InstrumentReference
 
 LEAST_NOTIONAL = Decimal(5)
-"""Least worth of an order in USDT that both venues demand for most perpetuals."""
+"""Least worth of an order in USDT that both venues demand for most perpetuals, where a reference names none."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,11 @@ class OrderFilters:
                 "no_filters",
                 f"{reference.key} has no price tick or no quantity step: refresh the list",
             )
+        least = reference.min_notional
         # The shortest text of the number is what the exchange wrote.
-        return OrderFilters(Decimal(repr(tick)), Decimal(repr(step)))
+        return OrderFilters(
+            Decimal(repr(tick)), Decimal(repr(step)), Decimal(repr(least)) if least else LEAST_NOTIONAL
+        )
 
     def price(self, price: Decimal, side: Side) -> Decimal:
         """The nearest price on the tick that is no worse for who asks."""

@@ -20,6 +20,10 @@ from candleray.timeframes import MINUTE_MS, to_ms
 _SUBJECTS: dict[str, Subject] = {"time": "time", "exchangeInfo": "instruments", "klines": "klines"}
 _WINDOW_END = "endTime"
 _DEFAULT_LIMIT = 500
+_LEAST_NOTIONAL: dict[MarketType, tuple[str, str]] = {
+    "spot": ("NOTIONAL", "minNotional"),
+    "futures": ("MIN_NOTIONAL", "notional"),
+}
 _NO_LONGER_TRADING: dict[MarketType, str] = {"spot": "BREAK", "futures": "SETTLING"}
 
 
@@ -91,6 +95,7 @@ def _symbol_entry(market: Market, instrument: InstrumentReference) -> dict[str, 
     steps = [
         ("PRICE_FILTER", "tickSize", instrument.price_tick),
         ("LOT_SIZE", "stepSize", instrument.quantity_step),
+        _LEAST_NOTIONAL[market.market_type] + (instrument.min_notional,),
     ]
     return {
         "symbol": instrument.symbol,

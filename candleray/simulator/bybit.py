@@ -123,7 +123,7 @@ def _cursor(instrument: InstrumentReference) -> str:
 
 def _entry(market: Market, instrument: InstrumentReference) -> dict[str, Any]:
     is_spot = market.market_type == "spot"
-    step_name = "basePrecision" if is_spot else "qtyStep"
+    step_name, least_name = ("basePrecision", "minOrderAmt") if is_spot else ("qtyStep", "minNotionalValue")
     return {
         "symbol": instrument.symbol,
         "status": "Trading" if instrument.is_tradable else "Closed",
@@ -132,7 +132,10 @@ def _entry(market: Market, instrument: InstrumentReference) -> dict[str, Any]:
         **({} if is_spot else PERPETUAL),
         **({"launchTime": str(to_ms(instrument.listed_at))} if instrument.listed_at else {}),
         "priceFilter": {"tickSize": _plain(instrument.price_tick)},
-        "lotSizeFilter": {step_name: _plain(instrument.quantity_step)},
+        "lotSizeFilter": {
+            step_name: _plain(instrument.quantity_step),
+            least_name: _plain(instrument.min_notional),
+        },
     }
 
 

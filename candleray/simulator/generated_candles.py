@@ -36,6 +36,7 @@ LEGS_A_DAY = DAY_MINUTES // LEG_MINUTES
 FIRST_DAY, END_DAY = 17_395, 25_567
 """Days since the epoch: every path lies between 2017-08-17 and 2040-01-01."""
 _LEGS = (END_DAY - FIRST_DAY) * LEGS_A_DAY
+_LEAST_NOTIONAL = 5.0
 _QUOTE_ASSETS = ("USDT", "USDC", "BTC", "ETH")
 
 
@@ -146,6 +147,7 @@ class GeneratedCandles:
             quote_asset=quote,
             price_tick=1 / 10**profile.price_places,
             quantity_step=1 / 10**profile.quantity_places,
+            min_notional=_LEAST_NOTIONAL,
             listed_at=from_ms(profile.first_day * DAY_MS) if market.market_type == "futures" else None,
         )
 

@@ -20,6 +20,7 @@ _REFERENCE = {
     "quote_asset": "USDT",
     "price_tick": 0.01,
     "quantity_step": 0.00001,
+    "min_notional": 5.0,
     "listed_at": None,
     "delisted_at": None,
 }

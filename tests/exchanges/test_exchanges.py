@@ -350,6 +350,7 @@ def test_the_recorded_binance_spot_listing_reads(captured):
     assert len(found) > 1000
     btc = found["BTCUSDT"]
     assert (btc.base_asset, btc.quote_asset, btc.price_tick, btc.quantity_step) == ("BTC", "USDT", 0.01, 0.00001)
+    assert btc.min_notional == 10
     assert {i.status for i in found.values() if not i.is_tradable} == {"BREAK"}
     assert {i.listed_at for i in found.values()} == {None}, "the spot market names none"
 
@@ -400,6 +401,7 @@ def test_documented_bybit_listings_read(captured, market_id, name, symbol, statu
     content = captured(f"jkorf/bybit/Endpoints__V5Api__ExchangeData__{name}.txt")
     (found,) = EXCHANGES["bybit"].read_instruments(MARKETS[market_id], content)
     assert (found.symbol, found.status, found.price_tick, found.quantity_step) == (symbol, status, tick, step)
+    assert found.min_notional == (1 if market_id == 3 else 5)
     assert found.is_tradable == (status == "Trading")
     assert (found.listed_at and iso(to_ms(found.listed_at))) == listed
 

@@ -114,6 +114,8 @@ def test_a_transition_that_is_not_in_the_table_is_refused_with_those_that_are():
 def test_filters_are_the_decimals_that_the_exchange_wrote():
     reference = InstrumentReference(market_id=2, symbol="BTCUSDT", price_tick=0.1, quantity_step=1 / 10**5)
     assert OrderFilters.of(reference) == OrderFilters(Decimal("0.1"), Decimal("0.00001"))
+    named = reference.model_copy(update={"min_notional": 100.0})
+    assert OrderFilters.of(named).least_notional == 100
     with pytest.raises(InvalidInput, match="no price tick or no quantity step"):
         OrderFilters.of(reference.model_copy(update={"quantity_step": None}))
 

@@ -287,8 +287,8 @@ SELECT toUnixTimestamp64Milli(max(updated_at)) AS newest_ms FROM {table:Identifi
 SELECT market_id, exchange, market_type, fee_pct FROM ref_market FINAL ORDER BY market_id;
 
 -- name: read_references
-SELECT market_id, symbol, is_tradable, status, base_asset, quote_asset, price_tick, quantity_step, listed_at,
-       delisted_at, toUnixTimestamp64Milli(updated_at) AS version_ms
+SELECT market_id, symbol, is_tradable, status, base_asset, quote_asset, price_tick, quantity_step, min_notional,
+       listed_at, delisted_at, toUnixTimestamp64Milli(updated_at) AS version_ms
 FROM ref_instruments FINAL
 WHERE market_id IN {market_ids:Array(UInt8)}
 ORDER BY market_id, symbol;
@@ -310,16 +310,16 @@ LIMIT {limit:UInt32} OFFSET {offset:UInt32};
 -- name: find_instruments
 -- The exact symbol first, then those that begin with the query, then those that contain it. An instrument with
 -- candles is found even when no exchange has described it.
-SELECT market_id, symbol, is_tradable, status, base_asset, quote_asset, price_tick, quantity_step, listed_at,
-       delisted_at
+SELECT market_id, symbol, is_tradable, status, base_asset, quote_asset, price_tick, quantity_step, min_notional,
+       listed_at, delisted_at
 FROM (
     SELECT market_id, toString(symbol) AS symbol, is_tradable, toString(status) AS status,
            toString(base_asset) AS base_asset, toString(quote_asset) AS quote_asset, price_tick, quantity_step,
-           listed_at, delisted_at
+           min_notional, listed_at, delisted_at
     FROM ref_instruments FINAL
     WHERE {market_id:UInt8} = 0 OR market_id = {market_id:UInt8}
     UNION ALL
-    SELECT DISTINCT market_id, toString(symbol) AS symbol, true, '', '', '', NULL, NULL, NULL, NULL
+    SELECT DISTINCT market_id, toString(symbol) AS symbol, true, '', '', '', NULL, NULL, NULL, NULL, NULL
     FROM canonical_candles_1m
     WHERE ({market_id:UInt8} = 0 OR market_id = {market_id:UInt8})
       AND (market_id, symbol) NOT IN (SELECT market_id, symbol FROM ref_instruments)

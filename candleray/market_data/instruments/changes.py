@@ -11,8 +11,17 @@ from candleray.markets import Instrument, InstrumentReference, Market
 from candleray.timeframes import Moment, iso, to_ms
 from candleray.validation import Model
 
-ChangeKind = Literal["listed", "delisted", "status", "is_tradable", "price_tick", "quantity_step", "listed_at"]
-_FIELDS: tuple[ChangeKind, ...] = ("status", "is_tradable", "price_tick", "quantity_step", "listed_at")
+ChangeKind = Literal[
+    "listed", "delisted", "status", "is_tradable", "price_tick", "quantity_step", "min_notional", "listed_at"
+]
+_FIELDS: tuple[ChangeKind, ...] = (
+    "status",
+    "is_tradable",
+    "price_tick",
+    "quantity_step",
+    "min_notional",
+    "listed_at",
+)
 
 _FEW = 10
 """So many may vanish from a market at once, whatever its size."""

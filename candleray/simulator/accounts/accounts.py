@@ -55,7 +55,9 @@ class Floor:
     candles: Candles
 
     def find(self, symbol: str) -> InstrumentReference | None:
-        return next((one for one in self.instruments if one.symbol == symbol and one.is_tradable), None)
+        """An instrument that trades; recorded candles come without the ticks and steps that orders need."""
+        found = next((one for one in self.instruments if one.symbol == symbol and one.is_tradable), None)
+        return found if found and found.price_tick and found.quantity_step else None
 
 
 class OrderDesk(Protocol):

@@ -14,7 +14,7 @@ from itertools import count
 from typing import Literal
 
 from candleray.candles import CandleRows
-from candleray.execution.order_filters import LEAST_NOTIONAL, OrderFilters, on_grid
+from candleray.execution.order_filters import OrderFilters, on_grid
 from candleray.markets import InstrumentReference, Market
 from candleray.timeframes import MINUTE_MS
 
@@ -168,7 +168,7 @@ class OrderBook:
         if order.quantity <= 0 or order.quantity % filters.step:
             raise OrderRefused("step")
         notional = order.quantity * (order.limit or order.stop or price)
-        if notional < LEAST_NOTIONAL and not order.reduce_only:
+        if notional < filters.least_notional and not order.reduce_only:
             raise OrderRefused("notional")
         if order.reduce_only and not self._reducible(order):
             raise OrderRefused("reduce_only")

@@ -60,7 +60,7 @@ class InstrumentsContract(StoreAccess):
         halted, finer, moved, renamed = first[:4]
         listed = [
             halted.model_copy(update={"is_tradable": False, "status": "Break"}),
-            finer.model_copy(update={"price_tick": 0.01, "quantity_step": 5.0}),
+            finer.model_copy(update={"price_tick": 0.01, "quantity_step": 5.0, "min_notional": 7.5}),
             moved.model_copy(update={"listed_at": from_ms(START_MS + MINUTE_MS)}),
             *first[4:],
             renamed.model_copy(update={"symbol": symbol + "NEW"}),
@@ -77,6 +77,7 @@ class InstrumentsContract(StoreAccess):
             ("0", "status", "Trading", "Break"),
             ("1", "price_tick", "0.1", "0.01"),
             ("1", "quantity_step", "1", "5"),
+            ("1", "min_notional", "5", "7.5"),
             ("2", "listed_at", iso(START_MS), iso(START_MS + MINUTE_MS)),
             ("3", "delisted", "Trading", None),
             ("NEW", "listed", None, "Trading"),

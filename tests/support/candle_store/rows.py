@@ -56,6 +56,7 @@ def listing(symbol: str, count: int) -> list[InstrumentReference]:
             status="Trading",
             price_tick=0.1,
             quantity_step=1.0,
+            min_notional=5.0,
             listed_at=from_ms(START_MS),
         )
         for number in range(count)
