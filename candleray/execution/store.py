@@ -8,10 +8,12 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from candleray.databases.postgres import Postgres
+from candleray.databases.postgres import Postgres, Transaction
 from candleray.errors import Conflict, NotFound
 from candleray.execution.fills import Fill
 from candleray.execution.orders import Order, OrderRequest, OrderState, require_transition
+from candleray.identity.audit import Event
+from candleray.identity.audit_store import record
 from candleray.markets import Instrument
 
 _FIELDS = (
@@ -155,14 +157,30 @@ class OrderStore:
         return Decimal(row["quantity"]) if row else Decimal(0)
 
     async def halt(self, run_id: UUID, reason: str) -> None:
-        await self._postgres.fetch("halt_run", run_id, reason[:300])
+        """Let a run make no order any more; the first reason stays."""
+        async with self._postgres.transaction() as transaction:
+            await _note_halts(transaction, await transaction.fetch("halt_run", run_id, reason[:300]))
 
     async def halt_all(self, place: Place, reason: str) -> None:
-        await self._postgres.fetch("halt_runs_at", *place.arguments, reason[:300])
+        """Halt every run of the user that has orders at the instrument."""
+        async with self._postgres.transaction() as transaction:
+            await _note_halts(transaction, await transaction.fetch("halt_runs_at", *place.arguments, reason[:300]))
+
+    async def note(self, user_id: UUID, event: Event, **details: str) -> None:
+        """Write an event of the audit trail."""
+        async with self._postgres.transaction() as transaction:
+            await record(transaction, user_id, event, **details)
 
     async def halt_of(self, run_id: UUID) -> str | None:
         row = await self._postgres.fetch_one("halt_of_run", run_id)
         return str(row["reason"]) if row else None
+
+
+async def _note_halts(transaction: Transaction, halted: Sequence[dict[str, Any]]) -> None:
+    for row in halted:
+        await record(
+            transaction, row["user_id"], "run_halted", run_id=str(row["run_id"]), reason=str(row["reason"])
+        )
 
 
 def _order(row: dict[str, Any]) -> Order:

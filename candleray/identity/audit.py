@@ -44,6 +44,9 @@ Event = Literal[
     "subscription_refused",
     "telegram_linked",
     "telegram_unlinked",
+    "run_halted",
+    "order_refused",
+    "key_refused",
 ]
 
 GENESIS = bytes(32)

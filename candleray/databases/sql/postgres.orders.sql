@@ -74,14 +74,22 @@ FROM fills JOIN orders USING (client_order_id)
 WHERE orders.run_id = $1;
 
 -- name: halt_runs_at
--- Every run of a user that has orders at an instrument.
-INSERT INTO execution_halts (run_id, reason)
-SELECT DISTINCT run_id, $4 FROM orders JOIN runs USING (run_id)
-WHERE runs.user_id = $1 AND market_id = $2 AND symbol = $3
-ON CONFLICT (run_id) DO NOTHING;
+-- Every run of a user that has orders at an instrument; those that were not halted before come back.
+WITH halted AS (
+    INSERT INTO execution_halts (run_id, reason)
+    SELECT DISTINCT run_id, $4 FROM orders JOIN runs USING (run_id)
+    WHERE runs.user_id = $1 AND market_id = $2 AND symbol = $3
+    ON CONFLICT (run_id) DO NOTHING
+    RETURNING run_id, reason
+)
+SELECT run_id, user_id, reason FROM halted JOIN runs USING (run_id);
 
 -- name: halt_run
-INSERT INTO execution_halts (run_id, reason) VALUES ($1, $2) ON CONFLICT (run_id) DO NOTHING;
+WITH halted AS (
+    INSERT INTO execution_halts (run_id, reason) VALUES ($1, $2) ON CONFLICT (run_id) DO NOTHING
+    RETURNING run_id, reason
+)
+SELECT run_id, user_id, reason FROM halted JOIN runs USING (run_id);
 
 -- name: halt_of_run
 SELECT reason, at FROM execution_halts WHERE run_id = $1;
