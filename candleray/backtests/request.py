@@ -11,20 +11,21 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
 
-from candleray.backtests.axes import Axis, Number, Steps, Values, levels
+from candleray.backtests.axes import Number
 from candleray.backtests.chance.luck import Luck
-from candleray.backtests.fill import AnyFill, Fill
 from candleray.backtests.indicator_axes import IndicatorAxes
 from candleray.backtests.pruning import Count, Pruning
 from candleray.backtests.rank_by import RankBy
+from candleray.backtests.rules.fill import AnyFill, Fill
+from candleray.backtests.rules.risk import Risk
+from candleray.backtests.rules.sizing import AllIn, AnySizing
 from candleray.backtests.signals import cross_references
 from candleray.backtests.signals.conditions import RuleCondition
 from candleray.backtests.signals.operands import IndicatorOperand
 from candleray.backtests.signals.signals import SIDES, Let, LimitedSignals, Where
-from candleray.backtests.sizing import AllIn, AnySizing
 from candleray.markets import Instrument
 from candleray.timeframes import Timeframe, TimeRange
 from candleray.validation import Model
@@ -44,40 +45,6 @@ class ExitOn(StrEnum):
 MAX_INDICATORS = 8
 
 Percent: TypeAlias = Annotated[Number, Field(ge=0, le=50)]
-
-MAX_LEVEL_PCT = 1000.0
-
-
-def _level_axis(axis: float | Values | Steps) -> float | Values | Steps:
-    sequence = levels(axis)
-    for value in (sequence.at(0), sequence.at(sequence.count - 1)):
-        if not 0 < value <= MAX_LEVEL_PCT:
-            raise PydanticCustomError(
-                "out_of_bounds",
-                "a level is above 0 and at most {max} percent, got {value}",
-                {"value": f"{value:g}", "max": f"{MAX_LEVEL_PCT:g}"},
-            )
-    return axis
-
-
-LevelAxis: TypeAlias = Annotated[Axis, AfterValidator(_level_axis)]
-
-
-class Risk(Model):
-    """Stop-loss and take-profit levels in percent of the entry fill.
-
-    A level of 100 % or more below the fill, of a long's stop-loss or a short's take-profit, is never reached.
-    """
-
-    other_words: ClassVar[Mapping[str, str]] = {
-        **dict.fromkeys(("stop_loss", "stop_loss_pct", "stoploss", "sl"), "sl_pct"),
-        **dict.fromkeys(("take_profit", "take_profit_pct", "takeprofit", "tp"), "tp_pct"),
-    }
-
-    sl_pct: LevelAxis | None = None
-    """Loss at which a close ends the position; none where left out."""
-    tp_pct: LevelAxis | None = None
-    """Gain at which a close ends the position; none where left out."""
 
 
 class OverGaps(StrEnum):

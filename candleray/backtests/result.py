@@ -9,7 +9,6 @@ from uuid import UUID
 from pydantic import AliasChoices, ConfigDict, Field
 
 from candleray.backtests.chance.null_model import NullModel
-from candleray.backtests.fill import Ties
 from candleray.backtests.headlines import Headlines
 from candleray.backtests.metrics import HEADLINE_METRICS, MetricKind, kind_of
 from candleray.backtests.parameters import parameters, varied
@@ -18,6 +17,7 @@ from candleray.backtests.pictures.drawing import drawn
 from candleray.backtests.rank_by import order_text, ranking_metric
 from candleray.backtests.report import shown, variant_text
 from candleray.backtests.request import BacktestRequest
+from candleray.backtests.rules.fill import Ties
 from candleray.backtests.verdict import VariantTrust, Verdict
 from candleray.errors import NotFound
 from candleray.timeframes import TimeRange, iso

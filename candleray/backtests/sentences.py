@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Literal, TypeAlias
 
-from candleray.backtests.fill import EntryFill, Fill, Tie
 from candleray.backtests.request import ExitOn, StrategyAxes
+from candleray.backtests.rules.fill import EntryFill, Fill, Tie
 from candleray.backtests.signals.conditions import (
     AllOf,
     AnyOf,
@@ -37,10 +37,13 @@ def _sentences(axes: StrategyAxes) -> Iterator[str]:
         entry = entry_of(axes, side)
         if entry is not None and axes.direction.value in (f"{side}-only", "long-short"):
             yield f"Opens {side} when {_main_clause(speech, entry)}; {_closing(axes, speech, side)}."
-    levels = [(name, getattr(axes.risk, field)) for name, field in _STOPS if getattr(axes.risk, field) is not None]
-    if levels:
-        told = joined([f"a {name} of {levels_in_words(axis)} %" for name, axis in levels], "or")
-        yield f"Before that, {told} closes."
+    told = [
+        said.format(levels_in_words(axis), window=axes.risk.atr_window)
+        for said, field in _STOPS
+        if (axis := getattr(axes.risk, field)) is not None
+    ]
+    if told:
+        yield f"Before that, {joined(told, 'or')} closes."
     yield from _fills(axes.fill)
     if axes.where:
         yield f"Only where {joined([f'{left} {sign} {right}' for left, sign, right in axes.where], 'and')}."
@@ -54,7 +57,14 @@ def _fills(fill: Fill) -> Iterator[str]:
         yield f"Levels fill inside bars, by the minute; a minute that touches both is a {first}."
 
 
-_STOPS = (("stop-loss", "sl_pct"), ("take-profit", "tp_pct"))
+_STOPS = (
+    ("a stop-loss of {} %", "sl_pct"),
+    ("a stop-loss of {} times the average true range of {window} bars", "sl_atr"),
+    ("a trailing stop of {} %", "trail_pct"),
+    ("a take-profit of {} %", "tp_pct"),
+    ("a take-profit of {} times the average true range of {window} bars", "tp_atr"),
+    ("the close {} bars after the signal", "max_bars"),
+)
 
 
 def entry_of(axes: StrategyAxes, side: Side) -> ConditionNode | None:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from candleray.backtests.fill import Ties
 from candleray.backtests.request import BacktestRequest
+from candleray.backtests.rules.fill import Ties
 from candleray.validation import Model
 
 

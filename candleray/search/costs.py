@@ -16,7 +16,7 @@ import numpy as np
 
 from candleray.backtests.axes import Axis, Values
 from candleray.backtests.phase import Phase
-from candleray.backtests.request import Risk
+from candleray.backtests.rules.risk import Risk
 from candleray.candles import IntArray
 from candleray.search import engine
 from candleray.search.bars import Bars
@@ -35,8 +35,8 @@ SIGNAL_RUNS = (24, 32)
 STOP_RUNS = (48, 8)
 """Runs of neighbours, and how many there are in each. Of five grids whose every trade was counted, the mean cost
 of the first was within 7 % of the true one, of the second within 2 %."""
-SOME_LEVELS = (4, 2)
-MORE_LEVELS = (8, 8)
+SOME_LEVELS = (4, 2, 1, 1, 1, 1)
+MORE_LEVELS = (8, 8, 1, 1, 1, 1)
 """Numbers of stop-losses and of take-profits: two grids, which differ in whole blocks of
 `kernels.simulation.stop_walks.LANES`."""
 SAMPLED_REPORTS = 4
@@ -351,16 +351,14 @@ def _table_s(few: tuple[int, float], many: tuple[int, float], levels: int) -> fl
     return many[1] + level_s * (levels - many[0])
 
 
-def _with_levels(grid: VariantGrid, most: tuple[int, int]) -> VariantGrid:
-    """The same grid with at most so many levels of each stop axis, spread over it."""
-    risk = grid.request.risk
-    axes = ("sl_pct", grid.stop_losses), ("tp_pct", grid.take_profits)
+def _with_levels(grid: VariantGrid, most: Sequence[int]) -> VariantGrid:
+    """The same grid with at most so many levels of each kind that it has, spread over them."""
     changes: dict[str, Axis] = {
         name: Values(values=tuple(axis.at(at) for at in _spread(axis.count, count)))
-        for (name, axis), count in zip(axes, most, strict=True)
-        if axis is not None
+        for (name, axis), count in zip(grid.levels.items(), most, strict=False)
     }
-    return VariantGrid(grid.request.model_copy(update={"risk": risk.model_copy(update=changes)}))
+    risk = grid.request.risk.model_copy(update=changes)
+    return VariantGrid(grid.request.model_copy(update={"risk": risk}))
 
 
 def _spread(count: int, most: int) -> list[int]:
@@ -368,7 +366,7 @@ def _spread(count: int, most: int) -> list[int]:
 
 
 def _levels(grid: VariantGrid) -> int:
-    return sum(axis.count for axis in (grid.stop_losses, grid.take_profits) if axis is not None)
+    return sum(axis.count for axis in grid.levels.values())
 
 
 def _fastest(work: Callable[[], object]) -> float:

@@ -17,6 +17,7 @@ from candleray.backtests.phase import Phase
 from candleray.candles import IntArray
 from candleray.search.bars import Bars
 from candleray.search.filled.order_fills import fills_of
+from candleray.search.filled.true_ranges import true_ranges
 from candleray.search.indicator_grid import IndicatorVariant
 from candleray.search.judged.verdicts import evidence_of, marks_of
 from candleray.search.kernel_types import pruning_of, trading_rules
@@ -31,7 +32,7 @@ from kernels.bits import plane_addresses, words
 from kernels.indicators import INDICATORS
 from kernels.signals import PlaneSpec, build_planes
 from kernels.simulation.entry_bars import EntryBars
-from kernels.simulation.first_passages import passages
+from kernels.simulation.levels.first_passages import passages
 from kernels.simulation.outcomes import Outcomes
 from kernels.simulation.plane_grid import PlaneGrid
 from kernels.simulation.prices import Prices
@@ -165,7 +166,8 @@ def _scoring(bars: Bars, grid: VariantGrid, planes: Planes, tables: Tables | Non
 def prices_of(bars: Bars, grid: VariantGrid) -> Prices:
     """Return the prices that all variants share; a caller that ranks many small parts passes them on."""
     fills = fills_of(bars, grid.request, looks_inside=grid.looks_inside)
-    return Prices.over(bars.close, trading_rules(grid.request).slippage, bars.gaps, fills)
+    ranges = true_ranges(bars, grid.request.risk)
+    return Prices.over(bars.close, trading_rules(grid.request).slippage, bars.gaps, fills, ranges)
 
 
 def outcomes_of(

@@ -164,9 +164,13 @@ def compute_bytes(grid: VariantGrid, bars: int) -> int:
 
 
 def table_rows(grid: VariantGrid) -> int:
-    """Return how many first passages are kept for each bar: one a level and side."""
+    """Return how many first passages are kept for each bar: one a level and side.
+
+    Of a trailing stop inside bars there are two, and of a time stop none.
+    """
     sides = 2 if grid.request.direction is Direction.LONG_SHORT else 1
-    return sides * sum(axis.count for axis in (grid.stop_losses, grid.take_profits) if axis is not None)
+    weights = {"max_bars": 0, "trail_pct": 2 if grid.looks_inside else 1}
+    return sides * sum(weights.get(name, 1) * axis.count for name, axis in grid.levels.items())
 
 
 def refuse_exceeded(guards: list[Guard], what: str) -> None:

@@ -16,23 +16,33 @@ from candleray.search.variants import VariantGrid
 from kernels.bits import row_addresses
 from kernels.simulation.accounts import LONG, SHORT
 from kernels.simulation.entry_bars import EntryBars
-from kernels.simulation.first_passages import BLOCK_LEVELS, STOP_LOSS, TAKE_PROFIT, StopTable
-from kernels.simulation.stops import Stops
+from kernels.simulation.exits import MAX_BARS, SL_ATR, SL_PCT, TP_ATR, TP_PCT, TRAIL_PCT
+from kernels.simulation.levels.first_passages import BLOCK_LEVELS, StopTable
+from kernels.simulation.levels.stops import Stops
 
 PassageArray = NDArray[np.int32]
 
+_KINDS = {
+    **{"sl_pct": SL_PCT, "sl_atr": SL_ATR, "trail_pct": TRAIL_PCT, "max_bars": MAX_BARS},
+    **{"tp_pct": TP_PCT, "tp_atr": TP_ATR},
+}
 _SIDES = {Direction.LONG_ONLY: (LONG,), Direction.SHORT_ONLY: (SHORT,), Direction.LONG_SHORT: (LONG, SHORT)}
 
 
 def stop_tables(grid: VariantGrid) -> list[StopTable]:
-    """Return the tables that a grid needs, in the order of `kernels.simulation.stops.Stops`."""
+    """Return the tables that a grid needs, in the order of `kernels.simulation.levels.stops.Stops`."""
     return [
-        StopTable(side, kind, tuple(axis.at(at) for at in range(first, min(first + BLOCK_LEVELS, axis.count))))
-        for kind, axis in ((STOP_LOSS, grid.stop_losses), (TAKE_PROFIT, grid.take_profits))
-        if axis is not None
-        for first in range(0, axis.count, BLOCK_LEVELS)
+        StopTable(side, kind, tuple(of_kind[first : first + BLOCK_LEVELS]))
+        for kind, of_kind in _levels_of(grid).items()
+        if kind != MAX_BARS
+        for first in range(0, len(of_kind), BLOCK_LEVELS)
         for side in _SIDES[grid.request.direction]
     ]
+
+
+def _levels_of(grid: VariantGrid) -> dict[int, list[float]]:
+    """Return the levels of each kind that a grid has, by the kernels' numbers of kinds."""
+    return {_KINDS[name]: [axis.at(at) for at in range(axis.count)] for name, axis in grid.levels.items()}
 
 
 def table_parts(grid: VariantGrid, parts: int) -> list[list[int]]:
@@ -43,7 +53,7 @@ def table_parts(grid: VariantGrid, parts: int) -> list[list[int]]:
     """
     tables = stop_tables(grid)
     order = sorted(range(len(tables)), key=lambda number: tables[number].towards)
-    levels = np.array([len(tables[number].levels_pct) for number in order])
+    levels = np.array([len(tables[number].levels) for number in order])
     middles = np.cumsum(levels) - levels / 2
     part_of = dict(zip(order, (middles * parts // levels.sum()).tolist(), strict=True))
     return [[number for number in order if part_of[number] == part] for part in sorted(set(part_of.values()))]
@@ -58,18 +68,8 @@ class Tables:
 
     @staticmethod
     def over(grid: VariantGrid, chunks: Sequence[PassageArray], entries: EntryBars) -> Tables:
-        losses, profits = grid.stop_losses, grid.take_profits
-        levels = [axis.at(place) for axis in (losses, profits) if axis is not None for place in range(axis.count)]
-        return Tables(
-            chunks,
-            Stops(
-                row_addresses([chunk[None] for chunk in chunks]),
-                0 if losses is None else losses.count,
-                0 if profits is None else profits.count,
-                entries,
-                np.array(levels, np.float64),
-            ),
-        )
+        addresses = row_addresses([chunk[None] for chunk in chunks])
+        return Tables(chunks, Stops.of(addresses, _levels_of(grid), entries))
 
 
 def shortlisted(grid: VariantGrid, ranking: Ranking) -> tuple[IntArray | range, Shortlist]:

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
-from candleray.backtests.axes import Steps, Values, levels
 from candleray.backtests.preflight import SizedRequest
 from candleray.backtests.rank_by import ranking_metric
 from candleray.backtests.request import BacktestRequest, OverGaps, StrategyAxes
@@ -127,7 +126,7 @@ class VariantGrid:
     """Every variant of a resolved request, by index.
 
     A base variant is one plane of each indicator; under each combination of stop levels it is another variant.
-    Combinations are the fastest digits: stop-loss, then take-profit.
+    Combinations are the fastest digits: a level of each kind, in the order of `backtests.rules.risk.LEVELS`.
 
     Raises:
         InvalidInput: a shortlist by total return would cut what another metric is to rank.
@@ -138,10 +137,9 @@ class VariantGrid:
         self.numbering: Numbering = IndicatorNumbering(request) if request.signals is None else SignalGrid(request)
         self.radix = self.numbering.radix
         """Numbers the base variants."""
-        risk = request.risk
-        self.stop_losses = None if risk.sl_pct is None else levels(risk.sl_pct)
-        self.take_profits = None if risk.tp_pct is None else levels(risk.tp_pct)
-        self.combinations = Radix((_count(self.stop_losses), _count(self.take_profits)))
+        self.levels = request.risk.axes
+        """The levels of each kind that it has."""
+        self.combinations = Radix(tuple(axis.count for axis in self.levels.values()))
         self.ranked_by = ranking_metric(request.rank_by)
         self._require_all_to_rank()
         if request.luck is not None:
@@ -172,7 +170,7 @@ class VariantGrid:
 
     @property
     def has_stops(self) -> bool:
-        return self.stop_losses is not None or self.take_profits is not None
+        return bool(self.levels)
 
     @property
     def looks_inside(self) -> bool:
@@ -235,12 +233,10 @@ class VariantGrid:
         )
 
     def risk(self, index: int) -> dict[str, float | None]:
-        """The stop levels of a variant."""
-        stop_loss, take_profit = self.combinations.decode(index % self.combinations.size)
-        return {
-            "sl_pct": None if self.stop_losses is None else self.stop_losses.at(stop_loss),
-            "tp_pct": None if self.take_profits is None else self.take_profits.at(take_profit),
-        }
+        """The stop levels of a variant, as its request has them."""
+        digits = self.combinations.decode(index % self.combinations.size)
+        chosen = {name: axis.at(digit) for (name, axis), digit in zip(self.levels.items(), digits, strict=True)}
+        return {**self.request.risk.model_dump(mode="json"), **chosen}
 
     def strategy(self, index: int) -> dict[str, Any]:
         """Return the request of that variant alone, which gives the same result; pruning belongs to the search."""
@@ -252,10 +248,6 @@ class VariantGrid:
 _NOT_OF_ONE_VARIANT = {"indicators", "let", "signals", "where"} | {
     *("pruning", "rank_by", "min_trades", "top_k", "preselect", "verdict", "trades_for", "luck"),
 }
-
-
-def _count(axis: Values | Steps | None) -> int:
-    return 1 if axis is None else axis.count
 
 
 AxesT = TypeVar("AxesT", bound=StrategyAxes)
@@ -304,7 +296,8 @@ def filled_in(axes: AxesT, defaults: BacktestSettings) -> AxesT:
 
 def engine_params_hash(request: BacktestRequest, defaults: BacktestSettings) -> str:
     """Names everything besides the request and the candles that can change a number."""
-    versions: Mapping[str, int] = {one.id: INDICATORS[one.id].version for one in request.named_indicators}
+    used = {one.id for one in request.named_indicators} | ({"atr"} if request.risk.needs_ranges else set())
+    versions: Mapping[str, int] = {name: INDICATORS[name].version for name in used}
     closes = request.allow_gaps and request.over_gaps is OverGaps.CLOSE
     return content_hash(
         {

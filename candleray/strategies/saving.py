@@ -20,7 +20,10 @@ from kernels.indicators import INDICATORS
 MOST_LABELS = 8
 """Things of its signals that a name says; of more it says how many more there are."""
 
-_STOPS = {"sl": "sl_pct", "tp": "tp_pct"}
+_STOPS = {
+    **{"sl": "sl_pct", "slatr": "sl_atr", "trail": "trail_pct", "bars": "max_bars"},
+    **{"tp": "tp_pct", "tpatr": "tp_atr"},
+}
 
 
 def spec_of(draft: StrategyDraft, defaults: BacktestSettings) -> StrategySpec:

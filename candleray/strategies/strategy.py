@@ -18,6 +18,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from candleray.backtests.axes import Steps, Values
 from candleray.backtests.request import AllowGaps, BacktestRequest, HeldOverGaps, OverGaps, StrategyAxes
+from candleray.backtests.rules.risk import LEVELS
 from candleray.backtests.signals.cross_references import axes_of, read_names
 from candleray.backtests.verdict import Verdict
 from candleray.errors import invalid
@@ -62,8 +63,8 @@ def _axes(axes: StrategyAxes) -> Iterator[tuple[tuple[str | int, ...], Any]]:
                 yield ("indicators", position, group, name), axis
     if axes.signals is not None:
         yield from axes_of(axes.let, axes.signals)
-    yield ("risk", "sl_pct"), axes.risk.sl_pct
-    yield ("risk", "tp_pct"), axes.risk.tp_pct
+    for name in LEVELS:
+        yield ("risk", name), getattr(axes.risk, name)
 
 
 class StrategyDraft(StrategySpec):

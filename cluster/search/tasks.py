@@ -21,7 +21,7 @@ import kernels.pairs
 import kernels.rollup
 import kernels.simulation.entry_bars
 import kernels.simulation.equity_curve
-import kernels.simulation.first_passages
+import kernels.simulation.levels.first_passages
 import kernels.simulation.marks
 import kernels.simulation.prices
 import kernels.simulation.pruned.pruning
@@ -189,7 +189,7 @@ def load_kernels() -> None:
         kernels.simulation.pruned.pruning,
         kernels.rollup,
         kernels.simulation.without_stops,
-        kernels.simulation.first_passages,
+        kernels.simulation.levels.first_passages,
         kernels.simulation.marks,
         kernels.trust.blocks,
         kernels.trust.flips,

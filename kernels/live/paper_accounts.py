@@ -36,7 +36,7 @@ from kernels.simulation.accounts import (
 from kernels.simulation.equity_curve import marked
 from kernels.simulation.exits import EXIT_GAP, EXIT_RUIN, EXIT_SIGNAL, EXIT_STOP_LOSS, EXIT_TAKE_PROFIT
 from kernels.simulation.final_signals import LONG_EXITS, LONGS, SHORT_EXITS, SHORTS
-from kernels.simulation.first_passages import STOP_LOSS, TAKE_PROFIT, reaches
+from kernels.simulation.levels.first_passages import STOP_LOSS, TAKE_PROFIT, reaches
 from kernels.simulation.trades import booked_profit, write_trade
 
 LONG_BIT, SHORT_BIT = np.uint8(1 << LONGS), np.uint8(1 << SHORTS)

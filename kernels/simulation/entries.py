@@ -17,7 +17,16 @@ from kernels.copying import copy
 from kernels.jit import inline
 from kernels.simulation.accounts import LONG, LONG_SHORT, NEUTRAL, SHORT
 from kernels.simulation.entry_bars import row_of
-from kernels.simulation.exits import EXIT_GAP, EXIT_LAST_BAR, EXIT_SIGNAL, EXIT_STOP_LOSS, EXIT_TAKE_PROFIT
+from kernels.simulation.exits import (
+    EXIT_GAP,
+    EXIT_LAST_BAR,
+    EXIT_SIGNAL,
+    EXIT_TAKE_PROFIT,
+    KINDS,
+    MAX_BARS,
+    REASON_OF_KIND,
+    TRAIL_PCT,
+)
 from kernels.simulation.fills import bar_at, closing_time
 from kernels.simulation.final_signals import (
     EVERY,
@@ -30,7 +39,7 @@ from kernels.simulation.final_signals import (
     has_own_exits,
     next_bar,
 )
-from kernels.simulation.first_passages import BLOCK_LEVELS, passages_at
+from kernels.simulation.levels.first_passages import BLOCK_LEVELS, passages_at
 
 _PLACE_BITS, _REASON_BITS = 32, 3
 _PLACE = (1 << _PLACE_BITS) - 1
@@ -65,8 +74,18 @@ def packed_reason(end):
 
 @inline
 def reason_of(end, fills):
-    reason = packed_reason(end)
-    return reason ^ fills.target_first if reason <= EXIT_TAKE_PROFIT else reason
+    packed = packed_reason(end)
+    if fills.target_first == 0 or packed > EXIT_TAKE_PROFIT:
+        return packed
+    return EXIT_TAKE_PROFIT if packed == 0 else packed - 1
+
+
+@inline
+def _packed(reason, fills):
+    """The number of a reason in ends: a take-profit comes first where a tie is one."""
+    if fills.target_first == 0 or reason > EXIT_TAKE_PROFIT:
+        return reason
+    return 0 if reason == EXIT_TAKE_PROFIT else reason + 1
 
 
 @inline
@@ -139,8 +158,14 @@ def _table_count(n_levels, n_sides):
 
 
 @inline
-def _gather_block(tables, n_sides, n_rows, entries, ends):
-    """Write the bars at which the levels of one block stop the entries; the number of bars for never.
+def _is_paired(kind, fills):
+    """1 where a table tells of each time the one of the best price before it, in as many columns more."""
+    return 1 if kind == TRAIL_PCT and fills.opens.size > 0 else 0
+
+
+@inline
+def _gather_block(tables, n_sides, n_rows, n_columns, entries, ends):
+    """Write the times at which the levels of one block stop the entries; the number of times for never.
 
     It goes twice over the entries: the first level alone has many rows of the table under way at once, and the
     others find them in the cache; 10 % of a search. It does not branch on what it reads: a branch that is guessed
@@ -149,54 +174,89 @@ def _gather_block(tables, n_sides, n_rows, entries, ends):
     rows, sides = entries.rows, entries.sides
     n_levels = ends.shape[0]
     for place in range(rows.size):
-        table = passages_at(tables[np.int64(sides[place] == SHORT) * (n_sides - 1)], n_rows, n_levels)
+        table = passages_at(tables[np.int64(sides[place] == SHORT) * (n_sides - 1)], n_rows, n_columns)
         ends[0, place] = table[rows[place], 0]
     for place in range(rows.size):
-        table = passages_at(tables[np.int64(sides[place] == SHORT) * (n_sides - 1)], n_rows, n_levels)
+        table = passages_at(tables[np.int64(sides[place] == SHORT) * (n_sides - 1)], n_rows, n_columns)
         for level in range(1, n_levels):
             ends[level, place] = table[rows[place], level]
 
 
 @inline
+def _gather_bests(tables, n_sides, n_rows, n_columns, entries, bests):
+    """Write the times of the best prices before those times: the second half of the columns."""
+    rows, sides = entries.rows, entries.sides
+    n_levels = bests.shape[0]
+    for place in range(rows.size):
+        table = passages_at(tables[np.int64(sides[place] == SHORT) * (n_sides - 1)], n_rows, n_columns)
+        for level in range(n_levels):
+            bests[level, place] = table[rows[place], n_columns - n_levels + level]
+
+
+@inline
 def _pack_ends(kind, entries, prices, ends):
     """Turn the times at which levels stop the entries into their ends, at the level or before by the signal."""
-    last, reason = prices.close.size - 1, kind ^ prices.fills.target_first
+    last, packed = prices.close.size - 1, _packed(REASON_OF_KIND[kind], prices.fills)
     for level in range(ends.shape[0]):
         for place in range(entries.bars.size):
             time = ends[level, place]
             bar = min(bar_at(prices.fills, time), last)
             word = bar // WORD_BITS
-            stopped = _end(time, reason, bar, entries.words[word], entries.before[word])
+            stopped = _end(time, packed, bar, entries.words[word], entries.before[word])
             ends[level, place] = min(entries.ends[place], stopped)
 
 
 @inline
-def _gather_kind(tables, n_sides, kind, entries, prices, ends):
-    """Write the ends of some entries at all levels of one kind: the reason of these exits."""
+def _gather_kind(tables, n_sides, kind, entries, prices, gathered):
+    """Write the ends of some entries at all levels of one kind.
+
+    Args:
+        gathered: the rows of these ends, and of their best prices.
+    """
+    ends, bests = gathered
     n_levels = ends.shape[0]
     for level in range(0, n_levels, BLOCK_LEVELS):
-        block = ends[level : min(level + BLOCK_LEVELS, n_levels)]
-        _gather_block(tables[_table_count(level, n_sides) :], n_sides, prices.close.size, entries, block)
-    _pack_ends(kind, entries, prices, ends)
+        stop = min(level + BLOCK_LEVELS, n_levels)
+        columns = (stop - level) * (1 + _is_paired(kind, prices.fills))
+        block = tables[_table_count(level, n_sides) :]
+        _gather_block(block, n_sides, prices.close.size, columns, entries, ends[level:stop])
+        if _is_paired(kind, prices.fills):
+            _gather_bests(block, n_sides, prices.close.size, columns, entries, bests[level:stop])
 
 
 @inline
-def _gather_level(tables, n_sides, level, n_levels, kind, entries, prices, ends):
+def _gather_level(tables, n_sides, level, n_levels, kind, entries, prices, gathered):
     """Write the ends of the entries at one level of a kind: of its block, only each row's column is read."""
+    ends, bests = gathered
     rows, sides = entries.rows, entries.sides
     first = level // BLOCK_LEVELS * BLOCK_LEVELS
     width = min(BLOCK_LEVELS, n_levels - first)
+    paired = _is_paired(kind, prices.fills)
     block = tables[_table_count(first, n_sides) :]
     for place in range(rows.size):
-        table = passages_at(block[np.int64(sides[place] == SHORT) * (n_sides - 1)], prices.close.size, width)
+        address = block[np.int64(sides[place] == SHORT) * (n_sides - 1)]
+        table = passages_at(address, prices.close.size, width * (1 + paired))
         ends[0, place] = table[rows[place], level - first]
-    _pack_ends(kind, entries, prices, ends)
+        if paired:
+            bests[0, place] = table[rows[place], width + level - first]
+
+
+@inline
+def _gather_bars(levels, entries, prices, ends):
+    """Write the closes so many bars after the entries' signals; the number of times where there is no such bar."""
+    fills, n_bars = prices.fills, prices.close.size
+    for level in range(levels.size):
+        for place in range(entries.bars.size):
+            bar = entries.bars[place] + np.int64(levels[level])
+            ends[level, place] = closing_time(fills, bar) if bar < n_bars else n_bars * fills.times_a_bar
 
 
 @inline
 def list_entries(final, entry_bars, prices, rules):
     """The fresh entries of a base variant."""
     words = fresh_entries(final, prices.close.size - 1, rules.direction)
+    for bar in range(prices.first_entry):
+        words[bar // WORD_BITS] &= ~(np.uint64(1) << np.uint64(bar % WORD_BITS))
     for bar in prices.gaps:
         words[bar // WORD_BITS] &= ~(np.uint64(1) << np.uint64(bar % WORD_BITS))
     before, count = _places(words)
@@ -222,28 +282,51 @@ def between(entries, first, stop):
 
 
 @inline
-def gather(entries, stops, prices, rules, ends):
+def gather(entries, stops, prices, rules, ends, bests):
     """Write the ends of some entries, a row a level: row 0 by their signal, the others by their signal or at the
-    level, first of all stop-losses, then of all take-profits."""
-    tables, stop_losses = stops.addresses, stops.stop_losses
+    level, one kind after the other.
+
+    Args:
+        bests: the same rows for the times of best prices, of trailing stops inside bars alone.
+    """
     n_sides = 2 if rules.direction == LONG_SHORT else 1
     copy(entries.ends, ends[0, : entries.bars.size])
-    _gather_kind(tables, n_sides, EXIT_STOP_LOSS, entries, prices, ends[1 : 1 + stop_losses])
-    profits = tables[_table_count(stop_losses, n_sides) :]
-    _gather_kind(profits, n_sides, EXIT_TAKE_PROFIT, entries, prices, ends[1 + stop_losses :])
+    row, table = 1, 0
+    for kind in range(KINDS):
+        count = stops.counts[kind]
+        if count == 0:
+            continue
+        rows = ends[row : row + count]
+        if kind == MAX_BARS:
+            _gather_bars(stops.levels[row - 1 : row - 1 + count], entries, prices, rows)
+        else:
+            gathered = rows, bests[row : row + count]
+            _gather_kind(stops.addresses[table:], n_sides, kind, entries, prices, gathered)
+            table += _table_count(count, n_sides)
+        _pack_ends(kind, entries, prices, rows)
+        row += count
 
 
 @inline
-def gather_under(entries, stops, combination, prices, rules, ends):
-    """Write the ends of all entries under one combination of the levels: row 1 at its stop-loss, row 2 at its
-    take-profit, row 0 without a stop. Where a kind has no levels, its row is row 0."""
-    tables, stop_losses, take_profits = stops.addresses, stops.stop_losses, stops.take_profits
+def gather_under(entries, stops, chosen, prices, rules, ends, bests):
+    """Write the ends of all entries at one level of each kind: as `gather`, with a row for each kind that has any.
+
+    Args:
+        chosen: the level of each kind, as `stops.chosen_levels` tells it.
+    """
     n_sides = 2 if rules.direction == LONG_SHORT else 1
-    stop_loss, take_profit = divmod(combination, max(1, take_profits))
-    for row in range(3):
-        copy(entries.ends, ends[row])
-    if stop_losses:
-        _gather_level(tables, n_sides, stop_loss, stop_losses, EXIT_STOP_LOSS, entries, prices, ends[1:2])
-    if take_profits:
-        profits = tables[_table_count(stop_losses, n_sides) :]
-        _gather_level(profits, n_sides, take_profit, take_profits, EXIT_TAKE_PROFIT, entries, prices, ends[2:])
+    copy(entries.ends, ends[0])
+    row, table, first = 1, 0, 0
+    for kind in range(KINDS):
+        count = stops.counts[kind]
+        if count == 0:
+            continue
+        rows, level = ends[row : row + 1], chosen[kind]
+        if kind == MAX_BARS:
+            _gather_bars(stops.levels[first + level : first + level + 1], entries, prices, rows)
+        else:
+            gathered = rows, bests[row : row + 1]
+            _gather_level(stops.addresses[table:], n_sides, level, count, kind, entries, prices, gathered)
+            table += _table_count(count, n_sides)
+        _pack_ends(kind, entries, prices, rows)
+        row, first = row + 1, first + count

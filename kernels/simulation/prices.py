@@ -28,6 +28,10 @@ class Prices(NamedTuple):
     gaps: NDArray[np.int64]
     """The bars after which time is missing, ascending: no position is held from them to the next bar."""
     fills: Fills
+    atr: NDArray[np.float64]
+    """The average true range at each bar, where levels are multiples of it; empty elsewhere."""
+    first_entry: int
+    """No position opens on a bar before this one: its average true range is not known."""
 
     @classmethod
     def over(
@@ -36,14 +40,16 @@ class Prices(NamedTuple):
         slippage: float,
         gaps: NDArray[np.int64] | Sequence[int] = (),
         fills: Fills | None = None,
+        atr: NDArray[np.float64] | None = None,
     ) -> Prices:
         """
         Args:
             fills: where signals and levels fill; at the closes where left out.
+            atr: the average true range at each bar, NaN on the first ones where it is not known.
 
         Raises:
-            ValueError: without bars, for fills of other bars, or for gaps that are not ascending bars before the
-                last one.
+            ValueError: without bars, for fills or ranges of other bars, or for gaps that are not ascending bars
+                before the last one.
         """
         if close.size == 0:
             raise ValueError("no bars to simulate")
@@ -53,10 +59,14 @@ class Prices(NamedTuple):
         filled = fills or Fills.at_closes(close)
         filled.check(close.size)
         exposed = _exposed_bars(close, filled.prices, slippage) + filled.delay
-        return cls(close, block_highs(close), block_lows(close), exposed, after, filled)
+        ranges = np.empty(0) if atr is None else atr
+        if ranges.size not in (0, close.size):
+            raise ValueError(f"average true ranges of {ranges.size} bars for {close.size}")
+        first_entry = int(np.isnan(ranges).sum())
+        return cls(close, block_highs(close), block_lows(close), exposed, after, filled, ranges, first_entry)
 
 
-PRICES = record_of(Prices, FLOATS, FLOATS, FLOATS, INT, INTS, FILLS)
+PRICES = record_of(Prices, FLOATS, FLOATS, FLOATS, INT, INTS, FILLS, FLOATS, INT)
 """The compiled type of `Prices`."""
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from kernels.jit import inline, splice
 from kernels.simulation.accounts import SHORT, enter_at, entry_fill, exit_fill, leave_at, settle
 from kernels.simulation.entries import between, gather, packed_reason, place_of, reason_of, time_of
-from kernels.simulation.exits import EXIT_RUIN, EXIT_TAKE_PROFIT
+from kernels.simulation.exits import EXIT_RUIN, LOSING_KINDS, MAX_BARS, TRAIL_PCT
 from kernels.simulation.fills import (
     bar_at,
     closing_time,
@@ -26,9 +26,11 @@ from kernels.simulation.fills import (
     price_at_level,
     price_of_exit,
 )
-from kernels.simulation.first_passages import level_factor
+from kernels.simulation.levels.joined_ends import is_joint, join_ends
+from kernels.simulation.levels.level_prices import level_factor, level_price
+from kernels.simulation.levels.stops import end_rows, losing_rows, profit_rows
+from kernels.simulation.levels.trailing_stops import OWN_FILL
 from kernels.simulation.marks import Marking, mark_until, new_marking, some_marking
-from kernels.simulation.stops import end_rows
 from kernels.simulation.trades import TRADE, booked_profit, ruin_before, write_trade
 
 LANES = 8
@@ -59,9 +61,21 @@ class Window(NamedTuple):
     sides: NDArray[np.float64]
     fills: NDArray[np.float64]
     ends: NDArray[np.int64]
-    """`(rows, entries)`, as `entries.gather` writes them."""
+    """`(rows, entries)`, a row for each choice of levels that `stops.end_rows` tells of."""
     exits: NDArray[np.float64]
     """The fills of those ends."""
+
+
+class LevelEnds(NamedTuple):
+    """Ends at single levels, of which those of choices are made: a row for the signal, then one for each level."""
+
+    ends: NDArray[np.int64]
+    bests: NDArray[np.int64]
+    """The times of the best prices, of trailing stops inside bars; empty elsewhere."""
+    exits: NDArray[np.float64]
+    kinds: NDArray[np.int64]
+    """The kind of each row after the first."""
+    levels: NDArray[np.float64]
 
 
 class Levels(NamedTuple):
@@ -72,9 +86,9 @@ class Levels(NamedTuple):
 
 
 @inline
-def entries_a_window(n_levels):
+def entries_a_window(n_rows):
     """The number of entries that fit in a window, or of those that are worth a walk abreast if that is more."""
-    return max(16, WINDOW_BYTES // (16 * (1 + n_levels)))
+    return max(16, WINDOW_BYTES // (16 * n_rows))
 
 
 @inline
@@ -87,45 +101,81 @@ def new_accounts(count, rules, marks, rows):
 
 
 @inline
-def fetch_fills(window, prices, levels_pct, slippage):
-    """Write the fills of entries and of their ends: reads from afar, which many walks share.
+def room_for_levels(kinds, levels, n_entries, prices):
+    """Room for the ends of so many entries at levels of these kinds."""
+    rows = 1 + kinds.size
+    is_paired = prices.fills.opens.size > 0 and (kinds == TRAIL_PCT).any()
+    return LevelEnds(
+        np.empty((rows, n_entries), np.int64),
+        np.empty((rows, n_entries) if is_paired else (0, 0), np.int64),
+        np.empty((rows, n_entries)),
+        kinds,
+        levels,
+    )
+
+
+@inline
+def window_over(first, entries, counts, at_levels):
+    """The window of some entries, with room for the ends of all choices of levels.
 
     Args:
-        levels_pct: those of the rows of ends after the first.
+        counts: the levels of each kind; where no choice is of several kinds, the ends are those at the levels.
     """
-    fills = prices.fills
+    ends, exits = at_levels.ends, at_levels.exits
+    if is_joint(counts):
+        rows = 1 + losing_rows(counts) + profit_rows(counts)
+        ends, exits = np.empty((rows, ends.shape[1]), np.int64), np.empty((rows, ends.shape[1]))
+    return Window(first, entries.bars, entries.sides, np.empty(ends.shape[1]), ends, exits)
+
+
+@inline
+def fetch_fills(window, at_levels, counts, prices, slippage):
+    """Write the fills of entries and of their ends: reads from afar, which many walks share."""
+    fills, ends, exits = prices.fills, at_levels.ends, at_levels.exits
     for place in range(window.bars.size):
         window.fills[place] = entry_fill(window.sides[place], fills.prices[window.bars[place]], slippage)
     if exits_early(fills):
-        _fetch_exits(window, prices, levels_pct, slippage)
-        return
-    for row in range(window.ends.shape[0]):
-        for place in range(window.bars.size):
-            price = prices.close[time_of(window.ends[row, place])]
-            window.exits[row, place] = exit_fill(window.sides[place], price, slippage)
+        _fetch_exits(window, at_levels, prices, slippage)
+    else:
+        for row in range(ends.shape[0]):
+            for place in range(window.bars.size):
+                price = prices.close[time_of(ends[row, place])]
+                exits[row, place] = exit_fill(window.sides[place], price, slippage)
+    if is_joint(counts):
+        some = window.bars.size
+        join_ends(ends[:, :some], exits[:, :some], window.sides, counts, window.ends, window.exits)
 
 
 @splice
-def _fetch_exits(window, prices, levels_pct, slippage):
+def _fetch_exits(window, at_levels, prices, slippage):
     """Write the fills of ends some of which are not at closes; where no level ends an entry, its signal's."""
-    fills, ends, exits = prices.fills, window.ends, window.exits
+    fills, ends, exits = prices.fills, at_levels.ends, at_levels.exits
     for place in range(window.bars.size):
         end = ends[0, place]
         price = price_of_exit(prices, bar_at(fills, time_of(end)), reason_of(end, fills))
         exits[0, place] = exit_fill(window.sides[place], price, slippage)
     for row in range(1, ends.shape[0]):
+        kind, level = at_levels.kinds[row - 1], at_levels.levels[row - 1]
         for place in range(window.bars.size):
             end, side = ends[row, place], window.sides[place]
             exits[row, place] = exits[0, place]
             if end == ends[0, place]:
                 continue
-            time, is_profit = time_of(end), reason_of(end, fills) == EXIT_TAKE_PROFIT
-            if fills.opens.size == 0:
-                exits[row, place] = exit_fill(side, prices.close[time], slippage)
+            time, is_profit = time_of(end), kind >= LOSING_KINDS
+            if fills.opens.size == 0 or kind == MAX_BARS:
+                exits[row, place] = exit_fill(side, prices.close[bar_at(fills, time)], slippage)
                 continue
             towards = side if is_profit else -side
-            level = window.fills[place] * level_factor(towards, levels_pct[row - 1])
-            price = price_at_level(fills, time, level, towards)
+            fill = window.fills[place]
+            if kind == TRAIL_PCT:
+                since = at_levels.bests[row, place]
+                best = fill
+                if since != OWN_FILL:
+                    best = fills.highs[since] if side > 0.0 else fills.lows[since]
+                reached = best * level_factor(towards, level)
+            else:
+                reached = level_price(prices, kind, window.bars[place], fill, towards, level)
+            price = price_at_level(fills, time, reached, towards)
             # A take-profit is a limit order: it fills at its price or better.
             exits[row, place] = price if is_profit else exit_fill(side, price, slippage)
 
@@ -191,23 +241,24 @@ def walk(window, levels, prices, rules, accounts, trades):
 @inline
 def walk_all(entries, stops, combination, prices, rules, accounts):
     """Walk the combinations from this one on, one an account, over all entries."""
-    n_levels = stops.stop_losses + stops.take_profits
     count = entries.bars.size
-    width = min(count, entries_a_window(n_levels))
-    ends, exits = np.empty((1 + n_levels, width), np.int64), np.empty((1 + n_levels, width))
-    fills = np.empty(width)
+    losses, profits = losing_rows(stops.counts), profit_rows(stops.counts)
+    rows = 1 + stops.levels.size + (1 + losses + profits if is_joint(stops.counts) else 0)
+    width = min(count, entries_a_window(rows))
+    at_levels = room_for_levels(stops.kinds, stops.levels, width, prices)
+    room = window_over(0, entries, stops.counts, at_levels)
     levels = Levels(np.empty(LANES, np.int64), np.empty(LANES, np.int64))
     unrecorded = np.empty(0, TRADE)
     for first in range(0, count, max(1, width)):
         some = between(entries, first, first + width)
-        gather(some, stops, prices, rules, ends)
-        window = Window(first, some.bars, some.sides, fills, ends, exits)
-        fetch_fills(window, prices, stops.levels_pct, rules.slippage)
+        gather(some, stops, prices, rules, at_levels.ends, at_levels.bests)
+        window = Window(first, some.bars, some.sides, room.fills, room.ends, room.exits)
+        fetch_fills(window, at_levels, stops.counts, prices, rules.slippage)
         for begin in range(0, accounts.available.size, LANES):
             stop = min(begin + LANES, accounts.available.size)
             for lane in range(stop - begin):
-                rows = end_rows(stops, combination + begin + lane)
-                levels.stop_rows[lane], levels.profit_rows[lane] = rows
+                chosen = end_rows(stops.counts, combination + begin + lane)
+                levels.stop_rows[lane], levels.profit_rows[lane] = chosen
             abreast = Accounts(
                 accounts.available[begin:stop],
                 accounts.reserve[begin:stop],

@@ -14,14 +14,22 @@ from kernels.simulation.accounts import RULES, Rules, total_return_pct
 from kernels.simulation.entries import gather, gather_under, list_entries, place_of, reason_of, time_of
 from kernels.simulation.fills import bar_at, filled_bar
 from kernels.simulation.final_signals import decide, empty_final, partial_ands
+from kernels.simulation.levels.stops import STOPS, Stops, combinations_of, end_rows, one_of_each
 from kernels.simulation.marks import mark_rest
 from kernels.simulation.outcomes import OUTCOMES, Outcomes
 from kernels.simulation.plane_grid import PLANE_GRID, PlaneGrid
 from kernels.simulation.prices import PRICES, Prices
 from kernels.simulation.pruned.pruned_accounts import Deal, close_account, may_trade, open_account, trade
 from kernels.simulation.pruned.pruning import PRUNING, Pruning
-from kernels.simulation.stop_walks import Levels, Window, fetch_fills, new_accounts, walk, walk_all
-from kernels.simulation.stops import STOPS, Stops, combinations_of, end_rows, levels_under
+from kernels.simulation.stop_walks import (
+    Levels,
+    fetch_fills,
+    new_accounts,
+    room_for_levels,
+    walk,
+    walk_all,
+    window_over,
+)
 from kernels.simulation.trades import TRADE, TRADES_OUT
 from kernels.trust.winners import BLOCKS
 
@@ -158,14 +166,13 @@ def _rank_pruned(planes, bases, stops, first, prices, rules, pruning, outcomes):
         base, combination = divmod(first + at, n_combinations)
         conflicts = decide(bases[base], planes, partial, final, rules)
         entries = list_entries(final, stops.entry_bars, prices, rules)
-        shape = 1 + stops.stop_losses + stops.take_profits, entries.bars.size
-        ends, fills = np.empty(shape, np.int64), np.empty(entries.bars.size)
-        gather(entries, stops, prices, rules, ends)
-        window = Window(0, entries.bars, entries.sides, fills, ends, np.empty(shape))
-        fetch_fills(window, prices, stops.levels_pct, rules.slippage)
+        at_levels = room_for_levels(stops.kinds, stops.levels, entries.bars.size, prices)
+        gather(entries, stops, prices, rules, at_levels.ends, at_levels.bests)
+        window = window_over(0, entries, stops.counts, at_levels)
+        fetch_fills(window, at_levels, stops.counts, prices, rules.slippage)
         until = min(n_variants, at + n_combinations - combination)
         while at < until:
-            account = _pruned_combination(window, end_rows(stops, combination), prices, rules, pruning)
+            account = _pruned_combination(window, end_rows(stops.counts, combination), prices, rules, pruning)
             close_account(account, n_bars, rules, pruning, outcomes, at)
             outcomes.conflicts[at] = conflicts
             at += 1
@@ -175,13 +182,14 @@ def _rank_pruned(planes, bases, stops, first, prices, rules, pruning, outcomes):
 @inline
 def _trace_entries(entries, stops, combination, prices, rules, trades):
     """Write one combination's trades, as many as there is room for; return their number."""
-    count = entries.bars.size
-    ends = np.empty((3, count), np.int64)
-    gather_under(entries, stops, combination, prices, rules, ends)
-    window = Window(0, entries.bars, entries.sides, np.empty(count), ends, np.empty((3, count)))
-    fetch_fills(window, prices, levels_under(stops, combination), rules.slippage)
+    some, chosen = one_of_each(stops, combination)
+    at_levels = room_for_levels(some.kinds, some.levels, entries.bars.size, prices)
+    gather_under(entries, stops, chosen, prices, rules, at_levels.ends, at_levels.bests)
+    window = window_over(0, entries, some.counts, at_levels)
+    fetch_fills(window, at_levels, some.counts, prices, rules.slippage)
     accounts = new_accounts(1, rules, np.empty(0, np.int64), np.empty((0, BLOCKS), np.int32))
-    walk(window, Levels(np.full(1, 1), np.full(1, 2)), prices, rules, accounts, trades)
+    loss, profit = end_rows(some.counts, 0)
+    walk(window, Levels(np.full(1, loss), np.full(1, profit)), prices, rules, accounts, trades)
     return accounts.trades[0]
 
 

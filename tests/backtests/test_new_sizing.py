@@ -11,7 +11,7 @@ from tests.support.house_copy import change, changed_files, copy_house, run_in
 
 pytestmark = [pytest.mark.slow]
 
-FILE = "candleray/backtests/sizing.py"
+FILE = "candleray/backtests/rules/sizing.py"
 
 FIXED_QUOTE_PROFIT_LOCK = '''
 class FixedQuoteProfitLock(Sizing):

@@ -25,6 +25,7 @@ SECTIONS: dict[str, Section] = {
     "stage-a": stage_a.rows,
     "stage-b": stage_b.rows,
     "fills": stage_b.fill_rows,
+    "levels": stage_b.level_rows,
     "signals": signals.rows,
     "rank-by": ranking.rows,
     "indicators": indicators.rows,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import cycle
 from typing import Any
@@ -74,32 +74,56 @@ FILLS: dict[str, dict[str, str]] = {
     "inside bars": {"stops": "intrabar"},
     "next open, inside bars": {"entry": "next_open", "stops": "intrabar"},
 }
+PROFITS = LEVELS["tp_pct"]
+KINDS: dict[str, dict[str, Any]] = {
+    "in percent": LEVELS,
+    "in ranges": {
+        "sl_atr": {"start": 7, "stop": 70, "step": 7},
+        "tp_atr": {"start": 7, "stop": 140, "step": 7},
+    },
+    "trailing": {"trail_pct": LEVELS["sl_pct"], "tp_pct": PROFITS},
+    "of time": {"max_bars": {"start": 60, "stop": 600, "step": 60}, "tp_pct": PROFITS},
+    "of four kinds": {
+        **{"sl_pct": {"values": [2, 5]}, "trail_pct": {"values": [1, 2, 3, 4, 5]}},
+        **{"max_bars": {"values": [60, 600]}, "tp_pct": {"start": 1, "stop": 10, "step": 1}},
+    },
+}
+"""Two hundred combinations each, of levels that are about as far away."""
 RARE, OFTEN = [SMA, RSI], [EMA, ROC]
 """Bases that trade some hundred times a year, and thousands of times: the unfavourable case."""
 
 
 def fill_rows(market: Market, quick: bool) -> list[Row]:
+    """Rows of levels in percent under each policy of fills, beside closes."""
+    asked = {name: {"fill": fill, "risk": LEVELS} for name, fill in FILLS.items()}
+    return _rows("fills", market, asked, quick)
+
+
+def level_rows(market: Market, quick: bool) -> list[Row]:
+    """Rows of levels of other kinds at closes, and of trailing stops inside bars, beside those in percent."""
+    asked: dict[str, dict[str, Any]] = {name: {"risk": risk} for name, risk in KINDS.items()}
+    inside = {"fill": FILLS["inside bars"]}
+    asked |= {f"{name}, inside bars": {"risk": KINDS[name], **inside} for name in ("in ranges", "trailing")}
+    return _rows("levels", market, asked, quick)
+
+
+def _rows(section: str, market: Market, asked: Mapping[str, dict[str, Any]], quick: bool) -> list[Row]:
+    """Rows of each request, beside the first one of them."""
     cases = {"minutes": ("1m", RARE), "minutes, many trades": ("1m", OFTEN), "hours": ("1h", RARE)}
-    return [
-        row for name, (timeframe, of) in cases.items() for row in _fill_rows(market, name, timeframe, of, quick)
-    ]
-
-
-def _fill_rows(
-    market: Market, name: str, timeframe: str, indicators: list[dict[str, Any]], quick: bool
-) -> list[Row]:
-    works: dict[str, Callable[[], None]] = {}
-    for fill, asked in FILLS.items():
-        workload = Workload.of(market, indicators, risk=LEVELS, preselect="all", timeframe=timeframe, fill=asked)
-        works[fill] = partial(_search, workload)
-    timings = medians(works, 1 if quick else 5)
-    each = {fill: timing.per(workload.grid.evaluated) for fill, timing in timings.items()}
-    return [_fill_row(name, fill, each[fill], each["at closes"], workload.grid.evaluated) for fill in FILLS]
-
-
-def _fill_row(name: str, fill: str, each: Timing, usual: Timing, combinations: int) -> Row:
-    ratio = "" if each is usual else f", {each.cpu_s / usual.cpu_s:.2f} x that at closes"
-    return Row.timed("fills", f"{name}: {fill}", "combination", each, note=f"{combinations:,} combinations{ratio}")
+    found: list[Row] = []
+    for case, (timeframe, indicators) in cases.items():
+        workloads = {
+            name: Workload.of(market, indicators, preselect="all", timeframe=timeframe, **changes)
+            for name, changes in asked.items()
+        }
+        timings = medians({name: partial(_search, one) for name, one in workloads.items()}, 1 if quick else 5)
+        each = {name: timing.per(workloads[name].grid.evaluated) for name, timing in timings.items()}
+        usual = next(iter(each.values()))
+        for name, timing in each.items():
+            ratio = "" if timing is usual else f", {timing.cpu_s / usual.cpu_s:.2f} x the first"
+            note = f"{workloads[name].grid.evaluated:,} combinations{ratio}"
+            found.append(Row.timed(section, f"{case}: {name}", "combination", timing, note=note))
+    return found
 
 
 def _search(workload: Workload) -> None:

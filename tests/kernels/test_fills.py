@@ -6,91 +6,26 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
-import numpy as np
 import pytest
 
-from kernels.simulation.equity_curve import mark_equity
-from kernels.simulation.exits import EXIT_REASONS
-from kernels.simulation.fills import Fills, Minutes
+from kernels.simulation.exits import EXIT_REASONS, SL_ATR, TP_ATR
 from kernels.simulation.outcomes import Outcomes
 from kernels.simulation.pruned.limits import REASONS
 from kernels.simulation.pruned.pruning import Pruning, limits_of, no_deadlines
 from kernels.simulation.without_stops import rank_range, trades_of
 from tests.support.oracles import oracle
 from tests.support.oracles.drawn_cases import drawn_rules, drawn_signal
-from tests.support.oracles.naive_fills import Bar, Minute, Policy, trade
-from tests.support.oracles.oracle_comparison import Grid, assert_close, signal_flags
+from tests.support.oracles.filled_grid import FilledGrid, drawn_bars, drawn_exits, drawn_ranges
+from tests.support.oracles.naive_fills import Bar, Minute, Policy
 
 POLICIES = [
     Policy(entry, stops, tie)
     for entry, stops, tie in product(("close", "next_open"), ("close", "intrabar"), ("stop_first", "target_first"))
     if stops == "intrabar" or tie == "stop_first"
 ]
-
-
-def fills_of(bars: list[Bar], policy: Policy) -> Fills:
-    columns = [
-        [getattr(minute, name) for bar in bars for minute in bar.minutes] for name in ("open", "high", "low")
-    ]
-    return Fills.of(
-        np.array([bar.close for bar in bars], float),
-        opens=np.array([bar.open for bar in bars], float) if policy.entry == "next_open" else None,
-        minutes=Minutes(*(np.array(column, float) for column in columns)) if policy.stops == "intrabar" else None,
-        target_first=policy.tie == "target_first",
-    )
-
-
-class FilledGrid(Grid):
-    """A grid over bars of minutes, whose variants the clock trades."""
-
-    def __init__(self, bars, axes, rules, policy, stop_losses=(), take_profits=(), gaps=()) -> None:
-        self.bars, self.policy = bars, policy
-        closes = [bar.close for bar in bars]
-        super().__init__(closes, axes, rules, stop_losses, take_profits, gaps, fills_of(bars, policy))
-
-    def oracle_run(self, base, levels):
-        return self.clock(base, levels).run
-
-    def clock(self, base, levels):
-        digits = np.unravel_index(base, self.sizes)
-        flags = [signal_flags(axis[digit]) for axis, digit in zip(self.axes, digits, strict=True)]
-        longs, shorts = np.array([f[0] for f in flags]).all(axis=0), np.array([f[1] for f in flags]).all(axis=0)
-        signals = (longs.astype(int) - shorts.astype(int)).tolist()
-        rules = replace(self.rules, sl_pct=levels[0], tp_pct=levels[1])
-        clock = trade(signals, self.bars, rules, self.policy, self.prices.gaps.tolist())
-        clock.run.conflicts = int((longs & shorts).sum())
-        return clock
-
-    def check_marks(self) -> None:
-        """The equity at every close, as the report marks it from the trades."""
-        every = np.arange(self.close.size)
-        for base, levels in product(range(self.sizes.prod()), self.levels):
-            trades, marked = self.trades(base, levels)[0], np.empty(every.size)
-            mark_equity(trades, self.close, self.rules.init_cash_quote, every, marked)
-            assert_close(marked.tolist(), self.oracle_run(base, levels).equity, "equity")
-
-
-def drawn_bars(draw: random.Random, count: int, minutes: int) -> list[Bar]:
-    """A walk with leaps between minutes, flat stretches, and minutes that reach far."""
-    price, bars = draw.choice([100.0, 65_000.0]), []
-    for _ in range(count):
-        inside = []
-        for _ in range(minutes):
-            opened = price * (1 + draw.choice([0.0, 0.0, 0.0, draw.gauss(0, 0.03)]))
-            price = opened * (
-                1 + draw.choice([0.0, draw.gauss(0, 0.01), draw.gauss(0, 0.2) if draw.random() < 0.1 else 0])
-            )
-            price = max(price, opened * 0.2)
-            reach = draw.choice([0.0, abs(draw.gauss(0, 0.01)), abs(draw.gauss(0, 0.05))])
-            inside.append(
-                Minute(opened, max(opened, price) * (1 + reach), min(opened, price) * (1 - min(reach, 0.9)))
-            )
-        bars.append(Bar(inside[0].open, price, inside))
-    return bars
 
 
 def drawn_grid(seed: int) -> FilledGrid:
@@ -102,7 +37,9 @@ def drawn_grid(seed: int) -> FilledGrid:
     gaps = sorted(draw.sample(range(count - 1), min(count - 1, draw.choice([0, 0, 1, 3]))))
     levels = [0.5, 1.0, 2.0, 3.0, 10.0, 40.0, 120.0]
     chosen = (sorted(draw.sample(levels, draw.choice([0, 1, 2]))) for _ in range(2))
-    return FilledGrid(bars, axes, drawn_rules(draw), policy, *chosen, gaps)
+    others = None if draw.random() < 0.4 else drawn_exits(draw)
+    atr = drawn_ranges(draw, bars) if others and (others[SL_ATR] or others[TP_ATR]) else None
+    return FilledGrid(bars, axes, drawn_rules(draw), policy, *chosen, gaps, others, atr)
 
 
 @pytest.mark.slow
@@ -134,7 +71,7 @@ def check_limits(grid: FilledGrid, draw: random.Random) -> None:
         whole = grid.oracle_run(base, levels)
         fate = oracle.pruned_by(whole, [t * 60_000 for t in range(n_bars)], 60_000, cash, limits)
         assert (None, *REASONS)[outcomes.fates[at]] == fate
-    if grid.levels == [(None, None)]:
+    if all(level is None for one in grid.levels for level in one) and not grid.prices.first_entry:
         for limited, under in ((pruning, outcomes), (None, free)):
             same = Outcomes.for_variants(grid.planes.variants)
             rank_range(grid.planes, 0, grid.prices, grid.terms, same, limited)
@@ -142,7 +79,7 @@ def check_limits(grid: FilledGrid, draw: random.Random) -> None:
             assert (same.fates.tolist(), same.trades.tolist()) == (under.fates.tolist(), under.trades.tolist())
         for base in range(grid.planes.variants):
             trades, _ = trades_of(grid.only(base), grid.prices, grid.terms)
-            assert trades.tobytes() == grid.trades(base, (None, None))[0].tobytes()
+            assert trades.tobytes() == grid.trades(base, grid.levels[0])[0].tobytes()
 
 
 # Hand-worked examples ------------------------------------------------------------------------------------------

@@ -12,13 +12,13 @@ import pytest
 from kernels.bits import pack, plane_addresses, row_addresses
 from kernels.simulation.accounts import LONG, SHORT
 from kernels.simulation.entry_bars import EntryBars
-from kernels.simulation.exits import EXIT_REASONS
-from kernels.simulation.first_passages import STOP_LOSS, TAKE_PROFIT, StopTable, passages
+from kernels.simulation.exits import EXIT_REASONS, SL_PCT, TP_PCT
+from kernels.simulation.levels.first_passages import StopTable, passages
+from kernels.simulation.levels.stops import Stops
 from kernels.simulation.outcomes import Outcomes
 from kernels.simulation.plane_grid import PlaneGrid
 from kernels.simulation.prices import Prices
 from kernels.simulation.programs import ABSENT, AND, LEAF, OR, Program
-from kernels.simulation.stops import Stops
 from kernels.simulation.under_stops import rank_combinations, trades_under
 from kernels.simulation.without_stops import rank_range, trades_of
 from tests.support.oracles import oracle
@@ -133,11 +133,11 @@ def test_variants_under_stops_equal_the_oracle(seed: int):
     entries = EntryBars.among(case.grid, case.chunks[0].shape[2])
     tables = [
         StopTable(side, kind, levels)
-        for kind, levels in ((STOP_LOSS, losses), (TAKE_PROFIT, profits))
+        for kind, levels in ((SL_PCT, losses), (TP_PCT, profits))
         for side in SIDES[case.rules.direction]
     ]
     made = passages(case.prices, case.terms.slippage, tables, entries)
-    stops = Stops(row_addresses([table[None] for table in made]), 2, 2, entries, np.array(losses + profits))
+    stops = Stops.of(row_addresses([table[None] for table in made]), {SL_PCT: losses, TP_PCT: profits}, entries)
     bases = np.arange(case.grid.variants)
     outcomes = Outcomes.for_variants(4 * bases.size)
     rank_combinations(case.grid, bases, stops, 0, case.prices, case.terms, outcomes)

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from kernels.bits import pack, row_addresses, unpack
 from kernels.simulation.accounts import LONG, SHORT
 from kernels.simulation.entry_bars import EntryBars
-from kernels.simulation.exits import EXIT_REASONS
-from kernels.simulation.first_passages import BLOCK_LEVELS, STOP_LOSS, TAKE_PROFIT, StopTable, passages
+from kernels.simulation.exits import EXIT_REASONS, SL_PCT, TP_PCT
+from kernels.simulation.levels.first_passages import BLOCK_LEVELS, StopTable, passages
+from kernels.simulation.levels.stops import Stops
 from kernels.simulation.outcomes import Outcomes
 from kernels.simulation.prices import Prices
 from kernels.simulation.stop_walks import entries_a_window
-from kernels.simulation.stops import Stops
 from kernels.simulation.under_stops import trades_under
 from kernels.simulation.without_stops import rank_range, trades_of
 from tests.support.oracles import oracle
@@ -75,8 +75,8 @@ def test_of_both_levels_on_one_bar_the_stop_loss_goes_first():
     # No close is beyond both levels, so both are given the same passages: the order alone decides.
     grid = Grid([100, 110, 90], [["L.."]], oracle.Rules(), [5], [5])
     every = EntryBars.every(3)
-    [table] = passages(grid.prices, 0.0, [StopTable(LONG, TAKE_PROFIT, [5])], every)
-    both = Stops(row_addresses([table[None]] * 4), 1, 1, every, np.array([5.0, 5.0]))
+    [table] = passages(grid.prices, 0.0, [StopTable(LONG, TP_PCT, [5])], every)
+    both = Stops.of(row_addresses([table[None]] * 4), {SL_PCT: [5.0], TP_PCT: [5.0]}, every)
     trades, _ = trades_under(grid.only(0), both, 0, grid.prices, grid.terms)
     assert [EXIT_REASONS[code] for code in trades["exit_reason"]] == ["stop_loss"]
 
@@ -132,9 +132,7 @@ def test_what_lies_100_percent_below_the_fill_is_never_reached(level: float):
 levels_pct = st.lists(
     st.sampled_from([0.1, 1.0, 5.0, 50.0, 99.0, 100.0, 300.0]), min_size=1, max_size=BLOCK_LEVELS
 )
-stop_tables = st.builds(
-    StopTable, st.sampled_from([LONG, SHORT]), st.sampled_from([STOP_LOSS, TAKE_PROFIT]), levels_pct
-)
+stop_tables = st.builds(StopTable, st.sampled_from([LONG, SHORT]), st.sampled_from([SL_PCT, TP_PCT]), levels_pct)
 
 
 @settings(max_examples=200, deadline=None)
@@ -150,7 +148,7 @@ def test_a_table_holds_the_first_close_at_or_beyond_each_level(closes, wanted, s
     entries = EntryBars.of(pack(np.stack([marked, ~marked])))
     tables = passages(Prices.over(np.array(closes), slippage), slippage, wanted, entries)
     for (side, kind, levels), table in zip(wanted, tables, strict=True):
-        towards = side * kind
+        towards = side * (-1 if kind == SL_PCT else 1)
         rows = np.flatnonzero(marked if side == LONG else ~marked)
         assert table.shape == (rows.size, len(levels))
         for (row, bar), column in product(enumerate(rows), range(len(levels))):
@@ -165,9 +163,9 @@ def test_a_table_holds_the_first_close_at_or_beyond_each_level(closes, wanted, s
 
 @pytest.mark.parametrize("levels", [[], [0.0], [-1.0], [float("nan")], [1.0] * (BLOCK_LEVELS + 1)])
 def test_levels_that_make_no_table_are_refused(levels: list[float]):
-    with pytest.raises(ValueError, match="levels above 0 %"):
+    with pytest.raises(ValueError, match="levels above 0"):
         passages(
-            Prices.over(np.array([1.0, 2.0]), 0.0), 0.0, [StopTable(LONG, STOP_LOSS, levels)], EntryBars.every(2)
+            Prices.over(np.array([1.0, 2.0]), 0.0), 0.0, [StopTable(LONG, SL_PCT, levels)], EntryBars.every(2)
         )
 
 

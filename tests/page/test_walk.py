@@ -190,6 +190,9 @@ def test_a_search_says_where_orders_fill_and_a_copy_of_it_too(tab: Tab, link: st
     add_indicator(tab, "Relative Strength Index")
     tab.click("button", "Add stop-loss")
     tab.click("button", "Add take-profit")
+    tab.click("button", "Add trailing stop")
+    tab.click("button", "Add stop-loss, times ATR")
+    tab.see("ATR over bars")
     chosen(tab, "Signals fill", "at the next open")
     chosen(tab, "Levels are looked at", "in every minute, a tie is a profit")
     tab.screenshot(tmp_path / "fills-build.png")
@@ -203,6 +206,8 @@ def test_a_search_says_where_orders_fill_and_a_copy_of_it_too(tab: Tab, link: st
     assert barriers(tab) == []
     tab.click("a", "Edit a copy")
     tab.see("Levels are looked at")
+    tab.see("Trailing stop %")
+    tab.see("Stop loss, times ATR")
     fields = "[...document.querySelectorAll('select')].map((one) => one.selectedOptions[0]?.text)"
     said = tab.evaluate(fields)
     assert {"at the next open", "in every minute, a tie is a profit"} <= set(said)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from candleray.backtests.request import Risk
+from candleray.backtests.rules.risk import LEVELS
 from candleray.errors import InvalidInput
 from candleray.indicators.catalogue import get_catalogue
 from candleray.indicators.request_models import get_request_models
@@ -33,15 +33,15 @@ def refused_at(content: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("level", Risk.model_fields)
+@pytest.mark.parametrize("level", LEVELS)
 def test_no_level_of_risk_is_an_axis(level: str, shape: str):
     assert refused_at({**VARIANT, "risk": {level: SHAPES[shape](2)}}) == [f"risk.{level}"]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_no_two_levels_of_risk_are_axes(shape: str):
-    risk = {level: SHAPES[shape](2) for level in Risk.model_fields}
-    assert refused_at({**VARIANT, "risk": risk}) == sorted(f"risk.{level}" for level in Risk.model_fields)
+    risk = {level: SHAPES[shape](2) for level in LEVELS}
+    assert refused_at({**VARIANT, "risk": risk}) == sorted(f"risk.{level}" for level in LEVELS)
 
 
 @pytest.mark.parametrize("info", get_catalogue().describe(), ids=lambda info: info.id)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from candleray.databases.postgres import Postgres
-from candleray.errors import InvalidInput, Problem, ServiceUnavailable, invalid
+from candleray.errors import InvalidInput, Problem, ServiceUnavailable
 from candleray.feeds.feed_state import FeedState
 from candleray.feeds.feed_store import FeedStore
 from candleray.feeds.subscription_store import SubscriptionStore
@@ -18,6 +18,7 @@ from candleray.feeds.traded import require_traded
 from candleray.live.received.session_sources import sources_of
 from candleray.live.run import FIRST_STATE, Run, RunMetadata
 from candleray.live.sessions import LiveRun, Session, first_live_bar
+from candleray.live.starting.runnable import require_runnable
 from candleray.live.starting.warm_up import run_metadata
 from candleray.live.starting.warm_up_candles import WarmUpCandles
 from candleray.market_data.candle_store_client import CandleStoreClient
@@ -64,12 +65,12 @@ class StartChecks:
 
         Raises:
             InvalidInput: an instrument that the strategy reads is not traded, not ingested, or lacks candles; or
-                its orders fill elsewhere than at closes.
+                its account would not be the backtest's.
             GuardExceeded: its market has as many subscriptions as it may.
             ServiceUnavailable: the exchange's time is not known.
         """
         market = spec.instrument.market
-        _require_usual_fills(spec)
+        require_runnable(spec)
         now = await self._venue_now(market)
         read = list(_sources(starter, spec, fixed or run_metadata(spec, now or from_ms(_our_ms()))))
         for one in read:
@@ -171,15 +172,3 @@ def _not_ingested_words(instrument: Instrument) -> str:
 
 def _our_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _require_usual_fills(spec: StrategySpec) -> None:
-    """
-    Raises:
-        InvalidInput: the account of a run would not be that of the backtest.
-    """
-    if spec.fill.is_usual:
-        return
-    told = f"entry {spec.fill.entry}, stops {spec.fill.stops}"
-    message = f"fill is {told}, and the account of a run fills at closes: run a copy without fill"
-    raise invalid("fill", "not_at_closes", message)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from candleray.backtests.fill import EntryFill, Tie
 from candleray.backtests.request import BacktestRequest
+from candleray.backtests.rules.fill import EntryFill, Tie
 from candleray.search.bars import Bars
 from kernels.simulation.fills import Fills, Minutes
 

@@ -8,13 +8,23 @@ import { axisOf, axisOfRequest, countOf, problemOf, sentAxis, typed } from "./ax
  *   params: Param[], rule: {family: string, meaning: string, params: Param[]}}} Indicator
  * @typedef {{key: number, id: string, inputs: Record<string, string[]>, params: Record<string, Axis>, signal: Record<string, Axis>}} Chosen
  * @typedef {{market_id: number, symbol: string, timeframe: string, start: string, end: string, direction: string, exit_on: string,
- *   indicators: Chosen[], signals: null | {let?: unknown, signals: unknown, where?: unknown}, sl: Axis | null, tp: Axis | null,
+ *   indicators: Chosen[], signals: null | {let?: unknown, signals: unknown, where?: unknown}, levels: Record<string, Axis>, atr_window: string,
  *   min_trades: string, max_drawdown: string, rank_by: string, cash: string, allow_gaps: boolean, holdout: string,
  *   entries_fill: string, levels_fill: string}} Draft
  */
 
 export const TIMEFRAMES = ["1m", "5m", "15m", "1h", "4h", "1d"];
-export const LEVEL = { min: 0.01, max: 1000, kind: "float" };
+
+/** What may end a position before its signal does, in the order of the form. */
+export const LEVELS = [
+  { name: "sl_pct", title: "Stop-loss %", min: 0.01, max: 1000, kind: "float", one: "2", start: "1", stop: "5", step: "1" },
+  { name: "trail_pct", title: "Trailing stop %", min: 0.01, max: 99.99, kind: "float", one: "3", start: "1", stop: "5", step: "1" },
+  { name: "sl_atr", title: "Stop-loss, times ATR", min: 0.01, max: 1000, kind: "float", one: "2", start: "1", stop: "4", step: "0.5" },
+  { name: "tp_pct", title: "Take-profit %", min: 0.01, max: 1000, kind: "float", one: "4", start: "1", stop: "5", step: "1" },
+  { name: "tp_atr", title: "Take-profit, times ATR", min: 0.01, max: 1000, kind: "float", one: "4", start: "2", stop: "6", step: "1" },
+  { name: "max_bars", title: "Time stop, bars", min: 1, max: 10_000_000, kind: "int", one: "24", start: "12", stop: "48", step: "12" },
+];
+const USUAL_ATR_WINDOW = "14";
 
 let keys = 0;
 
@@ -22,7 +32,7 @@ let keys = 0;
 export function emptyDraft() {
   return {
     market_id: 0, symbol: "", timeframe: "1h", start: "", end: "", direction: "long-short", exit_on: "opposite",
-    indicators: [], signals: null, sl: null, tp: null, min_trades: "", max_drawdown: "", rank_by: "", cash: "", allow_gaps: false, holdout: "",
+    indicators: [], signals: null, levels: {}, atr_window: USUAL_ATR_WINDOW, min_trades: "", max_drawdown: "", rank_by: "", cash: "", allow_gaps: false, holdout: "",
     entries_fill: "close", levels_fill: "close",
   };
 }
@@ -38,16 +48,17 @@ export function chosen(indicator) {
   };
 }
 
-/** @param {string} kind @returns {Axis} */
-export function levelAxis(kind) {
-  return { kind: "range", one: kind === "sl" ? "2" : "4", start: "1", stop: "5", step: "1", list: "" };
+/** @param {string} name @returns {Axis} */
+export function levelAxis(name) {
+  const level = LEVELS.find((one) => one.name === name) ?? LEVELS[0];
+  return { kind: "range", one: level.one, start: level.start, stop: level.stop, step: level.step, list: "" };
 }
 
 /** How many variants the draft has at most; NaN while a field says nothing. @param {Draft} draft */
 export function variantsOf(draft) {
   if (draft.signals) return NaN;
   const axes = draft.indicators.flatMap((one) => [...Object.values(one.params), ...Object.values(one.signal)]);
-  const stops = [draft.sl, draft.tp].filter((one) => one !== null);
+  const stops = Object.values(draft.levels);
   const inputs = draft.indicators.flatMap((one) => Object.values(one.inputs).map((columns) => columns.length));
   const counts = [...[...axes, ...stops].map(countOf), ...inputs];
   return draft.indicators.length ? counts.reduce((product, one) => product * one, 1) : NaN;
@@ -68,9 +79,10 @@ export function missingIn(draft, catalogue) {
       if (problem) found.push(`${one.id} ${param.name}: ${problem}`);
     }
   }
-  for (const [name, axis] of /** @type {[string, Axis | null][]} */ ([["Stop-loss", draft.sl], ["Take-profit", draft.tp]])) {
-    const problem = axis && problemOf(axis, LEVEL);
-    if (problem) found.push(`${name}: ${problem}`);
+  for (const level of LEVELS) {
+    const axis = draft.levels[level.name];
+    const problem = axis && problemOf(axis, level);
+    if (problem) found.push(`${level.title}: ${problem}`);
   }
   return found;
 }
@@ -95,8 +107,8 @@ export function requestOf(draft) {
     }),
     direction: draft.direction,
     exit_on: draft.exit_on,
-    ...((draft.sl || draft.tp) && {
-      risk: { ...(draft.sl && { sl_pct: sentAxis(draft.sl) }), ...(draft.tp && { tp_pct: sentAxis(draft.tp) }) },
+    ...(Object.keys(draft.levels).length && {
+      risk: { ...axes(draft.levels), ...(readsRanges(draft) && draft.atr_window !== USUAL_ATR_WINDOW && { atr_window: typed(draft.atr_window) }) },
     }),
     ...fillOf(draft),
     ...(Object.keys(pruning).length && { pruning }),
@@ -106,6 +118,11 @@ export function requestOf(draft) {
     ...(draft.allow_gaps && { allow_gaps: true }),
     ...(draft.holdout && { holdout: { months: Number(draft.holdout) } }),
   };
+}
+
+/** Whether a level is a multiple of the average true range. @param {Draft} draft */
+export function readsRanges(draft) {
+  return Boolean(draft.levels.sl_atr || draft.levels.tp_atr);
 }
 
 /** Where its orders fill; nothing where that is at closes. @param {Draft} draft */
@@ -119,7 +136,8 @@ function fillOf(draft) {
 export function draftOf(request, catalogue) {
   const range = request.time_range ?? {};
   const limits = request.pruning ?? {};
-  const level = (/** @type {string} */ kind, /** @type {any} */ sent) => (sent === null || sent === undefined ? null : axisOfRequest(sent, levelAxis(kind)));
+  const risk = request.risk ?? {};
+  const given = LEVELS.filter(({ name }) => risk[name] !== null && risk[name] !== undefined);
   return {
     ...emptyDraft(),
     market_id: request.instrument.market_id, symbol: request.instrument.symbol, timeframe: request.timeframe,
@@ -127,7 +145,8 @@ export function draftOf(request, catalogue) {
     direction: request.direction ?? "long-short", exit_on: request.exit_on ?? "opposite",
     indicators: (request.indicators ?? []).flatMap((/** @type {any} */ sent) => restored(sent, catalogue)),
     signals: request.signals ? { let: request.let ?? {}, signals: request.signals, ...(request.where && { where: request.where }) } : null,
-    sl: level("sl", request.risk?.sl_pct), tp: level("tp", request.risk?.tp_pct),
+    levels: Object.fromEntries(given.map(({ name }) => [name, axisOfRequest(risk[name], levelAxis(name))])),
+    atr_window: String(risk.atr_window ?? USUAL_ATR_WINDOW),
     min_trades: String(request.min_trades ?? limits.min_trades ?? ""), max_drawdown: String(limits.max_drawdown_pct ?? ""),
     rank_by: request.rank_by ?? "", cash: request.init_cash_quote ? String(request.init_cash_quote) : "",
     allow_gaps: Boolean(request.allow_gaps), holdout: request.holdout ? String(request.holdout.months) : "",
@@ -157,9 +176,12 @@ export function searchedIn(request) {
     const all = { ...one.inputs, ...one.params, ...one.signal };
     for (const [name, axis] of Object.entries(all)) if (isSearched(axis)) found.push(`${one.id} ${name}`);
   }
-  for (const [name, axis] of Object.entries(request.risk ?? {})) if (isSearched(axis)) found.push(name === "sl_pct" ? "stop-loss" : "take-profit");
+  for (const { name, title } of LEVELS) if (isSearched(request.risk?.[name])) found.push(title.toLowerCase());
   return found;
 }
+
+/** @type {Record<string, string>} */
+const SHORT = { sl_pct: "sl # %", trail_pct: "trail # %", sl_atr: "sl # ATR", tp_pct: "tp # %", tp_atr: "tp # ATR", max_bars: "# bars" };
 
 const isSearched = (/** @type {any} */ axis) => typeof axis === "object" && axis !== null;
 
@@ -167,7 +189,6 @@ const isSearched = (/** @type {any} */ axis) => typeof axis === "object" && axis
 export function strategyWords(strategy) {
   const parts = (strategy.indicators ?? []).map((/** @type {any} */ one) => `${one.id} ${Object.values(one.params ?? {}).filter((value) => typeof value !== "object").join("/")}`.trim());
   if (strategy.signals) parts.push(...new Set(Object.values(strategy.let ?? {}).map((/** @type {any} */ one) => one.id).filter(Boolean)), "signals");
-  if (typeof strategy.risk?.sl_pct === "number") parts.push(`sl ${strategy.risk.sl_pct} %`);
-  if (typeof strategy.risk?.tp_pct === "number") parts.push(`tp ${strategy.risk.tp_pct} %`);
+  for (const { name } of LEVELS) if (typeof strategy.risk?.[name] === "number") parts.push(SHORT[name].replace("#", strategy.risk[name]));
   return parts.join(" · ");
 }

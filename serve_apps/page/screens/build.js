@@ -6,7 +6,7 @@ import { Finder } from "../parts/finder.js";
 import { Answered, Command, Empty, Fault, useAnswer } from "../parts/states.js";
 import { count, day, duration, instrumentName } from "../model/formats.js";
 import { catalogue, coverage, markets } from "../model/lists.js";
-import { LEVEL, TIMEFRAMES, chosen, draftOf, emptyDraft, levelAxis, missingIn, requestOf, variantsOf } from "../model/requests.js";
+import { LEVELS, TIMEFRAMES, chosen, draftOf, emptyDraft, levelAxis, missingIn, readsRanges, requestOf, variantsOf } from "../model/requests.js";
 import { say } from "../parts/toast.js";
 import { addressOf, go, keep, packed, place, unpacked } from "../routing.js";
 
@@ -206,20 +206,22 @@ function Signals({ draft, change }) {
     <div class="buttons"><button type="button" onClick=${() => change({ signals: null })}>Use indicators instead</button></div></section>`;
 }
 
-const STOPS = /** @type {["sl" | "tp", string, string][]} */ ([["sl", "Stop-loss %", "sl_pct"], ["tp", "Take-profit %", "tp_pct"]]);
-
 const LEVEL_FILLS = [["close", "on closes"], ["intrabar stop_first", "in every minute, a tie is a loss"], ["intrabar target_first", "in every minute, a tie is a profit"]];
 
 /** @param {any} props */
 function Rules({ draft, change, problems }) {
   const field = (/** @type {string} */ name) => (/** @type {any} */ event) => change({ [name]: event.target.value });
-  const loose = problems.filter((/** @type {any} */ one) => !/^(indicators|risk|time_range|timeframe|instrument|allow_gaps|holdout)/.test(one.field));
+  const given = LEVELS.filter(({ name }) => draft.levels[name]);
+  const others = LEVELS.filter(({ name }) => !draft.levels[name]);
+  const remove = (/** @type {string} */ name) => change({ levels: Object.fromEntries(Object.entries(draft.levels).filter(([key]) => key !== name)) });
+  const loose = problems.filter((/** @type {any} */ one) => !/^(indicators|risk(?!\.atr_window)|time_range|timeframe|instrument|allow_gaps|holdout)/.test(one.field));
   return html`<section class="card" aria-label="Stops and rules">
     <h2>Stops and rules</h2>
-    <div>${STOPS.map(([name, title, sent]) => draft[name] && html`<${AxisField} key=${name} title=${title} bounds=${LEVEL} axis=${draft[name]}
-      problem=${problems.find((/** @type {any} */ one) => one.field.startsWith(`risk.${sent}`))?.message}
-      change=${(/** @type {any} */ axis) => change({ [name]: axis })} remove=${() => change({ [name]: null })} />`)}</div>
-    <div class="buttons">${STOPS.map(([name, title]) => !draft[name] && html`<button key=${name} type="button" onClick=${() => change({ [name]: levelAxis(name) })}>Add ${title.toLowerCase().replace(" %", "")}</button>`)}</div>
+    <div>${given.map((level) => html`<${AxisField} key=${level.name} title=${level.title} bounds=${level} axis=${draft.levels[level.name]}
+      problem=${problems.find((/** @type {any} */ one) => one.field.startsWith(`risk.${level.name}`))?.message}
+      change=${(/** @type {any} */ axis) => change({ levels: { ...draft.levels, [level.name]: axis } })} remove=${() => remove(level.name)} />`)}</div>
+    <div class="buttons">${others.map(({ name, title }) => html`<button key=${name} type="button"
+      onClick=${() => change({ levels: { ...draft.levels, [name]: levelAxis(name) } })}>Add ${title.toLowerCase().replace(" %", "").replace("atr", "ATR")}</button>`)}</div>
     <div class="fields">
       <label class="field">Positions<select value=${draft.direction} onChange=${field("direction")}>
         ${[["long-short", "long and short"], ["long-only", "long only"], ["short-only", "short only"]].map(([value, name]) => html`<option key=${value} value=${value} selected=${value === draft.direction}>${name}</option>`)}</select></label>
@@ -227,7 +229,8 @@ function Rules({ draft, change, problems }) {
         ${[["opposite", "on the opposite signal"], ["neutral", "when the signal ends"]].map(([value, name]) => html`<option key=${value} value=${value} selected=${value === draft.exit_on}>${name}</option>`)}</select></label>
       <label class="field">Signals fill<select value=${draft.entries_fill} onChange=${field("entries_fill")}>
         ${[["close", "at the close that gives them"], ["next_open", "at the next open"]].map(([value, name]) => html`<option key=${value} value=${value} selected=${value === draft.entries_fill}>${name}</option>`)}</select></label>
-      ${(draft.sl || draft.tp) && html`<label class="field">Levels are looked at<select value=${draft.levels_fill} onChange=${field("levels_fill")}>
+      ${readsRanges(draft) && html`<label class="field">ATR over bars<input class="number" inputmode="numeric" value=${draft.atr_window} onInput=${field("atr_window")} /></label>`}
+      ${given.length > 0 && html`<label class="field">Levels are looked at<select value=${draft.levels_fill} onChange=${field("levels_fill")}>
         ${LEVEL_FILLS.map(([value, name]) => html`<option key=${value} value=${value} selected=${value === draft.levels_fill}>${name}</option>`)}</select></label>`}
       <label class="field">Ranked by<select value=${draft.rank_by} onChange=${field("rank_by")}>
         ${[["", "total return"], ["sharpe_ratio", "Sharpe ratio"], ["sortino_ratio", "Sortino ratio"], ["calmar_ratio", "Calmar ratio"], ["profit_factor", "profit factor"], ["return_over_drawdown", "return over drawdown"]].map(([value, name]) => html`<option key=${value} value=${value} selected=${value === draft.rank_by}>${name}</option>`)}</select></label>

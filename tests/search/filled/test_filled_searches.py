@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -18,7 +20,7 @@ from candleray.search.estimate import compute_bytes
 from candleray.search.variants import VariantGrid, request_hash, resolve
 from candleray.settings import BacktestSettings
 from candleray.timeframes import MINUTE_MS, iso
-from tests.support.oracles.naive_fills import Bar, Clock, Minute, Policy, trade
+from tests.support.oracles.naive_fills import Bar, Clock, Exits, Minute, Policy, trade
 from tests.support.oracles.oracle import Rules
 from tests.support.sample_search import START_MS, WARMUP, numbers_of, resolved
 from tests.support.searches import search_over
@@ -108,8 +110,26 @@ def clock_of(variant: dict[str, Any], fill: dict[str, str], minutes: int, days: 
         sl_pct=variant["risk"]["sl_pct"],
         tp_pct=variant["risk"]["tp_pct"],
     )
-    bars = [whole[opened] for opened in opens[place:stop]]
-    return trade(signals, bars, rules, Policy(**fill)), opens[place:stop]
+    bars, risk = [whole[opened] for opened in opens[place:stop]], variant["risk"]
+    exits = Exits(*(risk.get(name) for name in ("sl_atr", "trail_pct", "max_bars", "tp_atr")))
+    if exits.sl_atr is not None:
+        first = max(0, place - 20 * risk["atr_window"])
+        ranges = wilders_ranges([whole[opened] for opened in opens[first:stop]], risk["atr_window"])
+        exits = replace(exits, atr=ranges[place - first :])
+    return trade(signals, bars, rules, Policy(**fill), exits=exits), opens[place:stop]
+
+
+def wilders_ranges(bars: list[Bar], window: int) -> list[float]:
+    """The average true range at each bar, NaN where there are too few before."""
+    found, moves = [math.nan], []
+    for before, bar in pairwise(bars):
+        high, low = max(one.high for one in bar.minutes), min(one.low for one in bar.minutes)
+        moves.append(max(high, before.close) - min(low, before.close))
+        if len(moves) == window:
+            found.append(sum(moves) / window)
+        else:
+            found.append(found[-1] + (moves[-1] - found[-1]) / window if len(moves) > window else math.nan)
+    return found
 
 
 @pytest.mark.parametrize("minutes", [1, 15, 60])
@@ -121,8 +141,28 @@ def clock_of(variant: dict[str, Any], fill: dict[str, str], minutes: int, days: 
 def test_every_variant_is_what_the_clock_of_minutes_says(
     minutes: int, entry: str, stops: dict[str, str], direction: str
 ):
-    fill = {"entry": entry, **stops}
     risk = {"sl_pct": {"values": [0.6, 1.5]}, "tp_pct": {"values": [0.7, 3]}}
+    assert_as_the_clock_says(minutes, {"entry": entry, **stops}, direction, risk, 4)
+
+
+@pytest.mark.parametrize("entry", ["close", "next_open"])
+@pytest.mark.parametrize(
+    "stops", [{"stops": "close"}, {"stops": "intrabar"}, {"stops": "intrabar", "tie": "target_first"}]
+)
+@pytest.mark.parametrize(("minutes", "direction"), [(15, "long-short"), (60, "short-only")])
+def test_so_is_every_one_under_levels_of_other_kinds(
+    minutes: int, entry: str, stops: dict[str, str], direction: str
+):
+    risk = {
+        **{"sl_pct": 3, "sl_atr": {"values": [1, 2.5]}, "trail_pct": {"values": [0.8, 2]}},
+        **{"max_bars": {"values": [6, 50]}, "tp_atr": {"values": [1.5, 4]}, "atr_window": 5},
+    }
+    assert_as_the_clock_says(minutes, {"entry": entry, **stops}, direction, risk, 16)
+
+
+def assert_as_the_clock_says(
+    minutes: int, fill: dict[str, str], direction: str, risk: dict[str, Any], variants: int
+) -> None:
     timeframe = {1: "1m", 15: "15m", 60: "1h"}[minutes]
     days = {1: 1, 15: 4, 60: 10}[minutes]
     span = {"start": "2025-01-02", "end": f"2025-01-{2 + days:02}"}
@@ -134,8 +174,10 @@ def test_every_variant_is_what_the_clock_of_minutes_says(
         direction=direction,
         verdict=False,
         indicators=[FAST],
+        top_k=variants,
+        trades_for=variants,
     )
-    assert len(result.top) == 4
+    assert len(result.top) == variants
     for variant in result.top:
         clock, opens = clock_of(variant.strategy, fill, minutes, days)
         assert variant.total_return_pct == pytest.approx(clock.run.total_return_pct, rel=1e-9, abs=1e-9)
@@ -147,9 +189,10 @@ def test_every_variant_is_what_the_clock_of_minutes_says(
             before, after = opens[naive.exit_bar], opens[naive.exit_bar] + minutes * MINUTE_MS
             assert iso(before) <= one.exit_time <= iso(after)
             assert one.entry_time <= one.exit_time
-            entered = opens[naive.entry_bar] + (0 if entry == "next_open" else minutes * MINUTE_MS)
+            waits = fill["entry"] == "next_open"
+            entered = opens[naive.entry_bar] + (0 if waits else minutes * MINUTE_MS)
             assert one.entry_time == iso(entered)
-        if stops["stops"] == "intrabar":
+        if fill["stops"] == "intrabar":
             other = {**fill, "tie": "target_first" if fill.get("tie") is None else "stop_first"}
             assert variant.ties is not None
             assert variant.ties.exits == clock.ties

@@ -14,11 +14,12 @@ from kernels.live.paper_accounts import Terms
 from kernels.pairs import FAILS, HOLDS
 from kernels.simulation.accounts import LONG, SHORT
 from kernels.simulation.entry_bars import EntryBars
-from kernels.simulation.first_passages import STOP_LOSS, TAKE_PROFIT, StopTable, passages
+from kernels.simulation.exits import SL_PCT, TP_PCT
+from kernels.simulation.levels.first_passages import StopTable, passages
+from kernels.simulation.levels.stops import Stops
 from kernels.simulation.plane_grid import PlaneGrid
 from kernels.simulation.prices import Prices
 from kernels.simulation.programs import ABSENT, AND, LEAF, OR, Program
-from kernels.simulation.stops import Stops
 from kernels.simulation.under_stops import trades_under
 from kernels.simulation.without_stops import trades_of
 from tests.support.oracles import oracle
@@ -64,12 +65,11 @@ class DrawnRun:
             return trades_of(planes, prices, rules)[0]
         every = EntryBars.every(self.close.size)
         sides = {"long-only": [LONG], "short-only": [SHORT], "long-short": [LONG, SHORT]}[self.rules.direction]
-        levels = ((STOP_LOSS, self.rules.sl_pct), (TAKE_PROFIT, self.rules.tp_pct))
+        levels = ((SL_PCT, self.rules.sl_pct), (TP_PCT, self.rules.tp_pct))
         wanted = [StopTable(side, kind, [level]) for kind, level in levels if level is not None for side in sides]
         tables = passages(prices, rules.slippage, wanted, every)
-        levels_pct = np.array([level for _, level in levels if level is not None], float)
-        counts = [int(level is not None) for _, level in levels]
-        stops = Stops(row_addresses([table[None] for table in tables]), *counts, every, levels_pct)
+        chosen = {kind: [level] for kind, level in levels if level is not None}
+        stops = Stops.of(row_addresses([table[None] for table in tables]), chosen, every)
         return trades_under(planes, stops, 0, prices, rules)[0]
 
     @cached_property

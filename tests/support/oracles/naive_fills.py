@@ -5,7 +5,8 @@ It goes along the clock: the open of a bar, its minutes, its close. It shares no
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tests.support.oracles.oracle import Account, Position, Rules, Run, Trade
@@ -32,6 +33,18 @@ class Policy:
     tie: str = "stop_first"
 
 
+@dataclass(frozen=True)
+class Exits:
+    """The ends of a position besides its signal and the levels of `Rules`; None for nothing."""
+
+    sl_atr: float | None = None
+    trail_pct: float | None = None
+    max_bars: float | None = None
+    tp_atr: float | None = None
+    atr: Sequence[float] = ()
+    """The average true range at each bar."""
+
+
 @dataclass
 class Clock:
     """An account on its way along the bars."""
@@ -39,8 +52,13 @@ class Clock:
     rules: Rules
     policy: Policy
     account: Account
+    exits: Exits = Exits()
     run: Run = field(default_factory=Run)
     position: Position | None = None
+    signal_bar: int = 0
+    """The bar whose signal opened the position."""
+    best: float = 0.0
+    """The best price since the position's fill, and that fill among them."""
     ties: int = 0
     exits_at_open: bool = False
     enters_at_open: int = 0
@@ -51,7 +69,7 @@ class Clock:
         if self.exits_at_open:
             self.leave(bar, passed.open, "signal")
         if self.enters_at_open and not self.account.ruined:
-            self.enter(self.enters_at_open, bar, passed.open)
+            self.enter(self.enters_at_open, bar, passed.open, bar - 1)
         self.exits_at_open, self.enters_at_open = False, 0
         if self.policy.stops == "intrabar":
             for minute in passed.minutes:
@@ -60,11 +78,13 @@ class Clock:
 
     def pass_close(self, bar: int, price: float, signal: int, end: str | None) -> None:
         """Close the position at a level, by its signal, or because the bars end here."""
-        reason = self.reason_at_close(price)
+        reason = self.reason_at_close(bar, price)
         if reason is not None:
             self.leave(bar, price, reason)
         if self.position is None:
             return
+        if self.policy.stops == "close":
+            self.see(price)
         side, waits = self.position.side, self.policy.entry == "next_open"
         gone = signal == -side if self.rules.exit_on == "opposite" else signal != side
         if gone and waits and end is None:
@@ -75,12 +95,12 @@ class Clock:
             self.leave(bar, price, end)
 
     def ask_to_enter(self, bar: int, price: float, side: int) -> None:
-        if self.account.ruined:
+        if self.account.ruined or (self.exits.atr and math.isnan(self.exits.atr[bar])):
             return
         if self.policy.entry == "next_open" and (self.position is None or self.exits_at_open):
             self.enters_at_open = side
         elif self.policy.entry == "close" and self.position is None:
-            self.enter(side, bar, price)
+            self.enter(side, bar, price, bar)
 
     def marked(self, price: float) -> float:
         position, equity = self.position, self.account.equity
@@ -88,7 +108,7 @@ class Clock:
             return equity
         return equity - position.fee + position.side * position.quantity * (price - position.fill)
 
-    def enter(self, side: int, bar: int, price: float) -> None:
+    def enter(self, side: int, bar: int, price: float, signal_bar: int) -> None:
         fee_rate, slip = self.rules.fee_pct / 100, self.rules.slippage_pct / 100
         fill = price * (1 + slip) if side == 1 else price * (1 - slip)
         notional, left = self.account.available / (1 + fee_rate), 0.0
@@ -96,6 +116,7 @@ class Clock:
             notional = self.rules.fixed_quote
             left = self.account.available - notional - fee_rate * notional
         self.position = Position(side, bar, fill, notional / fill, notional, fee_rate * notional, left)
+        self.signal_bar, self.best = signal_bar, fill
 
     def leave(self, bar: int, price: float, reason: str) -> None:
         position, account = self.position, self.account
@@ -132,33 +153,52 @@ class Clock:
         )
         self.position = None
 
-    def level(self, kind: str) -> float | None:
+    def see(self, *prices: float) -> None:
+        """Remember the best price."""
         position = self.position
+        if position is not None:
+            self.best = max(self.best, *prices) if position.side == 1 else min(self.best, *prices)
+
+    def levels(self) -> Iterator[tuple[str, float, bool]]:
+        """The reason of each level, its price, and whether it lies above."""
+        position, exits = self.position, self.exits
         assert position is not None
-        pct = self.rules.sl_pct if kind == "stop_loss" else self.rules.tp_pct
-        towards = -position.side if kind == "stop_loss" else position.side
-        return None if pct is None else position.fill * (1 + towards * pct / 100)
+        side, fill = position.side, position.fill
+        atr = exits.atr[self.signal_bar] if exits.atr else math.nan
+        losses = [
+            *([] if self.rules.sl_pct is None else [fill * (1 - side * self.rules.sl_pct / 100)]),
+            *([] if exits.sl_atr is None else [fill - side * (exits.sl_atr * atr)]),
+        ]
+        profits = [
+            *([] if self.rules.tp_pct is None else [fill * (1 + side * self.rules.tp_pct / 100)]),
+            *([] if exits.tp_atr is None else [fill + side * (exits.tp_atr * atr)]),
+        ]
+        nearest = (max, min) if side == 1 else (min, max)
+        if losses:
+            yield "stop_loss", nearest[0](losses), side == -1
+        if exits.trail_pct is not None:
+            yield "trailing_stop", self.best * (1 - side * exits.trail_pct / 100), side == -1
+        if profits:
+            yield "take_profit", nearest[1](profits), side == 1
 
     def pass_minute(self, bar: int, minute: Minute) -> None:
-        """Look at both levels in one minute of a bar."""
+        """Look at all levels in one minute of a bar."""
         touched = {}
-        for kind in ("stop_loss", "take_profit"):
-            level = self.level(kind)
-            if level is None:
-                continue
-            is_above = (kind == "take_profit") == (self.position.side == 1)
+        for kind, level, is_above in self.levels():
             if is_above and minute.high >= level:
                 touched[kind] = max(level, minute.open)
             if not is_above and minute.low <= level:
                 touched[kind] = min(level, minute.open)
-        self.ties += len(touched) == 2
-        first = ("stop_loss", "take_profit") if self.policy.tie == "stop_first" else ("take_profit", "stop_loss")
-        for kind in first:
+        self.ties += "take_profit" in touched and len(touched) > 1
+        order = ["stop_loss", "trailing_stop"]
+        order.insert(2 if self.policy.tie == "stop_first" else 0, "take_profit")
+        for kind in order:
             if kind in touched:
                 self.leave(bar, touched[kind], kind)
                 return
+        self.see(minute.high, minute.low)
 
-    def reason_at_close(self, price: float) -> str | None:
+    def reason_at_close(self, bar: int, price: float) -> str | None:
         """The reason that a close ends the position for, without its signal."""
         position = self.position
         if position is None:
@@ -167,21 +207,26 @@ class Clock:
         if position.side == -1 and price >= ruin:
             return "ruin"
         if self.policy.stops == "close":
-            for kind in ("stop_loss", "take_profit"):
-                level = self.level(kind)
-                is_above = (kind == "take_profit") == (position.side == 1)
-                if level is not None and (price >= level if is_above else price <= level):
+            for kind, level, is_above in self.levels():
+                if price >= level if is_above else price <= level:
                     return kind
+        if self.exits.max_bars is not None and bar >= self.signal_bar + self.exits.max_bars:
+            return "time"
         return None
 
 
 def trade(
-    signals: Sequence[int], bars: Sequence[Bar], rules: Rules, policy: Policy, gaps: Collection[int] = ()
+    signals: Sequence[int],
+    bars: Sequence[Bar],
+    rules: Rules,
+    policy: Policy,
+    gaps: Collection[int] = (),
+    exits: Exits = Exits(),
 ) -> Clock:
     """Trade one final signal a bar: 1, -1 or 0."""
     compounds_a_part = rules.sizing.startswith("strategy_compound") and rules.budget_quote is not None
     budget = rules.budget_quote if compounds_a_part else rules.init_cash_quote
-    clock = Clock(rules, policy, Account(budget, rules.init_cash_quote - budget))
+    clock = Clock(rules, policy, Account(budget, rules.init_cash_quote - budget), exits)
     before, last = 0, len(bars) - 1
     for t, bar in enumerate(bars):
         clock.pass_open(t, bar)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -12,12 +13,12 @@ from kernels.bits import pack, plane_addresses, row_addresses
 from kernels.simulation import accounts
 from kernels.simulation.accounts import LONG, SHORT
 from kernels.simulation.entry_bars import EntryBars
-from kernels.simulation.exits import EXIT_REASONS
-from kernels.simulation.first_passages import BLOCK_LEVELS, STOP_LOSS, TAKE_PROFIT, StopTable, passages
+from kernels.simulation.exits import EXIT_REASONS, KINDS, MAX_BARS, SL_PCT, TP_PCT
+from kernels.simulation.levels.first_passages import BLOCK_LEVELS, StopTable, passages
+from kernels.simulation.levels.stops import Stops
 from kernels.simulation.outcomes import Outcomes
 from kernels.simulation.plane_grid import PlaneGrid
 from kernels.simulation.prices import Prices
-from kernels.simulation.stops import Stops
 from kernels.simulation.under_stops import rank_combinations, trades_under
 from tests.support.oracles import oracle
 
@@ -56,34 +57,46 @@ class Grid:
     """Base variants over some closes, and the combinations of some stop levels."""
 
     def __init__(
-        self, closes, axes, rules: oracle.Rules, stop_losses=(), take_profits=(), gaps=(), fills=None
+        self,
+        closes,
+        axes,
+        rules: oracle.Rules,
+        stop_losses=(),
+        take_profits=(),
+        gaps=(),
+        fills=None,
+        more: Mapping[int, Sequence[float]] | None = None,
+        atr=None,
     ) -> None:
+        """
+        Args:
+            more: levels of other kinds, with which combinations are tuples of a level of each kind.
+        """
         self.close, self.axes, self.rules = np.array(closes, float), axes, rules
         self.terms = kernel_rules(rules)
         self.sizes = np.array([len(axis) for axis in axes])
         self.offsets = np.cumsum([0, *self.sizes[:-1]])
         self._chunks = [np.stack([pack(signal_flags(signal)) for signal in axis]) for axis in axes]
         self.planes = PlaneGrid(plane_addresses(self._chunks), self.offsets, self.sizes)
-        self.prices = Prices.over(self.close, self.terms.slippage, gaps, fills)
-        self.levels = list(product(stop_losses or [None], take_profits or [None]))
-        self.stops = self.tables(stop_losses, take_profits)
+        self.prices = Prices.over(self.close, self.terms.slippage, gaps, fills, atr)
+        kinds = {SL_PCT: stop_losses, TP_PCT: take_profits, **(more or {})}
+        combinations = list(product(*(kinds.get(kind) or [None] for kind in range(KINDS))))
+        self.levels = [one if more is not None else (one[SL_PCT], one[TP_PCT]) for one in combinations]
+        self.stops = self.tables(kinds)
 
-    def tables(self, stop_losses, take_profits) -> Stops:
+    def tables(self, levels_of) -> Stops:
         sides = {"long-only": [LONG], "short-only": [SHORT], "long-short": [LONG, SHORT]}[self.rules.direction]
         n_words = self._chunks[0].shape[2]
         entries = EntryBars.among(self.planes, n_words)
         wanted = [
             StopTable(side, kind, levels[first : first + BLOCK_LEVELS])
-            for kind, levels in ((STOP_LOSS, stop_losses), (TAKE_PROFIT, take_profits))
+            for kind, levels in sorted(levels_of.items())
+            if kind != MAX_BARS
             for first in range(0, len(levels), BLOCK_LEVELS)
             for side in sides
         ]
-        tables = passages(self.prices, self.terms.slippage, wanted, entries)
-        addresses = row_addresses([table[None] for table in tables])
-        levels = np.array([*stop_losses, *take_profits], float)
-        stops = Stops(addresses, len(stop_losses), len(take_profits), entries, levels)
-        self._tables = tables
-        return stops
+        self._tables = passages(self.prices, self.terms.slippage, wanted, entries)
+        return Stops.of(row_addresses([table[None] for table in self._tables]), levels_of, entries)
 
     def rank(self, bases=None, first=0, last=None, pruning=None) -> Outcomes:
         """The outcomes of the combinations `[first, last)`; of all without them."""

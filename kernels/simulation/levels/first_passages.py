@@ -17,6 +17,9 @@ from kernels.bits import WORD_BITS, popcount, row_addresses
 from kernels.jit import FLOAT, FLOATS, INTS, WORDS, inline, jit, pointer_to, record_of
 from kernels.simulation.accounts import LONG, SHORT, entry_fill
 from kernels.simulation.entry_bars import ENTRY_BARS, EntryBars
+from kernels.simulation.exits import LOSING_KINDS, TRAIL_PCT
+from kernels.simulation.levels.level_prices import is_of_range, level_factor, reaching
+from kernels.simulation.levels.trailing_stops import trailing_passages
 from kernels.simulation.prices import PRICES, Prices
 
 STOP_LOSS, TAKE_PROFIT = -1.0, 1.0
@@ -24,12 +27,6 @@ STOP_LOSS, TAKE_PROFIT = -1.0, 1.0
 
 BLOCK_LEVELS = 16
 """The most levels of a table: one line of the cache holds the bars at which all of them stop an entry."""
-
-
-@inline
-def level_factor(towards, level_pct):
-    """The price of a level as a share of the fill: so many percent above it, or, towards -1, below."""
-    return 1.0 + towards * level_pct / 100.0
 
 
 @inline
@@ -42,14 +39,14 @@ class StopTable(NamedTuple):
     """The subject of a table of first passages: some levels of one kind, for positions of one side."""
 
     side: float
-    kind: float
-    levels_pct: Sequence[float]
+    kind: int
+    levels: Sequence[float]
     """1 to `BLOCK_LEVELS` of them, above 0."""
 
     @property
     def towards(self) -> float:
         """The direction from the entry to its levels; tables of one direction share a pass over the bars."""
-        return self.side * self.kind
+        return self.side * (STOP_LOSS if self.kind < LOSING_KINDS else TAKE_PROFIT)
 
 
 def passages(
@@ -57,24 +54,30 @@ def passages(
 ) -> list[NDArray[np.int32]]:
     """Tables `(rows, levels)`: for each marked bar the first time after it that stops a position entered there.
 
-    A level lies its percent off the entry fill, against the position for `STOP_LOSS` and with it for
-    `TAKE_PROFIT`; a price at the level stops. A table says `prices.fills.times` where none does. A level of 100 %
-    or more below the fill is never reached.
+    A level lies its percent of the entry fill, or so many average true ranges of the bar, off that fill, against
+    the position where it holds back losses and with it where it takes profits; a price at the level stops. A
+    table says `prices.fills.times` where none does. A level at 0 or below is never reached. That of a trailing
+    stop has, inside bars, the times of the best prices in as many columns more.
 
     Raises:
         ValueError: for a level that is not above 0, or too many of them in a table.
     """
     for table in tables:
-        if not 0 < len(table.levels_pct) <= BLOCK_LEVELS or not all(level > 0.0 for level in table.levels_pct):
-            raise ValueError(f"a table has 1 to {BLOCK_LEVELS} levels above 0 %, got {list(table.levels_pct)}")
-    outs = [np.empty((entries.rows(table.side), len(table.levels_pct)), np.int32) for table in tables]
-    for towards in {table.towards for table in tables}:
-        chosen = [place for place, table in enumerate(tables) if table.towards == towards]
+        if not 0 < len(table.levels) <= BLOCK_LEVELS or not all(level > 0.0 for level in table.levels):
+            raise ValueError(f"a table has 1 to {BLOCK_LEVELS} levels above 0, got {list(table.levels)}")
+    outs = [_room(table, prices, entries) for table in tables]
+    trailing = [place for place, table in enumerate(tables) if table.kind == TRAIL_PCT]
+    for place in trailing:
+        trailing_passages(prices, slippage, tables[place].side, tables[place].levels, entries, outs[place])
+    fixed = [place for place in range(len(tables)) if place not in trailing]
+    for towards in {tables[place].towards for place in fixed}:
+        chosen = [place for place in fixed if tables[place].towards == towards]
         chosen.sort(key=lambda place: tables[place].side == SHORT)
-        levels = [tables[place].levels_pct for place in chosen]
+        levels = [tables[place].levels for place in chosen]
         longs = sum(tables[place].side != SHORT for place in chosen)
         shared = _Pass(
             np.concatenate(levels, dtype=np.float64),
+            np.repeat([tables[place].kind for place in chosen], [len(some) for some in levels]),
             np.cumsum([0, *map(len, levels)]),
             np.array([0, longs, len(chosen)]),
             row_addresses([outs[place][None] for place in chosen]),
@@ -83,11 +86,19 @@ def passages(
     return outs
 
 
+def _room(table: StopTable, prices: Prices, entries: EntryBars) -> NDArray[np.int32]:
+    """The table with nothing in it yet; a trailing stop's inside bars has room for the best prices too."""
+    columns = len(table.levels) * (2 if table.kind == TRAIL_PCT and prices.fills.is_inside else 1)
+    return np.empty((entries.rows(table.side), columns), np.int32)
+
+
 class _Pass(NamedTuple):
     """The tables that share a pass over the bars: those of long positions, then those of short ones."""
 
-    levels_pct: NDArray[np.float64]
+    levels: NDArray[np.float64]
     """The levels of all tables, one table after the other."""
+    kinds: NDArray[np.int64]
+    """The kind of each level."""
     bounds: NDArray[np.int64]
     """Table `i` has the levels `[bounds[i], bounds[i + 1])`."""
     of_side: NDArray[np.int64]
@@ -95,21 +106,21 @@ class _Pass(NamedTuple):
     addresses: NDArray[np.uint64]
 
 
-@jit(PRICES, FLOAT, FLOAT, record_of(_Pass, FLOATS, INTS, INTS, WORDS), ENTRY_BARS)
+@jit(PRICES, FLOAT, FLOAT, record_of(_Pass, FLOATS, INTS, INTS, INTS, WORDS), ENTRY_BARS)
 def _passages(shared_prices, slippage, towards, shared, entry_bars):
     """Go backwards over the times, with a stack of the records that lie ahead, the nearest on top.
 
     Seen from a bar, only a price that is further than all before it can be the first to reach a level. Those
     records are sorted, so halving finds the first one beyond a level: n · log n for any prices.
     """
-    levels_pct, bounds, of_side, tables = shared.levels_pct, shared.bounds, shared.of_side, shared.addresses
+    levels, bounds, of_side, tables = shared.levels, shared.bounds, shared.of_side, shared.addresses
     marks, fills = entry_bars.marks, shared_prices.fills
-    reached = _reached(shared_prices, towards)
+    reached = reaching(shared_prices, towards)
     times_a_bar = fills.times_a_bar
     ahead = np.empty(reached.size)
     times = np.empty(reached.size, np.int32)
-    factors = level_factor(towards, levels_pct)
-    prices, below = np.empty(levels_pct.size), np.empty(levels_pct.size, np.int64)
+    factors = level_factor(towards, levels)
+    prices, below = np.empty(levels.size), np.empty(levels.size, np.int64)
     rows = np.empty(2, np.int64)
     for short in range(2):
         rows[short] = entry_bars.before[short, -1] + np.int64(popcount(marks[short, -1]))
@@ -118,10 +129,13 @@ def _passages(shared_prices, slippage, towards, shared, entry_bars):
         for short in range(2):
             if marks[short, bar // WORD_BITS] >> np.uint64(bar % WORD_BITS) & np.uint64(1):
                 rows[short] -= 1
-                fill = -towards * entry_fill(SHORT if short else LONG, fills.prices[bar], slippage)
+                fill = entry_fill(SHORT if short else LONG, fills.prices[bar], slippage)
                 first, last = bounds[of_side[short]], bounds[of_side[short + 1]]
                 for level in range(last - first):
-                    prices[level] = fill * factors[first + level]
+                    price = fill * factors[first + level]
+                    if is_of_range(shared.kinds[first + level]):
+                        price = fill + towards * (levels[first + level] * shared_prices.atr[bar])
+                    prices[level] = -towards * price
                 _count_below(ahead, count, prices, last - first, below)
                 for table in range(of_side[short], of_side[short + 1]):
                     start, stop = bounds[table], bounds[table + 1]
@@ -136,14 +150,6 @@ def _passages(shared_prices, slippage, towards, shared, entry_bars):
                 count -= 1
             ahead[count], times[count] = price, time
             count += 1
-
-
-@inline
-def _reached(prices, towards):
-    """The prices that may reach a level in that direction, one a time."""
-    if prices.fills.opens.size == 0:
-        return prices.close
-    return prices.fills.lows if towards < 0.0 else prices.fills.highs
 
 
 @inline

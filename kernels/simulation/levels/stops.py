@@ -1,0 +1,125 @@
+"""The levels of a search that end positions before their signals do, as its kernels take them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels.jit import FLOATS, INTS, WORDS, inline, record_of
+from kernels.simulation.accounts import LONG_SHORT
+from kernels.simulation.entry_bars import ENTRY_BARS, EntryBars
+from kernels.simulation.exits import KINDS, LOSING_KINDS, MAX_BARS
+from kernels.simulation.levels.first_passages import BLOCK_LEVELS
+
+
+class Stops(NamedTuple):
+    """The tables of `first_passages.passages` for the levels of each kind, one kind after the other.
+
+    Each kind's levels are cut into blocks of `BLOCK_LEVELS`, and a block has one table a side that the direction
+    allows, long before short. `MAX_BARS` needs none: its levels are numbers of bars.
+    """
+
+    addresses: NDArray[np.uint64]
+    """The tables' addresses, in this order."""
+    counts: NDArray[np.int64]
+    """The number of levels of each kind."""
+    kinds: NDArray[np.int64]
+    """The kind of each level, of all kinds one after the other."""
+    levels: NDArray[np.float64]
+    """The levels, in the same order."""
+    entry_bars: EntryBars
+    """The bars that the tables have rows for."""
+
+    @classmethod
+    def of(
+        cls, addresses: NDArray[np.uint64], levels: Mapping[int, Sequence[float]], entry_bars: EntryBars
+    ) -> Stops:
+        """
+        Args:
+            levels: by kind; of a kind that is left out there are none.
+        """
+        counts = np.array([len(levels.get(kind, ())) for kind in range(KINDS)], np.int64)
+        every = [level for kind in range(KINDS) for level in levels.get(kind, ())]
+        return cls(addresses, counts, np.repeat(np.arange(KINDS), counts), np.array(every, np.float64), entry_bars)
+
+    @property
+    def combinations(self) -> int:
+        return int(np.maximum(1, self.counts).prod())
+
+    def check(self, direction: int) -> None:
+        """
+        Raises:
+            ValueError: for another number of tables than the levels and the direction need.
+        """
+        if self.counts.size != KINDS or not self.levels.size == self.kinds.size == self.counts.sum():
+            raise ValueError(f"{self.levels.size} levels of {self.counts.tolist()}")
+        with_tables = np.delete(self.counts, MAX_BARS)
+        needed = int((-(-with_tables // BLOCK_LEVELS)).sum()) * (2 if direction == LONG_SHORT else 1)
+        if self.addresses.size != needed:
+            raise ValueError(f"{self.addresses.size} tables of first passages, {needed} needed")
+
+
+STOPS = record_of(Stops, WORDS, INTS, INTS, FLOATS, ENTRY_BARS)
+"""The compiled type of `Stops`."""
+
+
+@inline
+def _rows_of(counts, first, stop):
+    """The choices of one level of each of these kinds that has any; 0 where none has."""
+    rows, has_any = 1, 0
+    for kind in range(first, stop):
+        if counts[kind] > 0:
+            rows, has_any = rows * counts[kind], 1
+    return rows * has_any
+
+
+@inline
+def losing_rows(counts):
+    """The number of choices of levels that hold back losses or time."""
+    return _rows_of(counts, 0, LOSING_KINDS)
+
+
+@inline
+def profit_rows(counts):
+    """The number of choices of levels that take profits."""
+    return _rows_of(counts, LOSING_KINDS, KINDS)
+
+
+@inline
+def combinations_of(stops):
+    return max(1, losing_rows(stops.counts)) * max(1, profit_rows(stops.counts))
+
+
+@inline
+def end_rows(counts, combination):
+    """The rows of a combination's ends, losses before profits; row 0 where it has no such level."""
+    losses, profits = losing_rows(counts), profit_rows(counts)
+    loss, profit = divmod(combination, max(1, profits))
+    return 1 + loss if losses else 0, 1 + losses + profit if profits else 0
+
+
+class OneOfEach(NamedTuple):
+    """The levels of one combination, one of each kind that has any, as `Stops` names those of all."""
+
+    counts: NDArray[np.int64]
+    kinds: NDArray[np.int64]
+    levels: NDArray[np.float64]
+
+
+@inline
+def one_of_each(stops, combination):
+    """The levels of a combination, and the place of each among those of its kind."""
+    chosen, counts = np.zeros(KINDS, np.int64), np.zeros(KINDS, np.int64)
+    left, some, behind = combination, 0, stops.levels.size
+    kinds, levels = np.empty(KINDS, np.int64), np.empty(KINDS)
+    for kind in range(KINDS - 1, -1, -1):
+        if stops.counts[kind] > 0:
+            left, chosen[kind] = divmod(left, stops.counts[kind])
+            behind -= stops.counts[kind]
+            some += 1
+            counts[kind], kinds[KINDS - some] = 1, kind
+            levels[KINDS - some] = stops.levels[behind + chosen[kind]]
+    return OneOfEach(counts, kinds[KINDS - some :], levels[KINDS - some :]), chosen
