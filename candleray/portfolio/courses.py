@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candleray.backtests.request import BacktestRequest
-from candleray.backtests.sizing import AllIn, FixedQuote, StrategyCompound
+from candleray.backtests.rules.sizing import AllIn, FixedQuote, StrategyCompound
 from candleray.candles import FloatArray, IntArray
 from candleray.errors import invalid
 from candleray.search.bars import Bars
