@@ -42,5 +42,5 @@ def _print_entry(url: str) -> None:
     """Print what most programs of assistants read."""
     from candleray.terminal.console import print_json
 
-    command = {"command": sys.executable, "args": ["-m", "candleray", "mcp", "--api", url]}
+    command = {"type": "stdio", "command": sys.executable, "args": ["-m", "candleray", "mcp", "--api", url]}
     print_json({"mcpServers": {"candleray": command}})

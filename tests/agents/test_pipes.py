@@ -144,4 +144,5 @@ async def test_the_command_ends_without_a_word_when_nobody_reads_its_answers(api
 def test_the_command_prints_how_a_program_starts_it():
     printed = CliRunner().invoke(cli.app, ["mcp", "--json", "--api", "http://localhost:8000"])
     entry = json.loads(printed.stdout)["mcpServers"]["candleray"]
+    assert (entry["type"], entry["command"]) == ("stdio", sys.executable)
     assert entry["args"] == ["-m", "candleray", "mcp", "--api", "http://localhost:8000"]
