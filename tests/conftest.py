@@ -175,6 +175,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--oracle-cases", type=int, default=1500, help="seeded cases of stops held against the oracle"
     )
     parser.addoption(
+        "--order-kills", type=int, default=2, help="processes of orders that are killed at each venue"
+    )
+    parser.addoption(
         "--order-histories", type=int, default=12, help="random histories of orders at each hostile venue"
     )
     parser.addoption(
@@ -207,6 +210,12 @@ def oracle_cases(request: pytest.FixtureRequest) -> int:
 @pytest.fixture(scope="session")
 def chunk_cases(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("--chunk-cases"))
+
+
+@pytest.fixture
+def order_kills(request: pytest.FixtureRequest) -> int:
+    """The processes with orders that are killed at each venue."""
+    return int(request.config.getoption("--order-kills"))
 
 
 @pytest.fixture

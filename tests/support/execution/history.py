@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,6 +17,7 @@ from candleray.execution.orders import OrderRequest, OrderState, OrderType
 from candleray.execution.reconciler import Reconciled, Reconciler
 from candleray.execution.sender import Sender
 from candleray.execution.store import OrderStore, Place
+from candleray.simulator.accounts.order_book import OrderBook
 from tests.support.execution.hostile_wire import HostileWire, Killed
 from tests.support.execution.rows import new_run
 from tests.support.execution.venue_account import VenueAccount
@@ -132,28 +134,26 @@ class History:
 
     async def verify(self) -> int:
         """Hold the venue's own books against our rows; return how many orders there were."""
-        simulator = _simulator_of(self.venue)
-        book = simulator.accounts.book(self.exchange, self.venue.credentials.api_key)
-        rows = await self.store.of_run(self.run_id)
-        made = [order.client_order_id for order in book.orders]
-        assert len(made) == len(set(made)), self.told("an intent had two effects")
-        effective = {row.request.client_order_id for row in rows if row.state is not OrderState.REJECTED}
-        assert effective == set(made), self.told("an order without a row, or a row without its order")
-        assert not any(row.is_in_flight for row in rows)
-        assert {row.request.client_order_id: row.filled for row in rows if row.filled} == {
-            order.client_order_id: order.filled for order in book.orders if order.filled
-        }, self.told("a fill is lost, or there twice")
-        kept = await self._fills()
-        assert kept == {str(one.fill_id) for one in book.fills}, self.told("fills differ")
-        held = book.positions[self.venue.instrument.symbol]
-        assert await self.store.position_of_run(self.run_id) == held, self.told("the positions differ")
-        return len(rows)
-
-    async def _fills(self) -> set[str]:
-        async with self.postgres.connection() as connection:
-            query = "SELECT fill_id FROM fills JOIN orders USING (client_order_id) WHERE run_id = $1"
-            return {row["fill_id"].removeprefix("e-") for row in await connection.fetch(query, self.run_id)}
+        book = self.venue.app.state.simulator.accounts.book(self.exchange, self.venue.credentials.api_key)
+        return await verify_books(book, self.postgres, self.run_id, self.told)
 
 
-def _simulator_of(venue: VenueAccount) -> Any:
-    return venue.app.state.simulator
+async def verify_books(book: OrderBook, postgres: Postgres, run_id: UUID, told: Callable[[str], str]) -> int:
+    """Require one order a row that was not refused, each fill once, one position; return the number of rows."""
+    store = OrderStore(postgres)
+    rows = await store.of_run(run_id)
+    made = [order.client_order_id for order in book.orders]
+    assert len(made) == len(set(made)), told("an intent had two effects")
+    effective = {row.request.client_order_id for row in rows if row.state is not OrderState.REJECTED}
+    assert effective == set(made), told("an order without a row, or a row without its order")
+    assert not any(row.is_in_flight for row in rows)
+    assert {row.request.client_order_id: row.filled for row in rows if row.filled} == {
+        order.client_order_id: order.filled for order in book.orders if order.filled
+    }, told("a fill is lost, or there twice")
+    async with postgres.connection() as connection:
+        query = "SELECT fill_id FROM fills JOIN orders USING (client_order_id) WHERE run_id = $1"
+        kept = {row["fill_id"].removeprefix("e-") for row in await connection.fetch(query, run_id)}
+    assert kept == {str(one.fill_id) for one in book.fills}, told("fills differ")
+    held = sum(book.positions.values())
+    assert await store.position_of_run(run_id) == held, told("the positions differ")
+    return len(rows)
