@@ -65,6 +65,10 @@ if TYPE_CHECKING:
     from candleray.notify.chats import TelegramChat as TelegramChat
     from candleray.notify.chats import TelegramLink as TelegramLink
     from candleray.notify.policies import NotificationPolicy as NotificationPolicy
+    from candleray.portfolio.portfolio_request import PortfolioRequest as PortfolioRequest
+    from candleray.portfolio.portfolio_request import SuggestionRequest as SuggestionRequest
+    from candleray.portfolio.portfolio_result import PortfolioResult as PortfolioResult
+    from candleray.portfolio.portfolio_result import Suggestion as Suggestion
     from candleray.sdk.client import Client as Client
     from candleray.sdk.jobs import ListedJob as ListedJob
     from candleray.sdk.jobs import SubmittedJob as SubmittedJob
@@ -118,6 +122,8 @@ _HOMES = {
     "candleray.markets": ("InstrumentReference", "Market"),
     "candleray.notify.chats": ("TelegramChat", "TelegramLink"),
     "candleray.notify.policies": ("NotificationPolicy",),
+    "candleray.portfolio.portfolio_request": ("PortfolioRequest", "SuggestionRequest"),
+    "candleray.portfolio.portfolio_result": ("PortfolioResult", "Suggestion"),
     "candleray.sdk.client": ("Client",),
     "candleray.sdk.jobs": ("ListedJob", "SubmittedJob"),
     "candleray.strategies.strategy": ("Strategy", "StrategySpec"),

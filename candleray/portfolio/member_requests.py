@@ -7,12 +7,12 @@ from uuid import UUID
 
 from candleray.backtests.request import BacktestRequest
 from candleray.errors import InvalidInput, Problem
-from candleray.portfolio.portfolio_request import PortfolioMember, PortfolioRequest
+from candleray.portfolio.portfolio_request import MembersOverRange, PortfolioMember
 from candleray.strategies.strategy import Strategy, StrategySpec, request_of
 
 
 def named_requests(
-    request: PortfolioRequest, saved: Mapping[UUID, Strategy]
+    request: MembersOverRange, saved: Mapping[UUID, Strategy]
 ) -> Iterator[tuple[str, BacktestRequest]]:
     """Yield the name of each member, and its backtest over the portfolio's range.
 
@@ -28,7 +28,7 @@ def named_requests(
         yield _name_of(member, saved), request_of(_spec_of(member, saved), request.time_range, own)
 
 
-def _require_known(request: PortfolioRequest, saved: Mapping[UUID, Strategy]) -> None:
+def _require_known(request: MembersOverRange, saved: Mapping[UUID, Strategy]) -> None:
     problems = [
         Problem(
             f"members.{at}.strategy_id",

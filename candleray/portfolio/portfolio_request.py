@@ -121,16 +121,11 @@ class PortfolioLimits(Model):
     """Fall from the highest equity, in percent, at which everything is closed and trading halts for good."""
 
 
-class PortfolioRequest(Model):
-    """Several strategies over one account."""
+class MembersOverRange(Model):
+    """Several strategies over one range."""
 
     members: Annotated[tuple[PortfolioMember, ...], Field(min_length=1)]
     time_range: TimeRange
-    init_cash_quote: Annotated[Number, Field(gt=0)] | None = None
-    """Initial cash in quote currency; the configuration's default where left out."""
-    allocation: Annotated[Allocation, BeforeValidator(_of_a_mode)] = Allocation.model_construct()
-    rebalance: Rebalance = Rebalance.NEVER
-    limits: PortfolioLimits = PortfolioLimits.model_construct()
     allow_gaps: AllowGaps = False
     over_gaps: HeldOverGaps = OverGaps.CLOSE
 
@@ -144,6 +139,16 @@ class PortfolioRequest(Model):
             raise PydanticCustomError("too_many_members", text, {"count": len(members), "limit": MAX_MEMBERS})
         return content
 
+
+class PortfolioRequest(MembersOverRange):
+    """Several strategies over one account."""
+
+    init_cash_quote: Annotated[Number, Field(gt=0)] | None = None
+    """Initial cash in quote currency; the configuration's default where left out."""
+    allocation: Annotated[Allocation, BeforeValidator(_of_a_mode)] = Allocation.model_construct()
+    rebalance: Rebalance = Rebalance.NEVER
+    limits: PortfolioLimits = PortfolioLimits.model_construct()
+
     @model_validator(mode="after")
     def _a_weight_each(self) -> Self:
         weights = self.allocation.weights
@@ -153,3 +158,12 @@ class PortfolioRequest(Model):
                 "not_a_weight_each", text, {"weights": len(weights), "members": len(self.members)}
             )
         return self
+
+
+class SuggestionRequest(MembersOverRange):
+    """Strategies of which some are to be chosen for a portfolio."""
+
+    choose: Annotated[int, Field(ge=2, le=20, strict=True)] = 5
+    """Number of members that are chosen."""
+    max_correlation: Annotated[Number, Field(ge=-1, le=1)] = 0.5
+    """The highest correlation of daily returns that two of them may have."""

@@ -59,6 +59,32 @@ class Halt(Model):
     """The next UTC day; null where it was for good."""
 
 
+class SuggestedMember(Model):
+    """A strategy that was chosen for a portfolio."""
+
+    place: int
+    """Its place among the candidates, from 0."""
+    name: str
+    sharpe_ratio: float | None
+    """Its own; null where it is undefined."""
+    total_return_pct: float
+    highest_correlation: float | None
+    """The highest daily correlation with another of those chosen."""
+
+
+class Suggestion(Model):
+    """Strategies that together had the best Sharpe ratio, of those that may be chosen."""
+
+    members: tuple[SuggestedMember, ...]
+    sharpe_ratio: float | None
+    """Sharpe ratio of the mean of their daily returns."""
+    is_exact: bool
+    """True where every choice was looked at; else no exchange of one of them for another is better."""
+    candidates: int
+    summary: tuple[str, ...]
+    """The choice in words, and that it was made in sample."""
+
+
 class PortfolioResult(Model):
     """Several strategies over one account, as a backtest."""
 

@@ -41,14 +41,22 @@ async def backtested(
     """
     for at, (_, strategy) in enumerate(strategies):
         require_sizing(at, strategy)
+    members = await members_of(strategies, store, settings)
+    cash = request.init_cash_quote or settings.backtests.init_cash_quote
+    result: PortfolioResult = await compute(answered, request, members, cash, settings.backtests)
+    return result
+
+
+async def members_of(
+    strategies: Sequence[tuple[str, BacktestRequest]], store: CandleReader, settings: Settings
+) -> list[Member]:
+    """Return the members with their bars."""
     resolved = [resolve(strategy, settings.backtests) for _, strategy in strategies]
     bars = await _bars_of(resolved, store, settings)
     names = (name for name, _ in strategies)
     members = [Member(*one) for one in zip(names, resolved, bars, strict=True)]
     require_shared_time(members)
-    cash = request.init_cash_quote or settings.backtests.init_cash_quote
-    result: PortfolioResult = await compute(answered, request, members, cash, settings.backtests)
-    return result
+    return members
 
 
 def answered(

@@ -31,6 +31,7 @@ from candleray.sdk.jobs import JobMethods
 from candleray.sdk.market_data import MarketDataMethods, Time
 from candleray.sdk.messages import MessageMethods
 from candleray.sdk.null_methods import NullMethods
+from candleray.sdk.portfolio_methods import PortfolioMethods
 from candleray.sdk.references import request_body
 from candleray.sdk.report_methods import ReportMethods
 from candleray.sdk.run_events import RunEventMethods
@@ -51,6 +52,7 @@ class Client(
     JobMethods,
     ReportMethods,
     NullMethods,
+    PortfolioMethods,
     StrategyMethods,
     TrialMethods,
     HoldoutMethods,

@@ -34,8 +34,19 @@ from candleray.market_data.insert_report import InsertReport
 from candleray.market_data.instruments.changes import ListingReport
 from candleray.market_data.pages import CandlePage, ChangesPage, InstrumentPage
 from candleray.markets import InstrumentReference
+from candleray.portfolio.portfolio_request import PortfolioRequest, SuggestionRequest
+from candleray.portfolio.portfolio_result import PortfolioResult, Suggestion
 from kernels.indicators import INDICATORS
-from serve_apps.examples import backtests, indicators, jobs, market_data, nulls, robustness, subscriptions
+from serve_apps.examples import (
+    backtests,
+    indicators,
+    jobs,
+    market_data,
+    nulls,
+    portfolios,
+    robustness,
+    subscriptions,
+)
 from serve_apps.http.openapi import ERRORS, ErrorAnswer
 from serve_apps.http.readiness import NotReady
 from serve_apps.routes.health import _NOT_READY
@@ -156,6 +167,10 @@ def test_the_examples_of_a_backtest_are_valid(example):
         (BacktestResult, backtests.BACKTEST_RESULT),
         (Explanation, backtests.EXPLANATION),
         (NullModel, nulls.NULL_MODEL),
+        (PortfolioResult, portfolios.PORTFOLIO_RESULT),
+        *((PortfolioRequest, one["value"]) for one in portfolios.PORTFOLIO_REQUESTS.values()),
+        (Suggestion, portfolios.SUGGESTION),
+        *((SuggestionRequest, one["value"]) for one in portfolios.SUGGESTION_REQUESTS.values()),
         (Robustness, robustness.ROBUSTNESS),
         (CandlePage, market_data.CANDLES),
         (Job, jobs.JOB),

@@ -73,6 +73,8 @@ SCOPES: dict[str | None, str] = {
         POST /certificates/verify
         POST /indicators/compute
         POST /logout
+        POST /portfolios/backtests
+        POST /portfolios/suggestions
     """,
     "trade": """
         DELETE /backtests/jobs/{job_id}

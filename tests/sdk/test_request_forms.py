@@ -23,8 +23,10 @@ from candleray import (
     MiniAppLogin,
     NotFound,
     NotificationPolicy,
+    PortfolioRequest,
     SeriesRequest,
     StrategySpec,
+    SuggestionRequest,
     TokenRequest,
     WidgetLogin,
 )
@@ -43,6 +45,8 @@ CERTIFICATE = Certificate.model_validate(examples.CERTIFICATE)
 WIDGET = WidgetLogin(id=7, username="init_data", auth_date=1, hash="0" * 64)
 MINI_APP = MiniAppLogin(init_data="query_id=1")
 ANY_ID = UUID(int=1)
+SUGGESTION = SuggestionRequest.model_validate({"members": [{"strategy_id": ANY_ID}], "time_range": RANGE})
+PORTFOLIO = PortfolioRequest.model_validate({"members": [{"strategy_id": ANY_ID}], "time_range": RANGE})
 
 POLICY = NotificationPolicy(kinds=(EventKind.ENTRY, EventKind.EXIT))
 
@@ -54,6 +58,8 @@ REQUESTS: dict[str, tuple[BaseModel, Callable[[Client, Any], object]]] = {
     "null": (BACKTEST, lambda client, request: client.null(request)),
     "null_parts": (BACKTEST, lambda client, request: next(client.null_parts(request))),
     "robustness": (BACKTEST, lambda client, request: client.robustness(request)),
+    "portfolio": (PORTFOLIO, lambda client, request: client.portfolio(request)),
+    "suggest_portfolio": (SUGGESTION, lambda client, request: client.suggest_portfolio(request)),
     "report": (BACKTEST, lambda client, request: client.report(request)),
     "report_curve": (BACKTEST, lambda client, request: client.report_curve(request)),
     "report_trades": (BACKTEST, lambda client, request: client.report_trades(request)),

@@ -48,6 +48,8 @@ FRAGMENTS = ("'; DROP TABLE users; --", "1' OR '1'='1", "../../../etc/passwd", "
 FREE_TEXT = {
     ("POST /tokens", "name"),
     ("POST /exchange-keys", "label"),
+    ("POST /portfolios/backtests", "name"),
+    ("POST /portfolios/suggestions", "name"),
     ("POST /exchange-keys", "api_key"),
     ("POST /exchange-keys", "api_secret"),
     ("GET /market-data/instruments", "q"),
