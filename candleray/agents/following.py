@@ -62,7 +62,7 @@ def _waited(call: Call, job: SubmittedJob, wait_s: float) -> JobDetail:
         left_s = ends_at - time.monotonic()
         if now.ended or left_s <= 0:
             return now
-        time.sleep(min(LOOKS_EVERY_S, left_s))
+        call.sleep(min(LOOKS_EVERY_S, left_s))
 
 
 def _words(job: Job) -> str:

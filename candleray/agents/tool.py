@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -32,6 +33,8 @@ class Call:
 
     client: Client
     tell: Tell
+    sleep: Callable[[float], None] = time.sleep
+    """Waits for so many seconds, no longer than the caller does."""
     undo: Callable[[Client], object] | None = None
     """Ends what the call follows, where the caller says that they want it no more."""
 

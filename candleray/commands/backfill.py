@@ -107,7 +107,7 @@ def _by_the_instance(
                     *times,
                     on_step=lambda done, bar=bar: bars.update(bar, completed=done.fetched),  # type: ignore[misc]
                     patience_s=_PATIENCE_S,
-                    on_pause=partial(_say_pause, symbol),
+                    pause=partial(_say_and_pause, symbol),
                 )
             except NotFound as error:
                 show_error(error)
@@ -119,8 +119,9 @@ def _by_the_instance(
     return reports
 
 
-def _say_pause(symbol: str, error: CandlerayError, pause_s: float) -> None:
+def _say_and_pause(symbol: str, error: CandlerayError, pause_s: float) -> None:
     notes().print(f"{symbol}: going on in {pause_s:,.0f} s ({error.message})", markup=False)
+    time.sleep(pause_s)
 
 
 def _history_settings(market: Market, url: str) -> HistorySettings:

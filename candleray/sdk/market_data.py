@@ -19,7 +19,7 @@ from candleray.market_data.pages import ChangesPage, InstrumentPage, Instruments
 from candleray.markets import InstrumentReference, Market, find_market
 from candleray.paging import collected
 from candleray.sdk.connection import Sender, encoded, read
-from candleray.sdk.pauses import OnPause, with_pauses
+from candleray.sdk.pauses import Pause, silent_pause, with_pauses
 from candleray.timeframes import Timeframe, iso, ms_of, to_ms
 
 if TYPE_CHECKING:
@@ -309,7 +309,7 @@ class MarketDataMethods(Sender):
         *,
         on_step: Callable[[BackfillReport], None] = lambda report: None,
         patience_s: float = 0,
-        on_pause: OnPause = lambda error, pause_s: None,
+        pause: Pause = silent_pause,
     ) -> BackfillReport:
         """Have the instance fetch the missing minutes of `[start, end)` from the exchange; everybody may.
 
@@ -320,7 +320,7 @@ class MarketDataMethods(Sender):
             on_step: called after every step with the report so far.
             patience_s: how long a step is asked for again, with pauses, while the instance is loaded; an API that
                 does not answer at all before the first step is not waited for.
-            on_pause: called before each pause with the reason and its seconds.
+            pause: waits for so many seconds, and may say why.
 
         Raises:
             TooManyRequests: another backfill of yours is under way, or many of others are.
@@ -340,7 +340,7 @@ class MarketDataMethods(Sender):
         while next_start is not None:
             body = encoded({**wanted, "start": next_start, "end": until})
             send = partial(self.send, "POST", "/market-data/backfills", content=body)
-            step = read(BackfillStep, with_pauses(send, patience_s, on_pause))
+            step = read(BackfillStep, with_pauses(send, patience_s, pause))
             done = done.followed_by(step.report) if done else step.report
             next_start = None if step.next_start is None else iso(to_ms(step.next_start))
             on_step(done)

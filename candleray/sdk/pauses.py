@@ -11,8 +11,8 @@ from candleray.errors import CandlerayError, RateLimited, ServiceUnavailable, To
 
 T = TypeVar("T")
 
-OnPause: TypeAlias = Callable[[CandlerayError, float], None]
-"""Called before each pause with the reason and the seconds."""
+Pause: TypeAlias = Callable[[CandlerayError, float], None]
+"""Waits for so many seconds, and may say why."""
 
 PAUSES_S = (5.0, 10.0, 20.0, 40.0, 60.0)
 """The pauses in a row; the last again and again. What is loaded has time to write what it has."""
@@ -20,7 +20,7 @@ PAUSES_S = (5.0, 10.0, 20.0, 40.0, 60.0)
 _PASSING = (ServiceUnavailable, TooManyRequests, RateLimited)
 
 
-def with_pauses(ask: Callable[[], T], patience_s: float, on_pause: OnPause) -> T:
+def with_pauses(ask: Callable[[], T], patience_s: float, pause: Pause) -> T:
     """The answer, asked for again after pauses where the failure passes.
 
     Raises:
@@ -35,5 +35,8 @@ def with_pauses(ask: Callable[[], T], patience_s: float, on_pause: OnPause) -> T
             pause_s = max(next(pauses), float(getattr(error, "retry_after_s", 0)))
             if time.monotonic() + pause_s > gives_up_at:
                 raise
-            on_pause(error, pause_s)
-            time.sleep(pause_s)
+            pause(error, pause_s)
+
+
+def silent_pause(error: CandlerayError, pause_s: float) -> None:
+    time.sleep(pause_s)

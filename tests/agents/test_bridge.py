@@ -45,3 +45,13 @@ async def test_a_call_that_is_ended_hangs_up_and_asks_nothing_more():
     assert hung_up.is_set()
     with pytest.raises(ServiceUnavailable, match="ended by who made it"):
         await asyncio.to_thread(asks, bridge)
+
+
+async def test_a_call_that_is_ended_sleeps_no_longer():
+    bridge = Bridge(httpx.AsyncClient().send)
+    sleeping = asyncio.create_task(asyncio.to_thread(bridge.sleep, 60))
+    await asyncio.sleep(0)
+    bridge.cut()
+    with pytest.raises(ServiceUnavailable, match="ended by who made it"):
+        await sleeping
+    await asyncio.to_thread(Bridge(httpx.AsyncClient().send).sleep, 0.001)

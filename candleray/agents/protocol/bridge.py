@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future
-from threading import Lock
+from threading import Event, Lock
 from typing import TypeAlias
 
 import httpx
@@ -28,7 +28,7 @@ class Bridge(httpx.BaseTransport):
         self._loop = asyncio.get_running_loop()
         self._lock = Lock()
         self._under_way: Future[httpx.Response] | None = None
-        self._is_cut = False
+        self._cut = Event()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """
@@ -36,7 +36,7 @@ class Bridge(httpx.BaseTransport):
             ServiceUnavailable: the call was ended.
         """
         with self._lock:
-            if self._is_cut:
+            if self._cut.is_set():
                 raise _ended()
             self._under_way = asyncio.run_coroutine_threadsafe(self._whole_answer(request), self._loop)
         try:
@@ -53,10 +53,19 @@ class Bridge(httpx.BaseTransport):
             await answer.aclose()
         return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(content))
 
+    def sleep(self, seconds: float) -> None:
+        """Wait, on the thread of the call, as long as it goes on: a thread that slept on would hold up the end.
+
+        Raises:
+            ServiceUnavailable: the call was ended.
+        """
+        if self._cut.wait(seconds):
+            raise _ended()
+
     def cut(self) -> None:
         """End the request under way, as one who hangs up, and let no other through."""
         with self._lock:
-            self._is_cut = True
+            self._cut.set()
             if self._under_way is not None:
                 self._under_way.cancel()
 

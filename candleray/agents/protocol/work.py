@@ -49,7 +49,7 @@ class Work:
         """The outcome of the call; every failure is one of its answers."""
         try:
             with self._connect(self.bridge) as client:
-                self._call = Call(client, self._tell)
+                self._call = Call(client, self._tell, self.bridge.sleep)
                 return _result(readable(run_tool(name, self._call, arguments)))
         except CandlerayError as error:
             return _refusal(*self._told(error))

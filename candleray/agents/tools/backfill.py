@@ -52,13 +52,16 @@ def _run(call: Call, asked: Arguments) -> Fetched:
         if time.monotonic() > ends_at:
             raise _TimeIsUp
 
-    def on_pause(error: CandlerayError, pause_s: float) -> None:
+    def pause(error: CandlerayError, pause_s: float) -> None:
+        if time.monotonic() + pause_s > ends_at:
+            raise error
         call.tell(0, None, f"going on in {pause_s:,.0f} s: {error.message}")
+        call.sleep(pause_s)
 
     times = asked.start, asked.end
     try:
         call.client.backfill(
-            asked.market, asked.symbol, *times, on_step=on_step, patience_s=asked.wait_s, on_pause=on_pause
+            asked.market, asked.symbol, *times, on_step=on_step, patience_s=asked.wait_s, pause=pause
         )
     except _TimeIsUp:
         return _fetched(asked, so_far[-1], is_done=False)
