@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from random import Random
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -83,10 +84,8 @@ async def test_whenever_a_process_is_killed_the_next_finishes_its_work(
     random, url = Random(order_kills), await new_database(postgres_url)
     postgres, market = await Postgres.open(url, 2), find_market(f"{exchange}-futures")
     user_id, instrument = await new_user_id(postgres), Instrument(market_id=market.market_id, symbol=SYMBOL)
-    run_id, credentials = (
-        await new_run(postgres, user_id, instrument),
-        Credentials("a-key-of-an-account", "x7" * 16),
-    )
+    run_id = await new_run(postgres, user_id, instrument)
+    credentials = Credentials("a-key-of-an-account", f"secret-{uuid4().hex}")
     canaries.plant("exchange secret", credentials.secret)
     app = build_simulator(
         GeneratedCandles(symbols=[SYMBOL]),
