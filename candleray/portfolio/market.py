@@ -42,7 +42,7 @@ class Trading:
         return cls(
             np.array([places[member.instrument] for member in members], np.int64),
             tuple(finest.values()),
-            np.unique(np.concatenate([closed_ms(bars) for bars in series.values()])),
+            _union([closed_ms(bars) for bars in series.values()]),
             min(int(member.bars.ts_open_ms[0]) for member in members),
             min(member.bars.bar_ms for member in members),
         )
@@ -61,6 +61,15 @@ class Trading:
             self.marks_ms,
             np.append(np.flatnonzero(days[1:] != days[:-1]), days.size - 1),
         )
+
+
+def _union(times: Sequence[IntArray]) -> IntArray:
+    """Return all times once, ascending; where instruments have the same, millions need no sorting."""
+    marks = times[0]
+    for others in times[1:]:
+        if not np.array_equal(marks, others):
+            marks = np.union1d(marks, others)
+    return marks
 
 
 def closed_ms(bars: Bars) -> IntArray:

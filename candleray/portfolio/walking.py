@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,9 @@ from kernels.portfolio.plans import (
     event_keys,
 )
 from kernels.portfolio.walk import walk
+
+THREADS = 2
+"""Members that are traced at once: kernels leave the interpreter to others. Their order is that of the request."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,8 @@ def walked(
     looks_back = request.allocation.mode is AllocationMode.INVERSE_VOLATILITY and rebalances_ms.size > 0
     returns = [daily_returns_of(one.request, one.bars, defaults) for one in members] if looks_back else []
     shares = shares_of(request.allocation, len(members), trading.start_ms, rebalances_ms, returns)
-    courses = [course_of(member, defaults) for member in members]
+    with ThreadPoolExecutor(THREADS) as pool:
+        courses = list(pool.map(lambda member: course_of(member, defaults), members))
     ledger = walk(
         plan_of(courses),
         members_of(members, trading),
@@ -89,10 +94,10 @@ def walked(
 
 
 def plan_of(courses: Sequence[Course]) -> Plan:
-    trades = np.concatenate([course.trades for course in courses])
     firsts = np.concatenate(([0], np.cumsum([course.trades.size for course in courses]))).astype(np.int64)
-    fills = (np.ascontiguousarray(trades[name]) for name in ("entry_fill", "exit_fill", "exit_reason"))
-    return Plan(firsts, trades["side"].astype(np.float64), *fills)
+    names = ("side", "entry_fill", "exit_fill", "exit_reason")
+    side, *fills = (np.concatenate([course.trades[name] for course in courses]) for name in names)
+    return Plan(firsts, side.astype(np.float64), *fills)
 
 
 def members_of(members: Sequence[Member], trading: Trading) -> Members:
