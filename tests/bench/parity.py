@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 from candleray.backtests.request import BacktestRequest
 from candleray.backtests.result import RankedVariant
@@ -17,8 +18,14 @@ TOLERANCE = 1e-9
 INIT_CASH_QUOTE = 1e12
 """Returns do not depend on it, but vectorbt takes less than 1e-12 of a coin for none, and some variants lose all
 but that of a usual account."""
+TRAILS_PCT = (0.1, 0.2, 0.3, 0.5, 1.0)
+"""Trailing stops in percent."""
 STOP_LEVELS = ((0.1, 0.2), (0.2, 0.1), (0.3, 0.5), (0.5, 1.0), (1.0, 0.3))
 """SL and TP in percent, one pair a comparison; near enough to be reached by positions that last minutes."""
+
+
+_THEIRS = {"sl_pct": "sl_stop", "tp_pct": "tp_stop", "trail_pct": "sl_stop"}
+_STOPPED = ("stop_loss", "trailing_stop", "take_profit")
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,8 @@ def rows(market: Market, quick: bool) -> list[Row]:
     return [
         _row("long-only, no stops", list(without_stops(market, count))),
         _row("long-only, SL and TP", list(with_stops(market, count))),
+        _row("long-only, SL and TP inside bars", list(inside_bars(market, count, STOPS_OF_BOTH))),
+        _row("long-only, trailing stops inside bars", list(inside_bars(market, count, TRAILS))),
     ]
 
 
@@ -63,13 +72,29 @@ def with_stops(market: Market, count: int) -> Iterator[Comparison]:
         yield _compare(workload, variant, peer, {"sl_pct": sl, "tp_pct": tp})
 
 
+STOPS_OF_BOTH = tuple({"sl_pct": sl, "tp_pct": tp} for sl, tp in STOP_LEVELS)
+TRAILS = tuple({"trail_pct": trail} for trail in TRAILS_PCT)
+
+
+def inside_bars(market: Market, count: int, levels: Sequence[dict[str, float]]) -> Iterator[Comparison]:
+    """Compare levels inside bars, without slippage: vectorbt has it on take-profits too, or on no level."""
+    fill = {"stops": "intrabar"}
+    workload = Workload.of(market, [SMA, RSI], init_cash_quote=INIT_CASH_QUOTE, slippage_pct=0, fill=fill)
+    peer = Vectorbt(workload, "rust")
+    for variant, stops in product(workload.sample(count // len(levels)), levels):
+        yield _compare(workload, variant, peer, stops)
+
+
 def _compare(workload: Workload, variant: int, peer: Vectorbt, stops: dict[str, float]) -> Comparison:
-    levels = {name.replace("pct", "stop"): level / 100 for name, level in stops.items()}
-    portfolio = peer.portfolio(*long_only_signals(workload.flags(variant)), **levels)
+    levels: dict[str, Any] = {_THEIRS[name]: level / 100 for name, level in stops.items()}
+    if "trail_pct" in stops:
+        levels["sl_trail"] = True
+    inside = workload.request.fill.looks_inside
+    portfolio = peer.portfolio(*long_only_signals(workload.flags(variant)), inside=inside, **levels)
     theirs = float(portfolio.total_return()), int(portfolio.trades.count())
     best = _run_alone(workload, variant, stops)
     ours = best.total_return_pct / 100, int(best.metrics["Num. Trades"] or 0)
-    stopped = sum(trade.exit_reason in ("stop_loss", "take_profit") for trade in best.trades or ())
+    stopped = sum(trade.exit_reason in _STOPPED for trade in best.trades or ())
     return Comparison(f"variant {variant} {stops}", ours, theirs, stopped)
 
 

@@ -62,7 +62,8 @@ class Vectorbt:
     """`Portfolio.from_signals` over a workload's closes, in the rules of ours.
 
     Signals are read at the close and filled there. Stops are measured from the fill, triggered by closes (no highs
-    or lows are given) and filled at the close with slippage.
+    or lows are given) and filled at the close with slippage; with `inside`, by the highs and lows of each bar, and
+    filled at the level or at the bar's open beyond it.
     """
 
     def __init__(self, workload: Workload, engine: str) -> None:
@@ -70,12 +71,17 @@ class Vectorbt:
         # Without a time zone: with one, vectorbt makes an object of every stamp, which costs another two seconds.
         stamps = pd.DatetimeIndex(bars.ts_open_ms.astype("datetime64[ms]"))
         self.close = pd.Series(bars.close, stamps)
+        self.ranges = {
+            name: pd.Series(bars.candles.column(name)[bars.start :], stamps) for name in ("open", "high", "low")
+        }
         self.costs = Costs.of(workload)
         self.engine = engine
 
-    def portfolio(self, entries: Any, exits: Any, close: Any = None, **stops: Any) -> Any:
+    def portfolio(self, entries: Any, exits: Any, close: Any = None, inside: bool = False, **stops: Any) -> Any:
         if stops:
-            stops |= {"stop_entry_price": StopEntryPrice.FillPrice, "stop_exit_price": StopExitPrice.Close}
+            price = StopExitPrice.StopLimit if inside else StopExitPrice.Close
+            stops |= {"stop_entry_price": StopEntryPrice.FillPrice, "stop_exit_price": price}
+            stops |= self.ranges if inside else {}
         return vectorbt.Portfolio.from_signals(
             self.close if close is None else close,
             entries,
