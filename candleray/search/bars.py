@@ -53,10 +53,12 @@ class Bars:
         """Return the first bars alone, all of which trade, as if they had no hole."""
         return replace(self._cut(0, count), start=0, gaps=_NO_GAPS)
 
-    def some(self, first: int, last: int) -> Bars:
-        """Return bars of the range alone, the last among them; all of them trade."""
+    def some(self, first: int, last: int, history: int = 0) -> Bars:
+        """Return bars of the range alone, the last among them, with some before them that do not trade."""
         gaps = self.gaps[(self.gaps >= first) & (self.gaps < last)] - first
-        return replace(self._cut(self.start + first, self.start + last + 1), start=0, gaps=gaps)
+        before = min(self.start + first, history)
+        cut = self._cut(self.start + first - before, self.start + last + 1)
+        return replace(cut, start=before, gaps=gaps)
 
     def _cut(self, first: int, stop: int) -> Bars:
         candles = Candles(

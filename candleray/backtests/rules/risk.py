@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -14,7 +15,7 @@ from candleray.validation import Model
 MAX_LEVEL_PCT = 1000.0
 MAX_LEVEL_ATR = 1000.0
 MAX_HELD_BARS = 10_000_000
-USUAL_ATR_WINDOW = 14
+USUAL_ATR_WINDOW, MIN_ATR_WINDOW, MAX_ATR_WINDOW = 14, 2, 500
 ATR_WINDOWS_BEFORE = 20
 """Windows of history that an average true range is computed over before a range: what came earlier is 2e-9 of it.
 It is a number of the strategy's own, so that no setting changes a level."""
@@ -67,6 +68,10 @@ def _is_none(value: Any) -> bool:
     return value is None
 
 
+def _is_usual_window(window: int) -> bool:
+    return window == USUAL_ATR_WINDOW
+
+
 class Risk(Model):
     """The levels that end a position before its signal does; whichever is reached first.
 
@@ -95,7 +100,7 @@ class Risk(Model):
     max_bars: Annotated[BarsAxis | None, Field(exclude_if=_is_none)] = None
     """Bars after that of the signal at whose close the position ends: a time stop."""
     atr_window: Annotated[
-        int, Field(ge=2, le=500, strict=True, exclude_if=lambda window: window == USUAL_ATR_WINDOW)
+        int, Field(ge=MIN_ATR_WINDOW, le=MAX_ATR_WINDOW, strict=True, exclude_if=_is_usual_window)
     ] = USUAL_ATR_WINDOW
     """Bars of Wilder's average of true ranges, of `sl_atr` and `tp_atr`."""
 
@@ -114,6 +119,23 @@ class Risk(Model):
         """Bars before a range that its average true ranges are computed over."""
         return ATR_WINDOWS_BEFORE * self.atr_window if self.needs_ranges else 0
 
+
+class LevelBounds(NamedTuple):
+    """The numbers that a level may be: above 0, or from `least` on, and up to `most`."""
+
+    most: float
+    least: float = 0.0
+    is_whole: bool = False
+
+
+BOUNDS = {
+    **dict.fromkeys(("sl_pct", "tp_pct"), LevelBounds(MAX_LEVEL_PCT)),
+    **dict.fromkeys(("sl_atr", "tp_atr"), LevelBounds(MAX_LEVEL_ATR)),
+    "trail_pct": LevelBounds(math.nextafter(100.0, 0.0)),
+    "max_bars": LevelBounds(MAX_HELD_BARS, 1.0, is_whole=True),
+    "atr_window": LevelBounds(MAX_ATR_WINDOW, MIN_ATR_WINDOW, is_whole=True),
+}
+"""The same of each number in `Risk`, for whoever moves it by a step."""
 
 LEVELS = ("sl_pct", "sl_atr", "trail_pct", "max_bars", "tp_pct", "tp_atr")
 """The fields of `Risk` that are levels, in the order of `kernels.simulation.exits`."""

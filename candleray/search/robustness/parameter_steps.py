@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
 
+from candleray.backtests.rules.risk import BOUNDS, LevelBounds
 from candleray.backtests.signals.operands import MAX_SHIFT
 from kernels.declare import Param
 from kernels.indicators import INDICATORS
@@ -72,7 +73,7 @@ def steps_of(strategy: Mapping[str, Any]) -> Iterator[AnyStep]:
             yield from _of_part(node, (group, name), strategy.get("let") or {})
     for name, level in (strategy.get("risk") or {}).items():
         if level is not None:
-            yield ParameterStep(("risk", name), level, _tenth(level))
+            yield _of_level(("risk", name), level, BOUNDS[name])
 
 
 def replaced(strategy: Mapping[str, Any], place: Place, value: float) -> dict[str, Any]:
@@ -125,6 +126,11 @@ def _of_param(param: Param, value: float, place: Place) -> ParameterStep:
     unit = Decimal(repr(param.step))
     units = max(1, round(abs(Decimal(repr(value))) / 10 / unit))
     return ParameterStep(place, value, float(unit * units), param.ge, param.le)
+
+
+def _of_level(place: Place, level: float, bounds: LevelBounds) -> ParameterStep:
+    step = float(max(1, round(level / 10))) if bounds.is_whole else _tenth(level)
+    return ParameterStep(place, level, step, bounds.least, bounds.most)
 
 
 def _of_number(value: float, place: Place) -> AnyStep:

@@ -39,6 +39,7 @@ ASKED: list[dict[str, Any]] = [
     {},
     {"direction": "long-only", "exit_on": "neutral"},
     {"risk": STOPS, "preselect": "all"},
+    {"risk": {"sl_atr": {"values": [1, 3]}, "trail_pct": 2, "atr_window": 5}, "preselect": "all"},
     SHORTLIST,
     CROSS,
 ]

@@ -76,6 +76,20 @@ def test_a_zero_has_no_step_and_stops_move_by_a_tenth():
     }
 
 
+def test_bars_and_windows_of_levels_move_by_whole_ones_and_stay_within_their_bounds():
+    found = steps(
+        let={"level": 50},
+        signals={"long_entry": {"above": [{"price": "close"}, "level"]}},
+        risk={"max_bars": 1, "trail_pct": 95, "sl_atr": 2.5, "atr_window": 30},
+    )
+    assert {name: near for name, near in found.items() if name.startswith("risk")} == {
+        "risk.max_bars": (2,),
+        "risk.trail_pct": (85.5,),
+        "risk.sl_atr": (2.25, 2.75),
+        "risk.atr_window": (27, 33),
+    }
+
+
 @pytest.mark.parametrize(("value", "missing"), [(2, "1 cannot be tried"), (10, "")])
 def test_a_neighbour_beyond_a_bound_is_left_out_and_said(value: float, missing: str):
     step = ParameterStep(("x",), value, 1, 2, 20)
