@@ -15,8 +15,9 @@ from candleray.errors import nearest
 Way: TypeAlias = tuple[str, ...]
 """The fields that lead from a model to one within it: `("risk",)`."""
 
-_CLOSE_ELSEWHERE = 0.75
-"""Likeness to a field that stands elsewhere: a shorter likeness would send people to the wrong place."""
+_CLOSE_ELSEWHERE = 0.76
+"""Likeness to a field that stands elsewhere: a shorter one would send people to the wrong place, as `window` to
+`risk.atr_window`."""
 
 
 class FieldHint(NamedTuple):

@@ -21,11 +21,15 @@ MAX_MEMBERS = 500
 _ROUNDING = 1e-9
 
 
+class MemberStrategy(StrategyDraft):
+    """The strategy of a member that is not saved."""
+
+
 class PortfolioMember(Model):
     """One strategy of a portfolio: a saved one by its id, or one that is written out."""
 
     strategy_id: UUID | None = None
-    strategy: StrategyDraft | None = None
+    strategy: MemberStrategy | None = None
     """A strategy: written by hand, or the `strategy` of a backtest's variant as it came."""
     name: Annotated[str, Field(min_length=1, max_length=80)] | None = None
     """Its name in the answer; the saved strategy's, or its instrument and timeframe, where left out."""

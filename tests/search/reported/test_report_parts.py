@@ -14,6 +14,7 @@ from candleray.search.reported.periods import period_returns
 from candleray.search.variant_reports import Traced
 from candleray.settings import Settings
 from candleray.timeframes import DAY_MS, MINUTE_MS, iso
+from kernels.simulation.exits import EXIT_TAKE_PROFIT
 from tests.support.api.accounts import GRID
 from tests.support.api.in_process_api import random_walk
 from tests.support.searches import MinutesInMemory
@@ -105,7 +106,7 @@ async def test_costs_are_those_of_every_fill(changes: dict[str, Any]):
     slippage = fees = 0.0
     for trade in found.trades:
         side, fills = int(trade["side"]), [(trade["entry_fill"], int(trade["side"]))]
-        is_limit = "fill" in changes and trade["exit_reason"] == 1
+        is_limit = "fill" in changes and trade["exit_reason"] == EXIT_TAKE_PROFIT
         if not is_limit:
             fills.append((trade["exit_fill"], -side))
         for fill, bought in fills:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from candleray.databases.postgres import Postgres
+from candleray.live.run import RunMetadata
 from candleray.markets import Instrument
+
+METADATA = RunMetadata(
+    instrument_key="",
+    timeframe="1m",
+    warmup_bars=1,
+    lookback_bars=1,
+    warmup_from=datetime(2026, 1, 1, tzinfo=UTC),
+)
 
 
 async def new_run(postgres: Postgres, user_id: UUID, instrument: Instrument) -> UUID:
@@ -20,7 +30,7 @@ async def new_run(postgres: Postgres, user_id: UUID, instrument: Instrument) -> 
         )  # fmt: skip
         await connection.execute(
             "INSERT INTO runs (run_id, user_id, strategy_id, state, metadata) VALUES ($1, $2, $3, 'starting', $4)",
-            run_id, user_id, strategy_id, {},
+            run_id, user_id, strategy_id, METADATA.model_dump(mode="json") | {"instrument_key": instrument.key},
         )  # fmt: skip
         await connection.execute(
             "INSERT INTO run_events (run_id, number, action, to_state, cause) "
