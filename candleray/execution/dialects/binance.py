@@ -13,10 +13,18 @@ from urllib.parse import urlencode
 from candleray.errors import CandlerayError, OrderNotTaken, OrderRejected, OutcomeUnknown
 from candleray.exchanges.exchange import MalformedAnswer
 from candleray.exchanges.json_answers import flag, member
-from candleray.execution.dialects.dialect import FillPage, PrivateRequest, SignedRequest, decimal_member, plain
+from candleray.execution.dialects.dialect import (
+    FillPage,
+    PrivateRequest,
+    SignedRequest,
+    decimal_member,
+    plain,
+    side_of,
+    state_of,
+)
 from candleray.execution.fills import Balance, Fill, Position
 from candleray.execution.gateway import KeyPermissions
-from candleray.execution.orders import OrderReport, OrderRequest, OrderState, OrderType, Side
+from candleray.execution.orders import OrderReport, OrderRequest, OrderState, OrderType
 from candleray.execution.signing import Credentials, signature
 
 API_KEY = "x-mbx-apikey"
@@ -155,25 +163,15 @@ def _listed(content: Any) -> list[dict[str, Any]]:
 
 
 def _report(content: Any) -> OrderReport:
-    status = member(content, "status", kind=str)
-    if status not in STATES:
-        raise MalformedAnswer(f"an order is {status[:40]!r}, which is no state that we know")
     return OrderReport(
         client_order_id=member(content, "clientOrderId", kind=str),
         venue_order_id=str(member(content, "orderId", kind=int)),
         symbol=member(content, "symbol", kind=str),
-        side=_side(content),
-        state=STATES[status],
+        side=side_of(content),
+        state=state_of(content, "status", STATES),
         quantity=decimal_member(content, "origQty"),
         filled=decimal_member(content, "executedQty"),
     )
-
-
-def _side(content: Any) -> Side:
-    side = member(content, "side", kind=str).lower()
-    if side not in ("buy", "sell"):
-        raise MalformedAnswer(f"an order's side is {side[:40]!r}")
-    return Side(side)
 
 
 def _fill(content: Any) -> Fill:
@@ -182,7 +180,7 @@ def _fill(content: Any) -> Fill:
         venue_order_id=str(member(content, "orderId", kind=int)),
         client_order_id="",
         symbol=member(content, "symbol", kind=str),
-        side=_side(content),
+        side=side_of(content),
         price=decimal_member(content, "price"),
         quantity=decimal_member(content, "qty"),
         fee=decimal_member(content, "commission"),

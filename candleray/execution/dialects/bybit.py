@@ -15,7 +15,15 @@ from urllib.parse import urlencode
 from candleray.errors import CandlerayError, OrderNotTaken, OrderRejected, OutcomeUnknown
 from candleray.exchanges.exchange import MalformedAnswer
 from candleray.exchanges.json_answers import entries, flag, member
-from candleray.execution.dialects.dialect import FillPage, PrivateRequest, SignedRequest, decimal_member, plain
+from candleray.execution.dialects.dialect import (
+    FillPage,
+    PrivateRequest,
+    SignedRequest,
+    decimal_member,
+    plain,
+    side_of,
+    state_of,
+)
 from candleray.execution.fills import Balance, Fill, Position
 from candleray.execution.gateway import KeyPermissions
 from candleray.execution.orders import OrderReport, OrderRequest, OrderState, OrderType, Side
@@ -175,25 +183,15 @@ def _of(symbol: str) -> dict[str, str]:
 
 
 def _report(content: Any) -> OrderReport:
-    status = member(content, "orderStatus", kind=str)
-    if status not in STATES:
-        raise MalformedAnswer(f"an order is {status[:40]!r}, which is no state that we know")
     return OrderReport(
         client_order_id=member(content, "orderLinkId", kind=str),
         venue_order_id=member(content, "orderId", kind=str),
         symbol=member(content, "symbol", kind=str),
-        side=_side(content),
-        state=STATES[status],
+        side=side_of(content),
+        state=state_of(content, "orderStatus", STATES),
         quantity=decimal_member(content, "qty"),
         filled=decimal_member(content, "cumExecQty"),
     )
-
-
-def _side(content: Any) -> Side:
-    side = member(content, "side", kind=str).lower()
-    if side not in ("buy", "sell"):
-        raise MalformedAnswer(f"an order's side is {side[:40]!r}")
-    return Side(side)
 
 
 def _fill(content: Any) -> Fill:
@@ -202,7 +200,7 @@ def _fill(content: Any) -> Fill:
         venue_order_id=member(content, "orderId", kind=str),
         client_order_id=member(content, "orderLinkId", kind=str),
         symbol=member(content, "symbol", kind=str),
-        side=_side(content),
+        side=side_of(content),
         price=decimal_member(content, "execPrice"),
         quantity=decimal_member(content, "execQty"),
         fee=decimal_member(content, "execFee"),

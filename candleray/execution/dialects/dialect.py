@@ -12,7 +12,7 @@ from candleray.exchanges.exchange import MalformedAnswer
 from candleray.exchanges.json_answers import member
 from candleray.execution.fills import Balance, Fill, Position
 from candleray.execution.gateway import KeyPermissions
-from candleray.execution.orders import OrderReport, OrderRequest
+from candleray.execution.orders import OrderReport, OrderRequest, OrderState, Side
 from candleray.execution.signing import Credentials
 
 Method = Literal["GET", "POST", "DELETE"]
@@ -90,6 +90,21 @@ def decimal_member(content: Any, name: str) -> Decimal:
     if not value.is_finite():
         raise MalformedAnswer(f"{name} is {text[:40]}")
     return value
+
+
+def side_of(content: Any) -> Side:
+    side = member(content, "side", kind=str).lower()
+    if side not in ("buy", "sell"):
+        raise MalformedAnswer(f"an order's side is {side[:40]!r}")
+    return Side(side)
+
+
+def state_of(content: Any, name: str, states: Mapping[str, OrderState]) -> OrderState:
+    """Return the state that a venue's word stands for."""
+    word = member(content, name, kind=str)
+    if word not in states:
+        raise MalformedAnswer(f"an order is {word[:40]!r}, which is no state that we know")
+    return states[word]
 
 
 def plain(number: Decimal) -> str:

@@ -7,11 +7,6 @@ its standard input, the fields of `Course` as JSON, and writes its id.
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import json
-import os
-import signal
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -27,8 +22,7 @@ from candleray.execution.signing import Credentials
 from candleray.execution.simulated_gateway import SimulatedGateway
 from candleray.execution.store import OrderStore, Place
 from candleray.markets import Instrument, find_market
-
-_DIES_WITH_PARENT = 1
+from tests.support.instances.forked import fork_for_each_line
 
 
 @dataclass(frozen=True)
@@ -47,16 +41,7 @@ class Course:
 
 
 def main() -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the killed are collected by the kernel
-    parent = os.getpid()
-    for line in sys.stdin:
-        pid = os.fork()
-        if pid == 0:
-            ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGKILL)
-            if os.getppid() == parent:
-                asyncio.run(trade(Course(**json.loads(line))))
-            os._exit(1)
-        print(pid, flush=True)
+    fork_for_each_line(lambda course: asyncio.run(trade(Course(**course))))
 
 
 async def trade(course: Course) -> None:

@@ -7,11 +7,6 @@ of its standard input, `{"venue": ..., "store": ..., "settings": ...}`, and writ
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import json
-import os
-import signal
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,21 +18,11 @@ from candleray.feeds.feed_state import FeedState
 from candleray.logs import configure_logs
 from candleray.settings import Settings
 from tests.support.feeds.store_process import StoreAt
-
-_DIES_WITH_PARENT = 1
+from tests.support.instances.forked import fork_for_each_line
 
 
 def main() -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the killed are collected by the kernel
-    parent = os.getpid()
-    for line in sys.stdin:
-        pid = os.fork()
-        if pid == 0:
-            ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGKILL)
-            if os.getppid() == parent:
-                ingest(**json.loads(line))
-            os._exit(1)
-        print(pid, flush=True)
+    fork_for_each_line(lambda given: ingest(**given))
 
 
 def ingest(venue: str, store: str, settings: dict[str, Any]) -> None:

@@ -8,11 +8,9 @@ process kills itself at the `at`-th time that it comes to the point `dies`.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
 import os
 import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -34,25 +32,15 @@ from candleray.logs import configure_logs
 from candleray.settings import Settings
 from candleray.timeframes import from_ms
 from tests.support.feeds.store_process import StoreAt
+from tests.support.instances.forked import fork_for_each_line
 from tests.support.live.played_market import START_MS, TRADES, PlayedMarket
 
-_DIES_WITH_PARENT = 1
 POINTS = ("taken", "before commit", "after commit", "told", "half acknowledged", "acknowledged")
 """Points of a batch, in their order, at which a process may die."""
 
 
 def main() -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the killed are collected by the kernel
-    parent = os.getpid()
-    load_kernels()
-    for line in sys.stdin:
-        pid = os.fork()
-        if pid == 0:
-            ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGKILL)
-            if os.getppid() == parent:
-                run(**json.loads(line))
-            os._exit(1)
-        print(pid, flush=True)
+    fork_for_each_line(lambda given: run(**given), load_kernels)
 
 
 def load_kernels() -> None:
