@@ -42,10 +42,13 @@ def client(api_url) -> Iterator[Client]:
 
 @pytest.fixture
 def run_id(client) -> str:
-    """A run of a strategy of its own, with two events: started and stopped."""
+    """A run of a strategy of its own, with two events: started and stopped.
+
+    A run is "stopping" for good where no runner stops it, and a strategy has one active run:
+    no two tests may draw the same stop-loss.
+    """
     draft = strategy_examples.NEW_STRATEGIES["written"]["value"]["strategy"]
-    window = int(uuid4().hex[:3], 16) % 400 + 3
-    strategy = client.save_strategy({**draft, "indicators": [{"id": "ema", "params": {"window": window}}]})
+    strategy = client.save_strategy({**draft, "risk": {"sl_pct": 1 + (uuid4().int >> 90) / 2**38}})
     run = client.start_run(strategy.strategy_id)
     client.stop_run(run.run_id)
     return str(run.run_id)
