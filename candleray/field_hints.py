@@ -85,7 +85,8 @@ def required_json(model: type[BaseModel]) -> str:
 def ways(model: type[BaseModel]) -> Mapping[str, Way]:
     """Return every field of the models within a model, with the way to its holder; the shortest way counts.
 
-    What stands in lists is left out, since it has no one place, and so are axes, which are values.
+    What stands in lists is left out, since it has no one place, and so are axes, which are values, and names that
+    mean other things elsewhere: the `common_names` of a model.
     """
     found: dict[str, Way] = {}
     left: list[tuple[type[BaseModel], Way]] = [(model, ())]
@@ -97,7 +98,7 @@ def ways(model: type[BaseModel]) -> Mapping[str, Way]:
                 continue
             seen.add(inner)
             left.append((inner, (*way, name)))
-            for one in inner.model_fields:
+            for one in inner.model_fields.keys() - getattr(inner, "common_names", ()):
                 found.setdefault(one, (*way, name))
     return {name: way for name, way in found.items() if name not in model.model_fields}
 

@@ -6,6 +6,7 @@ last axis fastest; `decode` finds the digits of one. A grid of 10^12 costs what 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from itertools import pairwise
@@ -150,3 +151,26 @@ Axis: TypeAlias = Annotated[
 def levels(axis: float | Values | Steps) -> Values | Steps:
     """Any axis as a sequence of its values, ascending."""
     return Values(values=(axis,)) if isinstance(axis, int | float) else axis
+
+
+AnyAxis: TypeAlias = float | Values | Steps
+
+
+def bounded(what: str, most: float, unit: str, *, below: bool = False) -> Callable[[AnyAxis], AnyAxis]:
+    """Return a check that all values of an axis are above 0 and at most, or below, a bound."""
+
+    def check(axis: AnyAxis) -> AnyAxis:
+        sequence = levels(axis)
+        for value in (sequence.at(0), sequence.at(sequence.count - 1)):
+            if not 0 < value <= most or (below and value == most):
+                raise PydanticCustomError(
+                    "out_of_bounds",
+                    "{what} is above 0 and {bound} {max} {unit}, got {value}",
+                    {
+                        **{"what": what, "bound": "below" if below else "at most", "max": f"{most:g}"},
+                        **{"unit": unit, "value": f"{value:g}"},
+                    },
+                )
+        return axis
+
+    return check

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from candleray.backtests.request import BacktestRequest
+from candleray.backtests.rules.sizing import PARTS_FIELDS
 
 
 def parameters(strategy: Mapping[str, Any]) -> dict[str, Any]:
-    """Flatten what tells one variant from another: inputs, parameters, signal levels, stop levels.
+    """Flatten what tells one variant from another: inputs, parameters, signal levels, stop levels, sizes.
 
     The second indicator of one id is `sma_2`; a name that an indicator has twice carries its group as well.
     """
@@ -29,7 +30,9 @@ def parameters(strategy: Mapping[str, Any]) -> dict[str, Any]:
                 short = f"{label}.{key}"
                 flat[f"{label}.{group}.{key}" if short in flat else short] = value
     stop_levels = strategy.get("risk") or {}
-    return flat | {name: level for name, level in stop_levels.items() if level is not None}
+    flat |= {name: level for name, level in stop_levels.items() if level is not None}
+    sizing = strategy.get("sizing") or {}
+    return flat | {name: sizing[name] for name in PARTS_FIELDS if name in sizing}
 
 
 _OF_INDICATOR = ("inputs", "params", "signal")

@@ -117,10 +117,16 @@ class StrategyAxes(Model):
 
     @model_validator(mode="after")
     def _indicators_or_signals(self) -> Self:
-        found = list(self._faults())
+        found = [*self._faults(), *self._faults_of_sizing()]
         if found:
             raise ValidationError.from_exception_data(type(self).__name__, found)
         return self
+
+    def _faults_of_sizing(self) -> Iterator[InitErrorDetails]:
+        if self.sizing.needs_stop_loss and self.risk.sl_pct is None and self.risk.sl_atr is None:
+            mode = getattr(self.sizing, "mode", "")
+            message = f"{mode} sizes by what a stop-loss loses, and risk has none: give risk.sl_pct or risk.sl_atr"
+            yield from cross_references.line_errors([(("sizing",), "no_stop_loss", message)], mode)
 
     def _faults(self) -> Iterator[InitErrorDetails]:
         if self.signals is None:
@@ -140,6 +146,11 @@ class StrategyAxes(Model):
             found.append((("signals",), "no_entry", message))
         found += cross_references.faults(self.let, self.signals, self.where, self.timeframe)
         yield from cross_references.line_errors(found, None)
+
+    @property
+    def history_bars(self) -> int:
+        """Bars before a range that its levels and sizes are computed over."""
+        return max(self.risk.history_bars, self.sizing.history_bars)
 
     @property
     def traded_direction(self) -> Direction:

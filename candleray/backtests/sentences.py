@@ -24,7 +24,7 @@ _OTHER: Mapping[Side, Side] = {"long": "short", "short": "long"}
 
 
 def sentences(axes: StrategyAxes) -> tuple[str, ...]:
-    """Return what opens and closes positions, a sentence a side, then its stops and constraints.
+    """Return what opens and closes positions, a sentence a side, then its stops, size and constraints.
 
     What is left out of a request is not said; `resolve` fills it in.
     """
@@ -44,6 +44,9 @@ def _sentences(axes: StrategyAxes) -> Iterator[str]:
     ]
     if told:
         yield f"Before that, {joined(told, 'or')} closes."
+    if axes.sizing.words:
+        (parts,) = axes.sizing.axes.values()
+        yield axes.sizing.words.format(parts=levels_in_words(parts), **dict(axes.sizing))
     yield from _fills(axes.fill)
     if axes.where:
         yield f"Only where {joined([f'{left} {sign} {right}' for left, sign, right in axes.where], 'and')}."

@@ -9,20 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candleray.backtests.request import BacktestRequest
-from candleray.backtests.rules.sizing import AllIn, FixedQuote, StrategyCompound
+from candleray.backtests.rules.sizing import AllIn, FixedQuote, Sizing, StrategyCompound, VolatilityTarget
 from candleray.candles import FloatArray, IntArray
 from candleray.errors import invalid
 from candleray.search.bars import Bars
 from candleray.search.one_variant import OneVariant
+from candleray.search.stop_tables import size_of_one
 from candleray.search.variant_reports import Traced
+from candleray.search.variants import VariantGrid
 from candleray.settings import BacktestSettings
 from candleray.timeframes import DAY_MS
 from kernels.portfolio.plans import AT_CLOSE, AT_OPEN
 from kernels.portfolio.ruins import end_ruined
 from kernels.simulation.exits import EXIT_SIGNAL
+from kernels.simulation.levels.sizes import shares_of
 
 _UNENDING_CASH = 1e200
 """So much beside an entry of 1 that no account ever ends: only what has no money in it is left of the trades."""
+
+
+_UNFELT_PCT = 1e-12
 
 
 @dataclass(frozen=True)
@@ -54,11 +60,13 @@ class Course:
     exit_ms: IntArray
     entry_phase: int
     exit_phases: IntArray
+    shares: FloatArray
+    """The notional of each as a share of what is available; infinite where its sizing does not measure risk."""
 
 
 def course_of(member: Member, defaults: BacktestSettings) -> Course:
     """Trace what a member would do."""
-    moneyless = {"sizing": FixedQuote(mode="fixed_quote", quote=1.0), "init_cash_quote": _UNENDING_CASH}
+    moneyless = {"sizing": _smallest(member.request.sizing), "init_cash_quote": _UNENDING_CASH}
     traced = _traced(member.request.model_copy(update=moneyless), member.bars, defaults)
     trades, retracing = traced.trades, traced.retracing
     end_ruined(trades, retracing.prices, retracing.rules.slippage)
@@ -66,7 +74,16 @@ def course_of(member: Member, defaults: BacktestSettings) -> Course:
     waits = retracing.prices.fills.delay == 1
     at_opens = (trades["exit_reason"] == EXIT_SIGNAL) & waits
     phases = np.where(at_opens, AT_OPEN, AT_CLOSE)
-    return Course(trades, times.entry_ms, times.exit_ms, AT_OPEN if waits else AT_CLOSE, phases)
+    shares = np.empty(trades.size)
+    shares_of(trades, size_of_one(VariantGrid(member.request)), retracing.prices, retracing.rules, shares)
+    return Course(trades, times.entry_ms, times.exit_ms, AT_OPEN if waits else AT_CLOSE, phases, shares)
+
+
+def _smallest(sizing: Sizing) -> Sizing:
+    """Return a sizing under which the same positions open, and none of them is felt."""
+    if isinstance(sizing, VolatilityTarget):
+        return sizing.model_copy(update={"target_pct": _UNFELT_PCT})
+    return FixedQuote(mode="fixed_quote", quote=1.0)
 
 
 @dataclass(frozen=True)
@@ -102,11 +119,11 @@ def require_sizing(at: int, request: BacktestRequest) -> None:
     Raises:
         InvalidInput: the sizing is one that a portfolio has no room for.
     """
-    if not isinstance(request.sizing, AllIn | FixedQuote | StrategyCompound):
+    if not request.sizing.parts_field and not isinstance(request.sizing, AllIn | FixedQuote | StrategyCompound):
         mode = getattr(request.sizing, "mode", "")
         raise invalid(
             f"members.{at}.sizing",
             "not_in_a_portfolio",
-            f"a portfolio gives member {at} its share and knows no sizing {mode}: use all_in, strategy_compound "
-            "or fixed_quote",
+            f"a portfolio gives member {at} its share and knows no sizing {mode}: use all_in, strategy_compound, "
+            "fixed_quote, risk_per_trade or volatility_target",
         )

@@ -96,8 +96,9 @@ def walked(
 def plan_of(courses: Sequence[Course]) -> Plan:
     firsts = np.concatenate(([0], np.cumsum([course.trades.size for course in courses]))).astype(np.int64)
     names = ("side", "entry_fill", "exit_fill", "exit_reason")
-    side, *fills = (np.concatenate([course.trades[name] for course in courses]) for name in names)
-    return Plan(firsts, side.astype(np.float64), *fills)
+    side, entry, left, reasons = (np.concatenate([course.trades[name] for course in courses]) for name in names)
+    shares = np.concatenate([course.shares for course in courses])
+    return Plan(firsts, side.astype(np.float64), entry, left, reasons, shares)
 
 
 def members_of(members: Sequence[Member], trading: Trading) -> Members:

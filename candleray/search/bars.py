@@ -97,7 +97,7 @@ class Bars:
 
 def warmup_bars(grid: VariantGrid, default: int) -> int:
     """Return the longest warm-up of any plane or level: so much history is read."""
-    return max(default, grid.numbering.lookback_bars, grid.request.risk.history_bars)
+    return max(default, grid.numbering.lookback_bars, grid.request.history_bars)
 
 
 def most_bars(request: BacktestRequest, stored: tuple[int, int]) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 from candleray.backtests.axes import Axis, Values
 from candleray.backtests.phase import Phase
 from candleray.backtests.rules.risk import Risk
+from candleray.backtests.rules.sizing import AllIn
 from candleray.candles import IntArray
 from candleray.search import engine
 from candleray.search.bars import Bars
@@ -88,7 +89,7 @@ class Costs:
         return grid.radix.size * self.signals.variant_s if grid.needs_stage_a else 0.0
 
     def stage_b_s(self, grid: VariantGrid) -> float:
-        if not grid.has_stops:
+        if not grid.has_stage_b:
             return 0.0
         return grid.kept * (self.stops.base_s + grid.combinations.size * self.stops.combination_s)
 
@@ -133,7 +134,7 @@ def measure_signals(bars: Bars, grid: VariantGrid, default_warmup: int) -> Signa
 
 def measure_stops(bars: Bars, grid: VariantGrid, default_warmup: int) -> StopCosts:
     """Measure a few levels, in as much time; nothing where there are no stops."""
-    if not grid.has_stops:
+    if not grid.has_stage_b:
         return StopCosts()
     sample, _ = _sample(bars, grid, STOP_RUNS, default_warmup)
     some, more = (_with_levels(sample.grid, levels) for levels in (SOME_LEVELS, MORE_LEVELS))
@@ -268,8 +269,9 @@ def _report_s(sample: _Sample) -> float:
 
 
 def _bare(grid: VariantGrid) -> VariantGrid:
-    """Return the grid without stop levels."""
-    return VariantGrid(grid.request.model_copy(update={"risk": Risk()}))
+    """Return the grid without stop levels, and without the sizes that are measured by them."""
+    bare = {"risk": Risk(), **({"sizing": AllIn()} if grid.sizes else {})}
+    return VariantGrid(grid.request.model_copy(update=bare))
 
 
 def _sampled_runs(grid: VariantGrid, count: int, length: int) -> list[tuple[int, int]]:

@@ -17,7 +17,7 @@ from candleray.backtests.phase import Phase
 from candleray.candles import IntArray
 from candleray.search.bars import Bars
 from candleray.search.filled.order_fills import fills_of
-from candleray.search.filled.true_ranges import true_ranges
+from candleray.search.filled.volatility import true_ranges, volatilities
 from candleray.search.indicator_grid import IndicatorVariant
 from candleray.search.judged.verdicts import evidence_of, marks_of
 from candleray.search.kernel_types import pruning_of, trading_rules
@@ -137,7 +137,7 @@ class Planes:
 
 def stage_a_keeps(grid: VariantGrid) -> int:
     """Return how many of the best Stage A keeps: the answer, or the shortlist and the best that it cuts."""
-    return grid.kept + 1 if grid.has_stops else grid.request.top_k or 1
+    return grid.kept + 1 if grid.has_stage_b else grid.request.top_k or 1
 
 
 CHUNK = 50_000
@@ -166,8 +166,8 @@ def _scoring(bars: Bars, grid: VariantGrid, planes: Planes, tables: Tables | Non
 def prices_of(bars: Bars, grid: VariantGrid) -> Prices:
     """Return the prices that all variants share; a caller that ranks many small parts passes them on."""
     fills = fills_of(bars, grid.request, looks_inside=grid.looks_inside)
-    ranges = true_ranges(bars, grid.request.risk)
-    return Prices.over(bars.close, trading_rules(grid.request).slippage, bars.gaps, fills, ranges)
+    known = true_ranges(bars, grid.request.risk), volatilities(bars, grid.request.sizing)
+    return Prices.over(bars.close, trading_rules(grid.request).slippage, bars.gaps, fills, *known)
 
 
 def outcomes_of(
@@ -176,7 +176,7 @@ def outcomes_of(
     """Simulate the base variants `[first, last)` without stops."""
     outcomes = Outcomes.for_variants(last - first, marks_of(grid, Phase.STAGE_A, bars.count))
     # Without its stops a variant is another one: what it would be pruned for then says nothing.
-    pruning = None if grid.has_stops else pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms)
+    pruning = None if grid.has_stage_b else pruning_of(grid.request, bars.ts_open_ms, bars.bar_ms)
     rank_range(planes, first, prices, trading_rules(grid.request), outcomes, pruning)
     return outcomes
 

@@ -142,7 +142,7 @@ def guards_of(grid: VariantGrid, bars: int, limits: GuardSettings, max_variants:
         Guard(name="compute_bytes", number=compute_bytes(grid, bars), limit=limits.max_compute_bytes),
         Guard(
             name="preselect",
-            number=grid.kept if grid.needs_stage_a and grid.has_stops else 0,
+            number=grid.kept if grid.needs_stage_a and grid.has_stage_b else 0,
             limit=limits.max_preselect,
         ),
         Guard(name="top_k", number=grid.request.top_k or 0, limit=limits.max_top_k),

@@ -104,7 +104,7 @@ async def search(
         watch.begin(Phase.STAGE_A)
         await workers.rank(sweep, watch.tell)
         ranking = judged = sweep.ranking
-    if grid.has_stops:
+    if grid.has_stage_b:
         bases, shortlist = shortlisted(grid, ranking)
         sweep = watch.take_up(stage_b(grid))
         watch.begin(Phase.TABLES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from candleray.backtests.request import Direction
 from candleray.backtests.result import Shortlist
+from candleray.backtests.rules.sizing import Measure
 from candleray.candles import IntArray
 from candleray.search.rankings import Ranking
 from candleray.search.variants import VariantGrid
@@ -18,6 +20,7 @@ from kernels.simulation.accounts import LONG, SHORT
 from kernels.simulation.entry_bars import EntryBars
 from kernels.simulation.exits import MAX_BARS, SL_ATR, SL_PCT, TP_ATR, TP_PCT, TRAIL_PCT
 from kernels.simulation.levels.first_passages import BLOCK_LEVELS, StopTable
+from kernels.simulation.levels.sizes import OF_LOSS, OF_RULES, OF_VOLATILITY, Size, Sizes
 from kernels.simulation.levels.stops import Stops
 
 PassageArray = NDArray[np.int32]
@@ -26,6 +29,7 @@ _KINDS = {
     **{"sl_pct": SL_PCT, "sl_atr": SL_ATR, "trail_pct": TRAIL_PCT, "max_bars": MAX_BARS},
     **{"tp_pct": TP_PCT, "tp_atr": TP_ATR},
 }
+_MEASURES: dict[Measure, int] = {"rules": OF_RULES, "loss": OF_LOSS, "volatility": OF_VOLATILITY}
 _SIDES = {Direction.LONG_ONLY: (LONG,), Direction.SHORT_ONLY: (SHORT,), Direction.LONG_SHORT: (LONG, SHORT)}
 
 
@@ -43,6 +47,20 @@ def stop_tables(grid: VariantGrid) -> list[StopTable]:
 def _levels_of(grid: VariantGrid) -> dict[int, list[float]]:
     """Return the levels of each kind that a grid has, by the kernels' numbers of kinds."""
     return {_KINDS[name]: [axis.at(at) for at in range(axis.count)] for name, axis in grid.levels.items()}
+
+
+def size_of_one(grid: VariantGrid) -> Size:
+    """Return the size of a grid's first variant, as the kernels take it."""
+    sizes, risk = _sizes_of(grid), grid.risk(0)
+    stops = (risk.get("sl_pct"), risk.get("sl_atr"))
+    part = float(sizes.parts[0]) if sizes.parts.size else math.nan
+    return Size(sizes.measure, part, *(math.nan if level is None else float(level) for level in stops))
+
+
+def _sizes_of(grid: VariantGrid) -> Sizes:
+    parts = [axis.at(at) / 100.0 for axis in grid.sizes.values() for at in range(axis.count)]
+    sizing = grid.request.sizing
+    return Sizes(_MEASURES[sizing.measure], np.array(parts, np.float64), sizing.leverage)
 
 
 def table_parts(grid: VariantGrid, parts: int) -> list[list[int]]:
@@ -69,7 +87,7 @@ class Tables:
     @staticmethod
     def over(grid: VariantGrid, chunks: Sequence[PassageArray], entries: EntryBars) -> Tables:
         addresses = row_addresses([chunk[None] for chunk in chunks])
-        return Tables(chunks, Stops.of(addresses, _levels_of(grid), entries))
+        return Tables(chunks, Stops.of(addresses, _levels_of(grid), entries, _sizes_of(grid)))
 
 
 def shortlisted(grid: VariantGrid, ranking: Ranking) -> tuple[IntArray | range, Shortlist]:

@@ -63,7 +63,7 @@ class Traced:
     def over(cls, variant: OneVariant, bars: Bars, defaults: BacktestSettings) -> Traced:
         grid = VariantGrid(variant.alone)
         planes = engine.Planes.over([engine.planes_of(bars, grid, 0, grid.planes, defaults.warmup_bars)])
-        tables = engine.all_tables(bars, grid, planes) if grid.has_stops else None
+        tables = engine.all_tables(bars, grid, planes) if grid.has_stage_b else None
         retracing = Retracing.of(bars, grid, planes.addresses, tables, engine.prices_of(bars, grid))
         return cls(variant, bars, retracing.trades(0), retracing, defaults)
 

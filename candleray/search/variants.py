@@ -125,8 +125,9 @@ class IndicatorNumbering:
 class VariantGrid:
     """Every variant of a resolved request, by index.
 
-    A base variant is one plane of each indicator; under each combination of stop levels it is another variant.
-    Combinations are the fastest digits: a level of each kind, in the order of `backtests.rules.risk.LEVELS`.
+    A base variant is one plane of each indicator; under each combination of stop levels and sizes it is another
+    variant. Combinations are the fastest digits: a level of each kind, in the order of
+    `backtests.rules.risk.LEVELS`, then a size.
 
     Raises:
         InvalidInput: a shortlist by total return would cut what another metric is to rank.
@@ -139,7 +140,9 @@ class VariantGrid:
         """Numbers the base variants."""
         self.levels = request.risk.axes
         """The levels of each kind that it has."""
-        self.combinations = Radix(tuple(axis.count for axis in self.levels.values()))
+        self.sizes = request.sizing.axes
+        """The sizes that are measured by risk, by the field of the sizing."""
+        self.combinations = Radix(tuple(axis.count for axis in (*self.levels.values(), *self.sizes.values())))
         self.ranked_by = ranking_metric(request.rank_by)
         self._require_all_to_rank()
         if request.luck is not None:
@@ -157,7 +160,7 @@ class VariantGrid:
             raise invalid("fill.stops", "inside_of_bars", MINUTES_INSIDE)
 
     def _require_all_to_rank(self) -> None:
-        if self.request.rank_by is not None and self.has_stops and self.kept < self.radix.size:
+        if self.request.rank_by is not None and self.has_stage_b and self.kept < self.radix.size:
             message = (
                 f"preselect {self.kept} would keep the best of {self.radix.size} base variants by total return, "
                 f"and rank_by {self.request.rank_by} ranks all of them: leave preselect out, or say 'all'"
@@ -173,6 +176,11 @@ class VariantGrid:
         return bool(self.levels)
 
     @property
+    def has_stage_b(self) -> bool:
+        """True where variants are combinations of levels and sizes, walked entry by entry."""
+        return bool(self.levels or self.sizes)
+
+    @property
     def looks_inside(self) -> bool:
         """True where levels are looked at in the minutes of bars."""
         return self.has_stops and self.request.fill.looks_inside
@@ -181,17 +189,20 @@ class VariantGrid:
     def kept(self) -> int:
         """Base variants that go on to Stage B."""
         preselect = self.request.preselect
-        return min(preselect, self.radix.size) if isinstance(preselect, int) else self.radix.size
+        # One size without levels takes no longer than the base variant: nothing is won by a choice before.
+        if not isinstance(preselect, int) or not (self.has_stops or self.combinations.size > 1):
+            return self.radix.size
+        return min(preselect, self.radix.size)
 
     @property
     def evaluated(self) -> int:
-        """Variants evaluated exactly, with their stops."""
-        return self.kept * self.combinations.size if self.has_stops else self.size
+        """Variants evaluated exactly, with their stops and sizes."""
+        return self.kept * self.combinations.size if self.has_stage_b else self.size
 
     @property
     def needs_stage_a(self) -> bool:
         """True where base variants are ranked without stops: as the answer, or because some are cut."""
-        return not self.has_stops or self.kept < self.radix.size
+        return not self.has_stage_b or self.kept < self.radix.size
 
     @property
     def simulations(self) -> int:
@@ -201,7 +212,7 @@ class VariantGrid:
     @property
     def simulations_of_a_history(self) -> int:
         """Number of accounts that are walked through the bars of one history."""
-        return self.evaluated + (self.radix.size if self.has_stops and self.needs_stage_a else 0)
+        return self.evaluated + (self.radix.size if self.has_stage_b and self.needs_stage_a else 0)
 
     @property
     def groups(self) -> Sequence[Any]:
@@ -234,15 +245,23 @@ class VariantGrid:
 
     def risk(self, index: int) -> dict[str, float | None]:
         """The stop levels of a variant, as its request has them."""
+        return {**self.request.risk.model_dump(mode="json"), **self._chosen(index, self.levels)}
+
+    def sizing(self, index: int) -> dict[str, Any]:
+        """The sizing of a variant, as its request has it."""
+        return {**self.request.sizing.model_dump(mode="json"), **self._chosen(index, self.sizes)}
+
+    def _chosen(self, index: int, axes: Mapping[str, Any]) -> dict[str, float]:
+        """The values of these axes in the combination of a variant."""
         digits = self.combinations.decode(index % self.combinations.size)
-        chosen = {name: axis.at(digit) for (name, axis), digit in zip(self.levels.items(), digits, strict=True)}
-        return {**self.request.risk.model_dump(mode="json"), **chosen}
+        named = zip((*self.levels.items(), *self.sizes.items()), digits, strict=True)
+        return {name: axis.at(digit) for (name, axis), digit in named if name in axes}
 
     def strategy(self, index: int) -> dict[str, Any]:
         """Return the request of that variant alone, which gives the same result; pruning belongs to the search."""
         whole = self.request.model_dump(mode="json", exclude=_NOT_OF_ONE_VARIANT)
         part = self.numbering.strategy_part(index // self.combinations.size)
-        return {**whole, **part, "risk": self.risk(index)}
+        return {**whole, **part, "risk": self.risk(index), "sizing": self.sizing(index)}
 
 
 _NOT_OF_ONE_VARIANT = {"indicators", "let", "signals", "where"} | {

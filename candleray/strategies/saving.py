@@ -42,7 +42,7 @@ def spec_of(draft: StrategyDraft, defaults: BacktestSettings) -> StrategySpec:
 def name_of(spec: StrategySpec) -> str:
     """`BTCUSDT-1h-rsi14-sma50-3f2a9c1b`: readable, and one name for one content.
 
-    Of signals it says timeframes, instruments and stops too: `BTCUSDT-1h-ema20-sma200_1d-sl2-3f2a9c1b`.
+    Of signals it says timeframes, instruments, stops and sizes too: `BTCUSDT-1h-ema20-sma200_1d-sl2-3f2a9c1b`.
     """
     if spec.signals is None:
         labels = [_label(one.id, one.params) for one in spec.indicators]
@@ -77,6 +77,8 @@ def _labels_of_stops(spec: StrategySpec) -> Iterator[str]:
     for label, field in _STOPS.items():
         if (level := getattr(spec.risk, field)) is not None:
             yield f"{label}{level:.12g}"
+    if spec.sizing.parts_field:
+        yield f"{spec.sizing.label}{getattr(spec.sizing, spec.sizing.parts_field):.12g}"
 
 
 def _label(indicator_id: str, params: Mapping[str, Any]) -> str:

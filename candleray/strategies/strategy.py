@@ -65,6 +65,8 @@ def _axes(axes: StrategyAxes) -> Iterator[tuple[tuple[str | int, ...], Any]]:
         yield from axes_of(axes.let, axes.signals)
     for name in LEVELS:
         yield ("risk", name), getattr(axes.risk, name)
+    if name := axes.sizing.parts_field:
+        yield ("sizing", name), getattr(axes.sizing, name)
 
 
 class StrategyDraft(StrategySpec):

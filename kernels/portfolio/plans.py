@@ -32,6 +32,8 @@ class Plan(NamedTuple):
     exit_fills: NDArray[np.float64]
     reasons: NDArray[np.int64]
     """Reasons of the exits, as `kernels.simulation.exits` names them."""
+    shares: NDArray[np.float64]
+    """The notionals as shares of what is available, of sizes by risk; infinite elsewhere."""
 
 
 class Terms(NamedTuple):
@@ -82,7 +84,7 @@ class Funds(NamedTuple):
     shares: NDArray[np.float64]
 
 
-PLAN = record_of(Plan, INTS, FLOATS, FLOATS, FLOATS, INTS)
+PLAN = record_of(Plan, INTS, FLOATS, FLOATS, FLOATS, INTS, FLOATS)
 MEMBERS = record_of(Members, FLOATS, FLOATS, FLOATS, INTS)
 MARKET = record_of(Market, INTS, INTS, FLOATS, INTS, INTS)
 LIMITS = record_of(Limits, FLOAT, FLOAT, INT, INT, FLOAT, FLOAT)

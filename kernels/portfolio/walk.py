@@ -138,17 +138,18 @@ def _open(pockets, member, place, trade, position):
 @splice
 def _enter(pockets, members, member, trade, plan, limits, ledger):
     """Open a position, cut to what the limits leave; tell whether it was opened."""
-    side, fixed = plan.sides[trade], members.fixed_quotes[member]
+    side, available = plan.sides[trade], pockets.available[member]
+    fixed = min(members.fixed_quotes[member], plan.shares[trade] * available)
     if min(limits.max_gross, limits.max_net) < np.inf:
         room, reason, equity = _room(pockets, members, side, limits)
-        if room < min(fixed, pockets.available[member] / (1.0 + members.fees[member])):
+        if room < min(fixed, available / (1.0 + members.fees[member])):
             if not room >= SMALLEST * equity or room <= 0.0:
                 ledger.refused[member, reason] += 1
                 return 0
             ledger.shrunk[member, reason] += 1
             fixed = room
     terms = terms_of(members, member, fixed)
-    position = enter_at(side, plan.entry_fills[trade], pockets.available[member], terms)
+    position = enter_at(side, plan.entry_fills[trade], available, terms)
     _open(pockets, member, members.instruments[member], trade, position)
     return 1
 

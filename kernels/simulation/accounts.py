@@ -2,8 +2,8 @@
 
 One formula serves every sizing. An account has two parts: `available`, which the strategy may use, and
 `reserve`, which it may not: cash outside its budget, and locked profits. The notional of an entry is a fixed
-amount, or all that is available once the fee is paid, whichever is smaller. A share of each profit moves to the
-reserve.
+amount, a share of what is available (`levels/sizes.py`), or all of it once the fee is paid, whichever is smaller.
+A share of each profit moves to the reserve.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ RULES = record_of(Rules, INT, INT, FLOAT, FLOAT, FLOAT, FLOAT, FLOAT, FLOAT)
 
 
 class Position(NamedTuple):
-    """An open position; `cash` is the part of `available` that its entry did not spend."""
+    """An open position; `cash` is the part of `available` that its entry did not spend, or below 0 the debt."""
 
     side: float
     fill: float
@@ -103,6 +103,22 @@ def enter_at(side, fill, available, rules):
     """Open a position at a fill that is known already."""
     affordable = available / (1.0 + rules.fee)
     notional = min(rules.fixed_quote, affordable)
+    return _of_notional(side, fill, available, notional, affordable, rules)
+
+
+@inline
+def enter_share(side, fill, available, share, leverage, rules):
+    """Open a position of that share of what is available, or of as much as the leverage allows.
+
+    A leverage above 1 leaves a negative `cash`: what the exchange lends.
+    """
+    affordable = leverage * available / (1.0 + leverage * rules.fee)
+    notional = min(min(rules.fixed_quote, share * available), affordable)
+    return _of_notional(side, fill, available, notional, available / (1.0 + rules.fee), rules)
+
+
+@inline
+def _of_notional(side, fill, available, notional, affordable, rules):
     fee = rules.fee * notional
     # A whole budget leaves nothing; a subtraction would leave its rounding.
     cash = 0.0 if notional == affordable else available - notional - fee
@@ -131,7 +147,7 @@ def leave_at(position, fill, rules):
 def ruin_price(position):
     """The close at which a short has lost its margin, its proceeds, and the cash that was left.
 
-    It is never below twice the fill.
+    It is never below twice the fill, but of a position with leverage, which has a stop-loss before that.
     """
     return position.fill * (2.0 + position.cash / position.notional)
 

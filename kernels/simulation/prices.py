@@ -30,8 +30,10 @@ class Prices(NamedTuple):
     fills: Fills
     atr: NDArray[np.float64]
     """The average true range at each bar, where levels are multiples of it; empty elsewhere."""
+    volatility: NDArray[np.float64]
+    """The volatility of a day as it is known at each bar, where sizes follow from it; empty elsewhere."""
     first_entry: int
-    """No position opens on a bar before this one: its average true range is not known."""
+    """No position opens on a bar before this one: its average true range or volatility is not known."""
 
     @classmethod
     def over(
@@ -41,15 +43,17 @@ class Prices(NamedTuple):
         gaps: NDArray[np.int64] | Sequence[int] = (),
         fills: Fills | None = None,
         atr: NDArray[np.float64] | None = None,
+        volatility: NDArray[np.float64] | None = None,
     ) -> Prices:
         """
         Args:
             fills: where signals and levels fill; at the closes where left out.
             atr: the average true range at each bar, NaN on the first ones where it is not known.
+            volatility: that of a day at each bar, NaN likewise.
 
         Raises:
-            ValueError: without bars, for fills or ranges of other bars, or for gaps that are not ascending bars
-                before the last one.
+            ValueError: without bars, for fills, ranges or volatilities of other bars, or for gaps that are not
+                ascending bars before the last one.
         """
         if close.size == 0:
             raise ValueError("no bars to simulate")
@@ -59,14 +63,15 @@ class Prices(NamedTuple):
         filled = fills or Fills.at_closes(close)
         filled.check(close.size)
         exposed = _exposed_bars(close, filled.prices, slippage) + filled.delay
-        ranges = np.empty(0) if atr is None else atr
-        if ranges.size not in (0, close.size):
-            raise ValueError(f"average true ranges of {ranges.size} bars for {close.size}")
-        first_entry = int(np.isnan(ranges).sum())
-        return cls(close, block_highs(close), block_lows(close), exposed, after, filled, ranges, first_entry)
+        ranges, moves = (np.empty(0) if one is None else one for one in (atr, volatility))
+        for name, known in (("average true ranges", ranges), ("volatilities", moves)):
+            if known.size not in (0, close.size):
+                raise ValueError(f"{name} of {known.size} bars for {close.size}")
+        first = max(int(np.isnan(known).sum()) for known in (ranges, moves))
+        return cls(close, block_highs(close), block_lows(close), exposed, after, filled, ranges, moves, first)
 
 
-PRICES = record_of(Prices, FLOATS, FLOATS, FLOATS, INT, INTS, FILLS, FLOATS, INT)
+PRICES = record_of(Prices, FLOATS, FLOATS, FLOATS, INT, INTS, FILLS, FLOATS, FLOATS, INT)
 """The compiled type of `Prices`."""
 
 

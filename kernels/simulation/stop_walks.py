@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.jit import inline, splice
-from kernels.simulation.accounts import SHORT, enter_at, entry_fill, exit_fill, leave_at, settle
+from kernels.simulation.accounts import SHORT, enter_at, enter_share, entry_fill, exit_fill, leave_at, settle
 from kernels.simulation.entries import between, gather, packed_reason, place_of, reason_of, time_of
 from kernels.simulation.exits import EXIT_RUIN, LOSING_KINDS, MAX_BARS, TRAIL_PCT
 from kernels.simulation.fills import (
@@ -28,7 +28,8 @@ from kernels.simulation.fills import (
 )
 from kernels.simulation.levels.joined_ends import is_joint, join_ends
 from kernels.simulation.levels.level_prices import level_factor, level_price
-from kernels.simulation.levels.stops import end_rows, losing_rows, profit_rows
+from kernels.simulation.levels.sizes import OF_RULES, Size, share_of
+from kernels.simulation.levels.stops import end_rows, levels_of, losing_rows, profit_rows, size_of
 from kernels.simulation.levels.trailing_stops import OWN_FILL
 from kernels.simulation.marks import Marking, mark_until, new_marking, some_marking
 from kernels.simulation.trades import TRADE, booked_profit, ruin_before, write_trade
@@ -79,10 +80,17 @@ class LevelEnds(NamedTuple):
 
 
 class Levels(NamedTuple):
-    """The row of the window's ends that each lane reads, for either kind of level."""
+    """The row of the window's ends that each lane reads, for either kind of level, and the lane's size."""
 
     stop_rows: NDArray[np.int64]
     profit_rows: NDArray[np.int64]
+    measure: int
+    """The measure of all lanes' sizes, as `levels.sizes` numbers them."""
+    leverage: float
+    parts: NDArray[np.float64]
+    """The part, and the stop-losses, of each lane's size."""
+    sl_pcts: NDArray[np.float64]
+    sl_atrs: NDArray[np.float64]
 
 
 @inline
@@ -181,6 +189,29 @@ def _fetch_exits(window, at_levels, prices, slippage):
 
 
 @inline
+def room_for_lanes(sizes, lanes):
+    """Room for the rows and sizes of so many lanes."""
+    rows = np.empty(lanes, np.int64), np.empty(lanes, np.int64)
+    parts, sl_pcts, sl_atrs = np.empty(lanes), np.empty(lanes), np.empty(lanes)
+    return Levels(rows[0], rows[1], sizes.measure, sizes.leverage, parts, sl_pcts, sl_atrs)
+
+
+@inline
+def choose(levels, lane, rows, size):
+    """Write the rows and the size of a lane's combination."""
+    levels.stop_rows[lane], levels.profit_rows[lane] = rows
+    levels.parts[lane], levels.sl_pcts[lane], levels.sl_atrs[lane] = size.part, size.sl_pct, size.sl_atr
+
+
+@splice
+def _enter_sized(levels, lane, prices, signal_bar, side, fill, cash, rules):
+    """Open a position of the lane's own size."""
+    size = Size(levels.measure, levels.parts[lane], levels.sl_pcts[lane], levels.sl_atrs[lane])
+    share = share_of(size, prices, signal_bar, side, fill, rules)
+    return enter_share(side, fill, cash, share, levels.leverage, rules)
+
+
+@inline
 def walk(window, levels, prices, rules, accounts, trades):
     """Walk some combinations abreast over the entries of a window.
 
@@ -217,7 +248,10 @@ def walk(window, levels, prices, rules, accounts, trades):
                 reason = reason_of(end, prices.fills)
                 bar += prices.fills.delay
                 exit_bar = filled_bar(prices.fills, bar_at(prices.fills, time), reason)
-            position = enter_at(side, fills[place], cash, rules)
+            if levels.measure == OF_RULES:
+                position = enter_at(side, fills[place], cash, rules)
+            else:
+                position = _enter_sized(levels, lane, prices, bars[place], side, fills[place], cash, rules)
             if prices.exposed > 0 and side == SHORT and bar < prices.exposed:
                 exit_bar, reason = ruin_before(position, bar, exit_bar, reason, prices)
                 if reason == EXIT_RUIN:
@@ -247,7 +281,7 @@ def walk_all(entries, stops, combination, prices, rules, accounts):
     width = min(count, entries_a_window(rows))
     at_levels = room_for_levels(stops.kinds, stops.levels, width, prices)
     room = window_over(0, entries, stops.counts, at_levels)
-    levels = Levels(np.empty(LANES, np.int64), np.empty(LANES, np.int64))
+    levels = room_for_lanes(stops.sizes, LANES)
     unrecorded = np.empty(0, TRADE)
     for first in range(0, count, max(1, width)):
         some = between(entries, first, first + width)
@@ -257,8 +291,9 @@ def walk_all(entries, stops, combination, prices, rules, accounts):
         for begin in range(0, accounts.available.size, LANES):
             stop = min(begin + LANES, accounts.available.size)
             for lane in range(stop - begin):
-                chosen = end_rows(stops.counts, combination + begin + lane)
-                levels.stop_rows[lane], levels.profit_rows[lane] = chosen
+                number = combination + begin + lane
+                rows_of_lane = end_rows(stops.counts, levels_of(stops, number))
+                choose(levels, lane, rows_of_lane, size_of(stops, number))
             abreast = Accounts(
                 accounts.available[begin:stop],
                 accounts.reserve[begin:stop],

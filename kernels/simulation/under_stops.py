@@ -1,4 +1,4 @@
-"""Stage B: base variants under every combination of a stop-loss and a take-profit level.
+"""Stage B: base variants under every combination of levels and sizes.
 
 The fresh entries of a base variant are gathered once, each with its end by the signal and its end at each level. A
 combination is then a short walk over that list: an entry ends at the earliest of three.
@@ -14,7 +14,16 @@ from kernels.simulation.accounts import RULES, Rules, total_return_pct
 from kernels.simulation.entries import gather, gather_under, list_entries, place_of, reason_of, time_of
 from kernels.simulation.fills import bar_at, filled_bar
 from kernels.simulation.final_signals import decide, empty_final, partial_ands
-from kernels.simulation.levels.stops import STOPS, Stops, combinations_of, end_rows, one_of_each
+from kernels.simulation.levels.sizes import share_of
+from kernels.simulation.levels.stops import (
+    STOPS,
+    Stops,
+    combinations_of,
+    end_rows,
+    levels_of,
+    one_of_each,
+    size_of,
+)
 from kernels.simulation.marks import mark_rest
 from kernels.simulation.outcomes import OUTCOMES, Outcomes
 from kernels.simulation.plane_grid import PLANE_GRID, PlaneGrid
@@ -22,9 +31,10 @@ from kernels.simulation.prices import PRICES, Prices
 from kernels.simulation.pruned.pruned_accounts import Deal, close_account, may_trade, open_account, trade
 from kernels.simulation.pruned.pruning import PRUNING, Pruning
 from kernels.simulation.stop_walks import (
-    Levels,
+    choose,
     fetch_fills,
     new_accounts,
+    room_for_lanes,
     room_for_levels,
     walk,
     walk_all,
@@ -46,8 +56,8 @@ def rank_combinations(
 ) -> None:
     """Simulate combinations of these base variants from `first` on, as many as there are outcomes.
 
-    The combinations of a base are numbered one after the other, the take-profit fastest; those of `bases[1]`
-    follow those of `bases[0]`. Otherwise the same as `without_stops.rank_range`.
+    The combinations of a base are numbered one after the other, the size fastest, then the take-profit; those of
+    `bases[1]` follow those of `bases[0]`. Otherwise the same as `without_stops.rank_range`.
 
     Raises:
         ValueError: for indices, tables or outcomes that do not go together.
@@ -137,10 +147,11 @@ def _rank(planes, bases, stops, first, prices, rules, outcomes):
 
 
 @inline
-def _pruned_combination(window, rows, prices, rules, pruning):
+def _pruned_combination(window, stops, combination, prices, rules, pruning):
     """The account of one combination at its end, or where it breaks a limit."""
     account = open_account(rules, pruning)
-    stop_row, profit_row = rows
+    stop_row, profit_row = end_rows(stops.counts, levels_of(stops, combination))
+    size = size_of(stops, combination)
     place = 0
     while place < window.bars.size and may_trade(account):
         end, fill = window.ends[stop_row, place], window.exits[stop_row, place]
@@ -148,7 +159,9 @@ def _pruned_combination(window, rows, prices, rules, pruning):
             end, fill = window.ends[profit_row, place], window.exits[profit_row, place]
         exit_bar = filled_bar(prices.fills, bar_at(prices.fills, time_of(end)), reason_of(end, prices.fills))
         bar = window.bars[place] + prices.fills.delay
-        deal = Deal(window.sides[place], bar, exit_bar, window.fills[place], fill)
+        side, entry = window.sides[place], window.fills[place]
+        share = share_of(size, prices, window.bars[place], side, entry, rules)
+        deal = Deal(side, bar, exit_bar, entry, fill, share, stops.sizes.leverage)
         account = trade(account, deal, prices, rules, pruning)
         place = place_of(end)
     return account
@@ -172,7 +185,7 @@ def _rank_pruned(planes, bases, stops, first, prices, rules, pruning, outcomes):
         fetch_fills(window, at_levels, stops.counts, prices, rules.slippage)
         until = min(n_variants, at + n_combinations - combination)
         while at < until:
-            account = _pruned_combination(window, end_rows(stops.counts, combination), prices, rules, pruning)
+            account = _pruned_combination(window, stops, combination, prices, rules, pruning)
             close_account(account, n_bars, rules, pruning, outcomes, at)
             outcomes.conflicts[at] = conflicts
             at += 1
@@ -182,14 +195,15 @@ def _rank_pruned(planes, bases, stops, first, prices, rules, pruning, outcomes):
 @inline
 def _trace_entries(entries, stops, combination, prices, rules, trades):
     """Write one combination's trades, as many as there is room for; return their number."""
-    some, chosen = one_of_each(stops, combination)
+    some, chosen = one_of_each(stops, levels_of(stops, combination))
     at_levels = room_for_levels(some.kinds, some.levels, entries.bars.size, prices)
     gather_under(entries, stops, chosen, prices, rules, at_levels.ends, at_levels.bests)
     window = window_over(0, entries, some.counts, at_levels)
     fetch_fills(window, at_levels, some.counts, prices, rules.slippage)
     accounts = new_accounts(1, rules, np.empty(0, np.int64), np.empty((0, BLOCKS), np.int32))
-    loss, profit = end_rows(some.counts, 0)
-    walk(window, Levels(np.full(1, loss), np.full(1, profit)), prices, rules, accounts, trades)
+    levels = room_for_lanes(stops.sizes, 1)
+    choose(levels, 0, end_rows(some.counts, 0), size_of(stops, combination))
+    walk(window, levels, prices, rules, accounts, trades)
     return accounts.trades[0]
 
 

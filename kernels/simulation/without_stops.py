@@ -7,6 +7,8 @@ both from the same functions, so that their totals are equal to the bit.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -224,7 +226,8 @@ def _pruned_variant(positions, count, prices, rules, pruning, room):
         side = positions.sides[0, place] if only_side == 0.0 else only_side
         bar, exit_bar = np.int64(positions.bars[0, 2 * place]), np.int64(positions.bars[0, 2 * place + 1])
         fill = entry_fill(side, room[2 * place], rules.slippage)
-        deal = Deal(side, bar, exit_bar, fill, exit_fill(side, room[2 * place + 1], rules.slippage))
+        left_at = exit_fill(side, room[2 * place + 1], rules.slippage)
+        deal = Deal(side, bar, exit_bar, fill, left_at, math.inf, 1.0)
         account = trade(account, deal, prices, rules, pruning)
     return account
 

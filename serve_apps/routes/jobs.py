@@ -257,7 +257,7 @@ async def _top(jobs: Jobs, job: Job, user_id: UUID, limit: int) -> tuple[Any, ..
         return ()
     grid = VariantGrid(await jobs.request(user_id, job.job_id))
     # Before Stage B its base variants, without stops, stand for what is to come.
-    unit = 1 if sweep.phase is Phase.STAGE_B or not grid.has_stops else grid.combinations.size
+    unit = 1 if sweep.phase is Phase.STAGE_B or not grid.has_stage_b else grid.combinations.size
     ranking, metric = sweep.ranking, grid.ranked_by
     return tuple(
         BestVariant(

@@ -47,7 +47,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy with one sizing more."""
     copy = copy_house(tmp_path_factory.mktemp("house"), "candleray")
     change(copy / FILE, "def _budget(", FIXED_QUOTE_PROFIT_LOCK.lstrip() + "def _budget(")
-    change(copy / FILE, "StrategyCompoundProfitLock)\n", "StrategyCompoundProfitLock, FixedQuoteProfitLock)\n")
+    change(copy / FILE, "    VolatilityTarget,\n", "    VolatilityTarget,\n    FixedQuoteProfitLock,\n")
     return copy
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -18,7 +19,7 @@ from kernels.simulation.pruned.pruning import Pruning, limits_of, no_deadlines
 from kernels.simulation.without_stops import rank_range, trades_of
 from tests.support.oracles import oracle
 from tests.support.oracles.drawn_cases import drawn_rules, drawn_signal
-from tests.support.oracles.filled_grid import FilledGrid, drawn_bars, drawn_exits, drawn_ranges
+from tests.support.oracles.filled_grid import FilledGrid, drawn_bars, drawn_exits, drawn_ranges, drawn_sizes
 from tests.support.oracles.naive_fills import Bar, Minute, Policy
 
 POLICIES = [
@@ -36,10 +37,16 @@ def drawn_grid(seed: int) -> FilledGrid:
     axes = [[drawn_signal(draw, count) for _ in range(draw.randint(1, 2))] for _ in range(draw.randint(1, 2))]
     gaps = sorted(draw.sample(range(count - 1), min(count - 1, draw.choice([0, 0, 1, 3]))))
     levels = [0.5, 1.0, 2.0, 3.0, 10.0, 40.0, 120.0]
-    chosen = (sorted(draw.sample(levels, draw.choice([0, 1, 2]))) for _ in range(2))
+    chosen = [sorted(draw.sample(levels, draw.choice([0, 1, 2]))) for _ in range(2)]
     others = None if draw.random() < 0.4 else drawn_exits(draw)
     atr = drawn_ranges(draw, bars) if others and (others[SL_ATR] or others[TP_ATR]) else None
-    return FilledGrid(bars, axes, drawn_rules(draw), policy, *chosen, gaps, others, atr)
+    rules = drawn_rules(draw)
+    if others is None or draw.random() < 0.5:
+        return FilledGrid(bars, axes, rules, policy, *chosen, gaps, others, atr)
+    sizing, sizes = drawn_sizes(draw, bool(chosen[0] or others[SL_ATR]))
+    volatility = drawn_ranges(draw, bars) if sizing == "volatility_target" else None
+    rules = replace(rules, sizing=sizing, max_leverage=sizes.leverage)
+    return FilledGrid(bars, axes, rules, policy, *chosen, gaps, others, atr, sizes, volatility)
 
 
 @pytest.mark.slow

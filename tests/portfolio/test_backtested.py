@@ -50,6 +50,13 @@ def backtest(one: dict[str, Any]) -> Any:
         {},
         {"fill": {"entry": "next_open"}},
         {"risk": {"sl_pct": 0.4, "tp_pct": 0.6}, "fill": {"entry": "next_open", "stops": "intrabar"}},
+        {"risk": {"sl_pct": 0.8}, "sizing": {"mode": "risk_per_trade", "risk_pct": 0.5}},
+        {
+            "risk": {"sl_pct": 0.9, "sl_atr": 2},
+            "fill": {"entry": "next_open", "stops": "intrabar"},
+            "sizing": {"mode": "risk_per_trade", "risk_pct": 0.3},
+        },
+        {"sizing": {"mode": "volatility_target", "target_pct": 2, "window": 50}},
     ],
 )
 async def test_a_portfolio_of_one_is_its_backtest_to_the_bit(changes: dict[str, Any]):
@@ -195,6 +202,15 @@ async def test_members_that_share_nothing_in_time_are_named():
     asked = content(strategy(9), strategy(9, "BBBUSDT"), allow_gaps=True)
     with pytest.raises(InvalidInput, match="end at 2025-01-01T16:40:00Z, before those of BBBUSDT 5m sma begin"):
         await portfolio_over(candles, asked)
+
+
+async def test_a_pocket_borrows_nothing():
+    sizing = {"mode": "risk_per_trade", "risk_pct": 2}
+    plain, borrowing = [
+        await portfolio_over(CANDLES, content(strategy(9, risk={"sl_pct": 0.4}, sizing={**sizing, **more})))
+        for more in ({}, {"max_leverage": 20})
+    ]
+    assert plain.metrics == borrowing.metrics
 
 
 async def test_a_sizing_that_has_money_of_its_own_is_refused():

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from candleray.backtests.axes import Axis, Steps, Values, levels
+from candleray.backtests.axes import AnyAxis, Axis, Steps, Values, bounded, levels
 from candleray.validation import Model
 
 MAX_LEVEL_PCT = 1000.0
@@ -19,28 +19,6 @@ USUAL_ATR_WINDOW, MIN_ATR_WINDOW, MAX_ATR_WINDOW = 14, 2, 500
 ATR_WINDOWS_BEFORE = 20
 """Windows of history that an average true range is computed over before a range: what came earlier is 2e-9 of it.
 It is a number of the strategy's own, so that no setting changes a level."""
-
-AnyAxis: TypeAlias = float | Values | Steps
-
-
-def _bounded(what: str, most: float, unit: str, *, below: bool = False) -> Callable[[AnyAxis], AnyAxis]:
-    """Return a check that all values of an axis are above 0 and at most, or below, a bound."""
-
-    def check(axis: AnyAxis) -> AnyAxis:
-        sequence = levels(axis)
-        for value in (sequence.at(0), sequence.at(sequence.count - 1)):
-            if not 0 < value <= most or (below and value == most):
-                raise PydanticCustomError(
-                    "out_of_bounds",
-                    "{what} is above 0 and {bound} {max} {unit}, got {value}",
-                    {
-                        **{"what": what, "bound": "below" if below else "at most", "max": f"{most:g}"},
-                        **{"unit": unit, "value": f"{value:g}"},
-                    },
-                )
-        return axis
-
-    return check
 
 
 def _whole(axis: AnyAxis) -> AnyAxis:
@@ -54,12 +32,12 @@ def _whole(axis: AnyAxis) -> AnyAxis:
     return axis
 
 
-PercentAxis: TypeAlias = Annotated[Axis, AfterValidator(_bounded("a level", MAX_LEVEL_PCT, "percent"))]
-RangeAxis: TypeAlias = Annotated[Axis, AfterValidator(_bounded("a level", MAX_LEVEL_ATR, "average true ranges"))]
-TrailAxis: TypeAlias = Annotated[Axis, AfterValidator(_bounded("a trailing stop", 100.0, "percent", below=True))]
+PercentAxis: TypeAlias = Annotated[Axis, AfterValidator(bounded("a level", MAX_LEVEL_PCT, "percent"))]
+RangeAxis: TypeAlias = Annotated[Axis, AfterValidator(bounded("a level", MAX_LEVEL_ATR, "average true ranges"))]
+TrailAxis: TypeAlias = Annotated[Axis, AfterValidator(bounded("a trailing stop", 100.0, "percent", below=True))]
 BarsAxis: TypeAlias = Annotated[
     Axis,
-    AfterValidator(_bounded("a time stop", float(MAX_HELD_BARS), "bars")),
+    AfterValidator(bounded("a time stop", float(MAX_HELD_BARS), "bars")),
     AfterValidator(_whole),
 ]
 

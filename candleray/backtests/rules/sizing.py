@@ -1,20 +1,30 @@
 """Sizing: how much an entry buys, by a model for each mode.
 
-A mode says itself what it is to the account (`kernels/simulation/accounts.py`), so that a new one is a class here
-and an entry in `SIZINGS`. An entry spends only of what is available, never of the reserve.
+A mode says itself what it is to the account (`kernels/simulation/accounts.py`), and one that measures risk what it
+is to the entries (`kernels/simulation/levels/sizes.py`), so that a new one is a class here and an entry in
+`SIZINGS`. An entry spends only of what is available, never of the reserve.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias, TypedDict, get_args
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeAlias, TypedDict, get_args
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from candleray.backtests.axes import Number
+from candleray.backtests.axes import Axis, Number, Steps, Values, bounded, levels
+from candleray.backtests.rules.risk import LevelBounds
 from candleray.errors import invalid
 from candleray.validation import Model, one_of
 
 Quote: TypeAlias = Annotated[Number, Field(gt=0)]
+
+MAX_PART_PCT = 100.0
+PartAxis: TypeAlias = Annotated[Axis, AfterValidator(bounded("a share of the account", MAX_PART_PCT, "percent"))]
+MAX_LEVERAGE = 125
+MIN_WINDOW, MAX_WINDOW = 2, 500
+
+Measure: TypeAlias = Literal["rules", "loss", "volatility"]
+"""The measures of a size: what the rules of the account say, the loss at the stop-loss, a day's volatility."""
 
 
 class AccountFields(TypedDict):
@@ -36,6 +46,30 @@ def account_fields(
 
 class Sizing(Model):
     """The base of all modes; a mode has a field `mode` with its name."""
+
+    measure: ClassVar[Measure] = "rules"
+    parts_field: ClassVar[str] = ""
+    """The field that may be an axis: the percent of what is available that is lost, or moves; mostly none."""
+    needs_stop_loss: ClassVar[bool] = False
+    words: ClassVar[str] = ""
+    """The sentence that says it; `{parts}` stands for the values of `parts_field`. Most modes are not said."""
+    label: ClassVar[str] = ""
+    """The part of a strategy's name before the value of `parts_field`."""
+
+    @property
+    def axes(self) -> dict[str, Values | Steps]:
+        """The field of `parts_field` and its values."""
+        return {self.parts_field: levels(getattr(self, self.parts_field))} if self.parts_field else {}
+
+    @property
+    def leverage(self) -> float:
+        """The notional is at most so many times what is available."""
+        return 1.0
+
+    @property
+    def history_bars(self) -> int:
+        """Bars before a range that sizes on its first bar follow from."""
+        return 0
 
     def account_fields(self) -> AccountFields:
         """The sizing in the terms of an account; it must be complete (`completed`)."""
@@ -97,6 +131,53 @@ class StrategyCompoundProfitLock(Sizing):
         return self.model_copy(update={"budget_quote": _budget(self.budget_quote, init_cash_quote)})
 
 
+class RiskPerTrade(Sizing):
+    """Every entry loses the same share of what is available if its stop-loss ends it, costs included."""
+
+    mode: Literal["risk_per_trade"]
+    risk_pct: PartAxis
+    """The share that is lost, in percent."""
+    max_leverage: Annotated[Number, Field(gt=0, le=MAX_LEVERAGE)] = 1
+    """The notional is at most so many times what is available; above 1 the exchange lends the rest, free."""
+
+    measure: ClassVar[Measure] = "loss"
+    parts_field: ClassVar[str] = "risk_pct"
+    needs_stop_loss: ClassVar[bool] = True
+    words: ClassVar[str] = (
+        "An entry that its stop-loss ends loses {parts} % of what is available, costs included; "
+        "its notional is at most {max_leverage:g} times that."
+    )
+    label: ClassVar[str] = "risk"
+
+    @property
+    def leverage(self) -> float:
+        return float(self.max_leverage)
+
+
+class VolatilityTarget(Sizing):
+    """Every entry is as large as lets the account move by a target a day, up to what is available."""
+
+    mode: Literal["volatility_target"]
+    target_pct: PartAxis
+    """The standard deviation of a day's return of the account while it holds a position, in percent."""
+    window: Annotated[int, Field(ge=MIN_WINDOW, le=MAX_WINDOW, strict=True)] = 100
+    """Returns of bars, up to that of the signal, that a day's volatility is measured by."""
+
+    common_names: ClassVar[frozenset[str]] = frozenset({"window"})
+    """A window that stands elsewhere is meant for an indicator."""
+    measure: ClassVar[Measure] = "volatility"
+    parts_field: ClassVar[str] = "target_pct"
+    words: ClassVar[str] = (
+        "An entry moves what is available by {parts} % a day, by the volatility of the last {window} bars, "
+        "as far as it is enough."
+    )
+    label: ClassVar[str] = "vol"
+
+    @property
+    def history_bars(self) -> int:
+        return self.window
+
+
 def _budget(budget_quote: float | None, init_cash_quote: float) -> float:
     budget = init_cash_quote if budget_quote is None else budget_quote
     if budget > init_cash_quote:
@@ -108,7 +189,22 @@ def _budget(budget_quote: float | None, init_cash_quote: float) -> float:
     return budget
 
 
-SIZINGS: tuple[type[Sizing], ...] = (AllIn, FixedQuote, StrategyCompound, StrategyCompoundProfitLock)
+SIZINGS: tuple[type[Sizing], ...] = (
+    AllIn,
+    FixedQuote,
+    StrategyCompound,
+    StrategyCompoundProfitLock,
+    RiskPerTrade,
+    VolatilityTarget,
+)
+
+PARTS_FIELDS = tuple(sizing.parts_field for sizing in SIZINGS if sizing.parts_field)
+"""The fields that may be axes, of all modes."""
+PARTS_BOUNDS = {
+    **dict.fromkeys(PARTS_FIELDS, LevelBounds(MAX_PART_PCT)),
+    "window": LevelBounds(MAX_WINDOW, MIN_WINDOW, is_whole=True),
+}
+"""The numbers that they and a window may be, for whoever moves them by a step."""
 
 if TYPE_CHECKING:
     AnySizing: TypeAlias = Sizing

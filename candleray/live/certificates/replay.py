@@ -195,7 +195,7 @@ class _Account:
 
     @classmethod
     def of(cls, bars: Bars, grid: VariantGrid, planes: Planes) -> _Account:
-        return cls(bars, grid, planes, all_tables(bars, grid, planes) if grid.has_stops else None)
+        return cls(bars, grid, planes, all_tables(bars, grid, planes) if grid.has_stage_b else None)
 
     @property
     def init_cash_quote(self) -> float:

@@ -18,6 +18,10 @@ def require_runnable(spec: StrategySpec) -> None:
         told = f"entry {spec.fill.entry}, stops {spec.fill.stops}"
         message = f"fill is {told}, and the account of a run fills at closes: run a copy without fill"
         raise invalid("fill", "not_at_closes", message)
+    if spec.sizing.parts_field:
+        mode = getattr(spec.sizing, "mode", "")
+        message = f"the account of a run knows no sizing {mode} yet: run a copy with all_in or fixed_quote"
+        raise invalid("sizing", "not_sized_live", message)
     others = [name for name in spec.risk.axes if name not in LEVELS]
     if others:
         message = (

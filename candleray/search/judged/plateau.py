@@ -136,7 +136,7 @@ def _totals(bars: Bars, asked: Mapping[str, Any], defaults: BacktestSettings) ->
     grid = VariantGrid(resolve(BacktestRequest.model_validate(asked), defaults))
     planes = engine.Planes.over([engine.planes_of(bars, grid, 0, grid.planes, defaults.warmup_bars)])
     own, prices = planes.plane_grid(grid), engine.prices_of(bars, grid)
-    if grid.has_stops:
+    if grid.has_stage_b:
         bases: NDArray[np.int64] = np.arange(grid.radix.size)
         tables = engine.all_tables(bars, grid, planes)
         outcomes = engine.outcomes_under(bars, grid, own, tables, bases, 0, grid.size, prices)

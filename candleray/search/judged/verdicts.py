@@ -36,14 +36,15 @@ def judged_phase(grid: VariantGrid) -> Phase:
 
 def judges_answer(grid: VariantGrid) -> bool:
     """Return whether the variants of the answer are among those that are judged."""
-    return not (grid.has_stops and grid.needs_stage_a)
+    return not (grid.has_stage_b and grid.needs_stage_a)
 
 
 def strategy_of(grid: VariantGrid, index: int) -> Mapping[str, Any]:
-    """Return the request of one judged variant alone, without the stops that it was judged without."""
+    """Return the request of one judged variant alone, without the stops and sizes that it was judged without."""
     if judges_answer(grid):
         return grid.strategy(index)
-    return {**grid.strategy(index * grid.combinations.size), "risk": {}}
+    without = {"risk": {}, **({"sizing": {"mode": "all_in"}} if grid.sizes else {})}
+    return {**grid.strategy(index * grid.combinations.size), **without}
 
 
 def no_verdict(grid: VariantGrid, bars: int) -> str | None:

@@ -99,9 +99,9 @@ class _Chosen:
 
     def over(self, first: int, last: int) -> tuple[int, float]:
         """Return how many trades it makes on these bars alone, and what they make of one unit of cash."""
-        bars = self._bars.some(first, last, self._grid.request.risk.history_bars)
+        bars = self._bars.some(first, last, self._grid.request.history_bars)
         planes = self._planes_over(first, last)
-        tables = engine.all_tables(bars, self._grid, planes) if self._grid.has_stops else None
+        tables = engine.all_tables(bars, self._grid, planes) if self._grid.has_stage_b else None
         prices = engine.prices_of(bars, self._grid)
         retracing = Retracing.of(bars, self._grid, planes.addresses, tables, prices)
         trades = retracing.trades(0)

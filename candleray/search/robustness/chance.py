@@ -65,6 +65,8 @@ class Chance:
     def _not_drawn(self, check: Check, bars: Bars) -> str | None:
         if check is Check.SKIPPED and not self.strategy.fill.is_usual:
             return "it walks from close to close, and fill has orders fill elsewhere"
+        if check is Check.SKIPPED and self.strategy.sizing.parts_field:
+            return "it walks trades without their levels, by which sizing measures what an entry buys"
         if check is Check.NOISE and bars.inside is not None:
             return "it moves prices of bars, and fill.stops looks at the minutes inside them"
         return None

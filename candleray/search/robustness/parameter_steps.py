@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from candleray.backtests.rules.risk import BOUNDS, LevelBounds
+from candleray.backtests.rules.sizing import PARTS_BOUNDS
 from candleray.backtests.signals.operands import MAX_SHIFT
 from kernels.declare import Param
 from kernels.indicators import INDICATORS
@@ -74,6 +75,9 @@ def steps_of(strategy: Mapping[str, Any]) -> Iterator[AnyStep]:
     for name, level in (strategy.get("risk") or {}).items():
         if level is not None:
             yield _of_level(("risk", name), level, BOUNDS[name])
+    for name, value in (strategy.get("sizing") or {}).items():
+        if name in PARTS_BOUNDS:
+            yield _of_level(("sizing", name), value, PARTS_BOUNDS[name])
 
 
 def replaced(strategy: Mapping[str, Any], place: Place, value: float) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from kernels.jit import FLOATS, INTS, WORDS, inline, record_of
 from kernels.simulation.accounts import LONG_SHORT
 from kernels.simulation.entry_bars import ENTRY_BARS, EntryBars
-from kernels.simulation.exits import KINDS, LOSING_KINDS, MAX_BARS
+from kernels.simulation.exits import KINDS, LOSING_KINDS, MAX_BARS, SL_ATR, SL_PCT
 from kernels.simulation.levels.first_passages import BLOCK_LEVELS
+from kernels.simulation.levels.sizes import OF_RULES, SIZES, Size, Sizes, size_count
 
 
 class Stops(NamedTuple):
@@ -32,22 +34,30 @@ class Stops(NamedTuple):
     """The levels, in the same order."""
     entry_bars: EntryBars
     """The bars that the tables have rows for."""
+    sizes: Sizes
+    """The sizes that each combination of levels is tried with."""
 
     @classmethod
     def of(
-        cls, addresses: NDArray[np.uint64], levels: Mapping[int, Sequence[float]], entry_bars: EntryBars
+        cls,
+        addresses: NDArray[np.uint64],
+        levels: Mapping[int, Sequence[float]],
+        entry_bars: EntryBars,
+        sizes: Sizes | None = None,
     ) -> Stops:
         """
         Args:
             levels: by kind; of a kind that is left out there are none.
+            sizes: those of the rules of the account alone where left out.
         """
         counts = np.array([len(levels.get(kind, ())) for kind in range(KINDS)], np.int64)
         every = [level for kind in range(KINDS) for level in levels.get(kind, ())]
-        return cls(addresses, counts, np.repeat(np.arange(KINDS), counts), np.array(every, np.float64), entry_bars)
+        kinds, own = np.repeat(np.arange(KINDS), counts), sizes or Sizes.of_rules()
+        return cls(addresses, counts, kinds, np.array(every, np.float64), entry_bars, own)
 
     @property
     def combinations(self) -> int:
-        return int(np.maximum(1, self.counts).prod())
+        return int(np.maximum(1, self.counts).prod()) * self.sizes.each
 
     def check(self, direction: int) -> None:
         """
@@ -62,7 +72,7 @@ class Stops(NamedTuple):
             raise ValueError(f"{self.addresses.size} tables of first passages, {needed} needed")
 
 
-STOPS = record_of(Stops, WORDS, INTS, INTS, FLOATS, ENTRY_BARS)
+STOPS = record_of(Stops, WORDS, INTS, INTS, FLOATS, ENTRY_BARS, SIZES)
 """The compiled type of `Stops`."""
 
 
@@ -90,19 +100,49 @@ def profit_rows(counts):
 
 @inline
 def combinations_of(stops):
-    return max(1, losing_rows(stops.counts)) * max(1, profit_rows(stops.counts))
+    """The combinations of levels and sizes; sizes are the fastest digit."""
+    return max(1, losing_rows(stops.counts)) * max(1, profit_rows(stops.counts)) * size_count(stops.sizes)
 
 
 @inline
-def end_rows(counts, combination):
-    """The rows of a combination's ends, losses before profits; row 0 where it has no such level."""
+def levels_of(stops, combination):
+    """The number of a combination's choice of levels, whatever its size."""
+    return combination // size_count(stops.sizes)
+
+
+@inline
+def size_of(stops, combination):
+    """The size of a combination, with the stop-losses that it is measured by."""
+    if stops.sizes.measure == OF_RULES:
+        return Size(OF_RULES, math.nan, math.nan, math.nan)
+    choice, number = divmod(combination, size_count(stops.sizes))
+    levels = _level_of(stops, SL_PCT, choice), _level_of(stops, SL_ATR, choice)
+    return Size(stops.sizes.measure, stops.sizes.parts[number], levels[0], levels[1])
+
+
+@inline
+def _level_of(stops, kind, choice):
+    """The level of a kind in a choice of levels; NaN where it has none."""
+    before = 0
+    for at in range(KINDS):
+        if at < kind:
+            before += stops.counts[at]
+        elif at > kind:
+            choice //= max(1, stops.counts[at])
+    count = stops.counts[kind]
+    return stops.levels[before + choice % count] if count > 0 else math.nan
+
+
+@inline
+def end_rows(counts, choice):
+    """The rows of the ends under a choice of levels, losses before profits; row 0 where it has no such level."""
     losses, profits = losing_rows(counts), profit_rows(counts)
-    loss, profit = divmod(combination, max(1, profits))
+    loss, profit = divmod(choice, max(1, profits))
     return 1 + loss if losses else 0, 1 + losses + profit if profits else 0
 
 
 class OneOfEach(NamedTuple):
-    """The levels of one combination, one of each kind that has any, as `Stops` names those of all."""
+    """The levels of one choice, one of each kind that has any, as `Stops` names those of all."""
 
     counts: NDArray[np.int64]
     kinds: NDArray[np.int64]
@@ -110,10 +150,10 @@ class OneOfEach(NamedTuple):
 
 
 @inline
-def one_of_each(stops, combination):
-    """The levels of a combination, and the place of each among those of its kind."""
+def one_of_each(stops, choice):
+    """The levels of a choice, and the place of each among those of its kind."""
     chosen, counts = np.zeros(KINDS, np.int64), np.zeros(KINDS, np.int64)
-    left, some, behind = combination, 0, stops.levels.size
+    left, some, behind = choice, 0, stops.levels.size
     kinds, levels = np.empty(KINDS, np.int64), np.empty(KINDS)
     for kind in range(KINDS - 1, -1, -1):
         if stops.counts[kind] > 0:

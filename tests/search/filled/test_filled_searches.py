@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from candleray.backtests.result import BacktestResult
@@ -109,6 +110,9 @@ def clock_of(variant: dict[str, Any], fill: dict[str, str], minutes: int, days: 
         init_cash_quote=variant["init_cash_quote"],
         sl_pct=variant["risk"]["sl_pct"],
         tp_pct=variant["risk"]["tp_pct"],
+        sizing=variant["sizing"]["mode"],
+        part_pct=variant["sizing"].get("risk_pct", variant["sizing"].get("target_pct", 0.0)),
+        max_leverage=variant["sizing"].get("max_leverage", 1.0),
     )
     bars, risk = [whole[opened] for opened in opens[place:stop]], variant["risk"]
     exits = Exits(*(risk.get(name) for name in ("sl_atr", "trail_pct", "max_bars", "tp_atr")))
@@ -116,6 +120,9 @@ def clock_of(variant: dict[str, Any], fill: dict[str, str], minutes: int, days: 
         first = max(0, place - 20 * risk["atr_window"])
         ranges = wilders_ranges([whole[opened] for opened in opens[first:stop]], risk["atr_window"])
         exits = replace(exits, atr=ranges[place - first :])
+    if rules.sizing == "volatility_target":
+        known = pd.Series(closes).pct_change().rolling(variant["sizing"]["window"]).std() * (1440 / minutes) ** 0.5
+        exits = replace(exits, volatility=known[place:stop].tolist())
     return trade(signals, bars, rules, Policy(**fill), exits=exits), opens[place:stop]
 
 
@@ -160,8 +167,39 @@ def test_so_is_every_one_under_levels_of_other_kinds(
     assert_as_the_clock_says(minutes, {"entry": entry, **stops}, direction, risk, 16)
 
 
+SIZINGS: list[dict[str, Any]] = [
+    {"mode": "risk_per_trade", "risk_pct": {"values": [0.5, 2]}},
+    {"mode": "risk_per_trade", "risk_pct": {"start": 1, "stop": 3, "step": 2}, "max_leverage": 10},
+    {"mode": "volatility_target", "target_pct": {"values": [0.4, 3]}, "window": 40},
+]
+
+
+@pytest.mark.parametrize("sizing", SIZINGS)
+@pytest.mark.parametrize("fill", [{"entry": "close", "stops": "close"}, INTRABAR])
+@pytest.mark.parametrize(
+    "risk",
+    [{"sl_pct": {"values": [0.6, 4]}, "tp_pct": 3}, {"sl_pct": 3, "sl_atr": {"values": [1, 9]}, "atr_window": 5}],
+)
+def test_sizes_are_what_the_clock_says_and_may_be_an_axis(
+    sizing: dict[str, Any], fill: dict[str, str], risk: dict[str, Any]
+):
+    assert_as_the_clock_says(15, fill, "long-short", risk, 4, sizing=sizing)
+
+
+def test_a_target_of_volatility_needs_no_level():
+    assert_as_the_clock_says(15, {"entry": "close", "stops": "close"}, "long-short", {}, 2, sizing=SIZINGS[2])
+
+
+def test_a_target_beyond_everything_is_all_in():
+    whole, sized = (
+        searched(None, sizing=sizing, verdict=False, top_k=2)
+        for sizing in ({"mode": "all_in"}, {"mode": "volatility_target", "target_pct": 100, "window": 20})
+    )
+    assert [one.metrics for one in sized.top] == [one.metrics for one in whole.top]
+
+
 def assert_as_the_clock_says(
-    minutes: int, fill: dict[str, str], direction: str, risk: dict[str, Any], variants: int
+    minutes: int, fill: dict[str, str], direction: str, risk: dict[str, Any], variants: int, **changes: Any
 ) -> None:
     timeframe = {1: "1m", 15: "15m", 60: "1h"}[minutes]
     days = {1: 1, 15: 4, 60: 10}[minutes]
@@ -176,15 +214,16 @@ def assert_as_the_clock_says(
         indicators=[FAST],
         top_k=variants,
         trades_for=variants,
+        **changes,
     )
     assert len(result.top) == variants
     for variant in result.top:
         clock, opens = clock_of(variant.strategy, fill, minutes, days)
         assert variant.total_return_pct == pytest.approx(clock.run.total_return_pct, rel=1e-9, abs=1e-9)
-        told = [(one.exit_reason, one.entry_fill, one.exit_fill) for one in variant.trades or ()]
-        expected = [(one.exit_reason, one.entry_fill, one.exit_fill) for one in clock.run.trades]
+        told = [(one.exit_reason, one.entry_fill, one.exit_fill, one.quantity) for one in variant.trades or ()]
+        expected = [(one.exit_reason, one.entry_fill, one.exit_fill, one.quantity) for one in clock.run.trades]
         assert [one[0] for one in told] == [one[0] for one in expected]
-        assert np.allclose([one[1:] for one in told], [one[1:] for one in expected], rtol=1e-12, atol=0)
+        assert np.allclose([one[1:] for one in told], [one[1:] for one in expected], rtol=1e-11, atol=0)
         for one, naive in zip(variant.trades or (), clock.run.trades, strict=True):
             before, after = opens[naive.exit_bar], opens[naive.exit_bar] + minutes * MINUTE_MS
             assert iso(before) <= one.exit_time <= iso(after)

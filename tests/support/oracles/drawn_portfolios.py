@@ -94,6 +94,9 @@ def _member(random: np.random.Generator, closes: list[list[tuple[int, float]]]) 
         is_ruin = side < 0 and random.random() < 0.05
         trades.append(NaiveTrade(entry, left, side, float(entry_fill), float(exit_fill), is_ruin))
         at = end if left[1] <= int(waits) else end + 1
+    if random.random() < 0.3:
+        for trade in trades:
+            trade.share = float(random.uniform(0.01, 1.3))
     fixed = float(random.uniform(100, 4000)) if random.random() < 0.3 else None
     return NaiveMember(trades, instrument, float(random.choice([0.0, 0.001])), slippage, fixed)
 
@@ -108,6 +111,7 @@ def ledger_of(drawn: NaivePortfolio) -> Ledger:
         np.array([trade.entry_fill for trade in trades], np.float64),
         np.array([trade.exit_fill for trade in trades], np.float64),
         np.array([EXIT_RUIN if trade.is_ruin else EXIT_SIGNAL for trade in trades], np.int64),
+        np.array([float("inf") if trade.share is None else trade.share for trade in trades]),
     )
     fixed = [float("inf") if one.fixed is None else one.fixed for one in drawn.members]
     members = Members(

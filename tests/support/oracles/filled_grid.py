@@ -11,6 +11,7 @@ import numpy as np
 from kernels.simulation.equity_curve import mark_equity
 from kernels.simulation.exits import KINDS, MAX_BARS, SL_ATR, SL_PCT, TP_ATR, TP_PCT, TRAIL_PCT
 from kernels.simulation.fills import Fills, Minutes
+from kernels.simulation.levels.sizes import OF_LOSS, OF_VOLATILITY, Sizes
 from tests.support.oracles.naive_fills import Bar, Exits, Minute, Policy, trade
 from tests.support.oracles.oracle_comparison import Grid, assert_close, signal_flags
 
@@ -31,12 +32,25 @@ class FilledGrid(Grid):
     """A grid over bars of minutes, whose variants the clock trades."""
 
     def __init__(
-        self, bars, axes, rules, policy, stop_losses=(), take_profits=(), gaps=(), more=None, atr=None
+        self,
+        bars,
+        axes,
+        rules,
+        policy,
+        stop_losses=(),
+        take_profits=(),
+        gaps=(),
+        more=None,
+        atr=None,
+        sizes=None,
+        volatility=None,
     ) -> None:
         self.bars, self.policy = bars, policy
         closes = [bar.close for bar in bars]
         filled = fills_of(bars, policy)
-        super().__init__(closes, axes, rules, stop_losses, take_profits, gaps, filled, more, atr)
+        super().__init__(
+            closes, axes, rules, stop_losses, take_profits, gaps, filled, more, atr, sizes, volatility
+        )
 
     def oracle_run(self, base, levels):
         return self.clock(base, levels).run
@@ -47,10 +61,12 @@ class FilledGrid(Grid):
         longs, shorts = np.array([f[0] for f in flags]).all(axis=0), np.array([f[1] for f in flags]).all(axis=0)
         signals = (longs.astype(int) - shorts.astype(int)).tolist()
         rules, exits = replace(self.rules, sl_pct=levels[0], tp_pct=levels[-1]), Exits()
-        if len(levels) == KINDS:
+        if len(levels) >= KINDS:
             rules = replace(self.rules, sl_pct=levels[SL_PCT], tp_pct=levels[TP_PCT])
             others = levels[SL_ATR], levels[TRAIL_PCT], levels[MAX_BARS], levels[TP_ATR]
-            exits = Exits(*others, self.prices.atr.tolist())
+            exits = Exits(*others, self.prices.atr.tolist(), self.prices.volatility.tolist())
+        if len(levels) > KINDS:
+            rules = replace(rules, part_pct=levels[-1] * 100)
         clock = trade(signals, self.bars, rules, self.policy, self.prices.gaps.tolist(), exits)
         clock.run.conflicts = int((longs & shorts).sum())
         return clock
@@ -93,6 +109,15 @@ def drawn_exits(draw: random.Random) -> dict[int, list[float]]:
     }
     counts = [0, 0, 1, 2]
     return {kind: sorted(draw.sample(levels, draw.choice(counts))) for kind, levels in choices.items()}
+
+
+def drawn_sizes(draw: random.Random, has_stop_loss: bool) -> tuple[str, Sizes]:
+    """A sizing that is measured by risk, and up to two of its parts: some are more than any account can lose."""
+    mode = draw.choice(["risk_per_trade", "volatility_target"] if has_stop_loss else ["volatility_target"])
+    parts = sorted(draw.sample([0.001, 0.01, 0.05, 0.3, 1.0], draw.choice([1, 2])))
+    if mode == "volatility_target":
+        return mode, Sizes(OF_VOLATILITY, np.array(parts), 1.0)
+    return mode, Sizes(OF_LOSS, np.array(parts), draw.choice([0.5, 1.0, 1.0, 3.0, 20.0]))
 
 
 def drawn_ranges(draw: random.Random, bars: list[Bar]) -> np.ndarray:

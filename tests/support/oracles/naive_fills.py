@@ -43,6 +43,8 @@ class Exits:
     tp_atr: float | None = None
     atr: Sequence[float] = ()
     """The average true range at each bar."""
+    volatility: Sequence[float] = ()
+    """The volatility of a day, as it is known at each bar."""
 
 
 @dataclass
@@ -95,7 +97,8 @@ class Clock:
             self.leave(bar, price, end)
 
     def ask_to_enter(self, bar: int, price: float, side: int) -> None:
-        if self.account.ruined or (self.exits.atr and math.isnan(self.exits.atr[bar])):
+        known = [one[bar] for one in (self.exits.atr, self.exits.volatility) if one]
+        if self.account.ruined or any(map(math.isnan, known)):
             return
         if self.policy.entry == "next_open" and (self.position is None or self.exits_at_open):
             self.enters_at_open = side
@@ -115,8 +118,34 @@ class Clock:
         if self.rules.sizing == "fixed_quote" and self.rules.fixed_quote < notional:
             notional = self.rules.fixed_quote
             left = self.account.available - notional - fee_rate * notional
+        if self.rules.sizing in ("risk_per_trade", "volatility_target"):
+            notional, left = self.measured(side, fill, signal_bar)
         self.position = Position(side, bar, fill, notional / fill, notional, fee_rate * notional, left)
         self.signal_bar, self.best = signal_bar, fill
+
+    def measured(self, side: int, fill: float, signal_bar: int) -> tuple[float, float]:
+        """The notional that risks a part of what is available, and what the entry leaves."""
+        available, fee_rate = self.account.available, self.rules.fee_pct / 100
+        wanted = self.rules.part_pct / 100 * available
+        if self.rules.sizing == "risk_per_trade":
+            stop = max(0.0, self.nearest_stop(side, fill, signal_bar))
+            stopped = stop * (1 - side * self.rules.slippage_pct / 100)
+            lost = side * (fill - stopped) + fee_rate * fill + fee_rate * stopped
+            notional = wanted / (lost / fill) if lost else math.inf
+        else:
+            moves = self.exits.volatility[signal_bar]
+            notional = wanted / moves if moves else math.inf
+        most = self.rules.max_leverage
+        notional = min(notional, available * most / (1 + fee_rate * most))
+        return notional, available - notional - fee_rate * notional
+
+    def nearest_stop(self, side: int, fill: float, signal_bar: int) -> float:
+        stops = []
+        if self.rules.sl_pct is not None:
+            stops.append(fill * (1 - side * self.rules.sl_pct / 100))
+        if self.exits.sl_atr is not None:
+            stops.append(fill - side * self.exits.sl_atr * self.exits.atr[signal_bar])
+        return max(stops) if side == 1 else min(stops)
 
     def leave(self, bar: int, price: float, reason: str) -> None:
         position, account = self.position, self.account

@@ -22,6 +22,8 @@ class NaiveTrade:
     entry_fill: float
     exit_fill: float
     is_ruin: bool = False
+    share: float | None = None
+    """The notional as a share of what is available; None where the sizing does not measure risk."""
 
 
 @dataclass
@@ -163,6 +165,8 @@ class NaivePortfolio:
             return _count(member.refused, refusal)
         whole = member.available / (1.0 + member.fee)
         notional = whole if member.fixed is None else min(member.fixed, whole)
+        if trade.share is not None:
+            notional = min(notional, member.available * trade.share)
         rooms = []
         equity, (gross, net) = self._equity(now), self._exposures(now)
         if self.limits.get("max_gross_exposure") is not None:

@@ -27,6 +27,9 @@ class Rules:
     safe_profit_percent: float = 0.0
     sl_pct: float | None = None
     tp_pct: float | None = None
+    part_pct: float = 0.0
+    """The part that the stop-loss of a `risk_per_trade` loses, or that a `volatility_target` moves in a day."""
+    max_leverage: float = 1.0
 
 
 @dataclass(frozen=True)

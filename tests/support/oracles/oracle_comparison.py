@@ -15,6 +15,7 @@ from kernels.simulation.accounts import LONG, SHORT
 from kernels.simulation.entry_bars import EntryBars
 from kernels.simulation.exits import EXIT_REASONS, KINDS, MAX_BARS, SL_PCT, TP_PCT
 from kernels.simulation.levels.first_passages import BLOCK_LEVELS, StopTable, passages
+from kernels.simulation.levels.sizes import Sizes
 from kernels.simulation.levels.stops import Stops
 from kernels.simulation.outcomes import Outcomes
 from kernels.simulation.plane_grid import PlaneGrid
@@ -67,10 +68,13 @@ class Grid:
         fills=None,
         more: Mapping[int, Sequence[float]] | None = None,
         atr=None,
+        sizes: Sizes | None = None,
+        volatility=None,
     ) -> None:
         """
         Args:
             more: levels of other kinds, with which combinations are tuples of a level of each kind.
+            sizes: those measured by risk, whose parts are then the last of each tuple.
         """
         self.close, self.axes, self.rules = np.array(closes, float), axes, rules
         self.terms = kernel_rules(rules)
@@ -78,13 +82,15 @@ class Grid:
         self.offsets = np.cumsum([0, *self.sizes[:-1]])
         self._chunks = [np.stack([pack(signal_flags(signal)) for signal in axis]) for axis in axes]
         self.planes = PlaneGrid(plane_addresses(self._chunks), self.offsets, self.sizes)
-        self.prices = Prices.over(self.close, self.terms.slippage, gaps, fills, atr)
+        self.prices = Prices.over(self.close, self.terms.slippage, gaps, fills, atr, volatility)
         kinds = {SL_PCT: stop_losses, TP_PCT: take_profits, **(more or {})}
         combinations = list(product(*(kinds.get(kind) or [None] for kind in range(KINDS))))
         self.levels = [one if more is not None else (one[SL_PCT], one[TP_PCT]) for one in combinations]
-        self.stops = self.tables(kinds)
+        if sizes is not None:
+            self.levels = [(*one, part) for one in self.levels for part in sizes.parts.tolist()]
+        self.stops = self.tables(kinds, sizes)
 
-    def tables(self, levels_of) -> Stops:
+    def tables(self, levels_of, sizes: Sizes | None = None) -> Stops:
         sides = {"long-only": [LONG], "short-only": [SHORT], "long-short": [LONG, SHORT]}[self.rules.direction]
         n_words = self._chunks[0].shape[2]
         entries = EntryBars.among(self.planes, n_words)
@@ -96,7 +102,7 @@ class Grid:
             for side in sides
         ]
         self._tables = passages(self.prices, self.terms.slippage, wanted, entries)
-        return Stops.of(row_addresses([table[None] for table in self._tables]), levels_of, entries)
+        return Stops.of(row_addresses([table[None] for table in self._tables]), levels_of, entries, sizes)
 
     def rank(self, bases=None, first=0, last=None, pruning=None) -> Outcomes:
         """The outcomes of the combinations `[first, last)`; of all without them."""
