@@ -66,15 +66,11 @@ class Desk:
             Conflict: the run is halted.
         """
         await self._reconciler.reconcile()
+        # Counted before anything else is looked at: whoever makes an order meanwhile takes this number.
+        made = await self._store.made_for_bar(self._run_id, signal.bar_ms)
         in_flight = await self._store.in_flight(self._place)
-        standing = Standing(
-            self._run_id,
-            self._place.instrument,
-            signal.bar_ms,
-            await self._store.position_of_run(self._run_id),
-            signal.price,
-            await self._store.made_for_bar(self._run_id, signal.bar_ms),
-        )
+        position = await self._store.position(self._place)
+        standing = Standing(self._run_id, self._place.instrument, signal.bar_ms, position, signal.price, made)
         plan = plan_towards(signal.target, standing, in_flight, self._filters)
         for client_order_id in plan.cancel:
             await self._cancel(client_order_id)

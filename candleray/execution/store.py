@@ -32,14 +32,22 @@ _FIELDS = (
 
 @dataclass(frozen=True)
 class Place:
-    """A user's account at an instrument."""
+    """A user's account at an instrument, which all runs of the user have together; or that of a run on paper."""
 
     user_id: UUID
     instrument: Instrument
+    run_id: UUID | None = None
+    """The run that has the account to itself, on paper."""
+    from_bar_ms: int = 0
+    """The first bar of the run's session, with which its account begins."""
 
     @property
-    def arguments(self) -> tuple[UUID, int, str]:
+    def instrument_of_user(self) -> tuple[UUID, int, str]:
         return self.user_id, self.instrument.market_id, self.instrument.symbol
+
+    @property
+    def arguments(self) -> tuple[UUID, int, str, UUID | None, int]:
+        return *self.instrument_of_user, self.run_id, self.from_bar_ms
 
 
 class OrderStore:
@@ -125,7 +133,7 @@ class OrderStore:
         """
         row = await self._postgres.fetch_one(
             "add_fill",
-            *place.arguments,
+            *place.instrument_of_user,
             fill.fill_id,
             client_order_id,
             fill.side,
@@ -138,7 +146,7 @@ class OrderStore:
         )
         if row is not None:
             return True
-        known = await self._postgres.fetch_one("get_fill", *place.arguments, fill.fill_id, fill.side)
+        known = await self._postgres.fetch_one("get_fill", *place.instrument_of_user, fill.fill_id, fill.side)
         told = {"client_order_id": client_order_id, "price": fill.price, "quantity": fill.quantity}
         if known is None or any(known[name] != value for name, value in told.items()):
             raise Conflict(f"the exchange tells the fill {fill.fill_id} otherwise than before")
@@ -149,11 +157,7 @@ class OrderStore:
         return str(row["client_order_id"]) if row else None
 
     async def position(self, place: Place) -> Decimal:
-        row = await self._postgres.fetch_one("position_of_user", *place.arguments)
-        return Decimal(row["quantity"]) if row else Decimal(0)
-
-    async def position_of_run(self, run_id: UUID) -> Decimal:
-        row = await self._postgres.fetch_one("position_of_run", run_id)
+        row = await self._postgres.fetch_one("position_of_account", *place.arguments)
         return Decimal(row["quantity"]) if row else Decimal(0)
 
     async def halt(self, run_id: UUID, reason: str) -> None:
@@ -162,7 +166,7 @@ class OrderStore:
             await _note_halts(transaction, await transaction.fetch("halt_run", run_id, reason[:300]))
 
     async def halt_all(self, place: Place, reason: str) -> None:
-        """Halt every run of the user that has orders at the instrument."""
+        """Halt every run that has orders in the account."""
         async with self._postgres.transaction() as transaction:
             await _note_halts(transaction, await transaction.fetch("halt_runs_at", *place.arguments, reason[:300]))
 

@@ -19,7 +19,7 @@ from candleray.execution.signing import Credentials, bybit_text, signature
 from candleray.execution.simulated_gateway import SimulatedGateway, require_simulator
 from candleray.markets import find_market
 from candleray.settings import ROOT
-from tests.support.execution.conformance import GatewayContract, placed
+from tests.support.execution.conformance import VenueContract, placed
 from tests.support.execution.venue_account import EXCHANGES, URL, VenueAccount, order_request
 from tests.support.simulated import Clock
 
@@ -33,7 +33,7 @@ def venue(request: pytest.FixtureRequest) -> VenueAccount:
     return VenueAccount(request.param)
 
 
-class TestSimulatedGateway(GatewayContract):
+class TestSimulatedGateway(VenueContract):
     """Every rule, at both venues."""
 
 

@@ -1,4 +1,5 @@
--- Orders of runs, their transitions and fills.
+-- Orders of runs, their transitions and fills. An account is that of a user at an instrument; or, of a run on paper ($4),
+-- that of the session that begins with a bar ($5).
 
 -- name: add_order
 -- Nothing comes back where the order is there already.
@@ -27,12 +28,14 @@ SELECT orders.*, (
 FROM orders WHERE client_order_id = $1;
 
 -- name: orders_in_flight
--- Of a user at an instrument, over all runs.
+-- Of an account.
 SELECT orders.*, (
     SELECT coalesce(sum(fills.quantity), 0) FROM fills WHERE fills.client_order_id = orders.client_order_id
 ) AS filled
 FROM orders JOIN runs USING (run_id)
 WHERE runs.user_id = $1 AND orders.market_id = $2 AND orders.symbol = $3
+    AND (runs.mode = 'paper') = ($4::uuid IS NOT NULL)
+    AND ($4 IS NULL OR orders.run_id = $4 AND orders.signal_bar_ms >= $5)
     AND orders.state IN ('new', 'sent', 'unknown', 'acknowledged', 'partially_filled')
 ORDER BY orders.created_at, orders.client_order_id;
 
@@ -61,24 +64,25 @@ SELECT * FROM fills WHERE user_id = $1 AND market_id = $2 AND symbol = $3 AND fi
 
 -- name: order_of_venue
 SELECT orders.client_order_id FROM orders JOIN runs USING (run_id)
-WHERE runs.user_id = $1 AND market_id = $2 AND symbol = $3 AND venue_order_id = $4;
+WHERE runs.user_id = $1 AND market_id = $2 AND symbol = $3 AND venue_order_id = $6
+    AND (runs.mode = 'paper') = ($4::uuid IS NOT NULL)
+    AND ($4 IS NULL OR orders.run_id = $4 AND orders.signal_bar_ms >= $5);
 
--- name: position_of_user
+-- name: position_of_account
 SELECT coalesce(sum(CASE fills.side WHEN 'buy' THEN fills.quantity ELSE -fills.quantity END), 0) AS quantity
 FROM fills JOIN orders USING (client_order_id) JOIN runs USING (run_id)
-WHERE runs.user_id = $1 AND fills.market_id = $2 AND fills.symbol = $3;
-
--- name: position_of_run
-SELECT coalesce(sum(CASE fills.side WHEN 'buy' THEN fills.quantity ELSE -fills.quantity END), 0) AS quantity
-FROM fills JOIN orders USING (client_order_id)
-WHERE orders.run_id = $1;
+WHERE runs.user_id = $1 AND fills.market_id = $2 AND fills.symbol = $3
+    AND (runs.mode = 'paper') = ($4::uuid IS NOT NULL)
+    AND ($4 IS NULL OR orders.run_id = $4 AND orders.signal_bar_ms >= $5);
 
 -- name: halt_runs_at
--- Every run of a user that has orders at an instrument; those that were not halted before come back.
+-- Every run that has orders in an account; those that were not halted before come back.
 WITH halted AS (
     INSERT INTO execution_halts (run_id, reason)
-    SELECT DISTINCT run_id, $4 FROM orders JOIN runs USING (run_id)
+    SELECT DISTINCT run_id, $6 FROM orders JOIN runs USING (run_id)
     WHERE runs.user_id = $1 AND market_id = $2 AND symbol = $3
+        AND (runs.mode = 'paper') = ($4::uuid IS NOT NULL)
+        AND ($4 IS NULL OR orders.run_id = $4 AND orders.signal_bar_ms >= $5)
     ON CONFLICT (run_id) DO NOTHING
     RETURNING run_id, reason
 )

@@ -1,10 +1,12 @@
 """Rules that every gateway of orders keeps, whatever it sends them to.
 
-A test module names `venue`, a fixture of a `VenueAccount`, and inherits from `GatewayContract`.
+A test module names `venue`, a fixture of a `VenueAccount` or of what stands for one, and inherits from
+`VenueContract`; from `GatewayContract` where orders neither wait nor fill in part, and need no key.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
@@ -24,16 +26,28 @@ async def placed(gateway: Gateway, request: OrderRequest) -> OrderReport:
 
 
 class GatewayContract:
+    fee_asset = "USDT"
+    fills_of_an_order = 2
+    refused: Sequence[dict[str, object]] = (
+        {"quantity": Decimal("0.0000001")},
+        {"quantity": Decimal("0.00001")},
+        {"type": OrderType.LIMIT, "limit_price": Decimal("60000.005")},
+        {"quantity": Decimal(100_000)},
+    )
+    """Orders that nobody may make."""
+
     async def test_a_market_order_fills_and_its_fills_make_its_position(self, venue: VenueAccount):
         gateway, request = await venue.open(), order_request(venue)
         since_ms = await gateway.now_ms()
         report = await placed(gateway, request)
         assert (report.state, report.filled) == (OrderState.FILLED, request.quantity)
         fills = await gateway.fills_since(venue.instrument, since_ms)
-        assert len(fills) == 2
+        assert len(fills) == self.fills_of_an_order
         assert sum(fill.quantity for fill in fills) == request.quantity
         assert {fill.venue_order_id for fill in fills} == {report.venue_order_id}
-        assert all(fill.fee > 0 and fill.fee_asset == "USDT" and fill.liquidity == "taker" for fill in fills)
+        assert all(
+            fill.fee > 0 and fill.fee_asset == self.fee_asset and fill.liquidity == "taker" for fill in fills
+        )
         assert (await gateway.position(venue.instrument)).quantity == request.quantity
 
     async def test_fees_leave_the_balance(self, venue: VenueAccount):
@@ -50,6 +64,46 @@ class GatewayContract:
         assert await gateway.open_orders(venue.instrument) == []
         assert await gateway.fills_since(venue.instrument, 0) == []
         assert (await gateway.position(venue.instrument)).quantity == 0
+
+    async def test_an_order_that_may_only_reduce_never_opens(self, venue: VenueAccount):
+        gateway = await venue.open()
+        reducing = {"side": Side.SELL, "reduce_only": True}
+        with pytest.raises(OrderRejected):
+            await placed(gateway, order_request(venue, **reducing))
+        await self.filled(gateway, venue)
+        await placed(gateway, order_request(venue, "5", **reducing))
+        assert (await gateway.position(venue.instrument)).quantity == 0
+
+    async def test_what_breaks_a_rule_is_refused_for_good(self, venue: VenueAccount):
+        gateway = await venue.open()
+        for fields in self.refused:
+            request = order_request(venue, **fields)
+            with pytest.raises(OrderRejected):
+                await placed(gateway, request)
+            assert await gateway.order(venue.instrument, request.client_order_id) is None
+
+    async def test_what_arrives_after_its_time_has_no_effect(self, venue: VenueAccount):
+        gateway, request = await venue.open(), order_request(venue)
+        until_ms = await gateway.now_ms() + VALIDITY_MS
+        venue.clock.now_s += (VALIDITY_MS + 1) / 1000
+        with pytest.raises(OrderNotTaken):
+            await gateway.place(request, until_ms)
+        assert await gateway.order(venue.instrument, request.client_order_id) is None
+
+    async def test_what_arrives_at_the_last_moment_has_its_effect(self, venue: VenueAccount):
+        gateway, request = await venue.open(), order_request(venue)
+        until_ms = await gateway.now_ms() + VALIDITY_MS
+        venue.clock.now_s += VALIDITY_MS / 1000
+        await gateway.place(request, until_ms)
+        assert await gateway.order(venue.instrument, request.client_order_id) is not None
+
+    async def filled(self, gateway: Gateway, venue: VenueAccount) -> list:
+        await placed(gateway, order_request(venue))
+        return list(await gateway.fills_since(venue.instrument, 0))
+
+
+class VenueContract(GatewayContract):
+    """Rules of an exchange with a book of orders."""
 
     async def test_more_than_there_is_fills_in_part_and_the_rest_is_over(self, venue: VenueAccount):
         gateway, request = await venue.open(), order_request(venue, "90")
@@ -114,30 +168,6 @@ class GatewayContract:
         assert report.state in (OrderState.EXPIRED, OrderState.CANCELLED)
         assert report.filled == 0
 
-    async def test_an_order_that_may_only_reduce_never_opens(self, venue: VenueAccount):
-        gateway = await venue.open()
-        reducing = {"side": Side.SELL, "reduce_only": True}
-        with pytest.raises(OrderRejected):
-            await placed(gateway, order_request(venue, **reducing))
-        await self.filled(gateway, venue)
-        await placed(gateway, order_request(venue, "5", **reducing))
-        assert (await gateway.position(venue.instrument)).quantity == 0
-
-    @pytest.mark.parametrize(
-        "fields",
-        [
-            {"quantity": Decimal("0.0000001")},
-            {"quantity": Decimal("0.00001")},
-            {"type": OrderType.LIMIT, "limit_price": Decimal("60000.005")},
-            {"quantity": Decimal(100_000)},
-        ],
-    )
-    async def test_a_filter_refuses_for_good(self, venue: VenueAccount, fields: dict[str, object]):
-        gateway, request = await venue.open(), order_request(venue, **fields)
-        with pytest.raises(OrderRejected):
-            await placed(gateway, request)
-        assert await gateway.order(venue.instrument, request.client_order_id) is None
-
     async def test_the_same_order_again_is_in_doubt_and_has_no_second_effect(self, venue: VenueAccount):
         """Being there already is no refusal of it."""
         gateway = await venue.open()
@@ -147,21 +177,6 @@ class GatewayContract:
         with pytest.raises(OutcomeUnknown):
             await placed(gateway, request)
         assert len(await gateway.open_orders(venue.instrument)) == 1
-
-    async def test_what_arrives_after_its_time_has_no_effect(self, venue: VenueAccount):
-        gateway, request = await venue.open(), order_request(venue)
-        until_ms = await gateway.now_ms() + VALIDITY_MS
-        venue.clock.now_s += (VALIDITY_MS + 1) / 1000
-        with pytest.raises(OrderNotTaken):
-            await gateway.place(request, until_ms)
-        assert await gateway.order(venue.instrument, request.client_order_id) is None
-
-    async def test_what_arrives_at_the_last_moment_has_its_effect(self, venue: VenueAccount):
-        gateway, request = await venue.open(), order_request(venue)
-        until_ms = await gateway.now_ms() + VALIDITY_MS
-        venue.clock.now_s += VALIDITY_MS / 1000
-        await gateway.place(request, until_ms)
-        assert await gateway.order(venue.instrument, request.client_order_id) is not None
 
     async def test_a_key_that_may_withdraw_or_may_not_trade_is_refused(self, venue: VenueAccount):
         gateway = await venue.open()
@@ -174,7 +189,3 @@ class GatewayContract:
             await require_harmless_key(gateway)
         with pytest.raises(OrderRejected):
             await placed(gateway, order_request(venue))
-
-    async def filled(self, gateway: Gateway, venue: VenueAccount) -> list:
-        await placed(gateway, order_request(venue))
-        return list(await gateway.fills_since(venue.instrument, 0))

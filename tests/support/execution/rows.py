@@ -19,8 +19,8 @@ METADATA = RunMetadata(
 )
 
 
-async def new_run(postgres: Postgres, user_id: UUID, instrument: Instrument) -> UUID:
-    """A run of a new strategy of the user."""
+async def new_run(postgres: Postgres, user_id: UUID, instrument: Instrument, mode: str = "signals") -> UUID:
+    """A run of a new strategy of the user, with its first session."""
     spec, run_id = f'{{"it": "{uuid4()}"}}', uuid4()
     async with postgres.connection() as connection, connection.transaction():
         strategy_id = await connection.fetchval(
@@ -29,12 +29,17 @@ async def new_run(postgres: Postgres, user_id: UUID, instrument: Instrument) -> 
             user_id, hashlib.sha256(spec.encode()).hexdigest(), spec, instrument.market_id, instrument.symbol,
         )  # fmt: skip
         await connection.execute(
-            "INSERT INTO runs (run_id, user_id, strategy_id, state, metadata) VALUES ($1, $2, $3, 'starting', $4)",
-            run_id, user_id, strategy_id, METADATA.model_dump(mode="json") | {"instrument_key": instrument.key},
+            "INSERT INTO runs (run_id, user_id, strategy_id, state, metadata, mode) "
+            "VALUES ($1, $2, $3, 'starting', $4, $5)",
+            run_id, user_id, strategy_id,
+            METADATA.model_dump(mode="json") | {"instrument_key": instrument.key}, mode,
         )  # fmt: skip
         await connection.execute(
             "INSERT INTO run_events (run_id, number, action, to_state, cause) "
             "VALUES ($1, 1, 'run', 'starting', 'a test')",
             run_id,
+        )
+        await connection.execute(
+            "INSERT INTO run_sessions (run_id, session, live_from) VALUES ($1, 1, 'epoch')", run_id
         )
     return run_id

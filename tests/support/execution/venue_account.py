@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import count
+from typing import Protocol
 from uuid import UUID, uuid4
 
 import httpx
@@ -25,6 +26,7 @@ SYMBOL = "BTCUSDT"
 URL = "http://127.0.0.1:9900"
 EXCHANGES = ("binance", "bybit")
 _numbers = count(1)
+RUN_ID = UUID(int=7)
 
 
 @dataclass
@@ -35,6 +37,7 @@ class VenueAccount:
     clock: Clock = field(default_factory=Clock)
     can_withdraw: bool = False
     can_trade: bool = True
+    run_id: UUID = RUN_ID
     wrap: Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport] = lambda transport: transport
 
     def __post_init__(self) -> None:
@@ -65,9 +68,16 @@ class VenueAccount:
         self.clock.now_s += minutes * 60
 
 
-def order_request(account: VenueAccount, quantity: str = "0.01", **changes: object) -> OrderRequest:
+class Account(Protocol):
+    """What orders are made for."""
+
+    instrument: Instrument
+    run_id: UUID
+
+
+def order_request(account: Account, quantity: str = "0.01", **changes: object) -> OrderRequest:
     fields = {
-        "run_id": UUID(int=7),
+        "run_id": account.run_id,
         "signal_bar_ms": NOW_MS // 60_000 * 60_000,
         "intent": f"increase-{next(_numbers)}",
         "instrument": account.instrument,
