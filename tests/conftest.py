@@ -175,6 +175,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--oracle-cases", type=int, default=1500, help="seeded cases of stops held against the oracle"
     )
     parser.addoption(
+        "--paper-days", type=float, default=0.25, help="simulated days of a run on paper held against its backtest"
+    )
+    parser.addoption(
         "--order-kills", type=int, default=2, help="processes of orders that are killed at each venue"
     )
     parser.addoption(
@@ -200,6 +203,11 @@ def fault_rounds(request: pytest.FixtureRequest) -> int:
 @pytest.fixture(scope="session")
 def contract_examples(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("--contract-examples"))
+
+
+@pytest.fixture(scope="session")
+def paper_days(request: pytest.FixtureRequest) -> float:
+    return float(request.config.getoption("--paper-days"))
 
 
 @pytest.fixture(scope="session")

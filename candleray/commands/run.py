@@ -40,6 +40,9 @@ Session = Annotated[
 @run.command()
 def start(
     strategy_id: Annotated[str, typer.Argument(metavar="STRATEGY", help="The strategy's id or name.")],
+    mode: Annotated[
+        str, typer.Option(help="With signals it says what it would do, with paper it makes orders on paper too.")
+    ] = "signals",
     as_json: AsJson = False,
     api: ApiUrl = None,
     data: DataDir = None,
@@ -49,7 +52,7 @@ def start(
     Example: candleray run start 0b4bd4f2-6c1a-4f0e-9d43-2a8c55a7f0b1
     """
     with connect(api, data) as client:
-        _show_started(client.start_run(strategy_id), as_json, here(api, data))
+        _show_started(client.start_run(strategy_id, mode), as_json, here(api, data))
 
 
 @run.command("list")
@@ -102,7 +105,7 @@ def events(
     api: ApiUrl = None,
     data: DataDir = None,
 ) -> None:
-    """Print what a run has said: signals, entries, exits, gaps, states; one line each, in order.
+    """Print what a run has said: signals, entries, exits, orders, gaps, states; one line each, in order.
 
     Example: candleray run events 9d1f2c5e --kind entry --kind exit
     """
@@ -130,6 +133,36 @@ def trades(
         print_json(found)
     else:
         _print_trades(found)
+
+
+@run.command()
+def orders(
+    run_id: RunId, session: Session = None, as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None
+) -> None:
+    """Show the orders of a run that was started with `--mode paper`, the oldest first.
+
+    Example: candleray run orders 9d1f2c5e
+    """
+    from candleray.terminal.run_order_tables import print_orders
+
+    with connect(api, data) as client:
+        page = client.run_orders(run_id, session=session)
+    print_json(page) if as_json else print_orders(page)
+
+
+@run.command()
+def fills(
+    run_id: RunId, session: Session = None, as_json: AsJsonList = False, api: ApiUrl = None, data: DataDir = None
+) -> None:
+    """Show the fills of a run that was started with `--mode paper`, with position and balance after each.
+
+    Example: candleray run fills 9d1f2c5e
+    """
+    from candleray.terminal.run_order_tables import print_fills
+
+    with connect(api, data) as client:
+        found = client.run_fills(run_id, session=session)
+    print_json(found) if as_json else print_fills(found)
 
 
 @run.command()
@@ -244,6 +277,7 @@ def _print_runs(runs: Iterable[Run]) -> None:
             str(run.run_id),
             run.state.value,
             second_text(run.state_since),
+            run.mode.value,
             run.metadata.instrument_key,
             run.metadata.timeframe,
             str(run.metadata.warmup_bars),
@@ -252,7 +286,7 @@ def _print_runs(runs: Iterable[Run]) -> None:
         )
         for run in runs
     ]
-    names = ("run", "state", "since", "instrument", "timeframe", "warm-up bars", "parity", "strategy")
+    names = ("run", "state", "since", "mode", "instrument", "timeframe", "warm-up bars", "parity", "strategy")
     print_table(output(), names, rows, text=tuple(name for name in names if name != "warm-up bars"))
 
 

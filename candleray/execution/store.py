@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from candleray.databases.postgres import Postgres, Transaction
@@ -48,6 +49,13 @@ class Place:
     @property
     def arguments(self) -> tuple[UUID, int, str, UUID | None, int]:
         return *self.instrument_of_user, self.run_id, self.from_bar_ms
+
+
+class Halt(NamedTuple):
+    """The end of a run's orders."""
+
+    reason: str
+    at: datetime
 
 
 class OrderStore:
@@ -175,9 +183,9 @@ class OrderStore:
         async with self._postgres.transaction() as transaction:
             await record(transaction, user_id, event, **details)
 
-    async def halt_of(self, run_id: UUID) -> str | None:
+    async def halt_of(self, run_id: UUID) -> Halt | None:
         row = await self._postgres.fetch_one("halt_of_run", run_id)
-        return str(row["reason"]) if row else None
+        return Halt(**row) if row else None
 
 
 async def _note_halts(transaction: Transaction, halted: Sequence[dict[str, Any]]) -> None:

@@ -14,6 +14,7 @@ from candleray.validation import Model
 
 Side = Literal["long", "short"]
 Signal = Literal["long", "short", "none"]
+OrderSide = Literal["buy", "sell"]
 
 
 class EventKind(StrEnum):
@@ -21,6 +22,9 @@ class EventKind(StrEnum):
     ENTRY = "entry"
     EXIT = "exit"
     ANNULLED = "annulled"
+    ORDER = "order"
+    FILL = "fill"
+    HALT = "halt"
     GAP = "gap"
     LATE_CANDLE = "late_candle"
     WAIT = "wait"
@@ -79,6 +83,38 @@ class Annulled(Model):
     equity_quote: float
 
 
+class OrderMade(Model):
+    """A run on paper makes an order, for a bar whose events are before it."""
+
+    kind: Literal[EventKind.ORDER] = EventKind.ORDER
+    client_order_id: str
+    side: OrderSide
+    quantity: float
+
+
+class OrderFilled(Model):
+    """An order of a run on paper fills."""
+
+    kind: Literal[EventKind.FILL] = EventKind.FILL
+    client_order_id: str
+    side: OrderSide
+    price: float
+    """The price of the fill, slippage included."""
+    quantity: float
+    fee_quote: float
+    position: float
+    """The quantity that is held now: above zero long, below short."""
+    balance_quote: float
+    """The cash with all that closed positions have gained, less all fees: the equity where nothing is held."""
+
+
+class OrderHalt(Model):
+    """A run on paper makes no order any more, for a reason that somebody has to look at."""
+
+    kind: Literal[EventKind.HALT] = EventKind.HALT
+    reason: str
+
+
 class Gap(Model):
     """Minutes from this one on that the exchange does not have, by verdict; a bar that lacks one is not made."""
 
@@ -113,7 +149,18 @@ class StateChange(Model):
 
 
 EventBody: TypeAlias = Annotated[
-    SignalChange | Entry | Exit | Annulled | Gap | LateCandle | Wait | StateChange, Field(discriminator="kind")
+    SignalChange
+    | Entry
+    | Exit
+    | Annulled
+    | OrderMade
+    | OrderFilled
+    | OrderHalt
+    | Gap
+    | LateCandle
+    | Wait
+    | StateChange,
+    Field(discriminator="kind"),
 ]
 
 
@@ -126,7 +173,8 @@ class StrategyEvent(Model):
     session: int
     """The run's event that started it this time; 1 before it was stopped and started again."""
     ts_open: Moment
-    """Opening time of the bar; of a gap, a late candle or a wait, of the minute; of a state, the moment."""
+    """Opening time of the bar; of a gap, a late candle or a wait, of the minute; of a state, an order, a fill or a
+    halt, the moment."""
     at: Moment
     """The moment at which it was written."""
     body: EventBody

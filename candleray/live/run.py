@@ -36,6 +36,13 @@ class RunAction(StrEnum):
     FAIL = "fail"
 
 
+class RunMode(StrEnum):
+    """Outcome of a run's signals: events alone, or orders on paper too."""
+
+    SIGNALS = "signals"
+    PAPER = "paper"
+
+
 FIRST_STATE = RunState.STARTING
 
 TRANSITIONS: Mapping[RunState, Mapping[RunAction, RunState]] = MappingProxyType(
@@ -118,6 +125,9 @@ class Run(Model):
     strategy_id: UUID
     state: RunState
     state_since: datetime
+    mode: RunMode = RunMode.SIGNALS
+    """`signals`: it says what it would do; `paper`: it makes orders too, at the paper exchange. Fixed as it is
+    created."""
     metadata: RunMetadata
     created_at: datetime
     parity: Parity = Parity.NOT_YET
@@ -158,6 +168,8 @@ class StartedRun(Run):
 class NewRun(Model):
     strategy_id: UUID
     """The strategy to run."""
+    mode: RunMode = RunMode.SIGNALS
+    """`signals` for events alone, `paper` for orders at the paper exchange besides."""
 
 
 class RunFilter(Model):

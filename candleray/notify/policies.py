@@ -18,7 +18,7 @@ from candleray.validation import Model
 
 DEFAULT_KINDS = (
     *(EventKind.SIGNAL, EventKind.ENTRY, EventKind.EXIT, EventKind.ANNULLED),
-    *(EventKind.WAIT, EventKind.STATE),
+    *(EventKind.FILL, EventKind.HALT, EventKind.WAIT, EventKind.STATE),
 )
 TOLD_ACTIONS = frozenset({RunAction.GO_LIVE, RunAction.HALT, RunAction.FAIL})
 """Changes of a run's state that end something; what leads there is no message."""

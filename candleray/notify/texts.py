@@ -18,6 +18,9 @@ from candleray.live.events import (
     Exit,
     Gap,
     LateCandle,
+    OrderFilled,
+    OrderHalt,
+    OrderMade,
     SignalChange,
     StateChange,
     StrategyEvent,
@@ -138,6 +141,8 @@ def _told(event: StrategyEvent, facts: RunFacts) -> list[str]:
             "a gap in the candles follows the bar, and no position is held over it",
             _equity(body.equity_quote, facts),
         ]
+    if isinstance(body, OrderMade | OrderFilled | OrderHalt):
+        return _of_orders(body)
     if isinstance(body, Gap):
         minutes = f"{body.minutes} minute{'s' * (body.minutes != 1)}"
         return [f"Gap of {minutes}", "the exchange has no candles for them; bars that lack one are left out"]
@@ -146,6 +151,17 @@ def _told(event: StrategyEvent, facts: RunFacts) -> list[str]:
     if isinstance(body, Wait):
         return ["Waits for minutes that do not come", f"of {body.instrument}: {shortened(body.reason, _CAUSE)}"]
     return _state(body)
+
+
+def _of_orders(body: OrderMade | OrderFilled | OrderHalt) -> list[str]:
+    if isinstance(body, OrderHalt):
+        return ["Orders halted", shortened(body.reason, _CAUSE), "the run makes no order any more"]
+    if isinstance(body, OrderMade):
+        return [f"Order on paper: {body.side} {price(body.quantity)}"]
+    return [
+        f"Filled on paper: {body.side} {price(body.quantity)} at {price(body.price)}",
+        f"fee {money(body.fee_quote)}, balance {money(body.balance_quote)}",
+    ]
 
 
 def _state(body: StateChange) -> list[str]:

@@ -1,4 +1,4 @@
-"""The client's methods about what runs say: events as they come, trades, signals, equity."""
+"""The client's methods about what runs say and do: events as they come, trades, signals, equity, orders, fills."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from candleray.live.events import EventKind, StrategyEvent
+from candleray.live.order_records import FillPage, OrderPage, RunFill
 from candleray.live.records import EquityCurve, EquityPage, EventPage, RunSignal, RunTrade, SignalPage, TradePage
 from candleray.sdk.connection import Sender, read
 from candleray.sdk.event_stream import EventReader, OnCut, OnStandings
@@ -20,7 +21,7 @@ PageT = TypeVar("PageT", bound=BaseModel)
 
 
 class RunEventMethods(Sender):
-    """Events, signals, trades and equity of live runs."""
+    """Events, signals, trades, equity, orders and fills of live runs."""
 
     def events(
         self,
@@ -62,7 +63,8 @@ class RunEventMethods(Sender):
         """Everything one run has said, from the first on; of some kinds, of one session.
 
         Args:
-            kind: `signal`, `entry`, `exit`, `annulled`, `gap`, `late_candle`, `wait` or `state`, or some of them.
+            kind: `signal`, `entry`, `exit`, `annulled`, `order`, `fill`, `halt`, `gap`, `late_candle`, `wait` or
+                `state`, or some of them.
             session: the number of the run's event that started it.
             after: only events behind this number.
             follow: go on with what it says from now on, for ever.
@@ -135,6 +137,26 @@ class RunEventMethods(Sender):
         found = find_id(self, RUN, run_id)
         params = {"session": session, "points": points}
         return read(EquityCurve, self.send("GET", f"/runs/{found}/equity-curve", params=params))
+
+    def run_orders(self, run_id: UUID | str, *, session: int | None = None) -> OrderPage:
+        """The orders of a run in mode `paper`, the oldest first, and why it makes none any more; one page of all.
+
+        >>> run = client.start_run(strategy.strategy_id, mode="paper")
+        >>> client.run_orders(run.run_id).orders
+        ()
+        """
+        pages = list(self._pages(OrderPage, find_id(self, RUN, run_id), "orders", {"session": session}))
+        return pages[-1].model_copy(update={"orders": tuple(one for page in pages for one in page.orders)})
+
+    def run_fills(self, run_id: UUID | str, *, session: int | None = None) -> list[RunFill]:
+        """The fills of a run in mode `paper`, the oldest first, each with position and balance after it.
+
+        >>> run = client.start_run(strategy.strategy_id, mode="paper")
+        >>> client.run_fills(run.run_id)
+        []
+        """
+        pages = self._pages(FillPage, find_id(self, RUN, run_id), "fills", {"session": session})
+        return [one for page in pages for one in page.fills]
 
     def _pages(self, kind: type[PageT], run_id: UUID, what: str, query: dict[str, Any]) -> Iterator[PageT]:
         next_after: int | None = query.pop("after", 0)

@@ -21,8 +21,11 @@ _PAGE_RUNS = 500
 class RunMethods(Sender):
     """Strategies that run live."""
 
-    def start_run(self, strategy_id: UUID | str) -> StartedRun:
+    def start_run(self, strategy_id: UUID | str, mode: str = "signals") -> StartedRun:
         """Create a live run of a strategy, in state `starting`; a runner takes it from there.
+
+        Args:
+            mode: `signals`, or `paper` to have it make orders too, at the paper exchange.
 
         Raises:
             Conflict: it has an active run, which the message names.
@@ -33,7 +36,7 @@ class RunMethods(Sender):
         >>> run.state.value
         'starting'
         """
-        body = encoded({"strategy_id": find_id(self, STRATEGY, strategy_id)})
+        body = encoded({"strategy_id": find_id(self, STRATEGY, strategy_id), "mode": mode})
         return read(StartedRun, self.send("POST", "/runs", content=body, repeatable=False))
 
     def runs(

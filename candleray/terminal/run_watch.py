@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from candleray.sdk.client import Client
 
 COLUMNS = (
-    *("run", "instrument", "bars", "state", "lag", "signal", "position", "return %", "trades", "parity"),
+    *("run", "mode", "instrument", "bars", "state", "lag", "signal", "position", "return %", "trades", "parity"),
     "last said",
 )
 READ_AGAIN_S = 60.0
@@ -159,6 +159,7 @@ class RunWatch:
     def _row(self, run: Run, standing: RunStanding | None) -> tuple[str, ...]:
         return (
             str(run.run_id)[:SHORT_ID],
+            run.mode.value,
             run.metadata.instrument_key,
             run.metadata.timeframe,
             run.state.value,

@@ -9,6 +9,9 @@ from candleray.live.events import (
     Exit,
     Gap,
     LateCandle,
+    OrderFilled,
+    OrderHalt,
+    OrderMade,
     SignalChange,
     StateChange,
     StrategyEvent,
@@ -39,6 +42,15 @@ def event_words(body: EventBody) -> str:
             )
         case Annulled():
             return f"annulled {body.side} at {amount(body.price)}: a gap follows its bar"
+        case OrderMade():
+            return f"order {body.side} {amount(body.quantity)}, {body.client_order_id}"
+        case OrderFilled():
+            return (
+                f"fill {body.side} {amount(body.quantity)} at {amount(body.price)}, "
+                f"balance {body.balance_quote:,.2f}"
+            )
+        case OrderHalt():
+            return f"makes no order any more: {body.reason}"
         case Gap():
             minutes = "1 minute" if body.minutes == 1 else f"{body.minutes:,} minutes"
             return f"gap: the exchange does not have {minutes}"

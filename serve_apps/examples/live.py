@@ -90,6 +90,43 @@ TRADES = {
     "annulled": 0,
     "next_after": None,
 }
+ORDERS = {
+    "orders": [
+        {
+            "number": 1,
+            "session": 1,
+            "client_order_id": "cr0b4bd4f26c1a4f0e9d432a8c55a7f0b1",
+            "ts_open": "2026-01-05T12:00:00Z",
+            "intent": "increase-1",
+            "side": "buy",
+            "type": "market",
+            "quantity": "0.10658488",
+            "filled": "0.10658488",
+            "state": "filled",
+            "cause": "the exchange says so",
+            "made_at": "2026-01-05T13:00:00.412Z",
+        }
+    ],
+    "halted": None,
+    "next_after": None,
+}
+FILLS = {
+    "fills": [
+        {
+            "number": 1,
+            "session": 1,
+            "client_order_id": "cr0b4bd4f26c1a4f0e9d432a8c55a7f0b1",
+            "side": "buy",
+            "price": "93821.88125",
+            "quantity": "0.10658488",
+            "fee_quote": "7.4999957",
+            "position": "0.10658488",
+            "balance_quote": "9992.5000043",
+            "at": "2026-01-05T13:00:00.018Z",
+        }
+    ],
+    "next_after": None,
+}
 EQUITY = {
     "sessions": [
         {

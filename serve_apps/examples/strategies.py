@@ -95,13 +95,20 @@ STRATEGIES = {"strategies": [CLONE, STRATEGY], "next_cursor": "AAZHoR9ECkALS9Tyb
 
 RUN_ID = "9d1f2c5e-58a0-4a3c-b1c3-5d7f1f0e6a21"
 
-NEW_RUNS: Any = {"one": {"summary": "A saved strategy", "value": {"strategy_id": STRATEGY_ID}}}
+NEW_RUNS: Any = {
+    "one": {"summary": "A saved strategy", "value": {"strategy_id": STRATEGY_ID}},
+    "on paper": {
+        "summary": "With orders at the paper exchange",
+        "value": {"strategy_id": STRATEGY_ID, "mode": "paper"},
+    },
+}
 
 RUN: dict[str, Any] = {
     "run_id": RUN_ID,
     "strategy_id": STRATEGY_ID,
     "state": "starting",
     "state_since": "2026-01-05T10:30:00.25Z",
+    "mode": "signals",
     "metadata": {
         "instrument_key": "binance:spot:BTCUSDT",
         "timeframe": "1h",

@@ -30,7 +30,7 @@ router = APIRouter(prefix="/runs/{run_id}", tags=["runs"], route_class=StrictRou
 LAST_NUMBER = 2**63 - 1
 """No event has a greater number: the database's column ends there."""
 
-_AFTER = "events behind this number; `next_after` of the page before"
+_AFTER = "what is behind this number; `next_after` of the page before"
 _SESSION = "of one session alone: the number of the run's event that started it"
 
 
@@ -67,11 +67,12 @@ async def get_run_events(
     backend: InBackend,
     user: InUser,
 ) -> Any:
-    """All that the run has said, in order: signals, entries, exits, annulled entries, gaps, late candles, states.
+    """All that the run has said, in order: signals, entries, exits, annulled entries, gaps, late candles, states;
+    and, of a run on paper, orders and fills.
 
     A number counts within all events of the user, without a gap: whoever has read up to one has missed nothing.
     """
-    await _require_session(accounts, query.session)
+    await require_session(accounts, query.session)
     chosen = (query.kind, query.session, query.after, query.limit)
     return await StrategyEvents(await backend.postgres()).page_of_run(user.user_id, run.run_id, *chosen)
 
@@ -81,7 +82,7 @@ async def get_run_signals(
     run: InRun, query: Annotated[PageQuery, Query()], accounts: InAccounts, backend: InBackend, user: InUser
 ) -> Any:
     """The changes of the run's final signal; on every bar between two of them it is what the former says."""
-    await _require_session(accounts, query.session)
+    await require_session(accounts, query.session)
     chosen = ([EventKind.SIGNAL], query.session, query.after, query.limit)
     page = await StrategyEvents(await backend.postgres()).page_of_run(user.user_id, run.run_id, *chosen)
     return SignalPage(signals=tuple(map(RunSignal.of, page.events)), next_after=page.next_after)
@@ -90,14 +91,14 @@ async def get_run_signals(
 @router.get("/trades", response_model=TradePage, responses=example(examples.TRADES))
 async def get_run_trades(query: Annotated[PageQuery, Query()], accounts: InAccounts) -> Any:
     """The run's trades on paper, each an entry and its exit; one that is open comes last, without an exit."""
-    await _require_session(accounts, query.session)
+    await require_session(accounts, query.session)
     return await accounts.trades(query.session, query.after, query.limit)
 
 
 @router.get("/equity", response_model=EquityPage, responses=example(examples.EQUITY))
 async def get_run_equity(query: Annotated[PageQuery, Query()], accounts: InAccounts) -> Any:
     """The equity after each trade that has closed; each session begins with the strategy's initial cash."""
-    await _require_session(accounts, query.session)
+    await require_session(accounts, query.session)
     return await accounts.equity(query.session, query.after, query.limit)
 
 
@@ -123,7 +124,7 @@ async def get_run_equity_curve(
     return await answer_in_time(request, in_turn(), timeout_s, "the equity curve")
 
 
-async def _require_session(accounts: RunAccounts, session: int | None) -> None:
+async def require_session(accounts: RunAccounts, session: int | None) -> None:
     if session is None:
         return
     there = [one.session for one in await accounts.sessions()]

@@ -51,11 +51,14 @@ async def start_run(
     Each instrument that it reads must be traded, ingested, and stored from its warm-up on; 422 names what is
     missing and the command that brings it. What is not ingested yet is subscribed to, where the caller is an
     operator. The warm-up is fixed now: so many bars before the bar that is open at this moment of the exchange.
+    The mode is fixed too: with `paper` it makes orders, which the paper exchange fills at the closes of its bars.
     """
     user, postgres = caller.user, await backend.postgres()
     strategy = await Strategies(postgres).get(user.user_id, body.strategy_id)
     start = await backend.starts.checked(_starter(caller, backend), strategy.spec)
-    run = await _runs(postgres, backend).start(user.user_id, body.strategy_id, start.metadata, _cause(start))
+    run = await _runs(postgres, backend).start(
+        user.user_id, body.strategy_id, start.metadata, _cause(start), body.mode
+    )
     return StartedRun(**dict(run), notes=start.notes)
 
 

@@ -55,6 +55,8 @@ SCOPES: dict[str | None, str] = {
         GET /runs/{run_id}/equity
         GET /runs/{run_id}/equity-curve
         GET /runs/{run_id}/events
+        GET /runs/{run_id}/fills
+        GET /runs/{run_id}/orders
         GET /runs/{run_id}/signals
         GET /runs/{run_id}/trades
         GET /strategies

@@ -14,6 +14,9 @@ from candleray.live.events import (
     Exit,
     Gap,
     LateCandle,
+    OrderFilled,
+    OrderHalt,
+    OrderMade,
     SignalChange,
     StateChange,
     StrategyEvent,
@@ -52,6 +55,21 @@ EXIT = Exit(
 FAILED = StateChange(
     action=RunAction.FAIL, from_state=RunState.RUNNING, to_state=RunState.FAILED, cause="no such <indicator>"
 )
+
+
+def test_a_fill_on_paper_and_a_halt_are_told_with_what_they_lead_to():
+    order = {"client_order_id": "cr1", "side": "sell", "quantity": 0.238}
+    fill = OrderFilled(**order, price=42_010.5, fee_quote=7.5, position=0.0, balance_quote=10_231.2)
+    assert message_of(event(fill), FACTS).splitlines() == [
+        "Filled on paper: sell 0.238 at 42,010.5 · BTCUSDT 1h",
+        "golden-cross",
+        "fee 7.50, balance 10,231.20",
+        "2026-01-05 12:00 UTC · binance spot · run 9d1f2c5e",
+        "#17",
+    ]
+    assert "Order on paper: sell 0.238" in line_of(event(OrderMade(**order)), FACTS)
+    halt = message_of(event(OrderHalt(reason="the books differ")), FACTS)
+    assert halt.startswith("Orders halted · BTCUSDT 1h\ngolden-cross\nthe books differ\n")
 
 
 def test_an_entry_is_told_with_its_price_size_and_the_close_of_its_bar():

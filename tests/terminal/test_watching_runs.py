@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from candleray import Client, cli
 from candleray.errors import InvalidInput, NotFound, ServiceUnavailable, Unauthenticated
+from candleray.live.order_records import OrderPage, RunFill
 from candleray.live.records import RunTrade
 from candleray.live.run_history import RunHistory
 from candleray.live.standing import RunStanding
@@ -266,6 +267,18 @@ def test_trades_are_a_table_with_the_open_one_last(api_url, run_id, monkeypatch)
     assert " open " in lines[-1]
 
 
+def test_orders_and_fills_are_tables_that_say_why_there_are_no_more(api_url, run_id, monkeypatch):
+    page = OrderPage.model_validate({**examples.ORDERS, "halted": "the books differ"})
+    fills = [RunFill.model_validate(one) for one in examples.FILLS["fills"]]
+    monkeypatch.setattr(Client, "run_orders", lambda *_, **__: page)
+    monkeypatch.setattr(Client, "run_fills", lambda *_, **__: fills)
+    shown = command(api_url, "orders", run_id)
+    assert "0.10658488" in shown.stdout
+    assert "it makes no order any more: the books differ" in shown.stderr
+    assert "9,992.50" in command(api_url, "fills", run_id).stdout
+    assert json.loads(command(api_url, "orders", run_id, "--json").stdout)["halted"] == "the books differ"
+
+
 def test_a_watch_says_that_the_connection_is_lost_and_goes_on(no_pause, capsys):
     api = Scripted(
         [httpx.ConnectError("away"), httpx.ConnectError("away"), begin(41) + event(42) + STANDINGS + END]
@@ -313,7 +326,7 @@ def test_the_table_shows_what_each_run_holds_and_waits_for_and_its_last_verdict(
     monkeypatch.setitem(strategy_examples.RUN, "parity", "broken")
     watch._stand([WAITS])
     shown = table(watch)
-    assert shown[1].split()[:6] == ["9d1f2c5e", "binance:spot:BTCUSDT", "1h", "starting", "0.6", "s"]
+    assert shown[1].split()[:7] == ["9d1f2c5e", "signals", "binance:spot:BTCUSDT", "1h", "starting", "0.6", "s"]
     assert "long 0.10658488 at 93821.881" in shown[1]
     assert " broken " in shown[1]
     assert shown[2] == "9d1f2c5e waits for minutes that have not come"
@@ -326,7 +339,7 @@ def test_the_table_shows_no_standing_that_nobody_tells_any_more(watched):
     assert len(table(watch)) == 3
     clock.now_s += 10
     _, row = table(watch)
-    assert row.split()[4:8] == ["–", "long", "–", "–"], "of the signal the last one is known"
+    assert row.split()[5:9] == ["–", "long", "–", "–"], "of the signal the last one is known"
 
 
 def test_a_run_that_stops_waits_for_nothing_and_a_signal_is_shown_as_it_is_said(no_pause):

@@ -29,6 +29,8 @@ class RunLine(Model):
     run_id: str
     strategy_id: str
     state: str
+    mode: str
+    """`signals` alone, or `paper` with orders at the paper exchange."""
     since: str
     instrument: str
     timeframe: str
@@ -68,6 +70,7 @@ def run_line(run: Run) -> RunLine:
         run_id=str(run.run_id),
         strategy_id=str(run.strategy_id),
         state=run.state,
+        mode=run.mode,
         since=f"{run.state_since:%Y-%m-%dT%H:%M:%SZ}",
         instrument=run.metadata.instrument_key,
         timeframe=run.metadata.timeframe,

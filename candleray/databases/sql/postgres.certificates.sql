@@ -2,7 +2,7 @@
 
 -- name: run_to_certify
 -- Also of a strategy that was deleted since.
-SELECT run_id, runs.strategy_id, state, state_since, metadata, runs.created_at, runs.user_id, spec
+SELECT run_id, runs.strategy_id, state, state_since, mode, metadata, runs.created_at, runs.user_id, spec
 FROM runs JOIN strategies USING (strategy_id)
 WHERE runs.user_id = $1 AND run_id = $2;
 

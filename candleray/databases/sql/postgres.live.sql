@@ -169,7 +169,8 @@ SELECT DISTINCT metadata ->> 'instrument_key' AS instrument_key FROM runs WHERE 
 
 -- name: runs_with_work
 -- Of every user the runs in these states, with their last session.
-SELECT run_id, user_id, strategy_id, state, state_since, metadata, created_at, last_event, session, live_from, started_at
+SELECT run_id, user_id, strategy_id, state, state_since, mode, metadata, created_at, last_event, session, live_from,
+    started_at
 FROM runs CROSS JOIN LATERAL (
     SELECT session, live_from, started_at FROM run_sessions
     WHERE run_sessions.run_id = runs.run_id ORDER BY session DESC LIMIT 1

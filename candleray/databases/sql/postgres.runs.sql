@@ -1,11 +1,11 @@
 -- Runs of strategies and their events.
 
 -- name: start_run
-INSERT INTO runs (user_id, strategy_id, state, metadata) VALUES ($1, $2, $3, $4)
-RETURNING run_id, user_id, strategy_id, state, state_since, metadata, created_at, last_event;
+INSERT INTO runs (user_id, strategy_id, state, metadata, mode) VALUES ($1, $2, $3, $4, $5)
+RETURNING run_id, user_id, strategy_id, state, state_since, mode, metadata, created_at, last_event;
 
 -- name: lock_run
-SELECT run_id, user_id, strategy_id, state, state_since, metadata, created_at, last_event
+SELECT run_id, user_id, strategy_id, state, state_since, mode, metadata, created_at, last_event
 FROM runs
 WHERE user_id = $1 AND run_id = $2
 FOR UPDATE;
@@ -13,7 +13,7 @@ FOR UPDATE;
 -- name: move_run
 UPDATE runs SET state = $2, state_since = clock_timestamp(), last_event = last_event + 1
 WHERE run_id = $1
-RETURNING run_id, user_id, strategy_id, state, state_since, metadata, created_at, last_event,
+RETURNING run_id, user_id, strategy_id, state, state_since, mode, metadata, created_at, last_event,
     (SELECT parity FROM run_parity WHERE run_parity.run_id = runs.run_id) AS parity,
     (SELECT certified_at FROM run_parity WHERE run_parity.run_id = runs.run_id) AS parity_at;
 
@@ -21,7 +21,7 @@ RETURNING run_id, user_id, strategy_id, state, state_since, metadata, created_at
 INSERT INTO run_events (run_id, number, action, from_state, to_state, cause) VALUES ($1, $2, $3, $4, $5, $6);
 
 -- name: get_run
-SELECT run_id, user_id, strategy_id, state, state_since, metadata, created_at,
+SELECT run_id, user_id, strategy_id, state, state_since, mode, metadata, created_at,
     (SELECT parity FROM run_parity WHERE run_parity.run_id = runs.run_id) AS parity,
     (SELECT certified_at FROM run_parity WHERE run_parity.run_id = runs.run_id) AS parity_at
 FROM runs
@@ -35,7 +35,7 @@ ORDER BY number DESC
 LIMIT $2;
 
 -- name: list_runs
-SELECT run_id, user_id, strategy_id, state, state_since, metadata, created_at,
+SELECT run_id, user_id, strategy_id, state, state_since, mode, metadata, created_at,
     (SELECT parity FROM run_parity WHERE run_parity.run_id = runs.run_id) AS parity,
     (SELECT certified_at FROM run_parity WHERE run_parity.run_id = runs.run_id) AS parity_at
 FROM runs
@@ -51,7 +51,7 @@ SELECT count(*) AS active FROM runs
 WHERE user_id = $1 AND state = ANY ($2::text[]) AND ($3::uuid IS NULL OR run_id <> $3);
 
 -- name: active_runs
-SELECT run_id, user_id, strategy_id, state, state_since, metadata, created_at
+SELECT run_id, user_id, strategy_id, state, state_since, mode, metadata, created_at
 FROM runs
 WHERE state = ANY ($1::text[])
 ORDER BY created_at, run_id;

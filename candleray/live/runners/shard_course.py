@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from candleray.errors import CandlerayError, in_words
+from candleray.live.paper.shard_paper import ShardPaper
 from candleray.live.runners.keeping import SnapshotKeeper
 from candleray.live.runners.late_candles import LateCandles
 from candleray.live.runners.live_minutes import LiveMinutes
@@ -38,6 +39,7 @@ class ShardCourse:
         self._late = LateCandles(self.state)
         self._keeper = SnapshotKeeper(self.state)
         self._standings = ShardStandings(self.state, settings.live)
+        self._paper = ShardPaper(self.state)
         self.waits: dict[str, str] = {}
         """Steps that failed last time, with the reason."""
         self._has_completed = False
@@ -56,6 +58,7 @@ class ShardCourse:
                 ("tapes", self._minutes.read_tapes),
                 ("without streams", self._minutes.read_without_streams),
                 ("late candles", self._late.look),
+                ("orders on paper", self._paper.look),
                 ("standings", self._standings.tell),
                 ("snapshots", self._keeper.look),
                 ("waits", self._standings.find_waits),

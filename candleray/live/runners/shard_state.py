@@ -14,7 +14,7 @@ from candleray.databases.postgres import Postgres
 from candleray.databases.valkey import Valkey
 from candleray.feeds.hole_store import HoleStore
 from candleray.live.received.received_tape import ReceivedTapes
-from candleray.live.run import RunAction
+from candleray.live.run import RunAction, RunMode
 from candleray.live.runners.commits import Commits, Move
 from candleray.live.runners.exchange_time import ExchangeTime
 from candleray.live.runners.run_book import ALL_BARS, RunBook
@@ -97,6 +97,8 @@ class ShardState:
         self.restored = 0
         """Runs that were taken up from snapshots."""
         self.snapshots_refused = 0
+        self.has_paper = False
+        """This process has taken up a run that trades on paper."""
         self._turn = asyncio.Lock()
         self._frozen_runs = 0
 
@@ -186,6 +188,7 @@ class ShardState:
     def attach(self, live: LiveRun, seams_ms: dict[Instrument, int], spec_hash: str) -> None:
         """Note that the book has a run."""
         self.attached[live.run.run_id] = AttachedRun(live, seams_ms, spec_hash)
+        self.has_paper |= live.run.mode is RunMode.PAPER
         self.forget(live)
 
     def forget(self, live: LiveRun) -> None:

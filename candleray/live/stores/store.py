@@ -17,6 +17,7 @@ from candleray.live.run import (
     RunEvent,
     RunFilter,
     RunMetadata,
+    RunMode,
     RunPage,
     RunState,
     next_state,
@@ -42,7 +43,14 @@ class Runs:
         self._postgres = postgres
         self._most_active = most_active
 
-    async def start(self, user_id: UUID, strategy_id: UUID, metadata: RunMetadata, cause: str) -> Run:
+    async def start(
+        self,
+        user_id: UUID,
+        strategy_id: UUID,
+        metadata: RunMetadata,
+        cause: str,
+        mode: RunMode = RunMode.SIGNALS,
+    ) -> Run:
         """Start a new run of the strategy.
 
         Raises:
@@ -58,7 +66,7 @@ class Runs:
                 raise NotFound(f"there is no strategy {strategy_id}")
             await refuse_active_run(transaction, strategy_id)
             await self._require_room(transaction, user_id)
-            row = await transaction.fetch_one("start_run", user_id, strategy_id, FIRST_STATE, fixed)
+            row = await transaction.fetch_one("start_run", user_id, strategy_id, FIRST_STATE, fixed, mode)
             assert row is not None
             await transaction.fetch("start_session", row["run_id"], row["last_event"], first_live_bar(metadata))
             await _note(transaction, row, RunAction.RUN, None, cause)

@@ -77,7 +77,7 @@ function Rows({ rows, byId, told, now, again }) {
     <thead><tr><th scope="col">Strategy</th><th scope="col">State</th><th scope="col" class="number">Lag</th><th scope="col">Position</th><th scope="col" class="number">Return</th><th scope="col">Last said</th><th scope="col">Certificate</th><th scope="col"><span class="visually-hidden">Actions</span></th></tr></thead>
     <tbody>${rows.map((/** @type {any} */ { run, standing }) => html`<tr key=${run.run_id}>
       <td><a class="row" href=${addressOf("live", run.run_id)}>${byId[run.strategy_id]?.name ?? `${run.metadata.instrument_key} ${run.metadata.timeframe}`}</a></td>
-      <td><span class=${`state ${healthOf(run, standing, now)}`}>${run.state.replace("_", " ")}</span>${standing?.waits_for && html`<br /><small class="warn">waits for ${standing.waits_for}</small>`}</td>
+      <td><span class=${`state ${healthOf(run, standing, now)}`}>${run.state.replace("_", " ")}</span>${run.mode === "paper" && html`<br /><small class="quiet">orders on paper</small>`}${standing?.waits_for && html`<br /><small class="warn">waits for ${standing.waits_for}</small>`}</td>
       <td class="number">${standing && run.state === "running" ? duration(lagOf(run, standing, now)) : "–"}</td>
       <td>${standing ? (standing.side && standing.side !== "none" ? html`${standing.side} ${number(standing.quantity, 4)} at ${price(standing.entry_price)}` : "none") : "–"}</td>
       <td class=${`number ${tone(standing?.return_pct)}`}>${standing ? percent(standing.return_pct) : "–"}</td>
@@ -96,6 +96,9 @@ function said(body) {
     case "entry": return `${body.side} at ${price(body.price)}`;
     case "exit": return `exit by ${String(body.reason).replaceAll("_", " ")}, ${percent(body.return_pct)}`;
     case "state": return body.to_state.replace("_", " ");
+    case "order": return `order ${body.side} ${number(body.quantity, 4)}`;
+    case "fill": return `filled ${body.side} ${number(body.quantity, 4)} at ${price(body.price)}`;
+    case "halt": return "orders halted";
     default: return body.kind.replaceAll("_", " ");
   }
 }

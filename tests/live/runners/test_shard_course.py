@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
+from candleray.databases.postgres import Postgres
 from candleray.feeds.candle_stream import stream_of
 from candleray.feeds.hole_store import HoleStore
 from candleray.feeds.minutes import Verdict
-from candleray.live.events import EventKind
-from candleray.live.run import RunAction, RunState
+from candleray.live.events import Entry, EventKind, Exit
+from candleray.live.paper.shard_paper import ShardPaper
+from candleray.live.run import RunAction, RunMode, RunState
 from candleray.live.runners.shard_course import ShardCourse
 from candleray.live.stores.event_store import StrategyEvents
+from candleray.live.stores.order_pages import OrderPages
 from candleray.live.stores.shard_store import EpochOver
 from candleray.live.stores.standings import standings_of
 from candleray.live.stores.store import Runs
@@ -54,6 +57,43 @@ async def test_a_run_is_taken_up_says_what_a_whole_course_says_and_is_let_go(rig
         assert figures.commit_ms["0.5"] is not None
         assert figures.lag_s is not None
         assert {one.epoch for one in rig.observed} == {1}
+
+
+async def test_a_run_on_paper_makes_an_order_of_each_entry_and_exit_and_others_make_none(rig: Rig) -> None:
+    run, other = await rig.start(0, mode=RunMode.PAPER), await rig.start(1)
+    async with rig.running() as course:
+        await let_work_until(lambda: len(course.state.attached) >= 2, what="runs")
+        await rig.close(range(30))
+        await rig.taken(29)
+        trades = await said(rig.postgres, run, [EventKind.ENTRY, EventKind.EXIT])
+        pages = OrderPages(rig.postgres, run.run_id)
+
+        async def is_filled() -> bool:
+            return len(await said(rig.postgres, run, [EventKind.FILL])) == len(trades)
+
+        await let_work_until(is_filled, what="fills")
+        fills = (await pages.fills(None, 0, 100)).fills
+        prices = [one.body.price for one in trades if isinstance(one.body, Entry | Exit)]
+        assert [float(one.price) for one in fills] == prices
+        numbers = [one.number for one in await StrategyEvents(rig.postgres).after(run.user_id, 0, 1000)]
+
+        async def told() -> bool:
+            entries = await rig.valkey.client.xrange(events_stream(run.user_id))
+            return len(entries) == len(numbers)
+
+        await let_work_until(told, what="the stream")
+    assert (await OrderPages(rig.postgres, other.run_id).orders(None, 0, 10)).orders == ()
+
+
+async def test_without_a_run_on_paper_nothing_is_asked_for(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    paper = ShardPaper(rig.course().state)
+    await paper.look()
+
+    async def refuse(*_: Any) -> None:
+        raise AssertionError("asked")
+
+    monkeypatch.setattr(Postgres, "fetch", refuse)
+    await paper.look()
 
 
 async def test_a_run_that_comes_back_counts_once_at_every_moment(rig: Rig) -> None:

@@ -69,7 +69,7 @@ class VenueAccount:
 
 
 class Account(Protocol):
-    """What orders are made for."""
+    """Place that orders are made for."""
 
     instrument: Instrument
     run_id: UUID

@@ -16,6 +16,7 @@ from candleray.databases.valkey import StreamEntry, Valkey
 from candleray.feeds.candle_stream import KEPT_MS, entries_of
 from candleray.live.events import EventKind, StrategyEvent
 from candleray.live.received.session_sources import sources_of
+from candleray.live.run import RunMode
 from candleray.live.runners.run_book import RunBook
 from candleray.live.sessions import LiveRun
 from candleray.live.stores.event_store import NewEvent, StrategyEvents
@@ -63,9 +64,15 @@ class PlayedMarket:
     async def begin(self) -> None:
         await self._insert([(one, self._rows(one, range(-HISTORY, 0))) for one in self.instruments])
 
-    async def start(self, postgres: Postgres, number: int = 0, user_id: UUID | None = None) -> SavedRun:
+    async def start(
+        self,
+        postgres: Postgres,
+        number: int = 0,
+        user_id: UUID | None = None,
+        mode: RunMode = RunMode.SIGNALS,
+    ) -> SavedRun:
         """Start a run of a strategy on one of the instruments, as it is known now to close minute -1."""
-        return await saved_run(postgres, self.spec(number), from_ms(START_MS), user_id)
+        return await saved_run(postgres, self.spec(number), from_ms(START_MS), user_id, mode)
 
     def spec(self, number: int) -> StrategySpec:
         instrument = self.instruments[number % len(self.instruments)]

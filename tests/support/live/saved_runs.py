@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from candleray.databases.postgres import Postgres
-from candleray.live.run import Run
+from candleray.live.run import Run, RunMode
 from candleray.live.starting.warm_up import run_metadata
 from candleray.live.stores.store import Runs
 from candleray.settings import BacktestSettings
@@ -42,12 +42,17 @@ def spec_with(**parts: Any) -> StrategySpec:
 
 
 async def saved_run(
-    postgres: Postgres, spec: StrategySpec | None = None, at: datetime = NOON, user_id: UUID | None = None
+    postgres: Postgres,
+    spec: StrategySpec | None = None,
+    at: datetime = NOON,
+    user_id: UUID | None = None,
+    mode: RunMode = RunMode.SIGNALS,
 ) -> SavedRun:
     """Save a strategy, of a new user by default, and start a run of it at that moment of the exchange's clock."""
     spec = spec or spec_with()
     if user_id is None:
         user_id = await new_user_id(postgres)
     strategy = await Strategies(postgres).save(user_id, name_of(spec), spec)
-    run = await Runs(postgres).start(user_id, strategy.strategy_id, run_metadata(spec, at), "to begin")
+    metadata = run_metadata(spec, at)
+    run = await Runs(postgres).start(user_id, strategy.strategy_id, metadata, "to begin", mode)
     return SavedRun(user_id, run, spec)
