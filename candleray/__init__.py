@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from candleray.live.events import StrategyEvent as StrategyEvent
     from candleray.live.order_records import OrderPage as OrderPage
     from candleray.live.order_records import RunFill as RunFill
+    from candleray.live.order_records import RunHalt as RunHalt
     from candleray.live.records import EquityCurve as EquityCurve
     from candleray.live.records import EquityPage as EquityPage
     from candleray.live.records import RunSignal as RunSignal
@@ -109,7 +110,7 @@ _HOMES = {
     "candleray.feeds.feed_state": ("FeedState",),
     "candleray.jobs.job": ("BestVariant", "Job", "JobDetail", "JobTop"),
     "candleray.live.events": ("StrategyEvent",),
-    "candleray.live.order_records": ("OrderPage", "RunFill"),
+    "candleray.live.order_records": ("OrderPage", "RunFill", "RunHalt"),
     "candleray.live.records": ("EquityCurve", "EquityPage", "RunSignal", "RunTrade"),
     "candleray.live.run": ("Run", "StartedRun"),
     "candleray.live.run_history": ("RunHistory",),

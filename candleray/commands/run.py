@@ -209,6 +209,20 @@ def stop(run_id: RunId, as_json: AsJson = False, api: ApiUrl = None, data: DataD
 
 
 @run.command()
+def halt(run_id: RunId, as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
+    """Let a run that was started with `--mode paper` make no order any more, for good; its signals go on.
+
+    Example: candleray run halt 9d1f2c5e
+    """
+    with connect(api, data) as client:
+        halted = client.halt_run(run_id)
+    if as_json:
+        print_json(halted)
+    else:
+        output().print(f"{halted.run_id} makes no order since {second_text(halted.at)}: {halted.reason}")
+
+
+@run.command()
 def restart(run_id: RunId, as_json: AsJson = False, api: ApiUrl = None, data: DataDir = None) -> None:
     """Start a run again that is stopped, failed or stopping.
 

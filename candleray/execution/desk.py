@@ -76,6 +76,10 @@ class Desk:
             await self._cancel(client_order_id)
         return None if plan.request is None else await self._submit(plan.request, signal.price)
 
+    async def look(self) -> None:
+        """Reconcile, and order nothing."""
+        await self._reconciler.reconcile()
+
     async def kill(self, reason: str) -> None:
         """Halt the run for good and end what it has open; its position stays as it is."""
         await self._store.halt(self._run_id, reason)

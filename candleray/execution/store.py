@@ -174,9 +174,13 @@ class OrderStore:
             await _note_halts(transaction, await transaction.fetch("halt_run", run_id, reason[:300]))
 
     async def halt_all(self, place: Place, reason: str) -> None:
-        """Halt every run that has orders in the account."""
+        """Halt every run that has orders in the account, or has it to itself."""
+        if place.run_id is not None:  # it has the account to itself, even before its first order
+            await self.halt(place.run_id, reason)
+            return
         async with self._postgres.transaction() as transaction:
-            await _note_halts(transaction, await transaction.fetch("halt_runs_at", *place.arguments, reason[:300]))
+            halted = await transaction.fetch("halt_runs_at", *place.instrument_of_user, reason[:300])
+            await _note_halts(transaction, halted)
 
     async def note(self, user_id: UUID, event: Event, **details: str) -> None:
         """Write an event of the audit trail."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from uuid import UUID
 
 from candleray.execution.orders import Amount, OrderState, OrderType, Side
 from candleray.timeframes import Moment
@@ -39,6 +40,14 @@ class OrderPage(Model):
     """The reason that the run makes no order any more; `null` where it does."""
     next_after: int | None = None
     """The `after` of the next page; `null` where there are no more yet."""
+
+
+class RunHalt(Model):
+    """The end of a run's orders, for good."""
+
+    run_id: UUID
+    reason: str
+    at: Moment
 
 
 class RunFill(Model):

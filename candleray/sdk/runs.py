@@ -8,6 +8,7 @@ from uuid import UUID
 
 from candleray.live.certificates.certificate import Certificate
 from candleray.live.certificates.verification import Verification
+from candleray.live.order_records import RunHalt
 from candleray.live.run import Run, RunPage, StartedRun
 from candleray.live.run_history import RunHistory
 from candleray.paging import collected
@@ -78,6 +79,18 @@ class RunMethods(Sender):
         'stopping'
         """
         return read(Run, self.send("POST", f"{self._run_path(run_id)}/stop", repeatable=False))
+
+    def halt_run(self, run_id: UUID | str) -> RunHalt:
+        """Pull the kill switch of a run in mode `paper`: it makes no order any more, for good; its signals go on.
+
+        Raises:
+            Conflict: its mode is `signals`.
+
+        >>> run = client.start_run(strategy.strategy_id, mode="paper")
+        >>> client.halt_run(run.run_id).reason
+        'its user has pulled the kill switch'
+        """
+        return read(RunHalt, self.send("POST", f"{self._run_path(run_id)}/halt"))
 
     def restart_run(self, run_id: UUID | str) -> StartedRun:
         """Start a run again that is stopped, failed or stopping.

@@ -110,6 +110,7 @@ ORDERS = {
     "halted": None,
     "next_after": None,
 }
+HALT = {"run_id": RUN_ID, "reason": "its user has pulled the kill switch", "at": "2026-01-06T03:10:00.125Z"}
 FILLS = {
     "fills": [
         {

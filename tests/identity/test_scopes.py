@@ -94,6 +94,7 @@ SCOPES: dict[str | None, str] = {
         POST /market-data/subscriptions
         POST /holdouts/{holdout_id}/open
         POST /runs
+        POST /runs/{run_id}/halt
         POST /runs/{run_id}/run
         POST /runs/{run_id}/stop
         POST /strategies

@@ -161,10 +161,14 @@ def test_an_answer_becomes_a_strategy_becomes_a_run(run: Run, client: Client, tm
     assert strategy.name in shown.stdout
     assert strategy.spec_hash in shown.stdout
 
-    started = run("run", "start", strategy.strategy_id)
+    started = run("run", "start", strategy.strategy_id, "--mode", "paper")
     assert "starting" in started.stdout
+    assert " paper " in started.stdout
     (kept,) = json.loads(run("run", "list", "--strategy", strategy.strategy_id, "--json").stdout)
     assert "candleray run watch" in started.stderr
+    assert kept["mode"] == "paper"
+    assert run("run", "fills", kept["run_id"], "--json").stdout.strip() == "[]"
+    assert "its user has pulled the kill switch" in run("run", "halt", kept["run_id"]).stdout
     stopped = run("run", "stop", kept["run_id"])
     assert "stopping" in stopped.stdout
     assert f"candleray run certify {kept['run_id'][:8]}" in stopped.stderr
@@ -246,6 +250,7 @@ def test_a_jobs_variant_is_saved_by_its_number(run: Run, client: Client):
         (("job", "top", "nosuch"), None, "no job of yours is meant by 'nosuch'"),
         (("strategy", "list", "--indicator", "smaa"), None, "did you mean 'sma'?"),
         (("run", "list", "--state", "runing"), None, "running"),
+        (("run", "start", "0b4bd4f2-6c1a-4f0e-9d43-2a8c55a7f0b1", "--mode", "papier"), None, "'paper'"),
         (("run", "stop", "0b4bd4f2-6c1a-4f0e-9d43-2a8c55a7f0b1"), None, "there is no run"),
     ],
 )

@@ -76,13 +76,11 @@ WHERE runs.user_id = $1 AND fills.market_id = $2 AND fills.symbol = $3
     AND ($4 IS NULL OR orders.run_id = $4 AND orders.signal_bar_ms >= $5);
 
 -- name: halt_runs_at
--- Every run that has orders in an account; those that were not halted before come back.
+-- Every run of a user that has orders at an instrument of an exchange; those that were not halted before come back.
 WITH halted AS (
     INSERT INTO execution_halts (run_id, reason)
-    SELECT DISTINCT run_id, $6 FROM orders JOIN runs USING (run_id)
-    WHERE runs.user_id = $1 AND market_id = $2 AND symbol = $3
-        AND (runs.mode = 'paper') = ($4::uuid IS NOT NULL)
-        AND ($4 IS NULL OR orders.run_id = $4 AND orders.signal_bar_ms >= $5)
+    SELECT DISTINCT run_id, $4 FROM orders JOIN runs USING (run_id)
+    WHERE runs.user_id = $1 AND market_id = $2 AND symbol = $3 AND runs.mode <> 'paper'
     ON CONFLICT (run_id) DO NOTHING
     RETURNING run_id, reason
 )

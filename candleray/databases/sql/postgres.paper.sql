@@ -31,13 +31,48 @@ CROSS JOIN LATERAL (
     WHERE said.run_id = runs.run_id AND said.number > coalesce(done, 0) AND kind IN ('entry', 'exit', 'annulled')
     ORDER BY said.number LIMIT $1
 ) AS event JOIN run_sessions ON run_sessions.run_id = runs.run_id AND run_sessions.session = event.session
-WHERE runs.mode = 'paper' AND NOT coalesce(is_halted, false)
+WHERE runs.mode = 'paper' AND NOT EXISTS (SELECT FROM execution_halts WHERE execution_halts.run_id = runs.run_id)
 ORDER BY runs.run_id, event.number;
 
+-- name: paper_books_that_differ
+-- Runs on paper whose books at the paper exchange are not what their fills make, while no order is in flight.
+SELECT runs.run_id, runs.user_id, runs.metadata ->> 'instrument_key' AS instrument_key,
+    runs.metadata ->> 'timeframe' AS timeframe, strategies.market_id, strategies.symbol,
+    (spec::json ->> 'init_cash_quote')::float8 AS cash, (spec::json ->> 'fee_pct')::float8 AS fee_pct,
+    (spec::json ->> 'slippage_pct')::float8 AS slippage_pct,
+    session, live_from, started_at
+FROM runs JOIN strategies USING (strategy_id) CROSS JOIN LATERAL (
+    SELECT session, live_from, started_at FROM run_sessions
+    WHERE run_sessions.run_id = runs.run_id ORDER BY session DESC LIMIT 1
+) AS last LEFT JOIN LATERAL (
+    SELECT position FROM paper_ledger
+    WHERE paper_ledger.run_id = runs.run_id AND paper_ledger.session = last.session ORDER BY number DESC LIMIT 1
+) AS books ON true CROSS JOIN LATERAL (
+    SELECT sum(CASE fills.side WHEN 'buy' THEN fills.quantity ELSE -fills.quantity END) AS held
+    FROM orders JOIN fills USING (client_order_id)
+    WHERE orders.run_id = runs.run_id AND signal_bar_ms >= extract(epoch FROM last.live_from) * 1000
+) AS ours
+WHERE runs.mode = 'paper' AND coalesce(books.position, 0) <> coalesce(ours.held, 0)
+    AND NOT EXISTS (SELECT FROM execution_halts WHERE execution_halts.run_id = runs.run_id)
+    AND NOT EXISTS (
+        SELECT FROM orders WHERE orders.run_id = runs.run_id
+            AND state IN ('new', 'sent', 'unknown', 'acknowledged', 'partially_filled')
+    );
+
 -- name: move_paper_course
-INSERT INTO paper_courses (run_id, done, is_halted) VALUES ($1, $2, $3)
-ON CONFLICT (run_id) DO UPDATE SET done = excluded.done, is_halted = excluded.is_halted
-    WHERE paper_courses.done < excluded.done OR NOT paper_courses.is_halted AND excluded.is_halted;
+INSERT INTO paper_courses (run_id, done) VALUES ($1, $2)
+ON CONFLICT (run_id) DO UPDATE SET done = excluded.done WHERE paper_courses.done < excluded.done;
+
+-- name: paper_halts_to_tell
+SELECT runs.run_id, runs.user_id, runs.metadata ->> 'instrument_key' AS instrument_key, reason, at, (
+    SELECT max(session) FROM run_sessions WHERE run_sessions.run_id = runs.run_id
+) AS session
+FROM execution_halts JOIN runs USING (run_id) LEFT JOIN paper_courses USING (run_id)
+WHERE runs.mode = 'paper' AND NOT coalesce(is_halted, false);
+
+-- name: note_paper_halt
+INSERT INTO paper_courses (run_id, done, is_halted) VALUES ($1, 0, true)
+ON CONFLICT (run_id) DO UPDATE SET is_halted = true;
 
 -- name: paper_orders_of_bar
 -- The orders of a run's bar, each with its line in the books where the paper exchange has taken it.

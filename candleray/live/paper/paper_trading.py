@@ -26,7 +26,15 @@ from candleray.execution.paper_gateway import PaperGateway
 from candleray.execution.paper_ledger import PaperLedger
 from candleray.execution.store import OrderStore
 from candleray.live.events import EventKind
-from candleray.live.paper.paper_events import PaperEvent, events_to_act_on, tell_done
+from candleray.live.paper.paper_events import (
+    PaperEvent,
+    PaperRun,
+    events_to_act_on,
+    halts_to_tell,
+    runs_whose_books_differ,
+    tell_done,
+    tell_halt,
+)
 from candleray.live.stores.shard_store import EpochOver
 from candleray.logs import get_logger
 
@@ -41,6 +49,10 @@ MOST_STEPS = 4
 LARGEST_NOTIONAL = Decimal(1_000_000_000_000)
 ORDERS_A_MINUTE = 600
 """A run's own account decides how much and how often: what is beyond these is an error of ours."""
+
+
+_NO_BAR = ClosedBar(0, 1.0)
+"""A bar at which nothing is ordered."""
 
 
 class _Desk(NamedTuple):
@@ -69,51 +81,65 @@ class PaperTrading:
         self._writing, self._closes, self._is_ours, self._tell = writing, closes, is_ours, tell
         self._seconds = seconds
         self._desks: dict[UUID, _Desk] = {}
+        self._waits: dict[UUID, str] = {}
+        """Runs whose orders wait, each with the reason that was noted last."""
 
     async def look(self) -> int:
         """Act on what runs have said since the last look; return the number of events that are done."""
-        done = 0
-        users: set[UUID] = set()
-        events = [one for one in await events_to_act_on(self._postgres) if self._is_ours(one.instrument_key)]
-        for _, of_run in groupby(events, key=lambda one: one.run_id):
-            acted = await self._act_on_all(of_run)
-            users |= {one.user_id for one in acted}
-            done += len(acted)
+        done, users = 0, await self._tell_halts()
+        events = [one for one in await events_to_act_on(self._postgres) if self._is_ours(one.run.instrument_key)]
+        for run, of_run in groupby(events, key=lambda one: one.run):
+            if acted := await self._act_on_all(of_run):
+                done += acted
+                users.add(run.user_id)
         if users:
             await self._tell(users)
         return done
 
-    async def _act_on_all(self, events: Iterable[PaperEvent]) -> list[PaperEvent]:
-        """Act on events of one run, up to one that has to wait; return those that are done."""
-        done = []
+    async def look_over(self) -> None:
+        """Reconcile the runs whose books are not what their fills make; one for which that lasts is halted."""
+        for run in await runs_whose_books_differ(self._postgres):
+            if self._is_ours(run.instrument_key):
+                await self._desk(run, _NO_BAR).look()
+
+    async def _tell_halts(self) -> set[UUID]:
+        """Tell of runs that were halted, whoever has; return their users."""
+        users = set()
+        for halted in await halts_to_tell(self._postgres):
+            if self._is_ours(halted.instrument_key):
+                async with self._writing() as transaction:
+                    await tell_halt(transaction, halted)
+                users.add(halted.user_id)
+        return users
+
+    async def _act_on_all(self, events: Iterable[PaperEvent]) -> int:
+        """Act on events of one run, up to one that has to wait; return how many are done."""
+        done = 0
         for event in events:
             try:
-                if not await self._act(event):
+                if not await self._arrives(event):
                     break
+                async with self._writing() as transaction:
+                    await tell_done(transaction, event)
             except EpochOver:
                 raise
             except (CandlerayError, TimeoutError) as error:
-                log.warning("paper_orders_wait", run_id=str(event.run_id), reason=in_words(error))
+                self._note_wait(event.run.run_id, in_words(error))
                 break
-            done.append(event)
+            self._waits.pop(event.run.run_id, None)
+            done += 1
         return done
 
-    async def _act(self, event: PaperEvent) -> bool:
-        """Bring a run to what an event wants, and tell that; False where it takes another look."""
-        halt = await self._orders.halt_of(event.run_id)
-        if halt is None:
-            is_there = await self._arrives(event)
-            halt = await self._orders.halt_of(event.run_id)
-            if halt is None and not is_there:
-                return False
-        async with self._writing() as transaction:
-            await tell_done(transaction, event, halt)
-        return True
+    def _note_wait(self, run_id: UUID, reason: str) -> None:
+        if self._waits.get(run_id) != reason:
+            log.warning("paper_orders_wait", run_id=str(run_id), reason=reason)
+        self._waits[run_id] = reason
 
     async def _arrives(self, event: PaperEvent) -> bool:
         """Take steps until nothing is left to do, and nothing in flight."""
         close = await self._closes(event)
-        desk = self._desk(event, ClosedBar(event.bar_end_ms, close, event.kind is EventKind.ANNULLED))
+        bar = ClosedBar(event.bar_end_ms, close, event.kind is EventKind.ANNULLED)
+        desk = self._desk(event.run, bar)
         signal = Signal(event.bar_ms, event.target, exact(close))
         for _ in range(MOST_STEPS):
             try:
@@ -122,25 +148,27 @@ class PaperTrading:
                 await desk.kill(exc.message)
                 return False
             if order is None:
-                return not await self._orders.in_flight(event.place)
+                return not await self._orders.in_flight(event.run.place)
             if order.state is OrderState.REJECTED:
                 await desk.kill(f"the paper exchange has refused the order {order.request.client_order_id}")
                 return False
         return False
 
-    def _desk(self, event: PaperEvent, bar: ClosedBar) -> Desk:
-        """The desk of a run's session, whose paper exchange fills at this bar."""
-        known = self._desks.get(event.run_id)
-        if known is None or known.session != event.session.session:
-            ledger = PaperLedger(self._postgres, event.run_id, event.session.session)
-            gateway = PaperGateway(ledger, event.instrument, event.terms, bar, self._seconds)
+    def _desk(self, run: PaperRun, bar: ClosedBar) -> Desk:
+        """The desk of a run's session; its paper exchange fills at this bar, or without one at the last."""
+        session = run.session.session
+        known = self._desks.get(run.run_id)
+        if known is None or known.session != session:
+            ledger = PaperLedger(self._postgres, run.run_id, session)
+            gateway = PaperGateway(ledger, run.instrument, run.terms, bar, self._seconds)
             limits = ExecutionLimits(
-                symbols=frozenset({event.instrument.symbol}),
+                symbols=frozenset({run.instrument.symbol}),
                 largest_notional=LARGEST_NOTIONAL,
                 orders_a_minute=ORDERS_A_MINUTE,
             )
-            account = event.place, event.run_id, PAPER_FILTERS
+            account = run.place, run.run_id, PAPER_FILTERS
             desk = Desk(self._orders, gateway, *account, LimitWatch(limits))
-            known = self._desks[event.run_id] = _Desk(event.session.session, desk, gateway)
-        known.gateway.show(bar)
+            known = self._desks[run.run_id] = _Desk(session, desk, gateway)
+        if bar is not _NO_BAR:
+            known.gateway.show(bar)
         return known.desk

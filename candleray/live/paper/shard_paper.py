@@ -16,6 +16,9 @@ LOOK_S = 1.0
 LOOK_WITHOUT_RUNS_S = 60.0
 """The pause where this process has taken up no run on paper: one that was stopped may have orders to make."""
 
+LOOK_OVER_S = 60.0
+"""Between two looks over the books of all runs."""
+
 
 class ShardPaper:
     def __init__(self, state: ShardState) -> None:
@@ -24,6 +27,7 @@ class ShardPaper:
             state.services.postgres, state.store.writing, self._close_of, self._is_ours, self._tell
         )
         self._looked_s = -LOOK_WITHOUT_RUNS_S
+        self._looked_over_s = -LOOK_OVER_S
 
     async def look(self) -> float:
         """Make the orders that are due; return how long to pause."""
@@ -32,13 +36,20 @@ class ShardPaper:
             return LOOK_S
         while await self._trading.look():
             pass
+        if now_s - self._looked_over_s >= LOOK_OVER_S:
+            await self._trading.look_over()
+            self._looked_over_s = now_s
         self._looked_s = now_s
         return LOOK_S
 
     async def _close_of(self, event: PaperEvent) -> float:
-        tape = await self._state.tapes.of_session(event.instrument, event.session, event.bar_ms, event.bar_end_ms)
+        tape = await self._state.tapes.of_session(
+            event.run.instrument, event.run.session, event.bar_ms, event.bar_end_ms
+        )
         if not len(tape.candles) or tape.decided_ms < event.bar_end_ms:
-            raise ServiceUnavailable(f"{event.instrument.key} has no bar of {iso(event.bar_ms)} to fill at yet")
+            raise ServiceUnavailable(
+                f"{event.run.instrument.key} has no bar of {iso(event.bar_ms)} to fill at yet"
+            )
         return float(tape.candles.column("close")[-1])
 
     def _is_ours(self, instrument_key: str) -> bool:

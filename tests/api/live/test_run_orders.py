@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from candleray.databases.postgres import Postgres
 from candleray.errors import StatementRefused
 from candleray.identity.models import User
-from candleray.live.order_records import FillPage, OrderPage
+from candleray.live.order_records import FillPage, OrderPage, RunHalt
 from candleray.live.paper.paper_events import PaperEvent
 from candleray.live.paper.paper_trading import PaperTrading
 from candleray.live.run import RunMode
@@ -40,7 +40,9 @@ async def on_paper(postgres: Postgres, user: User) -> SavedRun:
     return run
 
 
-@pytest.mark.parametrize(("model", "example"), [(OrderPage, examples.ORDERS), (FillPage, examples.FILLS)])
+@pytest.mark.parametrize(
+    ("model", "example"), [(OrderPage, examples.ORDERS), (FillPage, examples.FILLS), (RunHalt, examples.HALT)]
+)
 def test_the_examples_are_valid(model, example):
     TypeAdapter(model).validate_python(example)
 
@@ -84,6 +86,16 @@ async def test_a_run_of_signals_alone_has_none(api, postgres, run):
     await said(postgres, run, [(0, entry())])
     assert (await page(api, run, "orders"))["orders"] == []
     assert (await page(api, run, "fills"))["fills"] == []
+
+
+async def test_the_kill_switch_is_for_good_and_for_runs_on_paper_alone(api, postgres, on_paper, run):
+    pulled = await api.post(f"/runs/{on_paper.run_id}/halt")
+    assert (pulled.status_code, pulled.json()["reason"]) == (200, "its user has pulled the kill switch")
+    assert (await api.post(f"/runs/{on_paper.run_id}/halt")).json() == pulled.json()
+    assert (await page(api, on_paper, "orders"))["halted"] == pulled.json()["reason"]
+    refused = await api.post(f"/runs/{run.run_id}/halt")
+    assert refused.status_code == 409
+    assert "its mode is signals" in refused.json()["error"]["message"]
 
 
 async def test_every_answer_names_the_mode_which_never_changes(api, postgres, on_paper, run):

@@ -107,19 +107,46 @@ async def test_a_halted_run_makes_no_order_and_says_so_once(alone: Postgres):
     assert (page.orders, page.halted) == ((), "a person pulled it")
 
 
-async def test_books_that_our_rows_do_not_make_halt_the_run(alone: Postgres):
-    """A line in the books that no order of ours explains."""
+async def test_books_that_our_rows_do_not_make_halt_the_run_at_its_next_event(alone: Postgres):
     session = PaperSession(alone, 0.1)
     await session.say()
-    async with alone.connection() as connection:
-        await connection.execute(
-            "INSERT INTO paper_ledger VALUES ($1, 1, 1, 'cr-of-nobody', $2, 'buy', 1, 1, 1, 0, 0, 1, 1, 1e6)",
-            session.run.run_id,
-            session.spec.instrument.symbol,
-        )
+    await stray_line(alone, session, 1)
     trading = session.trading()
     while await trading.look():
         pass
-    halt = await OrderStore(alone).halt_of(session.run.run_id)
+    await require_halted(alone, session)
+
+
+async def test_they_are_looked_over_without_an_event_too(alone: Postgres):
+    session = PaperSession(alone, 0.1)
+    await session.say()
+    trading = session.trading()
+    while await trading.look():
+        pass
+    await trading.look_over()
+    assert await OrderStore(alone).halt_of(session.run.run_id) is None
+    await stray_line(alone, session, 10_000)
+    for _ in range(2):
+        session.clock.now_s += 60.0
+        await trading.look_over()
+    await trading.look()
+    await require_halted(alone, session)
+
+
+async def stray_line(postgres: Postgres, session: PaperSession, number: int) -> None:
+    """Write a line into the books that no order of ours explains."""
+    async with postgres.connection() as connection:
+        await connection.execute(
+            "INSERT INTO paper_ledger VALUES ($1, 1, $3, 'cr-of-nobody', $2, 'buy', 1, 1, 1, 0, 0, 9, 1, 1e6)",
+            session.run.run_id,
+            session.spec.instrument.symbol,
+            number,
+        )
+
+
+async def require_halted(postgres: Postgres, session: PaperSession) -> None:
+    halt = await OrderStore(postgres).halt_of(session.run.run_id)
     assert halt is not None
     assert "our fills make" in halt.reason
+    events = await StrategyEvents(postgres).of_run(session.run.user_id, session.run.run_id, kinds=[EventKind.HALT])
+    assert [one.body for one in events] == [OrderHalt(reason=halt.reason)]

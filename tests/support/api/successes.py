@@ -18,6 +18,7 @@ from candleray.candles import CandleRows
 from candleray.identity.telegram import sign_mini_app
 from candleray.jobs.attempts import Attempts
 from candleray.jobs.job import JobState
+from candleray.live.run import RunMode
 from candleray.market_data.arrow_stream import ARROW, encode_rows
 from candleray.notify.bot_store import BotStates
 from candleray.settings import JobSettings
@@ -36,6 +37,7 @@ from tests.support.api.accounts import (
 )
 from tests.support.api.api_document import Operation, places, with_ids
 from tests.support.api.in_process_api import BOT_TOKEN, fresh_login, random_walk
+from tests.support.live.saved_runs import saved_run, spec_with
 from tests.support.searches import search_over
 
 JSON = "application/json"
@@ -81,6 +83,13 @@ async def running_run(somebody: Target) -> Wanted:
     made = await run_id(somebody.api)
     await somebody.api.post(f"/runs/{made}/run")
     return Wanted({"run_id": made})
+
+
+async def paper_run(somebody: Target) -> Wanted:
+    user_id = UUID((await somebody.api.get("/me")).json()["user_id"])
+    spec = spec_with(indicators=[{"id": "sma", "params": {"window": 77}}], fee_pct=uuid4().int % 1000 / 10_000)
+    run = await saved_run(somebody.postgres, spec, user_id=user_id, mode=RunMode.PAPER)
+    return Wanted({"run_id": str(run.run_id)})
 
 
 async def stopping_run(somebody: Target) -> Wanted:
@@ -190,6 +199,7 @@ MADE: dict[str, Callable[[Target], Awaitable[Wanted]]] = {
     "GET /backtests/jobs/{job_id}/result": succeeded_job,
     "GET /backtests/jobs/{job_id}/verdict.svg": judged_job,
     "DELETE /backtests/jobs/{job_id}": cancelled_job,
+    "POST /runs/{run_id}/halt": paper_run,
     "POST /runs/{run_id}/stop": running_run,
     "POST /runs/{run_id}/run": stopping_run,
 }
