@@ -63,8 +63,8 @@ def test_a_near_stop_loss_is_bounded_by_the_leverage():
 @pytest.mark.parametrize(
     ("sizing", "message"),
     [
-        ({"mode": "risk_per_trade", "risk_pct": 0}, "above 0 and at most 100 percent, got 0"),
-        ({"mode": "risk_per_trade", "risk_pct": {"values": [1, 101]}}, "above 0 and at most 100 percent, got 101"),
+        ({"mode": "risk_per_trade", "risk_pct": 0}, "above 0 and below 100 percent, got 0"),
+        ({"mode": "risk_per_trade", "risk_pct": {"values": [1, 100]}}, "above 0 and below 100 percent, got 100"),
         ({"mode": "risk_per_trade", "risk_pct": 1, "max_leverage": 126}, "max_leverage.*125"),
         ({"mode": "risk_per_trade", "risk_pct": 1, "max_leverage": 0}, "max_leverage.*greater than 0"),
         ({"mode": "risk_per_trade"}, "risk_pct"),

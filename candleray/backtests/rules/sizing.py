@@ -7,6 +7,7 @@ is to the entries (`kernels/simulation/levels/sizes.py`), so that a new one is a
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeAlias, TypedDict, get_args
 
 from pydantic import AfterValidator, Field
@@ -19,7 +20,13 @@ from candleray.validation import Model, one_of
 Quote: TypeAlias = Annotated[Number, Field(gt=0)]
 
 MAX_PART_PCT = 100.0
-PartAxis: TypeAlias = Annotated[Axis, AfterValidator(bounded("a share of the account", MAX_PART_PCT, "percent"))]
+RiskAxis: TypeAlias = Annotated[
+    # A stop-out that loses exactly everything would leave it to rounding whether the account is ruined.
+    Axis, AfterValidator(bounded("a risk of the account", MAX_PART_PCT, "percent", below=True))
+]
+TargetAxis: TypeAlias = Annotated[
+    Axis, AfterValidator(bounded("a day's movement of the account", MAX_PART_PCT, "percent"))
+]
 MAX_LEVERAGE = 125
 MIN_WINDOW, MAX_WINDOW = 2, 500
 
@@ -135,7 +142,7 @@ class RiskPerTrade(Sizing):
     """Every entry loses the same share of what is available if its stop-loss ends it, costs included."""
 
     mode: Literal["risk_per_trade"]
-    risk_pct: PartAxis
+    risk_pct: RiskAxis
     """The share that is lost, in percent."""
     max_leverage: Annotated[Number, Field(gt=0, le=MAX_LEVERAGE)] = 1
     """The notional is at most so many times what is available; above 1 the exchange lends the rest, free."""
@@ -158,7 +165,7 @@ class VolatilityTarget(Sizing):
     """Every entry is as large as lets the account move by a target a day, up to what is available."""
 
     mode: Literal["volatility_target"]
-    target_pct: PartAxis
+    target_pct: TargetAxis
     """The standard deviation of a day's return of the account while it holds a position, in percent."""
     window: Annotated[int, Field(ge=MIN_WINDOW, le=MAX_WINDOW, strict=True)] = 100
     """Returns of bars, up to that of the signal, that a day's volatility is measured by."""
@@ -201,7 +208,8 @@ SIZINGS: tuple[type[Sizing], ...] = (
 PARTS_FIELDS = tuple(sizing.parts_field for sizing in SIZINGS if sizing.parts_field)
 """The fields that may be axes, of all modes."""
 PARTS_BOUNDS = {
-    **dict.fromkeys(PARTS_FIELDS, LevelBounds(MAX_PART_PCT)),
+    "risk_pct": LevelBounds(math.nextafter(MAX_PART_PCT, 0.0)),
+    "target_pct": LevelBounds(MAX_PART_PCT),
     "window": LevelBounds(MAX_WINDOW, MIN_WINDOW, is_whole=True),
 }
 """The numbers that they and a window may be, for whoever moves them by a step."""

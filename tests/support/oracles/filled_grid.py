@@ -114,7 +114,7 @@ def drawn_exits(draw: random.Random) -> dict[int, list[float]]:
 def drawn_sizes(draw: random.Random, has_stop_loss: bool) -> tuple[str, Sizes]:
     """A sizing that is measured by risk, and up to two of its parts: some are more than any account can lose."""
     mode = draw.choice(["risk_per_trade", "volatility_target"] if has_stop_loss else ["volatility_target"])
-    parts = sorted(draw.sample([0.001, 0.01, 0.05, 0.3, 1.0], draw.choice([1, 2])))
+    parts = sorted(draw.sample([0.001, 0.01, 0.05, 0.3, 0.9], draw.choice([1, 2])))
     if mode == "volatility_target":
         return mode, Sizes(OF_VOLATILITY, np.array(parts), 1.0)
     return mode, Sizes(OF_LOSS, np.array(parts), draw.choice([0.5, 1.0, 1.0, 3.0, 20.0]))
