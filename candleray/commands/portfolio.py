@@ -10,6 +10,7 @@ import typer
 from candleray.errors import NotFound
 from candleray.terminal.console import notes, output
 from candleray.terminal.default_command import DefaultCommandGroup
+from candleray.terminal.hints import here, show_next
 from candleray.terminal.options import ApiUrl, AsJson, DataDir, connect, read_request
 from candleray.terminal.progress import working
 from candleray.terminal.tables import print_table
@@ -96,6 +97,8 @@ def suggest(
         sys.stdout.write(told.model_dump_json() + "\n")
         return
     _show_suggestion(told)
+    chosen = (top.variants[one.place].variant_index for one in told.members)
+    show_next(*(f"strategy create --job {job} --variant {number}{here(api, data)}" for number in chosen))
 
 
 def _show_suggestion(told: Suggestion) -> None:
@@ -153,7 +156,7 @@ def _print_members(console: Console, told: PortfolioResult) -> None:
         )
         for at, one in enumerate(told.members)
     ]
-    columns = ("member", "share %", "contributes %", "trades", "time %", "refused", "shrunk", "most like")
+    columns = ("member", "last share %", "contributes %", "trades", "time %", "refused", "shrunk", "most like")
     text = ("member", "refused", "shrunk", "most like")
     print_table(console, columns, rows, title="its members", text=text)
 

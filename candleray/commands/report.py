@@ -50,6 +50,12 @@ def _print_variant(variant: Mapping[str, Any]) -> None:
     metrics = variant.get("metrics", {})
     if "table_md" in variant:
         print_report(console, metrics, "its report")
+        if ties := variant.get("ties"):
+            console.print(
+                f"ties  {ties['exits']:,} exits came in a minute that touched both levels; decided the other way "
+                f"it returns {ties['other_return_pct']:,.4f} %",
+                highlight=False,
+            )
     else:
         for name, value in metrics.items():
             console.print(f"{name}  {shown(name, value)}")

@@ -207,13 +207,14 @@ def _print_strategy(saved: Strategy) -> None:
     from candleray.backtests.parameters import parameters
 
     spec = saved.spec.model_dump(mode="json")
-    sizing = {f"sizing.{name}": value for name, value in spec["sizing"].items()}
+    flat = parameters(spec)
+    sizing = {f"sizing.{name}": value for name, value in spec["sizing"].items() if name not in flat}
     values = {
         "strategy": saved.strategy_id,
         "market": saved.spec.instrument.market.name,
         "symbol": saved.spec.instrument.symbol,
         "timeframe": saved.spec.timeframe,
-        **parameters(spec),
+        **flat,
         "direction": saved.spec.traded_direction,
         **{name: spec[name] for name in ("exit_on", "init_cash_quote", "fee_pct", "slippage_pct")},
         **sizing,

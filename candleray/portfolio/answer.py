@@ -129,5 +129,7 @@ def _notes(walked: Walked, request: PortfolioRequest, defaults: BacktestSettings
             yield f"{where}: {note}"
         for note in notes_of(VariantGrid(member.request), bars.start, bars.stop, defaults.warmup_bars):
             yield f"members.{at}: {note}"
+        if (own := request.members[at].strategy) is not None and own.time_range is not None:
+            yield f"members.{at}.strategy.time_range counts for nothing: the range is the portfolio's"
     if request.allocation.mode.value == "inverse_volatility" and not walked.rebalances_ms.size:
         yield "allocation: inverse_volatility is estimated at rebalances, and there is none: all shares are equal"

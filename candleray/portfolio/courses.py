@@ -14,7 +14,7 @@ from candleray.candles import FloatArray, IntArray
 from candleray.errors import invalid
 from candleray.search.bars import Bars
 from candleray.search.one_variant import OneVariant
-from candleray.search.stop_tables import size_of_one
+from candleray.search.stop_tables import measured
 from candleray.search.variant_reports import Traced
 from candleray.search.variants import VariantGrid
 from candleray.settings import BacktestSettings
@@ -75,7 +75,7 @@ def course_of(member: Member, defaults: BacktestSettings) -> Course:
     at_opens = (trades["exit_reason"] == EXIT_SIGNAL) & waits
     phases = np.where(at_opens, AT_OPEN, AT_CLOSE)
     shares = np.empty(trades.size)
-    shares_of(trades, size_of_one(VariantGrid(member.request)), retracing.prices, retracing.rules, shares)
+    shares_of(trades, *measured(VariantGrid(member.request)), retracing.prices, retracing.rules, shares)
     return Course(trades, times.entry_ms, times.exit_ms, AT_OPEN if waits else AT_CLOSE, phases, shares)
 
 

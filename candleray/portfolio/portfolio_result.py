@@ -99,3 +99,22 @@ class PortfolioResult(Model):
     rebalances: tuple[RebalanceNote, ...]
     halts: tuple[Halt, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """The whole, then a line for each member, the halts and the notes."""
+        trades = sum(one.trades for one in self.members)
+        whole = f"portfolio of {len(self.members)}: {self._percent('Total Return [%]')} %, {trades:,} trades"
+        parts = [f"{one.name}: {one.contribution_pct:+,.2f} %, {one.trades:,} trades" for one in self.members]
+        halts = [f"{one.time}: {one.limit} halted it {one.until or 'for good'}" for one in self.halts]
+        drawdown = f"max. drawdown {self._percent('Max. Drawdown [%]')} %, days {self._span}"
+        return "\n".join([whole, drawdown, *parts, *halts, *self.notes])
+
+    __repr__ = __str__
+
+    @property
+    def _span(self) -> str:
+        return f"{self.days[0].day} to {self.days[-1].day}"
+
+    def _percent(self, name: str) -> str:
+        value = self.metrics.get(name)
+        return "–" if value is None else f"{value:+,.2f}"

@@ -15,6 +15,7 @@ from candleray.candles import IntArray
 from candleray.search.bars import Bars, gaps_of
 from candleray.search.engine import Planes, prices_of
 from candleray.search.filled.tied_exits import ties_of
+from candleray.search.filled.volatility import true_ranges, volatilities
 from candleray.search.judged.verdicts import trust_of
 from candleray.search.kernel_types import pruned_by_name, trade_of
 from candleray.search.rankings import Ranking
@@ -94,6 +95,7 @@ def result_of(
             *notes_of(grid, bars.start, bars.stop, defaults.warmup_bars),
             *signal_notes(grid, bars),
             *_notes_on_fills(grid, top),
+            *notes_on_measures(bars, grid),
             *notes,
         ),
         elapsed_s=elapsed_s,
@@ -113,6 +115,20 @@ def _notes_on_fills(grid: VariantGrid, top: Sequence[RankedVariant]) -> Iterator
             f"fill.tie: {exits} of rank 1 came in a minute that touched both levels; under "
             f"{grid.request.fill.other_tie.tie} it returns {ties.other_return_pct:.2f} %"
         )
+
+
+def notes_on_measures(bars: Bars, grid: VariantGrid) -> Iterator[str]:
+    """Yield what keeps positions from opening on the first bars: levels and sizes that are not known there."""
+    for field, known in (
+        ("risk.atr_window", true_ranges(bars, grid.request.risk)),
+        ("sizing.window", volatilities(bars, grid.request.sizing)),
+    ):
+        unknown = 0 if known is None else int(np.isnan(known).sum())
+        if unknown:
+            yield (
+                f"{field}: no position opens on the first {unknown:,} of {bars.count:,} bars, which have too few "
+                "candles before them"
+            )
 
 
 def notes_on_gaps(

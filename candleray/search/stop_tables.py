@@ -19,8 +19,8 @@ from kernels.bits import row_addresses
 from kernels.simulation.accounts import LONG, SHORT
 from kernels.simulation.entry_bars import EntryBars
 from kernels.simulation.exits import MAX_BARS, SL_ATR, SL_PCT, TP_ATR, TP_PCT, TRAIL_PCT
+from kernels.simulation.levels import sizes as kernel_sizes
 from kernels.simulation.levels.first_passages import BLOCK_LEVELS, StopTable
-from kernels.simulation.levels.sizes import OF_LOSS, OF_RULES, OF_VOLATILITY, Size, Sizes
 from kernels.simulation.levels.stops import Stops
 
 PassageArray = NDArray[np.int32]
@@ -29,7 +29,11 @@ _KINDS = {
     **{"sl_pct": SL_PCT, "sl_atr": SL_ATR, "trail_pct": TRAIL_PCT, "max_bars": MAX_BARS},
     **{"tp_pct": TP_PCT, "tp_atr": TP_ATR},
 }
-_MEASURES: dict[Measure, int] = {"rules": OF_RULES, "loss": OF_LOSS, "volatility": OF_VOLATILITY}
+_MEASURES: dict[Measure, int] = {
+    "rules": kernel_sizes.OF_RULES,
+    "loss": kernel_sizes.OF_LOSS,
+    "volatility": kernel_sizes.OF_VOLATILITY,
+}
 _SIDES = {Direction.LONG_ONLY: (LONG,), Direction.SHORT_ONLY: (SHORT,), Direction.LONG_SHORT: (LONG, SHORT)}
 
 
@@ -49,18 +53,20 @@ def _levels_of(grid: VariantGrid) -> dict[int, list[float]]:
     return {_KINDS[name]: [axis.at(at) for at in range(axis.count)] for name, axis in grid.levels.items()}
 
 
-def size_of_one(grid: VariantGrid) -> Size:
-    """Return the size of a grid's first variant, as the kernels take it."""
+def measured(grid: VariantGrid) -> tuple[kernel_sizes.Measure, float]:
+    """Return the measure of a grid's first variant, as the kernels take it, and the part that its size is."""
     sizes, risk = _sizes_of(grid), grid.risk(0)
     stops = (risk.get("sl_pct"), risk.get("sl_atr"))
-    part = float(sizes.parts[0]) if sizes.parts.size else math.nan
-    return Size(sizes.measure, part, *(math.nan if level is None else float(level) for level in stops))
+    measure = kernel_sizes.Measure(
+        sizes.measure, *(math.nan if level is None else float(level) for level in stops)
+    )
+    return measure, float(sizes.parts[0]) if sizes.parts.size else math.inf
 
 
-def _sizes_of(grid: VariantGrid) -> Sizes:
+def _sizes_of(grid: VariantGrid) -> kernel_sizes.Sizes:
     parts = [axis.at(at) / 100.0 for axis in grid.sizes.values() for at in range(axis.count)]
     sizing = grid.request.sizing
-    return Sizes(_MEASURES[sizing.measure], np.array(parts, np.float64), sizing.leverage)
+    return kernel_sizes.Sizes(_MEASURES[sizing.measure], np.array(parts, np.float64), sizing.leverage)
 
 
 def table_parts(grid: VariantGrid, parts: int) -> list[list[int]]:

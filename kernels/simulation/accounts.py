@@ -103,25 +103,23 @@ def enter_at(side, fill, available, rules):
     """Open a position at a fill that is known already."""
     affordable = available / (1.0 + rules.fee)
     notional = min(rules.fixed_quote, affordable)
-    return _of_notional(side, fill, available, notional, affordable, rules)
+    fee = rules.fee * notional
+    # A whole budget leaves nothing; a subtraction would leave its rounding.
+    cash = 0.0 if notional == affordable else available - notional - fee
+    return Position(side, fill, notional / fill, notional, fee, cash)
 
 
 @inline
 def enter_share(side, fill, available, share, leverage, rules):
     """Open a position of that share of what is available, or of as much as the leverage allows.
 
-    A leverage above 1 leaves a negative `cash`: what the exchange lends.
+    A leverage above 1 leaves a negative `cash`: what the exchange lends. The bound's factor is the same for all
+    trades, so that no division waits for the money of the trade before.
     """
-    affordable = leverage * available / (1.0 + leverage * rules.fee)
-    notional = min(min(rules.fixed_quote, share * available), affordable)
-    return _of_notional(side, fill, available, notional, available / (1.0 + rules.fee), rules)
-
-
-@inline
-def _of_notional(side, fill, available, notional, affordable, rules):
+    most = available * (leverage / (1.0 + leverage * rules.fee))
+    notional = min(min(rules.fixed_quote, share * available), most)
     fee = rules.fee * notional
-    # A whole budget leaves nothing; a subtraction would leave its rounding.
-    cash = 0.0 if notional == affordable else available - notional - fee
+    cash = 0.0 if leverage == 1.0 and notional == most else available - notional - fee
     return Position(side, fill, notional / fill, notional, fee, cash)
 
 

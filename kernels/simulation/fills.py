@@ -120,9 +120,8 @@ def price_of_exit(prices, bar, reason):
 
 
 @inline
-def price_at_level(fills, time, level, towards):
+def price_at_level(opened, level, towards):
     """The price at a level that a minute touches: the level, or the minute's open where that is beyond it."""
-    opened = fills.opens[time]
     return min(level, opened) if towards < 0.0 else max(level, opened)
 
 

@@ -9,6 +9,7 @@ that took a half longer (measured 10.7 against 6.6 us a combination of a year of
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -28,8 +29,8 @@ from kernels.simulation.fills import (
 )
 from kernels.simulation.levels.joined_ends import is_joint, join_ends
 from kernels.simulation.levels.level_prices import level_factor, level_price
-from kernels.simulation.levels.sizes import OF_RULES, Size, share_of
-from kernels.simulation.levels.stops import end_rows, levels_of, losing_rows, profit_rows, size_of
+from kernels.simulation.levels.sizes import known_at_bars, measure_of, weight_of, weight_row, weight_rows
+from kernels.simulation.levels.stops import end_rows, levels_of, losing_rows, part_of, profit_rows
 from kernels.simulation.levels.trailing_stops import OWN_FILL
 from kernels.simulation.marks import Marking, mark_until, new_marking, some_marking
 from kernels.simulation.trades import TRADE, booked_profit, ruin_before, write_trade
@@ -65,6 +66,8 @@ class Window(NamedTuple):
     """`(rows, entries)`, a row for each choice of levels that `stops.end_rows` tells of."""
     exits: NDArray[np.float64]
     """The fills of those ends."""
+    weights: NDArray[np.float64]
+    """`(rows, entries)`, a row for each choice of stop-losses, as `levels.sizes` says; none `OF_RULES`."""
 
 
 class LevelEnds(NamedTuple):
@@ -79,18 +82,13 @@ class LevelEnds(NamedTuple):
     levels: NDArray[np.float64]
 
 
-class Levels(NamedTuple):
-    """The row of the window's ends that each lane reads, for either kind of level, and the lane's size."""
+class Lanes(NamedTuple):
+    """The rows of the window that each lane reads, for either kind of level, and the lane's size."""
 
     stop_rows: NDArray[np.int64]
     profit_rows: NDArray[np.int64]
-    measure: int
-    """The measure of all lanes' sizes, as `levels.sizes` numbers them."""
-    leverage: float
+    weight_rows: NDArray[np.int64]
     parts: NDArray[np.float64]
-    """The part, and the stop-losses, of each lane's size."""
-    sl_pcts: NDArray[np.float64]
-    sl_atrs: NDArray[np.float64]
 
 
 @inline
@@ -123,17 +121,19 @@ def room_for_levels(kinds, levels, n_entries, prices):
 
 
 @inline
-def window_over(first, entries, counts, at_levels):
+def window_over(first, entries, counts, at_levels, measure):
     """The window of some entries, with room for the ends of all choices of levels.
 
     Args:
         counts: the levels of each kind; where no choice is of several kinds, the ends are those at the levels.
+        measure: the number of that of sizes.
     """
     ends, exits = at_levels.ends, at_levels.exits
     if is_joint(counts):
         rows = 1 + losing_rows(counts) + profit_rows(counts)
         ends, exits = np.empty((rows, ends.shape[1]), np.int64), np.empty((rows, ends.shape[1]))
-    return Window(first, entries.bars, entries.sides, np.empty(ends.shape[1]), ends, exits)
+    weights = np.empty((weight_rows(measure, counts), ends.shape[1]))
+    return Window(first, entries.bars, entries.sides, np.empty(ends.shape[1]), ends, exits, weights)
 
 
 @inline
@@ -157,7 +157,7 @@ def fetch_fills(window, at_levels, counts, prices, slippage):
 @splice
 def _fetch_exits(window, at_levels, prices, slippage):
     """Write the fills of ends some of which are not at closes; where no level ends an entry, its signal's."""
-    fills, ends, exits = prices.fills, at_levels.ends, at_levels.exits
+    fills, ends, exits, atr = prices.fills, at_levels.ends, at_levels.exits, prices.atr
     for place in range(window.bars.size):
         end = ends[0, place]
         price = price_of_exit(prices, bar_at(fills, time_of(end)), reason_of(end, fills))
@@ -182,37 +182,49 @@ def _fetch_exits(window, at_levels, prices, slippage):
                     best = fills.highs[since] if side > 0.0 else fills.lows[since]
                 reached = best * level_factor(towards, level)
             else:
-                reached = level_price(prices, kind, window.bars[place], fill, towards, level)
-            price = price_at_level(fills, time, reached, towards)
+                reached = level_price(
+                    kind, fill, towards, level, atr[window.bars[place]] if atr.size > 0 else math.nan
+                )
+            price = price_at_level(fills.opens[time], reached, towards)
             # A take-profit is a limit order: it fills at its price or better.
             exits[row, place] = price if is_profit else exit_fill(side, price, slippage)
 
 
 @inline
-def room_for_lanes(sizes, lanes):
+def room_for_lanes(count):
     """Room for the rows and sizes of so many lanes."""
-    rows = np.empty(lanes, np.int64), np.empty(lanes, np.int64)
-    parts, sl_pcts, sl_atrs = np.empty(lanes), np.empty(lanes), np.empty(lanes)
-    return Levels(rows[0], rows[1], sizes.measure, sizes.leverage, parts, sl_pcts, sl_atrs)
+    rows = np.empty((3, count), np.int64)
+    return Lanes(rows[0], rows[1], rows[2], np.empty(count))
 
 
 @inline
-def choose(levels, lane, rows, size):
+def choose(lanes, lane, stops, combination):
     """Write the rows and the size of a lane's combination."""
-    levels.stop_rows[lane], levels.profit_rows[lane] = rows
-    levels.parts[lane], levels.sl_pcts[lane], levels.sl_atrs[lane] = size.part, size.sl_pct, size.sl_atr
+    choice = levels_of(stops, combination)
+    lanes.stop_rows[lane], lanes.profit_rows[lane] = end_rows(stops.counts, choice)
+    lanes.weight_rows[lane] = weight_row(stops.sizes.measure, stops.counts, choice)
+    lanes.parts[lane] = part_of(stops, combination)
 
 
 @splice
-def _enter_sized(levels, lane, prices, signal_bar, side, fill, cash, rules):
-    """Open a position of the lane's own size."""
-    size = Size(levels.measure, levels.parts[lane], levels.sl_pcts[lane], levels.sl_atrs[lane])
-    share = share_of(size, prices, signal_bar, side, fill, rules)
-    return enter_share(side, fill, cash, share, levels.leverage, rules)
+def weigh(window, number, counts, levels, prices, rules):
+    """Write the weights of the entries of a window, once for all combinations.
+
+    Args:
+        number: of the measure.
+        levels: those of the kinds that `counts` counts.
+    """
+    at_bars, weights = known_at_bars(number, prices), window.weights
+    bars, sides, fills = window.bars, window.sides, window.fills
+    for row in range(len(weights)):
+        measure = measure_of(number, counts, levels, row)
+        for place in range(bars.size):
+            known = at_bars[bars[place]] if at_bars.size > 0 else math.nan
+            weights[row, place] = weight_of(measure, sides[place], fills[place], known, rules)
 
 
 @inline
-def walk(window, levels, prices, rules, accounts, trades):
+def walk(window, lanes, leverage, prices, rules, accounts, trades):
     """Walk some combinations abreast over the entries of a window.
 
     The money of a trade waits for that of the trade before it, through two divisions: 26 ns, mostly idle. Abreast
@@ -220,7 +232,13 @@ def walk(window, levels, prices, rules, accounts, trades):
     """
     first, bars, sides, fills = window.first, window.bars, window.sides, window.fills
     ends, exits = window.ends, window.exits
-    stop_rows, profit_rows = levels.stop_rows, levels.profit_rows
+    stop_rows, profit_rows = lanes.stop_rows, lanes.profit_rows
+    weights, chosen_weights, parts, is_sized = (
+        window.weights,
+        lanes.weight_rows,
+        lanes.parts,
+        len(window.weights) > 0,
+    )
     available, reserve, next_entry, n_trades = (
         accounts.available,
         accounts.reserve,
@@ -248,10 +266,11 @@ def walk(window, levels, prices, rules, accounts, trades):
                 reason = reason_of(end, prices.fills)
                 bar += prices.fills.delay
                 exit_bar = filled_bar(prices.fills, bar_at(prices.fills, time), reason)
-            if levels.measure == OF_RULES:
-                position = enter_at(side, fills[place], cash, rules)
+            if is_sized:
+                share = parts[lane] * weights[chosen_weights[lane], place]
+                position = enter_share(side, fills[place], cash, share, leverage, rules)
             else:
-                position = _enter_sized(levels, lane, prices, bars[place], side, fills[place], cash, rules)
+                position = enter_at(side, fills[place], cash, rules)
             if prices.exposed > 0 and side == SHORT and bar < prices.exposed:
                 exit_bar, reason = ruin_before(position, bar, exit_bar, reason, prices)
                 if reason == EXIT_RUIN:
@@ -280,20 +299,19 @@ def walk_all(entries, stops, combination, prices, rules, accounts):
     rows = 1 + stops.levels.size + (1 + losses + profits if is_joint(stops.counts) else 0)
     width = min(count, entries_a_window(rows))
     at_levels = room_for_levels(stops.kinds, stops.levels, width, prices)
-    room = window_over(0, entries, stops.counts, at_levels)
-    levels = room_for_lanes(stops.sizes, LANES)
+    room = window_over(0, entries, stops.counts, at_levels, stops.sizes.measure)
+    lanes = room_for_lanes(LANES)
     unrecorded = np.empty(0, TRADE)
     for first in range(0, count, max(1, width)):
         some = between(entries, first, first + width)
         gather(some, stops, prices, rules, at_levels.ends, at_levels.bests)
-        window = Window(first, some.bars, some.sides, room.fills, room.ends, room.exits)
+        window = Window(first, some.bars, some.sides, room.fills, room.ends, room.exits, room.weights)
         fetch_fills(window, at_levels, stops.counts, prices, rules.slippage)
+        weigh(window, stops.sizes.measure, stops.counts, stops.levels, prices, rules)
         for begin in range(0, accounts.available.size, LANES):
             stop = min(begin + LANES, accounts.available.size)
             for lane in range(stop - begin):
-                number = combination + begin + lane
-                rows_of_lane = end_rows(stops.counts, levels_of(stops, number))
-                choose(levels, lane, rows_of_lane, size_of(stops, number))
+                choose(lanes, lane, stops, combination + begin + lane)
             abreast = Accounts(
                 accounts.available[begin:stop],
                 accounts.reserve[begin:stop],
@@ -301,4 +319,4 @@ def walk_all(entries, stops, combination, prices, rules, accounts):
                 accounts.trades[begin:stop],
                 some_marking(accounts.marking, begin, stop),
             )
-            walk(window, levels, prices, rules, abreast, unrecorded)
+            walk(window, lanes, stops.sizes.leverage, prices, rules, abreast, unrecorded)

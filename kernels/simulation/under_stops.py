@@ -6,6 +6,8 @@ combination is then a short walk over that list: an entry ends at the earliest o
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +16,7 @@ from kernels.simulation.accounts import RULES, Rules, total_return_pct
 from kernels.simulation.entries import gather, gather_under, list_entries, place_of, reason_of, time_of
 from kernels.simulation.fills import bar_at, filled_bar
 from kernels.simulation.final_signals import decide, empty_final, partial_ands
-from kernels.simulation.levels.sizes import share_of
+from kernels.simulation.levels.sizes import weight_row
 from kernels.simulation.levels.stops import (
     STOPS,
     Stops,
@@ -22,7 +24,7 @@ from kernels.simulation.levels.stops import (
     end_rows,
     levels_of,
     one_of_each,
-    size_of,
+    part_of,
 )
 from kernels.simulation.marks import mark_rest
 from kernels.simulation.outcomes import OUTCOMES, Outcomes
@@ -31,13 +33,13 @@ from kernels.simulation.prices import PRICES, Prices
 from kernels.simulation.pruned.pruned_accounts import Deal, close_account, may_trade, open_account, trade
 from kernels.simulation.pruned.pruning import PRUNING, Pruning
 from kernels.simulation.stop_walks import (
-    choose,
     fetch_fills,
     new_accounts,
     room_for_lanes,
     room_for_levels,
     walk,
     walk_all,
+    weigh,
     window_over,
 )
 from kernels.simulation.trades import TRADE, TRADES_OUT
@@ -150,8 +152,10 @@ def _rank(planes, bases, stops, first, prices, rules, outcomes):
 def _pruned_combination(window, stops, combination, prices, rules, pruning):
     """The account of one combination at its end, or where it breaks a limit."""
     account = open_account(rules, pruning)
-    stop_row, profit_row = end_rows(stops.counts, levels_of(stops, combination))
-    size = size_of(stops, combination)
+    choice, is_sized = levels_of(stops, combination), len(window.weights) > 0
+    share, leverage = math.inf, stops.sizes.leverage if is_sized else 0.0
+    stop_row, profit_row = end_rows(stops.counts, choice)
+    row, part = weight_row(stops.sizes.measure, stops.counts, choice), part_of(stops, combination)
     place = 0
     while place < window.bars.size and may_trade(account):
         end, fill = window.ends[stop_row, place], window.exits[stop_row, place]
@@ -160,8 +164,9 @@ def _pruned_combination(window, stops, combination, prices, rules, pruning):
         exit_bar = filled_bar(prices.fills, bar_at(prices.fills, time_of(end)), reason_of(end, prices.fills))
         bar = window.bars[place] + prices.fills.delay
         side, entry = window.sides[place], window.fills[place]
-        share = share_of(size, prices, window.bars[place], side, entry, rules)
-        deal = Deal(side, bar, exit_bar, entry, fill, share, stops.sizes.leverage)
+        if is_sized:
+            share = part * window.weights[row, place]
+        deal = Deal(side, bar, exit_bar, entry, fill, share, leverage)
         account = trade(account, deal, prices, rules, pruning)
         place = place_of(end)
     return account
@@ -181,8 +186,9 @@ def _rank_pruned(planes, bases, stops, first, prices, rules, pruning, outcomes):
         entries = list_entries(final, stops.entry_bars, prices, rules)
         at_levels = room_for_levels(stops.kinds, stops.levels, entries.bars.size, prices)
         gather(entries, stops, prices, rules, at_levels.ends, at_levels.bests)
-        window = window_over(0, entries, stops.counts, at_levels)
+        window = window_over(0, entries, stops.counts, at_levels, stops.sizes.measure)
         fetch_fills(window, at_levels, stops.counts, prices, rules.slippage)
+        weigh(window, stops.sizes.measure, stops.counts, stops.levels, prices, rules)
         until = min(n_variants, at + n_combinations - combination)
         while at < until:
             account = _pruned_combination(window, stops, combination, prices, rules, pruning)
@@ -198,12 +204,14 @@ def _trace_entries(entries, stops, combination, prices, rules, trades):
     some, chosen = one_of_each(stops, levels_of(stops, combination))
     at_levels = room_for_levels(some.kinds, some.levels, entries.bars.size, prices)
     gather_under(entries, stops, chosen, prices, rules, at_levels.ends, at_levels.bests)
-    window = window_over(0, entries, some.counts, at_levels)
+    window = window_over(0, entries, some.counts, at_levels, stops.sizes.measure)
     fetch_fills(window, at_levels, some.counts, prices, rules.slippage)
+    weigh(window, stops.sizes.measure, some.counts, some.levels, prices, rules)
     accounts = new_accounts(1, rules, np.empty(0, np.int64), np.empty((0, BLOCKS), np.int32))
-    levels = room_for_lanes(stops.sizes, 1)
-    choose(levels, 0, end_rows(some.counts, 0), size_of(stops, combination))
-    walk(window, levels, prices, rules, accounts, trades)
+    lanes = room_for_lanes(1)
+    lanes.stop_rows[0], lanes.profit_rows[0] = end_rows(some.counts, 0)
+    lanes.weight_rows[0], lanes.parts[0] = 0, part_of(stops, combination)
+    walk(window, lanes, stops.sizes.leverage, prices, rules, accounts, trades)
     return accounts.trades[0]
 
 

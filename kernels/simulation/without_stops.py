@@ -227,7 +227,7 @@ def _pruned_variant(positions, count, prices, rules, pruning, room):
         bar, exit_bar = np.int64(positions.bars[0, 2 * place]), np.int64(positions.bars[0, 2 * place + 1])
         fill = entry_fill(side, room[2 * place], rules.slippage)
         left_at = exit_fill(side, room[2 * place + 1], rules.slippage)
-        deal = Deal(side, bar, exit_bar, fill, left_at, math.inf, 1.0)
+        deal = Deal(side, bar, exit_bar, fill, left_at, math.inf, 0.0)
         account = trade(account, deal, prices, rules, pruning)
     return account
 

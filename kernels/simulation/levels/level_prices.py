@@ -13,17 +13,31 @@ def level_factor(towards, level_pct):
 
 
 @inline
+def level_in_percent(fill, towards, level_pct):
+    return fill * level_factor(towards, level_pct)
+
+
+@inline
+def level_in_ranges(fill, towards, level, atr):
+    return fill + towards * (level * atr)
+
+
+@inline
 def is_of_range(kind):
     """Tell if levels of that kind are multiples of the average true range."""
     return kind in (SL_ATR, TP_ATR)
 
 
 @inline
-def level_price(prices, kind, bar, fill, towards, level):
-    """The price of a level that stands still, of a position whose signal came at that bar."""
+def level_price(kind, fill, towards, level, atr):
+    """The price of a level that stands still.
+
+    Args:
+        atr: at the bar of the position's signal.
+    """
     if is_of_range(kind):
-        return fill + towards * (level * prices.atr[bar])
-    return fill * level_factor(towards, level)
+        return level_in_ranges(fill, towards, level, atr)
+    return level_in_percent(fill, towards, level)
 
 
 @inline

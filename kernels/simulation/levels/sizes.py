@@ -1,7 +1,8 @@
 """Sizes of entries that follow from what they risk: shares of what is available.
 
-A share is measured by the loss at the stop-loss, costs included, or by the movement of the market in a day. It
-depends on the entry and on the combination's levels alone, so that the money of a walk waits for nothing more.
+A share is measured by the loss at the stop-loss, costs included, or by the movement of the market in a day. It is
+a part, such as 1 %, times a weight that depends on the entry and the stop-losses alone: weights are computed once,
+for all combinations that have them.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 
 from kernels.jit import FLOAT, FLOATS, FLOATS_OUT, INT, inline, jit, record_of
 from kernels.simulation.accounts import LONG, RULES, exit_fill
-from kernels.simulation.exits import SL_ATR, SL_PCT
-from kernels.simulation.levels.level_prices import level_price
+from kernels.simulation.exits import KINDS, SL_ATR, SL_PCT
+from kernels.simulation.levels.level_prices import level_in_percent, level_in_ranges
 from kernels.simulation.prices import PRICES
 from kernels.simulation.trades import TRADES
 
@@ -46,17 +47,16 @@ SIZES = record_of(Sizes, INT, FLOATS, FLOAT)
 """The compiled type of `Sizes`."""
 
 
-class Size(NamedTuple):
-    """The size of one combination, and the stop-losses that it is measured by; NaN for none."""
+class Measure(NamedTuple):
+    """The measure of sizes, and the stop-losses that it looks at; NaN for none."""
 
-    measure: int
-    part: float
+    number: int
     sl_pct: float
     sl_atr: float
 
 
-SIZE = record_of(Size, INT, FLOAT, FLOAT, FLOAT)
-"""The compiled type of `Size`."""
+MEASURE = record_of(Measure, INT, FLOAT, FLOAT)
+"""The compiled type of `Measure`."""
 
 
 @inline
@@ -65,40 +65,80 @@ def size_count(sizes):
 
 
 @inline
-def _stop_price(size, prices, bar, side, fill):
+def _stop_price(measure, side, fill, atr):
     """The price of the nearer stop-loss; no price falls below 0."""
     price = 0.0 if side == LONG else math.inf
-    if not math.isnan(size.sl_pct):
-        price = level_price(prices, SL_PCT, bar, fill, -side, size.sl_pct)
-    if not math.isnan(size.sl_atr):
-        other = level_price(prices, SL_ATR, bar, fill, -side, size.sl_atr)
-        price = other if math.isnan(size.sl_pct) or side * (other - price) > 0.0 else price
+    if not math.isnan(measure.sl_pct):
+        price = level_in_percent(fill, -side, measure.sl_pct)
+    if not math.isnan(measure.sl_atr):
+        other = level_in_ranges(fill, -side, measure.sl_atr, atr)
+        price = other if math.isnan(measure.sl_pct) or side * (other - price) > 0.0 else price
     return max(price, 0.0)
 
 
+# It takes numbers alone: to hand over the record of prices would cost 0.2 us an entry.
 @inline
-def share_of(size, prices, bar, side, fill, rules):
-    """The notional as a share of what is available, before any bound.
+def weight_of(measure, side, fill, known, rules):
+    """The notional of an entry whose part is 1, as a share of what is available, before any bound.
 
     Args:
-        bar: that of the entry's signal, which the fill follows.
+        known: the average true range or the volatility at the bar of the entry's signal, which the fill follows.
     """
-    if size.measure == OF_RULES:
+    if measure.number == OF_RULES:
         return math.inf
-    if size.measure == OF_VOLATILITY:
-        return size.part / prices.volatility[bar]
-    stopped = exit_fill(side, _stop_price(size, prices, bar, side, fill), rules.slippage)
-    lost = side * (fill - stopped) + rules.fee * (fill + stopped)
-    return size.part * fill / lost
+    if measure.number == OF_VOLATILITY:
+        return 1.0 / known
+    stopped = exit_fill(side, _stop_price(measure, side, fill, known), rules.slippage)
+    return fill / (side * (fill - stopped) + rules.fee * (fill + stopped))
 
 
-@jit(TRADES, SIZE, PRICES, RULES, FLOATS_OUT)
-def shares_of(trades, size, prices, rules, out):
-    """Write the share of each trade of one combination."""
+@inline
+def known_at_bars(number, prices):
+    """The numbers that a measure reads, one a bar; empty where it reads none."""
+    return prices.volatility if number == OF_VOLATILITY else prices.atr
+
+
+@inline
+def weight_rows(number, counts):
+    """The number of rows of weights: one for each choice of stop-losses that a measure looks at."""
+    if number == OF_RULES:
+        return 0
+    return max(1, counts[SL_PCT]) * max(1, counts[SL_ATR]) if number == OF_LOSS else 1
+
+
+@inline
+def weight_row(number, counts, choice):
+    """The row of weights of a choice of levels, whose slowest digits are its stop-losses."""
+    if number != OF_LOSS:
+        return np.int64(0)
+    for kind in range(SL_ATR + 1, KINDS):
+        choice //= max(1, counts[kind])
+    return choice
+
+
+@inline
+def measure_of(number, counts, levels, row):
+    """The measure of a row of weights.
+
+    Args:
+        levels: those of all kinds that have any, one kind after the other.
+    """
+    first, second = divmod(row, max(1, counts[SL_ATR]))
+    sl_pct = levels[first] if counts[SL_PCT] > 0 else math.nan
+    sl_atr = levels[counts[SL_PCT] + second] if counts[SL_ATR] > 0 else math.nan
+    return Measure(number, sl_pct, sl_atr)
+
+
+@jit(TRADES, MEASURE, FLOAT, PRICES, RULES, FLOATS_OUT)
+def shares_of(trades, measure, part, prices, rules, out):
+    """Write the share of each trade of one combination whose size is that part."""
+    at_bars = known_at_bars(measure.number, prices)
     for place in range(trades.size):
         trade = trades[place]
         signal_bar = trade.entry_bar - prices.fills.delay
-        out[place] = share_of(size, prices, signal_bar, np.float64(trade.side), trade.entry_fill, rules)
+        known = at_bars[signal_bar] if at_bars.size > 0 else math.nan
+        weight = weight_of(measure, np.float64(trade.side), trade.entry_fill, known, rules)
+        out[place] = part * weight
 
 
 @jit(FLOATS, INT, FLOAT, FLOATS_OUT)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from kernels.jit import FLOATS, INTS, WORDS, inline, record_of
 from kernels.simulation.accounts import LONG_SHORT
 from kernels.simulation.entry_bars import ENTRY_BARS, EntryBars
-from kernels.simulation.exits import KINDS, LOSING_KINDS, MAX_BARS, SL_ATR, SL_PCT
+from kernels.simulation.exits import KINDS, LOSING_KINDS, MAX_BARS
 from kernels.simulation.levels.first_passages import BLOCK_LEVELS
-from kernels.simulation.levels.sizes import OF_RULES, SIZES, Size, Sizes, size_count
+from kernels.simulation.levels.sizes import OF_RULES, SIZES, Sizes, size_count
 
 
 class Stops(NamedTuple):
@@ -111,26 +111,10 @@ def levels_of(stops, combination):
 
 
 @inline
-def size_of(stops, combination):
-    """The size of a combination, with the stop-losses that it is measured by."""
-    if stops.sizes.measure == OF_RULES:
-        return Size(OF_RULES, math.nan, math.nan, math.nan)
-    choice, number = divmod(combination, size_count(stops.sizes))
-    levels = _level_of(stops, SL_PCT, choice), _level_of(stops, SL_ATR, choice)
-    return Size(stops.sizes.measure, stops.sizes.parts[number], levels[0], levels[1])
-
-
-@inline
-def _level_of(stops, kind, choice):
-    """The level of a kind in a choice of levels; NaN where it has none."""
-    before = 0
-    for at in range(KINDS):
-        if at < kind:
-            before += stops.counts[at]
-        elif at > kind:
-            choice //= max(1, stops.counts[at])
-    count = stops.counts[kind]
-    return stops.levels[before + choice % count] if count > 0 else math.nan
+def part_of(stops, combination):
+    """The part that a combination's size is; infinite where the rules size it alone."""
+    sizes = stops.sizes
+    return sizes.parts[combination % size_count(sizes)] if sizes.measure != OF_RULES else math.inf
 
 
 @inline

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.jit import inline, splice
-from kernels.simulation.accounts import SHORT, enter_share, exit_fill, leave_at, settle, total_return_pct
+from kernels.simulation.accounts import SHORT, enter_at, enter_share, exit_fill, leave_at, settle, total_return_pct
 from kernels.simulation.exits import EXIT_RUIN, EXIT_SIGNAL
 from kernels.simulation.pruned.limits import KEPT
 from kernels.simulation.pruned.pruning import (
@@ -45,8 +45,9 @@ class Deal(NamedTuple):
     fill: float
     exit_fill: float
     share: float
-    """Its notional as a share of what is available, before any bound; infinite where the rules size it alone."""
+    """Its notional as a share of what is available, before any bound."""
     leverage: float
+    """The bound of the notional; 0 where the rules size it alone, whatever the share."""
 
 
 @inline
@@ -65,7 +66,10 @@ def may_trade(account):
 def trade(account, deal, prices, rules, pruning):
     """The account after one more trade; where that breaks a limit, money and trades are those before it."""
     available, reserve, tally = account.available, account.reserve, account.tally
-    position = enter_share(deal.side, deal.fill, available, deal.share, deal.leverage, rules)
+    if deal.leverage == 0.0:
+        position = enter_at(deal.side, deal.fill, available, rules)
+    else:
+        position = enter_share(deal.side, deal.fill, available, deal.share, deal.leverage, rules)
     reason = EXIT_SIGNAL
     exit_bar, fill = deal.exit_bar, deal.exit_fill
     if deal.bar < prices.exposed and deal.side == SHORT:
