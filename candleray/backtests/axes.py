@@ -94,16 +94,23 @@ class Steps(_OwnWords):
                 "start {start} is above stop {stop}",
                 {"start": f"{self.start:g}", "stop": f"{self.stop:g}"},
             )
-        try:
-            _ = self.count
-        except InvalidOperation:
-            # A quotient of more digits than decimals carry: no grid of it could be numbered.
+        if self._is_lost_in_rounding:
             raise PydanticCustomError(
                 "too_many_steps",
                 "step {step} is too small to count from {start} to {stop}",
                 {"step": f"{self.step:g}", "start": f"{self.start:g}", "stop": f"{self.stop:g}"},
-            ) from None
+            )
         return self
+
+    @property
+    def _is_lost_in_rounding(self) -> bool:
+        """True where a quotient has more digits than decimals carry, or neighbours would be the same number."""
+        if self.start < self.stop and (self.start + self.step == self.start or self.stop - self.step == self.stop):
+            return True
+        try:
+            return self.count < 1
+        except InvalidOperation:
+            return True
 
     @cached_property
     def _decimals(self) -> tuple[Decimal, Decimal]:
@@ -156,20 +163,21 @@ def levels(axis: float | Values | Steps) -> Values | Steps:
 AnyAxis: TypeAlias = float | Values | Steps
 
 
-def bounded(what: str, most: float, unit: str, *, below: bool = False) -> Callable[[AnyAxis], AnyAxis]:
-    """Return a check that all values of an axis are above 0 and at most, or below, a bound."""
+def bounded(
+    what: str, most: float, unit: str, *, below: bool = False, least: float = 0.0
+) -> Callable[[AnyAxis], AnyAxis]:
+    """Return a check that the values of an axis are above 0, from `least` on, and at most a bound, or below it."""
+    words = {"what": what, "least": f"at least {least:g}" if least else "above 0"}
+    words |= {"bound": "below" if below else "at most", "max": f"{most:g}", "unit": unit}
 
     def check(axis: AnyAxis) -> AnyAxis:
         sequence = levels(axis)
         for value in (sequence.at(0), sequence.at(sequence.count - 1)):
-            if not 0 < value <= most or (below and value == most):
+            if not (value > 0 and least <= value <= most) or (below and value == most):
                 raise PydanticCustomError(
                     "out_of_bounds",
-                    "{what} is above 0 and {bound} {max} {unit}, got {value}",
-                    {
-                        **{"what": what, "bound": "below" if below else "at most", "max": f"{most:g}"},
-                        **{"unit": unit, "value": f"{value:g}"},
-                    },
+                    "{what} is {least} and {bound} {max} {unit}, got {value}",
+                    {**words, "value": f"{value:g}"},
                 )
         return axis
 

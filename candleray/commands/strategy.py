@@ -64,9 +64,20 @@ def create(
     if not as_json:
         show_next(
             f"strategy show {saved.name}{here(api, data)}",
-            f"run start {saved.name}{here(api, data)}",
+            *([f"run start {saved.name}{here(api, data)}"] if _is_runnable(saved) else []),
             f"strategy list{here(api, data)}",
         )
+
+
+def _is_runnable(saved: Strategy) -> bool:
+    from candleray.errors import InvalidInput
+    from candleray.live.starting.runnable import require_runnable
+
+    try:
+        require_runnable(saved.spec)
+    except InvalidInput:
+        return False
+    return True
 
 
 @strategy.command("list")

@@ -6,7 +6,7 @@ indicators; no indicator is known by name here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from candleray.backtests.indicator_axes import IndicatorAxes
 from candleray.backtests.request import MAX_INDICATORS, BacktestRequest, StrategyAxes
+from candleray.errors import Problem
 from candleray.frozen_model import describe_fields
 from candleray.indicators.catalogue import Catalogue, get_catalogue
 from candleray.indicators.request_fields import axis_field, column_field, columns_field, value_field
@@ -25,6 +26,16 @@ from candleray.strategies.strategy import NewStrategy, SavedBacktest, StrategyCh
 from candleray.validation import Model, ModelT, generated_model, one_of, refusal_of, validated
 from kernels.declare import Indicator
 from kernels.indicators import INDICATORS
+
+
+def _long_axes(axes: StrategyAxes, most: int) -> Iterator[Problem]:
+    """Yield a problem for each level or size with more values than an axis may have."""
+    for part, own in (("risk", axes.risk.axes), ("sizing", axes.sizing.axes)):
+        for name, axis in own.items():
+            if axis.count > most:
+                message = f"{axis.count} values on one axis, at most {most}"
+                yield Problem(f"{part}.{name}", "too_many_values", message)
+
 
 AxesT = TypeVar("AxesT", bound=StrategyAxes)
 
@@ -96,13 +107,13 @@ class RequestModels:
         return self._checked(_widened(StrategyDraft, validated(self._draft, content)))
 
     def _checked(self, axes: AxesT) -> AxesT:
-        """Check the indicators that signals name, as those of `indicators` are."""
+        """Check the indicators that signals name, as those of `indicators` are, and the lengths of other axes."""
+        most = self._catalogue.max_axis_values
+        problems = list(_long_axes(axes, most))
         if axes.signals is not None:
-            problems = list(
-                signal_problems(axes.let, axes.signals, self._axes_of, self._catalogue.max_axis_values)
-            )
-            if problems:
-                raise refusal_of(set(problems))
+            problems += signal_problems(axes.let, axes.signals, self._axes_of, most)
+        if problems:
+            raise refusal_of(set(problems))
         return axes
 
     def _axes_of(self, name: str) -> type[IndicatorAxes]:

@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candleray.backtests.request import BacktestRequest
-from candleray.backtests.rules.sizing import AllIn, FixedQuote, Sizing, StrategyCompound, VolatilityTarget
+from candleray.backtests.rules.sizing import (
+    AccountFields,
+    AllIn,
+    FixedQuote,
+    Sizing,
+    StrategyCompound,
+    VolatilityTarget,
+    account_fields,
+)
 from candleray.candles import FloatArray, IntArray
 from candleray.errors import invalid
 from candleray.search.bars import Bars
@@ -26,9 +34,6 @@ from kernels.simulation.levels.sizes import shares_of
 
 _UNENDING_CASH = 1e200
 """So much beside an entry of 1 that no account ever ends: only what has no money in it is left of the trades."""
-
-
-_UNFELT_PCT = 1e-12
 
 
 @dataclass(frozen=True)
@@ -75,20 +80,28 @@ def course_of(member: Member, defaults: BacktestSettings) -> Course:
     at_opens = (trades["exit_reason"] == EXIT_SIGNAL) & waits
     phases = np.where(at_opens, AT_OPEN, AT_CLOSE)
     shares = np.empty(trades.size)
-    shares_of(trades, *measured(VariantGrid(member.request)), retracing.prices, retracing.rules, shares)
+    size = measured(VariantGrid(member.request))
+    shares_of(trades, *size, member.request.sizing.leverage, retracing.prices, retracing.rules, shares)
     return Course(trades, times.entry_ms, times.exit_ms, AT_OPEN if waits else AT_CLOSE, phases, shares)
 
 
 def _smallest(sizing: Sizing) -> Sizing:
     """Return a sizing under which the same positions open, and none of them is felt."""
     if isinstance(sizing, VolatilityTarget):
-        return sizing.model_copy(update={"target_pct": _UNFELT_PCT})
+        return UnfeltTarget(**dict(sizing))
     return FixedQuote(mode="fixed_quote", quote=1.0)
+
+
+class UnfeltTarget(VolatilityTarget):
+    """A target of volatility whose positions open when it is known, with a notional of 1."""
+
+    def account_fields(self) -> AccountFields:
+        return account_fields(fixed_quote=1.0)
 
 
 @dataclass(frozen=True)
 class DailyReturns:
-    """The daily returns of a member's own backtest, alone and with everything in."""
+    """The daily returns of a member's own backtest, alone."""
 
     days: IntArray
     """UTC days since the epoch, ascending."""
@@ -102,9 +115,15 @@ class DailyReturns:
         return dict(zip(self.days.tolist(), self.returns.tolist(), strict=True))
 
 
-def daily_returns_of(request: BacktestRequest, bars: Bars, defaults: BacktestSettings) -> DailyReturns:
-    """Return the daily returns of a strategy's own backtest with everything in."""
-    traced = _traced(request.model_copy(update={"sizing": AllIn()}), bars, defaults)
+def daily_returns_of(
+    request: BacktestRequest, bars: Bars, defaults: BacktestSettings, sizing: Sizing | None = None
+) -> DailyReturns:
+    """Return the daily returns of a strategy's own backtest.
+
+    Args:
+        sizing: in place of its own.
+    """
+    traced = _traced(request.model_copy(update={"sizing": sizing or request.sizing}), bars, defaults)
     reported = traced.retracing.reported
     values = traced.retracing.performance(traced.trades).daily_returns.values
     return DailyReturns(bars.ts_open_ms[reported.day_ends] // DAY_MS, values)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from candleray.backtests.rules.sizing import AllIn
 from candleray.candles import FloatArray, IntArray
 from candleray.portfolio.courses import Course, Member, course_of, daily_returns_of
 from candleray.portfolio.market import Trading
@@ -77,7 +78,7 @@ def walked(
     trading = Trading.of(members)
     rebalances_ms = rebalance_times(request.rebalance, trading.start_ms, int(trading.marks_ms[-1]))
     looks_back = request.allocation.mode is AllocationMode.INVERSE_VOLATILITY and rebalances_ms.size > 0
-    returns = [daily_returns_of(one.request, one.bars, defaults) for one in members] if looks_back else []
+    returns = [daily_returns_of(one.request, one.bars, defaults, AllIn()) for one in members] if looks_back else []
     shares = shares_of(request.allocation, len(members), trading.start_ms, rebalances_ms, returns)
     with ThreadPoolExecutor(THREADS) as pool:
         courses = list(pool.map(lambda member: course_of(member, defaults), members))
@@ -108,7 +109,7 @@ def members_of(members: Sequence[Member], trading: Trading) -> Members:
     return Members(
         share_of(member.request.fee_pct for member in members),
         share_of(member.request.slippage_pct for member in members),
-        np.array([member.fixed_quote for member in members]),
+        np.array([member.fixed_quote for member in members], np.float64),
         trading.places,
     )
 

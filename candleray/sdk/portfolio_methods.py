@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from candleray.errors import NotFound
 from candleray.portfolio.portfolio_request import PortfolioRequest, SuggestionRequest
 from candleray.portfolio.portfolio_result import PortfolioResult, Suggestion
 from candleray.sdk.connection import Sender, encoded, read
@@ -72,7 +73,10 @@ class PortfolioMethods(Sender):
         members = content.get("members") if isinstance(content, dict) else None
         if not isinstance(members, list):
             return body
-        for member in members:
+        for at, member in enumerate(members):
             if isinstance(member, dict) and isinstance(member.get("strategy_id"), str):
-                member["strategy_id"] = str(find_id(self, STRATEGY, member["strategy_id"]))
+                try:
+                    member["strategy_id"] = str(find_id(self, STRATEGY, member["strategy_id"]))
+                except NotFound as error:
+                    raise NotFound(f"members.{at}.strategy_id: {error}") from None
         return encoded(content)

@@ -9,6 +9,8 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -73,7 +75,8 @@ def find_id(sender: Sender, kind: Kind, reference: UUID | str) -> UUID:
         raise invalid(kind.id_field, "too_short", f"{text!r} is too short: {_rule(kind)}")
     matches = _matches(sender, kind, text)
     if not matches:
-        raise NotFound(f"no {kind.noun} of yours is meant by {text[:80]!r}: {_rule(kind)}")
+        close = _nearest_name(sender, kind, text)
+        raise NotFound(f"no {kind.noun} of yours is meant by {text[:80]!r}{close}: {_rule(kind)}")
     if len(matches) > 1:
         listed = "; ".join(_shown(kind, entry) for entry in matches[:_SHOWN_MATCHES])
         more = f"; and {len(matches) - _SHOWN_MATCHES} more" if len(matches) > _SHOWN_MATCHES else ""
@@ -95,6 +98,15 @@ def request_body(sender: Sender, content: BaseModel | Mapping[str, Any] | bytes)
     if not isinstance(reference, str) or _is_uuid(reference):
         return body
     return encoded({**request, "strategy_id": find_id(sender, STRATEGY, reference)})
+
+
+def _nearest_name(sender: Sender, kind: Kind, text: str) -> str:
+    """Ask for the name that may have been meant, among the first thousand; nothing where none is like it."""
+    if not kind.name_field:
+        return ""
+    names = {_name(kind, entry): str(entry[kind.name_field]) for entry in islice(_entries(sender, kind, ""), 1000)}
+    close = get_close_matches(text.lower(), names, n=1)
+    return f"; did you mean {names[close[0]]!r}?" if close else ""
 
 
 def _matches(sender: Sender, kind: Kind, text: str) -> list[Mapping[str, Any]]:

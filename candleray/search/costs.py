@@ -137,7 +137,7 @@ def measure_stops(bars: Bars, grid: VariantGrid, default_warmup: int) -> StopCos
     if not grid.has_stage_b:
         return StopCosts()
     sample, _ = _sample(bars, grid, STOP_RUNS, default_warmup)
-    some, more = (_with_levels(sample.grid, levels) for levels in (SOME_LEVELS, MORE_LEVELS))
+    some, more = (with_levels(sample.grid, levels) for levels in (SOME_LEVELS, MORE_LEVELS))
     some_tables, some_tables_s = _timed_tables(bars, some, sample.planes)
     more_tables, more_tables_s = _timed_tables(bars, more, sample.planes)
     table_s = _table_s((_levels(some), some_tables_s), (_levels(more), more_tables_s), _levels(grid))
@@ -150,7 +150,7 @@ def measure_stops(bars: Bars, grid: VariantGrid, default_warmup: int) -> StopCos
     more_s = [sample.under_stops_s(more, more_tables, bases) for bases in groups]
     sizes = some.combinations.size, more.combinations.size
     ends = [(int(bases[0]), int(bases[-1]) + 1) for bases in groups]
-    scores_s = sample.scores_s(_with_levels(grid, MORE_LEVELS), ends, more_tables)
+    scores_s = sample.scores_s(with_levels(grid, MORE_LEVELS), ends, more_tables)
     costs = [
         (base_s, each_s + score_s)
         for (base_s, each_s), score_s in zip(
@@ -353,14 +353,16 @@ def _table_s(few: tuple[int, float], many: tuple[int, float], levels: int) -> fl
     return many[1] + level_s * (levels - many[0])
 
 
-def _with_levels(grid: VariantGrid, most: Sequence[int]) -> VariantGrid:
-    """The same grid with at most so many levels of each kind that it has, spread over them."""
+def with_levels(grid: VariantGrid, most: Sequence[int]) -> VariantGrid:
+    """The same grid with at most so many levels of each kind that it has, spread over them, and one size."""
     changes: dict[str, Axis] = {
         name: Values(values=tuple(axis.at(at) for at in _spread(axis.count, count)))
         for (name, axis), count in zip(grid.levels.items(), most, strict=False)
     }
     risk = grid.request.risk.model_copy(update=changes)
-    return VariantGrid(grid.request.model_copy(update={"risk": risk}))
+    size = {name: axis.at(axis.count // 2) for name, axis in grid.sizes.items()}
+    sizing = grid.request.sizing.model_copy(update=size)
+    return VariantGrid(grid.request.model_copy(update={"risk": risk, "sizing": sizing}))
 
 
 def _spread(count: int, most: int) -> list[int]:

@@ -117,3 +117,12 @@ def test_ranges_cover_every_index_once_and_evenly(total: int, parts: int):
     lengths = [last - first for first, last in cut]
     assert not lengths or max(lengths) - min(lengths) <= 1
     assert len(cut) <= parts
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "step"), [(1, 1.0000000000000002, 1e-16), (1, 2, 1e-17), (0.001, 1e15, 0.01)]
+)
+def test_steps_that_are_lost_in_rounding_are_refused(start: float, stop: float, step: float):
+    steps = {"start": start, "stop": stop, "step": step}
+    (message,) = problems_of(steps).values()
+    assert "is too small to count from" in message

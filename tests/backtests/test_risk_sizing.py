@@ -12,6 +12,7 @@ from candleray.backtests.sentences import sentences
 from candleray.errors import InvalidInput
 from candleray.live.starting.start_checks import require_runnable
 from candleray.search.bars import warmup_bars
+from candleray.search.costs import with_levels
 from candleray.search.robustness.parameter_steps import ParameterStep, steps_of
 from candleray.search.variants import VariantGrid
 from candleray.settings import BacktestSettings
@@ -63,13 +64,16 @@ def test_a_near_stop_loss_is_bounded_by_the_leverage():
 @pytest.mark.parametrize(
     ("sizing", "message"),
     [
-        ({"mode": "risk_per_trade", "risk_pct": 0}, "above 0 and below 100 percent, got 0"),
-        ({"mode": "risk_per_trade", "risk_pct": {"values": [1, 100]}}, "above 0 and below 100 percent, got 100"),
+        ({"mode": "risk_per_trade", "risk_pct": 0}, "at least 0.0001 and below 100 percent, got 0"),
+        (
+            {"mode": "risk_per_trade", "risk_pct": {"values": [1, 100]}},
+            "below 100 percent, got 100",
+        ),
         ({"mode": "risk_per_trade", "risk_pct": 1, "max_leverage": 126}, "max_leverage.*125"),
-        ({"mode": "risk_per_trade", "risk_pct": 1, "max_leverage": 0}, "max_leverage.*greater than 0"),
+        ({"mode": "risk_per_trade", "risk_pct": 1, "max_leverage": 0}, "max_leverage.*0.01"),
         ({"mode": "risk_per_trade"}, "risk_pct"),
         ({"mode": "volatility_target", "target_pct": 2, "window": 1}, "window.*2"),
-        ({"mode": "volatility_target", "target_pct": -1}, "above 0 and at most 100 percent, got -1"),
+        ({"mode": "volatility_target", "target_pct": -1}, "at least 0.0001 and at most 100 percent, got -1"),
     ],
 )
 def test_what_is_out_of_bounds_is_refused_with_the_bound(sizing: dict[str, Any], message: str):
@@ -82,6 +86,30 @@ def test_a_risk_per_trade_without_a_stop_loss_is_refused(risk: dict[str, Any]):
     message = "risk_per_trade sizes by what a stop-loss loses, and risk has none: give risk.sl_pct or risk.sl_atr"
     with pytest.raises(InvalidInput, match=message):
         resolved(sizing={"mode": "risk_per_trade", "risk_pct": 1}, risk=risk)
+
+
+def test_an_axis_of_sizes_or_levels_has_a_bound_as_any_other():
+    steps = {"start": 0.0001, "stop": 100, "step": 0.0001}
+    with pytest.raises(InvalidInput, match="1000000 values on one axis, at most 100000"):
+        resolved(sizing={"mode": "volatility_target", "target_pct": steps})
+    with pytest.raises(InvalidInput, match="200000 values on one axis, at most 100000"):
+        resolved(risk={"max_bars": {"start": 1, "stop": 200_000, "step": 1}})
+
+
+def test_a_cost_is_measured_of_one_size():
+    whole, one = (
+        VariantGrid(resolved(sizing={**RISKED, "risk_pct": sizes}, risk=STOPPED))
+        for sizes in ({"start": 1, "stop": 50, "step": 0.001}, 1)
+    )
+    assert with_levels(whole, (4, 2)).combinations.size == with_levels(one, (4, 2)).combinations.size == 2
+
+
+def test_a_volatility_that_is_never_known_is_told():
+    hours = {"timeframe": "1h", "time_range": {"start": "2025-01-01", "end": "2025-01-03"}}
+    answer = run(sizing={**TARGETED, "window": 500}, indicators=[{"id": "sma", "params": {"window": 5}}], **hours)
+    assert answer.notes[-1] == (
+        "sizing.window: no position opens on the first 48 of 48 bars, which have too few candles before them"
+    )
 
 
 def test_a_volatility_is_read_over_a_history_of_the_strategy_s_own():

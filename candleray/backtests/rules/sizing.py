@@ -8,6 +8,7 @@ is to the entries (`kernels/simulation/levels/sizes.py`), so that a new one is a
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeAlias, TypedDict, get_args
 
 from pydantic import AfterValidator, Field
@@ -19,15 +20,15 @@ from candleray.validation import Model, one_of
 
 Quote: TypeAlias = Annotated[Number, Field(gt=0)]
 
-MAX_PART_PCT = 100.0
+MIN_PART_PCT, MAX_PART_PCT = 0.0001, 100.0
 RiskAxis: TypeAlias = Annotated[
     # A stop-out that loses exactly everything would leave it to rounding whether the account is ruined.
-    Axis, AfterValidator(bounded("a risk of the account", MAX_PART_PCT, "percent", below=True))
+    Axis, AfterValidator(bounded("a risk of the account", MAX_PART_PCT, "percent", below=True, least=MIN_PART_PCT))
 ]
 TargetAxis: TypeAlias = Annotated[
-    Axis, AfterValidator(bounded("a day's movement of the account", MAX_PART_PCT, "percent"))
+    Axis, AfterValidator(bounded("a day's movement of the account", MAX_PART_PCT, "percent", least=MIN_PART_PCT))
 ]
-MAX_LEVERAGE = 125
+MIN_LEVERAGE, MAX_LEVERAGE = 0.01, 125
 MIN_WINDOW, MAX_WINDOW = 2, 500
 
 Measure: TypeAlias = Literal["rules", "loss", "volatility"]
@@ -141,10 +142,12 @@ class StrategyCompoundProfitLock(Sizing):
 class RiskPerTrade(Sizing):
     """Every entry loses the same share of what is available if its stop-loss ends it, costs included."""
 
+    other_words: ClassVar[Mapping[str, str]] = dict.fromkeys(("risk_percent", "risk_per_trade_pct"), "risk_pct")
+
     mode: Literal["risk_per_trade"]
     risk_pct: RiskAxis
     """The share that is lost, in percent."""
-    max_leverage: Annotated[Number, Field(gt=0, le=MAX_LEVERAGE)] = 1
+    max_leverage: Annotated[Number, Field(ge=MIN_LEVERAGE, le=MAX_LEVERAGE)] = 1
     """The notional is at most so many times what is available; above 1 the exchange lends the rest, free."""
 
     measure: ClassVar[Measure] = "loss"
@@ -208,8 +211,8 @@ SIZINGS: tuple[type[Sizing], ...] = (
 PARTS_FIELDS = tuple(sizing.parts_field for sizing in SIZINGS if sizing.parts_field)
 """The fields that may be axes, of all modes."""
 PARTS_BOUNDS = {
-    "risk_pct": LevelBounds(math.nextafter(MAX_PART_PCT, 0.0)),
-    "target_pct": LevelBounds(MAX_PART_PCT),
+    "risk_pct": LevelBounds(math.nextafter(MAX_PART_PCT, 0.0), MIN_PART_PCT),
+    "target_pct": LevelBounds(MAX_PART_PCT, MIN_PART_PCT),
     "window": LevelBounds(MAX_WINDOW, MIN_WINDOW, is_whole=True),
 }
 """The numbers that they and a window may be, for whoever moves them by a step."""

@@ -98,7 +98,8 @@ def _neighbourhoods(asked: Any, chosen: Any, place: Place) -> Iterator[Neighbour
             near = range(max(0, digit - 1), min(values.count, digit + 2))
             yield Neighbourhood(place, values.count, digit, tuple(values.at(at) for at in near))
     elif isinstance(asked, dict) and isinstance(chosen, dict):
-        for key in asked.keys() & chosen.keys():
+        # In the order of the request, on which the axes that are looked at depend, and not in that of a set.
+        for key in (one for one in asked if one in chosen):
             yield from _neighbourhoods(asked[key], chosen[key], (*place, key))
     elif isinstance(asked, list) and isinstance(chosen, list) and len(asked) == len(chosen):
         for at, (one, other) in enumerate(zip(asked, chosen, strict=True)):

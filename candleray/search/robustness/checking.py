@@ -173,4 +173,4 @@ class _Course:
 
 
 def _lookback(grid: VariantGrid) -> int:
-    return grid.numbering.lookback_bars
+    return max(grid.numbering.lookback_bars, grid.request.history_bars)

@@ -129,16 +129,17 @@ def measure_of(number, counts, levels, row):
     return Measure(number, sl_pct, sl_atr)
 
 
-@jit(TRADES, MEASURE, FLOAT, PRICES, RULES, FLOATS_OUT)
-def shares_of(trades, measure, part, prices, rules, out):
-    """Write the share of each trade of one combination whose size is that part."""
+@jit(TRADES, MEASURE, FLOAT, FLOAT, PRICES, RULES, FLOATS_OUT)
+def shares_of(trades, measure, part, leverage, prices, rules, out):
+    """Write the share of each trade of one combination whose size is that part, bounded by the leverage."""
+    most = math.inf if measure.number == OF_RULES else leverage / (1.0 + leverage * rules.fee)
     at_bars = known_at_bars(measure.number, prices)
     for place in range(trades.size):
         trade = trades[place]
         signal_bar = trade.entry_bar - prices.fills.delay
         known = at_bars[signal_bar] if at_bars.size > 0 else math.nan
         weight = weight_of(measure, np.float64(trade.side), trade.entry_fill, known, rules)
-        out[place] = part * weight
+        out[place] = min(part * weight, most)
 
 
 @jit(FLOATS, INT, FLOAT, FLOATS_OUT)

@@ -10,7 +10,7 @@ import { axisOf, axisOfRequest, countOf, problemOf, sentAxis, typed } from "./ax
  * @typedef {{market_id: number, symbol: string, timeframe: string, start: string, end: string, direction: string, exit_on: string,
  *   indicators: Chosen[], signals: null | {let?: unknown, signals: unknown, where?: unknown}, levels: Record<string, Axis>, atr_window: string,
  *   min_trades: string, max_drawdown: string, rank_by: string, cash: string, allow_gaps: boolean, holdout: string,
- *   entries_fill: string, levels_fill: string}} Draft
+ *   entries_fill: string, levels_fill: string, kept: Record<string, any>}} Draft
  */
 
 export const TIMEFRAMES = ["1m", "5m", "15m", "1h", "4h", "1d"];
@@ -26,6 +26,11 @@ export const LEVELS = [
 ];
 const USUAL_ATR_WINDOW = "14";
 
+/** Parts of a request that have no field in the form: a request that fills it keeps them. */
+export const KEPT = ["sizing", "fee_pct", "slippage_pct"];
+/** The numbers of a sizing that may be searched. @type {Record<string, string>} */
+export const SIZES = { risk_pct: "risk # %", target_pct: "volatility # %" };
+
 let keys = 0;
 
 /** @returns {Draft} */
@@ -33,7 +38,7 @@ export function emptyDraft() {
   return {
     market_id: 0, symbol: "", timeframe: "1h", start: "", end: "", direction: "long-short", exit_on: "opposite",
     indicators: [], signals: null, levels: {}, atr_window: USUAL_ATR_WINDOW, min_trades: "", max_drawdown: "", rank_by: "", cash: "", allow_gaps: false, holdout: "",
-    entries_fill: "close", levels_fill: "close",
+    entries_fill: "close", levels_fill: "close", kept: {},
   };
 }
 
@@ -60,7 +65,8 @@ export function variantsOf(draft) {
   const axes = draft.indicators.flatMap((one) => [...Object.values(one.params), ...Object.values(one.signal)]);
   const stops = Object.values(draft.levels);
   const inputs = draft.indicators.flatMap((one) => Object.values(one.inputs).map((columns) => columns.length));
-  const counts = [...[...axes, ...stops].map(countOf), ...inputs];
+  const sizes = Object.keys(SIZES).map((name) => draft.kept.sizing?.[name]).filter(isSearched).map((axis) => axisOfRequest(axis, levelAxis("sl_pct")));
+  const counts = [...[...axes, ...stops, ...sizes].map(countOf), ...inputs];
   return draft.indicators.length ? counts.reduce((product, one) => product * one, 1) : NaN;
 }
 
@@ -111,6 +117,7 @@ export function requestOf(draft) {
       risk: { ...axes(draft.levels), ...(readsRanges(draft) && draft.atr_window !== USUAL_ATR_WINDOW && { atr_window: typed(draft.atr_window) }) },
     }),
     ...fillOf(draft),
+    ...draft.kept,
     ...(Object.keys(pruning).length && { pruning }),
     ...(draft.min_trades && { min_trades: typed(draft.min_trades) }),
     ...(draft.rank_by && { rank_by: draft.rank_by }),
@@ -152,6 +159,7 @@ export function draftOf(request, catalogue) {
     allow_gaps: Boolean(request.allow_gaps), holdout: request.holdout ? String(request.holdout.months) : "",
     entries_fill: request.fill?.entry ?? "close",
     levels_fill: request.fill?.stops === "intrabar" ? `intrabar ${request.fill.tie ?? "stop_first"}` : "close",
+    kept: Object.fromEntries(KEPT.filter((name) => request[name] !== undefined && request[name] !== null).map((name) => [name, request[name]])),
   };
 }
 
@@ -177,6 +185,7 @@ export function searchedIn(request) {
     for (const [name, axis] of Object.entries(all)) if (isSearched(axis)) found.push(`${one.id} ${name}`);
   }
   for (const { name, title } of LEVELS) if (isSearched(request.risk?.[name])) found.push(title.toLowerCase());
+  for (const name of Object.keys(SIZES)) if (isSearched(request.sizing?.[name])) found.push(name);
   return found;
 }
 
@@ -190,5 +199,6 @@ export function strategyWords(strategy) {
   const parts = (strategy.indicators ?? []).map((/** @type {any} */ one) => `${one.id} ${Object.values(one.params ?? {}).filter((value) => typeof value !== "object").join("/")}`.trim());
   if (strategy.signals) parts.push(...new Set(Object.values(strategy.let ?? {}).map((/** @type {any} */ one) => one.id).filter(Boolean)), "signals");
   for (const { name } of LEVELS) if (typeof strategy.risk?.[name] === "number") parts.push(SHORT[name].replace("#", strategy.risk[name]));
+  for (const [name, words] of Object.entries(SIZES)) if (typeof strategy.sizing?.[name] === "number") parts.push(words.replace("#", strategy.sizing[name]));
   return parts.join(" · ");
 }

@@ -238,6 +238,8 @@ function Rules({ draft, change, problems }) {
       <label class="field">At least trades<input class="number" inputmode="numeric" placeholder="any" value=${draft.min_trades} onInput=${field("min_trades")} /></label>
       <label class="field">Drawdown at most %<input class="number" inputmode="decimal" placeholder="any" value=${draft.max_drawdown} onInput=${field("max_drawdown")} /></label>
     </div>
+    ${Object.keys(draft.kept).length > 0 && html`<p class="quiet">Kept from the search or strategy that filled this form: <code>${JSON.stringify(draft.kept)}</code>
+      <button type="button" class="small" onClick=${() => change({ kept: {} })}>Use the defaults</button></p>`}
     ${loose.map((/** @type {any} */ one) => html`<p key=${one.field} class="problem">${one.message}</p>`)}
   </section>`;
 }

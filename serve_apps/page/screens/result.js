@@ -4,7 +4,7 @@ import { get, post } from "../api.js";
 import { count, day, duration, instrumentName, metric, percent, tone } from "../model/formats.js";
 import { columns } from "../model/arrow.js";
 import { markets } from "../model/lists.js";
-import { LEVELS, searchedIn, strategyWords } from "../model/requests.js";
+import { LEVELS, SIZES, searchedIn, strategyWords } from "../model/requests.js";
 import { Report } from "../parts/report.js";
 import { Answered, Fault, Loading, sentence, useAnswer } from "../parts/states.js";
 import { Table } from "../parts/table.js";
@@ -142,7 +142,7 @@ function RankingTable({ job, table }) {
 }
 
 /** `sma.window`, `fast.window`, `sl_pct`: metrics have names for people. @param {string} name */
-const isParameter = (name) => /^[a-z0-9_]+(\.[a-z0-9_]+)+$/.test(name) || LEVELS.some((level) => level.name === name);
+const isParameter = (name) => /^[a-z0-9_]+(\.[a-z0-9_]+)+$/.test(name) || LEVELS.some((level) => level.name === name) || name in SIZES;
 
 /** @param {ArrayLike<any>} values */
 function varies(values) {
