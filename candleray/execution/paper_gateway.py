@@ -13,7 +13,7 @@ from candleray.errors import OrderNotTaken, OrderRejected, OutcomeUnknown, inval
 from candleray.execution.fills import Balance, Fill, Position
 from candleray.execution.gateway import KeyPermissions
 from candleray.execution.orders import OrderReport, OrderRequest
-from candleray.execution.paper_account import ClosedBar, PaperLine, PaperTerms, exact, executed
+from candleray.execution.paper_fills import ClosedBar, PaperLine, PaperTerms, exact, executed
 from candleray.execution.paper_ledger import PaperLedger
 from candleray.markets import Instrument
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from candleray.databases.postgres import Postgres
-from candleray.execution.paper_account import PaperLine
+from candleray.execution.paper_fills import PaperLine
 
 
 class PaperLedger:

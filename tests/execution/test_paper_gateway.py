@@ -15,7 +15,7 @@ from candleray.databases.postgres import Postgres
 from candleray.errors import InvalidInput, OrderRejected, OutcomeUnknown, StatementRefused
 from candleray.execution.gateway import VALIDITY_MS
 from candleray.execution.orders import OrderRequest, OrderType, Side
-from candleray.execution.paper_account import ClosedBar, PaperLine, PaperTerms, executed
+from candleray.execution.paper_fills import ClosedBar, PaperLine, PaperTerms, executed
 from candleray.markets import Instrument
 from kernels.simulation import accounts
 from kernels.simulation.accounts import Rules

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from candleray.databases.postgres import Postgres, Transaction
-from candleray.execution.paper_account import PaperTerms
+from candleray.execution.paper_fills import PaperTerms
 from candleray.execution.store import Place
 from candleray.live.events import EventKind, OrderFilled, OrderHalt, OrderMade
 from candleray.live.sessions import Session

@@ -21,7 +21,7 @@ from candleray.errors import CandlerayError, GuardExceeded, in_words
 from candleray.execution.desk import Desk, Signal
 from candleray.execution.limits import ExecutionLimits, LimitWatch
 from candleray.execution.orders import OrderState
-from candleray.execution.paper_account import PAPER_FILTERS, ClosedBar, exact
+from candleray.execution.paper_fills import PAPER_FILTERS, ClosedBar, exact
 from candleray.execution.paper_gateway import PaperGateway
 from candleray.execution.paper_ledger import PaperLedger
 from candleray.execution.store import OrderStore

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from candleray.databases.postgres import Postgres
-from candleray.execution.paper_account import ClosedBar, PaperTerms
+from candleray.execution.paper_fills import ClosedBar, PaperTerms
 from candleray.execution.paper_gateway import PaperGateway
 from candleray.execution.paper_ledger import PaperLedger
 from candleray.markets import Instrument

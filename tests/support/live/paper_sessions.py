@@ -50,11 +50,11 @@ class PaperSession:
         values = random_walk(count, seed, 0.004)
         return Candles(stamps[there], np.ascontiguousarray(values[:, there]))
 
-    async def say(self, **parts: Any) -> None:
+    async def say(self, window: int = 20, **parts: Any) -> None:
         """Start a run, and have it say all that it has to say of its bars."""
         self.spec = spec_with(
             timeframe="1m",
-            indicators=[{"id": "sma", "params": {"window": 20}}],
+            indicators=[{"id": "sma", "params": {"window": window}}],
             **{"direction": "long-short", "fee_pct": 0.01, "slippage_pct": 0.003, **parts},
         )
         self.run = await saved_run(self.postgres, self.spec, from_ms(START_MS), mode=RunMode.PAPER)

@@ -1,4 +1,4 @@
-"""The account of a session of a run at the paper exchange, and what an order does to it.
+"""Fills at the paper exchange, and what they do to the account of a run's session there.
 
 Prices and fees are those of a backtest that fills at closes: the close, moved by the slippage against who trades,
 and a share of what is paid. What `kernels/simulation/accounts.py` does with money in floats is done in decimals
