@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from random import Random
@@ -89,6 +90,17 @@ async def test_killed_before_or_after_any_statement_it_makes_and_tells_the_same(
     orders = (await OrderPages(alone, session.run.run_id).orders(None, 0, 100_000)).orders
     assert {one.state.value for one in orders} == {"filled"}
     assert len(orders) == len(fills) == sum(one.body.kind is EventKind.ORDER for one in events)
+
+
+async def test_two_processes_at_once_make_each_order_once(alone: Postgres):
+    """Whichever is first: what the other makes of it is the same order."""
+    session = PaperSession(alone, 0.06)
+    await session.say()
+    both = session.trading(), session.trading()
+    while await events_to_act_on(alone):
+        session.clock.now_s += 4.0
+        await asyncio.gather(*(one.look() for one in both))
+    require_trades_of_batch(await session.fills(), session.replayed())
 
 
 async def test_a_halted_run_makes_no_order_and_says_so_once(alone: Postgres):
