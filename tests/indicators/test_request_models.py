@@ -92,7 +92,7 @@ def test_the_request_of_the_manual_is_valid(models: RequestModels):
         ({"market": "binance"}, "market", "did you mean 'market_id', which belongs into instrument?"),
         ({"capital": 100}, "capital", 'it is written "init_cash_quote": 100'),
         ({"sizing": {"mode": "all_in", "quote": 5}}, "sizing.quote", 'to sizing of "mode": "fixed_quote"'),
-        ({"leverage": 2}, "leverage", "unknown field 'leverage'; known: allow_gaps, "),
+        ({"leverage": 2}, "leverage", "did you mean 'max_leverage', which belongs into sizing?"),
         ({"window": 20}, "window", "unknown field 'window'; known: allow_gaps, "),
         ({"indicators": one(id="ema", window=20)}, "indicators.0.window", 'into params: "params": {"window": 20}'),
         ({"indicators": one(id="rsi", long_threshold=9)}, "indicators.0.long_threshold", '"signal": {"long_thr'),

@@ -15,7 +15,7 @@ HOSTILE: list[tuple[str, dict[str, Any], str]] = [
         },
         "variants",
     ),
-    ("10^7 levels", {"risk": {"sl_pct": {"start": 0.00001, "stop": 100, "step": 0.00001}}}, "compute_bytes"),
+    ("10^7 levels", {"risk": {"sl_pct": {"start": 0.00001, "stop": 100, "step": 0.00001}}}, "risk.sl_pct"),
     (
         "a million-minute window on daily bars",
         {"timeframe": "1d", "indicators": [{"id": "sma", "params": {"window": 1_000_000}}]},
