@@ -125,13 +125,22 @@ def test_every_screen_is_whole_light_dark_and_on_a_phone(tab: Tab, link: str, tm
 
 def test_a_delete_is_taken_back(tab: Tab, link: str):
     searched(tab, link)
+    # At every frame: how far to the right the name of the market pushes what is clicked.
+    tab.evaluate(
+        "window.places = new Set(); const look = () => { const one = document.querySelector('td .buttons');"
+        "if (one && document.querySelector('h1')?.innerText === 'Searches')"
+        " window.places.add(Math.round(one.getBoundingClientRect().left)); requestAnimationFrame(look); };"
+        "requestAnimationFrame(look); 0"
+    )
     tab.click("nav a", "Searches")
+    tab.see("Begun")
     tab.see("BTCUSDT · binance-spot · 1h")
     tab.click("button", "Delete")
     tab.see("The search and its results are deleted.")
     tab.see("No search yet")
     tab.click("button", "Undo")
     tab.see("succeeded")
+    assert tab.evaluate("[...window.places].length") == 1
     assert tab.evaluate("fetch('/backtests/jobs').then((one) => one.json()).then((one) => one.jobs.length)") == 1
 
 

@@ -17,6 +17,9 @@ function once(path) {
 /** @returns {Promise<{market_id: number, name: string, exchange: string, fee_pct: number}[]>} */
 export const markets = () => once("/market-data/markets");
 
+/** The same for what is shown with an instrument: asked for together with it, since names that come later move what is clicked. */
+export const marketsIfKnown = () => markets().catch(() => []);
+
 /** @returns {Promise<Map<string, import("./requests.js").Indicator>>} */
 export const catalogue = async () => new Map((await once("/indicators")).map((/** @type {any} */ one) => [one.id, one]));
 

@@ -3,7 +3,7 @@ import { h, html, useRef, useState } from "../vendor/preact.js";
 import { get, post } from "../api.js";
 import { count, day, duration, instrumentName, metric, percent, tone } from "../model/formats.js";
 import { columns } from "../model/arrow.js";
-import { markets } from "../model/lists.js";
+import { marketsIfKnown } from "../model/lists.js";
 import { LEVELS, SIZES, searchedIn, strategyWords } from "../model/requests.js";
 import { Report } from "../parts/report.js";
 import { Answered, Fault, Loading, sentence, useAnswer } from "../parts/states.js";
@@ -25,12 +25,12 @@ export function Screen({ id }) {
 /** @param {{id: string}} props */
 function Search({ id }) {
   const { job: latest, error } = useJob(id);
-  const every = useAnswer(markets);
+  const every = useAnswer(marketsIfKnown);
   const hasSucceeded = latest?.state === "succeeded";
   const judged = useAnswer(async () => (hasSucceeded ? get(`/backtests/jobs/${id}/top`, { limit: 1 }) : null), [id, hasSucceeded]);
   const shown = useRef(/** @type {any} */ (null));
   // The end is shown together with the verdict above the ranking: rows that move later are clicked wrongly.
-  if (latest && (!hasSucceeded || judged.answer || judged.error)) shown.current = latest;
+  if (latest && every.answer && (!hasSucceeded || judged.answer || judged.error)) shown.current = latest;
   const job = shown.current;
   if (!job) return error ? h(Fault, { error }) : h(Loading, {});
   const { request } = job;
@@ -152,9 +152,12 @@ function varies(values) {
 
 /** @param {{id: string, index: number}} props */
 function VariantReport({ id, index }) {
-  const variant = useAnswer(() => get(`/backtests/jobs/${id}/variant`, { variant_index: index }), [id, index]);
-  return html`<${Answered} of=${variant}>${(/** @type {any} */ { strategy }) => html`
-    <${Head} strategy=${strategy} back=${html`<a href=${addressOf("result", id)}>Search</a> · variant ${count(index)}`} body=${{ variant: { job_id: id, variant_index: index } }} />
+  const variant = useAnswer(async () => {
+    const [{ strategy }, every] = await Promise.all([get(`/backtests/jobs/${id}/variant`, { variant_index: index }), marketsIfKnown()]);
+    return { strategy, every };
+  }, [id, index]);
+  return html`<${Answered} of=${variant}>${(/** @type {any} */ { strategy, every }) => html`
+    <${Head} strategy=${strategy} every=${every} back=${html`<a href=${addressOf("result", id)}>Search</a> · variant ${count(index)}`} body=${{ variant: { job_id: id, variant_index: index } }} />
     <${Report} strategy=${strategy} />`}<//>`;
 }
 
@@ -171,10 +174,10 @@ function StrategyReport({ id }) {
     const start = Math.max(new Date(stored.first).getTime(), end - 365 * 86_400_000);
     const { spec_version: _, ...spec } = strategy.spec;
     const ranged = { ...spec, time_range: { start: new Date(start).toISOString(), end: new Date(end).toISOString() } };
-    return { strategy: ranged, verdict: strategy.verdict, looks: strategy.holdouts ?? [] };
+    return { strategy: ranged, verdict: strategy.verdict, looks: strategy.holdouts ?? [], every: await marketsIfKnown() };
   }, [id]);
-  return html`<${Answered} of=${saved}>${(/** @type {any} */ { strategy, verdict, looks }) => html`
-    <${Head} strategy=${strategy} back=${html`<a href=${addressOf("strategies")}>Strategies</a>`} saved=${id} />
+  return html`<${Answered} of=${saved}>${(/** @type {any} */ { strategy, verdict, looks, every }) => html`
+    <${Head} strategy=${strategy} every=${every} back=${html`<a href=${addressOf("strategies")}>Strategies</a>`} saved=${id} />
     ${verdict && html`<p>Saved from a search whose verdict was <b class=${TONES[verdict.says] ?? "quiet"}>${verdict.says ?? "none"}</b>.</p>`}
     ${looks.map((/** @type {any} */ one) => html`<p key=${one.holdout_id}>On the held-out candles of ${day(one.time_range.start)} to ${day(one.time_range.end)}: ${" "}
       <b class=${`number ${tone(one.total_return_pct)}`}>${percent(one.total_return_pct)}</b>${one.benchmark_pct !== null && html` <span class="quiet">(holding ${percent(one.benchmark_pct)})</span>`}${one.chosen > 1 && ` as one of ${one.chosen} that were chosen`}.</p>`)}
@@ -182,8 +185,7 @@ function StrategyReport({ id }) {
 }
 
 /** @param {any} props */
-function Head({ strategy, back, body, saved }) {
-  const every = useAnswer(markets);
+function Head({ strategy, every, back, body, saved }) {
   const [busy, setBusy] = useState(false);
   const keep = async (/** @type {boolean} */ run) => {
     setBusy(true);
@@ -202,5 +204,5 @@ function Head({ strategy, back, body, saved }) {
       ${!saved && html`<button type="button" class="main" disabled=${busy} onClick=${() => keep(false)}>Save as strategy</button>`}
       ${saved && html`<button type="button" class="main" disabled=${busy} onClick=${() => keep(true)}>Run live</button>`}
       <a class="button" href=${addressOf("build", "", { d: packed(strategy) })}>Edit a copy</a></span></div>
-    <p class="quiet">${instrumentName(strategy.instrument, every.answer)} · ${strategy.timeframe} · ${day(strategy.time_range.start)} to ${day(strategy.time_range.end)} · ${strategy.direction.replace("-", " and ").replace(" and only", " only")}</p>`;
+    <p class="quiet">${instrumentName(strategy.instrument, every)} · ${strategy.timeframe} · ${day(strategy.time_range.start)} to ${day(strategy.time_range.end)} · ${strategy.direction.replace("-", " and ").replace(" and only", " only")}</p>`;
 }

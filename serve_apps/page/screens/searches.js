@@ -2,7 +2,7 @@
 import { h, html, useEffect, useState } from "../vendor/preact.js";
 import { call, get } from "../api.js";
 import { count, instrumentName, percent, time, tone } from "../model/formats.js";
-import { markets } from "../model/lists.js";
+import { marketsIfKnown } from "../model/lists.js";
 import { Answered, Empty, useAnswer } from "../parts/states.js";
 import { deleteSoon, sayFault } from "../parts/toast.js";
 import { addressOf, go, packed } from "../routing.js";
@@ -12,7 +12,10 @@ const TONES = /** @type {Record<string, string>} */ ({ succeeded: "good", failed
 
 export function Screen() {
   const [more, setMore] = useState(/** @type {any[]} */ ([]));
-  const page = useAnswer(() => get("/backtests/jobs", { limit: 50 }));
+  const page = useAnswer(async () => {
+    const [answer, every] = await Promise.all([get("/backtests/jobs", { limit: 50 }), marketsIfKnown()]);
+    return { ...answer, every };
+  });
   const [gone, setGone] = useState(/** @type {Set<string>} */ (new Set()));
   const runs = page.answer?.jobs.some((/** @type {any} */ one) => TONES[one.state] === "busy");
   useEffect(() => {
@@ -24,7 +27,7 @@ export function Screen() {
     <${Answered} of=${page}>${(/** @type {any} */ answer) => {
       const jobs = [...answer.jobs, ...more].filter((one) => !gone.has(one.job_id));
       if (!jobs.length) return h(Empty, { title: "No search yet", children: html`<p>A search tries every combination of what you leave open, exactly.</p><a class="button main" href=${addressOf("build")}>Build one</a>` });
-      return html`<${Jobs} jobs=${jobs} remove=${(/** @type {any} */ job) => remove(job, setGone)} />
+      return html`<${Jobs} jobs=${jobs} every=${answer.every} remove=${(/** @type {any} */ job) => remove(job, setGone)} />
         ${nextOf(answer, more) && html`<button type="button" onClick=${() => older(nextOf(answer, more), setMore)}>Older searches</button>`}`;
     }}<//>`;
 }
@@ -50,8 +53,7 @@ function remove(job, setGone) {
 }
 
 /** @param {any} props */
-function Jobs({ jobs, remove }) {
-  const every = useAnswer(markets);
+function Jobs({ jobs, every, remove }) {
   const again = async (/** @type {string} */ id) => {
     try {
       go(addressOf("build", "", { d: packed((await get(`/backtests/jobs/${id}`)).request) }));
@@ -63,7 +65,7 @@ function Jobs({ jobs, remove }) {
     <thead><tr><th scope="col">Begun</th><th scope="col">Market</th><th scope="col">State</th><th scope="col" class="number">Variants</th><th scope="col" class="number">Best</th><th scope="col"><span class="visually-hidden">Actions</span></th></tr></thead>
     <tbody>${jobs.map((/** @type {any} */ job) => html`<tr key=${job.job_id}>
       <td><a class="row" href=${addressOf("result", job.job_id)}>${time(job.created_at)}</a></td>
-      <td>${instrumentName(job.instrument, every.answer)} · ${job.timeframe}</td>
+      <td>${instrumentName(job.instrument, every)} · ${job.timeframe}</td>
       <td><span class=${`state ${TONES[job.state] ?? ""}`}>${job.state}${job.state === "running" && job.simulations ? ` ${Math.floor((100 * job.variants_done) / job.simulations)} %` : ""}</span></td>
       <td class="number">${count(job.variants_total)}</td>
       <td class=${`number ${tone(job.best_total_return_pct)}`}>${percent(job.best_total_return_pct)}</td>
