@@ -89,6 +89,10 @@ KINDS: dict[str, dict[str, Any]] = {
     },
 }
 """Two hundred combinations each, of levels that are about as far away."""
+SIZINGS: dict[str, dict[str, Any]] = {
+    "loss": {"mode": "risk_per_trade", "risk_pct": 1, "max_leverage": 3},
+    "volatility": {"mode": "volatility_target", "target_pct": 1},
+}
 RARE, OFTEN = [SMA, RSI], [EMA, ROC]
 """Bases that trade some hundred times a year, and thousands of times: the unfavourable case."""
 
@@ -100,10 +104,13 @@ def fill_rows(market: Market, quick: bool) -> list[Row]:
 
 
 def level_rows(market: Market, quick: bool) -> list[Row]:
-    """Rows of levels of other kinds at closes, and of trailing stops inside bars, beside those in percent."""
+    """Rows of other levels at closes, of some inside bars, and of sizes by risk, beside levels in percent."""
     asked: dict[str, dict[str, Any]] = {name: {"risk": risk} for name, risk in KINDS.items()}
     inside = {"fill": FILLS["inside bars"]}
     asked |= {f"{name}, inside bars": {"risk": KINDS[name], **inside} for name in ("in ranges", "trailing")}
+    asked |= {
+        f"in percent, sized by {name}": {"risk": LEVELS, "sizing": sizing} for name, sizing in SIZINGS.items()
+    }
     return _rows("levels", market, asked, quick)
 
 
